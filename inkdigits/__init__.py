@@ -1,0 +1,48 @@
+"""inkdigits reads handwritten digits: it trains in seconds, reads without torch, and says how sure it is.
+
+    >>> import inkdigits
+    >>> inkdigits.read("photo.jpg").text
+    '42'
+
+The public names are the ones listed in `__all__`; they load on first use, so that importing the package costs nothing and
+recognising never loads torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from inkdigits.data import load_dataset
+    from inkdigits.errors import InkdigitsError
+    from inkdigits.evaluation import evaluate
+    from inkdigits.recipe import load_recipe
+    from inkdigits.recogniser import Digit, Reading, Recogniser, read
+    from inkdigits.training import train
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Digit": "recogniser",
+    "InkdigitsError": "errors",
+    "Reading": "recogniser",
+    "Recogniser": "recogniser",
+    "evaluate": "evaluation",
+    "load_dataset": "data",
+    "load_recipe": "recipe",
+    "read": "recogniser",
+    "train": "training",
+}
+
+__all__ = ["Digit", "InkdigitsError", "Reading", "Recogniser", "evaluate", "load_dataset", "load_recipe", "read", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'inkdigits' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"inkdigits.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,69 @@
+"""What can go wrong in a user's hands: one exception a kind, each a single sentence that says what arrived and what would work.
+
+The command prints the sentence and exits, the service turns it into a 4xx; `code` is the stable, machine-readable name of the kind.
+Everything that is not one of these is a bug of ours and keeps its traceback.
+"""
+
+from collections.abc import Iterable
+
+
+class InkdigitsError(Exception):
+    """A problem that the user can mend. `code` names its kind in JSON; `str(error)` is the sentence."""
+
+    code = "error"
+
+
+class UnknownName(InkdigitsError):
+    """A recipe, dataset, model, key or device that does not exist."""
+
+    code = "unknown_name"
+
+    def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
+        super().__init__(f"no {kind} {str(name)!r}; known: {', '.join(known)}")
+
+
+class BadValue(InkdigitsError):
+    """A name that exists, with a value that makes no sense."""
+
+    code = "bad_value"
+
+
+class BadData(InkdigitsError):
+    """A dataset file that is missing, damaged or not in the format that its name promises."""
+
+    code = "bad_data"
+
+
+class DownloadFailed(InkdigitsError):
+    """No mirror delivered the right bytes."""
+
+    code = "download_failed"
+
+
+class BadPicture(InkdigitsError):
+    """A picture that cannot be read; `code` says why: not_found, empty, not_a_picture, truncated, too_large, ..."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class BadModel(InkdigitsError):
+    """A model file or run folder that is missing, damaged or made for something else."""
+
+    code = "bad_model"
+
+
+class CannotWrite(InkdigitsError):
+    """A place to write to that exists already, is read-only or is full."""
+
+    code = "cannot_write"
+
+
+class MissingExtra(InkdigitsError):
+    """A library that only some commands need is not installed."""
+
+    code = "missing_extra"
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs more than the core install: pip install 'inkdigits[{extra}]'")
