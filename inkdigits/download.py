@@ -1,0 +1,176 @@
+"""One file from one of several mirrors: whole, checked and under its final name, or not at all.
+
+Takes https addresses, a destination and a SHA-256. Knows nothing of datasets. The bytes go to a temporary file beside the
+destination, are compared with the hash, and only then get their name. However many threads and processes ask for a file at
+once, one of them downloads it and the others wait. Where it fails, nothing is left behind.
+"""
+
+import http.client
+import os
+import secrets
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from inkdigits import __version__, arrays
+from inkdigits.errors import BadData, CannotWrite, DownloadFailed, MissingExtra
+from inkdigits.formats import Progress
+
+TIMEOUT = 30.0  # seconds without a byte after which a mirror is given up
+SLOWEST = 5_000  # bytes a second on average, below which it is given up as well: a server may drip for ever
+CHUNK = 1 << 18  # bytes
+
+Trusts = Callable[[str], bool]
+
+
+class _MirrorError(Exception):
+    """Why one mirror did not deliver; the next one is tried."""
+
+
+def is_https(url: str) -> bool:
+    """Whether nobody can have changed on the way what comes from this address."""
+    return url.lower().startswith("https://")
+
+
+def fetch(
+    urls: Sequence[str],
+    path: Path,
+    *,
+    sha256: str,
+    of_unpacked: bool,
+    limit: int,
+    progress: Progress | None = None,
+    timeout: float = TIMEOUT,
+    trusts: Trusts = is_https,
+) -> Path:
+    """Bring the file with this SHA-256 to `path`, from the first of `urls` that delivers it; if it is there, ask nobody.
+
+    of_unpacked: the hash is that of the unpacked bytes, as mirrors pack differently; else that of the file itself.
+    limit: bytes at most. timeout: seconds without a byte. trusts: which addresses may be asked, redirections included.
+    Raises DownloadFailed, which says of each mirror why; CannotWrite; MissingExtra where filelock is not installed.
+    """
+    with alone(path):
+        if path.is_file() and _has_hash(path, sha256, of_unpacked):
+            return path
+        failures = []
+        for url in urls:
+            with temporary_beside(path) as temporary:
+                try:
+                    chunks = _chunks(url, limit, timeout, trusts)
+                    _write(chunks, temporary, path, progress)
+                    if not _has_hash(temporary, sha256, of_unpacked):
+                        raise _MirrorError("sent something else, its SHA-256 is not the published one")
+                    with writing(path):
+                        return temporary.replace(path)
+                except _MirrorError as reason:
+                    failures.append(f"{url} {reason}")
+        raise DownloadFailed(f"no mirror delivered {path.name}: " + "; ".join(failures or ["there is none"]))
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep every other thread and process that wants to bring `path` waiting. Makes its folder. Raises CannotWrite."""
+    try:
+        from filelock import FileLock
+    except ImportError:
+        raise MissingExtra("downloading a dataset", "train") from None
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        # Whoever waits for the deleted file will hold a lock that newcomers do not see. That does no harm: he finds the work
+        # done, or, after a failure, repeats it into a temporary file of his own.
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()
+        lock.release()
+
+
+@contextmanager
+def temporary_beside(path: Path) -> Iterator[Path]:
+    """A name for a file in the same folder, from where renaming is one step; what lies there afterwards is deleted."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raise as CannotWrite what the system refuses."""
+    try:
+        yield
+    except OSError as problem:
+        raise CannotWrite(f"cannot write {path}: {problem.strerror or problem}") from None
+
+
+def _has_hash(path: Path, sha256: str, of_unpacked: bool) -> bool:
+    try:
+        return arrays.sha256(path, unpack=of_unpacked) == sha256
+    except BadData:  # it starts like gzip, but is not
+        return False
+
+
+def _write(chunks: Iterator[tuple[bytes, int | None]], temporary: Path, path: Path, progress: Progress | None) -> None:
+    with writing(path), temporary.open("xb") as file:
+        for chunk, total in chunks:
+            file.write(chunk)
+            if progress:
+                progress(path.name, file.tell(), total)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _chunks(url: str, limit: int, timeout: float, trusts: Trusts) -> Iterator[tuple[bytes, int | None]]:
+    """What the mirror sends, piece by piece, each with the length that it announced. Raises nothing but _MirrorError."""
+    if not trusts(url):
+        raise _MirrorError("is not https")
+    try:
+        with _opener(trusts).open(_request(url), timeout=timeout) as response:
+            total = response.headers.get("Content-Length")
+            total = int(total) if total and total.isdecimal() else None
+            if total and total > limit:
+                raise _MirrorError(f"announced {total:,} bytes, more than the {limit:,} expected at most")
+            yield from ((chunk, total) for chunk in _received(response, total, limit, timeout))
+    except urllib.error.HTTPError as problem:
+        problem.close()
+        raise _MirrorError(f"answered {problem.code} {problem.reason}") from None
+    except (OSError, http.client.HTTPException, ValueError) as problem:
+        reason = getattr(problem, "reason", problem)
+        raise _MirrorError(f"failed: {reason or type(reason).__name__}") from None
+
+
+def _request(url: str) -> urllib.request.Request:
+    return urllib.request.Request(url, headers={"User-Agent": f"inkdigits/{__version__}"})  # noqa: S310 (trusts has seen it)
+
+
+def _opener(trusts: Trusts) -> urllib.request.OpenerDirector:
+    class Redirections(urllib.request.HTTPRedirectHandler):
+        def redirect_request(
+            self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
+        ) -> urllib.request.Request | None:
+            if not trusts(newurl):
+                raise _MirrorError(f"redirected to {newurl}, which is not https")
+            return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    return urllib.request.build_opener(Redirections)
+
+
+def _received(response: http.client.HTTPResponse, total: int | None, limit: int, timeout: float) -> Iterator[bytes]:
+    started, received = time.monotonic(), 0
+    while chunk := response.read1(CHUNK):  # not read, which would wait for the whole chunk however slowly it drips
+        received += len(chunk)
+        if received > limit:
+            raise _MirrorError(f"sent more than the {limit:,} bytes expected at most")
+        if received < SLOWEST * (time.monotonic() - started - timeout):
+            raise _MirrorError(f"sent less than {SLOWEST:,} bytes a second")
+        yield chunk
+    if total is not None and received < total:
+        raise _MirrorError(f"stopped after {received:,} of {total:,} bytes")

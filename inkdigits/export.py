@@ -1,0 +1,101 @@
+"""A checkpoint as one self-contained ONNX file: uint8 digits in, calibrated probabilities out, everything between inside.
+
+The file is compared with the torch network on real digits before it takes its name; a file that differs is never left behind.
+"""
+
+import logging
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from inkdigits.errors import InkdigitsError, MissingExtra
+from inkdigits.files import write_whole
+from inkdigits.models import Standardised
+from inkdigits.training import to_ink
+
+COMPARED = 1000  # digits
+TOLERANCE = 1e-4  # largest difference of a probability
+
+
+class ExportedNetwork(nn.Module):
+    """What the ONNX file computes: uint8 (N, 28, 28), paper 0 to ink 255 -> float32 probabilities (N, 10)."""
+
+    def __init__(self, network: Standardised, temperature: float) -> None:
+        super().__init__()
+        self.network = network
+        self.temperature = temperature
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.network(to_ink(images))
+        return torch.softmax(logits / self.temperature, dim=1)
+
+
+def export_onnx(
+    network: Standardised, path: Path, images: NDArray[np.uint8], *, temperature: float = 1.0, facts: Mapping[str, Any] | None = None
+) -> float:
+    """Write `path` and return the largest difference of a probability between it and torch on `images`.
+
+    images: uint8 (N, 28, 28), real digits; the first 1,000 are compared. temperature: the logits are divided by it, which is how
+    confidence is calibrated. facts: text that travels in the file's metadata.
+    Raises InkdigitsError where the two differ by more than 1e-4, CannotWrite, and MissingExtra without onnx and onnxscript.
+    """
+    exported = ExportedNetwork(network, temperature).cpu().to(memory_format=torch.contiguous_format).eval()
+    program = _trace(exported)
+    program.model.metadata_props.update({key: str(value) for key, value in (facts or {}).items()})
+    program.model.metadata_props["softmax_temperature"] = str(temperature)
+    compared = images[:COMPARED]
+    difference = 0.0
+
+    def write_and_compare(temporary: Path) -> None:
+        nonlocal difference
+        program.save(temporary, external_data=False)
+        difference = largest_difference(exported, temporary, compared)
+        if not difference <= TOLERANCE:
+            raise InkdigitsError(f"the exported file differs from the network by {difference:.1e}, more than {TOLERANCE:.0e}; not written")
+
+    write_whole(path, write_and_compare)
+    return difference
+
+
+def _trace(exported: ExportedNetwork) -> Any:
+    """The network as an ONNX program with any number of images. Two images, because one would be taken for a constant."""
+    exporter = logging.getLogger("torch.onnx")
+    level = exporter.level
+    exporter.setLevel(logging.ERROR)  # it tells of operators of packages that are not installed
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # onnxscript uses parts of torch and of itself that are on their way out
+            program = torch.onnx.export(
+                exported,
+                (torch.zeros(2, 28, 28, dtype=torch.uint8),),
+                input_names=["images"],
+                output_names=["probabilities"],
+                dynamic_shapes={"images": {0: torch.export.Dim("N", min=1)}},
+                dynamo=True,
+                verbose=False,
+            )
+    except ImportError as error:
+        raise MissingExtra("exporting a model", "export") from error
+    finally:
+        exporter.setLevel(level)
+    return program
+
+
+def largest_difference(exported: ExportedNetwork, path: Path, images: NDArray[np.uint8]) -> float:
+    """Of any probability between torch and ONNX Runtime on uint8 (N, 28, 28)."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+    (theirs,) = session.run(["probabilities"], {"images": images})
+    with torch.no_grad():
+        ours = exported(torch.from_numpy(images)).numpy()
+    return float(np.abs(ours - theirs).max())

@@ -1,0 +1,236 @@
+"""From pixels to ink: which pixels a pen has touched, and how strongly.
+
+Takes upright 8-bit pixels, grey or colour, of any brightness and polarity; returns paper 0 to full ink 255, the greys of the
+stroke's edge kept. Knows paper, light and pens; knows nothing of digits.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Plane = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float32]
+
+OVERVIEW_SIDE = 512  # pixels; paper and light are judged on a picture reduced to this
+POLARITY_SIDE = 256  # pixels; and whether the ink is dark or light, on one reduced to this
+FAINTEST = 8.0  # grey levels of 255 by which ink must differ from its paper to be seen at all
+WEAK = 50.0  # levels of strength, 255 is full ink: the edge of a stroke, and a stroke where the pen hardly wrote,
+STRONG = 120.0  # belong to what somewhere is this strong
+CLEAN = 1.5  # grey levels; paper that varies less is taken as flat, and its greys are left as they are
+
+
+@dataclass(frozen=True)
+class Ink:
+    """What the pen left.
+
+    strength: (H, W) uint8, paper 0 to the strongest ink 255. mask: (H, W) bool, the strokes.
+    contrast: ink against paper, 0-1. noise: standard deviation of the paper's grain, in levels of strength.
+    light_on_dark: whether the ink is the lighter of the two.
+    """
+
+    strength: Plane
+    mask: Mask
+    contrast: float
+    noise: float
+    light_on_dark: bool
+    warnings: tuple[str, ...] = ()
+
+
+def find_ink(pixels: Plane) -> Ink:
+    """Separate ink from paper. pixels: (H, W) grey or (H, W, 3) colour, uint8, upright. Blank paper gives an empty mask."""
+    light_on_dark = is_light_on_dark(pixels)
+    dark_ink = _plane(cv2.bitwise_not(pixels)) if light_on_dark else pixels
+    overview = _overview(dark_ink)
+    rough = rough_mask(_grey(overview))
+    strength = _strength(dark_ink, _paper(overview, rough), rough)
+    near_ink = _resized(_dilated(rough, 5).view(np.uint8), strength.shape, cv2.INTER_NEAREST) > 0
+    noise, peak = _levels(strength, near_ink)
+    if peak < max(FAINTEST, 5 * noise):
+        return Ink(np.zeros_like(strength), np.zeros(strength.shape, np.bool_), 0.0, 0.0, light_on_dark)
+    strength = _plane(cv2.convertScaleAbs(strength, alpha=255 / peak))
+    noise *= 255 / peak
+    mask = _connected(strength, max(WEAK, 3 * noise), max(STRONG, 5 * noise)) & near_ink
+    contrast = peak / 255
+    warnings = []
+    if light_on_dark:
+        warnings.append("light ink on dark paper")
+    if contrast < 0.15:
+        warnings.append("very faint")
+    return Ink(strength, mask, contrast, noise, light_on_dark, tuple(warnings))
+
+
+def is_light_on_dark(pixels: Plane) -> bool:
+    """Whether the ink is lighter than its paper, by three votes.
+
+    What differs most from its surroundings is ink (the third moment, where edges are sharp: soft shadows have no vote); and where
+    the picture has just two tones, its border and most of it are paper.
+    """
+    grey = _grey(_overview(pixels, POLARITY_SIDE))
+    lightest, darkest = _range(grey)
+    side = max(3, min(grey.shape) // 2) | 1
+    cubes = np.where(_sharp(lightest - darkest), grey - _median(grey, side).astype(np.float32), 0) ** 3
+    stands_out = float(cubes.sum()) / max(1.0, float(np.abs(cubes).sum()))
+    _, binary = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    border = np.concatenate([binary[0], binary[-1], binary[1:-1, 0], binary[1:-1, -1]])
+    two_tones = min(1.0, max(0.0, (_separability(grey, _plane(binary)) - 0.7) / 0.2))
+    return stands_out - two_tones * float(2 * border.mean() - 1) - two_tones * float(2 * binary.mean() - 1) > 0
+
+
+def _range(grey: Plane) -> tuple[Floats, Floats]:
+    """(lightest, darkest) of the 3x3 pixels around each."""
+    element = np.ones((3, 3), np.uint8)
+    return cv2.dilate(grey, element).astype(np.float32), cv2.erode(grey, element).astype(np.float32)
+
+
+def _median(grey: Plane, side: int) -> Plane:
+    """Median filter that mirrors at the border: a strip of table beside the sheet stays a strip there."""
+    height, width = grey.shape
+    margin = min(side // 2, height, width)
+    mirrored = cv2.copyMakeBorder(grey, margin, margin, margin, margin, cv2.BORDER_REFLECT)
+    return _plane(cv2.medianBlur(mirrored, side))[margin : margin + height, margin : margin + width]
+
+
+def _separability(grey: Plane, binary: Plane) -> float:
+    """Share of the variance that lies between the two classes: about 0.64 for one bell curve, 1 for two pure tones."""
+    share = float(binary.mean())
+    if share in (0.0, 1.0):
+        return 0.0
+    between = share * (1 - share) * (float(grey[binary > 0].mean()) - float(grey[binary == 0].mean())) ** 2
+    return between / max(float(grey.var()), 1e-6)
+
+
+def rough_mask(grey: Plane) -> Mask:
+    """Dark strokes whatever the light: darker than a surface drawn through the middles of all sharp edges, with sharp edges around.
+
+    Soft shadows have no sharp edges, so the surface follows them; strokes of any width have.
+    Source: Yanowitz and Bruckstein 1989, "A new method for image segmentation", with 3x3 ranges for gradients.
+    """
+    lightest, darkest = _range(grey)
+    contrast = lightest - darkest
+    sharp = _sharp(contrast)
+    if not sharp.any():
+        return np.zeros(grey.shape, np.bool_)
+    weights = np.where(sharp, contrast**2, np.float32(0))
+    below = grey < _interpolated((lightest + darkest) / 2, weights, levels=7)
+    return _validated(below, sharp)
+
+
+def _sharp(contrast: Floats) -> Mask:
+    """Where the grey changes more, within 3 px, than the paper's grain does."""
+    grain, strongest = float(np.median(contrast)), float(contrast.max())
+    return contrast > max(2 * FAINTEST, 0.15 * strongest, min(3 * grain, 0.3 * strongest))
+
+
+def _interpolated(values: Floats, weights: Floats, levels: int) -> Floats:
+    """Fill the plane from weighted values: each place by the finest scale that has values near it (pull, then push)."""
+    products = [(values * weights, weights)]
+    for _ in range(levels):
+        total, weight = products[-1]
+        if min(weight.shape) < 2:
+            break
+        products.append((cv2.pyrDown(total), cv2.pyrDown(weight)))
+    total, weight = products[-1]
+    filled = np.full_like(total, float(total.sum()) / max(float(weight.sum()), 1e-12))
+    strong = float(weights.max()) * 0.02
+    for total, weight in reversed(products):
+        filled = np.asarray(cv2.resize(filled, (weight.shape[1], weight.shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)
+        trust = weight / (weight + strong)
+        filled = np.where(weight > 0, trust * total / np.maximum(weight, 1e-12) + (1 - trust) * filled, filled)
+    return filled
+
+
+def _validated(mask: Mask, sharp: Mask) -> Mask:
+    """Keep the components whose outline is mostly a sharp edge; a shadow's is not."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    inner = cv2.erode(mask.view(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    outline = labels[mask & (inner == 0)]
+    lengths = np.bincount(outline, minlength=count)
+    sharp_lengths = np.bincount(labels[mask & (inner == 0) & sharp], minlength=count)
+    keep = sharp_lengths > 0.5 * np.maximum(lengths, 1)
+    keep[0] = False
+    return keep[labels]
+
+
+def _paper(overview: Plane, rough: Mask) -> Floats:
+    """The paper's colour everywhere, ink and light included: (h, w) or (h, w, 3), from what lies around the strokes."""
+    blank = ~_dilated(rough, 5)
+    if not blank.any():
+        blank = ~rough
+    if not blank.any():
+        return np.full(overview.shape, 255, np.float32)
+    colours = overview[blank].astype(np.float32)
+    usual = np.median(colours, axis=0)
+    if float(np.abs(colours - usual).mean()) <= CLEAN:
+        return np.broadcast_to(usual, overview.shape).astype(np.float32)
+    weights = blank.astype(np.float32)
+    channels = [overview] if overview.ndim == 2 else list(cv2.split(overview))
+    smooth = [cv2.GaussianBlur(_interpolated(c.astype(np.float32), weights, levels=7), (0, 0), 2) for c in channels]
+    return np.asarray(smooth[0] if overview.ndim == 2 else cv2.merge(smooth), np.float32)
+
+
+def _strength(pixels: Plane, paper: Floats, rough: Mask) -> Plane:
+    """Ink, 255 x (1 - pixel / paper), in the colour that shows it best; dark ink on light paper comes in."""
+    if float(paper.reshape(-1, *paper.shape[2:]).std(axis=0).max()) == 0:
+        flat = np.ascontiguousarray(np.broadcast_to(paper[0, 0].astype(np.uint8), pixels.shape))
+        channels = _plane(cv2.subtract(flat, pixels))
+    else:
+        full = _resized(np.rint(paper).astype(np.uint8), pixels.shape, cv2.INTER_LINEAR)
+        channels = _plane(cv2.bitwise_not(cv2.divide(pixels, full, scale=255)))
+    if channels.ndim == 2:
+        return channels
+    inked = channels[_resized(rough.view(np.uint8), channels.shape, cv2.INTER_NEAREST) > 0]
+    weights = inked.mean(axis=0) if len(inked) else np.ones(3)
+    weights = weights / max(float(weights.sum()), 1e-9)
+    return _plane(cv2.transform(channels, weights[None].astype(np.float32)))
+
+
+def _connected(strength: Plane, weak: float, strong: float) -> Mask:
+    """Everything above weak that hangs together with something above strong."""
+    faint = (strength > weak).view(np.uint8)
+    count, labels, _, _ = cv2.connectedComponentsWithStats(faint, connectivity=8)
+    keep = np.zeros(count, np.bool_)
+    keep[labels[strength > strong]] = True
+    keep[0] = False
+    return keep[labels]
+
+
+def _levels(strength: Plane, near_ink: Mask) -> tuple[float, float]:
+    """(standard deviation of the paper's grain, strength of full ink), in grey levels; (0, 0) where there is no ink."""
+    paper = strength[~near_ink]
+    noise = float(np.percentile(paper, 84)) if paper.size else 0.0  # what is lighter than paper has been cut to 0
+    inked = strength[near_ink & (strength > max(FAINTEST, 3 * noise))]
+    if inked.size < 3:
+        return noise, 0.0
+    otsu, _ = cv2.threshold(inked.reshape(-1, 1), 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    return noise, float(np.percentile(inked[inked >= otsu], 75))
+
+
+def _overview(pixels: Plane, side: int = OVERVIEW_SIDE) -> Plane:
+    height, width = pixels.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return _plane(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+
+
+def _resized(pixels: Plane, shape: tuple[int, ...], interpolation: int) -> Plane:
+    if pixels.shape[:2] == shape[:2]:
+        return pixels
+    return _plane(cv2.resize(pixels, (shape[1], shape[0]), interpolation=interpolation))
+
+
+def _grey(pixels: Plane) -> Plane:
+    return pixels if pixels.ndim == 2 else _plane(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
+
+
+def _dilated(mask: Mask, side: int) -> Mask:
+    return cv2.dilate(mask.view(np.uint8), np.ones((side, side), np.uint8)) > 0
+
+
+def _plane(image: NDArray[np.integer | np.floating]) -> Plane:  # type: ignore[type-arg]
+    """What OpenCV returns for uint8, with its type told."""
+    return np.asarray(image, np.uint8)

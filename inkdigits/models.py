@@ -1,0 +1,188 @@
+"""The networks: standardised ink in, ten logits out, layers in reading order.
+
+A network here knows nothing of files, training or probabilities. It takes float ink (N, 1, 28, 28), paper 0 to ink 1, and returns
+logits (N, 10). `build` puts the recipe's standardising and resizing in front, so that whatever holds a network holds its preprocessing.
+
+To add one: write a class, add a line to `MODELS`, and name it in a recipe's `network`.
+"""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inkdigits.errors import BadValue, UnknownName
+
+# PyTorch users know these as nn.MaxPool2d and nn.ReLU in the other order. The largest of four rectified values is the rectified
+# largest of four, so the outputs are the same, and a quarter of the values has to be rectified.
+
+
+def pool_and_rectify(x: Tensor) -> Tensor:
+    """2x2 max-pooling with stride 2, then ReLU. x: (N, C, H, W). Returns (N, C, H // 2, W // 2), >= 0."""
+    return F.relu(F.max_pool2d(x, 2))
+
+
+class Dropout(nn.Module):
+    """Drops each value with probability `p` while training and scales the rest by 1 / (1 - p).
+
+    Source: Srivastava et al. 2014. The mask comes from random bytes, eight to each 64-bit draw, so `p` is rounded to 1/256;
+    `nn.Dropout` draws a double for every value, which took a quarter of a training step on a CPU.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.dropped = round(p * 256)
+        if not 0 <= self.dropped < 256:
+            raise BadValue(f"dropout is a probability from 0 to below 1, not {p}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.dropped == 0:
+            return x
+        draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
+        kept = draws.view(torch.uint8)[: x.numel()] >= self.dropped
+        # Any order of random bytes will do: lay them out as x lies in memory, so that the product runs straight through.
+        mask = torch.empty_like(x, dtype=torch.bool)
+        mask.as_strided((x.numel(),), (1,)).copy_(kept)
+        return x * mask * (256 / (256 - self.dropped))
+
+
+class LeNet(nn.Module):
+    """Two small convolutions and three linear layers; 60,074 parameters. After LeCun et al. 1998, with 3x3 kernels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 6, 3)
+        self.conv2 = nn.Conv2d(6, 16, 3)
+        self.linear1 = nn.Linear(16 * 5 * 5, 120)
+        self.linear2 = nn.Linear(120, 84)
+        self.linear3 = nn.Linear(84, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = pool_and_rectify(self.conv1(x))  # (N, 6, 13, 13)
+        x = pool_and_rectify(self.conv2(x))  # (N, 16, 5, 5)
+        x = F.relu(self.linear1(x.flatten(1)))
+        x = F.relu(self.linear2(x))
+        return self.linear3(x)
+
+
+class TwoConv(nn.Module):
+    """The tutorial network: 32 and 64 padded 3x3 kernels, then 128 hidden units; 421,642 parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 32, 3, padding=1)
+        self.conv2 = nn.Conv2d(32, 64, 3, padding=1)
+        self.linear1 = nn.Linear(64 * 7 * 7, 128)
+        self.linear2 = nn.Linear(128, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = pool_and_rectify(self.conv1(x))  # (N, 32, 14, 14)
+        x = pool_and_rectify(self.conv2(x))  # (N, 64, 7, 7)
+        x = F.relu(self.linear1(x.flatten(1)))
+        return self.linear2(x)
+
+
+class DropoutNet(nn.Module):
+    """Two 5x5 convolutions and a wide hidden layer that only dropout keeps from learning by heart; 582,026 parameters."""
+
+    def __init__(self, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 32, 5)
+        self.conv2 = nn.Conv2d(32, 64, 5)
+        self.linear1 = nn.Linear(64 * 4 * 4, 512)
+        self.dropout = Dropout(dropout)
+        self.linear2 = nn.Linear(512, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = pool_and_rectify(self.conv1(x))  # (N, 32, 12, 12)
+        x = pool_and_rectify(self.conv2(x))  # (N, 64, 4, 4)
+        x = F.relu(self.linear1(x.flatten(1)))
+        return self.linear2(self.dropout(x))
+
+
+class ClassicNet(nn.Module):
+    """LeNet-5's plan with wider layers, on a field of 32x32 as LeNet-5 had it; 656,080 parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 20, 5)
+        self.conv2 = nn.Conv2d(20, 50, 5)
+        self.linear1 = nn.Linear(50 * 5 * 5, 500)
+        self.linear2 = nn.Linear(500, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(self.conv1(x), 2)  # (N, 20, 14, 14)
+        x = F.max_pool2d(self.conv2(x), 2)  # (N, 50, 5, 5)
+        x = F.relu(self.linear1(x.flatten(1)))
+        return self.linear2(x)
+
+
+class BatchNormNet(nn.Module):
+    """Two blocks of convolution, batch normalisation, ReLU, pooling and dropout, then one linear layer; 17,706 parameters."""
+
+    def __init__(self, dropout: float = 0.25) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 32, 3)
+        self.norm1 = nn.BatchNorm2d(32)
+        self.conv2 = nn.Conv2d(32, 32, 3)
+        self.norm2 = nn.BatchNorm2d(32)
+        self.dropout = Dropout(dropout)
+        self.linear = nn.Linear(32 * 5 * 5, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.dropout(pool_and_rectify(self.norm1(self.conv1(x))))  # (N, 32, 13, 13)
+        x = self.dropout(pool_and_rectify(self.norm2(self.conv2(x))))  # (N, 32, 5, 5)
+        return self.linear(x.flatten(1))
+
+
+MODELS: dict[str, type[nn.Module]] = {
+    "lenet": LeNet,
+    "two-conv": TwoConv,
+    "dropout": DropoutNet,
+    "classic": ClassicNet,
+    "batchnorm": BatchNormNet,
+}
+
+
+class Standardised(nn.Module):
+    """A network with what it needs in front: ink standardised by `mean` and `sd`, enlarged to `size` pixels a side."""
+
+    def __init__(self, network: nn.Module, mean: float, sd: float, size: int) -> None:
+        super().__init__()
+        self.network = network
+        self.mean, self.sd, self.size = mean, sd, size
+
+    def forward(self, ink: Tensor) -> Tensor:
+        """ink: (N, 1, 28, 28) float, paper 0 to ink 1. Returns logits (N, 10)."""
+        if self.size != ink.shape[-1]:
+            ink = F.interpolate(ink, size=(self.size, self.size), mode="bilinear", align_corners=False)
+        logits: Tensor = self.network((ink - self.mean) / self.sd)
+        return logits
+
+
+def build(name: str, options: Mapping[str, Any], *, mean: float = 0.0, sd: float = 1.0, size: int = 28) -> Standardised:
+    """The network `name` with fresh weights from torch's global generator, behind its preprocessing.
+
+    Raises UnknownName for a network or an option that does not exist, BadValue where the network cannot take `size`.
+    """
+    if name not in MODELS:
+        raise UnknownName("network", name, MODELS)
+    known = [option for option in inspect.signature(MODELS[name]).parameters]
+    for option in options:
+        if option not in known:
+            raise UnknownName(f"option of network {name!r}", option, known or ["none"])
+    network = Standardised(MODELS[name](**options), mean, sd, size)
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, 1, 28, 28))
+    except RuntimeError as error:
+        raise BadValue(f"network {name!r} cannot take digits of {size}x{size} pixels; its shipped recipe says what it can") from error
+    return network.train()
+
+
+def count_parameters(network: nn.Module) -> int:
+    """How many numbers training adjusts."""
+    return sum(parameter.numel() for parameter in network.parameters())

@@ -1,0 +1,214 @@
+"""Evaluation and training history -> figures, in one house style, for the report and for notebooks.
+
+Each function takes plain results and returns a matplotlib Figure of its own: no pyplot, so no global state, nothing to close,
+and safe in threads. Knows nothing of files or pages. Colours are Okabe and Ito's, which colour-blind readers tell apart, and
+no distinction rests on colour alone. Needs the extra `report`.
+"""
+
+import io
+import math
+import re
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import ArrayLike
+
+from inkdigits.catalogue import DIGITS
+from inkdigits.errors import BadValue, MissingExtra
+from inkdigits.evaluation import Bin, Evaluation, wilson_interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, MUTED, GRID, BLUE, ORANGE = "#1b1d21", "#656b75", "#d5d9df", "#0072b2", "#d55e00"
+THEME = {INK: "ink", MUTED: "muted", GRID: "grid", BLUE: "blue", ORANGE: "orange"}  # a page's CSS variables may recolour them
+WIDTH = 4.4  # inches: text of 9.5 points stays readable when a phone shows the figure 350 pixels wide
+FONT = 9.5  # points
+FAINTEST, STRONGEST = 0.15, 0.65  # opacity of a single and of the commonest confusion; ink stays readable on both
+LONGEST = 14  # characters of a class's name at an axis: more would leave no room for the matrix
+_SVG = threading.Lock()  # matplotlib takes its SVG options from global settings only
+
+
+def _figure(height: float, width: float = WIDTH) -> "Figure":
+    """An empty figure, width by height inches, that no global state knows."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtra("drawing figures", "report") from None
+    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+
+
+def _style(axes: "Axes", title: str, *, grid: str = "y") -> None:
+    """The house style: a title at the left, a faint grid, no frame, no ticks. grid: "x", "y", "both" or "" for none."""
+    axes.set_title(title, loc="left", fontsize=FONT + 1, color=INK, fontweight="bold")
+    axes.tick_params(which="both", length=0, labelsize=FONT, labelcolor=MUTED)
+    axes.set_facecolor("none")
+    axes.set_axisbelow(True)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    if grid:
+        axes.grid(visible=True, axis=grid, color=GRID, linewidth=0.8)  # type: ignore[arg-type]
+
+
+def learning_curves(history: Sequence[Mapping[str, Any]]) -> "Figure":
+    """Loss and accuracy after each epoch, of the training and the validation images.
+
+    history: a mapping an epoch, as `train --json` prints them; a curve has gaps where its value is missing or not finite.
+    Raises BadValue where there is no epoch, MissingExtra without matplotlib.
+    """
+    epochs = [record for record in history if "epoch" in record]
+    if not epochs:
+        raise BadValue("no learning curves: the history has no epochs")
+    figure = _figure(4.9)
+    loss, accuracy = figure.subplots(2, 1, sharex=True)
+    _curves(loss, epochs, "loss", scale=1)
+    _curves(accuracy, epochs, "accuracy", scale=100)
+    _style(loss, "Loss (nats an image)")
+    _style(accuracy, "Accuracy (%)")
+    loss.legend(frameon=False, fontsize=FONT, labelcolor=INK)
+    accuracy.set_xlabel("epoch", fontsize=FONT, color=MUTED)
+    accuracy.xaxis.get_major_locator().set_params(integer=True)
+    accuracy.ticklabel_format(axis="y", useOffset=False)
+    return figure
+
+
+def _curves(axes: "Axes", epochs: Sequence[Mapping[str, Any]], kind: str, *, scale: float) -> None:
+    marker = "o" if len(epochs) <= 20 else ""
+    for part, colour, line in (("train", ORANGE, "--"), ("validation", BLUE, "-")):
+        values = [scale * _number(record.get(f"{part}_{kind}")) for record in epochs]
+        label = "training" if part == "train" else part
+        if any(map(math.isfinite, values)):
+            axes.plot(
+                [record["epoch"] for record in epochs], values, line, marker=marker, markersize=3.5, color=colour, label=label
+            )
+
+
+def _number(value: object) -> float:
+    """A gap in the curve, nan, for what is no finite number."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else math.nan
+
+
+def confusion_matrix(evaluation: Evaluation, classes: Sequence[str] = DIGITS) -> "Figure":
+    """What was read (columns) for each label (rows), as counts.
+
+    Only errors are coloured, by their share of the row's images, so that they show although nearly all images lie on the
+    diagonal. Raises MissingExtra without matplotlib.
+    """
+    figure = _figure(WIDTH)
+    axes = figure.subplots()
+    shares = dict(_error_shares(evaluation))
+    strongest = max(shares.values(), default=1.0)
+    for label, row in enumerate(evaluation.confusion):
+        for read, count in enumerate(row):
+            if label == read:
+                _cell(axes, label, read, count, GRID, 0.6, MUTED)
+            elif count:
+                opacity = FAINTEST + (STRONGEST - FAINTEST) * math.sqrt(shares[label, read] / strongest)
+                _cell(axes, label, read, count, ORANGE, opacity, INK)
+    _style(axes, "", grid="")
+    axes.set(xlim=(-0.5, 9.5), ylim=(9.5, -0.5), aspect="equal")
+    names = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in classes]
+    axes.set_xticks(range(10), names, rotation=0 if max(map(len, names)) <= 3 else 55, parse_math=False)
+    axes.set_yticks(range(10), names, parse_math=False)
+    axes.set_xlabel("read as", fontsize=FONT, color=MUTED)
+    axes.set_ylabel("label", fontsize=FONT, color=MUTED)
+    return figure
+
+
+def _error_shares(evaluation: Evaluation) -> Iterator[tuple[tuple[int, int], float]]:
+    """((label, read), share of the label's images) of each confusion that happened."""
+    for label, row in enumerate(evaluation.confusion):
+        yield from (((label, read), count / sum(row)) for read, count in enumerate(row) if count and read != label)
+
+
+def _cell(axes: "Axes", label: int, read: int, count: int, colour: str, opacity: float, ink: str) -> None:
+    from matplotlib.patches import Rectangle
+
+    axes.add_patch(Rectangle((read - 0.47, label - 0.47), 0.94, 0.94, facecolor=colour, alpha=opacity, linewidth=0))
+    text = f"{count:,}"
+    axes.text(read, label, text, ha="center", va="center", color=ink, fontsize=min(FONT, 40 / len(text)))
+
+
+def reliability_diagram(bins: Sequence[Bin]) -> "Figure":
+    """Accuracy against confidence, bin by bin with 95 % intervals, and below it how many images each bin holds.
+
+    bins: from `evaluation.reliability`. On the diagonal confidence is exactly as good as it says; empty bins have no point.
+    Raises MissingExtra without matplotlib.
+    """
+    figure = _figure(4.9)
+    accuracy, counts = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.3])
+    filled = [bin_ for bin_ in bins if bin_.n]
+    low_high = [wilson_interval(bin_.correct, bin_.n) for bin_ in filled]
+    confidence = [100 * bin_.confidence for bin_ in filled]
+    accuracy.plot([0, 100], [0, 100], color=MUTED, linewidth=1, linestyle=":")
+    accuracy.text(2, 6, "confidence = accuracy", color=MUTED, fontsize=FONT - 1, rotation=45, transform_rotates_text=True)
+    accuracy.vlines(
+        confidence, [100 * low for low, _ in low_high], [100 * high for _, high in low_high], color=BLUE, linewidth=1.2
+    )
+    accuracy.plot(confidence, [100 * bin_.accuracy for bin_ in filled], "o", color=BLUE, markersize=5)
+    accuracy.set(xlim=(0, 102), ylim=(0, 102))
+    _style(accuracy, "Accuracy (%), with 95 % intervals", grid="both")
+    _count_bars(counts, bins)
+    _style(counts, "Images, log scale", grid="")
+    counts.set_xlabel("confidence (%)", fontsize=FONT, color=MUTED)
+    return figure
+
+
+def _count_bars(axes: "Axes", bins: Sequence[Bin]) -> None:
+    for bin_ in bins:
+        centre, width = 50 * (bin_.low + bin_.high), 100 * (bin_.high - bin_.low)
+        axes.bar(centre, bin_.n, 0.86 * width, color=BLUE, alpha=0.55, linewidth=0)
+        if bin_.n:
+            axes.text(centre, bin_.n * 1.3, f"{bin_.n:,}", ha="center", va="bottom", fontsize=FONT - 2.5, color=INK)
+    axes.set_yscale("log", nonpositive="clip")
+    axes.set_ylim(0.6, 8 * max(bin_.n for bin_ in bins))
+    axes.set_yticks([])
+    axes.minorticks_off()
+
+
+def digit_grid(images: ArrayLike, captions: Sequence[str] = (), *, columns: int = 8) -> "Figure":
+    """Images side by side, dark ink on light paper, each with its caption below.
+
+    images: uint8 (N, 28, 28), paper 0 to ink 255; captions: none, or one an image.
+    Raises BadValue for other shapes, MissingExtra without matplotlib.
+    """
+    import numpy as np
+
+    pictures = np.asarray(images)
+    if pictures.ndim != 3 or not len(pictures) or len(captions) not in (0, len(pictures)):
+        raise BadValue(
+            f"cannot draw {len(captions)} captions on images of shape {pictures.shape}; (N, 28, 28) and N captions would do"
+        )
+    columns = min(columns, len(pictures))
+    rows = math.ceil(len(pictures) / columns)
+    figure = _figure(rows * (1.15 if captions else 0.95), columns * 0.95)
+    for place, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+        axes.set_axis_off()
+        if place < len(pictures):
+            axes.imshow(pictures[place], cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
+            axes.set_title(captions[place] if captions else "", fontsize=FONT, color=INK, y=-0.28, parse_math=False)
+    return figure
+
+
+def svg(figure: "Figure") -> str:
+    """The figure as an <svg> element for a page: text stays text, the ground is transparent, nothing outside is referred to.
+
+    Colours of the house style become CSS variables (--ink, --muted, --grid, --blue, --orange), so that a page can show the
+    figure in its own light or dark.
+    """
+    import matplotlib as mpl
+
+    buffer = io.StringIO()
+    with _SVG, mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "inkdigits"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the reader's browser draws the text, with fonts of its own
+        figure.savefig(buffer, format="svg", facecolor="none", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    text = buffer.getvalue()
+    text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text[text.index("<svg") :]).replace("xlink:href", "href")
+    referred = set(re.findall(r"#([\w-]+)", text))
+    text = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in referred else "", text)
+    for colour, name in THEME.items():
+        text = text.replace(colour, f"var(--{name}, {colour})")
+    return text

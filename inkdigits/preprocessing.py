@@ -1,0 +1,189 @@
+"""From a picture to what the network sees: candidates as (N, 28, 28), with exactly MNIST's geometry.
+
+The only place where a photo becomes 28x28. Leads through decoding, ink and segmentation; knows nothing of networks.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inkdigits.ink import Ink, find_ink
+from inkdigits.picture import Picture, Source, open_picture
+from inkdigits.segmentation import Box, Candidate, find_candidates
+
+FieldJudge = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
+Field = NDArray[np.uint8]  # (28, 28): paper 0, ink 255
+
+SIDE = 28  # pixels of the field
+DIGIT = 20  # pixels of the longest side of the digit inside it
+CENTRE = 15.0  # the paste position is int(CENTRE - centre of mass), so that the mass lies in [14, 15) of the field's edges
+SMALLEST_SIDE = 96  # pixels; smaller pictures are enlarged before ink is looked for
+EDGE = 2  # pixels around the mask whose greys still belong to the stroke
+TIGHT = 40  # strength; the digit's tight box holds all that is stronger: the edge of the ink in MNIST's area-averaged pixels
+PEN = (1.8, 3.6)  # pixels at a 20-px digit; MNIST's own strokes lie between 1.6 and 3.7 (5th and 95th percentile)
+SUPERSAMPLING = 5  # a digit is brought to 100 px, where strokes are worked on, and area-averaged from there to 20 px
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a picture holds: its ink, the candidates in reading order and each one as the network will see it."""
+
+    picture: Picture
+    ink: Ink
+    candidates: tuple[Candidate, ...]
+    fields: NDArray[np.uint8]  # (N, 28, 28)
+    warnings: tuple[str, ...] = ()
+
+
+def single(source: Source) -> Field:
+    """The one digit in a picture as MNIST would have it: (28, 28) uint8, paper 0, ink up to 255; all 0 where the picture is blank.
+
+    A picture that has MNIST's geometry already comes back unchanged, light on dark. Raises BadPicture.
+    """
+    page = prepare(open_picture(source), single=True)
+    return page.fields[0] if len(page.fields) else np.zeros((SIDE, SIDE), np.uint8)
+
+
+def prepare(picture: Picture, single: bool = False, judge: FieldJudge | None = None) -> Page:
+    """Find the candidates in a picture and bring each to the network's geometry.
+
+    single: the picture holds at most one digit. judge: (N, 28, 28) uint8 -> (N,), how sure one can be that each is one digit, 0-1;
+    with it, broken strokes are joined and touching digits cut where that makes better digits.
+    """
+    ready = as_is(picture.pixels)
+    if ready is not None:
+        light = ready is picture.pixels
+        warnings = ("light ink on dark paper",) if light else ()
+        mask = ready > 0
+        ink = Ink(ready, mask, 1.0, 0.0, light, warnings)
+        candidates = (_whole(mask),)
+        return Page(picture, ink, candidates, ready[None], picture.warnings + warnings)
+    picture = _large_enough(picture)
+    ink = find_ink(picture.pixels)
+
+    def fields_of(some: Sequence[Candidate]) -> NDArray[np.uint8]:
+        return np.array([to_field(_strokes(ink, candidate)) for candidate in some], np.uint8).reshape(-1, SIDE, SIDE)
+
+    on_candidates = judge and (lambda some: judge(fields_of(some)))
+    candidates = tuple(find_candidates(ink.mask, ink.strength, single, on_candidates))
+    return Page(picture, ink, candidates, fields_of(candidates), picture.warnings + ink.warnings)
+
+
+def _large_enough(picture: Picture) -> Picture:
+    """Enlarge a tiny picture smoothly, so that what is one pixel apart can be told apart from what touches at a corner."""
+    height, width = picture.pixels.shape[:2]
+    factor = -(-SMALLEST_SIDE // max(height, width))
+    if factor < 2:
+        return picture
+    pixels = cv2.resize(picture.pixels, (width * factor, height * factor), interpolation=cv2.INTER_CUBIC)
+    return replace(picture, pixels=np.asarray(pixels, np.uint8), scale=(picture.scale[0] / factor, picture.scale[1] / factor))
+
+
+def as_is(pixels: NDArray[np.uint8]) -> Field | None:
+    """The field itself where the pixels have MNIST's geometry already, inverted where they are dark on light; else None."""
+    if pixels.shape != (SIDE, SIDE):
+        return None
+    if _is_mnist_like(pixels):
+        return pixels
+    inverted = np.asarray(cv2.bitwise_not(pixels), np.uint8)
+    return inverted if _is_mnist_like(inverted) else None
+
+
+def _is_mnist_like(field: Field) -> bool:
+    """Full ink, a digit with a longest side of 20 px, and its centre of mass in [14, 15) from the field's edges, on pure paper."""
+    left, top, width, height = cv2.boundingRect(field)
+    if max(width, height) != DIGIT or field.max() < 254:
+        return False
+    x, y = _centre_of_mass(field)
+    return SIDE / 2 <= x < SIDE / 2 + 1 and SIDE / 2 <= y < SIDE / 2 + 1
+
+
+def _centre_of_mass(field: NDArray[np.uint8]) -> tuple[float, float]:
+    """(x, y) from the left and upper edges: the middle of the first pixel is at 0.5."""
+    moments = cv2.moments(field)
+    return moments["m10"] / moments["m00"] + 0.5, moments["m01"] / moments["m00"] + 0.5
+
+
+def _whole(mask: NDArray[np.bool_]) -> Candidate:
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return Candidate((left, top, left + width, top + height), mask[top : top + height, left : left + width])
+
+
+def _strokes(ink: Ink, candidate: Candidate) -> NDArray[np.uint8]:
+    """The candidate's ink alone, its edge's greys included: (h, w) uint8, a little larger than its box."""
+    left, top, right, bottom = candidate.box
+    height, width = ink.strength.shape
+    above, below, before, after = min(EDGE, top), min(EDGE, height - bottom), min(EDGE, left), min(EDGE, width - right)
+    mask = cv2.copyMakeBorder(candidate.mask.view(np.uint8), above, below, before, after, cv2.BORDER_CONSTANT, value=(0,))
+    near = cv2.dilate(mask, np.ones((2 * EDGE + 1, 2 * EDGE + 1), np.uint8))
+    return np.asarray(cv2.multiply(ink.strength[top - above : bottom + below, left - before : right + after], near), np.uint8)
+
+
+def to_field(strokes: NDArray[np.uint8]) -> Field:
+    """Bring one digit's ink to MNIST's geometry. strokes: (h, w) uint8, paper 0 to ink 255; not blank.
+
+    Source: MNIST's recipe as recovered by L. Bottou: pad the tight box to a square, area-average to 20x20, stretch the maximum
+    to 255, paste where the centre of mass is the middle of the field. Before that, a pen that is thinner or thicker than MNIST's
+    is brought into its range.
+    """
+    large = _enlarged(strokes, DIGIT * SUPERSAMPLING)
+    change = _pen_change(large)
+    if change > 0:
+        large = cv2.dilate(_enlarged(strokes, DIGIT * SUPERSAMPLING - change), _disc(change + 1))
+    elif change < 0:
+        large = cv2.erode(_enlarged(strokes, DIGIT * SUPERSAMPLING - change), _disc(1 - change))
+    square = _squared(np.asarray(large, np.uint8), DIGIT * SUPERSAMPLING)
+    small = cv2.resize(square, (DIGIT, DIGIT), interpolation=cv2.INTER_AREA)
+    return _paste(np.asarray(cv2.convertScaleAbs(small, alpha=255 / max(1, int(small.max()))), np.uint8))
+
+
+def _enlarged(strokes: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The tight box of the ink, scaled to the longest side."""
+    left, top, width, height = cv2.boundingRect((strokes > min(TIGHT, int(strokes.max()) // 2)).view(np.uint8))
+    tight = strokes[top : top + height, left : left + width]
+    scale = side / max(width, height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(tight, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC), np.uint8)
+
+
+def _squared(digit: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    left, top, width, height = cv2.boundingRect((digit > min(TIGHT, int(digit.max()) // 2)).view(np.uint8))
+    digit = digit[top : top + height, left : left + width][:side, :side]
+    height, width = digit.shape
+    above, before = (side - height) // 2, (side - width) // 2
+    below, after = side - height - above, side - width - before
+    return np.asarray(cv2.copyMakeBorder(digit, above, below, before, after, cv2.BORDER_CONSTANT, value=(0,)), np.uint8)
+
+
+def _pen_change(digit: NDArray[np.uint8]) -> int:
+    """By how many pixels the strokes should get wider (or thinner, where negative) to look like MNIST's; even."""
+    width = stroke_width(digit)
+    thinnest, thickest = PEN[0] * SUPERSAMPLING, PEN[1] * SUPERSAMPLING
+    wanted = max(0.0, thinnest - width) + min(0.0, thickest - width)
+    return 2 * round(wanted / 2)
+
+
+def stroke_width(digit: NDArray[np.uint8]) -> float:
+    """Mean width of the strokes in pixels: twice the area over the length of the outline."""
+    binary = (digit > 127).view(np.uint8)
+    contours, _ = cv2.findContours(binary, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    return 2 * int(binary.sum()) / max(1.0, sum(cv2.arcLength(contour, closed=True) for contour in contours))
+
+
+def _disc(diameter: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter)), np.uint8)
+
+
+def _paste(digit: NDArray[np.uint8]) -> Field:
+    """Put (20, 20) into (28, 28) so that its centre of mass comes to lie in [14, 15)."""
+    x, y = _centre_of_mass(digit)
+    left, top = min(SIDE - DIGIT, max(0, int(np.ceil(CENTRE - 1 - x)))), min(SIDE - DIGIT, max(0, int(np.ceil(CENTRE - 1 - y))))
+    field = np.zeros((SIDE, SIDE), np.uint8)
+    field[top : top + DIGIT, left : left + DIGIT] = digit
+    return field
+
+
+__all__ = ["Box", "Candidate", "Page", "as_is", "prepare", "single", "to_field"]

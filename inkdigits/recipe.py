@@ -1,0 +1,166 @@
+"""A recipe says what defines a system and nothing else: its network, its training, where it comes from and what it reached.
+
+A .toml file in, a frozen `Recipe` out. A user's own file works as the shipped ones do; a misspelt key names the known ones.
+"""
+
+import dataclasses
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from inkdigits.errors import BadData, BadValue, UnknownName
+
+SHIPPED = Path(__file__).with_name("recipes")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What defines a system. Frozen: `dataclasses.replace` makes a variant."""
+
+    name: str
+    network: str  # a key of models.MODELS
+    summary: str = ""  # one line for people
+    source: str = ""  # where the system comes from, and what we chose where the source is silent
+    options: Mapping[str, Any] = field(default_factory=dict)  # arguments of the network, such as dropout
+
+    mean: float = 0.0  # subtracted from ink in [0, 1]
+    sd: float = 1.0  # then divided by this
+    size: int = 28  # pixels a side that the network sees
+
+    epochs: int = 10
+    batch: int = 64  # digits a step
+    optimiser: str = "adam"  # a key of training.OPTIMISERS
+    learning_rate: float = 0.001
+    momentum: float = 0.9  # of sgd; the betas of adam stay at 0.9 and 0.999
+    weight_decay: float = 0.0
+    schedule: str = "constant"  # a key of training.SCHEDULES
+    label_smoothing: float = 0.0
+    reduced_precision: bool = True  # bfloat16 where the processor computes it natively
+
+    rotation: float = 0.0  # the augmentation, in the units of augmentation.Augmentation
+    shear: float = 0.0
+    zoom: float = 0.0
+    shift: float = 0.0
+    elastic: float = 0.0
+    erasing: float = 0.0
+
+    published: Mapping[str, Any] = field(default_factory=dict)  # the source's own figures
+    measured: Mapping[str, Any] = field(default_factory=dict)  # ours, written by `inkdigits reproduce`
+
+    def __post_init__(self) -> None:
+        for key in ("epochs", "batch", "size"):
+            _require(self, key, getattr(self, key) >= 1, "at least 1")
+        for key in ("learning_rate", "sd"):
+            _require(self, key, getattr(self, key) > 0, "above 0")
+        for key in ("weight_decay", "rotation", "shear", "shift", "elastic", "erasing"):
+            _require(self, key, getattr(self, key) >= 0, "0 or more")
+        for key in ("momentum", "label_smoothing", "zoom"):
+            _require(self, key, 0 <= getattr(self, key) < 1, "from 0 to below 1")
+
+
+FIELDS = {item.name: item for item in dataclasses.fields(Recipe)}
+SETTINGS = [name for name in FIELDS if name not in ("name", "published", "measured")]  # what a .toml or `--set` may say
+
+
+def _require(recipe: Recipe, key: str, holds: bool, wanted: str) -> None:
+    if not holds:
+        raise BadValue(f"recipe {recipe.name!r}: {key} must be {wanted}, not {getattr(recipe, key)}")
+
+
+def shipped_recipes() -> list[str]:
+    """The names of the recipes in the package, in the order in which a reader should meet them."""
+    names = {path.stem for path in SHIPPED.glob("*.toml")}
+    reference = ["lenet", "two-conv", "dropout", "sgd", "batchnorm"]
+    return [*reference, *sorted(names - set(reference))]
+
+
+def load_recipe(recipe: str | Path | Recipe, settings: Mapping[str, Any] | None = None) -> Recipe:
+    """A shipped recipe by name, or a user's own .toml by path, with `settings` laid over it.
+
+    Raises UnknownName for a recipe or key that does not exist, BadValue for a value out of range or of the wrong type, BadData for
+    a file that is not TOML.
+    """
+    if not isinstance(recipe, Recipe):
+        path = Path(recipe) if str(recipe).endswith(".toml") else SHIPPED / f"{recipe}.toml"
+        if str(recipe) not in shipped_recipes() and not path.is_file():
+            raise UnknownName("recipe", recipe, [*shipped_recipes(), "or a .toml file of yours"])
+        recipe = _from_table(path.stem, _read_toml(path))
+    if settings:
+        _check_keys(settings, SETTINGS)
+        values = {key: _typed(key, value) for key, value in settings.items()}
+        if "options" in values:
+            values["options"] = {**recipe.options, **values["options"]}
+        recipe = dataclasses.replace(recipe, **values)
+    return recipe
+
+
+def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
+    """`["epochs=3", "options.dropout=0.3"]` as settings. A value is read as TOML would read it, else it is text."""
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, text = pair.partition("=")
+        if not separator or not key.strip():
+            raise BadValue(f"a setting reads key=value, not {pair!r}; keys: {', '.join(SETTINGS)}")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text.strip()
+        group, dot, option = key.strip().partition(".")
+        if dot:
+            settings.setdefault(group, {})[option] = value
+        else:
+            settings[group] = value
+    return settings
+
+
+def to_table(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain types, for config.json. `from_table` takes it back."""
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in vars(recipe).items()}
+
+
+def from_table(table: Mapping[str, Any]) -> Recipe:
+    """A recipe from what `to_table` gave, checked as a file is."""
+    values = dict(table)
+    return _from_table(str(values.pop("name", "unnamed")), values)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadData(f"{path} is not a recipe: {error}") from error
+    except OSError as error:
+        raise BadData(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _from_table(name: str, table: Mapping[str, Any]) -> Recipe:
+    known = [*SETTINGS, "published", "measured"]
+    _check_keys(table, known)
+    if "network" not in table:
+        raise BadValue(f"recipe {name!r} names no network; add a line such as network = \"lenet\"")
+    return Recipe(name=name, **{key: _typed(key, value) for key, value in table.items()})
+
+
+def _check_keys(table: Mapping[str, Any], known: list[str]) -> None:
+    for key in table:
+        if key not in known:
+            raise UnknownName("key of a recipe", key, known)
+
+
+def _typed(key: str, value: Any) -> Any:
+    """`value` as the type of the field `key`: an integer where a float is wanted is fine, text where a number is wanted is not."""
+    wanted = FIELDS[key].type
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if wanted in (int, float, str, bool):
+        if type(value) is not wanted:
+            raise BadValue(f"{key} must be {_WORDS[wanted]}, not {value!r}")
+    elif not isinstance(value, Mapping):
+        raise BadValue(f"{key} must be a table of names and values, not {value!r}")
+    return value
+
+
+_WORDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}

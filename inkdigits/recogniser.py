@@ -1,0 +1,270 @@
+"""From a picture to a Reading: the digits in it, how sure each one is, and why one was refused.
+
+Runs an exported network on ONNX Runtime, without torch. Knows models and what their output means; pictures are
+preprocessing's business.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from inkdigits import preprocessing
+from inkdigits.errors import BadModel, BadPicture, BadValue, UnknownName
+from inkdigits.picture import Source, open_picture
+from inkdigits.preprocessing import Page
+from inkdigits.segmentation import Box
+
+WEIGHTS = Path(__file__).with_name("weights")
+DEFAULT_MODEL = "default"
+BLOCK = 1024  # images of one run of the network: larger blocks leave the processor's cache and gain nothing
+THRESHOLD = 0.5  # the confidence from which a digit is accepted, where the model's metadata say nothing
+CLASSES = 10
+NOT_A_DIGIT = 10  # the column of a model with eleven outputs that says so
+
+
+@dataclass(frozen=True)
+class Digit:
+    """One candidate. digit: the best guess, 0-9. confidence: the probability that it is right, 0-1.
+
+    box: left, top, right, bottom in pixels of the upright picture. reason: why it was not accepted.
+    probabilities: (10,) float32. image: (28, 28) uint8, what the network saw.
+    """
+
+    digit: int
+    confidence: float
+    accepted: bool
+    box: Box
+    reason: str | None = None
+    line: int = field(default=0, repr=False)
+    probabilities: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    image: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The digit as `read --json` prints it."""
+        seen: dict[str, Any] = {
+            "digit": self.digit,
+            "confidence": round(self.confidence, 6),
+            "accepted": self.accepted,
+            "box": list(self.box),
+        }
+        return seen if self.accepted else seen | {"reason": self.reason}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a picture says. text: the accepted digits, lines of writing separated by line feeds; None where it could not be read.
+
+    digits: every candidate in reading order, also those that are not accepted. error: why the picture could not be read.
+    """
+
+    text: str | None
+    digits: tuple[Digit, ...] = ()
+    warnings: tuple[str, ...] = ()
+    error: BadPicture | None = None
+
+    def as_dict(self, path: str | None = None) -> dict[str, Any]:
+        """The object that `read --json` prints; path is left out where it is None."""
+        error = self.error and {"code": self.error.code, "message": str(self.error)}
+        return ({} if path is None else {"path": path}) | {
+            "text": self.text,
+            "digits": [digit.as_dict() for digit in self.digits],
+            "warnings": list(self.warnings),
+            "error": error,
+        }
+
+    def to_json(self, path: str | None = None) -> str:
+        """One line of JSON."""
+        return json.dumps(self.as_dict(path), ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A reading together with everything that led to it, for whoever asks why."""
+
+    reading: Reading
+    page: Page
+
+
+class Recogniser:
+    """Reads pictures with one model, loaded once. Safe to call from several threads.
+
+    model: a shipped name, a folder made by `train`, or an .onnx file. threads: of one call; None takes one per processor that
+    this process may use. Raises UnknownName or BadModel.
+    """
+
+    def __init__(self, model: str | os.PathLike[str] = DEFAULT_MODEL, threads: int | None = None) -> None:
+        if threads is not None and threads < 1:
+            raise BadValue(f"{threads} threads make no sense; wanted is 1 or more")
+        self.path = resolve_model(model)
+        self._session = _open_session(self.path, threads or processors())
+        self._outputs = int(self._session.get_outputs()[0].shape[1])
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.threshold = _metadata_number(metadata, "threshold", THRESHOLD, self.path)
+        self.temperature = _metadata_number(metadata, "temperature", 1.0, self.path)
+
+    def classify(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """MNIST-style images, (N, 28, 28) or (28, 28) uint8, paper 0 to ink 255 -> (N, 10) float32 probabilities. Raises BadValue."""
+        return self._judge(images)[0]
+
+    def read(self, picture: Source, single: bool = False) -> Reading:
+        """Read the digits in a path, bytes, a PIL image or an array. single: it holds at most one digit. Raises BadPicture."""
+        return self.trace(picture, single).reading
+
+    def read_many(self, pictures: Iterable[Source], single: bool = False) -> Iterator[Reading]:
+        """Read pictures one after the other; one that cannot be read yields a Reading whose error says why."""
+        for picture in pictures:
+            try:
+                yield self.read(picture, single)
+            except BadPicture as error:
+                yield Reading(None, error=error)
+
+    def trace(self, picture: Source, single: bool = False) -> Trace:
+        """Read a picture and keep what led to the reading. Raises BadPicture."""
+        page = preprocessing.prepare(open_picture(picture), single, self._sure)
+        probabilities, doubts = self._judge(page.fields)
+        digits = tuple(self._digit(page, n, probabilities[n], float(doubts[n])) for n in range(len(page.candidates)))
+        return Trace(Reading(_text(digits), digits, page.warnings), page)
+
+    def _sure(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(N,): how sure it is that each image is one digit, whichever."""
+        probabilities, doubts = self._judge(images)
+        return probabilities.max(axis=1, initial=0) * (1 - doubts)
+
+    def _judge(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(N, 10) probabilities of the digits, and (N,) that it is none."""
+        images = _checked(images)
+        outputs = [
+            self._session.run(None, {"images": images[start : start + BLOCK]})[0] for start in range(0, len(images), BLOCK)
+        ]
+        raw: NDArray[np.float32] = np.concatenate(outputs) if outputs else np.empty((0, self._outputs), np.float32)
+        if self.temperature != 1:
+            raw = np.maximum(raw, np.float32(1e-30)) ** np.float32(1 / self.temperature)
+            raw /= raw.sum(axis=1, keepdims=True)
+        if self._outputs == CLASSES:
+            return raw, np.zeros(len(raw), np.float32)
+        digits = np.maximum(raw[:, :CLASSES], np.float32(1e-30))
+        return digits / digits.sum(axis=1, keepdims=True), raw[:, NOT_A_DIGIT]
+
+    def _digit(self, page: Page, index: int, probabilities: NDArray[np.float32], doubt: float) -> Digit:
+        candidate = page.candidates[index]
+        best = int(probabilities.argmax())
+        confidence = float(probabilities[best]) * (1 - doubt)
+        reason = None
+        if doubt > 0.5:
+            reason = "not a digit"
+        elif confidence < self.threshold:
+            reason = f"too doubtful: {confidence:.0%} sure of {best}"
+        box = _original(candidate.box, page.picture.scale)
+        return Digit(best, confidence, reason is None, box, reason, candidate.line, probabilities, page.fields[index])
+
+
+@lru_cache(maxsize=4)
+def _shared(model: str) -> Recogniser:
+    return Recogniser(model)
+
+
+def read(picture: Source, model: str | os.PathLike[str] = DEFAULT_MODEL, single: bool = False) -> Reading:
+    """Read the digits in a path, bytes, a PIL image or an array. The model stays loaded. Raises BadPicture, UnknownName, BadModel.
+
+    >>> read("photo.jpg").text
+    '42'
+    """
+    return _shared(os.fspath(model)).read(picture, single)
+
+
+def shipped_models() -> list[str]:
+    """The names of the models that came with the package."""
+    return sorted(path.stem for path in WEIGHTS.glob("*.onnx"))
+
+
+def resolve_model(model: str | os.PathLike[str]) -> Path:
+    """The .onnx file that a shipped name, a run folder or a path means. Raises UnknownName or BadModel."""
+    path, shipped = Path(model), WEIGHTS / f"{os.fspath(model)}.onnx"
+    if path.name == os.fspath(model) and shipped.is_file():
+        return shipped
+    if path.is_dir():
+        if not (path / "model.onnx").is_file():
+            raise BadModel(f"the folder {str(path)!r} holds no model.onnx; a folder made by `inkdigits train` does")
+        return path / "model.onnx"
+    if path.is_file():
+        if path.suffix != ".onnx":
+            raise BadModel(f"{str(path)!r} is no .onnx file; `inkdigits export` makes one")
+        return path
+    raise UnknownName("model", os.fspath(model), [*shipped_models(), "a folder made by `inkdigits train`", "an .onnx file"])
+
+
+def processors() -> int:
+    """Processors that this process may use: a container's or taskset's share, not the whole machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only; they arrive as exceptions too
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads would burn a processor each
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime has a class of its own for every way a file can be wrong
+        raise BadModel(f"{str(path)!r} is damaged or no ONNX model: {error}") from error
+    _check_interface(session, path)
+    return session
+
+
+def _check_interface(session: onnxruntime.InferenceSession, path: Path) -> None:
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    found = [(node.name, node.type, node.shape) for node in (*inputs, *outputs)]
+    fits = (
+        len(inputs) == len(outputs) == 1
+        and (inputs[0].name, inputs[0].type, inputs[0].shape[1:]) == ("images", "tensor(uint8)", [28, 28])
+        and (outputs[0].name, outputs[0].type) == ("probabilities", "tensor(float)")
+        and len(outputs[0].shape) == 2
+        and outputs[0].shape[1] in (CLASSES, CLASSES + 1)
+    )
+    if not fits:
+        raise BadModel(
+            f"{str(path)!r} was made for something else: it has {found}; wanted are images uint8 (N, 28, 28) and "
+            "probabilities float32 (N, 10) or (N, 11), as `inkdigits export` writes them"
+        )
+
+
+def _metadata_number(metadata: dict[str, str], key: str, default: float, path: Path) -> float:
+    try:
+        number = float(metadata.get(key, default))
+    except ValueError:
+        number = -1.0
+    if not 0 < number < float("inf"):
+        raise BadModel(f"{str(path)!r} has {key} {metadata[key]!r} in its metadata; wanted is a positive number")
+    return number
+
+
+def _checked(images: NDArray[Any]) -> NDArray[np.uint8]:
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim not in (2, 3) or images.shape[-2:] != (28, 28):
+        raise BadValue(
+            f"images of shape {images.shape} and type {images.dtype} cannot be classified; "
+            "wanted are uint8 (N, 28, 28) or (28, 28), ink 255 on paper 0"
+        )
+    return np.ascontiguousarray(images.reshape(-1, 28, 28))
+
+
+def _original(box: Box, scale: tuple[float, float]) -> Box:
+    (x, y), (left, top, right, bottom) = scale, box
+    return round(left * x), round(top * y), round(right * x), round(bottom * y)
+
+
+def _text(digits: Iterable[Digit]) -> str:
+    lines: dict[int, str] = {}
+    for digit in digits:
+        if digit.accepted:
+            lines[digit.line] = lines.get(digit.line, "") + str(digit.digit)
+    return "\n".join(lines.values())

@@ -1,0 +1,340 @@
+"""From ink to candidates: the groups of strokes that may be one digit each, in reading order.
+
+Takes a mask of strokes; returns boxes, masks and line numbers. Knows writing: dirt, detached parts, gaps, lines, digits that
+touch. Knows neither pictures nor networks: whoever can tell how digit-like some strokes are passes that in as `judge`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom are one past the last pixel
+Mask = NDArray[np.bool_]
+
+SMALLEST = 5  # pixels; parts that are smaller in both directions carry no shape
+SPECK = 0.2  # of the usual height of a digit: what is smaller in both directions is dirt
+REACH = 0.35  # of the digit's size: what lies closer belongs to it, where a picture holds one digit
+ALONG_BORDER = 0.3  # of its outline on the picture's border: more than any digit that a border cuts
+CRUMBS = 0.02  # of the picture's side: what touches the border so close to the table is more of it
+FRAGMENT = 0.4  # of the usual height: what is lower is a piece of a digit, not one
+LEAST_SURE = 0.5  # of every piece that a cut leaves
+CUT_COST = 0.7  # nats that each further digit must earn in confidence
+MAX_SEAMS = 8
+FAINT = 0.5  # of the usual strength of the ink: what is weaker shines through from the back of the sheet
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """Strokes that may be one digit: their box, the mask of just these strokes inside it, and the line that they stand in."""
+
+    box: Box
+    mask: Mask
+    line: int = 0
+
+    @property
+    def width(self) -> int:
+        return self.box[2] - self.box[0]
+
+    @property
+    def height(self) -> int:
+        return self.box[3] - self.box[1]
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        return (self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2
+
+
+Judge = Callable[[Sequence[Candidate]], NDArray[np.floating]]  # (N,): how sure one can be that each is one digit, 0-1
+
+
+def find_candidates(mask: Mask, strength: NDArray[np.uint8], single: bool = False, judge: Judge | None = None) -> list[Candidate]:
+    """Group the strokes into candidates, in reading order.
+
+    mask: (H, W) bool. strength: (H, W) uint8, how strong the ink is. single: all that belongs together is one candidate, the rest
+    is dirt or a neighbour's remains. judge: settles what geometry leaves open; without it, geometry alone decides.
+    """
+    parts = _without_dirt(_without_border(_components(mask, strength), mask.shape))
+    if not parts:
+        return []
+    if single:
+        return [_join_all(_belonging(parts, mask.shape))]
+    judge = judge or _judge_nothing
+    usual = _usual_height(parts)
+    digits = _cut_touching(_merge_broken(_merge_detached(parts), usual, judge), usual, judge)
+    return [replace(part, line=number) for number, line in enumerate(_lines(digits)) for part in line]
+
+
+def _judge_nothing(candidates: Sequence[Candidate]) -> NDArray[np.floating]:
+    return np.zeros(len(candidates))
+
+
+@dataclass(frozen=True, eq=False)
+class _Component(Candidate):
+    area: int = 0
+    strength: float = 0.0  # mean, weighted by itself so that the strokes' edges count little
+    contact: float = 0.0  # share of the outline that lies on the picture's border
+
+
+def _components(mask: Mask, strength: NDArray[np.uint8]) -> list[_Component]:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    inked, levels = labels[mask], strength[mask].astype(np.float64)
+    sums, squares = np.bincount(inked, levels, minlength=count), np.bincount(inked, levels**2, minlength=count)
+    found = []
+    for label in range(1, count):
+        left, top, width, height, area = (int(n) for n in stats[label])
+        if max(width, height) < min(SMALLEST, 0.2 * max(mask.shape)):
+            continue
+        own = labels[top : top + height, left : left + width] == label
+        box = left, top, left + width, top + height
+        found.append(_Component(box, own, area=area, strength=squares[label] / max(1.0, sums[label]), contact=_contact(own, box, mask.shape)))
+    return found
+
+
+def _contact(own: Mask, box: Box, shape: tuple[int, ...]) -> float:
+    left, top, right, bottom = box
+    sides = (top == 0, own[0]), (left == 0, own[:, 0]), (bottom == shape[0], own[-1]), (right == shape[1], own[:, -1])
+    touching = sum(int(edge.sum()) for touches, edge in sides if touches)
+    if not touching:
+        return 0.0
+    contours, _ = cv2.findContours(own.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    return touching / max(1, sum(len(contour) for contour in contours))
+
+
+def _without_border(parts: list[_Component], shape: tuple[int, ...]) -> list[_Component]:
+    """Drop the table beside the sheet: what lies along the picture's border, with its crumbs, unless that is all there is."""
+    height, width = shape
+    outside = [part for part in parts if part.contact > ALONG_BORDER]
+    crumbs = CRUMBS * max(shape)
+    inside = [
+        part
+        for part in parts
+        if part.contact <= ALONG_BORDER and not (part.contact and any(_distance(part.box, table.box) < crumbs for table in outside))
+    ]
+    return inside or [part for part in parts if part.width < width or part.height < height]
+
+
+def _without_dirt(parts: list[_Component]) -> list[_Component]:
+    """Drop specks and what is much fainter than the writing."""
+    if not parts:
+        return []
+    areas = np.array([part.area for part in parts], np.float64)
+    usual = _weighted_median(np.array([max(part.width, part.height) for part in parts]), areas)
+    strength = _weighted_median(np.array([part.strength for part in parts]), areas)
+    return [
+        part for part in parts if max(part.width, part.height) > SPECK * usual and part.strength > FAINT * strength
+    ]
+
+
+def _usual_height(parts: Sequence[Candidate]) -> float:
+    heights = np.array([part.height for part in parts], np.float64)
+    return _weighted_median(heights, heights)
+
+
+def _weighted_median(values: NDArray[np.floating], weights: NDArray[np.floating]) -> float:
+    order = np.argsort(values)
+    return float(values[order][np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)])
+
+
+def _belonging(parts: list[_Component], shape: tuple[int, ...]) -> list[_Component]:
+    """The parts of one digit: the largest near the middle, and what lies close to it."""
+
+    def weight(part: _Component) -> float:
+        off = max(abs(part.middle[0] / shape[1] - 0.5), abs(part.middle[1] / shape[0] - 0.5))
+        return max(part.width, part.height) * (1 - off) * (0.5 if part.contact else 1)
+
+    main, *others = sorted(parts, key=weight, reverse=True)
+    others = [part for part in others if main.contact or not part.contact]
+    belonging, whole = [main], main.box
+    while near := [part for part in others if _distance(part.box, whole) < REACH * max(whole[2] - whole[0], whole[3] - whole[1])]:
+        belonging += near
+        others = [part for part in others if part not in near]
+        for part in near:
+            whole = _around(whole, part.box)
+    return belonging
+
+
+def _around(a: Box, b: Box) -> Box:
+    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+
+
+def _distance(a: Box, b: Box) -> float:
+    beside = max(a[0], b[0]) - min(a[2], b[2])
+    above = max(a[1], b[1]) - min(a[3], b[3])
+    return float(np.hypot(max(0, beside), max(0, above)))
+
+
+def _join_all(parts: Sequence[Candidate]) -> Candidate:
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = _joined(whole, part)
+    return whole
+
+
+def _joined(a: Candidate, b: Candidate) -> Candidate:
+    box = _around(a.box, b.box)
+    mask = np.zeros((box[3] - box[1], box[2] - box[0]), np.bool_)
+    for part in (a, b):
+        left, top = part.box[0] - box[0], part.box[1] - box[1]
+        mask[top : top + part.height, left : left + part.width] |= part.mask
+    return Candidate(box, mask)
+
+
+def _merge_detached(parts: Sequence[Candidate]) -> list[Candidate]:
+    """Join parts that stand above one another and close, such as the bar of a 5 and its body."""
+    parts = sorted(parts, key=lambda part: part.height * part.width, reverse=True)
+    whole: list[Candidate] = []
+    for part in parts:
+        for index, body in enumerate(whole):
+            if _belongs(part, body):
+                whole[index] = _joined(body, part)
+                break
+        else:
+            whole.append(part)
+    return whole
+
+
+def _belongs(part: Candidate, body: Candidate) -> bool:
+    """Whether the smaller part hangs over the body: by half of its width, and less than a quarter of the body's height away."""
+    overlap = min(part.box[2], body.box[2]) - max(part.box[0], body.box[0])
+    gap = max(part.box[1], body.box[1]) - min(part.box[3], body.box[3])
+    return overlap > 0.5 * part.width and gap < 0.25 * body.height and part.height < 0.6 * body.height
+
+
+def _merge_broken(parts: list[Candidate], usual: float, judge: Judge) -> list[Candidate]:
+    """Join neighbours that are more digit-like together than apart, best first: broken strokes, detached bars and feet."""
+    for _ in range(3):
+        pairs = [(i, j) for i in range(len(parts)) for j in range(i) if _may_be_one(parts[i], parts[j], usual)]
+        if not pairs:
+            break
+        unions = [_joined(parts[i], parts[j]) for i, j in pairs]
+        sure = judge([*parts, *unions])
+        alone, together = sure[: len(parts)], sure[len(parts) :]
+        gains = [together[n] - _apart(parts, alone, pair, usual) for n, pair in enumerate(pairs)]
+        used: set[int] = set()
+        merged = []
+        for n in np.argsort(gains)[::-1]:
+            if gains[n] <= 0:
+                break
+            if not used & set(pairs[n]):
+                used |= set(pairs[n])
+                merged.append(unions[n])
+        if not merged:
+            break
+        parts = [part for index, part in enumerate(parts) if index not in used] + merged
+    return parts
+
+
+def _may_be_one(a: Candidate, b: Candidate, usual: float) -> bool:
+    left, top, right, bottom = _around(a.box, b.box)
+    fragment = min(a.height, b.height) < FRAGMENT * usual
+    return _distance(a.box, b.box) < 0.25 * usual and max(right - left, bottom - top) < (2 if fragment else 1.5) * usual
+
+
+def _apart(parts: list[Candidate], alone: NDArray[np.floating], pair: tuple[int, int], usual: float) -> float:
+    """How digit-like two parts are as two: the worse one of both counts, unless it is too small to be a digit anyway."""
+    small, large = sorted(pair, key=lambda index: parts[index].height)
+    if parts[small].height < FRAGMENT * usual:
+        return float(alone[large]) - 0.05
+    return float(min(alone[small], alone[large])) + 0.1
+
+
+def _cut_touching(parts: list[Candidate], usual: float, judge: Judge) -> list[Candidate]:
+    """Cut what is too wide for one digit where that makes better digits."""
+    sure = judge(parts)
+    pieces: list[Candidate] = []
+    for part, certainty in zip(parts, sure, strict=True):
+        pieces += _best_cut(part, judge) if _may_be_several(part, float(certainty), usual) else [part]
+    return pieces
+
+
+def _may_be_several(part: Candidate, sure: float, usual: float) -> bool:
+    widest = 1.2 if sure > 0.9 else 0.6
+    return part.width > widest * part.height and part.height > 0.5 * usual
+
+
+def _best_cut(part: Candidate, judge: Judge) -> list[Candidate]:
+    """The way of cutting a part from top to bottom, or not, whose worst piece is most digit-like, weighed by width."""
+    seams = _seams(part)
+    if not seams:
+        return [part]
+    edges = [np.zeros(part.height, int), *seams, np.full(part.height, part.width)]
+    spans = [(i, j) for i in range(len(edges)) for j in range(i + 1, len(edges))]
+    pieces = {span: _piece(part, edges[span[0]], edges[span[1]]) for span in spans}
+    pieces = {span: piece for span, piece in pieces.items() if piece is not None}
+    sure = dict(zip(pieces, judge(list(pieces.values())), strict=True))
+    best: dict[int, tuple[float, list[Candidate]]] = {0: (0.0, [])}
+    for end in range(1, len(edges)):
+        ways = [
+            (best[start][0] + np.log(max(1e-6, float(sure[start, end]))) - CUT_COST, [*best[start][1], pieces[start, end]])
+            for start in range(end)
+            if start in best and sure.get((start, end), 0) >= (LEAST_SURE if start or end < len(edges) - 1 else 0)
+        ]
+        if ways:
+            best[end] = max(ways, key=lambda way: way[0])
+    return best[len(edges) - 1][1] if len(edges) - 1 in best else [part]
+
+
+def _seams(part: Candidate) -> list[NDArray[np.intp]]:
+    """Ways from top to bottom, as a column for each row, that cut little ink; at most MAX_SEAMS, from left to right."""
+    rows = min(part.height, 48)
+    columns = max(2, round(part.width * rows / part.height))
+    small = cv2.resize(part.mask.view(np.uint8) * 255, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    cost = small + np.float32(0.02)
+    back = np.zeros((rows, columns), np.intp)
+    total = cost[0]
+    offsets = np.arange(columns)
+    for row in range(1, rows):
+        padded = np.pad(total, 1, constant_values=np.inf)
+        choices = np.stack([padded[:-2] + 0.02, padded[1:-1], padded[2:] + 0.02])
+        step = choices.argmin(axis=0)
+        back[row] = offsets + step - 1
+        total = choices[step, offsets] + cost[row]
+    margin = max(1, round(0.12 * rows))
+    order = [c for c in np.argsort(total, kind="stable") if margin <= c < columns - margin and total[c] < 0.35 * rows]
+    chosen: list[int] = []
+    for column in order:
+        if all(abs(column - other) > margin for other in chosen):
+            chosen.append(int(column))
+        if len(chosen) == MAX_SEAMS:
+            break
+    paths = []
+    for end in sorted(chosen):
+        path = np.empty(rows, np.intp)
+        path[-1] = end
+        for row in range(rows - 1, 0, -1):
+            path[row - 1] = back[row, path[row]]
+        wide = np.interp(np.linspace(0, rows - 1, part.height), np.arange(rows), path) * part.width / columns
+        paths.append(np.rint(wide).astype(np.intp))
+    return paths
+
+
+def _piece(part: Candidate, left: NDArray[np.intp], right: NDArray[np.intp]) -> Candidate | None:
+    """What lies between two seams, or None where there is next to nothing."""
+    columns = np.arange(part.width)
+    mask = part.mask & (columns >= left[:, None]) & (columns < right[:, None])
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    if height < 0.4 * part.height:
+        return None
+    box = part.box[0] + x, part.box[1] + y, part.box[0] + x + width, part.box[1] + y + height
+    return Candidate(box, mask[y : y + height, x : x + width])
+
+
+def _lines(parts: Sequence[Candidate]) -> list[list[Candidate]]:
+    """Sort parts into lines, top to bottom, each from left to right: a part continues the line that it stands beside the end of."""
+    lines: list[list[Candidate]] = []
+    for part in sorted(parts, key=lambda part: part.box[0]):
+        beside = [line for line in lines if _overlap(line[-1], part) > 0.4]
+        if beside:
+            max(beside, key=lambda line: _overlap(line[-1], part)).append(part)
+        else:
+            lines.append([part])
+    return sorted(lines, key=lambda line: float(np.mean([part.middle[1] for part in line])))
+
+
+def _overlap(a: Candidate, b: Candidate) -> float:
+    """Share of the lower one's height that lies beside the other."""
+    shared = min(a.box[3], b.box[3]) - max(a.box[1], b.box[1])
+    return shared / max(1, min(a.height, b.height))
