@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from inkdigits.evaluation import evaluate
     from inkdigits.recipe import load_recipe
     from inkdigits.recogniser import Digit, Reading, Recogniser, read
-    from inkdigits.training import train
+    from inkdigits.run import train
 
 __version__ = "0.1.0"
 
@@ -30,7 +30,7 @@ _HOME = {
     "load_dataset": "data",
     "load_recipe": "recipe",
     "read": "recogniser",
-    "train": "training",
+    "train": "run",
 }
 
 __all__ = ["Digit", "InkdigitsError", "Reading", "Recogniser", "evaluate", "load_dataset", "load_recipe", "read", "train"]

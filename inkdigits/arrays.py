@@ -99,15 +99,17 @@ def unpacked(path: Path) -> Iterator[IO[bytes]]:
         raise BadData(f"{path} cannot be read: {problem.strerror or problem}") from None
 
 
-def sha256(path: Path, *, unpack: bool) -> str:
-    """SHA-256 of a file as it lies there, or of its unpacked bytes, as 64 hexadecimal digits. Raises BadData."""
-    if not unpack:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    with unpacked(path) as stream:
+def sha256(path: Path, *, unpack: bool, limit: int) -> str:
+    """SHA-256 of a file as it lies there, or of its unpacked bytes, as 64 hexadecimal digits.
+
+    Raises BadData where it is damaged, or has more than `limit` bytes.
+    """
+    with unpacked(path) if unpack else path.open("rb") as stream:
         hashed = Hashed(stream)
-        while hashed.read(CHUNK):
-            pass
+        while chunk := hashed.read(CHUNK):
+            limit -= len(chunk)
+            if limit < 0:
+                raise BadData(f"{path} is larger than it should be")
     return hashed.digest.hexdigest()
 
 

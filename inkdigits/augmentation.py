@@ -66,18 +66,22 @@ def affine_grid(ink: Tensor, amount: Augmentation, generator: Generator) -> Tens
 def elastic_field(ink: Tensor, displacement: float, generator: Generator) -> Tensor:
     """A smooth random displacement of every pixel, as hands and paper make it. Source: Simard et al. 2003, section 2.
 
-    displacement: root-mean-square length in pixels. Returns (N, H, W, 2) in the units of `affine_grid`.
+    displacement: root-mean-square length in pixels, the same everywhere. Returns (N, H, W, 2) in the units of `affine_grid`.
     """
     n, _, height, width = ink.shape
     noise = torch.randn(2 * n, 1, height, width, generator=generator, device=ink.device)
-    field = _smooth(noise, ELASTIC_SIGMA).view(n, 2, height, width).permute(0, 2, 3, 1)
-    # White noise smoothed by a Gaussian in two dimensions keeps a standard deviation of 1 / (2 sqrt(pi) sigma).
-    pixels = field * (displacement * 2 * math.sqrt(math.pi) * ELASTIC_SIGMA)
-    return pixels * torch.tensor([2 / width, 2 / height], device=ink.device)
+    kernel = _gaussian(ELASTIC_SIGMA, like=noise)
+    # A weighted sum of independent draws has the squared weights' sum as its variance; at the border there are fewer draws to sum.
+    spread = _blur(torch.ones_like(noise[:1]), kernel**2).sqrt()
+    across, down = (_blur(noise, kernel) / spread * (displacement / math.sqrt(2))).view(n, 2, height, width).unbind(1)
+    return torch.stack((across * (2 / width), down * (2 / height)), dim=-1)
 
 
 def erase(ink: Tensor, side: int, generator: Generator) -> Tensor:
-    """Paint one square of paper, `side` pixels a side, at a random place over each digit. Source: DeVries & Taylor 2017 (Cutout)."""
+    """Paint a square of paper, `side` pixels a side, over each digit, its centre anywhere in the field.
+
+    Source: DeVries & Taylor 2017 (Cutout).
+    """
     n, _, height, width = ink.shape
 
     def span(size: int) -> Tensor:
@@ -94,11 +98,16 @@ def _pixel_centres(size: int, like: Tensor) -> Tensor:
     return (torch.arange(size, dtype=like.dtype, device=like.device) * 2 + 1) / size - 1
 
 
-def _smooth(field: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of (N, 1, H, W) by two passes of a one-dimensional kernel that reaches three sigma."""
+def _gaussian(sigma: float, like: Tensor) -> Tensor:
+    """Weights that sum to 1, one a pixel, as far as three sigma either way."""
     reach = math.ceil(3 * sigma)
-    distance = torch.arange(-reach, reach + 1, dtype=field.dtype, device=field.device)
-    kernel = torch.exp(-(distance**2) / (2 * sigma**2))
-    kernel = kernel / kernel.sum()
+    distance = torch.arange(-reach, reach + 1, dtype=like.dtype, device=like.device)
+    weights = torch.exp(-(distance**2) / (2 * sigma**2))
+    return weights / weights.sum()
+
+
+def _blur(field: Tensor, kernel: Tensor) -> Tensor:
+    """(N, 1, H, W) blurred along both axes by the same odd kernel; beyond the border there is nothing to add."""
+    reach = len(kernel) // 2
     field = F.conv2d(field, kernel.view(1, 1, 1, -1), padding=(0, reach))
     return F.conv2d(field, kernel.view(1, 1, -1, 1), padding=(reach, 0))

@@ -50,11 +50,12 @@ def fetch(
     """Bring the file with this SHA-256 to `path`, from the first of `urls` that delivers it; if it is there, ask nobody.
 
     of_unpacked: the hash is that of the unpacked bytes, as mirrors pack differently; else that of the file itself.
-    limit: bytes at most. timeout: seconds without a byte. trusts: which addresses may be asked, redirections included.
+    limit: bytes at most, packed or not. timeout: seconds without a byte.
+    trusts: which addresses may be asked, redirections included.
     Raises DownloadFailed, which says of each mirror why; CannotWrite; MissingExtra where filelock is not installed.
     """
     with alone(path):
-        if path.is_file() and _has_hash(path, sha256, of_unpacked):
+        if path.is_file() and _has_hash(path, sha256, of_unpacked, limit):
             return path
         failures = []
         for url in urls:
@@ -62,7 +63,7 @@ def fetch(
                 try:
                     chunks = _chunks(url, limit, timeout, trusts)
                     _write(chunks, temporary, path, progress)
-                    if not _has_hash(temporary, sha256, of_unpacked):
+                    if not _has_hash(temporary, sha256, of_unpacked, limit):
                         raise _MirrorError("sent something else, its SHA-256 is not the published one")
                     with writing(path):
                         return temporary.replace(path)
@@ -111,10 +112,10 @@ def writing(path: Path) -> Iterator[None]:
         raise CannotWrite(f"cannot write {path}: {problem.strerror or problem}") from None
 
 
-def _has_hash(path: Path, sha256: str, of_unpacked: bool) -> bool:
+def _has_hash(path: Path, sha256: str, of_unpacked: bool, limit: int) -> bool:
     try:
-        return arrays.sha256(path, unpack=of_unpacked) == sha256
-    except BadData:  # it starts like gzip, but is not
+        return arrays.sha256(path, unpack=of_unpacked, limit=limit) == sha256
+    except BadData:  # it starts like gzip, but is not, or it is a bomb
         return False
 
 

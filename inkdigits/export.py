@@ -38,7 +38,12 @@ class ExportedNetwork(nn.Module):
 
 
 def export_onnx(
-    network: Standardised, path: Path, images: NDArray[np.uint8], *, temperature: float = 1.0, facts: Mapping[str, Any] | None = None
+    network: Standardised,
+    path: Path,
+    images: NDArray[np.uint8],
+    *,
+    temperature: float = 1.0,
+    facts: Mapping[str, Any] | None = None,
 ) -> float:
     """Write `path` and return the largest difference of a probability between it and torch on `images`.
 
@@ -58,7 +63,9 @@ def export_onnx(
         program.save(temporary, external_data=False)
         difference = largest_difference(exported, temporary, compared)
         if not difference <= TOLERANCE:
-            raise InkdigitsError(f"the exported file differs from the network by {difference:.1e}, more than {TOLERANCE:.0e}; not written")
+            raise InkdigitsError(
+                f"the exported file differs from the network by {difference:.1e}, more than {TOLERANCE:.0e}; not written"
+            )
 
     write_whole(path, write_and_compare)
     return difference

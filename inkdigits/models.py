@@ -179,7 +179,9 @@ def build(name: str, options: Mapping[str, Any], *, mean: float = 0.0, sd: float
         with torch.no_grad():
             network.eval()(torch.zeros(1, 1, 28, 28))
     except RuntimeError as error:
-        raise BadValue(f"network {name!r} cannot take digits of {size}x{size} pixels; its shipped recipe says what it can") from error
+        raise BadValue(
+            f"network {name!r} cannot take digits of {size}x{size} pixels; its shipped recipe says what it can"
+        ) from error
     return network.train()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.ink import Ink, find_ink
+from inkdigits.ruling import without_printed_lines
 from inkdigits.picture import Picture, Source, open_picture
 from inkdigits.segmentation import Box, Candidate, find_candidates
 
@@ -62,7 +63,7 @@ def prepare(picture: Picture, single: bool = False, judge: FieldJudge | None = N
         candidates = (_whole(mask),)
         return Page(picture, ink, candidates, ready[None], picture.warnings + warnings)
     picture = _large_enough(picture)
-    ink = find_ink(picture.pixels)
+    ink = without_printed_lines(find_ink(picture.pixels))
 
     def fields_of(some: Sequence[Candidate]) -> NDArray[np.uint8]:
         return np.array([to_field(_strokes(ink, candidate)) for candidate in some], np.uint8).reshape(-1, SIDE, SIDE)

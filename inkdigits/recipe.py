@@ -140,7 +140,7 @@ def _from_table(name: str, table: Mapping[str, Any]) -> Recipe:
     known = [*SETTINGS, "published", "measured"]
     _check_keys(table, known)
     if "network" not in table:
-        raise BadValue(f"recipe {name!r} names no network; add a line such as network = \"lenet\"")
+        raise BadValue(f'recipe {name!r} names no network; add a line such as network = "lenet"')
     return Recipe(name=name, **{key: _typed(key, value) for key, value in table.items()})
 
 

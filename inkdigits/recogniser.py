@@ -126,11 +126,20 @@ class Recogniser:
             except BadPicture as error:
                 yield Reading(None, error=error)
 
+    def read_images(self, images: NDArray[np.uint8]) -> Iterator[Reading]:
+        """Read MNIST-style images, (N, 28, 28) uint8, as they are: one digit each, none where there is no ink. Raises BadValue."""
+        for image, chances, doubt in zip(images, *self._judge(images), strict=True):
+            digits = (self._digit((0, 0, 28, 28), 0, image, chances, float(doubt)),) if image.any() else ()
+            yield Reading(_text(digits), digits, () if digits else ("nothing is drawn in it",))
+
     def trace(self, picture: Source, single: bool = False) -> Trace:
         """Read a picture and keep what led to the reading. Raises BadPicture."""
         page = preprocessing.prepare(open_picture(picture), single, self._sure)
         probabilities, doubts = self._judge(page.fields)
-        digits = tuple(self._digit(page, n, probabilities[n], float(doubts[n])) for n in range(len(page.candidates)))
+        digits = tuple(
+            self._digit(_original(candidate.box, page.picture.scale), candidate.line, image, chances, float(doubt))
+            for candidate, image, chances, doubt in zip(page.candidates, page.fields, probabilities, doubts, strict=True)
+        )
         return Trace(Reading(_text(digits), digits, page.warnings), page)
 
     def _sure(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -153,8 +162,7 @@ class Recogniser:
         digits = np.maximum(raw[:, :CLASSES], np.float32(1e-30))
         return digits / digits.sum(axis=1, keepdims=True), raw[:, NOT_A_DIGIT]
 
-    def _digit(self, page: Page, index: int, probabilities: NDArray[np.float32], doubt: float) -> Digit:
-        candidate = page.candidates[index]
+    def _digit(self, box: Box, line: int, image: NDArray[np.uint8], probabilities: NDArray[np.float32], doubt: float) -> Digit:
         best = int(probabilities.argmax())
         confidence = float(probabilities[best]) * (1 - doubt)
         reason = None
@@ -162,8 +170,7 @@ class Recogniser:
             reason = "not a digit"
         elif confidence < self.threshold:
             reason = f"too doubtful: {confidence:.0%} sure of {best}"
-        box = _original(candidate.box, page.picture.scale)
-        return Digit(best, confidence, reason is None, box, reason, candidate.line, probabilities, page.fields[index])
+        return Digit(best, confidence, reason is None, box, reason, line, probabilities, image)
 
 
 @lru_cache(maxsize=4)
@@ -182,14 +189,17 @@ def read(picture: Source, model: str | os.PathLike[str] = DEFAULT_MODEL, single:
 
 def shipped_models() -> list[str]:
     """The names of the models that came with the package."""
-    return sorted(path.stem for path in WEIGHTS.glob("*.onnx"))
+    return sorted(path.parent.name for path in WEIGHTS.glob("*/model.onnx"))
+
+
+def shipped_folder(model: str) -> Path | None:
+    """The folder of a shipped model: laid out as `inkdigits train` leaves one. None where no model has that name."""
+    return WEIGHTS / model if model in shipped_models() else None
 
 
 def resolve_model(model: str | os.PathLike[str]) -> Path:
     """The .onnx file that a shipped name, a run folder or a path means. Raises UnknownName or BadModel."""
-    path, shipped = Path(model), WEIGHTS / f"{os.fspath(model)}.onnx"
-    if path.name == os.fspath(model) and shipped.is_file():
-        return shipped
+    path = shipped_folder(os.fspath(model)) or Path(model)
     if path.is_dir():
         if not (path / "model.onnx").is_file():
             raise BadModel(f"the folder {str(path)!r} holds no model.onnx; a folder made by `inkdigits train` does")

@@ -5,13 +5,10 @@ file, and reads on a phone, on paper, in the dark and without colour vision. Mea
 """
 
 import base64
-import contextlib
 import html
 import io
 import json
-import os
 import platform
-import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,8 +22,9 @@ from PIL import Image
 import inkdigits
 from inkdigits import plots
 from inkdigits.catalogue import DIGITS
-from inkdigits.errors import BadValue, CannotWrite
+from inkdigits.errors import BadValue
 from inkdigits.evaluation import Evaluation, Predictions, confusions, errors, percent, reliability
+from inkdigits.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,7 +69,7 @@ def write_report(
     if seen.labels.shape != (evaluation.n,) or seen.probabilities.shape != (evaluation.n, len(DIGITS)):
         shapes = f"labels {seen.labels.shape} and probabilities {seen.probabilities.shape}"
         raise BadValue(f"{shapes} do not belong to an evaluation of {evaluation.n} images")
-    _write_whole(Path(path), render(evaluation, seen, history, config))
+    write_whole(Path(path), render(evaluation, seen, history, config))
 
 
 def _class_names(config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -262,23 +260,6 @@ def _group(name: str, pairs: Mapping[str, str]) -> str:
     caption = f"<caption>{_text(name)}</caption>" if name else ""
     rows = "".join(f"<tr><th>{_text(key)}</th><td>{_text(value)}</td></tr>" for key, value in pairs.items())
     return f"<table>{caption}{rows}</table>"
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """The file with exactly this text, or, with CannotWrite, what was there before."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("x", encoding="utf-8", errors="xmlcharrefreplace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise CannotWrite(
-            f"cannot write the report {path}: {error.strerror or error}; choose a folder that exists and can be written to"
-        ) from error
 
 
 PAGE = """<!doctype html>

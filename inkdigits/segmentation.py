@@ -50,7 +50,9 @@ class Candidate:
 Judge = Callable[[Sequence[Candidate]], NDArray[np.floating]]  # (N,): how sure one can be that each is one digit, 0-1
 
 
-def find_candidates(mask: Mask, strength: NDArray[np.uint8], single: bool = False, judge: Judge | None = None) -> list[Candidate]:
+def find_candidates(
+    mask: Mask, strength: NDArray[np.uint8], single: bool = False, judge: Judge | None = None
+) -> list[Candidate]:
     """Group the strokes into candidates, in reading order.
 
     mask: (H, W) bool. strength: (H, W) uint8, how strong the ink is. single: all that belongs together is one candidate, the rest
@@ -89,7 +91,11 @@ def _components(mask: Mask, strength: NDArray[np.uint8]) -> list[_Component]:
             continue
         own = labels[top : top + height, left : left + width] == label
         box = left, top, left + width, top + height
-        found.append(_Component(box, own, area=area, strength=squares[label] / max(1.0, sums[label]), contact=_contact(own, box, mask.shape)))
+        found.append(
+            _Component(
+                box, own, area=area, strength=squares[label] / max(1.0, sums[label]), contact=_contact(own, box, mask.shape)
+            )
+        )
     return found
 
 
@@ -111,7 +117,8 @@ def _without_border(parts: list[_Component], shape: tuple[int, ...]) -> list[_Co
     inside = [
         part
         for part in parts
-        if part.contact <= ALONG_BORDER and not (part.contact and any(_distance(part.box, table.box) < crumbs for table in outside))
+        if part.contact <= ALONG_BORDER
+        and not (part.contact and any(_distance(part.box, table.box) < crumbs for table in outside))
     ]
     return inside or [part for part in parts if part.width < width or part.height < height]
 
@@ -123,9 +130,7 @@ def _without_dirt(parts: list[_Component]) -> list[_Component]:
     areas = np.array([part.area for part in parts], np.float64)
     usual = _weighted_median(np.array([max(part.width, part.height) for part in parts]), areas)
     strength = _weighted_median(np.array([part.strength for part in parts]), areas)
-    return [
-        part for part in parts if max(part.width, part.height) > SPECK * usual and part.strength > FAINT * strength
-    ]
+    return [part for part in parts if max(part.width, part.height) > SPECK * usual and part.strength > FAINT * strength]
 
 
 def _usual_height(parts: Sequence[Candidate]) -> float:
@@ -148,7 +153,9 @@ def _belonging(parts: list[_Component], shape: tuple[int, ...]) -> list[_Compone
     main, *others = sorted(parts, key=weight, reverse=True)
     others = [part for part in others if main.contact or not part.contact]
     belonging, whole = [main], main.box
-    while near := [part for part in others if _distance(part.box, whole) < REACH * max(whole[2] - whole[0], whole[3] - whole[1])]:
+    while near := [
+        part for part in others if _distance(part.box, whole) < REACH * max(whole[2] - whole[0], whole[3] - whole[1])
+    ]:
         belonging += near
         others = [part for part in others if part not in near]
         for part in near:

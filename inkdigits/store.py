@@ -153,7 +153,7 @@ def read_checked(folder: Path, file: File) -> tuple[NDArray[Any], str]:
         array = read_idx(path, sha256=file.sha256 if file.of_unpacked else None)
     if array.shape != file.shape:
         raise BadData(f"{path} has the shape {array.shape}, not {file.shape}")
-    if file.of_unpacked or (file.sha256 and sha256(path, unpack=False) == file.sha256):
+    if file.of_unpacked or (file.sha256 and sha256(path, unpack=False, limit=file.limit) == file.sha256):
         return array, PROVED
     return array, UNPROVED if file.sha256 else WITHOUT_HASH
 

@@ -154,7 +154,9 @@ def fit(
         for step, picks in enumerate(torch.randperm(len(images), generator=shuffling).to(place).split(recipe.batch), start=1):
             ink = to_ink(images[picks])  # (B, 1, 28, 28)
             target = labels[picks]
-            set_learning_rate(optimiser, recipe.learning_rate * schedule(((epoch - 1) * steps + step - 1) / (recipe.epochs * steps)))
+            set_learning_rate(
+                optimiser, recipe.learning_rate * schedule(((epoch - 1) * steps + step - 1) / (recipe.epochs * steps))
+            )
             with speed.context():
                 logits = network(augment(ink, amount, drawing).contiguous(memory_format=speed.memory_format)).float()
                 loss = F.cross_entropy(logits, target, label_smoothing=recipe.label_smoothing)

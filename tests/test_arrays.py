@@ -102,8 +102,11 @@ def test_wrong_sha256_is_refused_and_the_right_one_is_that_of_the_unpacked_bytes
     np.testing.assert_array_equal(read_idx(path, sha256=right), IMAGES)
     with pytest.raises(BadData, match="not the expected one"):
         read_idx(path, sha256="0" * 64)
-    assert sha256(path, unpack=True) == right
-    assert sha256(path, unpack=False) == hashlib.sha256(path.read_bytes()).hexdigest()
+    size = len(idx(IMAGES))
+    assert sha256(path, unpack=True, limit=size) == right
+    assert sha256(path, unpack=False, limit=2 * size) == hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(BadData, match="larger than it should be"):
+        sha256(path, unpack=True, limit=size - 1)
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,9 @@ class Mirror(BaseHTTPRequestHandler):
     def do_flipped(self) -> None:
         self.answer(gzip.compress(CONTENT[:-1] + b"\0"))
 
+    def do_bomb(self) -> None:
+        self.answer(gzip.compress(bytes(100 * LIMIT)))
+
     def do_broken(self) -> None:
         self.answer(PACKED[:-20])
 
@@ -149,6 +152,7 @@ FAULTS = {
     "html": "SHA-256 is not the published one",
     "empty": "SHA-256 is not the published one",
     "flipped": "SHA-256 is not the published one",
+    "bomb": "SHA-256 is not the published one",
     "broken": "SHA-256 is not the published one",
     "truncated": r"stopped after 100 of \d+ bytes",
     "large": "announced 100,001 bytes, more than the 100,000",

@@ -1,0 +1,249 @@
+"""Printed lines: the ruling of a page, squares, underlines and the boxes of forms, taken out of the ink without eating strokes.
+
+Takes a mask of ink and its strength; returns the mask of what is printed. Knows straight lines; knows neither pictures nor digits,
+except that a line is much longer than the writing is high.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inkdigits.ink import Ink
+
+Mask = NDArray[np.bool_]
+Plane = NDArray[np.uint8]
+
+STEEPEST = 5.0  # degrees that a line may be tilted
+ANGLE_STEP = 0.2  # degrees
+SHORTEST = 0.12  # of the picture's side; shorter lines are left to whoever looks at components
+THICKEST = 0.008  # of the picture's longest side
+FAINTEST_LINE = 30.0  # levels of strength, 255 is full ink
+SMALLEST_BOX = 12  # pixels
+STRAIGHT = 0.85  # of a box's side that must lie within 2 px of a line
+MAX_SLOPE = 0.15
+LONG = 3.0  # heights of the writing that a line must be long,
+LONG_ACROSS = 1.3  # or this many where it runs from border to border
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A straight line y = y0 + slope * x from x = start to end, in pixels; thickness likewise."""
+
+    y0: float
+    slope: float
+    start: int
+    end: int
+    thickness: int
+
+    @property
+    def length(self) -> int:
+        return self.end - self.start
+
+    def crosses(self, side: int) -> bool:
+        """Whether it runs from border to border."""
+        return self.start <= 0.02 * side and self.end >= 0.98 * side
+
+
+def without_printed_lines(ink: Ink) -> Ink:
+    """The ink without the lines and boxes that were printed on the paper before."""
+    visible = ink.strength > max(FAINTEST_LINE, 3 * ink.noise)
+    printed = _lines_from_border_to_border(visible, ink.strength)
+    printed |= _boxes(ink.mask & ~printed)
+    printed |= _underlines(visible & ~printed, ink.strength)
+    if not (printed & ink.mask).any():
+        return ink
+    mask = ink.mask & ~printed
+    around = cv2.dilate(printed.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    strength = np.where(around & ~mask, np.uint8(0), ink.strength)
+    return replace(ink, mask=mask, strength=strength, warnings=(*ink.warnings, "printed lines removed"))
+
+
+def _lines_from_border_to_border(mask: Mask, strength: Plane) -> Mask:
+    """Ruling and squares: they leave the picture on both sides."""
+    across, upright = _find_lines(mask), _find_lines(_turned(mask))
+    across = [line for line in across if line.crosses(mask.shape[1])]
+    upright = [line for line in upright if line.crosses(mask.shape[0])]
+    if not across and not upright:
+        return np.zeros_like(mask)
+    printed = _pixels(mask, strength, across) | _turned(_pixels(_turned(mask), _turned(strength), upright))
+    height = _writing_size(mask & ~printed)
+    enough_across = bool(height) and mask.shape[1] > LONG_ACROSS * height
+    enough_upright = bool(height) and mask.shape[0] > LONG_ACROSS * height
+    return _pixels(mask, strength, across if enough_across else []) | _turned(
+        _pixels(_turned(mask), _turned(strength), upright if enough_upright else [])
+    )
+
+
+def _underlines(mask: Mask, strength: Plane) -> Mask:
+    """Lines that end inside the picture, several times as long as the writing is high."""
+    across = _find_lines(mask)
+    if not across:
+        return np.zeros_like(mask)
+    height = _writing_size(mask & ~_pixels(mask, strength, across))
+    return _pixels(mask, strength, [line for line in across if height and line.length > LONG * height])
+
+
+def _boxes(mask: Mask) -> Mask:
+    """The four straight sides of every component that is a box with something in it."""
+    boxes = np.zeros_like(mask)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    for label in range(1, count):
+        left, top, width, height, area = (int(n) for n in stats[label])
+        if min(width, height) < SMALLEST_BOX or area > 0.5 * width * height:
+            continue
+        window = np.s_[top : top + height, left : left + width]
+        own = labels[window] == label
+        sides = _sides(own)
+        if sides is not None and _holds_something(mask[window] & ~sides):
+            boxes[window] |= sides
+    return boxes
+
+
+def _sides(own: Mask) -> Mask | None:
+    """The pixels of the four sides, where all four are straight; strokes that touch them left out."""
+    top, bottom = _top_side(own), _top_side(own[::-1])
+    left, right = _top_side(own.T), _top_side(own.T[::-1])
+    if top is None or bottom is None or left is None or right is None:
+        return None
+    return top | bottom[::-1] | left.T | right[::-1].T
+
+
+def _top_side(own: Mask) -> Mask | None:
+    """The pixels of the upper side where that is a straight line from corner to corner, else None."""
+    height, width = own.shape
+    first = own.argmax(axis=0)
+    xs = np.arange(width)
+    inner = slice(round(0.1 * width), max(round(0.9 * width), 1))
+    slope, start = np.polyfit(xs[inner], first[inner], 1) if width > 4 else (0.0, 0.0)
+    start = float(np.median(first[inner] - slope * xs[inner]))
+    distance = np.abs(first - (start + slope * xs))
+    if abs(slope) > MAX_SLOPE or float((distance[inner] <= 2).mean()) < STRAIGHT:
+        return None
+    rows = np.arange(height)[:, None]
+    ends = (~own & (rows >= first)).argmax(axis=0)
+    runs = np.where(ends > first, ends - first, height - first)
+    thickness = float(np.median(runs[inner]))
+    short = (distance <= 3 + thickness) & (runs <= 1.6 * thickness + 1)
+    if thickness > 0.2 * height or float(short[inner].mean()) < 0.5:
+        return None
+    return own & short & (rows >= first) & (rows < first + runs)
+
+
+def _holds_something(inside: Mask) -> bool:
+    height, width = inside.shape
+    count, _, stats, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=8)
+    return bool(count > 1 and (stats[1:, cv2.CC_STAT_HEIGHT] > 0.25 * height).any())
+
+
+def _turned(image: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(image.T)
+
+
+def _writing_size(mask: Mask) -> float:
+    """The larger extent of the writing, weighted by ink, once every line is gone."""
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    if count < 2:
+        return 0.0
+    sizes = stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1)
+    order = np.argsort(sizes)
+    weights = np.cumsum(stats[1:, cv2.CC_STAT_AREA][order])
+    return float(sizes[order][np.searchsorted(weights, weights[-1] / 2)])
+
+
+def _find_lines(mask: Mask) -> list[_Line]:
+    """Nearly horizontal lines, by voting: each short vertical run of ink votes for the lines through it, angle by angle."""
+    height, width = mask.shape
+    thickest = max(3, round(THICKEST * max(height, width)))
+    starts, lengths = _short_runs(mask, thickest)
+    ys, xs = np.nonzero(starts)
+    shortest = SHORTEST * width
+    found: list[_Line] = []
+    middles = ys + (lengths[ys, xs] - 1) / 2
+    for _ in range(8):
+        if len(xs) < shortest:
+            break
+        slope, votes, lowest = _best_slope(xs, middles, width)
+        taken = np.zeros(len(xs), np.bool_)
+        offsets = middles - slope * xs
+        for peak in _peaks(votes, 0.5 * shortest):
+            near = np.abs(offsets - (peak + lowest)) <= 1.6
+            taken |= near
+            columns = np.sort(xs[near])
+            for start, end in _stretches(columns, gap=max(6, round(0.02 * width))):
+                if end - start >= shortest:
+                    thickness = int(np.percentile(lengths[ys[near], xs[near]], 75))
+                    found.append(_Line(float(np.median(offsets[near])), slope, int(start), int(end), thickness))
+        if not taken.any():
+            break
+        xs, ys, middles = xs[~taken], ys[~taken], middles[~taken]
+    return found
+
+
+def _short_runs(mask: Mask, longest: int) -> tuple[Mask, NDArray[np.int32]]:
+    """(where a vertical run of at most `longest` pixels starts, its length there)."""
+    tall = cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, np.ones((longest + 1, 1), np.uint8)) > 0
+    short = mask & ~tall
+    above = np.zeros_like(mask)
+    above[1:] = mask[:-1]
+    starts = short & ~above
+    lengths = np.zeros(mask.shape, np.int32)
+    ys, xs = np.nonzero(starts)
+    count = np.ones(len(ys), np.int32)
+    for step in range(1, longest):
+        rows = np.minimum(ys + step, mask.shape[0] - 1)
+        count += (short[rows, xs] & (ys + step < mask.shape[0]) & (count == step)).astype(np.int32)
+    lengths[ys, xs] = count
+    return starts, lengths
+
+
+def _best_slope(xs: NDArray[np.intp], ys: NDArray[np.float64], width: int) -> tuple[float, NDArray[np.int64], int]:
+    """(slope whose votes are most concentrated, its votes by offset, offset of the first vote)."""
+    best: tuple[float, float, NDArray[np.int64], int] | None = None
+    for angle in np.arange(-STEEPEST, STEEPEST + ANGLE_STEP / 2, ANGLE_STEP):
+        slope = float(np.tan(np.deg2rad(angle)))
+        offsets = np.rint(ys - slope * xs).astype(np.int64)
+        lowest = int(offsets.min())
+        votes = np.bincount(offsets - lowest)
+        sharpness = float(np.square(votes.astype(np.float64)).sum())
+        if best is None or sharpness > best[0]:
+            best = sharpness, slope, votes, lowest
+    assert best is not None
+    return best[1:]
+
+
+def _peaks(votes: NDArray[np.int64], least: float) -> Iterator[int]:
+    summed = np.convolve(votes, np.ones(3, np.int64), mode="same")
+    while summed.max() >= least:
+        peak = int(summed.argmax())
+        yield peak
+        summed[max(0, peak - 3) : peak + 4] = 0
+
+
+def _stretches(columns: NDArray[np.intp], gap: int) -> Iterator[tuple[int, int]]:
+    """Where sorted columns run on without a larger gap, and fill at least half of the way."""
+    for stretch in np.split(columns, np.nonzero(np.diff(columns) > gap)[0] + 1):
+        if len(stretch) and len(np.unique(stretch)) > 0.5 * (stretch[-1] - stretch[0]):
+            yield int(stretch[0]), int(stretch[-1]) + 1
+
+
+def _pixels(mask: Mask, strength: Plane, lines: list[_Line]) -> Mask:
+    """The lines' own pixels: not where a stroke crosses, which makes the vertical run longer, or lies on it darker than the line."""
+    band = np.zeros(mask.shape, np.uint8)
+    for line in lines:
+        ends = [(x, line.y0 + line.slope * x) for x in (line.start, line.end)]
+        points = [(round(16 * x), round(16 * y)) for x, y in ends]
+        cv2.line(band, points[0], points[1], 1, line.thickness + 4, shift=4)
+    if not lines:
+        return band > 0
+    on_lines = (band > 0) & mask
+    thickness = float(np.median([line.thickness for line in lines]))
+    level = float(np.median(strength[on_lines])) if on_lines.any() else 255.0
+    longest = round(1.5 * thickness + 1.5)
+    crossing = cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, np.ones((longest + 1, 1), np.uint8)) > 0
+    darker = strength > level + 0.6 * (255 - level) if level < 160 else np.zeros_like(mask)
+    return on_lines & ~crossing & ~darker
