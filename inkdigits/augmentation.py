@@ -46,8 +46,8 @@ def augment(ink: Tensor, amount: Augmentation, generator: Generator) -> Tensor:
 def affine_grid(ink: Tensor, amount: Augmentation, generator: Generator) -> Tensor:
     """Where each pixel of the result comes from: a rotation, slant, zoom and shift a digit, drawn uniformly.
 
-    Returns (N, H, W, 2) of (x, y) in [-1, 1], as `F.grid_sample` takes it. Built by broadcasting: `F.affine_grid` takes ten times
-    as long on a CPU (pytorch issue 174045).
+    Returns (N, H, W, 2) of (x, y) in [-1, 1], as `F.grid_sample` takes it. Built by broadcasting: `F.affine_grid` takes ten
+    times as long on a CPU (pytorch issue 174045).
     """
     n, _, height, width = ink.shape
 
@@ -71,7 +71,7 @@ def elastic_field(ink: Tensor, displacement: float, generator: Generator) -> Ten
     n, _, height, width = ink.shape
     noise = torch.randn(2 * n, 1, height, width, generator=generator, device=ink.device)
     kernel = _gaussian(ELASTIC_SIGMA, like=noise)
-    # A weighted sum of independent draws has the squared weights' sum as its variance; at the border there are fewer draws to sum.
+    # A weighted sum of independent draws has the sum of the squared weights as its variance, which is less near the border.
     spread = _blur(torch.ones_like(noise[:1]), kernel**2).sqrt()
     across, down = (_blur(noise, kernel) / spread * (displacement / math.sqrt(2))).view(n, 2, height, width).unbind(1)
     return torch.stack((across * (2 / width), down * (2 / height)), dim=-1)

@@ -82,7 +82,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise BadModel(f"{folder / WEIGHTS_FILE} is missing or damaged: {error}") from error
     except RuntimeError as error:
         raise BadModel(f"{folder / WEIGHTS_FILE} does not fit the network {recipe.network!r} of its config: {error}") from error
-    except (InkdigitsError, KeyError, TypeError) as error:
+    except (InkdigitsError, KeyError, TypeError, ValueError) as error:
         raise BadModel(f"{folder / CONFIG_FILE} holds no recipe that this version knows: {error}") from error
     return Checkpoint(network, recipe, config)
 
@@ -93,7 +93,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise BadModel(f"{folder} holds no {CONFIG_FILE}; a folder made by `inkdigits train` does")
     try:
         config = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadModel(f"{path} is damaged: {error}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         found = config.get("format") if isinstance(config, dict) else type(config).__name__

@@ -3,6 +3,7 @@
 The file is compared with the torch network on real digits before it takes its name; a file that differs is never left behind.
 """
 
+import copy
 import logging
 import os
 import warnings
@@ -33,6 +34,7 @@ class ExportedNetwork(nn.Module):
         self.temperature = temperature
 
     def forward(self, images: Tensor) -> Tensor:
+        """images: uint8 (N, 28, 28). Returns float32 (N, 10); each row sums to 1."""
         logits: Tensor = self.network(to_ink(images))
         return torch.softmax(logits / self.temperature, dim=1)
 
@@ -47,14 +49,15 @@ def export_onnx(
 ) -> float:
     """Write `path` and return the largest difference of a probability between it and torch on `images`.
 
-    images: uint8 (N, 28, 28), real digits; the first 1,000 are compared. temperature: the logits are divided by it, which is how
-    confidence is calibrated. facts: text that travels in the file's metadata.
+    The network stays as it is and where it is. images: uint8 (N, 28, 28), real digits; the first 1,000 are compared. temperature:
+    the logits are divided by it, which is how confidence is calibrated. facts: text that travels in the file's metadata.
     Raises InkdigitsError where the two differ by more than 1e-4, CannotWrite, and MissingExtra without onnx and onnxscript.
     """
-    exported = ExportedNetwork(network, temperature).cpu().to(memory_format=torch.contiguous_format).eval()
+    exported = ExportedNetwork(copy.deepcopy(network).cpu(), temperature).eval()
+    exported.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's stubs leave it out
     program = _trace(exported)
     program.model.metadata_props.update({key: str(value) for key, value in (facts or {}).items()})
-    program.model.metadata_props["softmax_temperature"] = str(temperature)
+    program.model.metadata_props["softmax_temperature"] = str(temperature)  # "temperature" would be applied again by the reader
     compared = images[:COMPARED]
     difference = 0.0
 

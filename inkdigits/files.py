@@ -14,7 +14,7 @@ def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> 
 
     The temporary file lies beside `path`, reaches the disk, and then takes its name. Raises CannotWrite.
     """
-    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")  # the suffix stays: some writers choose a format by it
+    temporary = path.parent / f".{secrets.token_hex(4)}.{path.name}"  # the suffix stays: some writers choose a format by it
     try:
         if callable(content):
             content(temporary)
@@ -23,13 +23,12 @@ def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> 
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            temporary.unlink()
+        if not isinstance(error, OSError):
+            raise
         raise CannotWrite(f"cannot write {path}: {error.strerror or error}; choose a place with room that is yours") from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def new_folder(path: Path) -> Path:

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.sheet import find_sheet
+
 Plane = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
@@ -41,12 +43,18 @@ class Ink:
 
 def find_ink(pixels: Plane) -> Ink:
     """Separate ink from paper. pixels: (H, W) grey or (H, W, 3) colour, uint8, upright. Blank paper gives an empty mask."""
+    sheet = find_sheet(_grey(_overview(pixels, POLARITY_SIDE)))
+    if sheet is not None:
+        sheet = _resized(sheet.view(np.uint8), pixels.shape, cv2.INTER_NEAREST) > 0
+        pixels = np.where(sheet if pixels.ndim == 2 else sheet[:, :, None], pixels, np.median(pixels[sheet], axis=0).astype(np.uint8))
     light_on_dark = is_light_on_dark(pixels)
     dark_ink = _plane(cv2.bitwise_not(pixels)) if light_on_dark else pixels
     overview = _overview(dark_ink)
     rough = rough_mask(_grey(overview))
     strength = _strength(dark_ink, _paper(overview, rough), rough)
     near_ink = _resized(_dilated(rough, 5).view(np.uint8), strength.shape, cv2.INTER_NEAREST) > 0
+    if sheet is not None:
+        near_ink &= sheet
     noise, peak = _levels(strength, near_ink)
     if peak < max(FAINTEST, 5 * noise):
         return Ink(np.zeros_like(strength), np.zeros(strength.shape, np.bool_), 0.0, 0.0, light_on_dark)

@@ -4,6 +4,8 @@ A .toml file in, a frozen `Recipe` out. A user's own file works as the shipped o
 """
 
 import dataclasses
+import json
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -50,6 +52,8 @@ class Recipe:
     measured: Mapping[str, Any] = field(default_factory=dict)  # ours, written by `inkdigits reproduce`
 
     def __post_init__(self) -> None:
+        for key, value in vars(self).items():
+            _require(self, key, not isinstance(value, float) or math.isfinite(value), "a finite number")
         for key in ("epochs", "batch", "size"):
             _require(self, key, getattr(self, key) >= 1, "at least 1")
         for key in ("learning_rate", "sd"):
@@ -79,12 +83,12 @@ def shipped_recipes() -> list[str]:
 def load_recipe(recipe: str | Path | Recipe, settings: Mapping[str, Any] | None = None) -> Recipe:
     """A shipped recipe by name, or a user's own .toml by path, with `settings` laid over it.
 
-    Raises UnknownName for a recipe or key that does not exist, BadValue for a value out of range or of the wrong type, BadData for
-    a file that is not TOML.
+    Raises UnknownName for a recipe or key that does not exist, BadValue for a value out of range or of the wrong type, BadData
+    for a file that is not TOML.
     """
     if not isinstance(recipe, Recipe):
-        path = Path(recipe) if str(recipe).endswith(".toml") else SHIPPED / f"{recipe}.toml"
-        if str(recipe) not in shipped_recipes() and not path.is_file():
+        path = SHIPPED / f"{recipe}.toml" if str(recipe) in shipped_recipes() else Path(recipe)
+        if path.suffix != ".toml" or not path.is_file():
             raise UnknownName("recipe", recipe, [*shipped_recipes(), "or a .toml file of yours"])
         recipe = _from_table(path.stem, _read_toml(path))
     if settings:
@@ -97,7 +101,10 @@ def load_recipe(recipe: str | Path | Recipe, settings: Mapping[str, Any] | None 
 
 
 def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
-    """`["epochs=3", "options.dropout=0.3"]` as settings. A value is read as TOML would read it, else it is text."""
+    """`["epochs=3", "options.dropout=0.3"]` as settings. A value is read as TOML would read it, else it is text.
+
+    Raises BadValue for what is not key=value. Whether keys and values make sense is for `load_recipe` to say.
+    """
     settings: dict[str, Any] = {}
     for pair in pairs:
         key, separator, text = pair.partition("=")
@@ -105,19 +112,22 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
             raise BadValue(f"a setting reads key=value, not {pair!r}; keys: {', '.join(SETTINGS)}")
         try:
             value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except ValueError:
             value = text.strip()
         group, dot, option = key.strip().partition(".")
         if dot:
-            settings.setdefault(group, {})[option] = value
+            before = settings.get(group)
+            settings[group] = {**(before if isinstance(before, dict) else {}), option: value}
         else:
             settings[group] = value
     return settings
 
 
 def to_table(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain types, for config.json. `from_table` takes it back."""
-    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in vars(recipe).items()}
+    """The recipe as JSON's types, for config.json: a date of a .toml becomes text. `from_table` takes it back."""
+    plain = {name: dict(value) if isinstance(value, Mapping) else value for name, value in vars(recipe).items()}
+    table: dict[str, Any] = json.loads(json.dumps(plain, default=str))
+    return table
 
 
 def from_table(table: Mapping[str, Any]) -> Recipe:
@@ -130,7 +140,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             return tomllib.load(file)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # not TOML, not UTF-8, a number of a thousand digits
         raise BadData(f"{path} is not a recipe: {error}") from error
     except OSError as error:
         raise BadData(f"{path} cannot be read: {error.strerror}") from error
@@ -151,7 +161,7 @@ def _check_keys(table: Mapping[str, Any], known: list[str]) -> None:
 
 
 def _typed(key: str, value: Any) -> Any:
-    """`value` as the type of the field `key`: an integer where a float is wanted is fine, text where a number is wanted is not."""
+    """`value` as the type of the field `key`: a whole number will do for a float, text will not do for a number."""
     wanted = FIELDS[key].type
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

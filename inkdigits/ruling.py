@@ -44,9 +44,14 @@ class _Line:
     def length(self) -> int:
         return self.end - self.start
 
-    def crosses(self, side: int) -> bool:
-        """Whether it runs from border to border."""
-        return self.start <= 0.02 * side and self.end >= 0.98 * side
+    def crosses(self, shape: tuple[int, ...]) -> bool:
+        """Whether it runs from border to border of a picture of this shape."""
+        return all(_at_border(x, self.y0 + self.slope * x, shape) for x in (self.start, self.end))
+
+
+def _at_border(x: float, y: float, shape: tuple[int, ...]) -> bool:
+    height, width = shape
+    return min(x, width - x) <= 0.02 * width or min(y, height - y) <= 0.02 * height
 
 
 def without_printed_lines(ink: Ink) -> Ink:
@@ -66,8 +71,8 @@ def without_printed_lines(ink: Ink) -> Ink:
 def _lines_from_border_to_border(mask: Mask, strength: Plane) -> Mask:
     """Ruling and squares: they leave the picture on both sides."""
     across, upright = _find_lines(mask), _find_lines(_turned(mask))
-    across = [line for line in across if line.crosses(mask.shape[1])]
-    upright = [line for line in upright if line.crosses(mask.shape[0])]
+    across = [line for line in across if line.crosses(mask.shape)]
+    upright = [line for line in upright if line.crosses(mask.shape[::-1])]
     if not across and not upright:
         return np.zeros_like(mask)
     printed = _pixels(mask, strength, across) | _turned(_pixels(_turned(mask), _turned(strength), upright))
@@ -99,8 +104,10 @@ def _boxes(mask: Mask) -> Mask:
         window = np.s_[top : top + height, left : left + width]
         own = labels[window] == label
         sides = _sides(own)
-        if sides is not None and _holds_something(mask[window] & ~sides):
-            boxes[window] |= sides
+        if sides is not None:
+            walls = _walls(mask[window] & ~sides)
+            if _holds_something(mask[window] & ~sides & ~walls):
+                boxes[window] |= sides | walls
     return boxes
 
 
@@ -132,6 +139,15 @@ def _top_side(own: Mask) -> Mask | None:
     if thickness > 0.2 * height or float(short[inner].mean()) < 0.5:
         return None
     return own & short & (rows >= first) & (rows < first + runs)
+
+
+def _walls(inside: Mask) -> Mask:
+    """The walls between the cells of one box: upright bars from its upper side to its lower."""
+    height, width = inside.shape
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=8)
+    bars = (stats[:, cv2.CC_STAT_HEIGHT] > 0.85 * height) & (stats[:, cv2.CC_STAT_WIDTH] < 0.1 * height + 2)
+    bars[0] = False
+    return bars[labels]
 
 
 def _holds_something(inside: Mask) -> bool:
@@ -173,11 +189,13 @@ def _find_lines(mask: Mask) -> list[_Line]:
         for peak in _peaks(votes, 0.5 * shortest):
             near = np.abs(offsets - (peak + lowest)) <= 1.6
             taken |= near
-            columns = np.sort(xs[near])
-            for start, end in _stretches(columns, gap=max(6, round(0.02 * width))):
-                if end - start >= shortest:
-                    thickness = int(np.percentile(lengths[ys[near], xs[near]], 75))
-                    found.append(_Line(float(np.median(offsets[near])), slope, int(start), int(end), thickness))
+            thickness = int(np.percentile(lengths[ys[near], xs[near]], 75))
+            y0 = float(np.median(offsets[near]))
+            found += [
+                _Line(y0, slope, start, end, thickness)
+                for start, end in _stretches(_inked_columns(mask, y0, slope), gap=max(6, round(0.02 * width)))
+                if end - start >= shortest and np.count_nonzero((xs[near] >= start) & (xs[near] < end)) > 0.4 * (end - start)
+            ]
         if not taken.any():
             break
         xs, ys, middles = xs[~taken], ys[~taken], middles[~taken]
@@ -224,10 +242,19 @@ def _peaks(votes: NDArray[np.int64], least: float) -> Iterator[int]:
         summed[max(0, peak - 3) : peak + 4] = 0
 
 
+def _inked_columns(mask: Mask, y0: float, slope: float) -> NDArray[np.intp]:
+    """Where there is ink within a pixel of the line, strokes that cross it included."""
+    height, width = mask.shape
+    xs = np.arange(width)
+    ys = np.rint(y0 + slope * xs).astype(np.intp)
+    inked = [mask[np.clip(ys + step, 0, height - 1), xs] & (ys + step >= 0) & (ys + step < height) for step in (-1, 0, 1)]
+    return np.nonzero(inked[0] | inked[1] | inked[2])[0]
+
+
 def _stretches(columns: NDArray[np.intp], gap: int) -> Iterator[tuple[int, int]]:
-    """Where sorted columns run on without a larger gap, and fill at least half of the way."""
+    """Where sorted columns run on without a larger gap."""
     for stretch in np.split(columns, np.nonzero(np.diff(columns) > gap)[0] + 1):
-        if len(stretch) and len(np.unique(stretch)) > 0.5 * (stretch[-1] - stretch[0]):
+        if len(stretch):
             yield int(stretch[0]), int(stretch[-1]) + 1
 
 

@@ -1,0 +1,43 @@
+# `make demo` and `make test` are all that a fresh machine needs; `make help` lists the rest.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# A CPU-only torch saves gigabytes on Linux: make demo PIP_OPTIONS="--extra-index-url https://download.pytorch.org/whl/cpu"
+PIP_OPTIONS ?=
+DEMO ?= runs/demo
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test lint typecheck reproduce bench notebook clean
+
+help: ## list what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.train ## install, train a recipe, measure it, read a picture, say where the report lies
+	@$(BIN)/python demo.py $(DEMO)
+
+test: lint $(VENV)/.dev ## lint, types and tests
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/.dev ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+reproduce: $(VENV)/.train ## all five recipes over three seeds -> docs/results.md (about half an hour)
+	$(BIN)/inkdigits reproduce --seeds 3 --write
+
+bench: $(VENV)/.train ## our loop against the usual way of training -> docs/benchmarks.md (about ten minutes)
+	$(BIN)/python benchmarks/reference_style.py --write docs/benchmarks.md
+
+notebook: $(VENV)/.dev ## run the notebook again and keep its outputs
+	$(BIN)/jupyter execute --inplace notebooks/mnist.ipynb
+
+clean: ## remove what was made here, but no data and no runs
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+# One stamp an extra: the environment is made once, and again when what it should hold has changed.
+$(VENV)/.%: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(PIP_OPTIONS) --constraint constraints.txt --editable '.[$*]'
+	@touch $@

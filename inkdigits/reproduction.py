@@ -1,0 +1,141 @@
+"""The shipped recipes over several seeds: published beside measured figures, as a table that anyone can make again.
+
+Runs whatever is not finished yet, one after another, into `DIR/RECIPE-seedN`; stop it and start it again as you like.
+"""
+
+import json
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from inkdigits.checkpoint import CONFIG_FILE
+from inkdigits.data import load_dataset
+from inkdigits.display import follow
+from inkdigits.errors import BadValue
+from inkdigits.files import write_whole
+from inkdigits.recipe import SHIPPED, Recipe, load_recipe
+from inkdigits.run import run
+
+REFERENCE_SYSTEMS = ("lenet", "two-conv", "dropout", "sgd", "batchnorm")
+RESULTS = Path("docs/results.md")
+
+# column -> (key of the final record and of `published`, how it is printed)
+FIGURES = {
+    "train accuracy": ("train_accuracy", "{:.2%}"),
+    "validation accuracy": ("validation_accuracy", "{:.2%}"),
+    "test accuracy": ("test_accuracy", "{:.2%}"),
+    "test loss": ("test_loss", "{:.4f}"),
+    "test F1": ("test_f1_macro", "{:.4f}"),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """All runs of one recipe: the config.json of each, in the order of their seeds."""
+
+    recipe: Recipe
+    configs: tuple[dict[str, Any], ...]
+
+    def values(self, key: str) -> list[float]:
+        """One figure of every run."""
+        return [config["final"][key] for config in self.configs]
+
+    def measured(self) -> dict[str, Any]:
+        """What a recipe's [measured] table holds."""
+        table: dict[str, Any] = {"runs": len(self.configs)}
+        for key in ("train_accuracy", "test_accuracy", "test_loss", "test_f1_macro", "train_seconds"):
+            values = self.values(key)
+            digits = 1 if key == "train_seconds" else 6
+            table[f"{key}_mean"] = round(mean(values), digits)
+            if len(values) > 1:
+                table[f"{key}_sd"] = round(stdev(values), digits)
+        last = self.configs[-1]
+        return table | {"machine": last["machine"], "torch": last["versions"]["torch"], "date": last["date"][:10]}
+
+
+def reproduce(recipes: Sequence[str], seeds: int, out: Path, *, data_dir: Path | None = None, write: bool = False) -> str:
+    """Train every recipe with seeds 0 to seeds - 1, unless that run is finished already, and return the results as Markdown.
+
+    recipes: shipped names; none means the five reference systems. write: also put the table into docs/results.md and the figures
+    into the recipes, for which it has to run in a checkout of the project.
+    """
+    if seeds < 1:
+        raise BadValue(f"{seeds} seeds make no runs; 1 or more do, and 3 give an error bar")
+    if write and not RESULTS.parent.is_dir():
+        raise BadValue(f"--write puts its table into {RESULTS}, and there is no folder {RESULTS.parent} here")
+    loaded = [load_recipe(name) for name in recipes or REFERENCE_SYSTEMS]
+    dataset = load_dataset("mnist", data_dir=data_dir)
+    for recipe in loaded:
+        for seed in range(seeds):
+            folder = out / f"{recipe.name}-seed{seed}"
+            if not (folder / "report.html").is_file():  # the last file of a run
+                shutil.rmtree(folder, ignore_errors=True)
+                for _ in follow(run(recipe, folder, dataset, seed=seed), recipe.epochs):
+                    pass
+    results = [_collect(recipe, seeds, out) for recipe in loaded]
+    text = as_markdown(results)
+    if write:
+        write_whole(RESULTS, text)
+        for result in results:
+            write_measured(SHIPPED / f"{result.recipe.name}.toml", result.measured())
+    return text
+
+
+def _collect(recipe: Recipe, seeds: int, out: Path) -> Result:
+    folders = [out / f"{recipe.name}-seed{seed}" for seed in range(seeds)]
+    return Result(recipe, tuple(json.loads((folder / CONFIG_FILE).read_text()) for folder in folders))
+
+
+def as_markdown(results: Sequence[Result]) -> str:
+    """The page docs/results.md."""
+    config = results[0].configs[-1]
+    versions = ", ".join(f"{name} {version}" for name, version in config["versions"].items())
+    command = "inkdigits reproduce --seeds {} --write".format(len(results[0].configs))
+    lines = [
+        "# What the recipes reach",
+        "",
+        "Published figures beside ours, as mean ± standard deviation over seeds. Trained on 55,000 of MNIST's training digits; the other",
+        "5,000 are the validation split, and the 10,000 test digits were read once a run, when its weights were final. *train accuracy* is",
+        "the finished network's, without dropout; *time* is training alone, on a machine that other work shared.",
+        "",
+        "| recipe | epochs | runs | " + " | ".join(FIGURES) + " | time |",
+        "|---|---|---|" + "---|" * len(FIGURES) + "---|",
+    ]
+    for result in results:
+        cells = [_cell(result, key, form) for key, form in FIGURES.values()]
+        seconds = mean(result.values("train_seconds"))
+        epochs = int(mean(result.values("epochs")))
+        lines.append(f"| `{result.recipe.name}` | {epochs} | {len(result.configs)} | " + " | ".join(cells) + f" | {seconds:.0f} s |")
+    lines += ["", "## Against the source", ""]
+    lines += [_verdict(result, key, form) for result in results for key, form in FIGURES.values() if key in result.recipe.published]
+    lines += ["", f"Measured {config['date'][:10]} on {config['machine']}; {versions}. Made by `{command}`.", ""]
+    return "\n".join(lines)
+
+
+def _cell(result: Result, key: str, form: str) -> str:
+    values = result.values(key)
+    spread = f" ± {stdev(values) * 100:.2f}" if form.endswith("%}") and len(values) > 1 else ""
+    if not spread and len(values) > 1:
+        spread = f" ± {stdev(values):.4f}"
+    published = result.recipe.published.get(key)
+    return form.format(mean(values)) + spread + (f" (published {form.format(published)})" if published is not None else "")
+
+
+def _verdict(result: Result, key: str, form: str) -> str:
+    """One line: reached, within two standard deviations, or missed."""
+    values, published = result.values(key), result.recipe.published[key]
+    distance = (mean(values) - published) * (-1 if key.endswith("loss") else 1)  # above 0 is better than published
+    spread = stdev(values) if len(values) > 1 else math.nan
+    word = "reached" if distance >= 0 else "within two standard deviations" if -distance <= 2 * spread else "missed"
+    return f"- `{result.recipe.name}`, {key.replace('_', ' ')}: published {form.format(published)}, ours {form.format(mean(values))}: {word}."
+
+
+def write_measured(path: Path, table: Mapping[str, Any]) -> None:
+    """Replace the [measured] table, which is the last thing in a recipe's file."""
+    kept = path.read_text().partition("[measured]")[0].rstrip()
+    rows = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in table.items())
+    write_whole(path, f"{kept}\n\n[measured]\n{rows}")

@@ -1,0 +1,13 @@
+"""A handful of real digits that need no download, for tests that have to train or export something."""
+
+from functools import lru_cache
+
+from inkdigits.data import Split, load_dataset
+
+
+@lru_cache
+def few_digits(count: int, split: str = "train") -> Split:
+    """The first `count` of scikit-learn's own digits, brought to MNIST's geometry: uint8 (count, 28, 28), labels (count,)."""
+    digits = load_dataset("optdigits", download=False)[split][:count]
+    assert len(digits) == count
+    return digits
