@@ -21,6 +21,7 @@ POLARITY_SIDE = 256  # pixels; and whether the ink is dark or light, on one redu
 FAINTEST = 8.0  # grey levels of 255 by which ink must differ from its paper to be seen at all
 WEAK = 50.0  # levels of strength, 255 is full ink: the edge of a stroke, and a stroke where the pen hardly wrote,
 STRONG = 120.0  # belong to what somewhere is this strong
+VERY_FAINT = 0.15  # contrast, below which users are told
 CLEAN = 1.5  # grey levels; paper that varies less is taken as flat, and its greys are left as they are
 
 
@@ -43,40 +44,43 @@ class Ink:
 
 def find_ink(pixels: Plane) -> Ink:
     """Separate ink from paper. pixels: (H, W) grey or (H, W, 3) colour, uint8, upright. Blank paper gives an empty mask."""
-    sheet = find_sheet(_grey(_overview(pixels, POLARITY_SIDE)))
+    overview = _overview(pixels, OVERVIEW_SIDE)
+    sheet = find_sheet(_overview(_grey(overview), POLARITY_SIDE))
     if sheet is not None:
-        sheet = _resized(sheet.view(np.uint8), pixels.shape, cv2.INTER_NEAREST) > 0
-        pixels = np.where(sheet if pixels.ndim == 2 else sheet[:, :, None], pixels, np.median(pixels[sheet], axis=0).astype(np.uint8))
-    light_on_dark = is_light_on_dark(pixels)
-    dark_ink = _plane(cv2.bitwise_not(pixels)) if light_on_dark else pixels
-    overview = _overview(dark_ink)
+        pixels, overview = _on_sheet(pixels, sheet), _on_sheet(overview, sheet)
+    light_on_dark = is_light_on_dark(_overview(_grey(overview), POLARITY_SIDE))
+    if light_on_dark:
+        pixels, overview = _plane(cv2.bitwise_not(pixels)), _plane(cv2.bitwise_not(overview))
     rough = rough_mask(_grey(overview))
-    strength = _strength(dark_ink, _paper(overview, rough), rough)
-    near_ink = _resized(_dilated(rough, 5).view(np.uint8), strength.shape, cv2.INTER_NEAREST) > 0
-    if sheet is not None:
-        near_ink &= sheet
+    strength = _strength(pixels, _paper(overview, rough), rough)
+    near_ink = _enlarged(_dilated(rough, 5) if sheet is None else _dilated(rough, 5) & _enlarged(sheet, rough.shape), strength.shape)
     noise, peak = _levels(strength, near_ink)
     if peak < max(FAINTEST, 5 * noise):
         return Ink(np.zeros_like(strength), np.zeros(strength.shape, np.bool_), 0.0, 0.0, light_on_dark)
     strength = _plane(cv2.convertScaleAbs(strength, alpha=255 / peak))
     noise *= 255 / peak
     mask = _connected(strength, max(WEAK, 3 * noise), max(STRONG, 5 * noise)) & near_ink
-    contrast = peak / 255
-    warnings = []
-    if light_on_dark:
-        warnings.append("light ink on dark paper")
-    if contrast < 0.15:
-        warnings.append("very faint")
-    return Ink(strength, mask, contrast, noise, light_on_dark, tuple(warnings))
+    return Ink(strength, mask, peak / 255, noise, light_on_dark, _warnings(light_on_dark, peak / 255))
 
 
-def is_light_on_dark(pixels: Plane) -> bool:
+def _on_sheet(pixels: Plane, sheet: Mask) -> Plane:
+    """The picture with all that is not the sheet replaced by the sheet's usual colour."""
+    inside = _enlarged(sheet, pixels.shape)
+    usual = np.median(pixels[inside][::16], axis=0).astype(np.uint8)
+    return np.where(inside if pixels.ndim == 2 else inside[:, :, None], pixels, usual)
+
+
+def _warnings(light_on_dark: bool, contrast: float) -> tuple[str, ...]:
+    light = ("light ink on dark paper",) if light_on_dark else ()
+    return light + (("very faint",) if contrast < VERY_FAINT else ())
+
+
+def is_light_on_dark(grey: Plane) -> bool:
     """Whether the ink is lighter than its paper, by three votes.
 
     What differs most from its surroundings is ink (the third moment, where edges are sharp: soft shadows have no vote); and where
-    the picture has just two tones, its border and most of it are paper.
+    the picture has just two tones, its border and most of it are paper. grey: (H, W) uint8, an overview suffices.
     """
-    grey = _grey(_overview(pixels, POLARITY_SIDE))
     lightest, darkest = _range(grey)
     side = max(3, min(grey.shape) // 2) | 1
     cubes = np.where(_sharp(lightest - darkest), grey - _median(grey, side).astype(np.float32), 0) ** 3
@@ -172,7 +176,7 @@ def _paper(overview: Plane, rough: Mask) -> Floats:
     colours = overview[blank].astype(np.float32)
     usual = np.median(colours, axis=0)
     if float(np.abs(colours - usual).mean()) <= CLEAN:
-        return np.broadcast_to(usual, overview.shape).astype(np.float32)
+        return np.broadcast_to(usual.astype(np.float32), overview.shape)
     weights = blank.astype(np.float32)
     channels = [overview] if overview.ndim == 2 else list(cv2.split(overview))
     smooth = [cv2.GaussianBlur(_interpolated(c.astype(np.float32), weights, levels=7), (0, 0), 2) for c in channels]
@@ -181,15 +185,16 @@ def _paper(overview: Plane, rough: Mask) -> Floats:
 
 def _strength(pixels: Plane, paper: Floats, rough: Mask) -> Plane:
     """Ink, 255 x (1 - pixel / paper), in the colour that shows it best; dark ink on light paper comes in."""
-    if float(paper.reshape(-1, *paper.shape[2:]).std(axis=0).max()) == 0:
+    if paper.strides[0] == 0:  # one colour, broadcast
         flat = np.ascontiguousarray(np.broadcast_to(paper[0, 0].astype(np.uint8), pixels.shape))
         channels = _plane(cv2.subtract(flat, pixels))
     else:
-        full = _resized(np.rint(paper).astype(np.uint8), pixels.shape, cv2.INTER_LINEAR)
+        size = pixels.shape[1], pixels.shape[0]
+        full = cv2.resize(np.rint(paper).astype(np.uint8), size, interpolation=cv2.INTER_LINEAR)
         channels = _plane(cv2.bitwise_not(cv2.divide(pixels, full, scale=255)))
     if channels.ndim == 2:
         return channels
-    inked = channels[_resized(rough.view(np.uint8), channels.shape, cv2.INTER_NEAREST) > 0]
+    inked = channels[_enlarged(rough, channels.shape)]
     weights = inked.mean(axis=0) if len(inked) else np.ones(3)
     weights = weights / max(float(weights.sum()), 1e-9)
     return _plane(cv2.transform(channels, weights[None].astype(np.float32)))
@@ -207,7 +212,7 @@ def _connected(strength: Plane, weak: float, strong: float) -> Mask:
 
 def _levels(strength: Plane, near_ink: Mask) -> tuple[float, float]:
     """(standard deviation of the paper's grain, strength of full ink), in grey levels; (0, 0) where there is no ink."""
-    paper = strength[~near_ink]
+    paper = strength[::3, ::3][~near_ink[::3, ::3]]
     noise = float(np.percentile(paper, 84)) if paper.size else 0.0  # what is lighter than paper has been cut to 0
     inked = strength[near_ink & (strength > max(FAINTEST, 3 * noise))]
     if inked.size < 3:
@@ -216,7 +221,7 @@ def _levels(strength: Plane, near_ink: Mask) -> tuple[float, float]:
     return noise, float(np.percentile(inked[inked >= otsu], 75))
 
 
-def _overview(pixels: Plane, side: int = OVERVIEW_SIDE) -> Plane:
+def _overview(pixels: Plane, side: int) -> Plane:
     height, width = pixels.shape[:2]
     scale = side / max(height, width)
     if scale >= 1:
@@ -225,10 +230,10 @@ def _overview(pixels: Plane, side: int = OVERVIEW_SIDE) -> Plane:
     return _plane(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
 
 
-def _resized(pixels: Plane, shape: tuple[int, ...], interpolation: int) -> Plane:
-    if pixels.shape[:2] == shape[:2]:
-        return pixels
-    return _plane(cv2.resize(pixels, (shape[1], shape[0]), interpolation=interpolation))
+def _enlarged(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    if mask.shape == shape[:2]:
+        return mask
+    return cv2.resize(mask.view(np.uint8), (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST) > 0
 
 
 def _grey(pixels: Plane) -> Plane:

@@ -22,6 +22,8 @@ from inkdigits.run import run
 
 REFERENCE_SYSTEMS = ("lenet", "two-conv", "dropout", "sgd", "batchnorm")
 RESULTS = Path("docs/results.md")
+README = Path("README.md")
+README_MARKS = ("<!-- results -->", "<!-- /results -->")  # what lies between them is written here
 
 # column -> (key of the final record and of `published`, how it is printed)
 FIGURES = {
@@ -60,8 +62,8 @@ class Result:
 def reproduce(recipes: Sequence[str], seeds: int, out: Path, *, data_dir: Path | None = None, write: bool = False) -> str:
     """Train every recipe with seeds 0 to seeds - 1, unless that run is finished already, and return the results as Markdown.
 
-    recipes: shipped names; none means the five reference systems. write: also put the table into docs/results.md and the figures
-    into the recipes, for which it has to run in a checkout of the project.
+    recipes: shipped names; none means the five reference systems. write: also put them into docs/results.md, README.md and the
+    recipes themselves, for which it has to run in a checkout of the project.
     """
     if seeds < 1:
         raise BadValue(f"{seeds} seeds make no runs; 1 or more do, and 3 give an error bar")
@@ -80,6 +82,7 @@ def reproduce(recipes: Sequence[str], seeds: int, out: Path, *, data_dir: Path |
     text = as_markdown(results)
     if write:
         write_whole(RESULTS, text)
+        write_whole(README, between_marks(README.read_text(), as_short_table(results)))
         for result in results:
             write_measured(SHIPPED / f"{result.recipe.name}.toml", result.measured())
     return text
@@ -94,13 +97,13 @@ def as_markdown(results: Sequence[Result]) -> str:
     """The page docs/results.md."""
     config = results[0].configs[-1]
     versions = ", ".join(f"{name} {version}" for name, version in config["versions"].items())
-    command = "inkdigits reproduce --seeds {} --write".format(len(results[0].configs))
+    command = f"inkdigits reproduce --seeds {len(results[0].configs)} --write"
     lines = [
         "# What the recipes reach",
         "",
-        "Published figures beside ours, as mean ± standard deviation over seeds. Trained on 55,000 of MNIST's training digits; the other",
-        "5,000 are the validation split, and the 10,000 test digits were read once a run, when its weights were final. *train accuracy* is",
-        "the finished network's, without dropout; *time* is training alone, on a machine that other work shared.",
+        "Published figures beside ours, as mean ± standard deviation over seeds. Trained on 55,000 of MNIST's training digits; the",
+        "other 5,000 are the validation split, and the 10,000 test digits were read once a run, when its weights were final. *train",
+        "accuracy* is the finished network's, without dropout; *time* is training alone, on a machine that other work shared.",
         "",
         "| recipe | epochs | runs | " + " | ".join(FIGURES) + " | time |",
         "|---|---|---|" + "---|" * len(FIGURES) + "---|",
@@ -109,18 +112,55 @@ def as_markdown(results: Sequence[Result]) -> str:
         cells = [_cell(result, key, form) for key, form in FIGURES.values()]
         seconds = mean(result.values("train_seconds"))
         epochs = int(mean(result.values("epochs")))
-        lines.append(f"| `{result.recipe.name}` | {epochs} | {len(result.configs)} | " + " | ".join(cells) + f" | {seconds:.0f} s |")
+        lines.append(
+            f"| `{result.recipe.name}` | {epochs} | {len(result.configs)} | " + " | ".join(cells) + f" | {seconds:.0f} s |"
+        )
     lines += ["", "## Against the source", ""]
     lines += [_verdict(result, key, form) for result in results for key, form in FIGURES.values() if key in result.recipe.published]
     lines += ["", f"Measured {config['date'][:10]} on {config['machine']}; {versions}. Made by `{command}`.", ""]
     return "\n".join(lines)
 
 
+def as_short_table(results: Sequence[Result]) -> str:
+    """The README's table: recipe, published and measured test accuracy, runs, time."""
+    lines = ["| recipe | what it teaches | published | measured | runs | time |", "|---|---|---|---|---|---|"]
+    for result in results:
+        published = result.recipe.published.get("test_accuracy")
+        cells = (
+            f"`{result.recipe.name}`",
+            result.recipe.summary,
+            "-" if published is None else f"{published:.2%}",
+            f"{mean(result.values('test_accuracy')):.2%}{_spread(result.values('test_accuracy'), percent=True)}",
+            str(len(result.configs)),
+            f"{mean(result.values('train_seconds')):.0f} s",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    last = results[0].configs[-1]
+    made = f"{last['machine']}, torch {last['versions']['torch']}, {last['date'][:10]}"
+    lines += ["", f"Test accuracy, mean ± standard deviation over seeds; {made}."]
+    return "\n".join(lines)
+
+
+def between_marks(page: str, text: str) -> str:
+    """`page` with `text` between the marks, and nothing else changed. Raises BadValue where the marks are not there."""
+    start, end = README_MARKS
+    before, found, rest = page.partition(start)
+    _, found_end, after = rest.partition(end)
+    if not found or not found_end:
+        raise BadValue(f"{README} has no place for the results: wanted are {start} and {end}")
+    return f"{before}{start}\n{text}\n{end}{after}"
+
+
+def _spread(values: Sequence[float], *, percent: bool) -> str:
+    """' ± sd', or nothing for a single value."""
+    if len(values) < 2:
+        return ""
+    return f" ± {stdev(values) * 100:.2f}" if percent else f" ± {stdev(values):.4f}"
+
+
 def _cell(result: Result, key: str, form: str) -> str:
     values = result.values(key)
-    spread = f" ± {stdev(values) * 100:.2f}" if form.endswith("%}") and len(values) > 1 else ""
-    if not spread and len(values) > 1:
-        spread = f" ± {stdev(values):.4f}"
+    spread = _spread(values, percent=form.endswith("%}"))
     published = result.recipe.published.get(key)
     return form.format(mean(values)) + spread + (f" (published {form.format(published)})" if published is not None else "")
 
@@ -131,7 +171,8 @@ def _verdict(result: Result, key: str, form: str) -> str:
     distance = (mean(values) - published) * (-1 if key.endswith("loss") else 1)  # above 0 is better than published
     spread = stdev(values) if len(values) > 1 else math.nan
     word = "reached" if distance >= 0 else "within two standard deviations" if -distance <= 2 * spread else "missed"
-    return f"- `{result.recipe.name}`, {key.replace('_', ' ')}: published {form.format(published)}, ours {form.format(mean(values))}: {word}."
+    ours = form.format(mean(values))
+    return f"- `{result.recipe.name}`, {key.replace('_', ' ')}: published {form.format(published)}, ours {ours}: {word}."
 
 
 def write_measured(path: Path, table: Mapping[str, Any]) -> None:

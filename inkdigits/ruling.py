@@ -18,8 +18,10 @@ from inkdigits.ink import Ink
 Mask = NDArray[np.bool_]
 Plane = NDArray[np.uint8]
 
+SEARCH_SIDE = 1100  # pixels; larger masks are searched for lines at half their size
 STEEPEST = 5.0  # degrees that a line may be tilted
 ANGLE_STEP = 0.2  # degrees
+WHOLE = 0.35  # of the picture's side, that a line from border to border is long at least, where another border cuts it
 SHORTEST = 0.12  # of the picture's side; shorter lines are left to whoever looks at components
 THICKEST = 0.008  # of the picture's longest side
 FAINTEST_LINE = 30.0  # levels of strength, 255 is full ink
@@ -58,8 +60,11 @@ def without_printed_lines(ink: Ink) -> Ink:
     """The ink without the lines and boxes that were printed on the paper before."""
     visible = ink.strength > max(FAINTEST_LINE, 3 * ink.noise)
     printed = _lines_from_border_to_border(visible, ink.strength)
-    printed |= _boxes(ink.mask & ~printed)
-    printed |= _underlines(visible & ~printed, ink.strength)
+    drawn = _boxes(ink.mask & ~printed)
+    drawn |= _underlines(ink.mask & ~printed & ~drawn, ink.strength)
+    if drawn.any():
+        drawn |= _walls(ink.mask & ~printed & ~drawn, drawn)
+    printed |= drawn
     if not (printed & ink.mask).any():
         return ink
     mask = ink.mask & ~printed
@@ -70,7 +75,7 @@ def without_printed_lines(ink: Ink) -> Ink:
 
 def _lines_from_border_to_border(mask: Mask, strength: Plane) -> Mask:
     """Ruling and squares: they leave the picture on both sides."""
-    across, upright = _find_lines(mask), _find_lines(_turned(mask))
+    across, upright = _find_lines(mask, WHOLE), _find_lines(_turned(mask), WHOLE)
     across = [line for line in across if line.crosses(mask.shape)]
     upright = [line for line in upright if line.crosses(mask.shape[::-1])]
     if not across and not upright:
@@ -86,7 +91,7 @@ def _lines_from_border_to_border(mask: Mask, strength: Plane) -> Mask:
 
 def _underlines(mask: Mask, strength: Plane) -> Mask:
     """Lines that end inside the picture, several times as long as the writing is high."""
-    across = _find_lines(mask)
+    across = _find_lines(mask, SHORTEST)
     if not across:
         return np.zeros_like(mask)
     height = _writing_size(mask & ~_pixels(mask, strength, across))
@@ -104,10 +109,8 @@ def _boxes(mask: Mask) -> Mask:
         window = np.s_[top : top + height, left : left + width]
         own = labels[window] == label
         sides = _sides(own)
-        if sides is not None:
-            walls = _walls(mask[window] & ~sides)
-            if _holds_something(mask[window] & ~sides & ~walls):
-                boxes[window] |= sides | walls
+        if sides is not None and _holds_something(mask[window] & ~sides):
+            boxes[window] |= sides
     return boxes
 
 
@@ -141,13 +144,19 @@ def _top_side(own: Mask) -> Mask | None:
     return own & short & (rows >= first) & (rows < first + runs)
 
 
-def _walls(inside: Mask) -> Mask:
-    """The walls between the cells of one box: upright bars from its upper side to its lower."""
-    height, width = inside.shape
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=8)
-    bars = (stats[:, cv2.CC_STAT_HEIGHT] > 0.85 * height) & (stats[:, cv2.CC_STAT_WIDTH] < 0.1 * height + 2)
-    bars[0] = False
-    return bars[labels]
+def _walls(mask: Mask, printed: Mask) -> Mask:
+    """The walls between the cells of a box or a table: upright bars from one printed line to another."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    near = cv2.dilate(printed.view(np.uint8), np.ones((7, 3), np.uint8)) > 0
+    walls = np.zeros(count, np.bool_)
+    for label in range(1, count):
+        left, top, width, height, _ = (int(n) for n in stats[label])
+        if height < SMALLEST_BOX or width > 0.1 * height + 2:
+            continue
+        window = np.s_[top : top + height, left : left + width]
+        both = (labels[window] == label) & near[window]
+        walls[label] = both[: height // 4].any() and both[-(height // 4) :].any()
+    return walls[labels]
 
 
 def _holds_something(inside: Mask) -> bool:
@@ -171,13 +180,22 @@ def _writing_size(mask: Mask) -> float:
     return float(sizes[order][np.searchsorted(weights, weights[-1] / 2)])
 
 
-def _find_lines(mask: Mask) -> list[_Line]:
-    """Nearly horizontal lines, by voting: each short vertical run of ink votes for the lines through it, angle by angle."""
+def _find_lines(mask: Mask, shortest: float) -> list[_Line]:
+    """Nearly horizontal lines, at least so long (of the width); large masks are searched at half their size."""
+    if max(mask.shape) <= SEARCH_SIDE:
+        return _vote(mask, shortest * mask.shape[1])
+    height, width = mask.shape[0] // 2 * 2, mask.shape[1] // 2 * 2
+    rows = mask[0:height:2, :width] | mask[1:height:2, :width]
+    half = _find_lines(rows[:, ::2] | rows[:, 1::2], shortest)
+    return [_Line(2 * line.y0 + 0.5, line.slope, 2 * line.start, 2 * line.end, 2 * line.thickness) for line in half]
+
+
+def _vote(mask: Mask, shortest: float) -> list[_Line]:
+    """By voting: each short vertical run of ink votes for the lines through it, angle by angle."""
     height, width = mask.shape
     thickest = max(3, round(THICKEST * max(height, width)))
     starts, lengths = _short_runs(mask, thickest)
     ys, xs = np.nonzero(starts)
-    shortest = SHORTEST * width
     found: list[_Line] = []
     middles = ys + (lengths[ys, xs] - 1) / 2
     for _ in range(8):

@@ -1,0 +1,245 @@
+"""Each network computes what its recipe's source describes, layer by layer, and says of itself what is true."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from few_digits import few_digits
+from torch import Tensor, nn
+
+from inkdigits.errors import BadValue, UnknownName
+from inkdigits.models import MODELS, Dropout, build, count_parameters
+from inkdigits.recipe import load_recipe, shipped_recipes
+from inkdigits.training import to_ink
+
+# The networks as their sources write them: convolution, ReLU, pooling, in that order, from torch's own parts.
+
+
+def lenet() -> nn.Sequential:
+    return nn.Sequential(
+        *(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(6, 16, 3), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)),
+    )
+
+
+def two_conv() -> nn.Sequential:
+    return nn.Sequential(
+        *(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(3136, 128), nn.ReLU(), nn.Linear(128, 10)),
+    )
+
+
+def dropout(p: float) -> nn.Sequential:
+    return nn.Sequential(
+        *(nn.Conv2d(1, 32, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(32, 64, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(1024, 512), nn.ReLU(), nn.Dropout(p), nn.Linear(512, 10)),
+    )
+
+
+def classic() -> nn.Sequential:
+    return nn.Sequential(
+        *(nn.Conv2d(1, 20, 5), nn.MaxPool2d(2)),
+        *(nn.Conv2d(20, 50, 5), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(1250, 500), nn.ReLU(), nn.Linear(500, 10)),
+    )
+
+
+def batchnorm(p: float) -> nn.Sequential:
+    return nn.Sequential(
+        *(nn.Conv2d(1, 32, 3), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(p)),
+        *(nn.Conv2d(32, 32, 3), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(p)),
+        *(nn.Flatten(), nn.Linear(800, 10)),
+    )
+
+
+# recipe: network, mean, sd, size, as the sources describe them
+SOURCES: dict[str, tuple[Callable[..., nn.Sequential], float, float, int]] = {
+    "lenet": (lenet, 0.0, 1.0, 28),
+    "two-conv": (two_conv, 0.1307, 0.3081, 28),
+    "dropout": (dropout, 0.1307, 0.3081, 28),
+    "sgd": (classic, 0.1307, 0.3081, 32),
+    "batchnorm": (batchnorm, 0.0, 1.0, 28),
+}
+
+
+def ours_and_the_source_s(name: str, count: int = 48) -> tuple[nn.Module, nn.Module, Tensor, Tensor, Tensor]:
+    """Two networks with the same weights, the first with dropout off; ink for ours, what the source would see, and labels."""
+    recipe = load_recipe(name)
+    source, mean, sd, size = SOURCES[name]
+    torch.manual_seed(3)
+    options = dict.fromkeys(recipe.options, 0.0)
+    ours = build(recipe.network, options, mean=recipe.mean, sd=recipe.sd, size=recipe.size)
+    theirs = source(**({"p": 0.0} if options else {}))
+    pairs = list(zip(ours.state_dict().values(), theirs.state_dict(), strict=True))
+    theirs.load_state_dict({name: tensor for tensor, name in pairs})
+    digits = few_digits(count)
+    pixels = torch.from_numpy(digits.images).float()[:, None] / 255
+    seen = (F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=False) - mean) / sd
+    return ours, theirs, to_ink(torch.from_numpy(digits.images)), seen, torch.from_numpy(digits.labels).long()
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_network_gives_the_logits_of_the_one_its_source_describes(name: str) -> None:
+    ours, theirs, ink, seen, _ = ours_and_the_source_s(name)
+    with torch.no_grad():
+        expected = theirs.eval()(seen)
+        assert expected.std() > 0.01, "logits that are all alike would prove nothing"
+        assert torch.allclose(ours.eval()(ink), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_network_learns_from_the_gradients_of_the_one_its_source_describes(name: str) -> None:
+    ours, theirs, ink, seen, labels = ours_and_the_source_s(name)
+    F.cross_entropy(ours.train()(ink), labels).backward()
+    F.cross_entropy(theirs.train()(seen), labels).backward()
+    for mine, yours in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert mine.grad is not None
+        assert yours.grad is not None
+        assert yours.grad.abs().max() > 0
+        assert torch.allclose(mine.grad, yours.grad, rtol=1e-3, atol=1e-5)
+    for mine, yours in zip(ours.buffers(), theirs.buffers(), strict=True):
+        assert torch.allclose(mine, yours, rtol=1e-4, atol=1e-6), "BatchNorm's statistics move alike"
+
+
+@pytest.mark.parametrize("name", ["dropout", "batchnorm"])
+def test_the_recipe_s_dropout_is_in_the_network(name: str) -> None:
+    recipe = load_recipe(name)
+    network = build(recipe.network, recipe.options).train()
+    ink = to_ink(torch.from_numpy(few_digits(8).images))
+    with torch.no_grad():
+        assert not torch.equal(network(ink), network(ink))
+        network.eval()
+        assert torch.equal(network(ink), network(ink))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_network_s_docstring_counts_its_parameters(name: str) -> None:
+    said = re.search(r"([\d,]+) parameters", MODELS[name].__doc__ or "")
+    assert said
+    assert count_parameters(MODELS[name]()) == int(said[1].replace(",", ""))
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+@pytest.mark.parametrize("training", [False, True])
+def test_a_recipe_s_network_gives_ten_logits_a_digit_in_any_memory_format(name: str, training: bool) -> None:
+    recipe = load_recipe(name)
+    network = build(recipe.network, recipe.options, mean=recipe.mean, sd=recipe.sd, size=recipe.size).train(training)
+    for count in (1, 3):
+        ink = torch.rand(count, 1, 28, 28)
+        assert network(ink).shape == (count, 10)
+        assert network(ink.contiguous(memory_format=torch.channels_last)).shape == (count, 10)
+        assert network(ink).dtype == torch.float32
+
+
+def test_without_training_a_digit_s_logits_do_not_depend_on_its_neighbours() -> None:
+    for name in shipped_recipes():
+        recipe = load_recipe(name)
+        network = build(recipe.network, recipe.options, mean=recipe.mean, sd=recipe.sd, size=recipe.size).eval()
+        ink = torch.rand(5, 1, 28, 28)
+        with torch.no_grad():
+            assert torch.allclose(network(ink)[2:3], network(ink[2:3]), atol=1e-5)
+
+
+def test_build_draws_from_torch_s_global_generator() -> None:
+    def weights(seed: int) -> Tensor:
+        torch.manual_seed(seed)
+        return torch.cat([parameter.flatten() for parameter in build("lenet", {}).parameters()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_an_unknown_network_or_option_names_the_known_ones() -> None:
+    with pytest.raises(UnknownName, match=f"^no network 'lenet5'; known: {', '.join(MODELS)}$"):
+        build("lenet5", {})
+    with pytest.raises(UnknownName, match="^no option of network 'dropout' 'p'; known: dropout$"):
+        build("dropout", {"p": 0.5})
+    with pytest.raises(UnknownName, match="^no option of network 'lenet' 'dropout'; known: none$"):
+        build("lenet", {"dropout": 0.5})
+
+
+@pytest.mark.parametrize("size", [1, 20, 56])
+def test_a_size_that_the_network_cannot_take_is_told(size: int) -> None:
+    with pytest.raises(BadValue, match=f"^network 'lenet' cannot take digits of {size}x{size} pixels"):
+        build("lenet", {}, size=size)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.25, 0.5, 0.9])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_dropout_drops_its_share_and_scales_the_rest(p: float, memory_format: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    x = (torch.rand(64, 10, 21, 19) + 0.5).contiguous(memory_format=memory_format)
+    y = Dropout(p).train()(x)
+    assert y.is_contiguous(memory_format=memory_format)
+    dropped = y == 0
+    sigma = (p * (1 - p) / x.numel()) ** 0.5
+    assert dropped.double().mean().item() == pytest.approx(p, abs=1 / 512 + 5 * sigma)
+    # Every kept value is scaled alike, by what keeps the mean where it was.
+    scale = (y / x)[~dropped]
+    assert torch.allclose(scale, scale[0])
+    assert scale[0].item() == pytest.approx(1 / (1 - p), rel=1 / 512 / (1 - p))
+    assert y.mean().item() == pytest.approx(x.mean().item(), abs=6 * (p / (1 - p) / x.numel()) ** 0.5 * 1.1)
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_dropout_treats_images_channels_and_pixels_alike(memory_format: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    x = torch.ones(32, 16, 24, 24).contiguous(memory_format=memory_format)
+    dropped = (Dropout(0.25).train()(x) == 0).double()
+    for axis in range(4):
+        others = [other for other in range(4) if other != axis]
+        shares = dropped.mean(dim=others)
+        sigma = (0.25 * 0.75 * len(shares) / x.numel()) ** 0.5
+        assert ((shares - 0.25).abs() < 5 * sigma).all()
+        # Neighbours along the axis fall together no more often than chance.
+        ahead, behind = dropped.narrow(axis, 1, x.shape[axis] - 1), dropped.narrow(axis, 0, x.shape[axis] - 1)
+        assert (ahead * behind).mean().item() == pytest.approx(1 / 16, abs=0.004)
+
+
+def test_dropout_is_out_of_the_way_outside_training_and_at_zero() -> None:
+    x = torch.randn(5, 7)
+    assert torch.equal(Dropout(0.5).eval()(x), x)
+    assert torch.equal(Dropout(0.0).train()(x), x)
+
+
+def test_dropout_hands_the_gradient_to_what_it_kept() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(40, 50, requires_grad=True)
+    y = Dropout(0.5).train()(x)
+    y.sum().backward()
+    assert x.grad is not None
+    assert torch.allclose(x.grad, (y / x).detach())
+    assert 0.4 < (x.grad == 0).double().mean() < 0.6
+
+
+def test_dropout_follows_torch_s_seed() -> None:
+    def draw(seed: int) -> Tensor:
+        torch.manual_seed(seed)
+        return Dropout(0.5).train()(torch.ones(1000))
+
+    assert torch.equal(draw(1), draw(1))
+    assert not torch.equal(draw(1), draw(2))
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9])
+def test_dropout_takes_any_number_of_values(count: int) -> None:
+    assert Dropout(0.5).train()(torch.ones(count)).shape == (count,)
+
+
+def test_dropout_takes_bfloat16_and_a_strided_view() -> None:
+    assert Dropout(0.5).train()(torch.ones(8, 8, dtype=torch.bfloat16)).dtype == torch.bfloat16
+    y = Dropout(0.5).train()(torch.ones(64, 64).T[::2])
+    assert y.shape == (32, 64)
+    assert 0.3 < (y == 0).double().mean() < 0.7
+    assert set(y.unique().tolist()) == {0.0, 2.0}
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.0, 2.0])
+def test_a_dropout_that_is_no_share_is_refused(p: float) -> None:
+    with pytest.raises(BadValue, match=f"from 0 to below 1, not {p}"):
+        build("dropout", {"dropout": p})

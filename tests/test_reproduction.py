@@ -1,0 +1,111 @@
+"""Several seeds of a recipe become a table; nothing in it is typed by hand."""
+
+import dataclasses
+import json
+import tomllib
+from pathlib import Path
+from statistics import stdev
+
+import pytest
+
+from inkdigits import reproduction
+from inkdigits.data import load_dataset
+from inkdigits.errors import BadValue, UnknownName
+from inkdigits.recipe import load_recipe
+from inkdigits.reproduction import Result, as_markdown, as_short_table, between_marks, reproduce, write_measured
+
+
+def config(seed: int, accuracy: float) -> dict:
+    final = {
+        "train_accuracy": 0.999,
+        "validation_accuracy": 0.99,
+        "test_accuracy": accuracy,
+        "test_loss": 0.03,
+        "test_f1_macro": accuracy,
+        "train_seconds": 12.0,
+        "epochs": 5,
+    }
+    versions = {"python": "3.11.7", "torch": "2.13.0"}
+    return {"seed": seed, "final": final, "versions": versions, "machine": "a machine, 2 threads", "date": "2026-01-02T03:04:05"}
+
+
+@pytest.fixture
+def result() -> Result:
+    return Result(load_recipe("lenet"), (config(0, 0.987), config(1, 0.989)))
+
+
+def test_mean_and_spread_are_those_of_the_statistics_module(result):
+    measured = result.measured()
+    assert measured["runs"] == 2
+    assert measured["test_accuracy_mean"] == pytest.approx(0.988)
+    assert measured["test_accuracy_sd"] == pytest.approx(stdev([0.987, 0.989]), abs=1e-6)
+
+
+def test_the_page_names_published_and_measured_figures(result):
+    page = as_markdown([result])
+    assert "98.80% ± 0.14 (published 98.76%)" in page
+    assert "`lenet`, test accuracy: published 98.76%, ours 98.80%: reached." in page
+    assert "a machine, 2 threads" in page
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "word"),
+    [((0.9880, 0.9882), "reached"), ((0.985, 0.990), "within two standard deviations"), ((0.9800, 0.9801), "missed")],
+)
+def test_a_missed_figure_is_called_missed(accuracies, word):
+    result = Result(load_recipe("lenet"), tuple(config(seed, accuracy) for seed, accuracy in enumerate(accuracies)))
+    (line,) = [line for line in as_markdown([result]).splitlines() if "`lenet`, test accuracy" in line]
+    assert line.endswith(f": {word}.")
+
+
+def test_a_loss_above_the_published_one_is_not_called_reached():
+    recipe = dataclasses.replace(load_recipe("lenet"), published={"test_loss": 0.02})
+    result = Result(recipe, (config(0, 0.99), config(1, 0.99)))
+    assert "published 0.0200, ours 0.0300: missed" in as_markdown([result])
+
+
+def test_measured_figures_go_into_the_recipe_and_replace_older_ones(tmp_path, result):
+    path = tmp_path / "mine.toml"
+    path.write_text('network = "lenet"\n\n[published]\ntest_accuracy = 0.9\n')
+    write_measured(path, {"runs": 1})
+    write_measured(path, result.measured())
+    table = tomllib.loads(path.read_text())
+    assert table["published"] == {"test_accuracy": 0.9}
+    assert table["measured"] == result.measured()
+    assert load_recipe(path).measured["runs"] == 2
+
+
+def test_the_table_goes_between_the_marks_and_nowhere_else(result):
+    page = "before\n<!-- results -->\nold\n<!-- /results -->\nafter\n"
+    written = between_marks(page, as_short_table([result]))
+    assert written.startswith("before\n<!-- results -->\n| recipe")
+    assert written.endswith("<!-- /results -->\nafter\n")
+    assert "old" not in written
+    with pytest.raises(BadValue, match="no place"):
+        between_marks("no marks", "table")
+
+
+def test_finished_runs_are_kept_and_missing_ones_made(tmp_path, monkeypatch):
+    digits = load_dataset("optdigits")
+    monkeypatch.setattr(reproduction, "load_dataset", lambda *_, **__: digits)
+    quick = load_recipe("lenet", {"epochs": 1, "batch": 100})
+    monkeypatch.setattr(reproduction, "load_recipe", lambda _: quick)
+    table = reproduce(["lenet"], 1, tmp_path)
+    assert "| `lenet` | 1 | 1 |" in table
+    first = (tmp_path / "lenet-seed0" / "model.onnx").stat().st_mtime_ns
+    (tmp_path / "lenet-seed1").mkdir()
+    (tmp_path / "lenet-seed1" / "half").write_text("a killed run")
+    assert "| `lenet` | 1 | 2 |" in reproduce(["lenet"], 2, tmp_path)
+    assert (tmp_path / "lenet-seed0" / "model.onnx").stat().st_mtime_ns == first
+    assert json.loads((tmp_path / "lenet-seed1" / "config.json").read_text())["seed"] == 1
+
+
+def test_wrong_wishes_are_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadValue, match="0 seeds"):
+        reproduce(["lenet"], 0, Path("runs"))
+    with pytest.raises(BadValue, match="docs"):
+        reproduce(["lenet"], 1, Path("runs"), write=True)
+    with pytest.raises(UnknownName, match="nix"):
+        reproduce(["nix"], 1, Path("runs"))
+    assert list(tmp_path.iterdir()) == []
