@@ -29,6 +29,7 @@ reproduce: $(VENV)/.train ## all five recipes over three seeds -> docs/results.m
 
 bench: $(VENV)/.train ## our loop against the usual way of training -> docs/benchmarks.md (about ten minutes)
 	$(BIN)/python benchmarks/reference_style.py --write docs/benchmarks.md
+	$(BIN)/python benchmarks/startup.py --write docs/benchmarks.md
 
 notebook: $(VENV)/.dev ## run the notebook again and keep its outputs
 	$(BIN)/jupyter execute --inplace notebooks/mnist.ipynb

@@ -30,6 +30,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from inkdigits.data import Split, load_dataset
+from inkdigits.files import write_whole
 from inkdigits.models import count_parameters
 from inkdigits.recipe import load_recipe
 from inkdigits.training import Epoch, fit, seeded_network
@@ -236,10 +237,11 @@ def section(results: list[Result], facts: dict[str, str]) -> str:
 
 
 def write_section(path: Path, text: str) -> None:
-    """Put the section in the place of its last version, or at the end."""
-    before, _, after = (path.read_text() if path.is_file() else "# Benchmarks\n\n").partition(HEADING)
+    """Put a section in the place of the one with the same heading, or at the end."""
+    heading = text.splitlines()[0]
+    before, _, after = (path.read_text() if path.is_file() else "# Benchmarks\n\n").partition(heading + "\n")
     _, following, rest = after.partition("\n## ")
-    path.write_text(before.rstrip() + "\n\n" + text + (following + rest if following else ""))
+    write_whole(path, before.rstrip() + "\n\n" + text + (following + rest if following else ""))
 
 
 def main() -> None:

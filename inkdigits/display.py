@@ -1,68 +1,120 @@
-"""What a run and a download look like on a terminal: bars where there is one, plain lines in a log file, always on standard error."""
+"""What a run and a download look like while they last: a bar on a terminal, plain lines in a log file, always on standard error.
+
+Takes records and counts as they come, returns nothing of its own. A bar needs rich; without it a terminal gets the log's lines.
+"""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from inkdigits.errors import MissingExtra
-from inkdigits.run import Final, Record
-from inkdigits.training import Epoch, Progress
+from inkdigits.evaluation import percent
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
+    from inkdigits.run import Final, Record
+    from inkdigits.training import Epoch
+
+MEGABYTE = 1_000_000  # bytes
 
 
-def epoch_line(epoch: Epoch, epochs: int) -> str:
-    """An epoch in one line of at most 80 columns."""
-    return (
-        f"epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}  loss {epoch.train_loss:.4f}  accuracy {epoch.train_accuracy:7.2%}  "
-        f"validation {epoch.validation_accuracy:7.2%}  {epoch.seconds:.1f} s"
-    )
+class Bar:
+    """One bar at the bottom of the terminal, from the first `show` to the end of the `with`; nothing where there is no terminal.
+
+    What is printed to standard error meanwhile appears above it.
+    """
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._progress: RichProgress | None = None
+
+    def __enter__(self) -> "Bar":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def show(self, name: str, fraction: float | None, figures: str) -> None:
+        """Draw it: a name, the bar, figures. fraction: how much is done, 0 to 1; None where nobody knows."""
+        if self._progress is None:
+            progress = _rich_progress()
+            if progress is None:
+                return
+            self._progress = self._stack.enter_context(progress)
+            self._progress.add_task("", total=1.0, name="", figures="")
+        total = None if fraction is None else 1.0
+        task = self._progress.task_ids[0]
+        self._progress.update(task, total=total, completed=fraction or 0.0, name=name, figures=figures)
 
 
-def follow(records: Iterable[Record], epochs: int) -> Iterator[Epoch | Final]:
-    """Pass the epochs and the final figures on, drawing a bar of the epoch under way where standard error is a terminal."""
+def _rich_progress() -> "RichProgress | None":
+    if not sys.stderr.isatty():
+        return None
     try:
         from rich.console import Console
-        from rich.progress import BarColumn, TextColumn
-        from rich.progress import Progress as Bar
-    except ImportError as error:
-        raise MissingExtra("a progress bar", "train") from error
-    columns = (
-        TextColumn(f"epoch {{task.fields[epoch]:>{len(str(epochs))}}}/{epochs}"),
-        BarColumn(bar_width=None),
-        TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.2%}  {task.fields[rate]:,.0f} images/s"),
-    )
-    bar = Bar(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-    with bar:
-        task = bar.add_task("", total=1.0, epoch=1, loss=0.0, accuracy=0.0, rate=0.0, visible=False)
+        from rich.progress import BarColumn, Progress, TextColumn
+    except ImportError:
+        return None
+    name, figures = (TextColumn(text, markup=False) for text in ("{task.fields[name]}", "{task.fields[figures]}"))
+    return Progress(name, BarColumn(bar_width=None), figures, console=Console(stderr=True), transient=True, expand=True)
+
+
+def follow(records: Iterable["Record"], epochs: int) -> "Iterator[Epoch | Final]":
+    """Pass the epochs and the final figures on; show the epoch under way as a bar and every finished one as a line."""
+    from inkdigits.training import Epoch, Progress  # not above: downloads are shown to those who have no torch
+
+    with Bar() as bar:
         for record in records:
             if isinstance(record, Progress):
-                figures = {"loss": record.train_loss, "accuracy": record.train_accuracy, "rate": record.images_per_second}
-                bar.update(task, completed=record.fraction, epoch=record.epoch, visible=True, **figures)
+                bar.show(f"epoch {_of(record.epoch, epochs)}", record.fraction, progress_figures(record))
                 continue
             if isinstance(record, Epoch):
-                bar.console.print(epoch_line(record, epochs), highlight=False, soft_wrap=True)
-                bar.update(task, visible=record.epoch < epochs)
+                _line(epoch_line(record, epochs))
             yield record
+
+
+def progress_figures(progress: "Progress") -> str:
+    """The epoch under way, beside its bar."""
+    accuracy = percent(progress.train_accuracy)
+    return f"loss {progress.train_loss:.4f}  accuracy {accuracy:>8}  {progress.images_per_second:,.0f} images/s"
+
+
+def epoch_line(epoch: "Epoch", epochs: int) -> str:
+    """A finished epoch in one line of at most 80 columns."""
+    train, validation = percent(epoch.train_accuracy), percent(epoch.validation_accuracy)
+    return (
+        f"epoch {_of(epoch.epoch, epochs)}  loss {epoch.train_loss:.4f}  accuracy {train:>8}  "
+        f"validation {validation:>8}  {epoch.seconds:.1f} s"
+    )
+
+
+def _of(epoch: int, epochs: int) -> str:
+    return f"{epoch:>{len(str(epochs))}}/{epochs}"
 
 
 @contextmanager
 def downloads() -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar for every file that arrives; in a log file, a line for each."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bar
-    from rich.progress import TaskID
+    """What `load_dataset` and `fetch_dataset` take as `progress`: a line for each file that arrives, and a bar for the bytes."""
+    seen: set[str] = set()
+    with Bar() as bar:
 
-    terminal = sys.stderr.isatty()
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), DownloadColumn(), TransferSpeedColumn())
-    bar = Bar(*columns, console=Console(stderr=True), disable=not terminal)
-    tasks: dict[str, TaskID] = {}
+        def update(name: str, done: int, total: int | None) -> None:
+            pictures = Path(name).is_dir()  # being read, not downloaded
+            if name not in seen:
+                seen.add(name)
+                _line(f"{'reading' if pictures else 'downloading'} {name}")
+            bar.show(Path(name).name, done / total if total else None, _amount(done, total, pictures))
 
-    def update(name: str, arrived: int, expected: int | None) -> None:
-        if name not in tasks:
-            tasks[name] = bar.add_task(name, total=expected)
-            if not terminal:
-                print(f"fetching {name}", file=sys.stderr)
-        bar.update(tasks[name], completed=arrived, total=expected)
-
-    with bar:
         yield update
+
+
+def _amount(done: int, total: int | None, pictures: bool) -> str:
+    unit, one, decimals = ("pictures", 1, 0) if pictures else ("MB", MEGABYTE, 1)
+    of = f" of {total / one:,.{decimals}f}" if total else ""
+    return f"{done / one:,.{decimals}f}{of} {unit}"
+
+
+def _line(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -46,6 +46,10 @@ class _Line:
     def length(self) -> int:
         return self.end - self.start
 
+    def enlarged(self, factor: int) -> "_Line":
+        y0, thickness = factor * self.y0 + (factor - 1) / 2, factor * self.thickness
+        return _Line(y0, self.slope, factor * self.start, factor * self.end, thickness)
+
     def crosses(self, shape: tuple[int, ...]) -> bool:
         """Whether it runs from border to border of a picture of this shape."""
         return all(_at_border(x, self.y0 + self.slope * x, shape) for x in (self.start, self.end))
@@ -75,9 +79,9 @@ def without_printed_lines(ink: Ink) -> Ink:
 
 def _lines_from_border_to_border(mask: Mask, strength: Plane) -> Mask:
     """Ruling and squares: they leave the picture on both sides."""
-    across, upright = _find_lines(mask, WHOLE), _find_lines(_turned(mask), WHOLE)
-    across = [line for line in across if line.crosses(mask.shape)]
-    upright = [line for line in upright if line.crosses(mask.shape[::-1])]
+    small, factor = _searchable(mask)
+    across = [line for line in _find_lines(small, WHOLE, factor) if line.crosses(mask.shape)]
+    upright = [line for line in _find_lines(_turned(small), WHOLE, factor) if line.crosses(mask.shape[::-1])]
     if not across and not upright:
         return np.zeros_like(mask)
     printed = _pixels(mask, strength, across) | _turned(_pixels(_turned(mask), _turned(strength), upright))
@@ -91,7 +95,8 @@ def _lines_from_border_to_border(mask: Mask, strength: Plane) -> Mask:
 
 def _underlines(mask: Mask, strength: Plane) -> Mask:
     """Lines that end inside the picture, several times as long as the writing is high."""
-    across = _find_lines(mask, SHORTEST)
+    small, factor = _searchable(mask)
+    across = _find_lines(small, SHORTEST, factor)
     if not across:
         return np.zeros_like(mask)
     height = _writing_size(mask & ~_pixels(mask, strength, across))
@@ -180,18 +185,25 @@ def _writing_size(mask: Mask) -> float:
     return float(sizes[order][np.searchsorted(weights, weights[-1] / 2)])
 
 
-def _find_lines(mask: Mask, shortest: float) -> list[_Line]:
-    """Nearly horizontal lines, at least so long (of the width); large masks are searched at half their size."""
-    if max(mask.shape) <= SEARCH_SIDE:
-        return _vote(mask, shortest * mask.shape[1])
-    height, width = mask.shape[0] // 2 * 2, mask.shape[1] // 2 * 2
-    rows = mask[0:height:2, :width] | mask[1:height:2, :width]
-    half = _find_lines(rows[:, ::2] | rows[:, 1::2], shortest)
-    return [_Line(2 * line.y0 + 0.5, line.slope, 2 * line.start, 2 * line.end, 2 * line.thickness) for line in half]
+def _searchable(mask: Mask) -> tuple[Mask, int]:
+    """(the mask, halved where it is large, so that whatever had ink still has; by which factor it was reduced)."""
+    height, width = mask.shape
+    if max(height, width) <= SEARCH_SIDE:
+        return mask, 1
+    half = cv2.resize(mask.view(np.uint8) * 255, ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA)
+    return half > 0, 2
+
+
+def _find_lines(mask: Mask, shortest: float, factor: int) -> list[_Line]:
+    """Nearly horizontal lines at least `shortest` of the width long, enlarged by the factor.
+
+    By voting: each short vertical run of ink votes for the lines through it, angle by angle.
+    """
+    lines = _vote(mask, shortest * mask.shape[1])
+    return lines if factor == 1 else [line.enlarged(factor) for line in lines]
 
 
 def _vote(mask: Mask, shortest: float) -> list[_Line]:
-    """By voting: each short vertical run of ink votes for the lines through it, angle by angle."""
     height, width = mask.shape
     thickest = max(3, round(THICKEST * max(height, width)))
     starts, lengths = _short_runs(mask, thickest)

@@ -8,20 +8,22 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from inkdigits.errors import BadData, BadPicture
-from inkdigits.formats import PICTURE_SUFFIXES, iter_images
+from inkdigits.formats import PICTURE_SUFFIXES, iter_images, kind_of, pictures_below
 from inkdigits.recogniser import Reading, Recogniser
 
-ARRAY_SUFFIXES = (".npz", ".npy", ".csv", ".gz", "-ubyte", ".idx")  # any other file is taken for a picture
+STANDARD_INPUT = "-"
+LARGEST_INPUT = 256 << 20  # bytes of one picture on standard input; 64 million pixels, uncompressed, take less
+ARRAY_SUFFIXES = (".npz", ".npy", ".csv", ".gz", ".bz2", ".idx", "-ubyte")  # promised to be arrays, even where they are damaged
 
 
 def read_paths(recogniser: Recogniser, paths: Iterable[str], *, single: bool = False) -> Iterator[tuple[str, Reading]]:
     """(path, reading) of every picture, in input order; a folder's are sorted by name. A picture in an array is `FILE[INDEX]`."""
     for path in paths:
-        if path == "-":
-            yield path, _read_one(recogniser, sys.stdin.buffer.read(), single)
+        if path == STANDARD_INPUT:
+            yield path, _read_standard_input(recogniser, single)
         elif Path(path).is_dir():
             yield from _read_folder(recogniser, Path(path), single)
-        elif path.lower().endswith(ARRAY_SUFFIXES) and Path(path).is_file():
+        elif _holds_arrays(Path(path)):
             yield from _read_array(recogniser, Path(path))
         else:
             yield path, _read_one(recogniser, Path(path), single)
@@ -32,13 +34,39 @@ def _read_one(recogniser: Recogniser, source: Path | bytes, single: bool) -> Rea
     return reading
 
 
+def _unread(code: str, message: str) -> Reading:
+    return Reading(None, error=BadPicture(code, message))
+
+
+def _read_standard_input(recogniser: Recogniser, single: bool) -> Reading:
+    data = sys.stdin.buffer.read(LARGEST_INPUT + 1)
+    if not data:
+        return _unread("empty", "nothing arrived on standard input; it takes one picture, as in `inkdigits read - < photo.jpg`")
+    if len(data) > LARGEST_INPUT:
+        return _unread("too_large", f"more than {LARGEST_INPUT:,} bytes on standard input; it takes one picture")
+    reading = _read_one(recogniser, data, single)
+    if reading.error:
+        return _unread(reading.error.code, f"standard input: {reading.error}")
+    return reading
+
+
 def _read_folder(recogniser: Recogniser, folder: Path, single: bool) -> Iterator[tuple[str, Reading]]:
-    pictures = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
+    pictures = pictures_below(folder)
     if not pictures:
-        known = " ".join(sorted(PICTURE_SUFFIXES))
-        yield str(folder), Reading(None, error=BadPicture("empty", f"no pictures in {folder}; pictures end in {known}"))
+        yield str(folder), _unread("empty", f"no pictures in {folder}; the names of pictures end in {' '.join(sorted(PICTURE_SUFFIXES))}")
     for picture in pictures:
         yield str(picture), _read_one(recogniser, picture, single)
+
+
+def _holds_arrays(path: Path) -> bool:
+    """Whether a file is, or claims to be, many 28x28 images. Where its name says nothing, its first bytes do."""
+    name = path.name.lower()
+    if not path.is_file() or name.endswith(tuple(PICTURE_SUFFIXES)):
+        return False
+    try:
+        return name.endswith(ARRAY_SUFFIXES) or kind_of(path) is not None
+    except BadData:  # for the picture's decoder to say
+        return False
 
 
 def _read_array(recogniser: Recogniser, path: Path) -> Iterator[tuple[str, Reading]]:
@@ -49,4 +77,4 @@ def _read_array(recogniser: Recogniser, path: Path) -> Iterator[tuple[str, Readi
                 yield f"{path}[{index}]", reading
                 index += 1
     except BadData as error:
-        yield str(path), Reading(None, error=BadPicture(error.code, str(error)))
+        yield str(path), _unread(error.code, str(error))

@@ -1,0 +1,459 @@
+"""The loop does what a textbook's does, tells truly what it did, and does it again bit for bit."""
+
+import dataclasses
+import itertools
+import math
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from few_digits import few_digits
+from scipy import optimize, special
+from sklearn import metrics
+from torch import Tensor, nn
+
+from inkdigits.data import Split
+from inkdigits.errors import BadValue, InkdigitsError, UnknownName
+from inkdigits.models import Standardised
+from inkdigits.recipe import Recipe, load_recipe, shipped_recipes
+from inkdigits.training import (
+    OPTIMISERS,
+    SCHEDULES,
+    Epoch,
+    Progress,
+    choose_device,
+    fit,
+    fit_temperature,
+    measure,
+    predict_logits,
+    seeded_network,
+    to_ink,
+)
+
+STILL = 1e-30  # a learning rate that leaves the weights as they are
+SMALL = Recipe(name="small", network="lenet", epochs=2, batch=10)
+
+
+def trained(recipe: Recipe, train: Split, validation: Split, seed: int = 0) -> tuple[Standardised, list[Epoch]]:
+    network = seeded_network(recipe, seed)
+    records = list(fit(network, recipe, train, validation, seed=seed, device="cpu"))
+    return network, [record for record in records if isinstance(record, Epoch)]
+
+
+def bits(network: nn.Module) -> bytes:
+    return b"".join(tensor.detach().contiguous().numpy().tobytes() for tensor in network.state_dict().values())
+
+
+def watch(network: nn.Module) -> list[tuple[bool, Tensor]]:
+    """A list that fills with what the network sees: whether it is training, and the ink."""
+    seen: list[tuple[bool, Tensor]] = []
+    network.register_forward_pre_hook(lambda module, given: seen.append((module.training, given[0].clone())))
+    return seen
+
+
+def indexes(ink: Tensor, split: Split) -> list[int]:
+    """Which digits of the split these are. All digits of the split must be different."""
+    known = {image.tobytes(): index for index, image in enumerate(split.images)}
+    assert len(known) == len(split)
+    return [known[image.tobytes()] for image in (ink * 255).round().byte()[:, 0].contiguous().numpy()]
+
+
+# ---- what the loop yields
+
+
+@pytest.mark.parametrize(("count", "batch"), [(100, 10), (7, 3), (5, 10), (1, 1), (1000, 10)])
+def test_progress_rises_to_a_whole_pass_and_an_epoch_follows(count: int, batch: int) -> None:
+    recipe = dataclasses.replace(SMALL, batch=batch)
+    records = list(fit(seeded_network(recipe, 0), recipe, few_digits(count), few_digits(5), device="cpu"))
+    for epoch in (1, 2):
+        own = [record for record in records if record.epoch == epoch]
+        progress, (last,) = [record for record in own if isinstance(record, Progress)], [
+            record for record in own if isinstance(record, Epoch)
+        ]
+        assert own == [*progress, last], "the epoch comes last"
+        fractions = [record.fraction for record in progress]
+        assert fractions == sorted(set(fractions))
+        assert fractions[0] > 0
+        assert fractions[-1] == 1
+        assert len(progress) == min(25, math.ceil(count / batch)), "a progress bar hears of it 25 times"
+        assert (last.train_loss, last.train_accuracy) == (progress[-1].train_loss, progress[-1].train_accuracy)
+    assert [record.epoch for record in records] == sorted(record.epoch for record in records)
+
+
+def test_an_epoch_has_the_fields_of_the_contract() -> None:
+    names = "epoch train_loss train_accuracy validation_loss validation_accuracy seconds images_per_second".split()
+    assert [field.name for field in dataclasses.fields(Epoch)] == names
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("batch", [10, 48])
+def test_losses_and_accuracies_are_those_of_the_network(smoothing: float, batch: int) -> None:
+    recipe = Recipe(
+        name="still", network="lenet", epochs=1, batch=batch, learning_rate=STILL, label_smoothing=smoothing, reduced_precision=False
+    )
+    train, validation = few_digits(101), few_digits(60, "test")  # 101: the last batch is smaller than the others
+    trained(dataclasses.replace(recipe, learning_rate=0.001, epochs=3), train, validation)
+    network = seeded_network(recipe, 0)
+    list(fit(network, dataclasses.replace(recipe, learning_rate=0.001, epochs=3), train, validation, device="cpu"))
+    epoch = next(record for record in fit(network, recipe, train, validation, device="cpu") if isinstance(record, Epoch))
+
+    with torch.no_grad():
+        logits = network.eval()(to_ink(torch.from_numpy(train.images))).double().numpy()
+    log_likelihoods = special.log_softmax(logits, axis=1)
+    targets = np.eye(10)[train.labels] * (1 - smoothing) + smoothing / 10
+    assert epoch.train_loss == pytest.approx(-(targets * log_likelihoods).sum(1).mean(), rel=1e-4)
+    assert epoch.train_accuracy == pytest.approx((logits.argmax(1) == train.labels).mean())
+    assert 0.1 < epoch.train_accuracy < 1, "a figure that could be right by accident proves nothing"
+    loss, accuracy = measure(network, validation)
+    assert (epoch.validation_loss, epoch.validation_accuracy) == (loss, accuracy)
+
+
+def test_measure_agrees_with_scikit_learn() -> None:
+    network, _ = trained(SMALL, few_digits(300), few_digits(10))
+    test = few_digits(150, "test")
+    probabilities = special.softmax(predict_logits(network, test).double().numpy(), axis=1)
+    loss, accuracy = measure(network, test)
+    assert loss == pytest.approx(metrics.log_loss(test.labels, probabilities, labels=range(10)), rel=1e-5)
+    assert accuracy == pytest.approx(metrics.accuracy_score(test.labels, probabilities.argmax(1)))
+    assert 0.2 < accuracy < 1
+
+
+def test_seconds_are_the_pass_alone_not_the_validation_nor_what_the_caller_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = itertools.count()
+    spent = [0]
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(now) + spent[0]))
+    network = seeded_network(SMALL, 0)
+
+    def validating(module: nn.Module, _: object) -> None:
+        spent[0] += 0 if module.training else 10_000
+
+    network.register_forward_pre_hook(validating)
+    for record in fit(network, SMALL, few_digits(100), few_digits(10), device="cpu"):
+        spent[0] += 10_000
+        assert record.images_per_second > 0
+        if isinstance(record, Epoch):
+            assert 0 < record.seconds < 10_000
+            assert record.images_per_second == pytest.approx(100 / record.seconds)
+    assert spent[0] > 200_000, "both the validation and the caller took their time"
+
+
+# ---- what the loop does
+
+
+def test_a_pass_sees_every_digit_once_in_an_order_of_its_own() -> None:
+    network, train = seeded_network(SMALL, 0), few_digits(95)
+    seen = watch(network)
+    for _ in fit(network, SMALL, train, few_digits(20, "test"), device="cpu"):
+        pass
+    batches = [ink for training, ink in seen if training]
+    assert [len(ink) for ink in batches] == [*[10] * 9, 5] * 2
+    first, second = indexes(torch.cat(batches[:10]), train), indexes(torch.cat(batches[10:]), train)
+    assert sorted(first) == sorted(second) == list(range(95))
+    assert len({tuple(first), tuple(second), tuple(range(95))}) == 3
+
+
+TEXTBOOK = {
+    "adam": lambda weights: torch.optim.Adam(weights, lr=0.002, weight_decay=0.01),
+    "adamw": lambda weights: torch.optim.AdamW(weights, lr=0.002, weight_decay=0.01),
+    "sgd": lambda weights: torch.optim.SGD(weights, lr=0.002, weight_decay=0.01, momentum=0.8),
+}
+
+
+@pytest.mark.parametrize("name", TEXTBOOK)
+@pytest.mark.parametrize("batch", [10, 40])
+def test_the_weights_end_where_a_textbook_s_loop_takes_them(name: str, batch: int) -> None:
+    recipe = Recipe(
+        name="textbook",
+        network="lenet",
+        epochs=2,
+        batch=batch,
+        optimiser=name,
+        learning_rate=0.002,
+        weight_decay=0.01,
+        momentum=0.8,
+        schedule="cosine",
+        label_smoothing=0.1,
+        reduced_precision=False,
+    )
+    train = few_digits(100)
+    ours, theirs, start = seeded_network(recipe, 0), seeded_network(recipe, 0), seeded_network(recipe, 0)
+    seen = watch(ours)
+    for _ in fit(ours, recipe, train, few_digits(4), device="cpu"):
+        pass
+
+    optimiser = TEXTBOOK[name](theirs.parameters())
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=2 * math.ceil(100 / batch))
+    for ink in (ink for training, ink in seen if training):
+        labels = torch.from_numpy(train.labels[indexes(ink, train)]).long()
+        loss = F.cross_entropy(theirs(ink), labels, label_smoothing=0.1)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+
+    for mine, textbook, before in zip(ours.parameters(), theirs.parameters(), start.parameters(), strict=True):
+        distance = (textbook - before).abs().max().item()
+        assert distance > 0
+        assert (mine - textbook).abs().max().item() < 0.02 * distance
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_each_step_has_the_learning_rate_of_its_schedule(name: str) -> None:
+    recipe = dataclasses.replace(SMALL, schedule=name, learning_rate=0.004, epochs=3)
+    rates: list[float] = []
+    handle = torch.optim.optimizer.register_optimizer_step_pre_hook(
+        lambda optimiser, *_: rates.append(float(optimiser.param_groups[0]["lr"]))
+    )
+    try:
+        trained(recipe, few_digits(40), few_digits(4))
+    finally:
+        handle.remove()
+    assert rates == pytest.approx([0.004 * SCHEDULES[name](step / 12) for step in range(12)])
+
+
+@pytest.mark.parametrize(
+    ("name", "points"),
+    [
+        ("constant", [(0, 1), (0.5, 1), (1, 1)]),
+        ("cosine", [(0, 1), (0.25, (1 + math.sqrt(0.5)) / 2), (0.5, 0.5), (1, 0)]),
+        ("one-cycle", [(0, 0), (0.1, 0.5), (0.2, 1), (0.6, 0.5), (1, 0)]),
+        ("step", [(0, 1), (0.49, 1), (0.5, 0.1), (0.74, 0.1), (0.75, 0.01), (1, 0.01)]),
+    ],
+)
+def test_a_schedule_goes_through_its_points(name: str, points: list[tuple[float, float]]) -> None:
+    assert [SCHEDULES[name](progress) for progress, _ in points] == pytest.approx([factor for _, factor in points])
+
+
+def test_the_schedules_are_the_ones_with_points_above() -> None:
+    assert list(SCHEDULES) == ["constant", "cosine", "one-cycle", "step"]
+    assert all(0 <= schedule(step / 100) <= 1 for schedule in SCHEDULES.values() for step in range(101))
+
+
+def test_augmentation_changes_what_is_learned_from_and_nothing_that_is_measured() -> None:
+    recipe = dataclasses.replace(SMALL, rotation=20.0, shear=5.0, zoom=0.1, shift=2.0, elastic=1.0, erasing=5.0)
+    network, train, validation = seeded_network(recipe, 0), few_digits(30), few_digits(30, "test")
+    seen = watch(network)
+    for _ in fit(network, recipe, train, validation, device="cpu"):
+        pass
+    originals = to_ink(torch.from_numpy(train.images))
+    for ink in (ink for training, ink in seen if training):
+        assert all((originals - digit).abs().amax((1, 2, 3)).min() > 0.1 for digit in ink)
+    measured = [ink for training, ink in seen if not training]
+    assert len(measured) == 2
+    assert all(torch.equal(ink, to_ink(torch.from_numpy(validation.images))) for ink in measured)
+
+
+def test_training_ends_where_the_caller_leaves_and_the_network_is_as_it_was_measured() -> None:
+    recipe, train, validation = dataclasses.replace(SMALL, epochs=3), few_digits(40), few_digits(30, "test")
+    network = seeded_network(recipe, 0)
+    for record in fit(network, recipe, train, validation, device="cpu"):
+        if isinstance(record, Epoch):
+            break
+    assert record.epoch == 1
+    assert measure(network, validation) == (record.validation_loss, record.validation_accuracy)
+
+
+def test_the_validation_digits_are_never_learned_from() -> None:
+    recipe, train = load_recipe("batchnorm", {"epochs": 2, "batch": 40}), few_digits(80)
+    honest = few_digits(50, "test")
+    poisoned = Split(255 - few_digits(30, "test").images, np.zeros(30, np.uint8))
+    (one, with_honest), (other, with_poisoned) = (trained(recipe, train, validation) for validation in (honest, poisoned))
+    assert bits(one) == bits(other)
+    assert with_honest[-1].validation_loss != with_poisoned[-1].validation_loss
+    assert with_honest[-1].train_loss == with_poisoned[-1].train_loss
+
+
+def test_the_given_splits_are_not_touched() -> None:
+    train, validation = few_digits(20), few_digits(20, "test")
+    before = [array.tobytes() for split in (train, validation) for array in (split.images, split.labels)]
+    trained(dataclasses.replace(SMALL, erasing=5.0, rotation=10.0), train, validation)
+    assert [array.tobytes() for split in (train, validation) for array in (split.images, split.labels)] == before
+
+
+# ---- same seed, same bits
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_a_seed_gives_the_same_bits_after_20_steps_and_another_seed_other_bits(name: str) -> None:
+    recipe = load_recipe(name, {"epochs": 4, "batch": min(32, load_recipe(name).batch)})
+    train = few_digits(5 * recipe.batch)
+    first, records = trained(recipe, train, few_digits(10), seed=1)
+    torch.rand(17)  # whatever happened before has no part in it
+    again, same_records = trained(recipe, train, few_digits(10), seed=1)
+    other, _ = trained(recipe, train, few_digits(10), seed=2)
+    assert bits(first) == bits(again)
+    assert [record.train_loss for record in records] == [record.train_loss for record in same_records]
+    assert bits(first) != bits(other)
+
+
+def test_augmentation_follows_the_seed_too() -> None:
+    recipe = dataclasses.replace(SMALL, rotation=20.0, shear=5.0, zoom=0.1, shift=2.0, elastic=1.0, erasing=5.0)
+    runs = [bits(trained(recipe, few_digits(40), few_digits(4), seed=3)[0]) for _ in range(2)]
+    assert runs[0] == runs[1]
+
+
+def test_the_order_of_the_digits_follows_the_seed_of_fit_not_of_the_weights() -> None:
+    orders = []
+    for weights, seed in ((0, 1), (5, 1), (0, 2)):
+        network, train = seeded_network(SMALL, weights), few_digits(50)
+        seen = watch(network)
+        for _ in fit(network, SMALL, train, few_digits(4), seed=seed, device="cpu"):
+            pass
+        orders.append(indexes(torch.cat([ink for training, ink in seen if training]), train))
+    assert orders[0] == orders[1] != orders[2]
+
+
+@pytest.mark.parametrize("batch", [10, 40])
+def test_between_steps_torch_s_settings_are_as_they_were(batch: int) -> None:
+    def settings() -> tuple[object, ...]:
+        return (
+            torch.is_autocast_enabled("cpu"),
+            torch._C._get_mkldnn_enabled(),
+            torch.is_grad_enabled(),
+            torch.get_num_threads(),
+            torch.are_deterministic_algorithms_enabled(),
+        )
+
+    before, recipe = settings(), dataclasses.replace(SMALL, batch=batch)
+    for _ in fit(seeded_network(recipe, 0), recipe, few_digits(80), few_digits(4), device="cpu"):
+        assert settings() == before
+    assert settings() == before
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_a_recipe_learns_on_every_device(name: str, device: str) -> None:
+    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if not there[device]():
+        pytest.skip(f"no {device} device on this machine")
+    recipe = load_recipe(name, {"epochs": 60, "rotation": 2, "elastic": 0.2, "erasing": 1})
+    network, digits = seeded_network(recipe, 0), few_digits(256)
+    for record in fit(network, recipe, digits, few_digits(20, "test"), device=device):
+        if isinstance(record, Epoch) and (accuracy := measure(network, digits)[1]) == 1:
+            break
+    assert accuracy == 1
+    assert next(network.parameters()).device.type == device
+    there_logits = predict_logits(network, digits)
+    assert there_logits.device.type == "cpu"
+    assert torch.allclose(predict_logits(network.cpu(), digits), there_logits, atol=0.05)
+
+
+# ---- predictions and calibration
+
+
+@pytest.mark.parametrize("name", ["dropout", "batchnorm"])
+def test_predictions_are_the_finished_network_s_and_leave_its_mode_alone(name: str) -> None:
+    recipe, digits = load_recipe(name), few_digits(30)
+    network = seeded_network(recipe, 0)
+    for training in (True, False):
+        network.train(training)
+        before = bits(network)
+        logits = predict_logits(network, digits)
+        assert (logits.shape, logits.dtype) == ((30, 10), torch.float32)
+        assert torch.equal(logits, predict_logits(network, digits)), "no dropout"
+        assert bits(network) == before, "BatchNorm's statistics stay"
+        assert network.training is training
+        assert not logits.requires_grad
+
+
+def test_predictions_do_not_depend_on_how_many_there_are() -> None:
+    network, digits = seeded_network(SMALL, 0), few_digits(1300)  # more than one batch of the evaluation
+    many = predict_logits(network, digits)
+    assert many.shape == (1300, 10)
+    for start in (0, 999, 1000, 1299):
+        assert torch.allclose(many[start : start + 1], predict_logits(network, digits[start : start + 1]), atol=1e-5)
+
+
+class Table(nn.Module):
+    """Gives the logits of digit number n where the first two pixels say n."""
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(logits)
+
+    def forward(self, ink: Tensor) -> Tensor:
+        pixels = (ink[:, 0, 0, :2] * 255).round().long()
+        return self.logits[pixels[:, 0] * 256 + pixels[:, 1]]
+
+
+@pytest.fixture(scope="module")
+def calibrated() -> Iterator[tuple[Tensor, Split]]:
+    """Logits that are exactly as sure as they are right, and the digits that they belong to."""
+    generator = np.random.default_rng(0)
+    logits = generator.normal(scale=2.0, size=(20_000, 10))
+    labels = (logits + generator.gumbel(size=logits.shape)).argmax(1).astype(np.uint8)  # drawn from softmax(logits)
+    images = np.zeros((20_000, 28, 28), np.uint8)
+    images[:, 0, 0], images[:, 0, 1] = np.divmod(np.arange(20_000), 256)
+    yield torch.from_numpy(logits).float(), Split(images, labels)
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 1.7, 3.0])
+def test_a_known_temperature_is_found_again(calibrated: tuple[Tensor, Split], temperature: float) -> None:
+    logits, split = calibrated
+    found = fit_temperature(Table(logits * temperature), split)
+    assert found == pytest.approx(temperature, rel=0.05)
+
+    def loss(candidate: float) -> float:
+        scaled = special.log_softmax(logits.double().numpy() * temperature / candidate, axis=1)
+        return float(-scaled[np.arange(20_000), split.labels].mean())
+
+    best = optimize.minimize_scalar(loss, bounds=(0.25, 4), method="bounded")
+    assert found == pytest.approx(best.x, rel=0.011)  # steps of 1 %
+
+
+def test_a_temperature_changes_no_answer_and_stays_within_bounds(calibrated: tuple[Tensor, Split]) -> None:
+    logits, split = calibrated
+    hopeless = Split(split.images, np.roll(split.labels, 1))
+    assert fit_temperature(Table(logits * 50), split) == pytest.approx(4, rel=0.01)
+    assert fit_temperature(Table(logits / 50), split) == pytest.approx(0.25, rel=0.01)
+    assert fit_temperature(Table(logits), hopeless) == pytest.approx(4, rel=0.01)
+
+
+# ---- what can go wrong
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+def test_a_loss_that_stops_being_a_number_says_what_would_help(optimiser: str) -> None:
+    recipe = dataclasses.replace(SMALL, optimiser=optimiser, learning_rate=1e30)
+    with pytest.raises(InkdigitsError, match=r"^the loss became (nan|inf) in epoch 1; a smaller learning_rate would help$"):
+        trained(recipe, few_digits(100), few_digits(4))
+
+
+def test_an_unknown_schedule_optimiser_or_device_names_the_known_ones() -> None:
+    for changes, device, sentence in (
+        ({"schedule": "linear"}, "cpu", f"no schedule 'linear'; known: {', '.join(SCHEDULES)}"),
+        ({"optimiser": "lion"}, "cpu", f"no optimiser 'lion'; known: {', '.join(OPTIMISERS)}"),
+        ({}, "gpu", "no device 'gpu'; known: auto, cpu, cuda, mps"),
+    ):
+        recipe = dataclasses.replace(SMALL, **changes)
+        network = seeded_network(recipe, 0)
+        before = bits(network)
+        with pytest.raises(UnknownName) as caught:
+            next(fit(network, recipe, few_digits(10), few_digits(4), device=device))
+        assert str(caught.value) == sentence
+        assert bits(network) == before
+
+
+def test_a_device_that_is_not_there_says_which_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(BadValue, match="^no cuda device on this machine; here: cpu$"):
+        choose_device("cuda")
+    with pytest.raises(BadValue, match="^no mps device on this machine; here: cpu$"):
+        choose_device("mps")
+    assert choose_device("auto") == choose_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"), [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")]
+)
+def test_auto_takes_the_fastest_device_that_is_there(
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, expected: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert choose_device("auto").type == expected
+    assert choose_device("cpu").type == "cpu"
