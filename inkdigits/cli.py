@@ -7,19 +7,26 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import inkdigits
-from inkdigits.errors import BadModel, InkdigitsError, MissingExtra
+from inkdigits.errors import CannotWrite, InkdigitsError, MissingExtra
 
 if TYPE_CHECKING:
     from inkdigits.recipe import Recipe
     from inkdigits.recogniser import Reading
+    from inkdigits.run import Final
+    from inkdigits.store import Listing
 
 OK, SOME_FAILED, NOTHING_DONE, INTERRUPTED = 0, 1, 2, 130
+
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # but for line feeds; a file's name may hold any of them
 
 MODEL_HELP = "a shipped model's name, a folder made by train, or an .onnx file"
 DATA_HELP = (
@@ -31,18 +38,42 @@ DATA_HELP = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status. arguments: None takes those of the process."""
     options = _parser().parse_args(arguments)
+    _accept_any_text(sys.stdout)
     try:
-        status = int(options.command(options))
-        sys.stdout.flush()
-        return status
+        return int(options.command(options))
     except InkdigitsError as error:
-        _say(f"inkdigits: {error}")
+        _say("; ".join([str(error), *getattr(error, "__notes__", [])]))
         return NOTHING_DONE
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as reason:
+        _say(str(reason) or "interrupted")
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever reads our output has seen enough
         return OK
+    except OSError as error:  # a sentence of the system's, such as of a name that is too long
+        _say(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+        return NOTHING_DONE
+
+
+def _say(message: str) -> None:
+    """To the person at the terminal, who may be a log file."""
+    print(f"inkdigits: {CONTROL.sub('?', message)}", file=sys.stderr, flush=True)
+
+
+def _print(result: str) -> None:
+    """A result, at once. Raises CannotWrite where the disk is full, BrokenPipeError where nobody reads on."""
+    try:
+        print(result, flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries again when it ends
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise CannotWrite(f"cannot write to standard output: {error.strerror}") from error
+
+
+def _accept_any_text(stream: object) -> None:
+    """A file's name need not be valid Unicode; as an escape it can be printed, and JSON reads it back."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
 
 
 def read(options: argparse.Namespace) -> int:
@@ -50,26 +81,26 @@ def read(options: argparse.Namespace) -> int:
     from inkdigits.recogniser import Recogniser
     from inkdigits.sources import read_paths
 
-    recogniser = Recogniser(options.model)
-    failed = 0
-    for path, reading in read_paths(recogniser, options.paths, single=options.single):
-        print(reading.to_json(path) if options.json else _reading_line(path, reading), flush=not options.json)
+    status = OK
+    for path, reading in read_paths(Recogniser(options.model), options.paths, single=options.single):
+        _print(reading.to_json(path) if options.json else _reading_line(path, reading))
         if reading.error:
-            failed += 1
-            _say(f"inkdigits: {reading.error}")
-    return SOME_FAILED if failed else OK
+            status = SOME_FAILED
+            _say(str(reading.error))
+    return status
 
 
 def _reading_line(path: str, reading: "Reading") -> str:
     """For people: what is read, how sure the least sure digit is, and what else they should know."""
+    name = CONTROL.sub("?", path.replace("\n", "?"))
     if reading.error:
-        return f"{path}: could not be read"
+        return f"{name}: could not be read"
     accepted = [digit for digit in reading.digits if digit.accepted]
     lines = "/".join((reading.text or "").split("\n")) or "no digit"
     sure = f"  {min(digit.confidence for digit in accepted):.1%} sure" if accepted else ""
     refused = "".join(f"  ({digit.reason})" for digit in reading.digits if not digit.accepted)
     warnings = "".join(f"  [{warning}]" for warning in reading.warnings)
-    return f"{path}: {lines}{sure}{refused}{warnings}"
+    return f"{name}: {lines}{sure}{refused}{warnings}"
 
 
 def train(options: argparse.Namespace) -> int:
@@ -77,33 +108,51 @@ def train(options: argparse.Namespace) -> int:
     from inkdigits.recipe import load_recipe, parse_settings
 
     with _extra("training", "train"):
-        from inkdigits.data import load_dataset
-        from inkdigits.display import downloads, follow
-        from inkdigits.run import Epoch, run, to_record
+        from inkdigits.run import Final, run, to_record
+    from inkdigits.data import load_dataset
+    from inkdigits.display import downloads, follow
 
     settings = parse_settings(options.set) | ({} if options.epochs is None else {"epochs": options.epochs})
     recipe = load_recipe(options.recipe, settings)
     with downloads() as progress:
         dataset = load_dataset(options.data, data_dir=options.data_dir, progress=progress)
-    records = run(recipe, Path(options.out), dataset, seed=options.seed, device=options.device, init=options.init)
-    for record in follow(records, recipe.epochs):
-        if options.json:
-            print(json.dumps(to_record(record)), flush=True)
-        elif not isinstance(record, Epoch):
-            print(
-                f"{record.recipe} on {dataset.name}: test accuracy {record.test_accuracy:.2%}, validation "
-                f"{record.validation_accuracy:.2%}, after {record.epochs} epochs in {record.train_seconds:.1f} s\n"
-                f"model and report: {Path(options.out) / 'report.html'}"
-            )
+    running = run(recipe, options.out, dataset, seed=options.seed, device=options.device, init=options.init)
+    with contextlib.closing(running), contextlib.closing(follow(running, recipe.epochs)) as records:
+        for record in records:
+            if options.json:
+                _print_while_read(json.dumps(to_record(record)))
+            elif isinstance(record, Final):
+                _print_while_read(_outcome(record, dataset.name, options.out))
     return OK
+
+
+def _print_while_read(result: str) -> None:
+    """A result that is not the point: whether anybody reads it or not, the run goes on and leaves its folder."""
+    with contextlib.suppress(BrokenPipeError):
+        _print(result)
+
+
+def _outcome(final: "Final", data: str, folder: Path) -> str:
+    from inkdigits.evaluation import percent
+
+    epochs = f"{final.epochs} epoch{'s' if final.epochs > 1 else ''}"
+    return (
+        f"{final.recipe} on {data}, {epochs} in {final.train_seconds:.1f} s on {final.device}\n"
+        f"test accuracy {percent(final.test_accuracy)}, loss {final.test_loss:.4f}, F1 {final.test_f1_macro:.4f}; "
+        f"validation accuracy {percent(final.validation_accuracy)}\n"
+        f"model and report: {folder}, {folder / 'report.html'}"
+    )
 
 
 def evaluate(options: argparse.Namespace) -> int:
     """`inkdigits evaluate`: the figures of a model on a dataset."""
+    from inkdigits.display import downloads
     from inkdigits.evaluation import evaluate_probabilities, predict, summary
 
-    seen = predict(options.model, options.data, options.split, data_dir=options.data_dir)
+    with downloads() as progress:
+        seen = predict(options.model, options.data, options.split, data_dir=options.data_dir, progress=progress)
     evaluation = evaluate_probabilities(seen.probabilities, seen.labels, model=seen.model, data=seen.data, split=seen.split)
+    _print(json.dumps(evaluation.to_json()) if options.json else summary(evaluation, seen.classes))
     if options.report:
         from inkdigits.report import write_report
 
@@ -115,8 +164,7 @@ def evaluate(options: argparse.Namespace) -> int:
             labels=seen.labels,
             config={"classes": seen.classes, "versions": {"inkdigits": inkdigits.__version__}},
         )
-        _say(f"report: {options.report}")
-    print(json.dumps(evaluation.to_json()) if options.json else summary(evaluation, seen.classes))
+        _say(f"the report is {options.report}")
     return OK
 
 
@@ -126,22 +174,23 @@ def recipes(options: argparse.Namespace) -> int:
 
     loaded = [load_recipe(name) for name in shipped_recipes()]
     if options.json:
-        print(json.dumps([to_table(recipe) for recipe in loaded]))
-        return OK
-    print(f"{'recipe':<12}{'published':>10}{'measured':>18}  what it is")
-    for recipe in loaded:
-        print(f"{recipe.name:<12}{_published(recipe):>10}{_measured(recipe):>18}  {recipe.summary}")
+        _print(json.dumps([to_table(recipe) for recipe in loaded]))
+    else:
+        _print(
+            "\n".join(
+                [f"{'recipe':<11}{'published':>9}  {'measured':>16}  test accuracy, and what it is", *map(_recipe_line, loaded)]
+            )
+        )
     return OK
 
 
-def _published(recipe: "Recipe") -> str:
-    accuracy = recipe.published.get("test_accuracy")
-    return f"{accuracy:.2%}" if accuracy else "-"
+def _recipe_line(recipe: "Recipe") -> str:
+    from inkdigits.evaluation import percent
 
-
-def _measured(recipe: "Recipe") -> str:
+    published = recipe.published.get("test_accuracy")
     mean, sd = recipe.measured.get("test_accuracy_mean"), recipe.measured.get("test_accuracy_sd")
-    return "-" if mean is None else f"{mean:.2%} +- {sd * 100:.2f}" if sd is not None else f"{mean:.2%}"
+    ours = "-" if mean is None else percent(mean) if sd is None else f"{percent(mean)} ± {100 * sd:.2f}"
+    return f"{recipe.name:<11}{percent(published) if published else '-':>9}  {ours:>16}  {recipe.summary}"
 
 
 def data_list(options: argparse.Namespace) -> int:
@@ -150,30 +199,30 @@ def data_list(options: argparse.Namespace) -> int:
 
     listings = list_datasets(options.data_dir)
     if options.json:
-        print(json.dumps([vars(listing) for listing in listings]))
-        return OK
-    for listing in listings:
-        size = (
-            f"{listing.nbytes / 2**20:.1f} MiB here"
-            if listing.present and listing.nbytes
-            else "here"
-            if listing.present
-            else "-"
-        )
-        print(f"{listing.name:<15}{size:>15}  {listing.description}")
+        _print(json.dumps([asdict(listing) for listing in listings]))
+    else:
+        _print("\n".join(f"{listing.name:<15}{_whether_here(listing):>14}  {listing.description}" for listing in listings))
     return OK
+
+
+def _whether_here(listing: "Listing") -> str:
+    if not listing.present:
+        return "-"
+    return f"{listing.nbytes / 1e6:.1f} MB here" if listing.nbytes else "here"
 
 
 def data_fetch(options: argparse.Namespace) -> int:
     """`inkdigits data fetch`."""
+    from inkdigits.display import downloads
     from inkdigits.store import fetch_dataset
 
-    with _extra("downloading", "train"):
-        from inkdigits.display import downloads
-
-        with downloads() as progress:
-            folder = fetch_dataset(options.name, options.data_dir, progress)
-    print(json.dumps({"name": options.name, "folder": str(folder)}) if options.json else f"{options.name}: {folder}")
+    with downloads() as progress:
+        folder = fetch_dataset(options.name, options.data_dir, progress)
+    here = str(folder) if folder.is_dir() else None
+    if options.json:
+        _print(json.dumps({"name": options.name, "folder": here}))
+    else:
+        _print(f"{options.name}: {here or 'scikit-learn carries it, there is nothing to fetch'}")
     return OK
 
 
@@ -182,36 +231,23 @@ def data_verify(options: argparse.Namespace) -> int:
     from inkdigits.store import verify_dataset
 
     findings = verify_dataset(options.name, options.data_dir)
-    for finding in findings:
-        print(json.dumps(vars(finding)) if options.json else finding)
+    _print(json.dumps([asdict(finding) for finding in findings]) if options.json else "\n".join(map(str, findings)))
     return OK if all(finding.right for finding in findings) else SOME_FAILED
 
 
 def export(options: argparse.Namespace) -> int:
     """`inkdigits export`: the model as one file, compared with the network on real digits."""
     with _extra("exporting", "train"):
-        from inkdigits.checkpoint import load_checkpoint
-        from inkdigits.data import load_dataset
-        from inkdigits.export import export_onnx
-    from inkdigits.recogniser import shipped_folder
+        from inkdigits.run import export_run
 
-    folder = shipped_folder(options.model) or Path(options.model)
-    if folder.is_file():
-        raise BadModel(f"{folder} is a file already; wanted is a shipped model or a folder made by `inkdigits train`")
-    checkpoint = load_checkpoint(folder)
-    try:
-        digits = load_dataset("mnist", data_dir=options.data_dir, download=False)
-    except InkdigitsError:
-        digits = load_dataset("optdigits")  # real digits that are always at hand
-    facts = {"recipe": checkpoint.recipe.name, "data": checkpoint.config["data"]["name"], "seed": checkpoint.config["seed"]}
-    target, temperature = Path(options.output), checkpoint.config["temperature"]
-    difference = export_onnx(checkpoint.network, target, digits.train.images, temperature=temperature, facts=facts)
-    result = {"path": str(target), "bytes": target.stat().st_size, "largest_difference": difference, "compared_on": digits.name}
-    print(
-        json.dumps(result)
-        if options.json
-        else f"{target}: {result['bytes']:,} bytes; probabilities differ from the network's by at most {difference:.1e} on {digits.name}"
-    )
+    written = export_run(options.model, options.output, data_dir=options.data_dir)
+    if options.json:
+        _print(json.dumps(asdict(written)))
+    else:
+        compared = (
+            f"its probabilities differ from the network's by at most {written.largest_difference:.1e} on {written.compared_on}"
+        )
+        _print(f"{written.path}: {written.bytes:,} bytes; {compared}")
     return OK
 
 
@@ -220,8 +256,7 @@ def reproduce(options: argparse.Namespace) -> int:
     with _extra("training", "train"):
         from inkdigits.reproduction import reproduce as run_all
 
-    table = run_all(options.recipes, options.seeds, Path(options.out), data_dir=options.data_dir, write=options.write)
-    print(table)
+    _print(run_all(options.recipes, options.seeds, options.out, data_dir=options.data_dir, write=options.write))
     return OK
 
 
@@ -236,87 +271,101 @@ def _extra(what: str, extra: str) -> Iterator[None]:
         raise MissingExtra(what, extra) from error
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+class _Parser(argparse.ArgumentParser):
+    """Wrong usage gets one sentence, as every other error does."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(NOTHING_DONE, f"{self.prog}: {message}; see `{self.prog} --help`\n")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="inkdigits", description="Reads handwritten digits, and trains the networks that do.")
+    parser = _Parser(prog="inkdigits", description="Reads handwritten digits, and trains the networks that do.")
     parser.add_argument("--version", action="version", version=f"inkdigits {inkdigits.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(name: str, function: Any, text: str, *, within: Any = commands) -> argparse.ArgumentParser:
-        added: argparse.ArgumentParser = within.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        added.set_defaults(command=function)
-        added.add_argument("--json", action="store_true", help="print machine-readable results only")
-        return added
-
-    def with_data_dir(added: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        text = "where datasets lie (default: $INKDIGITS_DATA, else the user's cache folder)"
-        added.add_argument("--data-dir", type=Path, metavar="DIR", help=text)
-        return added
-
-    _read_options(command("read", read, "read the handwritten digits in pictures"))
-    _train_options(with_data_dir(command("train", train, "train a recipe")))
-    _evaluate_options(with_data_dir(command("evaluate", evaluate, "measure a model")))
-    command("recipes", recipes, "list the shipped recipes with source, published and measured figures")
-
-    data = commands.add_parser("data", help="list, fetch and verify datasets").add_subparsers(required=True, metavar="ACTION")
-    with_data_dir(command("list", data_list, "list the datasets that have a name", within=data))
-    for name, function, text in (
-        ("fetch", data_fetch, "download a dataset, unless it lies there whole"),
-        ("verify", data_verify, "check a dataset's files against their hashes"),
-    ):
-        with_data_dir(command(name, function, text, within=data)).add_argument("name", metavar="NAME", help="a dataset's name")
-
-    exporting = with_data_dir(command("export", export, "write a model as one self-contained ONNX file"))
-    exporting.add_argument("model", metavar="MODEL", help="a shipped model's name, or a folder made by train")
-    exporting.add_argument("-o", "--output", required=True, metavar="FILE.onnx", help="the file to write")
-
-    again = with_data_dir(
-        command("reproduce", reproduce, "train shipped recipes over several seeds and compare with their sources")
-    )
-    again.add_argument("recipes", nargs="*", metavar="RECIPE", help="the recipes (default: the five reference systems)")
-    again.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each recipe, seeds 0 to N - 1 (default: 3)")
-    again.add_argument(
-        "--out", default="runs/reproduce", metavar="DIR", help="where runs lie; finished ones are kept and not run again"
-    )
-    again.add_argument("--write", action="store_true", help="also write docs/results.md and the recipes' measured figures")
+    _read_options(_command(commands, "read", read, "read the handwritten digits in pictures"))
+    _train_options(_command(commands, "train", train, "train a recipe"))
+    _evaluate_options(_command(commands, "evaluate", evaluate, "measure a model"))
+    _command(commands, "recipes", recipes, "list the shipped recipes with source, published and measured figures")
+    _data_commands(commands.add_parser("data", help="list, fetch and verify datasets"))
+    _export_options(_command(commands, "export", export, "write a model as one self-contained ONNX file"))
+    text = "train shipped recipes over several seeds and compare them with their sources"
+    _reproduce_options(_command(commands, "reproduce", reproduce, text))
     return parser
 
 
-def _read_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "paths",
-        nargs="+",
-        metavar="PATH",
-        help="a picture, a folder (all pictures below it), - (one picture on standard input), or an .npz, IDX or CSV file of 28x28 images",
+def _command(commands: Any, name: str, function: Any, text: str) -> argparse.ArgumentParser:
+    """A command, or an action of one, with the options that all have."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
     )
+    parser.set_defaults(command=function)
+    parser.add_argument("--json", action="store_true", help="print machine-readable results only")
+    return parser
+
+
+def _data_dir_option(parser: argparse.ArgumentParser) -> None:
+    text = "where datasets lie (default: $INKDIGITS_DATA, else the user's cache folder)"
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help=text)
+
+
+def _read_options(parser: argparse.ArgumentParser) -> None:
+    text = (
+        "a picture, a folder (all pictures below it), - (one picture on standard input), "
+        "or an .npz, IDX or CSV file of 28x28 images"
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help=text)
     parser.add_argument("--single", action="store_true", help="each picture holds at most one digit")
     parser.add_argument("--model", default="default", metavar="M", help=f"{MODEL_HELP} (default: default)")
 
 
 def _train_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "recipe", metavar="RECIPE", help="a shipped recipe's name (see `inkdigits recipes`) or a .toml file of yours"
-    )
-    parser.add_argument("--out", required=True, metavar="DIR", help="the new folder for the model, its figures and its report")
+    text = "a shipped recipe's name (see `inkdigits recipes`) or a .toml file of yours"
+    parser.add_argument("recipe", metavar="RECIPE", help=text)
+    text = "the new folder for the model, its figures and its report"
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help=text)
     parser.add_argument("--data", default="mnist", metavar="D", help=DATA_HELP)
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="same seed, same bits on the same machine (default: 0)"
-    )
+    text = "same seed, same bits on the same machine (default: 0)"
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=text)
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the training digits (default: the recipe's)")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda or mps (default: auto)")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the recipe; can be given again"
-    )
-    parser.add_argument("--init", metavar="MODEL", help="start from this model's weights (fine-tuning), not from fresh ones")
+    text = "change a key of the recipe, such as batch=32 or options.dropout=0.3; can be given several times"
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
+    text = "start from this model's weights (fine-tuning), not from fresh ones: a shipped model's name, or a folder made by train"
+    parser.add_argument("--init", metavar="MODEL", help=text)
+    _data_dir_option(parser)
 
 
 def _evaluate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("--data", default="mnist", metavar="D", help=DATA_HELP)
-    parser.add_argument(
-        "--split", metavar="S", help="train, validation, test or all (default: test, or all where there is no test split)"
-    )
+    text = "train, validation, test or all (default: test, or all where there is no test split)"
+    parser.add_argument("--split", metavar="S", help=text)
     parser.add_argument("--report", type=Path, metavar="FILE.html", help="also write a page to look at")
+    _data_dir_option(parser)
+
+
+def _data_commands(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    _data_dir_option(_command(actions, "list", data_list, "list the datasets that have a name"))
+    for name, function, text in (
+        ("fetch", data_fetch, "download a dataset, unless it lies there whole"),
+        ("verify", data_verify, "check a dataset's files against their hashes"),
+    ):
+        action = _command(actions, name, function, text)
+        action.add_argument("name", metavar="NAME", help="a dataset's name (see `inkdigits data list`)")
+        _data_dir_option(action)
+
+
+def _export_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a shipped model's name, or a folder made by train")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE.onnx", help="the file to write")
+    _data_dir_option(parser)
+
+
+def _reproduce_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipes", nargs="*", metavar="RECIPE", help="the recipes (default: the five reference systems)")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each recipe, seeds 0 to N - 1 (default: 3)")
+    text = "where the runs lie; finished ones are kept and not run again (default: runs/reproduce)"
+    parser.add_argument("--out", default="runs/reproduce", type=Path, metavar="DIR", help=text)
+    parser.add_argument("--write", action="store_true", help="also write docs/results.md and the recipes' measured figures")
+    _data_dir_option(parser)

@@ -26,12 +26,13 @@ log = logging.getLogger(__name__)
 
 VALIDATION = 5_000  # images of MNIST's 60,000 that decisions are made on; of a smaller training set the same share, a twelfth
 SHARE = VALIDATION / 60_000
+COPIES = 4  # of each training image, each in another hand, in `handwriting`
 HELD_OUT = 0.1  # where there is no test split: the share that becomes one, and again the share for validation
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images and what they show. images: uint8 (N, 28, 28), paper 0 to ink 255; labels: uint8 (N,), 0 to 9."""
+    """Images and what they show. images: uint8 (N, 28, 28), paper 0 to ink 255; labels: uint8 (N,), 0 to 9, and 10 for no digit."""
 
     images: Pixels
     labels: Labels
@@ -45,7 +46,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The splits of one dataset by name. classes: the ten labels in words."""
+    """The splits of one dataset by name. classes: the labels in words: ten, or eleven where there are things that are no digits."""
 
     name: str
     classes: tuple[str, ...]
@@ -73,7 +74,7 @@ class Dataset:
 
 
 def load_dataset(
-    source: str | Path, *, data_dir: Path | None = None, download: bool = True, progress: Progress | None = None
+    source: str | Path, *, data_dir: str | Path | None = None, download: bool = True, progress: Progress | None = None
 ) -> Dataset:
     """A dataset by name, or read from a path, with the splits train, validation and test.
 
@@ -88,7 +89,7 @@ def load_dataset(
     Raises UnknownName, BadData, BadValue, and what `fetch_dataset` raises.
     """
     if isinstance(source, str) and source in DATASETS:
-        return _load_named(DATASETS[source], data_dir or default_data_dir(), download, progress)
+        return _load_named(DATASETS[source], Path(data_dir) if data_dir else default_data_dir(), download, progress)
     if Path(source).exists():
         return Dataset(str(source), DIGITS, _load_path(Path(source), progress))
     if len(parts := str(source).split("+")) > 1:
@@ -99,10 +100,10 @@ def load_dataset(
 
 
 def _join(datasets: list[Dataset]) -> Dataset:
-    """Train with train, test with test; a split that one of them lacks is left out."""
-    first = datasets[0]
-    for other in datasets[1:]:
-        if other.classes != first.classes:
+    """Train with train, test with test; a split that one of them lacks is left out. Digits go with digits and other things."""
+    first = max(datasets, key=lambda dataset: len(dataset.classes))
+    for other in datasets:
+        if other.classes != first.classes[: len(other.classes)]:
             raise BadValue(f"{first.name} and {other.name} cannot be joined: their classes are not the same things")
     splits = {
         name: Split(
@@ -155,16 +156,16 @@ def _divided(everything: Split) -> dict[str, Split]:
 
 
 def _load_named(entry: Entry, data_dir: Path, download: bool, progress: Progress | None) -> Dataset:
-    folder = data_dir / entry.name
+    folder = data_dir / entry.folder
     if download and not all(store.at_hand(folder, file) for file in entry.files):
         fetch_dataset(entry.name, data_dir, progress)
     try:
-        return Dataset(entry.name, entry.classes, _named_splits(entry, folder))
+        return Dataset(entry.name, entry.classes, _named_splits(entry, folder, progress))
     except BadData as problem:
         raise BadData(f"{problem}; `inkdigits data fetch {entry.name}` downloads what is missing or wrong") from None
 
 
-def _named_splits(entry: Entry, folder: Path) -> dict[str, Split]:
+def _named_splits(entry: Entry, folder: Path, progress: Progress | None) -> dict[str, Split]:
     arrays = []
     for file in entry.files:
         array, evidence = store.read_checked(folder, file)
@@ -178,7 +179,19 @@ def _named_splits(entry: Entry, folder: Path) -> dict[str, Split]:
     train, test = _idx_split(entry, *arrays[:2]), _idx_split(entry, *arrays[2:])
     if entry.name == "qmnist":  # the first 10,000 of its test digits are MNIST's
         return _with_validation(train, test=test[:10_000], test50k=test[10_000:])
-    return _with_validation(train, test=test)
+    splits = _with_validation(train, test=test)
+    return _handwriting(splits, progress) if entry.name == "handwriting" else splits
+
+
+def _handwriting(mnist: dict[str, Split], progress: Progress | None) -> dict[str, Split]:
+    """Train and validation as others might have written them, each made of its own images alone; test as it is."""
+    from inkdigits.handwriting import simulate  # not above: it needs OpenCV
+
+    made = {
+        name: Split(*simulate(mnist[name].images, mnist[name].labels, seed=seed, copies=copies, progress=progress))
+        for seed, (name, copies) in enumerate((("train", COPIES), ("validation", 1)))
+    }
+    return {**made, "test": mnist["test"]}
 
 
 def _idx_split(entry: Entry, images: NDArray[Any], labels: NDArray[Any]) -> Split:

@@ -4,7 +4,7 @@ Takes records and counts as they come, returns nothing of its own. A bar needs r
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
     from inkdigits.run import Final, Record
-    from inkdigits.training import Epoch
+    from inkdigits.training import Epoch, Progress
 
 MEGABYTE = 1_000_000  # bytes
 
@@ -61,9 +61,9 @@ def _rich_progress() -> "RichProgress | None":
     return Progress(name, BarColumn(bar_width=None), figures, console=Console(stderr=True), transient=True, expand=True)
 
 
-def follow(records: Iterable["Record"], epochs: int) -> "Iterator[Epoch | Final]":
+def follow(records: Iterable["Record"], epochs: int) -> "Generator[Epoch | Final, None, None]":
     """Pass the epochs and the final figures on; show the epoch under way as a bar and every finished one as a line."""
-    from inkdigits.training import Epoch, Progress  # not above: downloads are shown to those who have no torch
+    from inkdigits.training import Epoch, Progress  # not above: downloads are shown without torch, too
 
     with Bar() as bar:
         for record in records:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from inkdigits.catalogue import DIGITS
 from inkdigits.data import load_dataset
 from inkdigits.errors import BadValue
+from inkdigits.formats import Progress
 
 Array = NDArray[Any]
 
@@ -97,7 +98,7 @@ class Predictions:
 
 
 def evaluate(
-    model: str | Path = "default", data: str | Path = "mnist", split: str | None = None, *, data_dir: Path | None = None
+    model: str | Path = "default", data: str | Path = "mnist", split: str | None = None, *, data_dir: str | Path | None = None
 ) -> Evaluation:
     """Measure a model on a dataset, whole: `inkdigits evaluate`.
 
@@ -110,15 +111,24 @@ def evaluate(
 
 
 def predict(
-    model: str | Path = "default", data: str | Path = "mnist", split: str | None = None, *, data_dir: Path | None = None
+    model: str | Path = "default",
+    data: str | Path = "mnist",
+    split: str | None = None,
+    *,
+    data_dir: str | Path | None = None,
+    progress: Progress | None = None,
 ) -> Predictions:
-    """What the model says about every image of the split, for a report. Arguments and errors as for `evaluate`."""
+    """What the model says about every image of the split, for a report. Arguments and errors as for `evaluate`.
+
+    progress: as for `load_dataset`.
+    """
     from inkdigits.recogniser import Recogniser
 
-    dataset = load_dataset(data, data_dir=data_dir)
+    recogniser = Recogniser(model)  # first, as it may not exist and the data may have to be fetched
+    dataset = load_dataset(data, data_dir=data_dir, progress=progress)
     split = split or ("all" if "all" in dataset.splits else "test")
     images, labels = dataset[split].images, dataset[split].labels
-    probabilities = Recogniser(model).classify(images)
+    probabilities = recogniser.classify(images)
     return Predictions(str(model), dataset.name, split, dataset.classes, images, labels, probabilities)
 
 

@@ -123,7 +123,7 @@ def read_folder(folder: Path, progress: Progress | None = None) -> tuple[Pixels,
     """
     from inkdigits import preprocessing  # not above: array files need nothing of it
 
-    pictures = [(path, int(home.name)) for home in class_folders(folder) for path in _pictures_below(home)]
+    pictures = [(path, int(home.name)) for home in class_folders(folder) for path in pictures_below(home)]
     if not pictures:
         raise BadData(f"no pictures in folders called 0 to 9 in {folder}, but {listing(folder)}")
     images = np.empty((len(pictures), SIDE, SIDE), np.uint8)
@@ -139,7 +139,8 @@ def read_folder(folder: Path, progress: Progress | None = None) -> tuple[Pixels,
     return images, np.array([label for _, label in pictures], np.uint8)
 
 
-def _pictures_below(folder: Path) -> list[Path]:
+def pictures_below(folder: Path) -> list[Path]:
+    """Every file in a folder and the folders in it that is named as a picture is, sorted; hidden ones are left out."""
     return sorted(
         path
         for path in folder.rglob("*")

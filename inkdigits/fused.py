@@ -22,11 +22,13 @@ SMALL_BATCH = 32  # digits; above, oneDNN's convolutions of many channels are fa
 def is_faster(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d | None = None) -> bool:
     """Whether `convolve_and_pool` takes these layers, and takes them faster than PyTorch's own: on the picture itself or a small batch."""
     odd = conv.kernel_size[0] == conv.kernel_size[1] and conv.kernel_size[0] % 2 == 1
-    plain = conv.stride == conv.dilation == (1, 1) and conv.groups == 1 and not isinstance(conv.padding, str) and conv.bias is not None
+    plain = (
+        conv.stride == conv.dilation == (1, 1) and conv.groups == 1 and not isinstance(conv.padding, str) and conv.bias is not None
+    )
     if not (x.device.type == "cpu" and torch.is_grad_enabled() and odd and plain and conv.padding[0] == conv.padding[1]):
         return False
     if norm is not None:
-        return not x.requires_grad and x.shape[1] == 1 and (x.shape[2] + 2*conv.padding[0] - conv.kernel_size[0]) % 2 == 1
+        return not x.requires_grad and x.shape[1] == 1 and (x.shape[2] + 2 * conv.padding[0] - conv.kernel_size[0]) % 2 == 1
     return x.shape[1] == 1 or len(x) < SMALL_BATCH
 
 
@@ -115,9 +117,10 @@ def overlap_add(rows: Tensor, shape: torch.Size, size: int) -> Tensor:
     rows = rows.view(n, h, w, blocks, 2, blocks, 2, channels).permute(3, 5, 0, 1, 4, 2, 6, 7)
     total = rows.new_zeros(n, height, width, channels)
     used = total[:, : 2 * (h + blocks - 1), : 2 * (w + blocks - 1)].unflatten(1, (-1, 2)).unflatten(3, (-1, 2))
-    for i in range(blocks):
-        for j in range(blocks):
-            used[:, i : i + h, :, j : j + w] += rows[i, j]
+    shifted = used.unfold(1, h, 1).unfold(3, w, 1).permute(1, 3, 0, 6, 2, 7, 4, 5)  # as rows, each block a view of the same pixels
+    for from_row, to_row in zip(rows.unbind(), shifted.unbind(), strict=True):
+        for from_block, to_block in zip(from_row.unbind(), to_row.unbind(), strict=True):
+            to_block.add_(from_block)
     return total.permute(0, 3, 1, 2)
 
 

@@ -21,7 +21,6 @@ Points = NDArray[np.float64]  # (N, 2) of (x, y)
 Progress = Callable[[str, int, int | None], None]  # what is worked on, how much is done, how much there is
 
 NOT_A_DIGIT = 10  # the label beside 0 to 9
-CLASSES = (*"0123456789", "not a digit")
 
 SCALE = 4  # pixels of the canvas to a pixel of the field
 CANVAS = SCALE * SIDE
@@ -43,7 +42,8 @@ DRAWN = (
     0.08,
 )  # share of each digit drawn from strokes; styles differ most in 1 4 7
 STEEPEST = 25.0  # degrees; a digit that leans further has been photographed askew, which is not a pen's business
-LEAST_INK = 40  # pixels of the canvas; what holds less has faded away
+LEAST_INK = 40  # pixels of the canvas; with less there is nothing to see
+LEAST_LEFT = 0.4  # share of the ink; what lost more of it need not be readable any more
 
 # Strokes on a grid, x and y from 0 to 9, y downwards: "10 80 39" goes from (1, 0) over (8, 0) to (3, 9). A stroke that starts with
 # ~ is a smooth curve through its points; | lifts the pen.
@@ -114,8 +114,8 @@ SIGN_STROKES = (
 )
 
 # What is left of a digit is no digit when this side of it is kept. Left out: the upper half of a 9 is a 0, the lower half a 1.
-FRAGMENTS = {"top": (0, 4, 5), "bottom": (0, 2, 3, 4, 5), "left": (0, 2, 3, 4, 5, 7, 8, 9), "right": (0, 2, 5, 6)}
-TURNED = (2, 3, 4, 7)  # lying on their side these are no digits
+FRAGMENTS = {"top": (0, 4, 5), "bottom": (0, 2, 3, 4, 5), "left": (2, 3, 4, 7, 9), "right": (2, 5, 6)}
+TURNED = (3, 4, 7)  # lying on their side these are no digits
 
 
 def simulate(
@@ -181,14 +181,14 @@ def in_another_hand(image: NDArray[np.uint8], rng: Generator) -> Canvas:
     if rng.random() < 0.6:
         across += _waves(rng)
         down += _waves(rng)
-    large = cv2.remap(image, across.astype(np.float32), down.astype(np.float32), cv2.INTER_CUBIC)
+    large = cv2.remap(image, across.astype(np.float32), down.astype(np.float32), cv2.INTER_LINEAR)
     return np.asarray(cv2.LUT(large, _CRISPER), np.uint8)
 
 
 def _lean(rng: Generator, angle: float = 9.0) -> NDArray[np.float64]:
     """(2, 2): rotation to 25 degrees, slant, aspect and size."""
     turn = np.deg2rad(np.clip(rng.normal(0, angle), -STEEPEST, STEEPEST))
-    slant, aspect, size = rng.normal(0, 0.15), np.exp(rng.normal(0, 0.12)), np.exp(rng.normal(0, 0.06))
+    slant, aspect, size = rng.normal(0, 0.15), np.exp(rng.normal(0, 0.08)), np.exp(rng.normal(0, 0.06))
     cos, sin = np.cos(turn), np.sin(turn)
     return size * np.array([[cos, -sin], [sin, cos]]) @ np.array([[aspect, slant], [0, 1 / aspect]])
 
@@ -220,7 +220,7 @@ def thinned(canvas: Canvas, width: int) -> Canvas:
 
 def cross_seven(canvas: Canvas, rng: Generator) -> Canvas:
     """Draw the short bar through the stem, as most of the world does. The canvas holds a seven."""
-    left, top, width, height = cv2.boundingRect((canvas > 127).view(np.uint8))
+    _, top, width, height = cv2.boundingRect((canvas > 127).view(np.uint8))
     row = int(np.clip(top + height * rng.uniform(0.42, 0.62), 0, CANVAS - 1))
     inked = np.flatnonzero(canvas[row] > 127)
     if not len(inked):
@@ -299,16 +299,16 @@ def four(rng: Generator) -> list[Points]:
 def seven(rng: Generator) -> list[Points]:
     """A level bar and a leaning stem, straight or bent; mostly crossed, sometimes with a tick at its beginning."""
     left, right, foot = rng.uniform(0.5, 2), rng.uniform(7, 8.5), rng.uniform(2.5, 5)
-    corner = np.array([right, rng.normal(0, 0.3)])
-    bend = (corner + [foot, 9]) / 2 + [rng.uniform(-0.9, 0.2), 0]
-    stem = smooth(np.array([corner, bend, [foot, 9]]))
+    corner, end = np.array([right, rng.normal(0, 0.3)]), np.array([foot, 9])
+    bend = (corner + end) / 2 - np.array([rng.uniform(-0.2, 0.9), 0])
+    stem = smooth(np.array([corner, bend, end]))
     top = [[left, rng.normal(0, 0.3)]]
     if rng.random() < 0.35:
         top.insert(0, [left, rng.uniform(0.8, 2.2)])
     strokes = [np.vstack([top, stem])]
     if rng.random() < 0.75:
-        middle, tilt, reach = stem[len(stem) // 2], rng.normal(0, 0.3), rng.uniform(1.2, 2.6)
-        strokes.append(np.array([middle - [reach, -tilt], middle + [reach * rng.uniform(0.7, 1.1), -tilt]]))
+        (x, y), tilt, reach = stem[len(stem) // 2], rng.normal(0, 0.3), rng.uniform(1.2, 2.6)
+        strokes.append(np.array([[x - reach, y + tilt], [x + reach * rng.uniform(0.7, 1.1), y - tilt]]))
     return strokes
 
 
@@ -316,7 +316,7 @@ def parse(text: str, rng: Generator | None = None) -> list[Points]:
     """Strokes as written in DIGIT_STROKES, on the grid; with rng, each point is a little off."""
     strokes = []
     for stroke in text.split("|"):
-        points = np.array([[int(x), int(y)] for x, y in stroke.removeprefix("~").split()], float)
+        points = np.array([[int(point[0]), int(point[1])] for point in stroke.removeprefix("~").split()], np.float64)
         if rng:
             points += rng.normal(0, 0.3, points.shape)
         strokes.append(smooth(points) if stroke.startswith("~") else points)
@@ -372,8 +372,8 @@ def speckle(canvas: Canvas, rng: Generator) -> Canvas:
 def leave_neighbour(canvas: Canvas, rng: Generator) -> Canvas:
     """The end of a neighbour's stroke lies at the side of the digit."""
     side, y = (rng.uniform(12, 24), rng.uniform(88, 100))[int(rng.integers(2))], rng.uniform(25, 85)
-    tip = np.array([[side, y], [side, y] + rng.normal(0, 6, 2)])
-    return _ink(canvas, [tip], int(rng.integers(3, 9)))
+    tip = np.array([side, y])
+    return _ink(canvas, [np.array([tip, tip + rng.normal(0, 6, 2)])], int(rng.integers(3, 9)))
 
 
 def cut_edge(canvas: Canvas, rng: Generator) -> Canvas:
@@ -420,16 +420,16 @@ def roughen(canvas: Canvas, rng: Generator) -> Canvas:
 
 
 def few_pixels(canvas: Canvas, rng: Generator) -> Canvas:
-    """A picture of only 10 to 28 pixels."""
-    side = int(rng.integers(10, 29))
+    """A picture of only 14 to 32 pixels, a digit of 10 to 23."""
+    side = int(rng.integers(14, 33))
     small = cv2.resize(canvas, (side, side), interpolation=cv2.INTER_AREA)
     how = int(rng.choice((cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_CUBIC, cv2.INTER_NEAREST)))
     return np.asarray(cv2.resize(small, (CANVAS, CANVAS), interpolation=how), np.uint8)
 
 
 def fade(canvas: Canvas, rng: Generator) -> Canvas:
-    """Ink that runs dry, light that falls from one side: as little as a third of it left in places."""
-    cells = rng.uniform(0.33, 1.0, (int(rng.integers(2, 5)),) * 2).astype(np.float32)
+    """Ink that runs dry, light that falls from one side: as little as 40 % of it left in places."""
+    cells = rng.uniform(0.4, 1.0, (int(rng.integers(2, 5)),) * 2).astype(np.float32)
     return np.asarray(canvas * cv2.resize(cells, (CANVAS, CANVAS), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
@@ -443,12 +443,13 @@ _DEVICES = (blur, threshold, roughen, few_pixels, fade, grain)
 
 
 def framed(canvas: Canvas, rng: Generator, otherwise: Canvas) -> NDArray[np.uint8]:
-    """The field as reading would make it, at times a pixel or two off. `otherwise` is taken where hardly any ink is left."""
-    if np.count_nonzero(canvas > 100) < LEAST_INK:
+    """The field as reading would make it, at times a pixel or two off. `otherwise` is taken where most of its ink is lost."""
+    if np.count_nonzero(canvas > 100) < LEAST_LEFT * np.count_nonzero(otherwise > 100):
         canvas = otherwise
     field = to_field(canvas)
     if rng.random() < 0.25:
-        field = np.roll(field, tuple(rng.integers(-2, 3, 2)), (0, 1))
+        right, down = rng.integers(0, 5, 2)
+        field = np.pad(field, 2)[down : down + SIDE, right : right + SIDE]
     return field
 
 
@@ -502,7 +503,7 @@ def line(stock: Stock) -> Canvas:
     rng = stock.rng
     chance = rng.random()
     if chance < 0.4:
-        rise = np.tan(np.deg2rad(rng.uniform(-40, 40))) * 4.5
+        rise = np.tan(np.deg2rad(rng.uniform(-20, 20))) * 4.5
         return draw([np.array([[0, 4.5 + rise], [9, 4.5 - rise]])], rng)
     if chance < 0.7:
         return draw(
@@ -521,10 +522,10 @@ def fragment(stock: Stock) -> Canvas:
 def _half(canvas: Canvas, side: str, rng: Generator) -> Canvas:
     left, top, width, height = cv2.boundingRect((canvas > 60).view(np.uint8))
     row, column = top + round(height * rng.uniform(0.42, 0.58)), left + round(width * rng.uniform(0.42, 0.58))
-    lost = {"top": np.s_[row:], "bottom": np.s_[:row], "left": np.s_[:, column:], "right": np.s_[:, :column]}[side]
-    canvas = canvas.copy()
-    canvas[lost] = 0
-    return canvas
+    half = canvas.copy()
+    lost = {"top": half[row:], "bottom": half[:row], "left": half[:, column:], "right": half[:, :column]}[side]
+    lost[:] = 0
+    return half
 
 
 def row(stock: Stock) -> Canvas:
@@ -573,7 +574,7 @@ def texture(stock: Stock) -> Canvas:
     how = int(rng.choice((cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC)))
     canvas = np.asarray(cv2.resize(_noise(rng, int(rng.integers(2, 29))), (CANVAS, CANVAS), interpolation=how), np.uint8)
     if rng.random() < 0.5:
-        canvas = np.asarray(cv2.normalize(canvas, None, 0, 255, cv2.NORM_MINMAX), np.uint8)
+        canvas = np.asarray(cv2.equalizeHist(canvas), np.uint8)
     if rng.random() < 0.4:
         canvas = threshold(canvas, rng)
     if rng.random() < 0.5:

@@ -49,11 +49,12 @@ class Dropout(nn.Module):
         if not self.training or self.dropped == 0:
             return x
         draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
-        kept = draws.view(torch.uint8)[: x.numel()] >= self.dropped
-        # Any order of random bytes will do: lay them out as x lies in memory, so that the product runs straight through.
-        mask = torch.empty_like(x, dtype=torch.bool)
-        mask.as_strided((x.numel(),), (1,)).copy_(kept)
-        return x * mask * (256 / (256 - self.dropped))
+        kept = draws.view(torch.uint8)[: x.numel()].ge_(self.dropped)  # 0 or 1
+        # Any order of random bytes will do: lay them out as x lies in memory, so that the product runs straight through. And a
+        # product of floats is several times as fast as one of floats and booleans.
+        mask = torch.empty_like(x, dtype=torch.float32)
+        mask.as_strided((x.numel(),), (1,)).copy_(kept).mul_(256 / (256 - self.dropped))
+        return x * mask
 
 
 class LeNet(nn.Module):
@@ -145,12 +146,42 @@ class BatchNormNet(nn.Module):
         return self.linear(x.flatten(1))
 
 
+class StridedNet(nn.Module):
+    """Six convolutions with batch normalisation, three of which halve the field by striding instead of pooling.
+
+    classes: 10, or 11 where the last one means that it is no digit. 142,075 parameters with 11.
+    """
+
+    def __init__(self, classes: int = 10, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.block1 = _convolution(1, 16)
+        self.block2 = _convolution(16, 32, stride=2)
+        self.block3 = _convolution(32, 32)
+        self.block4 = _convolution(32, 64, stride=2)
+        self.block5 = _convolution(64, 64)
+        self.block6 = _convolution(64, 96, stride=2)
+        self.dropout = Dropout(dropout)
+        self.linear = nn.Linear(96 * 4 * 4, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.block2(self.block1(x))  # (N, 32, 14, 14)
+        x = self.block4(self.block3(x))  # (N, 64, 7, 7)
+        x = self.block6(self.block5(x))  # (N, 96, 4, 4)
+        return self.linear(self.dropout(x.flatten(1)))
+
+
+def _convolution(channels: int, kernels: int, stride: int = 1) -> nn.Sequential:
+    """3x3 kernels, padded; no bias, which batch normalisation would take out again."""
+    return nn.Sequential(nn.Conv2d(channels, kernels, 3, stride, padding=1, bias=False), nn.BatchNorm2d(kernels), nn.ReLU())
+
+
 MODELS: dict[str, type[nn.Module]] = {
     "lenet": LeNet,
     "two-conv": TwoConv,
     "dropout": DropoutNet,
     "classic": ClassicNet,
     "batchnorm": BatchNormNet,
+    "strided": StridedNet,
 }
 
 
@@ -166,7 +197,9 @@ class Standardised(nn.Module):
         """ink: (N, 1, 28, 28) float, paper 0 to ink 1. Returns logits (N, 10)."""
         if self.size != ink.shape[-1]:
             ink = F.interpolate(ink, size=(self.size, self.size), mode="bilinear", align_corners=False)
-        logits: Tensor = self.network((ink - self.mean) / self.sd)
+        if (self.mean, self.sd) != (0, 1):
+            ink = (ink - self.mean) / self.sd
+        logits: Tensor = self.network(ink)
         return logits
 
 

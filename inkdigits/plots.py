@@ -145,9 +145,7 @@ def reliability_diagram(bins: Sequence[Bin]) -> "Figure":
     confidence = [100 * bin_.confidence for bin_ in filled]
     accuracy.plot([0, 100], [0, 100], color=MUTED, linewidth=1, linestyle=":")
     accuracy.text(2, 6, "confidence = accuracy", color=MUTED, fontsize=FONT - 1, rotation=45, transform_rotates_text=True)
-    accuracy.vlines(
-        confidence, [100 * low for low, _ in low_high], [100 * high for _, high in low_high], color=BLUE, linewidth=1.2
-    )
+    accuracy.vlines(confidence, [100 * low for low, _ in low_high], [100 * high for _, high in low_high], color=BLUE, linewidth=1.2)
     accuracy.plot(confidence, [100 * bin_.accuracy for bin_ in filled], "o", color=BLUE, markersize=5)
     accuracy.set(xlim=(0, 102), ylim=(0, 102))
     _style(accuracy, "Accuracy (%), with 95 % intervals", grid="both")
@@ -191,6 +189,44 @@ def digit_grid(images: ArrayLike, captions: Sequence[str] = (), *, columns: int 
             axes.imshow(pictures[place], cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
             axes.set_title(captions[place] if captions else "", fontsize=FONT, color=INK, y=-0.28, parse_math=False)
     return figure
+
+
+def pixel_values(image: ArrayLike) -> "Figure":
+    """One image as a network gets it, a number a pixel, with the tight box of its ink and its centre of mass.
+
+    image: uint8 (28, 28), paper 0 to ink 255, not blank. Coordinates count from the left and upper edges of the field.
+    Raises BadValue for anything else, MissingExtra without matplotlib.
+    """
+    import numpy as np
+
+    pixels = np.asarray(image)
+    if pixels.ndim != 2 or not pixels.any():
+        raise BadValue(f"cannot draw the pixels of an image of shape {pixels.shape} without ink; one digit (28, 28) would do")
+    figure = _figure(6.4, 5.8)
+    axes = figure.subplots()
+    axes.imshow(pixels, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest", extent=(0, pixels.shape[1], pixels.shape[0], 0))
+    for (row, column), value in np.ndenumerate(pixels):
+        colour = GRID if value == 0 else INK if value < 120 else "white"
+        axes.text(column + 0.5, row + 0.52, str(value), ha="center", va="center", fontsize=FONT - 4.3, color=colour)
+    _mark_box_and_mass(axes, pixels)
+    _style(axes, "", grid="")
+    axes.set_xticks(range(0, pixels.shape[1] + 1, 4))
+    axes.set_yticks(range(0, pixels.shape[0] + 1, 4))
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=FONT, labelcolor=INK)
+    return figure
+
+
+def _mark_box_and_mass(axes: "Axes", pixels: Any) -> None:
+    from matplotlib.patches import Rectangle
+
+    rows, columns = pixels.nonzero()
+    left, top, width, height = columns.min(), rows.min(), 1 + columns.max() - columns.min(), 1 + rows.max() - rows.min()
+    size = f"tight box: {width} x {height} pixels"
+    axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=BLUE, linewidth=1.8, label=size))
+    shares = pixels[rows, columns] / pixels.sum()
+    x, y = (columns + 0.5) @ shares, (rows + 0.5) @ shares
+    place = f"centre of mass: {x:.1f}, {y:.1f}"
+    axes.plot([x], [y], "P", color=ORANGE, markeredgecolor="white", markersize=11, linestyle="", label=place)
 
 
 def svg(figure: "Figure") -> str:

@@ -6,6 +6,7 @@ Knows where pictures come from, not what is in them. One that cannot be read bec
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from inkdigits.errors import BadData, BadPicture
 from inkdigits.formats import PICTURE_SUFFIXES, iter_images, kind_of, pictures_below
@@ -19,14 +20,29 @@ ARRAY_SUFFIXES = (".npz", ".npy", ".csv", ".gz", ".bz2", ".idx", "-ubyte")  # pr
 def read_paths(recogniser: Recogniser, paths: Iterable[str], *, single: bool = False) -> Iterator[tuple[str, Reading]]:
     """(path, reading) of every picture, in input order; a folder's are sorted by name. A picture in an array is `FILE[INDEX]`."""
     for path in paths:
-        if path == STANDARD_INPUT:
-            yield path, _read_standard_input(recogniser, single)
-        elif Path(path).is_dir():
-            yield from _read_folder(recogniser, Path(path), single)
-        elif _holds_arrays(Path(path)):
-            yield from _read_array(recogniser, Path(path))
-        else:
-            yield path, _read_one(recogniser, Path(path), single)
+        match _kind(path):
+            case "standard input":
+                yield path, _read_standard_input(recogniser, single)
+            case "folder":
+                yield from _read_folder(recogniser, Path(path), single)
+            case "array":
+                yield from _read_array(recogniser, Path(path))
+            case "picture":
+                yield path, _read_one(recogniser, Path(path), single)
+
+
+def _kind(path: str) -> Literal["standard input", "folder", "array", "picture"]:
+    """Judged by the name where it says what the file claims to be, else by the first bytes; in doubt, a picture."""
+    if path == STANDARD_INPUT:
+        return "standard input"
+    try:
+        if Path(path).is_dir():
+            return "folder"
+        if path.lower().endswith(tuple(PICTURE_SUFFIXES)) or not Path(path).is_file():
+            return "picture"
+        return "array" if path.lower().endswith(ARRAY_SUFFIXES) or kind_of(Path(path)) else "picture"
+    except (OSError, BadData):  # for the picture's decoder to say
+        return "picture"
 
 
 def _read_one(recogniser: Recogniser, source: Path | bytes, single: bool) -> Reading:
@@ -53,20 +69,10 @@ def _read_standard_input(recogniser: Recogniser, single: bool) -> Reading:
 def _read_folder(recogniser: Recogniser, folder: Path, single: bool) -> Iterator[tuple[str, Reading]]:
     pictures = pictures_below(folder)
     if not pictures:
-        yield str(folder), _unread("empty", f"no pictures in {folder}; the names of pictures end in {' '.join(sorted(PICTURE_SUFFIXES))}")
+        known = " ".join(sorted(PICTURE_SUFFIXES))
+        yield str(folder), _unread("empty", f"no pictures in {folder}; the names of pictures end in {known}")
     for picture in pictures:
         yield str(picture), _read_one(recogniser, picture, single)
-
-
-def _holds_arrays(path: Path) -> bool:
-    """Whether a file is, or claims to be, many 28x28 images. Where its name says nothing, its first bytes do."""
-    name = path.name.lower()
-    if not path.is_file() or name.endswith(tuple(PICTURE_SUFFIXES)):
-        return False
-    try:
-        return name.endswith(ARRAY_SUFFIXES) or kind_of(path) is not None
-    except BadData:  # for the picture's decoder to say
-        return False
 
 
 def _read_array(recogniser: Recogniser, path: Path) -> Iterator[tuple[str, Reading]]:

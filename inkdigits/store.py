@@ -62,7 +62,7 @@ def default_data_dir() -> Path:
 
 def list_datasets(data_dir: Path | None = None) -> list[Listing]:
     """Every dataset that has a name, and whether it lies there whole. Looks at names and sizes only; `verify_dataset` reads."""
-    return [_listing(entry, (data_dir or default_data_dir()) / entry.name) for entry in DATASETS.values()]
+    return [_listing(entry, (data_dir or default_data_dir()) / entry.folder) for entry in DATASETS.values()]
 
 
 def _listing(entry: Entry, folder: Path) -> Listing:
@@ -77,7 +77,8 @@ def verify_dataset(name: str, data_dir: Path | None = None) -> list[Finding]:
 
     Raises UnknownName.
     """
-    entry, folder = entry_of(name), (data_dir or default_data_dir()) / name
+    entry = entry_of(name)
+    folder = (data_dir or default_data_dir()) / entry.folder
     if not entry.files:
         return [Finding(name, has_sklearn(), "comes with scikit-learn" if has_sklearn() else "needs scikit-learn")]
     return [_finding(folder, file) for file in entry.files]
@@ -98,7 +99,8 @@ def fetch_dataset(name: str, data_dir: Path | None = None, progress: Progress | 
     progress: called with a file's name, the bytes that have arrived, and the bytes expected.
     Raises UnknownName, DownloadFailed, CannotWrite, and MissingExtra where filelock is not installed.
     """
-    entry, folder = entry_of(name), (data_dir or default_data_dir()) / name
+    entry = entry_of(name)
+    folder = (data_dir or default_data_dir()) / entry.folder
     wanted = [file for file in entry.files if not _is_right(folder, file)]
     if wanted and entry.archive:
         _fetch_from_archive(entry.archive, folder, wanted, progress)

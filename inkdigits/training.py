@@ -28,9 +28,10 @@ from inkdigits.recipe import Recipe
 REPORTS_AN_EPOCH = 25  # how often a progress bar hears of the epoch under way
 EVALUATION_BATCH = 1000  # digits; larger ones fall out of a desktop's cache
 
-# Below this batch size a step is all overhead on a CPU: PyTorch's own convolution then starts faster than oneDNN's, and bfloat16
-# costs more conversions than it saves. Measured with `lenet`, batch 10: 1.1 against 1.6 ms a step.
+# Digits. Below this batch size a step on a CPU is all overhead: threads wait for each other longer than they compute, and bfloat16
+# costs more conversions than it saves.
 SMALL_BATCH = 32
+GATHERED = 1024  # digits that become float at once: 3 MB
 
 
 @dataclass(frozen=True)
@@ -90,20 +91,20 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 }
 
 
-def _adam(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    return torch.optim.Adam(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+def _adam(weights: nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:
+    return torch.optim.Adam([weights], recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
 
 
-def _adamw(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+def _adamw(weights: nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:
+    return torch.optim.AdamW([weights], recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
 
 
-def _sgd(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def _sgd(weights: nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:
     decay, momentum = recipe.weight_decay, recipe.momentum
-    return torch.optim.SGD(network.parameters(), recipe.learning_rate, momentum=momentum, weight_decay=decay, fused=True)
+    return torch.optim.SGD([weights], recipe.learning_rate, momentum=momentum, weight_decay=decay, fused=True)
 
 
-OPTIMISERS: dict[str, Callable[[nn.Module, Recipe], torch.optim.Optimizer]] = {"adam": _adam, "adamw": _adamw, "sgd": _sgd}
+OPTIMISERS: dict[str, Callable[[nn.Parameter, Recipe], torch.optim.Optimizer]] = {"adam": _adam, "adamw": _adamw, "sgd": _sgd}
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -137,44 +138,74 @@ def fit(
     place = choose_device(device)
     schedule = _lookup("schedule", recipe.schedule, SCHEDULES)
     speed = _fastest(recipe, place)
-    _keep_freed_memory()
     network.to(place, memory_format=speed.memory_format)
-    optimiser = _lookup("optimiser", recipe.optimiser, OPTIMISERS)(network, recipe)
+    weights, gradients = as_one_vector(network)
+    optimiser = _lookup("optimiser", recipe.optimiser, OPTIMISERS)(weights, recipe)
     images, labels = on_device(train, place)
     shuffling = torch.Generator().manual_seed(seed)
     drawing = torch.Generator(place).manual_seed(seed)
     amount = Augmentation(recipe.rotation, recipe.shear, recipe.zoom, recipe.shift, recipe.elastic, recipe.erasing)
 
     steps = math.ceil(len(images) / recipe.batch)
-    for epoch in range(1, recipe.epochs + 1):
-        network.train()
-        seconds, started = 0.0, time.perf_counter()
-        totals = torch.zeros(2, device=place)  # loss, correct
-        seen = 0
-        for step, picks in enumerate(torch.randperm(len(images), generator=shuffling).to(place).split(recipe.batch), start=1):
-            ink = to_ink(images[picks])  # (B, 1, 28, 28)
-            target = labels[picks]
-            set_learning_rate(
-                optimiser, recipe.learning_rate * schedule(((epoch - 1) * steps + step - 1) / (recipe.epochs * steps))
-            )
-            with speed.context():
-                logits = network(augment(ink, amount, drawing).contiguous(memory_format=speed.memory_format)).float()
+    with speed.whole_training():
+        for epoch in range(1, recipe.epochs + 1):
+            network.train()
+            seconds, started = 0.0, time.perf_counter()
+            totals, seen, latest = torch.zeros(2, device=place), 0, []
+            order = torch.randperm(len(images), generator=shuffling).to(place)
+            for step, (ink, target) in enumerate(batches(images, labels, order, recipe.batch), start=1):
+                progress = ((epoch - 1) * steps + step - 1) / (recipe.epochs * steps)
+                set_learning_rate(optimiser, recipe.learning_rate * schedule(progress))
+                with speed.forward():
+                    logits = network(augment(ink, amount, drawing)).float()
                 loss = F.cross_entropy(logits, target, label_smoothing=recipe.label_smoothing)
-                optimiser.zero_grad()
+                gradients.zero_()
                 loss.backward()
-            optimiser.step()
-            seen += len(picks)
-            totals += torch.stack((loss.detach() * len(picks), (logits.detach().argmax(1) == target).sum()))
-            if step * REPORTS_AN_EPOCH // steps > (step - 1) * REPORTS_AN_EPOCH // steps:
-                mean_loss, accuracy = (totals / seen).tolist()
-                seconds += time.perf_counter() - started
-                if not math.isfinite(mean_loss):
-                    raise InkdigitsError(f"the loss became {mean_loss} in epoch {epoch}; a smaller learning_rate would help")
-                yield Progress(epoch, step / steps, mean_loss, accuracy, seen / seconds)
-                started = time.perf_counter()
-        seconds += time.perf_counter() - started
-        validation_loss, validation_accuracy = measure(network, validation)
-        yield Epoch(epoch, mean_loss, accuracy, validation_loss, validation_accuracy, seconds, seen / seconds)
+                optimiser.step()
+                latest.append((loss.detach(), logits.detach(), target))
+                if step * REPORTS_AN_EPOCH // steps > (step - 1) * REPORTS_AN_EPOCH // steps:
+                    totals, seen, latest = totals + sums(latest), min(step * recipe.batch, len(images)), []
+                    mean_loss, accuracy = (totals / seen).tolist()
+                    seconds += time.perf_counter() - started
+                    if not math.isfinite(mean_loss):
+                        raise InkdigitsError(f"the loss became {mean_loss} in epoch {epoch}; a smaller learning_rate would help")
+                    yield Progress(epoch, step / steps, mean_loss, accuracy, seen / seconds)
+                    started = time.perf_counter()
+            seconds += time.perf_counter() - started
+            validation_loss, validation_accuracy = measure(network, validation)
+            yield Epoch(epoch, mean_loss, accuracy, validation_loss, validation_accuracy, seconds, seen / seconds)
+
+
+def as_one_vector(network: nn.Module) -> tuple[nn.Parameter, Tensor]:
+    """Lay the network's parameters out behind one another in one vector and their gradients in a second; return both.
+
+    The network computes as before. An optimiser's step, for a small network more calls than arithmetic, becomes one operation.
+    The gradients add up until they are set to zero; setting them to None would cut the tie.
+    """
+    parameters = list(network.parameters())
+    weights = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in parameters]))
+    weights.grad = torch.zeros_like(weights)
+    begin = 0
+    for parameter in parameters:
+        layout = (parameter.shape, parameter.stride(), begin)  # strides too: a convolution's weights may lie channels last
+        parameter.data = weights.detach().as_strided(*layout).copy_(parameter.detach())
+        parameter.grad = weights.grad.as_strided(*layout)
+        begin += parameter.numel()
+    return weights, weights.grad
+
+
+def batches(images: Tensor, labels: Tensor, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Ink (B, 1, 28, 28) and labels (B,) of `size` digits at a time, the last fewer, in the given order of their numbers."""
+    for picks in order.split(size * math.ceil(GATHERED / size)):
+        yield from zip(to_ink(images[picks]).split(size), labels[picks].split(size), strict=True)
+
+
+def sums(steps: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
+    """Over steps of (mean loss, logits, labels): the sum of the losses of all digits, and how many were right."""
+    losses, logits, labels = zip(*steps, strict=True)
+    counts = torch.tensor([len(batch) for batch in labels], device=losses[0].device)
+    correct = (torch.cat(logits).argmax(1) == torch.cat(labels)).sum()
+    return torch.stack(((torch.stack(losses) * counts).sum(), correct))
 
 
 def to_ink(images: Tensor) -> Tensor:
@@ -226,25 +257,31 @@ class _Speed:
     """What makes a step fast on one kind of device, without changing what it computes (but for bfloat16's rounding)."""
 
     memory_format: torch.memory_format
-    autocast: str | None  # the device type that autocast runs on, None for full precision
-    onednn: bool
+    autocast: str | None = None  # the device type that autocast runs on, None for full precision
+    threads: int | None = None  # None leaves their number as it is
 
     @contextlib.contextmanager
-    def context(self) -> Iterator[None]:
-        with contextlib.ExitStack() as stack:
-            if not self.onednn:
-                stack.enter_context(_without_onednn())
-            if self.autocast:
-                stack.enter_context(torch.autocast(self.autocast, torch.bfloat16))
+    def whole_training(self) -> Iterator[None]:
+        """Around all steps."""
+        _keep_freed_memory()
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads or before)
+        try:
             yield
+        finally:
+            torch.set_num_threads(before)
+
+    def forward(self) -> contextlib.AbstractContextManager[None]:
+        """Around the network of one step, not around its gradients: those take the precision of what they are gradients of."""
+        return torch.autocast(self.autocast, torch.bfloat16) if self.autocast else contextlib.nullcontext()
 
 
 def _fastest(recipe: Recipe, device: torch.device) -> _Speed:
     """Measured, not guessed: see SMALL_BATCH. bfloat16 only where the recipe allows it and the processor computes it natively."""
     if device.type == "cpu" and recipe.batch < SMALL_BATCH:
-        return _Speed(torch.contiguous_format, None, onednn=False)
+        return _Speed(torch.contiguous_format, threads=1)
     native = {"cpu": torch.cpu._is_avx512_bf16_supported(), "cuda": True, "mps": False}[device.type]
-    return _Speed(torch.channels_last, device.type if recipe.reduced_precision and native else None, onednn=True)
+    return _Speed(torch.channels_last, device.type if recipe.reduced_precision and native else None)
 
 
 def _keep_freed_memory() -> None:
@@ -256,17 +293,6 @@ def _keep_freed_memory() -> None:
         libc.mallopt(-4, 0)  # M_MMAP_MAX: large buffers come from the heap
         libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: which never shrinks
         libc.mallopt(-2, 2**26)  # M_TOP_PAD: and grows by 64 MiB
-
-
-@contextlib.contextmanager
-def _without_onednn() -> Iterator[None]:
-    # torch.backends.mkldnn.flags() does the same, and warns of Intel GPUs on machines that have none.
-    before = torch._C._get_mkldnn_enabled()
-    torch._C._set_mkldnn_enabled(False)
-    try:
-        yield
-    finally:
-        torch._C._set_mkldnn_enabled(before)
 
 
 _T = TypeVar("_T")
