@@ -338,7 +338,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
 def _evaluate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("--data", default="mnist", metavar="D", help=DATA_HELP)
-    text = "train, validation, test or all (default: test, or all where there is no test split)"
+    text = "train, validation, test or all (default: test, or all of digits of your own that the model has not learned from)"
     parser.add_argument("--split", metavar="S", help=text)
     parser.add_argument("--report", type=Path, metavar="FILE.html", help="also write a page to look at")
     _data_dir_option(parser)

@@ -6,7 +6,6 @@ Takes records and counts as they come, returns nothing of its own. A bar needs r
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inkdigits.evaluation import percent
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
     from inkdigits.run import Final, Record
     from inkdigits.training import Epoch, Progress
-
-MEGABYTE = 1_000_000  # bytes
 
 
 class Bar:
@@ -42,8 +39,8 @@ class Bar:
             progress = _rich_progress()
             if progress is None:
                 return
+            progress.add_task("", name=name, figures=figures)
             self._progress = self._stack.enter_context(progress)
-            self._progress.add_task("", total=1.0, name="", figures="")
         total = None if fraction is None else 1.0
         task = self._progress.task_ids[0]
         self._progress.update(task, total=total, completed=fraction or 0.0, name=name, figures=figures)
@@ -72,6 +69,8 @@ def follow(records: Iterable["Record"], epochs: int) -> "Generator[Epoch | Final
                 continue
             if isinstance(record, Epoch):
                 _line(epoch_line(record, epochs))
+                if record.epoch == epochs:
+                    bar.show("measuring and writing", None, "")
             yield record
 
 
@@ -96,24 +95,17 @@ def _of(epoch: int, epochs: int) -> str:
 
 @contextmanager
 def downloads() -> Iterator[Callable[[str, int, int | None], None]]:
-    """What `load_dataset` and `fetch_dataset` take as `progress`: a line for each file that arrives, and a bar for the bytes."""
+    """What `load_dataset` and `fetch_dataset` take as `progress`: a line for each kind of work that they begin, and a bar."""
     seen: set[str] = set()
     with Bar() as bar:
 
-        def update(name: str, done: int, total: int | None) -> None:
-            pictures = Path(name).is_dir()  # being read, not downloaded
-            if name not in seen:
-                seen.add(name)
-                _line(f"{'reading' if pictures else 'downloading'} {name}")
-            bar.show(Path(name).name, done / total if total else None, _amount(done, total, pictures))
+        def update(work: str, done: int, total: int | None) -> None:
+            if work not in seen:
+                seen.add(work)
+                _line(work)
+            bar.show("", done / total if total else None, f"{done:,} of {total:,}" if total else f"{done:,}")
 
         yield update
-
-
-def _amount(done: int, total: int | None, pictures: bool) -> str:
-    unit, one, decimals = ("pictures", 1, 0) if pictures else ("MB", MEGABYTE, 1)
-    of = f" of {total / one:,.{decimals}f}" if total else ""
-    return f"{done / one:,.{decimals}f}{of} {unit}"
 
 
 def _line(text: str) -> None:

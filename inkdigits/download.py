@@ -124,7 +124,7 @@ def _write(chunks: Iterator[tuple[bytes, int | None]], temporary: Path, path: Pa
         for chunk, total in chunks:
             file.write(chunk)
             if progress:
-                progress(path.name, file.tell(), total)
+                progress(f"downloading {path.name}", file.tell(), total)
         file.flush()
         os.fsync(file.fileno())
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from inkdigits.catalogue import DIGITS
-from inkdigits.data import load_dataset
+from inkdigits.data import Dataset, load_dataset
 from inkdigits.errors import BadValue
 from inkdigits.formats import Progress
 
@@ -103,7 +103,7 @@ def evaluate(
     """Measure a model on a dataset, whole: `inkdigits evaluate`.
 
     model: a shipped model's name, a folder made by training, or an .onnx file. data: a dataset's name or path.
-    split: "test" unless given, or "all" where the data has no test split of its own (a folder of the user's digits).
+    split: unless given, what `default_split` says.
     Raises UnknownName, BadModel, BadData or DownloadFailed.
     """
     seen = predict(model, data, split, data_dir=data_dir)
@@ -118,7 +118,7 @@ def predict(
     data_dir: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Predictions:
-    """What the model says about every image of the split, for a report. Arguments and errors as for `evaluate`.
+    """What the model says about every digit of the split, for a report. Arguments and errors as for `evaluate`.
 
     progress: as for `load_dataset`.
     """
@@ -126,10 +126,20 @@ def predict(
 
     recogniser = Recogniser(model)  # first, as it may not exist and the data may have to be fetched
     dataset = load_dataset(data, data_dir=data_dir, progress=progress)
-    split = split or ("all" if "all" in dataset.splits else "test")
-    images, labels = dataset[split].images, dataset[split].labels
-    probabilities = recogniser.classify(images)
-    return Predictions(str(model), dataset.name, split, dataset.classes, images, labels, probabilities)
+    split = split or default_split(dataset, recogniser.trained_on)
+    seen = dataset[split]
+    digits = seen[seen.labels < CLASSES]  # of `handwriting`; which digit the other things are is no question
+    probabilities = recogniser.classify(digits.images)
+    return Predictions(str(model), dataset.name, split, dataset.classes[:CLASSES], digits.images, digits.labels, probabilities)
+
+
+def default_split(dataset: Dataset, trained_on: str | None = None) -> str:
+    """ "test", or "all" of data that came as one heap and that the model has not learned from, such as a folder of one's own digits.
+
+    trained_on: the name of what it has learned from, where that is known.
+    """
+    ours, learned = ({Path(part).resolve() for part in name.split("+") if part} for name in (dataset.name, trained_on or ""))
+    return "all" if "all" in dataset.splits and not ours & learned else "test"
 
 
 def evaluate_probabilities(

@@ -95,6 +95,8 @@ def _trace(exported: ExportedNetwork) -> Any:
         raise MissingExtra("exporting a model", "export") from error
     finally:
         exporter.setLevel(level)
+    for node in program.model.graph:
+        node.metadata_props.clear()  # where on this machine each line of our code lies
     return program
 
 

@@ -135,7 +135,7 @@ def read_folder(folder: Path, progress: Progress | None = None) -> tuple[Pixels,
         if not images[index].any():
             raise BadData(f"a picture in {folder} cannot be used: no digit found in {path}")
         if progress:
-            progress(str(folder), index + 1, len(pictures))
+            progress(f"reading {folder}", index + 1, len(pictures))
     return images, np.array([label for _, label in pictures], np.uint8)
 
 

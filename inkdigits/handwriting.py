@@ -27,6 +27,8 @@ CANVAS = SCALE * SIDE
 HEIGHT = SCALE * DIGIT  # of a digit on the canvas
 MIDDLE = CANVAS / 2
 
+LEAST_PIECE = 16  # pixels of the canvas; a narrower piece of a neighbour does not keep a digit from being one
+
 NEGATIVES = 0.2  # things that are no digits, to each digit
 AS_IT_IS = 0.15  # share of the digits that stay as MNIST has them
 DRAWN = (
@@ -89,7 +91,6 @@ SIGN_STROKES = (
     "02 92|32 29|62 69",  # pi
     "~72 32 14 45 16 38 78",  # epsilon
     "~42 13 16 47 76 73 42|40 49",  # phi
-    "~12 25 56 85 82|50 59",  # psi
     "09 29|~29 15 40 75 69|69 89",  # Omega
     "80 10 54 19 89",  # Sigma
     "40 09 89 40",  # a triangle
@@ -114,8 +115,8 @@ SIGN_STROKES = (
 )
 
 # What is left of a digit is no digit when this side of it is kept. Left out: the upper half of a 9 is a 0, the lower half a 1.
-FRAGMENTS = {"top": (0, 4, 5), "bottom": (0, 2, 3, 4, 5), "left": (2, 3, 4, 7, 9), "right": (2, 5, 6)}
-TURNED = (3, 4, 7)  # lying on their side these are no digits
+FRAGMENTS = {"top": (0, 5), "bottom": (0, 2, 3, 4, 5), "left": (2, 3, 4, 7, 9), "right": (2, 5, 6)}
+TURNED = (3, 4)  # lying on their side these are no digits
 
 
 def simulate(
@@ -203,7 +204,7 @@ def with_another_pen(canvas: Canvas, rng: Generator) -> Canvas:
     """A felt pen, a thin pen, or the same."""
     chance = rng.random()
     if chance < 0.25:
-        return np.asarray(cv2.dilate(canvas, _disc(int(rng.integers(2, 9)))), np.uint8)
+        return np.asarray(cv2.dilate(canvas, _disc(int(rng.integers(2, 8)))), np.uint8)
     if chance < 0.5:
         return thinned(canvas, int(rng.integers(2, 8)))
     return canvas
@@ -272,7 +273,7 @@ def one(rng: Generator) -> list[Points]:
     strokes = [stem]
     flagged = rng.random() < 0.85
     if flagged:
-        length, fall = rng.uniform(0.8, 5.2), np.deg2rad(rng.uniform(32, 72))
+        length, fall = rng.uniform(0.8, 4.8), np.deg2rad(rng.uniform(35, 72))
         tip = stem[0] + length * np.array([-np.cos(fall), np.sin(fall)])
         bend = (tip + stem[0]) / 2 + rng.normal(0, 0.12, 2) * length
         strokes[0] = np.vstack([smooth(np.array([tip, bend, stem[0]])), stem])
@@ -409,14 +410,15 @@ def blur(canvas: Canvas, rng: Generator) -> Canvas:
 
 def threshold(canvas: Canvas, rng: Generator) -> Canvas:
     """Ink or paper, nothing between: a fax, a paint program."""
-    return np.where(canvas > rng.uniform(60, 170), np.uint8(255), np.uint8(0))
+    return np.where(canvas > rng.uniform(80, 170), np.uint8(255), np.uint8(0))
 
 
 def roughen(canvas: Canvas, rng: Generator) -> Canvas:
     """Edges as a threshold leaves them on grained paper."""
     noise = cv2.resize(_noise(rng, int(rng.integers(28, 57))), (CANVAS, CANVAS), interpolation=cv2.INTER_LINEAR)
     soft = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(1, 3))
-    return threshold(np.asarray(cv2.addWeighted(soft, 1, noise, rng.uniform(0.2, 0.6), -60), np.uint8), rng)
+    weight = rng.uniform(0.2, 0.6)  # about zero, so that bare paper stays below any threshold
+    return threshold(np.asarray(cv2.addWeighted(soft, 1, noise, weight, -127 * weight), np.uint8), rng)
 
 
 def few_pixels(canvas: Canvas, rng: Generator) -> Canvas:
@@ -533,7 +535,8 @@ def row(stock: Stock) -> Canvas:
     rng = stock.rng
     parts = [_tight(stock.digit()) for _ in range(3 if rng.random() < 0.2 else 2)]
     if rng.random() < 0.35:
-        parts[-1] = _tight(_half(_on_paper(parts[-1]), str(rng.choice(("left", "right"))), rng))
+        piece = _tight(_half(_on_paper(parts[-1]), str(rng.choice(("left", "right"))), rng))
+        parts[-1] = piece if piece.shape[1] >= LEAST_PIECE else parts[-1]
     joined = parts[0]
     for part in parts[1:]:
         joined = _touching(joined, part, int(rng.integers(-4, 10)))

@@ -5,6 +5,7 @@ stroke's edge kept. Knows paper, light and pens; knows nothing of digits.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,6 +23,8 @@ FAINTEST = 8.0  # grey levels of 255 by which ink must differ from its paper to 
 WEAK = 50.0  # levels of strength, 255 is full ink: the edge of a stroke, and a stroke where the pen hardly wrote,
 STRONG = 120.0  # belong to what somewhere is this strong
 VERY_FAINT = 0.15  # contrast, below which users are told
+MUCH_GRAIN = 0.12  # of the strongest contrast; from there on the grain is blurred before edges are looked for
+SURROUNDED = 0.7  # of the outline of a thick stroke's inside
 CLEAN = 1.5  # grey levels; paper that varies less is taken as flat, and its greys are left as they are
 
 
@@ -31,7 +34,7 @@ class Ink:
 
     strength: (H, W) uint8, paper 0 to the strongest ink 255. mask: (H, W) bool, the strokes.
     contrast: ink against paper, 0-1. noise: standard deviation of the paper's grain, in levels of strength.
-    light_on_dark: whether the ink is the lighter of the two.
+    light_on_dark: whether the ink is the lighter of the two. outside: (H, W) bool, what is not the sheet; None where all of it is.
     """
 
     strength: Plane
@@ -40,27 +43,31 @@ class Ink:
     noise: float
     light_on_dark: bool
     warnings: tuple[str, ...] = ()
+    outside: Mask | None = None
 
 
 def find_ink(pixels: Plane) -> Ink:
     """Separate ink from paper. pixels: (H, W) grey or (H, W, 3) colour, uint8, upright. Blank paper gives an empty mask."""
     overview = _overview(pixels, OVERVIEW_SIDE)
     sheet = find_sheet(_overview(_grey(overview), POLARITY_SIDE))
+    outside = None
     if sheet is not None:
-        pixels, overview = _on_sheet(pixels, sheet), _on_sheet(overview, sheet)
+        pixels, overview, outside = _on_sheet(pixels, sheet), _on_sheet(overview, sheet), ~_enlarged(sheet, pixels.shape)
     light_on_dark = is_light_on_dark(_overview(_grey(overview), POLARITY_SIDE))
     if light_on_dark:
         pixels, overview = _plane(cv2.bitwise_not(pixels)), _plane(cv2.bitwise_not(overview))
     rough = rough_mask(_grey(overview))
     strength = _strength(pixels, _paper(overview, rough), rough)
-    near_ink = _enlarged(_dilated(rough, 5) if sheet is None else _dilated(rough, 5) & _enlarged(sheet, rough.shape), strength.shape)
+    near_ink = _enlarged(
+        _dilated(rough, 5) if sheet is None else _dilated(rough, 5) & _enlarged(sheet, rough.shape), strength.shape
+    )
     noise, peak = _levels(strength, near_ink)
     if peak < max(FAINTEST, 5 * noise):
         return Ink(np.zeros_like(strength), np.zeros(strength.shape, np.bool_), 0.0, 0.0, light_on_dark)
     strength = _plane(cv2.convertScaleAbs(strength, alpha=255 / peak))
     noise *= 255 / peak
     mask = _connected(strength, max(WEAK, 3 * noise), max(STRONG, 5 * noise)) & near_ink
-    return Ink(strength, mask, peak / 255, noise, light_on_dark, _warnings(light_on_dark, peak / 255))
+    return Ink(strength, mask, peak / 255, noise, light_on_dark, _warnings(light_on_dark, peak / 255), outside)
 
 
 def _on_sheet(pixels: Plane, sheet: Mask) -> Plane:
@@ -120,14 +127,26 @@ def rough_mask(grey: Plane) -> Mask:
     Soft shadows have no sharp edges, so the surface follows them; strokes of any width have.
     Source: Yanowitz and Bruckstein 1989, "A new method for image segmentation", with 3x3 ranges for gradients.
     """
+    grey = _without_grain(grey)
     lightest, darkest = _range(grey)
     contrast = lightest - darkest
     sharp = _sharp(contrast)
     if not sharp.any():
         return np.zeros(grey.shape, np.bool_)
     weights = np.where(sharp, contrast**2, np.float32(0))
-    below = grey < _interpolated((lightest + darkest) / 2, weights, levels=7)
+    below = grey < _interpolated((lightest + darkest) * np.float32(0.5), weights, levels=7)
     return _validated(below, sharp)
+
+
+def _without_grain(grey: Plane) -> Plane:
+    """Blurred as far as the grain asks for, which is not at all on clean paper."""
+    for _ in range(2):
+        lightest, darkest = _range(grey)
+        grain, strongest = float(np.median(lightest - darkest)), float((lightest - darkest).max())
+        if grain < MUCH_GRAIN * strongest:
+            break
+        grey = _plane(cv2.GaussianBlur(grey, (0, 0), 1))
+    return grey
 
 
 def _sharp(contrast: Floats) -> Mask:
@@ -139,11 +158,9 @@ def _sharp(contrast: Floats) -> Mask:
 def _interpolated(values: Floats, weights: Floats, levels: int) -> Floats:
     """Fill the plane from weighted values: each place by the finest scale that has values near it (pull, then push)."""
     products = [(values * weights, weights)]
-    for _ in range(levels):
+    while len(products) <= levels and min(products[-1][1].shape) >= 2:
         total, weight = products[-1]
-        if min(weight.shape) < 2:
-            break
-        products.append((cv2.pyrDown(total), cv2.pyrDown(weight)))
+        products.append((np.asarray(cv2.pyrDown(total), np.float32), np.asarray(cv2.pyrDown(weight), np.float32)))
     total, weight = products[-1]
     filled = np.full_like(total, float(total.sum()) / max(float(weight.sum()), 1e-12))
     strong = float(weights.max()) * 0.02
@@ -155,15 +172,18 @@ def _interpolated(values: Floats, weights: Floats, levels: int) -> Floats:
 
 
 def _validated(mask: Mask, sharp: Mask) -> Mask:
-    """Keep the components whose outline is mostly a sharp edge; a shadow's is not."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
-    inner = cv2.erode(mask.view(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1)
-    outline = labels[mask & (inner == 0)]
-    lengths = np.bincount(outline, minlength=count)
-    sharp_lengths = np.bincount(labels[mask & (inner == 0) & sharp], minlength=count)
-    keep = sharp_lengths > 0.5 * np.maximum(lengths, 1)
+    """Keep what lies at sharp edges, and the insides of thick strokes, which such strips surround; nothing surrounds a shadow."""
+    strips = mask & _dilated(sharp, 5)
+    insides = mask & ~strips
+    count, labels = cv2.connectedComponents(insides.view(np.uint8), connectivity=4)
+    rim = insides & (
+        cv2.erode(insides.view(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1) == 0
+    )
+    surrounded = rim & _dilated(strips, 3)
+    lengths = np.bincount(labels[rim], minlength=count)
+    keep = np.bincount(labels[surrounded], minlength=count) > SURROUNDED * np.maximum(lengths, 1)
     keep[0] = False
-    return keep[labels]
+    return strips | keep[labels]
 
 
 def _paper(overview: Plane, rough: Mask) -> Floats:
@@ -203,7 +223,7 @@ def _strength(pixels: Plane, paper: Floats, rough: Mask) -> Plane:
 def _connected(strength: Plane, weak: float, strong: float) -> Mask:
     """Everything above weak that hangs together with something above strong."""
     faint = (strength > weak).view(np.uint8)
-    count, labels, _, _ = cv2.connectedComponentsWithStats(faint, connectivity=8)
+    count, labels = cv2.connectedComponents(faint, connectivity=8)
     keep = np.zeros(count, np.bool_)
     keep[labels[strength > strong]] = True
     keep[0] = False
@@ -244,6 +264,6 @@ def _dilated(mask: Mask, side: int) -> Mask:
     return cv2.dilate(mask.view(np.uint8), np.ones((side, side), np.uint8)) > 0
 
 
-def _plane(image: NDArray[np.integer | np.floating]) -> Plane:  # type: ignore[type-arg]
+def _plane(image: NDArray[Any]) -> Plane:
     """What OpenCV returns for uint8, with its type told."""
     return np.asarray(image, np.uint8)

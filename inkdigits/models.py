@@ -24,12 +24,13 @@ from inkdigits.errors import BadValue, UnknownName
 def convolve_and_pool(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d | None = None) -> Tensor:
     """A convolution, batch normalisation where there is one, then 2x2 max-pooling with stride 2, each as PyTorch defines it.
 
-    While training on a CPU in one operation, where that is faster: see fused.py.
+    x: (N, C, H, W). All three as one operation where that is faster, while training on a CPU: see fused.py.
     """
-    if conv.training and fused.is_faster(x, conv, norm):
+    if norm is None:
+        return F.max_pool2d(conv(x), 2)
+    if fused.is_faster(x, conv, norm):
         return fused.convolve_and_pool(x, conv, norm)
-    x = conv(x)
-    return F.max_pool2d(norm(x) if norm else x, 2)
+    return F.max_pool2d(norm(conv(x)), 2)
 
 
 class Dropout(nn.Module):
@@ -54,7 +55,7 @@ class Dropout(nn.Module):
         # product of floats is several times as fast as one of floats and booleans.
         mask = torch.empty_like(x, dtype=torch.float32)
         mask.as_strided((x.numel(),), (1,)).copy_(kept).mul_(256 / (256 - self.dropped))
-        return x * mask
+        return (x * mask).to(x.dtype)
 
 
 class LeNet(nn.Module):

@@ -98,7 +98,7 @@ def _from_file(file: Any, name: str) -> Picture:
 def _not_a_picture(head: bytes, name: str) -> BadPicture:
     readable = "PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and AVIF"
     for magic, offset, format_name in FOREIGN:
-        if head[offset : offset + len(magic)] == magic[: max(0, len(head) - offset)]:
+        if head[offset:].startswith(magic):
             return BadPicture("unsupported", f"{name} is {format_name}, which is not read here; save it as one of {readable}")
     return BadPicture("not_a_picture", f"{name} is not a picture that can be read; readable are {readable}")
 
@@ -109,8 +109,8 @@ def _from_image(image: Image.Image, name: str) -> Picture:
         raise BadPicture("too_large", f"{name} has {width} x {height} pixels; at most {MAX_PIXELS:,} are read")
     if width * height == 0:
         raise BadPicture("empty", f"{name} has no pixels: {width} x {height}")
-    frames = getattr(image, "n_frames", 1) if image.format in ("GIF", "TIFF", "WEBP", "AVIF", "PNG") else 1
     try:
+        frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
         if image.format in ("JPEG", "MPO"):
             image.draft(None, (DRAFT_SIDE, DRAFT_SIDE) if width == height else _fit(width, height, DRAFT_SIDE))
         image.load()

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.ink import Ink, find_ink
-from inkdigits.ruling import without_printed_lines
 from inkdigits.picture import Picture, Source, open_picture
-from inkdigits.segmentation import Box, Candidate, find_candidates
+from inkdigits.ruling import without_printed_lines
+from inkdigits.segmentation import Candidate, find_candidates
 
 FieldJudge = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
 Field = NDArray[np.uint8]  # (28, 28): paper 0, ink 255
@@ -22,6 +22,12 @@ SIDE = 28  # pixels of the field
 DIGIT = 20  # pixels of the longest side of the digit inside it
 CENTRE = 15.0  # the paste position is int(CENTRE - centre of mass), so that the mass lies in [14, 15) of the field's edges
 SMALLEST_SIDE = 96  # pixels; smaller pictures are enlarged before ink is looked for
+TEXTURE = 0.4  # outline pixels per pixel of the original; writing has 0.02-0.2, noise 0.5-1,
+SMALLEST_TEXTURE = 14  # and tiny pictures (shortest side in px)
+TEXTURE_OF_TINY = 0.75  # of digits reach 0.7
+WIDEST = 2.0  # width over height of a digit
+FRAGMENT = 0.4  # of the line's usual height
+FILLED = 0.38  # stroke width over size; a disc has 0.5, MNIST's thickest digits 0.25
 EDGE = 2  # pixels around the mask whose greys still belong to the stroke
 TIGHT = 40  # strength; the digit's tight box holds all that is stronger: the edge of the ink in MNIST's area-averaged pixels
 PEN = (1.8, 3.6)  # pixels at a 20-px digit; MNIST's own strokes lie between 1.6 and 3.7 (5th and 95th percentile)
@@ -31,12 +37,16 @@ SUPERSAMPLING = 5  # a digit is brought to 100 px, where strokes are worked on, 
 
 @dataclass(frozen=True)
 class Page:
-    """What a picture holds: its ink, the candidates in reading order and each one as the network will see it."""
+    """What a picture holds: its ink, the candidates in reading order and each one as the network will see it.
+
+    fields: (N, 28, 28) uint8. flaws: N reasons why a candidate cannot be a digit whatever the network says, or None.
+    """
 
     picture: Picture
     ink: Ink
     candidates: tuple[Candidate, ...]
-    fields: NDArray[np.uint8]  # (N, 28, 28)
+    fields: NDArray[np.uint8]
+    flaws: tuple[str | None, ...]
     warnings: tuple[str, ...] = ()
 
 
@@ -57,31 +67,78 @@ def prepare(picture: Picture, single: bool = False, judge: FieldJudge | None = N
     """
     ready = as_is(picture.pixels)
     if ready is not None:
-        light = ready is picture.pixels
-        warnings = ("light ink on dark paper",) if light else ()
-        mask = ready > 0
-        ink = Ink(ready, mask, 1.0, 0.0, light, warnings)
-        candidates = (_whole(mask),)
-        return Page(picture, ink, candidates, ready[None], picture.warnings + warnings)
-    picture = _large_enough(picture)
-    ink = without_printed_lines(find_ink(picture.pixels))
+        return _page_of(picture, ready)
+    enlarged, factor = _large_enough(picture)
+    ink = _find_writing(enlarged.pixels, factor)
 
     def fields_of(some: Sequence[Candidate]) -> NDArray[np.uint8]:
         return np.array([to_field(_strokes(ink, candidate)) for candidate in some], np.uint8).reshape(-1, SIDE, SIDE)
 
-    on_candidates = judge and (lambda some: judge(fields_of(some)))
+    def on_candidates(some: Sequence[Candidate]) -> NDArray[np.floating]:
+        return judge(fields_of(some)) if judge else np.zeros(len(some))
+
     candidates = tuple(find_candidates(ink.mask, ink.strength, single, on_candidates))
-    return Page(picture, ink, candidates, fields_of(candidates), picture.warnings + ink.warnings)
+    warnings = picture.warnings + ink.warnings + _warnings(candidates, enlarged)
+    return Page(enlarged, ink, candidates, fields_of(candidates), find_flaws(candidates), warnings)
 
 
-def _large_enough(picture: Picture) -> Picture:
-    """Enlarge a tiny picture smoothly, so that what is one pixel apart can be told apart from what touches at a corner."""
+def _page_of(picture: Picture, field: Field) -> Page:
+    """The page of a picture that is a field already."""
+    light = field is picture.pixels
+    warnings = ("light ink on dark paper",) if light else ()
+    mask = field > 0
+    ink = Ink(field, mask, 1.0, 0.0, light, warnings)
+    return Page(picture, ink, (_whole(mask),), field[None], (None,), picture.warnings + warnings)
+
+
+def _find_writing(pixels: NDArray[np.uint8], factor: int) -> Ink:
+    """The ink of strokes, without printed lines; none where the whole picture is texture. factor: by which it was enlarged."""
+    ink = without_printed_lines(find_ink(pixels))
+    outline = ink.mask & (cv2.erode(ink.mask.view(np.uint8), np.ones((3, 3), np.uint8)) == 0)
+    limit = TEXTURE if min(pixels.shape[:2]) >= SMALLEST_TEXTURE * factor else TEXTURE_OF_TINY
+    if float(outline.mean()) * factor < limit:
+        return ink
+    nothing = np.zeros_like(ink.mask)
+    return replace(ink, strength=nothing.astype(np.uint8), mask=nothing, warnings=(*ink.warnings, "texture, no writing"))
+
+
+def _large_enough(picture: Picture) -> tuple[Picture, int]:
+    """(a tiny picture enlarged smoothly, so that what is one pixel apart can be told from what touches at a corner; the factor)."""
     height, width = picture.pixels.shape[:2]
     factor = -(-SMALLEST_SIDE // max(height, width))
     if factor < 2:
-        return picture
+        return picture, 1
     pixels = cv2.resize(picture.pixels, (width * factor, height * factor), interpolation=cv2.INTER_CUBIC)
-    return replace(picture, pixels=np.asarray(pixels, np.uint8), scale=(picture.scale[0] / factor, picture.scale[1] / factor))
+    scale = picture.scale[0] / factor, picture.scale[1] / factor
+    return replace(picture, pixels=np.asarray(pixels, np.uint8), scale=scale), factor
+
+
+def _warnings(candidates: Sequence[Candidate], picture: Picture) -> tuple[str, ...]:
+    if not candidates:
+        return ()
+    height, width = picture.pixels.shape[:2]
+    left, top = min(c.box[0] for c in candidates), min(c.box[1] for c in candidates)
+    right, bottom = max(c.box[2] for c in candidates), max(c.box[3] for c in candidates)
+    touches = min(left, top, width - right, height - bottom) <= 0
+    smallest = round(min(max(c.width * picture.scale[0], c.height * picture.scale[1]) for c in candidates))
+    upscaled = smallest < DIGIT
+    return (("touches the border",) if touches else ()) + ((f"upscaled from {smallest} px",) if upscaled else ())
+
+
+def find_flaws(candidates: Sequence[Candidate]) -> tuple[str | None, ...]:
+    """For each candidate why it cannot be a digit, judged by its shape and by the others in its line; None where it can."""
+    heights = {line: float(np.median([c.height for c in candidates if c.line == line])) for line in {c.line for c in candidates}}
+    return tuple(_flaw(candidate, heights[candidate.line]) for candidate in candidates)
+
+
+def _flaw(candidate: Candidate, usual_height: float) -> str | None:
+    if candidate.width > WIDEST * candidate.height:
+        return "wider than any digit"
+    if candidate.height < FRAGMENT * usual_height:
+        return "a fragment, much lower than the rest of the line"
+    if stroke_width(candidate.mask.view(np.uint8) * 255) > FILLED * max(candidate.width, candidate.height):
+        return "a filled shape without strokes"
+    return None
 
 
 def as_is(pixels: NDArray[np.uint8]) -> Field | None:
@@ -96,7 +153,7 @@ def as_is(pixels: NDArray[np.uint8]) -> Field | None:
 
 def _is_mnist_like(field: Field) -> bool:
     """Full ink, a digit with a longest side of 20 px, and its centre of mass in [14, 15) from the field's edges, on pure paper."""
-    left, top, width, height = cv2.boundingRect(field)
+    width, height = cv2.boundingRect(field)[2:]
     if max(width, height) != DIGIT or field.max() < 254:
         return False
     x, y = _centre_of_mass(field)
@@ -134,10 +191,10 @@ def to_field(strokes: NDArray[np.uint8]) -> Field:
     large = _enlarged(strokes, DIGIT * SUPERSAMPLING)
     change = _pen_change(large)
     if change > 0:
-        large = cv2.dilate(_enlarged(strokes, DIGIT * SUPERSAMPLING - change), _disc(change + 1))
+        large = np.asarray(cv2.dilate(_enlarged(strokes, DIGIT * SUPERSAMPLING - change), _disc(change + 1)), np.uint8)
     elif change < 0:
-        large = cv2.erode(_enlarged(strokes, DIGIT * SUPERSAMPLING - change), _disc(1 - change))
-    square = _squared(np.asarray(large, np.uint8), DIGIT * SUPERSAMPLING)
+        large = np.asarray(cv2.erode(_enlarged(strokes, DIGIT * SUPERSAMPLING - change), _disc(1 - change)), np.uint8)
+    square = _squared(large, DIGIT * SUPERSAMPLING)
     small = cv2.resize(square, (DIGIT, DIGIT), interpolation=cv2.INTER_AREA)
     return _paste(_full_contrast(np.asarray(small, np.uint8)))
 
@@ -146,7 +203,9 @@ def _full_contrast(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Stretch the maximum to 255, and as far beyond as it takes for a quarter of the ink to be full, as in MNIST."""
     inked = digit[digit > 0]
     strongest, usual = int(inked.max()), float(np.percentile(inked, 75))
-    return np.asarray(cv2.convertScaleAbs(digit, alpha=max(255 / strongest, min(250 / usual, MOST_GAIN * 255 / strongest))), np.uint8)
+    return np.asarray(
+        cv2.convertScaleAbs(digit, alpha=max(255 / strongest, min(250 / usual, MOST_GAIN * 255 / strongest))), np.uint8
+    )
 
 
 def _enlarged(strokes: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -193,6 +252,3 @@ def _paste(digit: NDArray[np.uint8]) -> Field:
     field = np.zeros((SIDE, SIDE), np.uint8)
     field[top : top + DIGIT, left : left + DIGIT] = digit
     return field
-
-
-__all__ = ["Box", "Candidate", "Page", "as_is", "prepare", "single", "to_field"]

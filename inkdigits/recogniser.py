@@ -107,11 +107,12 @@ class Recogniser:
         self._session = _open_session(self.path, threads or processors())
         self._outputs = int(self._session.get_outputs()[0].shape[1])
         metadata = self._session.get_modelmeta().custom_metadata_map
+        self.trained_on: str | None = metadata.get("data")  # a dataset's name or path, as `train --data` was given it
         self.threshold = _metadata_number(metadata, "threshold", THRESHOLD, self.path)
         self.temperature = _metadata_number(metadata, "temperature", 1.0, self.path)
 
     def classify(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """MNIST-style images, (N, 28, 28) or (28, 28) uint8, paper 0 to ink 255 -> (N, 10) float32 probabilities. Raises BadValue."""
+        """MNIST-style images, (N, 28, 28) or (28, 28) uint8, paper 0 to ink 255 -> (N, 10) float32 chances. Raises BadValue."""
         return self._judge(images)[0]
 
     def read(self, picture: Source, single: bool = False) -> Reading:
@@ -137,8 +138,10 @@ class Recogniser:
         page = preprocessing.prepare(open_picture(picture), single, self._sure)
         probabilities, doubts = self._judge(page.fields)
         digits = tuple(
-            self._digit(_original(candidate.box, page.picture.scale), candidate.line, image, chances, float(doubt))
-            for candidate, image, chances, doubt in zip(page.candidates, page.fields, probabilities, doubts, strict=True)
+            self._digit(_original(candidate.box, page.picture.scale), candidate.line, image, chances, float(doubt), flaw)
+            for candidate, image, chances, doubt, flaw in zip(
+                page.candidates, page.fields, probabilities, doubts, page.flaws, strict=True
+            )
         )
         return Trace(Reading(_text(digits), digits, page.warnings), page)
 
@@ -150,9 +153,7 @@ class Recogniser:
     def _judge(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(N, 10) probabilities of the digits, and (N,) that it is none."""
         images = _checked(images)
-        outputs = [
-            self._session.run(None, {"images": images[start : start + BLOCK]})[0] for start in range(0, len(images), BLOCK)
-        ]
+        outputs = [self._session.run(None, {"images": images[start : start + BLOCK]})[0] for start in range(0, len(images), BLOCK)]
         raw: NDArray[np.float32] = np.concatenate(outputs) if outputs else np.empty((0, self._outputs), np.float32)
         if self.temperature != 1:
             raw = np.maximum(raw, np.float32(1e-30)) ** np.float32(1 / self.temperature)
@@ -162,11 +163,21 @@ class Recogniser:
         digits = np.maximum(raw[:, :CLASSES], np.float32(1e-30))
         return digits / digits.sum(axis=1, keepdims=True), raw[:, NOT_A_DIGIT]
 
-    def _digit(self, box: Box, line: int, image: NDArray[np.uint8], probabilities: NDArray[np.float32], doubt: float) -> Digit:
+    def _digit(
+        self,
+        box: Box,
+        line: int,
+        image: NDArray[np.uint8],
+        probabilities: NDArray[np.float32],
+        doubt: float,
+        flaw: str | None = None,
+    ) -> Digit:
+        reason = None
         best = int(probabilities.argmax())
         confidence = float(probabilities[best]) * (1 - doubt)
-        reason = None
-        if doubt > 0.5:
+        if flaw is not None:
+            reason = flaw
+        elif doubt > 0.5:
             reason = "not a digit"
         elif confidence < self.threshold:
             reason = f"too doubtful: {confidence:.0%} sure of {best}"

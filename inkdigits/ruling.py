@@ -6,7 +6,6 @@ except that a line is much longer than the writing is high.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-
 from typing import Any
 
 import cv2
@@ -19,13 +18,17 @@ Mask = NDArray[np.bool_]
 Plane = NDArray[np.uint8]
 
 SEARCH_SIDE = 1100  # pixels; larger masks are searched for lines at half their size
-STEEPEST = 5.0  # degrees that a line may be tilted
-ANGLE_STEP = 0.2  # degrees
+STEEPEST = 8.0  # degrees that a line may be tilted
+ANGLE_STEP = 0.4  # degrees
+PASSES = 12  # a slope each: the lines of a page seen from the side differ
+BORDER = 0.025  # of the picture's side: a line that ends closer to the border leaves the sheet there
 WHOLE = 0.35  # of the picture's side, that a line from border to border is long at least, where another border cuts it
 SHORTEST = 0.12  # of the picture's side; shorter lines are left to whoever looks at components
-THICKEST = 0.008  # of the picture's longest side
+THICKEST_RULING = 0.035  # of the picture's longest side, which may be a close-up,
+THICKEST_UNDERLINE = 0.01
 FAINTEST_LINE = 30.0  # levels of strength, 255 is full ink
 SMALLEST_BOX = 12  # pixels
+FEWEST_TEETH = 4  # of a comb: bars of one height on one printed line; fewer may be written 1s
 STRAIGHT = 0.85  # of a box's side that must lie within 2 px of a line
 MAX_SLOPE = 0.15
 LONG = 3.0  # heights of the writing that a line must be long,
@@ -50,20 +53,23 @@ class _Line:
         y0, thickness = factor * self.y0 + (factor - 1) / 2, factor * self.thickness
         return _Line(y0, self.slope, factor * self.start, factor * self.end, thickness)
 
-    def crosses(self, shape: tuple[int, ...]) -> bool:
-        """Whether it runs from border to border of a picture of this shape."""
-        return all(_at_border(x, self.y0 + self.slope * x, shape) for x in (self.start, self.end))
+    def crosses(self, sheet: Mask) -> bool:
+        """Whether it runs from border to border of the sheet, whose border may be the picture's."""
+        reach = max(3.0, BORDER * max(sheet.shape))
+        return not any(self._is_on(sheet, x) for x in (self.start - reach, self.end + reach))
 
-
-def _at_border(x: float, y: float, shape: tuple[int, ...]) -> bool:
-    height, width = shape
-    return min(x, width - x) <= 0.02 * width or min(y, height - y) <= 0.02 * height
+    def _is_on(self, sheet: Mask, x: float) -> bool:
+        height, width = sheet.shape
+        column, row = round(x), round(self.y0 + self.slope * x)
+        margin = BORDER * height
+        return 0 <= column < width and margin <= row < height - margin and bool(sheet[row, column])
 
 
 def without_printed_lines(ink: Ink) -> Ink:
     """The ink without the lines and boxes that were printed on the paper before."""
     visible = ink.strength > max(FAINTEST_LINE, 3 * ink.noise)
-    printed = _lines_from_border_to_border(visible, ink.strength)
+    sheet = np.ones_like(ink.mask) if ink.outside is None else ~ink.outside
+    printed = _lines_from_border_to_border(visible & sheet, ink.strength, sheet)
     drawn = _boxes(ink.mask & ~printed)
     drawn |= _underlines(ink.mask & ~printed & ~drawn, ink.strength)
     if drawn.any():
@@ -77,11 +83,12 @@ def without_printed_lines(ink: Ink) -> Ink:
     return replace(ink, mask=mask, strength=strength, warnings=(*ink.warnings, "printed lines removed"))
 
 
-def _lines_from_border_to_border(mask: Mask, strength: Plane) -> Mask:
-    """Ruling and squares: they leave the picture on both sides."""
+def _lines_from_border_to_border(mask: Mask, strength: Plane, sheet: Mask) -> Mask:
+    """Ruling and squares: they leave the sheet on both sides."""
     small, factor = _searchable(mask)
-    across = [line for line in _find_lines(small, WHOLE, factor) if line.crosses(mask.shape)]
-    upright = [line for line in _find_lines(_turned(small), WHOLE, factor) if line.crosses(mask.shape[::-1])]
+    thickest = THICKEST_RULING * max(small.shape)
+    across = [line for line in _find_lines(small, WHOLE, thickest, factor) if line.crosses(sheet)]
+    upright = [line for line in _find_lines(_turned(small), WHOLE, thickest, factor) if line.crosses(sheet.T)]
     if not across and not upright:
         return np.zeros_like(mask)
     printed = _pixels(mask, strength, across) | _turned(_pixels(_turned(mask), _turned(strength), upright))
@@ -96,7 +103,7 @@ def _lines_from_border_to_border(mask: Mask, strength: Plane) -> Mask:
 def _underlines(mask: Mask, strength: Plane) -> Mask:
     """Lines that end inside the picture, several times as long as the writing is high."""
     small, factor = _searchable(mask)
-    across = _find_lines(small, SHORTEST, factor)
+    across = _find_lines(small, SHORTEST, THICKEST_UNDERLINE * max(small.shape), factor)
     if not across:
         return np.zeros_like(mask)
     height = _writing_size(mask & ~_pixels(mask, strength, across))
@@ -116,7 +123,19 @@ def _boxes(mask: Mask) -> Mask:
         sides = _sides(own)
         if sides is not None and _holds_something(mask[window] & ~sides):
             boxes[window] |= sides
+        elif sides is None and _is_open_box(own) and _holds_something(mask[window] & ~own):
+            boxes[window] |= own
     return boxes
+
+
+def _is_open_box(own: Mask) -> bool:
+    """Whether three sides of a rectangle are all that there is, such as the comb's tooth that a digit is written into."""
+    height, width = own.shape
+    band = round(0.04 * max(height, width) + 2)
+    along = [own[:band], own[-band:], own[:, :band], own[:, -band:]]
+    lengths = [float(side.any(axis=axis).mean()) for side, axis in zip(along, (0, 0, 1, 1), strict=True)]
+    inside = own[band:-band, band:-band]
+    return sum(length > 0.85 for length in lengths) >= 3 and int(inside.sum()) < 0.03 * int(own.sum())
 
 
 def _sides(own: Mask) -> Mask | None:
@@ -150,24 +169,30 @@ def _top_side(own: Mask) -> Mask | None:
 
 
 def _walls(mask: Mask, printed: Mask) -> Mask:
-    """The walls between the cells of a box or a table: upright bars from one printed line to another."""
+    """The walls between the cells of a box, a table or a comb: upright bars from one printed line to another, or a row of equal ones."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     near = cv2.dilate(printed.view(np.uint8), np.ones((7, 3), np.uint8)) > 0
-    walls = np.zeros(count, np.bool_)
+    walls, teeth = np.zeros(count, np.bool_), []
     for label in range(1, count):
         left, top, width, height, _ = (int(n) for n in stats[label])
-        if height < SMALLEST_BOX or width > 0.1 * height + 2:
+        if height < SMALLEST_BOX or width > 0.1 * height + 3:
             continue
         window = np.s_[top : top + height, left : left + width]
-        both = (labels[window] == label) & near[window]
-        walls[label] = both[: height // 4].any() and both[-(height // 4) :].any()
+        touching = (labels[window] == label) & near[window]
+        ends = bool(touching[: height // 4].any()), bool(touching[-(height // 4) :].any())
+        walls[label] = all(ends)
+        if any(ends) and not all(ends):
+            teeth.append((label, height))
+    usual = float(np.median([height for _, height in teeth])) if len(teeth) >= FEWEST_TEETH else 0.0
+    equal = [label for label, height in teeth if abs(height - usual) <= 0.12 * usual]
+    if len(equal) >= FEWEST_TEETH:
+        walls[equal] = True
     return walls[labels]
 
 
 def _holds_something(inside: Mask) -> bool:
-    height, width = inside.shape
     count, _, stats, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=8)
-    return bool(count > 1 and (stats[1:, cv2.CC_STAT_HEIGHT] > 0.25 * height).any())
+    return bool(count > 1 and (stats[1:, cv2.CC_STAT_HEIGHT] > 0.25 * inside.shape[0]).any())
 
 
 def _turned(image: NDArray[Any]) -> NDArray[Any]:
@@ -194,26 +219,25 @@ def _searchable(mask: Mask) -> tuple[Mask, int]:
     return half > 0, 2
 
 
-def _find_lines(mask: Mask, shortest: float, factor: int) -> list[_Line]:
-    """Nearly horizontal lines at least `shortest` of the width long, enlarged by the factor.
+def _find_lines(mask: Mask, shortest: float, thickest: float, factor: int) -> list[_Line]:
+    """Nearly horizontal lines at least `shortest` of the width long and `thickest` pixels thick, enlarged by the factor.
 
     By voting: each short vertical run of ink votes for the lines through it, angle by angle.
     """
-    lines = _vote(mask, shortest * mask.shape[1])
+    lines = _vote(mask, shortest * mask.shape[1], max(3, round(thickest)))
     return lines if factor == 1 else [line.enlarged(factor) for line in lines]
 
 
-def _vote(mask: Mask, shortest: float) -> list[_Line]:
-    height, width = mask.shape
-    thickest = max(3, round(THICKEST * max(height, width)))
+def _vote(mask: Mask, shortest: float, thickest: int) -> list[_Line]:
+    width = mask.shape[1]
     starts, lengths = _short_runs(mask, thickest)
     ys, xs = np.nonzero(starts)
     found: list[_Line] = []
     middles = ys + (lengths[ys, xs] - 1) / 2
-    for _ in range(8):
+    for _ in range(PASSES):
         if len(xs) < shortest:
             break
-        slope, votes, lowest = _best_slope(xs, middles, width)
+        slope, votes, lowest = _best_slope(xs, middles)
         taken = np.zeros(len(xs), np.bool_)
         offsets = middles - slope * xs
         for peak in _peaks(votes, 0.5 * shortest):
@@ -249,19 +273,23 @@ def _short_runs(mask: Mask, longest: int) -> tuple[Mask, NDArray[np.int32]]:
     return starts, lengths
 
 
-def _best_slope(xs: NDArray[np.intp], ys: NDArray[np.float64], width: int) -> tuple[float, NDArray[np.int64], int]:
-    """(slope whose votes are most concentrated, its votes by offset, offset of the first vote)."""
-    best: tuple[float, float, NDArray[np.int64], int] | None = None
-    for angle in np.arange(-STEEPEST, STEEPEST + ANGLE_STEP / 2, ANGLE_STEP):
-        slope = float(np.tan(np.deg2rad(angle)))
-        offsets = np.rint(ys - slope * xs).astype(np.int64)
-        lowest = int(offsets.min())
-        votes = np.bincount(offsets - lowest)
-        sharpness = float(np.square(votes.astype(np.float64)).sum())
-        if best is None or sharpness > best[0]:
-            best = sharpness, slope, votes, lowest
-    assert best is not None
-    return best[1:]
+def _best_slope(xs: NDArray[np.intp], ys: NDArray[np.float64]) -> tuple[float, NDArray[np.int64], int]:
+    """(slope whose votes are most concentrated, its votes by offset, offset of the first vote); first roughly, then finely."""
+    steps = np.arange(-STEEPEST, STEEPEST + ANGLE_STEP / 2, ANGLE_STEP)
+    rough = max(steps, key=lambda angle: _sharpness(_votes(xs, ys, angle)[0]))
+    fine = rough + np.linspace(-ANGLE_STEP, ANGLE_STEP, 9)
+    best = max(fine, key=lambda angle: _sharpness(_votes(xs, ys, angle)[0]))
+    return float(np.tan(np.deg2rad(best))), *_votes(xs, ys, best)
+
+
+def _votes(xs: NDArray[np.intp], ys: NDArray[np.float64], angle: float) -> tuple[NDArray[np.int64], int]:
+    offsets = np.rint(ys - np.tan(np.deg2rad(angle)) * xs).astype(np.int64)
+    lowest = int(offsets.min())
+    return np.bincount(offsets - lowest), lowest
+
+
+def _sharpness(votes: NDArray[np.int64]) -> float:
+    return float(np.square(votes.astype(np.float64)).sum())
 
 
 def _peaks(votes: NDArray[np.int64], least: float) -> Iterator[int]:
@@ -289,7 +317,7 @@ def _stretches(columns: NDArray[np.intp], gap: int) -> Iterator[tuple[int, int]]
 
 
 def _pixels(mask: Mask, strength: Plane, lines: list[_Line]) -> Mask:
-    """The lines' own pixels: not where a stroke crosses, which makes the vertical run longer, or lies on it darker than the line."""
+    """The lines' own pixels: not where a stroke crosses, which makes the vertical run longer, or lies on it and is darker."""
     band = np.zeros(mask.shape, np.uint8)
     for line in lines:
         ends = [(x, line.y0 + line.slope * x) for x in (line.start, line.end)]

@@ -111,11 +111,12 @@ def run(
     other. After Ctrl-C its Final is yielded, too, and KeyboardInterrupt raised after that. Before the first epoch is whole nothing
     is kept. Raises InkdigitsError; then no folder is left behind, unless the trained weights are in it already.
     """
-    _check(dataset, seed)
+    check_before_training(dataset, seed)
     choose_device(device)
     started = time.perf_counter()
     network = seeded_network(recipe, seed)
     passes = Passes(seconds=time.perf_counter() - started)
+    _check_outputs(network, recipe, dataset)
     if init is not None:
         start_from(network, recipe, init)
     stopped: BaseException | None = None
@@ -138,8 +139,8 @@ def run(
         raise KeyboardInterrupt(f"interrupted; the network of epoch {final.epochs} is kept in {folder}") from None
 
 
-def _check(dataset: Dataset, seed: int) -> None:
-    """Whether this can be trained at all, before anything is written."""
+def check_before_training(dataset: Dataset, seed: int) -> None:
+    """Refuse what would only come to light at the end. Raises BadValue, BadData or MissingExtra."""
     if not 0 <= seed <= LARGEST_SEED:
         raise BadValue(f"a seed is a whole number from 0 to {LARGEST_SEED}, not {seed}")
     for split in ("train", "validation", "test"):
@@ -149,6 +150,18 @@ def _check(dataset: Dataset, seed: int) -> None:
     for library in NEEDED_AT_THE_END:
         if importlib.util.find_spec(library) is None:
             raise MissingExtra("training", "train")
+
+
+def _check_outputs(network: Standardised, recipe: Recipe, dataset: Dataset) -> None:
+    """Raise BadValue where there are classes without an output.
+
+    More outputs than classes are no harm: digits of one's own go on teaching a network that also knows what is none.
+    """
+    outputs, classes = predict_logits(network, dataset.train[:1]).shape[1], len(dataset.classes)
+    if outputs < classes:
+        raise BadValue(
+            f"{recipe.name!r} has {outputs} outputs, too few for the {classes} classes of {dataset.name}; 'default' has 11"
+        )
 
 
 @contextmanager
@@ -201,7 +214,7 @@ def start_from(network: Standardised, recipe: Recipe, init: str | Path) -> None:
     other = load_run(init)
     if (other.recipe.network, dict(other.recipe.options)) != (recipe.network, dict(recipe.options)):
         ours, theirs = (_described(each) for each in (recipe, other.recipe))
-        raise BadModel(f"{init} holds the network {theirs}, but the recipe {recipe.name!r} trains {ours}; they have to be the same")
+        raise BadModel(f"{init} holds the network {theirs}, but the recipe {recipe.name!r} trains {ours}; train {other.recipe.name!r}")
     network.load_state_dict(other.network.state_dict())
 
 
@@ -258,7 +271,7 @@ def finish(folder: Path, network: Standardised, recipe: Recipe, dataset: Dataset
         images=dataset.test.images,
         labels=dataset.test.labels,
         history=[to_record(epoch) for epoch in passes.epochs],
-        config=config,
+        config=config | {"classes": dataset.classes[:CLASSES]},
     )
     return final
 

@@ -50,9 +50,7 @@ class Candidate:
 Judge = Callable[[Sequence[Candidate]], NDArray[np.floating]]  # (N,): how sure one can be that each is one digit, 0-1
 
 
-def find_candidates(
-    mask: Mask, strength: NDArray[np.uint8], single: bool = False, judge: Judge | None = None
-) -> list[Candidate]:
+def find_candidates(mask: Mask, strength: NDArray[np.uint8], single: bool = False, judge: Judge | None = None) -> list[Candidate]:
     """Group the strokes into candidates, in reading order.
 
     mask: (H, W) bool. strength: (H, W) uint8, how strong the ink is. single: all that belongs together is one candidate, the rest
@@ -92,9 +90,7 @@ def _components(mask: Mask, strength: NDArray[np.uint8]) -> list[_Component]:
         own = labels[top : top + height, left : left + width] == label
         box = left, top, left + width, top + height
         found.append(
-            _Component(
-                box, own, area=area, strength=squares[label] / max(1.0, sums[label]), contact=_contact(own, box, mask.shape)
-            )
+            _Component(box, own, area=area, strength=squares[label] / max(1.0, sums[label]), contact=_contact(own, box, mask.shape))
         )
     return found
 
@@ -117,8 +113,7 @@ def _without_border(parts: list[_Component], shape: tuple[int, ...]) -> list[_Co
     inside = [
         part
         for part in parts
-        if part.contact <= ALONG_BORDER
-        and not (part.contact and any(_distance(part.box, table.box) < crumbs for table in outside))
+        if part.contact <= ALONG_BORDER and not (part.contact and any(_distance(part.box, table.box) < crumbs for table in outside))
     ]
     return inside or [part for part in parts if part.width < width or part.height < height]
 
@@ -153,9 +148,7 @@ def _belonging(parts: list[_Component], shape: tuple[int, ...]) -> list[_Compone
     main, *others = sorted(parts, key=weight, reverse=True)
     others = [part for part in others if main.contact or not part.contact]
     belonging, whole = [main], main.box
-    while near := [
-        part for part in others if _distance(part.box, whole) < REACH * max(whole[2] - whole[0], whole[3] - whole[1])
-    ]:
+    while near := [part for part in others if _distance(part.box, whole) < REACH * max(whole[2] - whole[0], whole[3] - whole[1])]:
         belonging += near
         others = [part for part in others if part not in near]
         for part in near:
@@ -269,8 +262,7 @@ def _best_cut(part: Candidate, judge: Judge) -> list[Candidate]:
         return [part]
     edges = [np.zeros(part.height, int), *seams, np.full(part.height, part.width)]
     spans = [(i, j) for i in range(len(edges)) for j in range(i + 1, len(edges))]
-    pieces = {span: _piece(part, edges[span[0]], edges[span[1]]) for span in spans}
-    pieces = {span: piece for span, piece in pieces.items() if piece is not None}
+    pieces = {span: piece for span in spans if (piece := _piece(part, edges[span[0]], edges[span[1]])) is not None}
     sure = dict(zip(pieces, judge(list(pieces.values())), strict=True))
     best: dict[int, tuple[float, list[Candidate]]] = {0: (0.0, [])}
     for end in range(1, len(edges)):

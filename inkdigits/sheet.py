@@ -1,6 +1,6 @@
 """The sheet in a picture that shows more than the sheet: the table around it, a page's dark margin, the frame of a window.
 
-Takes upright pixels; returns where the sheet lies. Knows that a sheet is large, of one tone, has few corners and something on it.
+Takes upright pixels; returns where the sheet lies. Knows that a sheet is large, of one tone, sharply cut, and has few corners.
 """
 
 import cv2
@@ -13,12 +13,18 @@ Plane = NDArray[np.uint8]
 SMALLEST = 0.15  # of the picture's area
 LARGEST = 0.97
 FILLED = 0.8  # of its outline's area that must have the sheet's tone: a thick 0 has less
+MOST_INK = 0.12  # of the sheet's area
+SMALLEST_SIDE = 128  # pixels; smaller pictures show one digit, not a sheet on a table
+RECTANGULAR = 0.82  # of the area of the smallest rectangle around it; an ellipse fills 0.785
+LONGEST = 3.0  # length over breadth: a longer bar is a 1
 CORNERS = 6  # of its outline, where the picture's own border may have cut off some
 MARGIN = 0.012  # of the picture's side: the sheet's rim with its shadow
 
 
 def find_sheet(grey: Plane) -> Mask | None:
     """Where the sheet is, (H, W) bool without its rim, or None where the whole picture is paper. grey: (H, W) uint8."""
+    if min(grey.shape) < SMALLEST_SIDE:
+        return None
     smooth = np.asarray(cv2.GaussianBlur(grey, (0, 0), max(grey.shape) / 200 + 0.5), np.uint8)
     _, light = cv2.threshold(smooth, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     for tone in (light, 1 - light):
@@ -29,7 +35,7 @@ def find_sheet(grey: Plane) -> Mask | None:
 
 
 def _sheet_of(tone: Plane, grey: Plane) -> Mask | None:
-    """The largest region of one tone, if it looks like a sheet with something on it."""
+    """The largest region of one tone, if it looks like a sheet."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(tone, connectivity=4)
     if count < 2:
         return None
@@ -40,7 +46,9 @@ def _sheet_of(tone: Plane, grey: Plane) -> Mask | None:
     contours, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     hull = cv2.convexHull(max(contours, key=cv2.contourArea))
     corners = cv2.approxPolyDP(hull, 0.02 * cv2.arcLength(hull, closed=True), closed=True)
-    if len(corners) > CORNERS:
+    _, (length, breadth), _ = cv2.minAreaRect(hull)
+    rectangular = cv2.contourArea(hull) > RECTANGULAR * length * breadth
+    if len(corners) > CORNERS or not rectangular or max(length, breadth) > LONGEST * min(length, breadth):
         return None
     sheet = np.zeros_like(region)
     cv2.fillPoly(sheet, [hull], 1)
@@ -52,9 +60,7 @@ def _sheet_of(tone: Plane, grey: Plane) -> Mask | None:
         return None
     margin = max(1, round(MARGIN * max(grey.shape)))
     inner = cv2.erode(sheet, np.ones((2 * margin + 1, 2 * margin + 1), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1) > 0
-    marks = (tone == 0) & inner
-    written = float(marks.mean()) / max(float(inner.mean()), 1e-9)
-    return inner if 0 < written < 1 - FILLED else None
+    return inner if float(tone[inner].mean()) > 1 - MOST_INK else None
 
 
 def _stands_out(sheet: Mask, grey: Plane) -> bool:

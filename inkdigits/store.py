@@ -96,7 +96,7 @@ def _finding(folder: Path, file: File) -> Finding:
 def fetch_dataset(name: str, data_dir: Path | None = None, progress: Progress | None = None) -> Path:
     """Download what is missing or wrong of a named dataset; return its folder.
 
-    progress: called with a file's name, the bytes that have arrived, and the bytes expected.
+    progress: called with what is downloaded, the bytes that have arrived, and the bytes expected.
     Raises UnknownName, DownloadFailed, CannotWrite, and MissingExtra where filelock is not installed.
     """
     entry = entry_of(name)

@@ -28,8 +28,8 @@ from inkdigits.recipe import Recipe
 REPORTS_AN_EPOCH = 25  # how often a progress bar hears of the epoch under way
 EVALUATION_BATCH = 1000  # digits; larger ones fall out of a desktop's cache
 
-# Digits. Below this batch size a step on a CPU is all overhead: threads wait for each other longer than they compute, and bfloat16
-# costs more conversions than it saves.
+# Digits. Below this batch size a step on a CPU is all overhead: threads wait for each other longer than they compute, PyTorch's own
+# convolution starts faster than oneDNN's, and bfloat16 costs more conversions than it saves.
 SMALL_BATCH = 32
 GATHERED = 1024  # digits that become float at once: 3 MB
 
@@ -138,7 +138,7 @@ def fit(
     place = choose_device(device)
     schedule = _lookup("schedule", recipe.schedule, SCHEDULES)
     speed = _fastest(recipe, place)
-    network.to(place, memory_format=speed.memory_format)
+    network.to(place, memory_format=speed.memory_format)  # type: ignore[call-overload]
     weights, gradients = as_one_vector(network)
     optimiser = _lookup("optimiser", recipe.optimiser, OPTIMISERS)(weights, recipe)
     images, labels = on_device(train, place)
@@ -156,11 +156,12 @@ def fit(
             for step, (ink, target) in enumerate(batches(images, labels, order, recipe.batch), start=1):
                 progress = ((epoch - 1) * steps + step - 1) / (recipe.epochs * steps)
                 set_learning_rate(optimiser, recipe.learning_rate * schedule(progress))
-                with speed.forward():
-                    logits = network(augment(ink, amount, drawing)).float()
-                loss = F.cross_entropy(logits, target, label_smoothing=recipe.label_smoothing)
-                gradients.zero_()
-                loss.backward()
+                with speed.one_step():
+                    ink = augment(ink, amount, drawing).contiguous(memory_format=speed.memory_format)
+                    logits = network(ink).float()
+                    loss = F.cross_entropy(logits, target, label_smoothing=recipe.label_smoothing)
+                    gradients.zero_()
+                    loss.backward()
                 optimiser.step()
                 latest.append((loss.detach(), logits.detach(), target))
                 if step * REPORTS_AN_EPOCH // steps > (step - 1) * REPORTS_AN_EPOCH // steps:
@@ -258,6 +259,7 @@ class _Speed:
 
     memory_format: torch.memory_format
     autocast: str | None = None  # the device type that autocast runs on, None for full precision
+    onednn: bool = True
     threads: int | None = None  # None leaves their number as it is
 
     @contextlib.contextmanager
@@ -271,15 +273,23 @@ class _Speed:
         finally:
             torch.set_num_threads(before)
 
-    def forward(self) -> contextlib.AbstractContextManager[None]:
-        """Around the network of one step, not around its gradients: those take the precision of what they are gradients of."""
-        return torch.autocast(self.autocast, torch.bfloat16) if self.autocast else contextlib.nullcontext()
+    @contextlib.contextmanager
+    def one_step(self) -> Iterator[None]:
+        """Around a network and its gradients."""
+        # torch.backends.mkldnn.flags() does the same, and warns of Intel GPUs on machines that have none.
+        before = torch._C._get_mkldnn_enabled()
+        torch._C._set_mkldnn_enabled(before and self.onednn)
+        try:
+            with torch.autocast(self.autocast, torch.bfloat16) if self.autocast else contextlib.nullcontext():
+                yield
+        finally:
+            torch._C._set_mkldnn_enabled(before)
 
 
 def _fastest(recipe: Recipe, device: torch.device) -> _Speed:
     """Measured, not guessed: see SMALL_BATCH. bfloat16 only where the recipe allows it and the processor computes it natively."""
     if device.type == "cpu" and recipe.batch < SMALL_BATCH:
-        return _Speed(torch.contiguous_format, threads=1)
+        return _Speed(torch.contiguous_format, onednn=False, threads=1)
     native = {"cpu": torch.cpu._is_avx512_bf16_supported(), "cuda": True, "mps": False}[device.type]
     return _Speed(torch.channels_last, device.type if recipe.reduced_precision and native else None)
 

@@ -21,3 +21,23 @@ def mnist(data_dir: Path) -> Dataset:
     if not (data_dir / "mnist").is_dir():
         pytest.skip("no mnist folder in INKDIGITS_DATA")
     return load_dataset("mnist", data_dir=data_dir, download=False)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that `inkdigits train` made: a small network that has seen optdigits four times. Read it, do not write there."""
+    from inkdigits.run import train
+
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    train("lenet", folder, data="optdigits", settings={"epochs": 4, "batch": 32})
+    return folder
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exporting and reporting take seconds and have tests of their own; with this, runs leave their files, but empty ones."""
+    from inkdigits import run
+    from inkdigits.files import write_whole
+
+    monkeypatch.setattr(run, "export_onnx", lambda _, path, *args, **kwargs: write_whole(path, ""))
+    monkeypatch.setattr(run, "write_report", lambda path, **kwargs: write_whole(path, ""))

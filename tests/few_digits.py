@@ -2,12 +2,16 @@
 
 from functools import lru_cache
 
-from inkdigits.data import Split, load_dataset
+from inkdigits.data import Dataset, Split, load_dataset
+
+
+def few_digits(count: int, split: str = "train") -> Split:
+    """The first `count` of scikit-learn's own digits, brought to MNIST's geometry: uint8 (count, 28, 28), labels (count,)."""
+    digits = _optdigits()[split][:count]
+    assert len(digits) == count
+    return digits
 
 
 @lru_cache
-def few_digits(count: int, split: str = "train") -> Split:
-    """The first `count` of scikit-learn's own digits, brought to MNIST's geometry: uint8 (count, 28, 28), labels (count,)."""
-    digits = load_dataset("optdigits", download=False)[split][:count]
-    assert len(digits) == count
-    return digits
+def _optdigits() -> Dataset:
+    return load_dataset("optdigits", download=False)

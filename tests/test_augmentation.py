@@ -110,6 +110,13 @@ def test_shear_slants_and_moves_no_pixel_out_of_its_row() -> None:
     assert np.allclose(columns, expected, atol=1e-3)
 
 
+def test_slant_and_rotation_together_keep_the_area_and_zoom_alone_changes_it() -> None:
+    matrices, _ = affine_maps(Augmentation(rotation=30, shear=25), 200)
+    assert np.allclose(np.linalg.det(matrices), 1, atol=1e-4)
+    zoomed, _ = affine_maps(Augmentation(rotation=30, shear=25, zoom=0.2), 400)
+    assert_uniform(np.linalg.det(zoomed) ** -0.5 - 1, 0.2)
+
+
 def test_shift_is_uniform_on_both_axes_and_independent() -> None:
     matrices, shifts = affine_maps(Augmentation(shift=3), 400)
     assert np.allclose(matrices, np.eye(2), atol=1e-5)

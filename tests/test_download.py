@@ -236,7 +236,7 @@ def test_the_hash_of_the_packed_file_is_checked_where_only_that_is_known(server:
 def test_progress_counts_to_the_announced_length(server: str, tmp_path: Path) -> None:
     calls: list[tuple[str, int, int | None]] = []
     bring(server, ["good"], tmp_path / "file.gz", progress=lambda *call: calls.append(call))
-    assert calls[-1] == ("file.gz", len(PACKED), len(PACKED))
+    assert calls[-1] == ("downloading file.gz", len(PACKED), len(PACKED))
     assert [call[1] for call in calls] == sorted(call[1] for call in calls)
 
 

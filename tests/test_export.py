@@ -148,9 +148,7 @@ def altered(network: Standardised, amount: float) -> Standardised:
 
 @pytest.mark.usefixtures("faulty_exporter")
 @pytest.mark.parametrize("before", [None, b"the file that was there"])
-def test_a_file_that_differs_is_refused_and_what_was_there_stays(
-    tmp_path: Path, lenet: Standardised, before: bytes | None
-) -> None:
+def test_a_file_that_differs_is_refused_and_what_was_there_stays(tmp_path: Path, lenet: Standardised, before: bytes | None) -> None:
     path = tmp_path / "model.onnx"
     if before:
         path.write_bytes(before)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,10 +12,12 @@ from numpy.random import PCG64, Generator
 from PIL import Image
 from scipy.interpolate import CubicHermiteSpline
 
-from inkdigits import data, handwriting, recogniser
+from inkdigits import data, evaluation, handwriting, recogniser
 from inkdigits.catalogue import DATASETS
 from inkdigits.data import Dataset, Split
+from inkdigits.errors import BadValue
 from inkdigits.handwriting import NOT_A_DIGIT, Stock, simulate
+from inkdigits.recipe import load_recipe
 from inkdigits.recogniser import Recogniser
 
 KINDS = sorted(set(handwriting._KINDS), key=lambda kind: kind.__name__)
@@ -237,7 +240,7 @@ def test_digits_of_one_s_own_can_be_joined_to_it_but_not_other_things(digits: Sp
         joined = data._join([dataset(name) for name in order])
         assert len(joined.classes) == 11
         assert len(joined.train) == 600
-    with pytest.raises(data.BadValue, match="cannot be joined"):
+    with pytest.raises(BadValue, match="cannot be joined"):
         data._join([dataset("handwriting"), dataset("kmnist")])
 
 
@@ -281,3 +284,43 @@ def test_the_shipped_network_refuses_what_is_no_digit(shipped: Recogniser, rng: 
     accepted = [any(digit.accepted for digit in shipped.read(as_png(thing), single=True).digits) for thing in things]
     assert np.mean(accepted) <= 0.1
     assert not any(digit.accepted for picture in (*noise, *blank) for digit in shipped.read(picture, single=True).digits)
+
+
+# ---- eleven outputs from training to reading
+
+
+@pytest.fixture(scope="module")
+def eleven() -> Dataset:
+    """A handwriting dataset in small: digits, things that are none, and a test split of digits alone."""
+    splits = {"train": few_digits(200), "validation": few_digits(100, "validation"), "test": few_digits(100, "test")}
+    return Dataset("handwriting", DATASETS["handwriting"].classes, data._handwriting(splits, None))
+
+
+def test_a_run_with_eleven_classes_ends_in_a_model_that_reads_ten_digits_or_none(eleven: Dataset, tmp_path: Path) -> None:
+    run = pytest.importorskip("inkdigits.run", reason="training needs torch")
+    recipe = load_recipe("default", {"epochs": 1})
+    *_, final = run.run(recipe, tmp_path / "run", eleven, device="cpu")
+    model = Recogniser(tmp_path / "run", threads=1)
+    probabilities = model.classify(eleven.test.images)
+    assert probabilities.shape == (len(eleven.test), 10)
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert final.test_accuracy == pytest.approx((probabilities.argmax(axis=1) == eleven.test.labels).mean(), abs=1e-9)
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
+def test_a_network_with_ten_outputs_cannot_learn_eleven_classes(eleven: Dataset, tmp_path: Path) -> None:
+    run = pytest.importorskip("inkdigits.run", reason="training needs torch")
+    with pytest.raises(BadValue, match=r"11.*10|10.*11"):
+        next(run.run(load_recipe("lenet"), tmp_path / "run", eleven, device="cpu"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_figures_are_about_digits_and_leave_out_what_is_none(
+    eleven: Dataset, shipped: Recogniser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "load_dataset", lambda *_, **__: eleven)
+    seen = evaluation.predict("default", "handwriting", "validation")
+    digits = eleven.validation.labels < NOT_A_DIGIT
+    assert 0 < len(seen.labels) == digits.sum() < len(eleven.validation)
+    assert np.array_equal(seen.images, eleven.validation.images[digits])
+    assert len(seen.classes) == 10

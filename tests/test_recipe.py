@@ -81,7 +81,7 @@ def test_a_folder_that_is_called_like_a_recipe_is_none(tmp_path: Path) -> None:
 def test_a_file_that_is_not_toml_is_bad_data(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "mine.toml"
     path.write_bytes(content)
-    with pytest.raises(BadData, match="mine.toml is not a recipe: "):
+    with pytest.raises(BadData, match=r"mine.toml is not a recipe: "):
         load_recipe(path)
 
 
@@ -92,7 +92,7 @@ def test_a_file_that_cannot_be_read_is_bad_data(tmp_path: Path, monkeypatch: pyt
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(BadData, match="mine.toml cannot be read: Permission denied"):
+    with pytest.raises(BadData, match=r"mine.toml cannot be read: Permission denied"):
         load_recipe(path)
 
 
@@ -206,7 +206,7 @@ def test_an_option_of_the_network_is_set_beside_the_others() -> None:
 
 
 def test_a_dot_after_a_key_that_is_no_table_is_told() -> None:
-    with pytest.raises(BadValue, match="epochs must be a whole number, not {'x': 3}"):
+    with pytest.raises(BadValue, match=r"epochs must be a whole number, not {'x': 3}"):
         load_recipe("lenet", parse_settings(["epochs.x=3"]))
     with pytest.raises(UnknownName, match="no key of a recipe 'option'"):
         load_recipe("lenet", parse_settings(["option.dropout=3"]))

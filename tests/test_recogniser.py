@@ -170,10 +170,11 @@ def test_the_module_reads_with_a_model_that_stays_loaded(toy: Path, monkeypatch:
 
 
 def test_a_model_is_found_by_name_folder_or_path(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recogniser_module, "WEIGHTS", toy.parent)
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "model.onnx").write_bytes(toy.read_bytes())
-    assert resolve_model("toy") == toy
+    monkeypatch.setattr(recogniser_module, "WEIGHTS", tmp_path / "weights")
+    for folder in (tmp_path / "run", tmp_path / "weights" / "toy"):
+        folder.mkdir(parents=True)
+        (folder / "model.onnx").write_bytes(toy.read_bytes())
+    assert resolve_model("toy") == tmp_path / "weights" / "toy" / "model.onnx"
     assert resolve_model(toy) == toy
     assert resolve_model(str(tmp_path / "run")) == tmp_path / "run" / "model.onnx"
     with pytest.raises(UnknownName, match=r"'toi'.*toy"):

@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 import math
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -84,8 +83,15 @@ def test_progress_rises_to_a_whole_pass_and_an_epoch_follows(count: int, batch: 
 
 
 def test_an_epoch_has_the_fields_of_the_contract() -> None:
-    names = "epoch train_loss train_accuracy validation_loss validation_accuracy seconds images_per_second".split()
-    assert [field.name for field in dataclasses.fields(Epoch)] == names
+    assert [field.name for field in dataclasses.fields(Epoch)] == [
+        "epoch",
+        "train_loss",
+        "train_accuracy",
+        "validation_loss",
+        "validation_accuracy",
+        "seconds",
+        "images_per_second",
+    ]
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
@@ -374,14 +380,14 @@ class Table(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def calibrated() -> Iterator[tuple[Tensor, Split]]:
+def calibrated() -> tuple[Tensor, Split]:
     """Logits that are exactly as sure as they are right, and the digits that they belong to."""
     generator = np.random.default_rng(0)
     logits = generator.normal(scale=2.0, size=(6_000, 10))
     labels = (logits + generator.gumbel(size=logits.shape)).argmax(1).astype(np.uint8)  # drawn from softmax(logits)
     images = np.zeros((6_000, 28, 28), np.uint8)
     images[:, 0, 0], images[:, 0, 1] = np.divmod(np.arange(6_000), 256)
-    yield torch.from_numpy(logits).float(), Split(images, labels)
+    return torch.from_numpy(logits).float(), Split(images, labels)
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 1.7, 3.0])
@@ -434,9 +440,9 @@ def test_an_unknown_schedule_optimiser_or_device_names_the_known_ones() -> None:
 def test_a_device_that_is_not_there_says_which_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(BadValue, match="^no cuda device on this machine; here: cpu$"):
+    with pytest.raises(BadValue, match=r"^no cuda device on this machine; here: cpu$"):
         choose_device("cuda")
-    with pytest.raises(BadValue, match="^no mps device on this machine; here: cpu$"):
+    with pytest.raises(BadValue, match=r"^no mps device on this machine; here: cpu$"):
         choose_device("mps")
     assert choose_device("auto") == choose_device("cpu") == torch.device("cpu")
 
@@ -444,9 +450,7 @@ def test_a_device_that_is_not_there_says_which_are(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("cuda", "mps", "expected"), [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")]
 )
-def test_auto_takes_the_fastest_device_that_is_there(
-    monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, expected: str
-) -> None:
+def test_auto_takes_the_fastest_device_that_is_there(monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, expected: str) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert choose_device("auto").type == expected

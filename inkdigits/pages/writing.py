@@ -18,6 +18,7 @@ Glyph = tuple[Points, ...]  # one array a stroke
 STEPS = 12  # points of the curve between two control points
 SUPERSAMPLING = 4  # strokes are drawn this much larger and area-averaged
 THINNEST = 0.4  # of an MNIST digit's thin strokes that a thinner pen leaves; less would break them
+NARROWEST = 1.5  # pixels of a stroke; less would fall between the pixels here and there
 SOLID = 0.5  # ink from which on a pixel counts as covered
 
 # How symbols are drawn: control points "x,y" in hundredths of the height, strokes separated by |, a point given twice is a corner.
@@ -114,7 +115,7 @@ DOODLES: Mapping[str, str] = {
     "wave": "0,50 20,0 44,50 68,100 92,50 114,0 138,50 160,100 180,50",
     "spiral": "50,50 56,44 62,54 48,64 34,50 48,30 74,42 72,78 36,86 12,50 36,6 90,14 104,62 70,104",
     "flower": "50,50 30,20 50,4 68,22 50,50 84,34 98,52 80,68 50,50 66,84 48,98 32,82 50,50 14,66 2,48 18,32 50,50|50,98 52,160",
-    "sun": "50,25 28,32 24,56 40,74 64,72 76,50 68,30 48,25|50,0 50,14|50,86 50,100|0,50 14,50|86,50 100,50|14,14 24,24|86,86 76,76",
+    "sun": "50,25 28,32 24,56 40,74 64,72 76,50 68,30 48,25|50,0 50,14|50,86 50,100|0,50 14,50|86,50 99,50|14,14 24,24|86,86 76,76",
     "grid": "20,0 20,100|50,0 50,100|80,0 80,100|0,20 100,20|0,50 100,50|0,80 100,80",
 }
 
@@ -217,13 +218,14 @@ def draw(glyph: Glyph, height: float, pen: Pen, rng: np.random.Generator) -> Ink
     curves = [smooth(stroke) for stroke in glyph]
     thickness = max(1.0, pen.width * height)
     margin = 2 + 2 * thickness
-    low, high = (choose([choose(curve, axis=0) for curve in curves], axis=0) for choose in (np.min, np.max))
+    everywhere = np.concatenate(curves)
+    low, high = everywhere.min(axis=0), everywhere.max(axis=0)
     width, tall = (np.ceil((high - low) * height + 2 * margin)).astype(int)
     canvas = np.zeros((tall * SUPERSAMPLING, width * SUPERSAMPLING), np.uint8)
     for curve in curves:
         _stroke(canvas, (curve - low) * height + margin, thickness * _pressure(len(curve), pen, rng))
-    ink = cv2.resize(canvas, (int(width), int(tall)), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    return _covered(ink, pen, rng)
+    small = cv2.resize(canvas, (int(width), int(tall)), interpolation=cv2.INTER_AREA)
+    return _covered(np.asarray(small / 255, np.float32), pen, rng)
 
 
 def _pressure(points: int, pen: Pen, rng: np.random.Generator) -> Points:
@@ -250,11 +252,12 @@ def from_mnist(image: NDArray[np.uint8], height: float, pen: Pen, rng: np.random
     scale = min(height / tall, 1.6 * height / width)
     large = cv2.resize(tight, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     outline = (cv2.GaussianBlur(large, (0, 0), max(0.3, 0.4 * scale)) > 100).view(np.uint8)
-    inside, outside = (cv2.distanceTransform(side, cv2.DIST_L2, 5) for side in (outline, 1 - outline))
+    inside, outside = (np.asarray(cv2.distanceTransform(side, cv2.DIST_L2, 5), np.float32) for side in (outline, 1 - outline))
     thin, half = np.percentile(_half_widths(inside), (5, 50))
-    wider = float(np.clip(pen.width * height / 2 - half, (THINNEST - 1) * thin, 2.5 * scale))
-    distance = cv2.GaussianBlur(inside - outside, (0, 0), max(0.3, 0.25 * scale))
-    return _covered(np.clip(distance + wider + 0.5, 0, 1).astype(np.float32), pen, rng)
+    thinnest = max(THINNEST * thin, NARROWEST / 2)
+    wider = float(np.clip(pen.width * height / 2 - half, thinnest - thin, 2.5 * scale))
+    distance = np.asarray(cv2.GaussianBlur(inside - outside, (0, 0), max(0.3, 0.25 * scale)), np.float32)
+    return _covered(np.clip(distance + np.float32(wider + 0.5), 0, 1), pen, rng)
 
 
 def _half_widths(inside: Ink) -> Ink:
@@ -276,15 +279,16 @@ def _covered(ink: Ink, pen: Pen, rng: np.random.Generator) -> Ink:
 
 
 def crossing(breadth: float, rng: np.random.Generator) -> Glyph:
-    """What strikes a symbol out, more than one line in any case: a cross, hatching or a zigzag. breadth: of the symbol, in heights."""
+    """What strikes a symbol out, never one line alone: a cross, hatching or a zigzag. breadth: of the symbol, in heights."""
     kind = rng.integers(3)
+    strokes: list[list[tuple[float, float]]]
     if kind == 0:
         strokes = [[(0, 0), (1, 1)], [(1, 0), (0, 1)], [(0, 0.5), (1, 0.45)]]
     elif kind == 1:
-        strokes = [[(0, y + 0.15), (1, y - 0.15)] for y in np.linspace(0.15, 0.85, int(rng.integers(3, 5)))]
+        strokes = [[(0, y + 0.15), (1, y - 0.15)] for y in np.linspace(0.15, 0.85, int(rng.integers(3, 5))).tolist()]
     else:
         turns = int(rng.integers(6, 10))
-        strokes = [[(x, place % 2) for place, x in enumerate(np.linspace(0, 1, turns))]]
+        strokes = [[(place / (turns - 1), place % 2) for place in range(turns)]]
     size = np.array([1.3 * max(breadth, 0.45), 1])
     return tuple((np.array(stroke) + rng.normal(0, 0.06, (len(stroke), 2))) * size for stroke in strokes)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from inkdigits.paper import Colour, Picture, clouds
+from inkdigits.pages.paper import Colour, Picture, clouds
 
 Homography = NDArray[np.float64]  # (3, 3): a point of the sheet to the point of the photo where it is seen
 
@@ -30,30 +30,34 @@ def cornered(picture: Picture, inset: float, tilt: float, rng: np.random.Generat
     inwards = np.sign(middle - corners) * rng.uniform(0.2 * inset, inset, (4, 2))
     turn = np.deg2rad(tilt)
     seen = (corners + inwards - middle) @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) + middle
-    matrix = cv2.getPerspectiveTransform(np.float32(np.clip(seen, 0, [width, height])), np.float32(corners))
-    return _warped(picture, matrix, (width, height)), np.asarray(matrix, np.float64)
+    matrix = _homography(np.clip(seen, 0, [width, height]), corners)
+    return _warped(picture, matrix, (width, height)), matrix
 
 
 def on_table(picture: Picture, table: Picture, skew: float, rng: np.random.Generator) -> tuple[Picture, Homography]:
-    """The sheet lying on a table, which is the larger picture; corners up to `skew` away from where they would lie seen from above."""
+    """The sheet lying on a table, the larger picture. skew: up to how far corners are from where one sees them from above."""
     height, width = picture.shape[:2]
     tall, wide = table.shape[:2]
     corners = _rectangle(width, height)
-    place = corners + [(wide - width) * rng.uniform(0.3, 0.7), (tall - height) * rng.uniform(0.3, 0.7)]
-    seen = place + rng.uniform(-skew, skew, (4, 2))
-    matrix = cv2.getPerspectiveTransform(np.float32(corners), np.float32(seen))
+    room = np.array([wide - width, tall - height])
+    seen = corners + room * rng.uniform(0.3, 0.7, 2) + rng.uniform(-skew, skew, (4, 2))
+    matrix = _homography(corners, seen)
     lying = _warped(picture, matrix, (wide, tall))
     sheet = cv2.warpPerspective(np.ones((height, width), np.float32), matrix, (wide, tall), flags=cv2.INTER_LINEAR)
     below = cv2.GaussianBlur(np.roll(sheet, 2, axis=(0, 1)), (0, 0), 3)  # the sheet's own narrow shadow
     ground = table * (1 - 0.5 * below)[..., None]
-    return np.asarray(lying * sheet[..., None] + ground * (1 - sheet[..., None]), np.float32), np.asarray(matrix, np.float64)
+    return np.asarray(lying * sheet[..., None] + ground * (1 - sheet[..., None]), np.float32), matrix
 
 
 def _rectangle(width: int, height: int) -> NDArray[np.float64]:
     return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
 
 
-def _warped(picture: Picture, matrix: NDArray[np.float64], size: tuple[int, int]) -> Picture:
+def _homography(corners: NDArray[np.float64], seen: NDArray[np.float64]) -> Homography:
+    return np.asarray(cv2.getPerspectiveTransform(corners.astype(np.float32), seen.astype(np.float32)), np.float64)
+
+
+def _warped(picture: Picture, matrix: Homography, size: tuple[int, int]) -> Picture:
     seen = cv2.warpPerspective(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(seen, np.float32)
 
@@ -71,7 +75,9 @@ def shaded(picture: Picture, depth: float, rng: np.random.Generator) -> Picture:
     centre = rng.uniform([-0.1 * width, -0.1 * height], [1.1 * width, 1.1 * height])
     shadow = np.zeros((height, width), np.uint8)
     axes = rng.uniform(0.3, 0.8, 2) * side
-    cv2.ellipse(shadow, np.rint(centre).astype(int).tolist(), np.rint(axes).astype(int).tolist(), rng.uniform(0, 180), 0, 360, 255, -1)
+    cv2.ellipse(
+        shadow, np.rint(centre).astype(int).tolist(), np.rint(axes).astype(int).tolist(), rng.uniform(0, 180), 0, 360, 255, -1
+    )
     soft = cv2.GaussianBlur(shadow, (0, 0), side * rng.uniform(0.008, 0.1)).astype(np.float32) / 255
     return np.asarray(picture * (1 - depth * soft)[..., None], np.float32)
 
@@ -97,7 +103,7 @@ def glossy(picture: Picture, strength: float, rng: np.random.Generator) -> Pictu
 
 def exposed(picture: Picture, brightness: float, tint: Colour) -> Picture:
     """Brightness that white has in the photo, 1 as it is and more where it is overexposed, and the light's colour as factors."""
-    return np.asarray(np.clip(picture * (np.float32(tint) * np.float32(brightness)), 0, 1), np.float32)
+    return np.asarray(np.clip(picture * (np.array(tint, np.float32) * np.float32(brightness)), 0, 1), np.float32)
 
 
 def blurred(picture: Picture, sigma: float) -> Picture:
@@ -130,7 +136,10 @@ def developed(picture: Picture) -> NDArray[np.uint8]:
 
 
 def encoded(pixels: NDArray[np.uint8], quality: int | None, orientation: int = 1) -> bytes:
-    """A JPEG of this quality, 1-95, or a PNG where it is None. orientation: how the camera was held, as EXIF numbers it: 1, 3, 6 or 8."""
+    """A JPEG of this quality, 1-95, or a PNG where it is None.
+
+    orientation: how the camera was held, as EXIF numbers it: 1, 3, 6 or 8; a viewer turns the picture upright.
+    """
     image, buffer = Image.fromarray(pixels), io.BytesIO()
     turn = TURNS[orientation]
     if turn is not None:

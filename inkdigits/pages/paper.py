@@ -4,6 +4,7 @@ Pictures are float32 (H, W, 3) red, green, blue, black 0 to white 1, seen straig
 function returns a new picture. Knows nothing of digits, and nothing of cameras.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 import cv2
@@ -27,7 +28,7 @@ def clouds(shape: tuple[int, int], feature: float | tuple[float, float], rng: np
 
 def plain(size: tuple[int, int], colour: Colour) -> Picture:
     """One colour all over, as in a paint program. size: (width, height)."""
-    return np.broadcast_to(np.float32(colour), (size[1], size[0], 3)).astype(np.float32)
+    return np.broadcast_to(np.array(colour, np.float32), (size[1], size[0], 3)).astype(np.float32)
 
 
 def sheet(size: tuple[int, int], colour: Colour, texture: float, rng: np.random.Generator) -> Picture:
@@ -55,12 +56,12 @@ def wood(size: tuple[int, int], colour: Colour, rng: np.random.Generator) -> Pic
 
 def printed(picture: Picture, layer: Layer, colour: Colour) -> Picture:
     """Ink laid over paper, as printing, pens and pencils do: what is below shows through as far as the ink lets it."""
-    return picture * (1 - layer[..., None] * (1 - np.float32(colour)))
+    return picture * (1 - layer[..., None] * (1 - np.array(colour, np.float32)))
 
 
 def covered(picture: Picture, layer: Layer, colour: Colour) -> Picture:
     """Colour that hides what is below, as chalk and a paint program's brush do."""
-    return picture * (1 - layer[..., None]) + layer[..., None] * np.float32(colour)
+    return picture * (1 - layer[..., None]) + layer[..., None] * np.array(colour, np.float32)
 
 
 def segments(shape: tuple[int, int], lines: Iterable[Sequence[float]], width: float) -> Layer:
@@ -119,7 +120,7 @@ def underlined(shape: tuple[int, int], rows: Iterable[Box], width: float, rng: n
         x = np.linspace(left - rng.uniform(0, 0.4) * height, right + rng.uniform(0, 0.4) * height, 12)
         y = bottom + rng.uniform(0.1, 0.2) * height + rng.normal(0, 0.012 * height, 12).cumsum() * 0.5
         joints = list(zip(x, y, strict=True))
-        layer = np.maximum(layer, segments(shape, [(*a, *b) for a, b in zip(joints[:-1], joints[1:], strict=True)], width))
+        layer = np.maximum(layer, segments(shape, [(*a, *b) for a, b in itertools.pairwise(joints)], width))
     return layer
 
 

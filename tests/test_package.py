@@ -1,0 +1,201 @@
+"""Importing costs nothing, reading needs nothing of what training needs, and the modules keep to their places."""
+
+import ast
+import importlib
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator
+from graphlib import TopologicalSorter
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from few_digits import few_digits
+from PIL import Image
+
+import inkdigits
+from inkdigits.export import ExportedNetwork, export_onnx
+from inkdigits.recipe import load_recipe
+from inkdigits.training import seeded_network
+
+PACKAGE = Path(inkdigits.__file__).parent
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem not in ("__init__", "__main__"))
+LEARNING = {"augmentation", "checkpoint", "export", "fused", "models", "reproduction", "run", "training"}  # these need torch
+EXTRAS = ["torch", "sklearn", "scipy", "matplotlib", "rich", "filelock", "safetensors", "onnx", "onnxscript"]
+
+PUBLIC = ["Digit", "InkdigitsError", "Reading", "Recogniser", "evaluate", "load_dataset", "load_recipe", "read", "train"]
+
+
+def alone(program: str, *arguments: object, without: Iterable[str] = (), warnings: str = "error") -> str:
+    """What a fresh interpreter prints for the program, with some libraries as if they were not installed."""
+    blocked = f"import sys\nfor name in {list(without)!r}: sys.modules[name] = None\n"
+    command = [sys.executable, "-W", warnings, "-c", blocked + textwrap.dedent(program), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONIOENCODING": "utf-8"}, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def trees() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(PACKAGE.glob("*.py")):
+        yield path.stem, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported_modules(node: ast.AST) -> set[str]:
+    """The modules of ours that a statement imports."""
+    if isinstance(node, ast.ImportFrom) and node.module == "inkdigits":
+        return {alias.name for alias in node.names}
+    if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("inkdigits."):
+        return {str(node.module).split(".")[1]}
+    if isinstance(node, ast.Import):
+        return {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("inkdigits.")}
+    return set()
+
+
+# ---- the public names
+
+
+def test_the_public_names_are_these_and_each_can_be_had() -> None:
+    assert inkdigits.__all__ == PUBLIC
+    for name in PUBLIC:
+        assert getattr(inkdigits, name).__name__ == name
+        assert getattr(inkdigits, name).__doc__
+    assert set(PUBLIC) <= set(dir(inkdigits))
+
+
+def test_a_name_that_is_not_public_is_no_attribute() -> None:
+    with pytest.raises(AttributeError, match="module 'inkdigits' has no attribute 'recognise'"):
+        inkdigits.recognise  # noqa: B018
+
+
+def test_the_version_is_the_installed_one_and_the_package_is_typed() -> None:
+    assert inkdigits.__version__ == version("inkdigits")
+    assert (PACKAGE / "py.typed").is_file()
+
+
+# ---- what is loaded when
+
+
+def test_importing_the_package_loads_nothing_but_the_standard_library() -> None:
+    program = """
+        before = set(sys.modules)
+        import inkdigits
+        print(*sorted({name.split(".")[0] for name in set(sys.modules) - before} - sys.stdlib_module_names))
+    """
+    assert alone(program).split() == ["inkdigits"]
+
+
+def test_the_modules_that_do_not_learn_load_no_extra() -> None:
+    assert set(MODULES) > LEARNING
+    light = [name for name in MODULES if name not in LEARNING]
+    assert {"recogniser", "picture", "preprocessing", "segmentation", "evaluation", "data", "report", "cli"} <= set(light)
+    program = f"""
+        import importlib
+        for name in {light!r}:
+            importlib.import_module(f"inkdigits.{{name}}")
+        print(*sorted({{name.split(".")[0] for name in sys.modules}} & set({EXTRAS!r})))
+    """
+    assert alone(program).split() == []
+
+
+def test_the_modules_that_learn_are_imported_without_a_warning() -> None:
+    program = f"""
+        import importlib
+        for name in {sorted(LEARNING)!r}:
+            importlib.import_module(f"inkdigits.{{name}}")
+    """
+    assert alone(program) == ""
+
+
+# ---- reading without torch
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that torch has exported, digits as an array and as a picture, and what torch says of them."""
+    folder = tmp_path_factory.mktemp("model")
+    digits, network = few_digits(20), seeded_network(load_recipe("lenet"), 0)
+    export_onnx(network, folder / "model.onnx", digits.images)
+    with torch.no_grad():
+        np.save(folder / "expected.npy", ExportedNetwork(network, 1.0).eval()(torch.from_numpy(digits.images)).numpy())
+    np.save(folder / "images.npy", digits.images)
+    Image.fromarray(255 - np.kron(digits.images[0], np.ones((4, 4), np.uint8))).save(folder / "digit.png")
+    return folder
+
+
+def test_the_array_s_digits_are_read_as_torch_reads_them_without_torch(folder: Path) -> None:
+    program = """
+        import numpy as np
+        import inkdigits
+        folder = sys.argv[1]
+        images, expected = np.load(folder + "/images.npy"), np.load(folder + "/expected.npy")
+        print(np.abs(inkdigits.Recogniser(folder).classify(images) - expected).max())
+    """
+    assert float(alone(program, folder, without=EXTRAS)) < 1e-4
+
+
+def test_a_picture_is_read_without_any_extra_from_python_and_from_the_command(folder: Path) -> None:
+    program = """
+        import inkdigits
+        from inkdigits.cli import main
+        picture, model = sys.argv[1:]
+        print(inkdigits.read(picture, model=model).to_json(picture))
+        raise SystemExit(main(["read", picture, "--model", model, "--json"]))
+    """
+    from_python, from_command = alone(program, folder / "digit.png", folder, without=EXTRAS).splitlines()
+    assert json.loads(from_python) == json.loads(from_command)
+    assert len(json.loads(from_python)["digits"]) == 1
+
+
+def test_a_command_that_needs_an_extra_names_it(folder: Path) -> None:
+    program = """
+        from inkdigits.cli import main
+        print(main(["train", "lenet", "--data", sys.argv[1], "--out", sys.argv[2]]))
+    """
+    np.savez(folder / "digits.npz", images=few_digits(20).images, labels=few_digits(20).labels)
+    command = [sys.executable, "-c", "import sys; sys.modules['torch'] = None\n" + textwrap.dedent(program)]
+    done = subprocess.run([*command, folder / "digits.npz", folder / "run"], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "2\n", done.stderr
+    assert "pip install 'inkdigits[train]'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (folder / "run").exists()
+
+
+# ---- the modules
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_says_what_it_is_for(name: str) -> None:
+    docstring = importlib.import_module(f"inkdigits.{name}").__doc__
+    assert docstring
+    assert docstring.split("\n\n")[0].rstrip().endswith(".")
+
+
+def test_no_module_imports_the_command() -> None:
+    for name, tree in trees():
+        if name != "__main__":
+            assert not any("cli" in imported_modules(node) for node in ast.walk(tree)), name
+
+
+def test_imports_run_one_way() -> None:
+    graph = {name: set[str]().union(*(imported_modules(node) for node in tree.body)) & set(MODULES) for name, tree in trees()}
+    assert "models" in graph["training"]
+    TopologicalSorter(graph).prepare()  # raises CycleError where modules import each other
+
+
+def test_nothing_is_unpickled_anywhere() -> None:
+    for name, tree in trees():
+        for node in ast.walk(tree):
+            imported = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            imported += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            assert not {"pickle", "shelve", "marshal", "dill", "joblib"} & {module.split(".")[0] for module in imported}, name
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("torch.load", "eval", "exec"):
+                pytest.fail(f"{name}.py calls {ast.unparse(node)}")
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "np.load":
+                assert "allow_pickle=False" in ast.unparse(node), name
+            if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+                assert ast.unparse(node.value) == "False", name

@@ -1,0 +1,416 @@
+"""A run leaves one whole folder or none, tells the truth about itself, and never lets the test digits near its decisions."""
+
+import dataclasses
+import errno
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from promised import EPOCH_KEYS, FILES, FINAL_KEYS, names
+from sklearn.metrics import f1_score
+
+from inkdigits import run as run_module
+from inkdigits import training
+from inkdigits.checkpoint import load_checkpoint
+from inkdigits.data import Dataset, Split, load_dataset
+from inkdigits.errors import BadData, BadModel, BadValue, CannotWrite, InkdigitsError, MissingExtra, UnknownName
+from inkdigits.files import write_whole
+from inkdigits.recipe import Recipe, load_recipe
+from inkdigits.recogniser import Recogniser
+from inkdigits.run import Final, Passes, export_run, run, to_record, train
+from inkdigits.training import Epoch, Progress
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load_dataset("optdigits")
+
+
+def recipe(epochs: int = 1, **settings: object) -> Recipe:
+    return load_recipe("lenet", {"epochs": epochs, "batch": 64, "schedule": "constant", **settings})
+
+
+def interrupted_after(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
+    """Ctrl-C arrives in the middle of the pass after so many whole ones."""
+
+    def fit(*args, **kwargs) -> Iterator[Progress | Epoch]:
+        seen = 0
+        for record in training.fit(*args, **kwargs):
+            if seen == epochs:
+                raise KeyboardInterrupt
+            yield record
+            seen += isinstance(record, Epoch)
+
+    monkeypatch.setattr(run_module, "fit", fit)
+
+
+# ---- the folder and what it says
+
+
+def test_a_run_leaves_five_files_and_nothing_else(trained):
+    assert names(trained) == FILES
+
+
+def test_metrics_hold_a_line_an_epoch_and_the_final_figures(trained):
+    *epochs, final = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    assert [list(epoch) for epoch in epochs] == [EPOCH_KEYS] * len(epochs)
+    assert [epoch["epoch"] for epoch in epochs] == list(range(1, len(epochs) + 1))
+    assert list(final) == FINAL_KEYS
+    assert final["final"] is True
+    assert final["epochs"] == len(epochs)
+    assert final["validation_accuracy"] == epochs[-1]["validation_accuracy"]
+
+
+def test_the_config_says_what_made_the_weights(trained, digits):
+    config = json.loads((trained / "config.json").read_text())
+    assert config["recipe"]["name"] == "lenet"
+    assert config["seed"] == 0
+    assert config["classes"] == list("0123456789")
+    assert config["data"] == {"name": "optdigits", "train": len(digits.train), "validation": len(digits.validation)}
+    assert {"python", "inkdigits", "torch", "numpy"} <= set(config["versions"])
+    assert {"mean", "sd", "size"} <= set(config["preprocessing"])
+    assert config["final"] == json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])
+
+
+def test_the_final_figures_are_those_of_the_kept_network(trained, digits):
+    final = json.loads((trained / "config.json").read_text())["final"]
+    network = load_checkpoint(trained).network.eval()
+    with torch.no_grad():
+        logits = {name: network(torch.from_numpy(split.images)[:, None] / 255) for name, split in digits.splits.items()}
+    read = {name: values.argmax(1).numpy() for name, values in logits.items()}
+    for name in ("train", "validation", "test"):
+        assert final[f"{name}_accuracy"] == pytest.approx((read[name] == digits[name].labels).mean(), abs=1e-6)
+    assert final["test_f1_macro"] == pytest.approx(f1_score(digits.test.labels, read["test"], average="macro"), abs=1e-6)
+    assert final["test_loss"] == pytest.approx(
+        F.cross_entropy(logits["test"], torch.from_numpy(digits.test.labels).long()).item(), abs=1e-5
+    )
+    assert final["parameters"] == sum(parameter.numel() for parameter in network.parameters()) == 60_074
+
+
+def test_the_onnx_file_is_the_network_with_its_temperature(trained, digits):
+    checkpoint = load_checkpoint(trained)
+    with torch.no_grad():
+        logits = checkpoint.network.eval()(torch.from_numpy(digits.test.images)[:, None] / 255)
+    ours = torch.softmax(logits / checkpoint.config["temperature"], 1).numpy()
+    assert np.abs(Recogniser(trained).classify(digits.test.images) - ours).max() < 1e-4
+
+
+def test_train_seconds_are_the_passes_alone(monkeypatch, tmp_path, digits):
+    """Not the validation before an Epoch, and not what the caller does between two records."""
+    now = 0.0
+
+    def fit(*args, **kwargs) -> Iterator[Progress | Epoch]:
+        nonlocal now
+        for epoch in (1, 2):
+            now += 3
+            yield Progress(epoch, 0.5, 1.0, 0.5, 100.0)
+            now += 2
+            yield Progress(epoch, 1.0, 1.0, 0.5, 100.0)
+            now += 70
+            yield Epoch(epoch, 1.0, 0.5, 1.0, 0.5, 5.0, 100.0)
+
+    monkeypatch.setattr(run_module, "fit", fit)
+    monkeypatch.setattr(run_module, "time", SimpleNamespace(perf_counter=lambda: now))
+    passes = Passes()
+    for _ in run_module._passes(passes, tmp_path, torch.nn.Linear(1, 1), recipe(2), digits, 0, "cpu"):
+        now += 1000
+    assert passes.seconds == 10
+
+
+def test_train_returns_what_the_last_record_says(quick, tmp_path):
+    final = train("lenet", tmp_path / "run", data="optdigits", seed=3, settings={"epochs": 1, "batch": 256})
+    assert isinstance(final, Final)
+    assert to_record(final) == json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+
+
+# ---- same seed, same bits; the test digits decide nothing
+
+
+def weights(out: Path, dataset: Dataset, seed: int = 0, **settings: object) -> bytes:
+    assert len(list(run(recipe(**settings), out, dataset, seed=seed, device="cpu"))) > 2
+    return (out / "model.safetensors").read_bytes()
+
+
+def test_same_seed_same_bytes_and_another_seed_others(quick, tmp_path, digits):
+    first = weights(tmp_path / "first", digits, seed=5, rotation=10.0)
+    assert first == weights(tmp_path / "second", digits, seed=5, rotation=10.0)
+    assert first != weights(tmp_path / "third", digits, seed=6, rotation=10.0)
+
+
+def poisoned(dataset: Dataset, split: str) -> Dataset:
+    """One split replaced by noise that is labelled at random."""
+    rng, size = np.random.default_rng(0), len(dataset[split])
+    poison = Split(rng.integers(0, 256, (size, 28, 28), np.uint8), rng.integers(0, 10, size, np.uint8))
+    return dataclasses.replace(dataset, splits=dataset.splits | {split: poison})
+
+
+def test_the_test_digits_decide_nothing(quick, tmp_path, digits):
+    def outcome(name: str, dataset: Dataset) -> tuple[bytes, float, float]:
+        parts = weights(tmp_path / name, dataset, epochs=2)
+        config = json.loads((tmp_path / name / "config.json").read_text())
+        return parts, config["temperature"], config["final"]["test_accuracy"]
+
+    clean, with_poison = outcome("clean", digits), outcome("poison", poisoned(digits, "test"))
+    assert clean[:2] == with_poison[:2]
+    assert with_poison[2] < 0.3 < clean[2]  # the poison works
+    assert outcome("validation", poisoned(digits, "validation"))[1] != clean[1]  # and would have shown
+
+
+# ---- leaving early
+
+
+@pytest.mark.parametrize("how", ["Ctrl-C", "close"])
+def test_leaving_early_keeps_the_last_whole_epoch(how, quick, monkeypatch, tmp_path, digits):
+    out, expected = tmp_path / "run", weights(tmp_path / "one", digits, epochs=1)
+    if how == "Ctrl-C":
+        interrupted_after(monkeypatch, 1)
+        records = []
+        with pytest.raises(KeyboardInterrupt, match="epoch 1 is kept"):
+            records.extend(run(recipe(9), out, digits, device="cpu"))
+    else:
+        running = run(recipe(9), out, digits, device="cpu")
+        next(record for record in running if isinstance(record, Epoch))
+        next(running)  # the second pass is under way
+        running.close()
+    assert names(out) == FILES
+    assert (out / "model.safetensors").read_bytes() == expected
+    assert json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])["epochs"] == 1
+
+
+def test_ctrl_c_still_yields_the_final_figures(quick, monkeypatch, tmp_path, digits):
+    interrupted_after(monkeypatch, 2)
+    records: list[object] = []
+    with pytest.raises(KeyboardInterrupt):
+        records.extend(run(recipe(9), tmp_path / "run", digits))
+    assert isinstance(records[-1], Final)
+    assert records[-1].epochs == 2
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_ctrl_c_before_the_first_epoch_is_whole_leaves_nothing(was_there, monkeypatch, tmp_path, digits):
+    out = tmp_path / "run"
+    if was_there:
+        out.mkdir()
+    interrupted_after(monkeypatch, 0)
+    with pytest.raises(KeyboardInterrupt):
+        list(run(recipe(), out, digits))
+    assert (names(out) == set()) if was_there else not out.exists()
+
+
+def test_ctrl_c_while_the_files_are_written_loses_nothing(quick, monkeypatch, tmp_path, digits):
+    calls = []
+
+    def write_report(path: Path, **kwargs: object) -> None:
+        calls.append(path)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        write_whole(path, "report")
+
+    monkeypatch.setattr(run_module, "write_report", write_report)
+    with pytest.raises(KeyboardInterrupt, match="kept"):
+        list(run(recipe(), tmp_path / "run", digits))
+    assert names(tmp_path / "run") == FILES
+
+
+def test_a_second_ctrl_c_ends_it_and_says_what_is_there(quick, monkeypatch, tmp_path, digits):
+    def write_report(path: Path, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_module, "write_report", write_report)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        list(run(recipe(), tmp_path / "run", digits))
+    assert str(tmp_path / "run") in "".join(stopped.value.__notes__)
+    assert load_checkpoint(tmp_path / "run").recipe.name == "lenet"
+
+
+# ---- whole or not at all
+
+
+@pytest.mark.parametrize("call", range(1, 7))
+def test_a_disk_that_fills_up_leaves_the_weights_or_nothing(call, quick, monkeypatch, tmp_path, digits):
+    """Six files are written: metrics twice. Whichever write fails, no part of a file is left."""
+    calls, real, out = [], os.fsync, tmp_path / "run"
+
+    def fsync(number: int) -> None:
+        calls.append(number)
+        if len(calls) == call:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(CannotWrite, match="No space left on device") as failure:
+        list(run(recipe(), out, digits))
+    if call <= 3:  # metrics, weights, config
+        assert not out.exists()
+    else:
+        assert names(out) < FILES
+        assert str(out) in "".join(failure.value.__notes__)
+        assert load_checkpoint(out).recipe.epochs == 1
+    assert len(calls) == call
+
+
+def test_a_full_disk_is_noticed_before_the_training(monkeypatch, tmp_path, digits):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1_000_000))
+    with pytest.raises(CannotWrite, match=r"room for 1\.0 MiB, but a run takes 1\.5"):
+        next(run(recipe(), tmp_path / "run", digits))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("library", run_module.NEEDED_AT_THE_END)
+def test_a_library_that_will_be_missing_is_missed_before_the_training(library, monkeypatch, tmp_path, digits):
+    monkeypatch.setitem(__import__("sys").modules, library, None)
+    with pytest.raises(MissingExtra, match=r"inkdigits\[train\]"):
+        next(run(recipe(), tmp_path / "run", digits))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path, digits):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(CannotWrite, match="not empty"):
+        next(run(recipe(), tmp_path, digits))
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("place", ["file", "file/run", "/proc/run"])
+def test_a_place_that_cannot_be_written_to(place, tmp_path, digits):
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotWrite, match=str(tmp_path / place)):
+        next(run(recipe(), tmp_path / place, digits))
+    assert names(tmp_path) == {"file"}
+
+
+# ---- what cannot be trained
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 10**30])
+def test_seeds_that_torch_does_not_take(seed, tmp_path, digits):
+    with pytest.raises(BadValue, match="seed"):
+        next(run(recipe(), tmp_path / "run", digits, seed=seed))
+
+
+def test_the_largest_seed_works(quick, tmp_path, digits):
+    assert weights(tmp_path / "run", digits, seed=2**63 - 1)
+
+
+def test_an_unknown_device_is_refused_before_anything_is_written(tmp_path, digits):
+    with pytest.raises(UnknownName, match="auto, cpu, cuda, mps"):
+        next(run(recipe(), tmp_path / "run", digits, device="tpu"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("count", [2, 3, 11])
+def test_too_few_digits_are_refused_or_trained_on(count, quick, tmp_path, digits):
+    few = tmp_path / "few.npz"
+    np.savez(few, images=digits.train.images[:count], labels=digits.train.labels[:count])
+    dataset = load_dataset(few)
+    if count < 3:
+        with pytest.raises(BadData, match=r"too few digits to train on \(2 in 'all'\)"):
+            next(run(recipe(), tmp_path / "run", dataset))
+    else:
+        assert isinstance(list(run(recipe(), tmp_path / "run", dataset))[-1], Final)
+
+
+def test_an_empty_validation_split_is_refused(tmp_path, digits):
+    nothing = Split(digits.train.images[:0], digits.train.labels[:0])
+    dataset = dataclasses.replace(digits, splits=digits.splits | {"validation": nothing})
+    with pytest.raises(BadData, match="validation"):
+        next(run(recipe(), tmp_path / "run", dataset))
+
+
+def test_more_classes_than_outputs_are_refused(tmp_path, digits):
+    eleven = dataclasses.replace(digits, classes=(*digits.classes, "not a digit"))
+    with pytest.raises(BadValue, match="10 outputs, too few for the 11 classes of optdigits"):
+        next(run(recipe(), tmp_path / "run", eleven))
+
+
+@pytest.mark.parametrize("rate", [1e9, 1e30, 1e300])
+def test_a_loss_that_is_no_number_ends_the_run_and_leaves_nothing(rate, tmp_path, digits):
+    with pytest.raises(InkdigitsError, match="smaller learning_rate"):
+        list(run(recipe(3, learning_rate=rate, optimiser="sgd"), tmp_path / "run", digits))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_validation_loss_that_is_no_number_is_noticed(quick, monkeypatch, tmp_path, digits):
+    monkeypatch.setattr(training, "measure", lambda network, split: (math.nan, 0.1))
+    with pytest.raises(InkdigitsError, match="validation loss became nan in epoch 1"):
+        list(run(recipe(), tmp_path / "run", digits))
+    assert not (tmp_path / "run").exists()
+
+
+# ---- fine-tuning
+
+
+def test_init_starts_from_the_other_weights(quick, trained, tmp_path, digits):
+    """With a learning rate of next to nothing the weights stay where they started."""
+    settled = recipe(learning_rate=1e-30, optimiser="sgd")
+    list(run(settled, tmp_path / "run", digits, seed=9, init=trained))
+    before, after = (load_checkpoint(folder).network.state_dict() for folder in (trained, tmp_path / "run"))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_init_from_another_network_is_refused(trained, tmp_path, digits):
+    with pytest.raises(BadModel, match="holds the network 'lenet', but the recipe 'batchnorm' trains 'batchnorm'"):
+        next(run(load_recipe("batchnorm"), tmp_path / "run", digits, init=trained))
+    assert not (tmp_path / "run").exists()
+
+
+def test_init_from_the_same_network_with_other_options_is_refused(quick, tmp_path, digits):
+    half = load_recipe("batchnorm", {"epochs": 1, "batch": 512, "options": {"dropout": 0.5}})
+    list(run(half, tmp_path / "half", digits))
+    with pytest.raises(BadModel, match=r"'batchnorm' with dropout 0\.5"):
+        next(run(load_recipe("batchnorm"), tmp_path / "run", digits, init=tmp_path / "half"))
+
+
+def test_init_from_what_is_no_run(trained, tmp_path, digits):
+    for init, error, says in (
+        (trained / "model.onnx", BadModel, "no network can be trained"),
+        (tmp_path / "missing", UnknownName, "a folder made by `inkdigits train`"),
+        (tmp_path, BadModel, r"holds no config\.json"),
+    ):
+        with pytest.raises(error, match=says):
+            next(run(recipe(), tmp_path / "run", digits, init=init))
+    assert not (tmp_path / "run").exists()
+
+
+# ---- exporting
+
+
+def test_export_gives_the_run_s_own_onnx_file_again(trained, tmp_path, digits):
+    written = export_run(trained, tmp_path / "digits.onnx", data_dir=tmp_path)
+    assert written.bytes == (tmp_path / "digits.onnx").stat().st_size
+    assert written.compared_on == "optdigits"  # as there is no MNIST in that folder
+    assert 0 <= written.largest_difference < 1e-4
+    ours, theirs = (Recogniser(path).classify(digits.test.images) for path in (tmp_path / "digits.onnx", trained))
+    assert np.array_equal(ours, theirs)
+
+
+def test_a_failed_export_leaves_the_old_file(trained, tmp_path, monkeypatch):
+    (tmp_path / "digits.onnx").write_text("the old one")
+
+    def refuse(*args: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(CannotWrite, match="No space left"):
+        export_run(trained, tmp_path / "digits.onnx", data_dir=tmp_path)
+    assert (tmp_path / "digits.onnx").read_text() == "the old one"
+    assert names(tmp_path) == {"digits.onnx"}
+
+
+@pytest.mark.parametrize("key", ["temperature", "data", "seed"])
+def test_a_config_without_what_an_export_needs(key, trained, tmp_path):
+    run_folder = shutil.copytree(trained, tmp_path / "run")
+    config = json.loads((run_folder / "config.json").read_text())
+    del config[key]
+    (run_folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(BadModel, match=f"damaged.*{key}"):
+        export_run(run_folder, tmp_path / "digits.onnx", data_dir=tmp_path)
+    assert not (tmp_path / "digits.onnx").exists()

@@ -1,0 +1,211 @@
+"""Whatever `read` is given becomes one reading a picture, in order; what cannot be read says why and stops nobody else."""
+
+import gzip
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from few_digits import few_digits
+from PIL import Image
+
+from inkdigits import sources
+from inkdigits.data import Split
+from inkdigits.recogniser import Reading, Recogniser
+from inkdigits.sources import read_paths
+
+
+@pytest.fixture(scope="module")
+def recogniser(trained) -> Recogniser:
+    return Recogniser(trained)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Split:
+    return few_digits(5)
+
+
+def picture(field: np.ndarray, path: Path | io.BytesIO) -> None:
+    """One digit as it would be scanned: dark on white, large, with a margin."""
+    Image.fromarray(255 - np.kron(field, np.ones((6, 6), np.uint8))).save(path, "PNG")
+
+
+def idx(array: np.ndarray) -> bytes:
+    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
+
+
+def csv(digits: Split, *, labelled: bool) -> str:
+    rows = np.column_stack([digits.labels, digits.images.reshape(len(digits), -1)])[:, 0 if labelled else 1 :]
+    header = ["label", *(f"pixel{i}" for i in range(784))][0 if labelled else 1 :]
+    return "\n".join(",".join(map(str, row)) for row in [header, *rows.tolist()]) + "\n"
+
+
+def read(recogniser: Recogniser, *paths: object, single: bool = False) -> list[tuple[str, Reading]]:
+    return list(read_paths(recogniser, map(str, paths), single=single))
+
+
+def codes(readings: list[tuple[str, Reading]]) -> list[str | None]:
+    return [reading.error and reading.error.code for _, reading in readings]
+
+
+# ---- pictures
+
+
+def test_good_and_bad_pictures_keep_their_order(recogniser, digits, tmp_path):
+    picture(digits.images[0], tmp_path / "first.png")
+    picture(digits.images[1], tmp_path / "last.png")
+    whole = (tmp_path / "first.png").read_bytes()
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.png").write_text("no picture at all")
+    paths = [tmp_path / name for name in ("first.png", "empty.png", "missing.png", "cut.png", "text.png", "last.png")]
+    readings = read(recogniser, *paths)
+    assert [path for path, _ in readings] == [str(path) for path in paths]
+    assert codes(readings) == [None, "empty", "not_found", "truncated", "not_a_picture", None]
+    for path, reading in readings:
+        assert reading.error is None or (path in str(reading.error) and reading.text is None and reading.digits == ())
+
+
+def test_a_picture_gives_what_the_recogniser_reads(recogniser, digits, tmp_path):
+    picture(digits.images[2], tmp_path / "digit.png")
+    ((_, reading),) = read(recogniser, tmp_path / "digit.png", single=True)
+    assert reading == recogniser.read(tmp_path / "digit.png", single=True)
+    assert len(reading.digits) == 1
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".png", "a\0b.png", "file.png/x.png", "nothing", "missing.npz", "missing.csv.gz"])
+def test_names_that_no_file_can_have(name, recogniser, tmp_path):
+    (tmp_path / "file.png").touch()
+    ((path, reading),) = read(recogniser, tmp_path / name)
+    assert path == str(tmp_path / name)
+    assert reading.error.code in ("not_found", "unreadable")
+
+
+# ---- folders
+
+
+def test_a_folder_is_all_pictures_below_it_sorted(recogniser, digits, tmp_path):
+    (tmp_path / "b" / "deep").mkdir(parents=True)
+    for name in ("c.PNG", "b/2.png", "b/deep/1.png", "a.jpg.png", ".hidden.png"):
+        picture(digits.images[0], tmp_path / name)
+    (tmp_path / "notes.txt").write_text("1,2,3\n")
+    (tmp_path / "folder.png").mkdir()
+    names = ["a.jpg.png", "b/2.png", "b/deep/1.png", "c.PNG"]
+    readings = read(recogniser, tmp_path)
+    assert [path for path, _ in readings] == [str(tmp_path / name) for name in names]
+    assert codes(readings) == [None] * 4
+
+
+def test_a_folder_without_pictures_is_one_error_that_names_the_endings(recogniser, tmp_path):
+    (tmp_path / "notes.txt").touch()
+    ((path, reading),) = read(recogniser, tmp_path)
+    assert path == str(tmp_path)
+    assert reading.error.code == "empty"
+    assert ".png" in str(reading.error)
+
+
+# ---- arrays
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("digits.npz", "digits.npy", "t10k-images-idx3-ubyte", "t10k-images-idx3-ubyte.gz", "digits.idx"),
+        *("labelled.csv", "plain.csv", "no-ending-idx", "no-ending-npz", "train.txt"),
+    ],
+)
+def test_images_of_one_file_are_numbered(name, recogniser, digits, tmp_path):
+    path, images = tmp_path / name, digits.images
+    match name:
+        case "digits.npz" | "no-ending-npz":
+            with path.open("wb") as file:
+                np.savez(file, images=images, labels=digits.labels)
+        case "digits.npy":
+            np.save(path, images)
+        case "t10k-images-idx3-ubyte.gz":
+            path.write_bytes(gzip.compress(idx(images)))
+        case "labelled.csv" | "plain.csv" | "train.txt":
+            path.write_text(csv(digits, labelled=name != "plain.csv"))
+        case _:
+            path.write_bytes(idx(images))
+    readings = read(recogniser, path)
+    assert [name for name, _ in readings] == [f"{path}[{index}]" for index in range(5)]
+    expected = recogniser.classify(images).argmax(1).tolist()
+    assert [reading.digits[0].digit for _, reading in readings] == expected
+
+
+def test_numbers_go_on_over_blocks(recogniser, digits, tmp_path, monkeypatch):
+    many = np.concatenate([digits.images] * 3)
+    np.save(tmp_path / "many.npy", many)
+    real = sources.iter_images
+    monkeypatch.setattr(sources, "iter_images", lambda path: real(path, 4))
+    assert [path[-4:].lstrip("y") for path, _ in read(recogniser, tmp_path / "many.npy")] == [f"[{i}]"[-4:] for i in range(15)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("t10k-images-idx3-ubyte", b"\0\0\x0d\x01", "cut short"),
+        ("t10k-images-idx3-ubyte", b"\0\0\x77\x03" + bytes(20), "neither IDX"),
+        ("t10k-images-idx3-ubyte", b"", "empty"),
+        ("digits.npz", b"PK\x03\x04 and then nothing", "damaged or unusual zip"),
+        ("digits.npz", b"no zip file", "neither IDX"),
+        ("digits.csv", b"label,pixel0\n1,2\n", "line 1: 2 values; needs 784"),
+        ("digits.csv", b"", "empty"),
+        ("digits.gz", b"\x1f\x8b\x08 and then nothing", "damaged or cut short"),
+        ("labels-idx1-ubyte", b"\0\0\x08\x01\0\0\0\x02\1\2", r"shape \(2,\)"),
+    ],
+)
+def test_damaged_arrays_are_one_error(name, content, says, recogniser, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    readings = read(recogniser, tmp_path / name, tmp_path / name)
+    assert codes(readings) == ["bad_data"] * 2
+    with pytest.raises(Exception, match=says):
+        raise readings[0][1].error
+
+
+def test_a_truncated_file_gives_what_is_there_and_then_the_error(recogniser, digits, tmp_path, monkeypatch):
+    real = sources.iter_images
+    monkeypatch.setattr(sources, "iter_images", lambda path: real(path, 2))
+    (tmp_path / "cut-ubyte").write_bytes(idx(digits.images)[: -28 * 28 // 2])
+    readings = read(recogniser, tmp_path / "cut-ubyte")
+    assert codes(readings) == [None] * 4 + ["bad_data"]  # two blocks, and the error
+    assert readings[-1][0] == str(tmp_path / "cut-ubyte")
+
+
+def test_a_csv_with_a_short_row_names_the_line(recogniser, digits, tmp_path):
+    lines = csv(digits, labelled=True).splitlines()
+    lines[3] = lines[3].rsplit(",", 1)[0]
+    (tmp_path / "digits.csv").write_text("\n".join(lines))
+    ((_, reading),) = read(recogniser, tmp_path / "digits.csv")
+    assert "line 4: 784 values; line 1 has 785" in str(reading.error)
+
+
+# ---- standard input
+
+
+def give(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def test_a_picture_on_standard_input(recogniser, digits, tmp_path, monkeypatch):
+    picture(digits.images[3], tmp_path / "digit.png")
+    give(monkeypatch, (tmp_path / "digit.png").read_bytes())
+    assert read(recogniser, "-") == [("-", recogniser.read(tmp_path / "digit.png"))]
+
+
+@pytest.mark.parametrize(("data", "code"), [(b"", "empty"), (b"text", "not_a_picture"), (b"\x89PNG\r\n\x1a\n", "not_a_picture")])
+def test_what_is_no_picture_on_standard_input(data, code, recogniser, monkeypatch):
+    give(monkeypatch, data)
+    ((path, reading),) = read(recogniser, "-")
+    assert (path, reading.error.code) == ("-", code)
+    assert "standard input" in str(reading.error)
+
+
+def test_standard_input_without_end_is_not_read_to_its_end(recogniser, monkeypatch):
+    monkeypatch.setattr(sources, "LARGEST_INPUT", 1000)
+    give(monkeypatch, bytes(1_000_000))
+    ((_, reading),) = read(recogniser, "-")
+    assert reading.error.code == "too_large"
+    assert sys.stdin.buffer.tell() == 1001
