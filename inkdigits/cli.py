@@ -260,6 +260,22 @@ def reproduce(options: argparse.Namespace) -> int:
     return OK
 
 
+def pages(options: argparse.Namespace) -> int:
+    """`inkdigits pages`: a folder of made-up pages, and what is written on them."""
+    from inkdigits.data import load_dataset
+    from inkdigits.display import downloads
+    from inkdigits.pages import write_pages
+
+    digits = None
+    if not options.drawn:
+        with downloads() as progress:
+            digits = load_dataset("mnist", data_dir=options.data_dir, progress=progress)[options.split]
+    kinds = write_pages(options.out, options.count, options.seed, digits)
+    listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    _print(json.dumps({"folder": str(options.out), "pages": kinds}) if options.json else f"{options.out}: {listed}")
+    return OK
+
+
 @contextlib.contextmanager
 def _extra(what: str, extra: str) -> Iterator[None]:
     """Name the extra that is missing, where a library of it is."""
@@ -290,6 +306,8 @@ def _parser() -> argparse.ArgumentParser:
     _export_options(_command(commands, "export", export, "write a model as one self-contained ONNX file"))
     text = "train shipped recipes over several seeds and compare them with their sources"
     _reproduce_options(_command(commands, "reproduce", reproduce, text))
+    text = "make pictures of handwriting with known content, to train on, to test and to measure with"
+    _pages_options(_command(commands, "pages", pages, text))
     return parser
 
 
@@ -368,4 +386,15 @@ def _reproduce_options(parser: argparse.ArgumentParser) -> None:
     text = "where the runs lie; finished ones are kept and not run again (default: runs/reproduce)"
     parser.add_argument("--out", default="runs/reproduce", type=Path, metavar="DIR", help=text)
     parser.add_argument("--write", action="store_true", help="also write docs/results.md and the recipes' measured figures")
+    _data_dir_option(parser)
+
+
+def _pages_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--count", required=True, type=int, metavar="N", help="how many pages; every ten are by another writer")
+    text = "the new folder for the pictures and truth.csv, which says for each one its kind and what is written in it"
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help=text)
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same pages (default: 0)")
+    text = "which of MNIST's training digits to write with: validation, which no recipe learns from, or train (default: validation)"
+    parser.add_argument("--split", choices=("validation", "train"), default="validation", help=text)
+    parser.add_argument("--drawn", action="store_true", help="write with strokes of the program's own only; needs no dataset")
     _data_dir_option(parser)

@@ -169,7 +169,7 @@ def _top_side(own: Mask) -> Mask | None:
 
 
 def _walls(mask: Mask, printed: Mask) -> Mask:
-    """The walls between the cells of a box, a table or a comb: upright bars from one printed line to another, or a row of equal ones."""
+    """The walls between cells: upright bars from one printed line to another, or a row of equal ones, as in a comb."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     near = cv2.dilate(printed.view(np.uint8), np.ones((7, 3), np.uint8)) > 0
     walls, teeth = np.zeros(count, np.bool_), []

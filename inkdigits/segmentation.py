@@ -22,7 +22,9 @@ CRUMBS = 0.02  # of the picture's side: what touches the border so close to the 
 FRAGMENT = 0.4  # of the usual height: what is lower is a piece of a digit, not one
 LEAST_SURE = 0.5  # of every piece that a cut leaves
 CUT_COST = 0.7  # nats that each further digit must earn in confidence
-MAX_SEAMS = 8
+SEAM_ROWS = 48  # a part is reduced to so many before ways through it are looked for
+SIDESTEP = np.float32(0.05)  # price of a step aside, in pixels of ink
+MOST_CUT = 0.35  # of the height may be ink on the way
 FAINT = 0.5  # of the usual strength of the ink: what is weaker shines through from the back of the sheet
 
 
@@ -277,37 +279,45 @@ def _best_cut(part: Candidate, judge: Judge) -> list[Candidate]:
 
 
 def _seams(part: Candidate) -> list[NDArray[np.intp]]:
-    """Ways from top to bottom, as a column for each row, that cut little ink; at most MAX_SEAMS, from left to right."""
-    rows = min(part.height, 48)
+    """Ways from top to bottom, as a column for each row, that cut little ink; one for each place to cut, from left to right."""
+    rows = min(part.height, SEAM_ROWS)
     columns = max(2, round(part.width * rows / part.height))
-    small = cv2.resize(part.mask.view(np.uint8) * 255, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    cost = small + np.float32(0.02)
-    back = np.zeros((rows, columns), np.intp)
-    total = cost[0]
-    offsets = np.arange(columns)
+    ink = cv2.resize(part.mask.view(np.uint8) * 255, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    middle = rows // 2
+    above, upwards = _cheapest(ink[: middle + 1])
+    below, downwards = _cheapest(ink[middle:][::-1])
+    cost = above + below
+    margin = max(2, round(0.12 * rows))
+    chosen: list[int] = []
+    for column in np.argsort(cost, kind="stable"):
+        inside = margin <= column < columns - margin
+        if inside and cost[column] < MOST_CUT * rows and all(abs(column - other) > margin for other in chosen):
+            chosen.append(int(column))
+    paths = [np.concatenate([_back(upwards, column), _back(downwards, column)[::-1][1:]]) for column in sorted(chosen)]
+    scale = part.width / columns
+    places = np.linspace(0, rows - 1, part.height)
+    return [np.rint(np.interp(places, np.arange(rows), path + 0.5) * scale).astype(np.intp) for path in paths]
+
+
+def _cheapest(ink: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """(ink on the way from the first row to each column of the last, the column that each step came from), at most 45 degrees."""
+    rows, columns = ink.shape
+    origins = np.zeros((rows, columns), np.intp)
+    total = ink[0]
     for row in range(1, rows):
         padded = np.pad(total, 1, constant_values=np.inf)
-        choices = np.stack([padded[:-2] + 0.02, padded[1:-1], padded[2:] + 0.02])
-        step = choices.argmin(axis=0)
-        back[row] = offsets + step - 1
-        total = choices[step, offsets] + cost[row]
-    margin = max(1, round(0.12 * rows))
-    order = [c for c in np.argsort(total, kind="stable") if margin <= c < columns - margin and total[c] < 0.35 * rows]
-    chosen: list[int] = []
-    for column in order:
-        if all(abs(column - other) > margin for other in chosen):
-            chosen.append(int(column))
-        if len(chosen) == MAX_SEAMS:
-            break
-    paths = []
-    for end in sorted(chosen):
-        path = np.empty(rows, np.intp)
-        path[-1] = end
-        for row in range(rows - 1, 0, -1):
-            path[row - 1] = back[row, path[row]]
-        wide = np.interp(np.linspace(0, rows - 1, part.height), np.arange(rows), path) * part.width / columns
-        paths.append(np.rint(wide).astype(np.intp))
-    return paths
+        ways = np.stack([padded[1:-1], padded[:-2] + SIDESTEP, padded[2:] + SIDESTEP])
+        step = ways.argmin(axis=0)
+        origins[row] = np.arange(columns) + np.array([0, -1, 1])[step]
+        total = ways[step, np.arange(columns)] + ink[row]
+    return total, origins
+
+
+def _back(origins: NDArray[np.intp], column: int) -> NDArray[np.intp]:
+    path = np.full(len(origins), column, np.intp)
+    for row in range(len(origins) - 1, 0, -1):
+        path[row - 1] = origins[row, path[row]]
+    return path
 
 
 def _piece(part: Candidate, left: NDArray[np.intp], right: NDArray[np.intp]) -> Candidate | None:

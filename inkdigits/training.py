@@ -156,9 +156,9 @@ def fit(
             for step, (ink, target) in enumerate(batches(images, labels, order, recipe.batch), start=1):
                 progress = ((epoch - 1) * steps + step - 1) / (recipe.epochs * steps)
                 set_learning_rate(optimiser, recipe.learning_rate * schedule(progress))
-                with speed.one_step():
-                    ink = augment(ink, amount, drawing).contiguous(memory_format=speed.memory_format)
-                    logits = network(ink).float()
+                with speed.convolutions():
+                    with speed.precision():
+                        logits = network(augment(ink, amount, drawing).contiguous(memory_format=speed.memory_format)).float()
                     loss = F.cross_entropy(logits, target, label_smoothing=recipe.label_smoothing)
                     gradients.zero_()
                     loss.backward()
@@ -274,16 +274,19 @@ class _Speed:
             torch.set_num_threads(before)
 
     @contextlib.contextmanager
-    def one_step(self) -> Iterator[None]:
+    def convolutions(self) -> Iterator[None]:
         """Around a network and its gradients."""
         # torch.backends.mkldnn.flags() does the same, and warns of Intel GPUs on machines that have none.
         before = torch._C._get_mkldnn_enabled()
         torch._C._set_mkldnn_enabled(before and self.onednn)
         try:
-            with torch.autocast(self.autocast, torch.bfloat16) if self.autocast else contextlib.nullcontext():
-                yield
+            yield
         finally:
             torch._C._set_mkldnn_enabled(before)
+
+    def precision(self) -> contextlib.AbstractContextManager[None]:
+        """Around a network alone: gradients take the precision of what they are gradients of."""
+        return torch.autocast(self.autocast, torch.bfloat16) if self.autocast else contextlib.nullcontext()
 
 
 def _fastest(recipe: Recipe, device: torch.device) -> _Speed:

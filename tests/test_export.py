@@ -105,6 +105,12 @@ def test_the_file_is_one_and_whole_and_says_what_it_takes_and_gives(exported: Ex
     assert metadata["softmax_temperature"] == str(TEMPERATURE)
 
 
+def test_the_file_does_not_say_where_on_this_machine_it_was_made(exported: Exported) -> None:
+    content = exported.path.read_bytes()
+    for module in (export_module, torch):
+        assert os.fsencode(Path(str(module.__file__)).parent) not in content
+
+
 def test_the_recogniser_reads_it_and_applies_the_temperature_once(exported: Exported) -> None:
     images = few_digits(200).images
     expected = calibrated(exported.network, images)[:, :10]

@@ -76,7 +76,7 @@ def write_pages(out: Path, count: int, seed: int = 0, digits: Split | None = Non
         if not isinstance(error, OSError):
             raise
         raise CannotWrite(f"cannot write into {out}: {error.strerror or error}; choose a place with room that is yours") from error
-    return dict(Counter(kind for _, kind, _ in truth))
+    return dict(sorted(Counter(kind for _, kind, _ in truth).items()))
 
 
 def _write(page: Page, number: int, folder: Path) -> tuple[str, str, str]:
