@@ -214,7 +214,7 @@ def _usps(rows: NDArray[np.float32]) -> Split:
 def _optdigits() -> Split:
     if not store.has_sklearn():
         raise MissingExtra("the dataset optdigits", "train")
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+    from sklearn.datasets import load_digits
 
     digits = load_digits()
     ink = (digits.images * (255 / 16)).round().astype(np.uint8)  # (N, 8, 8) from paper 0 to ink 16

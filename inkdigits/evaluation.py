@@ -134,7 +134,7 @@ def predict(
 
 
 def default_split(dataset: Dataset, trained_on: str | None = None) -> str:
-    """ "test", or "all" of data that came as one heap and that the model has not learned from, such as a folder of one's own digits.
+    """What to measure on: "test", or "all" of data that came as one heap and that the model has not learned from.
 
     trained_on: the name of what it has learned from, where that is known.
     """

@@ -95,6 +95,7 @@ def _trace(exported: ExportedNetwork) -> Any:
         raise MissingExtra("exporting a model", "export") from error
     finally:
         exporter.setLevel(level)
+    assert program is not None, "the exporter raises where it cannot"
     for node in program.model.graph:
         node.metadata_props.clear()  # where on this machine each line of our code lies
     return program

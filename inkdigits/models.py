@@ -207,15 +207,20 @@ class Standardised(nn.Module):
 def build(name: str, options: Mapping[str, Any], *, mean: float = 0.0, sd: float = 1.0, size: int = 28) -> Standardised:
     """The network `name` with fresh weights from torch's global generator, behind its preprocessing.
 
-    Raises UnknownName for a network or an option that does not exist, BadValue where the network cannot take `size`.
+    Raises UnknownName for a network or an option that does not exist, BadValue for an option that makes no sense, and where the
+    network cannot take `size`.
     """
     if name not in MODELS:
         raise UnknownName("network", name, MODELS)
-    known = [option for option in inspect.signature(MODELS[name]).parameters]
+    known = list(inspect.signature(MODELS[name]).parameters)
     for option in options:
         if option not in known:
             raise UnknownName(f"option of network {name!r}", option, known or ["none"])
-    network = Standardised(MODELS[name](**options), mean, sd, size)
+    try:
+        network = Standardised(MODELS[name](**options), mean, sd, size)
+    except (TypeError, ValueError, RuntimeError) as error:
+        given = ", ".join(f"{option} = {value!r}" for option, value in options.items())
+        raise BadValue(f"network {name!r} cannot be built with {given}: {str(error).splitlines()[0]}") from error
     try:
         with torch.no_grad():
             network.eval()(torch.zeros(1, 1, 28, 28))

@@ -15,6 +15,7 @@ from typing import Any
 from inkdigits.errors import BadData, BadValue, UnknownName
 
 SHIPPED = Path(__file__).with_name("recipes")
+LARGEST = {"epochs": 10**9, "batch": 10**9, "size": 1024}  # a larger number is a slip; such a size takes all memory there is
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Recipe:
             _require(self, key, not isinstance(value, float) or math.isfinite(value), "a finite number")
         for key in ("epochs", "batch", "size"):
             _require(self, key, getattr(self, key) >= 1, "at least 1")
+            _require(self, key, getattr(self, key) <= LARGEST[key], f"at most {LARGEST[key]:,}")
         for key in ("learning_rate", "sd"):
             _require(self, key, getattr(self, key) > 0, "above 0")
         for key in ("weight_decay", "rotation", "shear", "shift", "elastic", "erasing"):
@@ -164,7 +166,7 @@ def _typed(key: str, value: Any) -> Any:
     """`value` as the type of the field `key`: a whole number will do for a float, text will not do for a number."""
     wanted = FIELDS[key].type
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return float(str(value))  # inf, where float(value) would raise OverflowError
     if wanted in (int, float, str, bool):
         if type(value) is not wanted:
             raise BadValue(f"{key} must be {_WORDS[wanted]}, not {value!r}")

@@ -21,18 +21,23 @@ SEARCH_SIDE = 1100  # pixels; larger masks are searched for lines at half their 
 STEEPEST = 8.0  # degrees that a line may be tilted
 ANGLE_STEP = 0.4  # degrees
 PASSES = 12  # a slope each: the lines of a page seen from the side differ
+PARALLEL = 0.02  # difference of slopes
+GAP = 0.03  # of the picture's side: a longer gap ends a line
 BORDER = 0.025  # of the picture's side: a line that ends closer to the border leaves the sheet there
 WHOLE = 0.35  # of the picture's side, that a line from border to border is long at least, where another border cuts it
 SHORTEST = 0.12  # of the picture's side; shorter lines are left to whoever looks at components
-THICKEST_RULING = 0.035  # of the picture's longest side, which may be a close-up,
+THICKEST_RULING = 0.06  # of the picture's longest side, which may be a close-up,
 THICKEST_UNDERLINE = 0.01
+GRAINY = 8.0  # levels of strength; from there on lines are looked for in a blurred plane
 FAINTEST_LINE = 30.0  # levels of strength, 255 is full ink
 SMALLEST_BOX = 12  # pixels
 FEWEST_TEETH = 4  # of a comb: bars of one height on one printed line; fewer may be written 1s
 STRAIGHT = 0.85  # of a box's side that must lie within 2 px of a line
 MAX_SLOPE = 0.15
 LONG = 3.0  # heights of the writing that a line must be long,
-LONG_ACROSS = 1.3  # or this many where it runs from border to border
+LONG_ACROSS = 1.3  # or this many where it runs from border to border,
+LONG_AMONG_SEVERAL = 0.8  # or this many where at least
+SEVERAL = 2  # lines do so side by side
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,10 @@ class _Line:
         y0, thickness = factor * self.y0 + (factor - 1) / 2, factor * self.thickness
         return _Line(y0, self.slope, factor * self.start, factor * self.end, thickness)
 
-    def crosses(self, sheet: Mask) -> bool:
-        """Whether it runs from border to border of the sheet, whose border may be the picture's."""
+    def ends_on(self, sheet: Mask) -> int:
+        """How many of its ends lie inside the sheet, rather than at its border, which may be the picture's."""
         reach = max(3.0, BORDER * max(sheet.shape))
-        return not any(self._is_on(sheet, x) for x in (self.start - reach, self.end + reach))
+        return sum(self._is_on(sheet, x) for x in (self.start - reach, self.end + reach))
 
     def _is_on(self, sheet: Mask, x: float) -> bool:
         height, width = sheet.shape
@@ -67,7 +72,8 @@ class _Line:
 
 def without_printed_lines(ink: Ink) -> Ink:
     """The ink without the lines and boxes that were printed on the paper before."""
-    visible = ink.strength > max(FAINTEST_LINE, 3 * ink.noise)
+    smooth = ink.strength if ink.noise < GRAINY else cv2.GaussianBlur(ink.strength, (0, 0), 1.2)
+    visible = smooth > max(FAINTEST_LINE, 2 * ink.noise)
     sheet = np.ones_like(ink.mask) if ink.outside is None else ~ink.outside
     printed = _lines_from_border_to_border(visible & sheet, ink.strength, sheet)
     drawn = _boxes(ink.mask & ~printed)
@@ -87,17 +93,39 @@ def _lines_from_border_to_border(mask: Mask, strength: Plane, sheet: Mask) -> Ma
     """Ruling and squares: they leave the sheet on both sides."""
     small, factor = _searchable(mask)
     thickest = THICKEST_RULING * max(small.shape)
-    across = [line for line in _find_lines(small, WHOLE, thickest, factor) if line.crosses(sheet)]
-    upright = [line for line in _find_lines(_turned(small), WHOLE, thickest, factor) if line.crosses(sheet.T)]
+    across = _from_border_to_border(_find_lines(small, WHOLE, thickest, factor), sheet)
+    upright = _from_border_to_border(_find_lines(_turned(small), WHOLE, thickest, factor), sheet.T)
     if not across and not upright:
         return np.zeros_like(mask)
-    printed = _pixels(mask, strength, across) | _turned(_pixels(_turned(mask), _turned(strength), upright))
-    height = _writing_size(mask & ~printed)
-    enough_across = bool(height) and mask.shape[1] > LONG_ACROSS * height
-    enough_upright = bool(height) and mask.shape[0] > LONG_ACROSS * height
-    return _pixels(mask, strength, across if enough_across else []) | _turned(
-        _pixels(_turned(mask), _turned(strength), upright if enough_upright else [])
-    )
+    size = _writing_size(mask & ~_ruling(mask, strength, across, upright))
+    across = across if _are_long(across, mask.shape[1], size) else []
+    upright = upright if _are_long(upright, mask.shape[0], size) else []
+    return _ruling(mask, strength, across, upright)
+
+
+def _from_border_to_border(lines: list[_Line], sheet: Mask) -> list[_Line]:
+    """Lines that leave the sheet at both ends; and beside such a line, its parallels that fade before the other end."""
+    whole = [line for line in lines if line.ends_on(sheet) == 0]
+    fading = [
+        line for line in lines if line.ends_on(sheet) == 1 and any(abs(line.slope - other.slope) < PARALLEL for other in whole)
+    ]
+    return whole + fading
+
+
+def _are_long(lines: list[_Line], side: int, size: float) -> bool:
+    """Whether lines across this side are no strokes of writing of this size, such as the bar of a 4 that fills the picture."""
+    return bool(size) and side > (LONG_ACROSS if len(lines) < SEVERAL else LONG_AMONG_SEVERAL) * size
+
+
+def _ruling(mask: Mask, strength: Plane, across: list[_Line], upright: list[_Line]) -> Mask:
+    """The pixels of both families of lines, and where they cross each other."""
+    one, band = _pixels(mask, strength, across)
+    other, turned_band = _pixels(_turned(mask), _turned(strength), upright)
+    corners = band & turned_band.T & mask
+    if corners.any():
+        side = 2 * max(line.thickness for line in (*across, *upright)) + 3
+        corners &= cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, np.ones((side, side), np.uint8)) == 0
+    return one | other.T | corners
 
 
 def _underlines(mask: Mask, strength: Plane) -> Mask:
@@ -106,8 +134,8 @@ def _underlines(mask: Mask, strength: Plane) -> Mask:
     across = _find_lines(small, SHORTEST, THICKEST_UNDERLINE * max(small.shape), factor)
     if not across:
         return np.zeros_like(mask)
-    height = _writing_size(mask & ~_pixels(mask, strength, across))
-    return _pixels(mask, strength, [line for line in across if height and line.length > LONG * height])
+    height = _writing_size(mask & ~_pixels(mask, strength, across)[0])
+    return _pixels(mask, strength, [line for line in across if height and line.length > LONG * height])[0]
 
 
 def _boxes(mask: Mask) -> Mask:
@@ -131,7 +159,11 @@ def _boxes(mask: Mask) -> Mask:
 def _is_open_box(own: Mask) -> bool:
     """Whether three sides of a rectangle are all that there is, such as the comb's tooth that a digit is written into."""
     height, width = own.shape
-    band = round(0.04 * max(height, width) + 2)
+    contours, _ = cv2.findContours(own.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    thickness = 2 * int(own.sum()) / max(1, sum(len(contour) for contour in contours))
+    band = round(1.5 * thickness + 0.03 * max(height, width) + 1)
+    if 2 * band >= 0.5 * min(height, width):
+        return False
     along = [own[:band], own[-band:], own[:, :band], own[:, -band:]]
     lengths = [float(side.any(axis=axis).mean()) for side, axis in zip(along, (0, 0, 1, 1), strict=True)]
     inside = own[band:-band, band:-band]
@@ -247,7 +279,7 @@ def _vote(mask: Mask, shortest: float, thickest: int) -> list[_Line]:
             y0 = float(np.median(offsets[near]))
             found += [
                 _Line(y0, slope, start, end, thickness)
-                for start, end in _stretches(_inked_columns(mask, y0, slope), gap=max(6, round(0.02 * width)))
+                for start, end in _stretches(_inked_columns(mask, y0, slope), gap=max(6, round(GAP * width)))
                 if end - start >= shortest and np.count_nonzero((xs[near] >= start) & (xs[near] < end)) > 0.4 * (end - start)
             ]
         if not taken.any():
@@ -274,11 +306,11 @@ def _short_runs(mask: Mask, longest: int) -> tuple[Mask, NDArray[np.int32]]:
 
 
 def _best_slope(xs: NDArray[np.intp], ys: NDArray[np.float64]) -> tuple[float, NDArray[np.int64], int]:
-    """(slope whose votes are most concentrated, its votes by offset, offset of the first vote); first roughly, then finely."""
+    """(slope of the line with most votes, the votes for it by offset, offset of the first vote); first roughly, then finely."""
     steps = np.arange(-STEEPEST, STEEPEST + ANGLE_STEP / 2, ANGLE_STEP)
-    rough = max(steps, key=lambda angle: _sharpness(_votes(xs, ys, angle)[0]))
+    rough = max(steps, key=lambda angle: _strongest(_votes(xs, ys, angle)[0]))
     fine = rough + np.linspace(-ANGLE_STEP, ANGLE_STEP, 9)
-    best = max(fine, key=lambda angle: _sharpness(_votes(xs, ys, angle)[0]))
+    best = max(fine, key=lambda angle: _strongest(_votes(xs, ys, angle)[0]))
     return float(np.tan(np.deg2rad(best))), *_votes(xs, ys, best)
 
 
@@ -288,8 +320,8 @@ def _votes(xs: NDArray[np.intp], ys: NDArray[np.float64], angle: float) -> tuple
     return np.bincount(offsets - lowest), lowest
 
 
-def _sharpness(votes: NDArray[np.int64]) -> float:
-    return float(np.square(votes.astype(np.float64)).sum())
+def _strongest(votes: NDArray[np.int64]) -> int:
+    return int(np.convolve(votes, np.ones(3, np.int64)).max())
 
 
 def _peaks(votes: NDArray[np.int64], least: float) -> Iterator[int]:
@@ -316,19 +348,21 @@ def _stretches(columns: NDArray[np.intp], gap: int) -> Iterator[tuple[int, int]]
             yield int(stretch[0]), int(stretch[-1]) + 1
 
 
-def _pixels(mask: Mask, strength: Plane, lines: list[_Line]) -> Mask:
-    """The lines' own pixels: not where a stroke crosses, which makes the vertical run longer, or lies on it and is darker."""
-    band = np.zeros(mask.shape, np.uint8)
-    for line in lines:
-        ends = [(x, line.y0 + line.slope * x) for x in (line.start, line.end)]
-        points = [(round(16 * x), round(16 * y)) for x, y in ends]
-        cv2.line(band, points[0], points[1], 1, line.thickness + 4, shift=4)
+def _pixels(mask: Mask, strength: Plane, lines: list[_Line]) -> tuple[Mask, Mask]:
+    """(the lines' own pixels, the bands in which they lie).
+
+    Not the lines' own are pixels where a stroke crosses, which makes the vertical run longer, or lies on the line and is darker.
+    """
     if not lines:
-        return band > 0
-    on_lines = (band > 0) & mask
-    thickness = float(np.median([line.thickness for line in lines]))
-    level = float(np.median(strength[on_lines])) if on_lines.any() else 255.0
-    longest = round(1.5 * thickness + 1.5)
+        return np.zeros_like(mask), np.zeros_like(mask)
+    canvas = np.zeros(mask.shape, np.uint8)
+    for line in lines:
+        ends = [(round(16 * x), round(16 * (line.y0 + line.slope * x))) for x in (line.start, line.end)]
+        cv2.line(canvas, ends[0], ends[1], 1, line.thickness + 4, shift=4)
+    band = canvas > 0
+    on_lines = band & mask
+    longest = round(1.5 * float(np.median([line.thickness for line in lines])) + 1.5)
     crossing = cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, np.ones((longest + 1, 1), np.uint8)) > 0
+    level = float(np.median(strength[on_lines])) if on_lines.any() else 255.0
     darker = strength > level + 0.6 * (255 - level) if level < 160 else np.zeros_like(mask)
-    return on_lines & ~crossing & ~darker
+    return on_lines & ~crossing & ~darker, band & ~darker

@@ -214,7 +214,8 @@ def start_from(network: Standardised, recipe: Recipe, init: str | Path) -> None:
     other = load_run(init)
     if (other.recipe.network, dict(other.recipe.options)) != (recipe.network, dict(recipe.options)):
         ours, theirs = (_described(each) for each in (recipe, other.recipe))
-        raise BadModel(f"{init} holds the network {theirs}, but the recipe {recipe.name!r} trains {ours}; train {other.recipe.name!r}")
+        mismatch = f"{init} holds the network {theirs}, but the recipe {recipe.name!r} trains {ours}"
+        raise BadModel(f"{mismatch}; train {other.recipe.name!r}")
     network.load_state_dict(other.network.state_dict())
 
 

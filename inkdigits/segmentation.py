@@ -20,7 +20,11 @@ REACH = 0.35  # of the digit's size: what lies closer belongs to it, where a pic
 ALONG_BORDER = 0.3  # of its outline on the picture's border: more than any digit that a border cuts
 CRUMBS = 0.02  # of the picture's side: what touches the border so close to the table is more of it
 FRAGMENT = 0.4  # of the usual height: what is lower is a piece of a digit, not one
-LEAST_SURE = 0.5  # of every piece that a cut leaves
+WIDE = 1.2  # width over height from which a part may be several digits,
+WIDE_IF_DOUBTFUL = 0.8  # also where it does not look like one digit
+SURE = 0.9
+LOWEST_PIECE = 0.6  # of the height of the part that it was cut from
+LEAST_SURE = 0.4  # of every piece that a cut leaves
 CUT_COST = 0.7  # nats that each further digit must earn in confidence
 SEAM_ROWS = 48  # a part is reduced to so many before ways through it are looked for
 SIDESTEP = np.float32(0.05)  # price of a step aside, in pixels of ink
@@ -248,12 +252,13 @@ def _cut_touching(parts: list[Candidate], usual: float, judge: Judge) -> list[Ca
     sure = judge(parts)
     pieces: list[Candidate] = []
     for part, certainty in zip(parts, sure, strict=True):
-        pieces += _best_cut(part, judge) if _may_be_several(part, float(certainty), usual) else [part]
+        pieces += _best_cut(part, judge) if _may_be_several(part, float(certainty), usual, len(parts) == 1) else [part]
     return pieces
 
 
-def _may_be_several(part: Candidate, sure: float, usual: float) -> bool:
-    widest = 1.2 if sure > 0.9 else 0.6
+def _may_be_several(part: Candidate, sure: float, usual: float, alone: bool) -> bool:
+    """Whether a part is wide enough for several digits; one that stands alone on its page may as well be a letter."""
+    widest = WIDE if sure > SURE or alone else WIDE_IF_DOUBTFUL
     return part.width > widest * part.height and part.height > 0.5 * usual
 
 
@@ -282,7 +287,8 @@ def _seams(part: Candidate) -> list[NDArray[np.intp]]:
     """Ways from top to bottom, as a column for each row, that cut little ink; one for each place to cut, from left to right."""
     rows = min(part.height, SEAM_ROWS)
     columns = max(2, round(part.width * rows / part.height))
-    ink = cv2.resize(part.mask.view(np.uint8) * 255, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    small = cv2.resize(part.mask.view(np.uint8) * 255, (columns, rows), interpolation=cv2.INTER_AREA)
+    ink = small.astype(np.float32) / np.float32(255)
     middle = rows // 2
     above, upwards = _cheapest(ink[: middle + 1])
     below, downwards = _cheapest(ink[middle:][::-1])
@@ -325,7 +331,7 @@ def _piece(part: Candidate, left: NDArray[np.intp], right: NDArray[np.intp]) -> 
     columns = np.arange(part.width)
     mask = part.mask & (columns >= left[:, None]) & (columns < right[:, None])
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-    if height < 0.4 * part.height:
+    if height < LOWEST_PIECE * part.height:
         return None
     box = part.box[0] + x, part.box[1] + y, part.box[0] + x + width, part.box[1] + y + height
     return Candidate(box, mask[y : y + height, x : x + width])

@@ -227,7 +227,7 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 
 @torch.no_grad()
 def predict_logits(network: nn.Module, split: Split) -> Tensor:
-    """float32 logits (N, 10) on the CPU, from the network as it is used: no dropout, stored BatchNorm statistics, full precision."""
+    """float32 logits (N, 10) on the CPU, from the network as it is used: no dropout, stored statistics, full precision."""
     was_training = network.training
     network.eval()
     images, _ = on_device(split, next(network.parameters()).device)

@@ -24,9 +24,8 @@ from inkdigits.recipe import load_recipe
 from inkdigits.training import seeded_network
 
 PACKAGE = Path(inkdigits.__file__).parent
-FILES = {
-    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path for path in PACKAGE.rglob("*.py")
-}
+DOTTED = {path: ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")}
+FILES = {name.removesuffix(".__init__"): path for path, name in DOTTED.items()}
 MODULES = sorted(FILES.keys() - {"__init__", "__main__"})  # such as "training", "pages" and "pages.paper"
 LEARNING = {"augmentation", "checkpoint", "export", "fused", "models", "reproduction", "run", "training"}  # these need torch
 EXTRAS = ["torch", "sklearn", "scipy", "matplotlib", "rich", "filelock", "safetensors", "onnx", "onnxscript"]

@@ -52,10 +52,10 @@ class Page:
 
 
 def write_pages(out: Path, count: int, seed: int = 0, digits: Split | None = None) -> dict[str, int]:
-    """Write `count` pages into the new folder `out`, whole or not at all: `inkdigits pages`. Returns how many there are of each kind.
+    """Write `count` pages into the new folder `out`, whole or not at all: `inkdigits pages`.
 
-    The folder holds singles/, crops/, strings/ and rejects/, files named by writer, and truth.csv with file, kind and content, which
-    comes last. digits: as for `generate`. Raises BadValue or CannotWrite.
+    The folder then holds singles/, crops/, strings/ and rejects/, with files named by writer, and truth.csv with file, kind and
+    content. digits: as for `generate`. Returns how many there are of each kind. Raises BadValue or CannotWrite.
     """
     if count < 1 or seed < 0:
         raise BadValue(f"{count} pages with the seed {seed} make no sense; wanted are 1 or more, and a seed of 0 or more")
