@@ -35,7 +35,11 @@ WORK_SIDE = 400  # pixels; pictures are reduced to it before their look is named
 DRAWN = 0.45  # share of the pixels that have one and the same grey: no camera or scanner leaves so many
 UNEVEN = 0.2  # the paper's brightness may vary this much, relative to its brightest part
 SMALL, LARGE = 32, 512  # pixels of the longer side
-TITLE = "# Handwriting\n\nMeasured by `benchmarks/handwriting.py`, which says how.\n"
+TITLE = """# Handwriting
+
+Measured by `benchmarks/handwriting.py`, which says how. `pictures` are real ones by many writers, which are not ours to hand on;
+`pages` are what `inkdigits pages --count 200 --seed 1 --out pages` makes of digits that no recipe learns from.
+"""
 
 
 @dataclass(frozen=True)

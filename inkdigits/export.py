@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from inkdigits.errors import InkdigitsError, MissingExtra
+from inkdigits.errors import BadValue, InkdigitsError, MissingExtra
 from inkdigits.files import write_whole
 from inkdigits.models import Standardised
 from inkdigits.training import to_ink
@@ -51,8 +51,11 @@ def export_onnx(
 
     The network stays as it is and where it is. images: uint8 (N, 28, 28), real digits; the first 1,000 are compared. temperature:
     the logits are divided by it, which is how confidence is calibrated. facts: text that travels in the file's metadata.
-    Raises InkdigitsError where the two differ by more than 1e-4, CannotWrite, and MissingExtra without onnx and onnxscript.
+    Raises InkdigitsError where the two differ by more than 1e-4, BadValue without digits to compare them on, CannotWrite, and
+    MissingExtra without onnx and onnxscript.
     """
+    if not len(images):
+        raise BadValue("no digits to compare the exported file with the network on; at least one is needed")
     exported = ExportedNetwork(copy.deepcopy(network).cpu(), temperature).eval()
     exported.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's stubs leave it out
     program = _trace(exported)

@@ -22,6 +22,9 @@ POLARITY_SIDE = 256  # pixels; and whether the ink is dark or light, on one redu
 FAINTEST = 8.0  # grey levels of 255 by which ink must differ from its paper to be seen at all
 WEAK = 50.0  # levels of strength, 255 is full ink: the edge of a stroke, and a stroke where the pen hardly wrote,
 STRONG = 120.0  # belong to what somewhere is this strong
+ALONG_BORDER = 0.3  # of its outline on the picture's border: more than any digit that a border cuts
+CRUMBS = 0.02  # of the picture's side: what touches the border so close to the table is more of it
+SMALLEST_WRITING = 0.02  # of the picture's side
 VERY_FAINT = 0.15  # contrast, below which users are told
 MUCH_GRAIN = 0.12  # of the strongest contrast; from there on the grain is blurred before edges are looked for
 SURROUNDED = 0.7  # of the outline of a thick stroke's inside
@@ -228,6 +231,36 @@ def _connected(strength: Plane, weak: float, strong: float) -> Mask:
     keep[labels[strength > strong]] = True
     keep[0] = False
     return keep[labels]
+
+
+def _table(mask: Mask) -> Mask | None:
+    """What lies along the picture's border, with its crumbs: the table beside the sheet. None where that is all there is."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    height, width = mask.shape
+    left, top, wide, high = stats[:, : cv2.CC_STAT_AREA].T
+    at_border = (left == 0) | (top == 0) | (left + wide == width) | (top + high == height)
+    at_border[0] = False
+    along = np.zeros(count, np.bool_)
+    for label in np.nonzero(at_border)[0]:
+        x, y, right, bottom = left[label], top[label], left[label] + wide[label], top[label] + high[label]
+        along[label] = _contact(labels[y:bottom, x:right] == label, (int(x), int(y)), mask.shape) > ALONG_BORDER
+    if not along.any():
+        return None
+    reach = 2 * round(CRUMBS * max(mask.shape)) + 1
+    near = np.unique(labels[_dilated(along[labels], reach) & mask])
+    along[near[at_border[near]]] = True
+    along[0] = False
+    rest = np.maximum(wide, high)[~along][1:]
+    return along[labels] if rest.size and rest.max() >= SMALLEST_WRITING * max(mask.shape) else None
+
+
+def _contact(own: Mask, corner: tuple[int, int], shape: tuple[int, ...]) -> float:
+    """Share of a component's outline that lies on the picture's border. corner: left and upper edge of its box."""
+    (left, top), (height, width) = corner, own.shape
+    sides = (left == 0, own[:, 0]), (top == 0, own[0]), (left + width == shape[1], own[:, -1]), (top + height == shape[0], own[-1])
+    touching = sum(int(edge.sum()) for touches, edge in sides if touches)
+    contours, _ = cv2.findContours(own.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    return touching / max(1, sum(len(contour) for contour in contours))
 
 
 def _levels(strength: Plane, near_ink: Mask) -> tuple[float, float]:

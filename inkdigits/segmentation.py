@@ -17,13 +17,11 @@ Mask = NDArray[np.bool_]
 SMALLEST = 5  # pixels; parts that are smaller in both directions carry no shape
 SPECK = 0.2  # of the usual height of a digit: what is smaller in both directions is dirt
 REACH = 0.35  # of the digit's size: what lies closer belongs to it, where a picture holds one digit
-ALONG_BORDER = 0.3  # of its outline on the picture's border: more than any digit that a border cuts
-CRUMBS = 0.02  # of the picture's side: what touches the border so close to the table is more of it
 FRAGMENT = 0.4  # of the usual height: what is lower is a piece of a digit, not one
 WIDE = 1.2  # width over height from which a part may be several digits,
 WIDE_IF_DOUBTFUL = 0.8  # also where it does not look like one digit
 SURE = 0.9
-LOWEST_PIECE = 0.6  # of the height of the part that it was cut from
+LOWEST_PIECE = 0.5  # of the height of the part that it was cut from
 LEAST_SURE = 0.4  # of every piece that a cut leaves
 CUT_COST = 0.7  # nats that each further digit must earn in confidence
 SEAM_ROWS = 48  # a part is reduced to so many before ways through it are looked for
@@ -62,7 +60,7 @@ def find_candidates(mask: Mask, strength: NDArray[np.uint8], single: bool = Fals
     mask: (H, W) bool. strength: (H, W) uint8, how strong the ink is. single: all that belongs together is one candidate, the rest
     is dirt or a neighbour's remains. judge: settles what geometry leaves open; without it, geometry alone decides.
     """
-    parts = _without_dirt(_without_border(_components(mask, strength), mask.shape))
+    parts = _without_dirt(_components(mask, strength))
     if not parts:
         return []
     if single:
@@ -81,7 +79,7 @@ def _judge_nothing(candidates: Sequence[Candidate]) -> NDArray[np.floating]:
 class _Component(Candidate):
     area: int = 0
     strength: float = 0.0  # mean, weighted by itself so that the strokes' edges count little
-    contact: float = 0.0  # share of the outline that lies on the picture's border
+    at_border: bool = False  # whether it touches the picture's border
 
 
 def _components(mask: Mask, strength: NDArray[np.uint8]) -> list[_Component]:
@@ -95,33 +93,9 @@ def _components(mask: Mask, strength: NDArray[np.uint8]) -> list[_Component]:
             continue
         own = labels[top : top + height, left : left + width] == label
         box = left, top, left + width, top + height
-        found.append(
-            _Component(box, own, area=area, strength=squares[label] / max(1.0, sums[label]), contact=_contact(own, box, mask.shape))
-        )
+        at_border = min(left, top, mask.shape[1] - box[2], mask.shape[0] - box[3]) == 0
+        found.append(_Component(box, own, area=area, strength=squares[label] / max(1.0, sums[label]), at_border=at_border))
     return found
-
-
-def _contact(own: Mask, box: Box, shape: tuple[int, ...]) -> float:
-    left, top, right, bottom = box
-    sides = (top == 0, own[0]), (left == 0, own[:, 0]), (bottom == shape[0], own[-1]), (right == shape[1], own[:, -1])
-    touching = sum(int(edge.sum()) for touches, edge in sides if touches)
-    if not touching:
-        return 0.0
-    contours, _ = cv2.findContours(own.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    return touching / max(1, sum(len(contour) for contour in contours))
-
-
-def _without_border(parts: list[_Component], shape: tuple[int, ...]) -> list[_Component]:
-    """Drop the table beside the sheet: what lies along the picture's border, with its crumbs, unless that is all there is."""
-    height, width = shape
-    outside = [part for part in parts if part.contact > ALONG_BORDER]
-    crumbs = CRUMBS * max(shape)
-    inside = [
-        part
-        for part in parts
-        if part.contact <= ALONG_BORDER and not (part.contact and any(_distance(part.box, table.box) < crumbs for table in outside))
-    ]
-    return inside or [part for part in parts if part.width < width or part.height < height]
 
 
 def _without_dirt(parts: list[_Component]) -> list[_Component]:
@@ -149,10 +123,10 @@ def _belonging(parts: list[_Component], shape: tuple[int, ...]) -> list[_Compone
 
     def weight(part: _Component) -> float:
         off = max(abs(part.middle[0] / shape[1] - 0.5), abs(part.middle[1] / shape[0] - 0.5))
-        return max(part.width, part.height) * (1 - off) * (0.5 if part.contact else 1)
+        return max(part.width, part.height) * (1 - off) * (0.5 if part.at_border else 1)
 
     main, *others = sorted(parts, key=weight, reverse=True)
-    others = [part for part in others if main.contact or not part.contact]
+    others = [part for part in others if main.at_border or not part.at_border]
     belonging, whole = [main], main.box
     while near := [part for part in others if _distance(part.box, whole) < REACH * max(whole[2] - whole[0], whole[3] - whole[1])]:
         belonging += near

@@ -18,7 +18,7 @@ from scipy import special
 
 import inkdigits.export as export_module
 from inkdigits.data import Split
-from inkdigits.errors import CannotWrite, InkdigitsError, MissingExtra
+from inkdigits.errors import BadValue, CannotWrite, InkdigitsError, MissingExtra
 from inkdigits.export import ExportedNetwork, export_onnx, largest_difference
 from inkdigits.models import Standardised
 from inkdigits.recipe import Recipe, load_recipe, shipped_recipes
@@ -175,6 +175,12 @@ def test_a_difference_within_rounding_is_let_through_and_reported(tmp_path: Path
 def test_a_network_that_gives_no_numbers_is_refused(tmp_path: Path, lenet: Standardised) -> None:
     with pytest.raises(InkdigitsError, match="differs from the network by nan"):
         export_onnx(altered(lenet, float("nan")), tmp_path / "model.onnx", few_digits(10).images)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_digits_nothing_could_be_compared_and_nothing_is_written(tmp_path: Path, lenet: Standardised) -> None:
+    with pytest.raises(BadValue, match="no digits to compare"):
+        export_onnx(lenet, tmp_path / "model.onnx", few_digits(0).images)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -192,6 +192,12 @@ def test_an_unknown_network_or_option_names_the_known_ones() -> None:
         build("lenet", {"dropout": 0.5})
 
 
+@pytest.mark.parametrize(("name", "option"), [("dropout", {"dropout": "half"}), ("batchnorm", {"dropout": [0.5]})])
+def test_an_option_of_the_wrong_type_is_told(name: str, option: dict[str, object]) -> None:
+    with pytest.raises(BadValue, match=f"^network '{name}' cannot be built with dropout = "):
+        build(name, option)
+
+
 @pytest.mark.parametrize("size", [1, 20, 56])
 def test_a_size_that_the_network_cannot_take_is_told(size: int) -> None:
     with pytest.raises(BadValue, match=f"^network 'lenet' cannot take digits of {size}x{size} pixels"):
