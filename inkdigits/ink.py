@@ -61,9 +61,13 @@ def find_ink(pixels: Plane) -> Ink:
         pixels, overview = _plane(cv2.bitwise_not(pixels)), _plane(cv2.bitwise_not(overview))
     rough = rough_mask(_grey(overview))
     strength = _strength(pixels, _paper(overview, rough), rough)
-    near_ink = _enlarged(
-        _dilated(rough, 5) if sheet is None else _dilated(rough, 5) & _enlarged(sheet, rough.shape), strength.shape
-    )
+    table = _table(rough)
+    if table is not None:
+        rough &= ~table
+        strength[_enlarged(_dilated(table, 7), strength.shape)] = 0
+    near_ink = _enlarged(_dilated(rough, 5), strength.shape)
+    if outside is not None:
+        near_ink &= ~outside
     noise, peak = _levels(strength, near_ink)
     if peak < max(FAINTEST, 5 * noise):
         return Ink(np.zeros_like(strength), np.zeros(strength.shape, np.bool_), 0.0, 0.0, light_on_dark)

@@ -268,7 +268,7 @@ class _Speed:
         _keep_freed_memory()
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads or before)
-        # Weights behind paper get no gradient, so Adam's averages of them fade to denormal numbers, which are slow: 15 % of `lenet`.
+        # Weights behind paper get no gradient, so Adam's averages of them fade to denormal numbers, slow ones: 15 % of `lenet`.
         torch.set_flush_denormal(True)
         try:
             yield

@@ -163,9 +163,7 @@ def test_a_gzip_bomb_is_refused(tmp_path: Path) -> None:
 
 @fuzzed
 @given(changes=mutations, packed=st.booleans())
-def test_mutated_idx_gives_the_right_array_or_bad_data(
-    tmp_path: Path, changes: list[tuple[str, float, int]], packed: bool
-) -> None:
+def test_mutated_idx_gives_the_right_array_or_bad_data(tmp_path: Path, changes: list[tuple[str, float, int]], packed: bool) -> None:
     content = gzip.compress(idx(IMAGES)) if packed else idx(IMAGES)
     path = written(tmp_path / "x", mutated(content, changes))
     try:

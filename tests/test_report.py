@@ -176,9 +176,7 @@ def test_few_images_suffice(seen, tmp_path, n):
     assert f"of {n} images" in Page(write(tmp_path / "r.html", first(seen, n))).text
 
 
-@pytest.mark.parametrize(
-    ("read", "says"), [(range(10), "There are none."), ([(d + 1) % 10 for d in range(10)], "10 of 10 images")]
-)
+@pytest.mark.parametrize(("read", "says"), [(range(10), "There are none."), ([(d + 1) % 10 for d in range(10)], "10 of 10 images")])
 def test_all_right_and_all_wrong_are_reported_too(seen, tmp_path, read, says):
     certain = {"images": seen["images"][:10], "labels": np.arange(10), "probabilities": np.eye(10)[list(read)]}
     assert says in Page(write(tmp_path / "r.html", certain)).text

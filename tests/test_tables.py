@@ -45,9 +45,7 @@ def read(path: Path, content: str | bytes, rows: int = 1024) -> tuple[np.ndarray
         table().replace("\n", "\n\n"),
         table().replace(",", ", "),
         '"' + table().rstrip("\n").replace(",", '","').replace("\n", '"\n"') + '"',
-        HEADER
-        + "\n"
-        + "\n".join(",".join(f"{int(value)}.0" for value in line.split(",")) for line in table().split("\n")[1:-1]),
+        HEADER + "\n" + "\n".join(",".join(f"{int(value)}.0" for value in line.split(",")) for line in table().split("\n")[1:-1]),
         gzip.compress(table().encode()),
     ],
     ids=[
@@ -147,9 +145,7 @@ def test_a_table_of_something_else_is_refused(tmp_path: Path, content: str, sent
     places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.sampled_from(list('0159,\n\r"-+. x\0é'))), max_size=3),
     rows=st.sampled_from([2, 50]),
 )
-def test_mutated_csv_gives_what_a_slow_reader_finds_or_bad_data(
-    tmp_path: Path, places: list[tuple[float, str]], rows: int
-) -> None:
+def test_mutated_csv_gives_what_a_slow_reader_finds_or_bad_data(tmp_path: Path, places: list[tuple[float, str]], rows: int) -> None:
     text = list(table())
     for where, character in places:
         text[int(where * len(text))] = character
