@@ -25,7 +25,8 @@ class Outcome:
 
     digit and confidence: of the most confident candidate, None and 0 where there is none. text: the accepted digits, rows joined
     by "-". accepted: whether any was, and as_page: whether any was where the picture was not said to hold one digit at most.
-    milliseconds: from the file to the reading. polarity, background, size: how the picture looks. error: why it was not read.
+    milliseconds: of processor time, from the file to the reading. polarity, background, size: how the picture looks. error: why it
+    was not read.
     """
 
     file: str

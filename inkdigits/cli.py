@@ -302,7 +302,8 @@ def _parser() -> argparse.ArgumentParser:
     _train_options(_command(commands, "train", train, "train a recipe"))
     _evaluate_options(_command(commands, "evaluate", evaluate, "measure a model"))
     _command(commands, "recipes", recipes, "list the shipped recipes with source, published and measured figures")
-    _data_commands(commands.add_parser("data", help="list, fetch and verify datasets"))
+    text = "list, fetch and verify datasets"
+    _data_commands(commands.add_parser("data", help=text, description=f"{text.capitalize()}.", allow_abbrev=False))
     _export_options(_command(commands, "export", export, "write a model as one self-contained ONNX file"))
     text = "train shipped recipes over several seeds and compare them with their sources"
     _reproduce_options(_command(commands, "reproduce", reproduce, text))
@@ -312,12 +313,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(commands: Any, name: str, function: Any, text: str) -> argparse.ArgumentParser:
-    """A command, or an action of one, with the options that all have."""
+    """A command, or an action of one. All but `reproduce`, whose result is a page, print JSON where they are asked to."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
     )
     parser.set_defaults(command=function)
-    parser.add_argument("--json", action="store_true", help="print machine-readable results only")
+    if function is not reproduce:
+        parser.add_argument("--json", action="store_true", help="print machine-readable results only")
     return parser
 
 

@@ -150,7 +150,7 @@ def simulate(
 
 def _tell(progress: Progress | None, done: int, total: int) -> None:
     if progress and (done % 1000 == 999 or done == total - 1):
-        progress("handwriting", done + 1, total)
+        progress("making handwriting", done + 1, total)
 
 
 def written(image: NDArray[np.uint8], label: int, rng: Generator) -> NDArray[np.uint8]:

@@ -1,7 +1,8 @@
 """The networks: standardised ink in, ten logits out, layers in reading order.
 
 A network here knows nothing of files, training or probabilities. It takes float ink (N, 1, 28, 28), paper 0 to ink 1, and returns
-logits (N, 10). `build` puts the recipe's standardising and resizing in front, so that whatever holds a network holds its preprocessing.
+logits (N, 10). `build` puts the recipe's standardising and resizing in front, so that whatever holds a network holds its
+preprocessing.
 
 To add one: write a class, add a line to `MODELS`, and name it in a recipe's `network`.
 """

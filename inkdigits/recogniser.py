@@ -7,7 +7,7 @@ preprocessing's business.
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ DEFAULT_MODEL = "default"
 BLOCK = 1024  # images of one run of the network: larger blocks leave the processor's cache and gain nothing
 THRESHOLD = 0.5  # the confidence from which a digit is accepted, where the model's metadata say nothing
 CLASSES = 10
+OTHER = "not a digit"
+TEXT_FROM = 10  # candidates of similar size make a text
+TEXT_SHARE = 0.3  # where so many of them are no digits; pages of digits with letters among them have up to 0.2
 NOT_A_DIGIT = 10  # the column of a model with eleven outputs that says so
 
 
@@ -143,6 +146,7 @@ class Recogniser:
                 page.candidates, page.fields, probabilities, doubts, page.flaws, strict=True
             )
         )
+        digits = _without_print(digits)
         return Trace(Reading(_text(digits), digits, page.warnings), page)
 
     def _sure(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -178,7 +182,7 @@ class Recogniser:
         if flaw is not None:
             reason = flaw
         elif doubt > 0.5:
-            reason = "not a digit"
+            reason = OTHER
         elif confidence < self.threshold:
             reason = f"too doubtful: {confidence:.0%} sure of {best}"
         return Digit(best, confidence, reason is None, box, reason, line, probabilities, image)
@@ -281,6 +285,18 @@ def _checked(images: NDArray[Any]) -> NDArray[np.uint8]:
 def _original(box: Box, scale: tuple[float, float]) -> Box:
     (x, y), (left, top, right, bottom) = scale, box
     return round(left * x), round(top * y), round(right * x), round(bottom * y)
+
+
+def _without_print(digits: tuple[Digit, ...]) -> tuple[Digit, ...]:
+    """The same digits, all refused where the page is a text: among many letters, an l looks like a 1 and an o like a 0."""
+    heights = [digit.box[3] - digit.box[1] for digit in digits if digit.accepted]
+    if not heights:
+        return digits
+    usual = float(np.median(heights))
+    others = sum(digit.reason == OTHER and digit.box[3] - digit.box[1] > 0.5 * usual for digit in digits)
+    if len(heights) + others < TEXT_FROM or others < TEXT_SHARE * (len(heights) + others):
+        return digits
+    return tuple(replace(digit, accepted=False, reason=digit.reason or "stands in a text") for digit in digits)
 
 
 def _text(digits: Iterable[Digit]) -> str:

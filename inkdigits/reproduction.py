@@ -74,7 +74,7 @@ def reproduce(recipes: Sequence[str], seeds: int, out: Path, *, data_dir: Path |
     for recipe in loaded:
         for seed in range(seeds):
             folder = out / f"{recipe.name}-seed{seed}"
-            if not (folder / "report.html").is_file():  # the last file of a run
+            if not is_finished(folder, recipe):
                 shutil.rmtree(folder, ignore_errors=True)
                 for _ in follow(run(recipe, folder, dataset, seed=seed), recipe.epochs):
                     pass
@@ -86,6 +86,13 @@ def reproduce(recipes: Sequence[str], seeds: int, out: Path, *, data_dir: Path |
         for result in results:
             write_measured(SHIPPED / f"{result.recipe.name}.toml", result.measured())
     return text
+
+
+def is_finished(folder: Path, recipe: Recipe) -> bool:
+    """Whether a run has all its epochs, which Ctrl-C may have cut short, and its last file."""
+    if not (folder / "report.html").is_file():
+        return False
+    return bool(json.loads((folder / CONFIG_FILE).read_text())["final"]["epochs"] == recipe.epochs)
 
 
 def _collect(recipe: Recipe, seeds: int, out: Path) -> Result:

@@ -61,7 +61,13 @@ def inkdigits_command(capsys: pytest.CaptureFixture[str]) -> Command:
 def process(*arguments: object, **options: object) -> subprocess.Popen[str]:
     """`python -m inkdigits ARGUMENTS` as a process of its own."""
     command = [sys.executable, "-W", "error", "-m", "inkdigits", *map(str, arguments)]
-    return subprocess.Popen(command, text=True, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, text=True, preexec_fn=_hear_ctrl_c, **pipes | options)
+
+
+def _hear_ctrl_c() -> None:
+    """Where the tests run in the background of a shell, SIGINT is ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
@@ -246,7 +252,7 @@ def test_a_run_goes_on_when_nobody_reads_its_records(quick, inkdigits_command, t
     assert names(tmp_path / "run") == FILES
 
 
-def wait_for(condition: Callable[[], bool], running: subprocess.Popen[str], seconds: float = 120) -> None:
+def wait_for(condition: Callable[[], bool], running: subprocess.Popen[str], seconds: float = 600) -> None:
     patience = time.monotonic() + seconds
     while not condition():
         assert running.poll() is None, running.communicate()
@@ -260,7 +266,7 @@ def test_ctrl_c_keeps_the_last_whole_epoch(tmp_path):
     running = process("train", "lenet", "--json", "--data", "optdigits", "--out", out, "--epochs", 100_000, "--set", "batch=256")
     wait_for((out / "metrics.jsonl").exists, running)
     running.send_signal(signal.SIGINT)
-    printed, said = running.communicate(timeout=120)
+    printed, said = running.communicate(timeout=600)
     assert running.returncode == 130
     assert names(out) == FILES
     *epochs, final = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
@@ -279,7 +285,7 @@ def test_ctrl_c_in_the_first_epoch_leaves_nothing(tmp_path):
     running = process("train", "dropout", "--data", "optdigits", "--out", out, "--set", "batch=1")
     wait_for(out.exists, running)
     running.send_signal(signal.SIGINT)
-    assert running.communicate(timeout=60) == ("", "inkdigits: interrupted\n")
+    assert running.communicate(timeout=600) == ("", "inkdigits: interrupted\n")
     assert running.returncode == 130
     assert not out.exists()
 

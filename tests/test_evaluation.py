@@ -234,6 +234,8 @@ def test_summary_of_a_perfect_model_lists_no_confusions():
 class Says3:
     """A recogniser that reads every image as 3, and remembers which model it was."""
 
+    trained_on = None
+
     def __init__(self, model="default"):
         assert model == "some-model"
 
@@ -252,7 +254,7 @@ def datasets(monkeypatch):
         "mine": {"train": Split(images[:4], np.zeros(4, np.uint8)), "all": Split(images, np.array([3, 1, 1, 1, 1], np.uint8))},
     }
     monkeypatch.setattr("inkdigits.recogniser.Recogniser", Says3)
-    monkeypatch.setattr(evaluation_module, "load_dataset", lambda name, data_dir: Dataset(name, DIGITS, splits[name]))
+    monkeypatch.setattr(evaluation_module, "load_dataset", lambda name, **_: Dataset(name, DIGITS, splits[name]))
 
 
 @pytest.mark.usefixtures("datasets")

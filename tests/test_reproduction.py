@@ -12,7 +12,7 @@ from inkdigits import reproduction
 from inkdigits.data import load_dataset
 from inkdigits.errors import BadValue, UnknownName
 from inkdigits.recipe import load_recipe
-from inkdigits.reproduction import Result, as_markdown, as_short_table, between_marks, reproduce, write_measured
+from inkdigits.reproduction import Result, as_markdown, as_short_table, between_marks, is_finished, reproduce, write_measured
 
 
 def config(seed: int, accuracy: float) -> dict:
@@ -109,3 +109,11 @@ def test_wrong_wishes_are_refused_before_anything_is_trained(tmp_path, monkeypat
     with pytest.raises(UnknownName, match="nix"):
         reproduce(["nix"], 1, Path("runs"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_was_cut_short_counts_as_none(tmp_path):
+    assert not is_finished(tmp_path, load_recipe("lenet"))
+    (tmp_path / "report.html").touch()
+    (tmp_path / "config.json").write_text(json.dumps(config(0, 0.98)))  # five epochs
+    assert is_finished(tmp_path, load_recipe("lenet", {"epochs": 5}))
+    assert not is_finished(tmp_path, load_recipe("lenet", {"epochs": 6}))

@@ -147,7 +147,7 @@ def test_seconds_are_the_pass_alone_not_the_validation_nor_what_the_caller_does(
 
 
 def test_a_pass_sees_every_digit_once_in_an_order_of_its_own() -> None:
-    network, train = seeded_network(SMALL, 0), few_digits(95)
+    network, train = seeded_network(SMALL, 0).eval(), few_digits(95)  # training sets the mode that it needs
     seen = watch(network)
     for _ in fit(network, SMALL, train, few_digits(20, "test"), device="cpu"):
         pass
