@@ -3,6 +3,7 @@
 The digits are MNIST's, from $INKDIGITS_DATA, the cache or a download; where none of these can be had, scikit-learn's optdigits.
 """
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from inkdigits import InkdigitsError, load_dataset
 from inkdigits.cli import main
 
-PICTURE = Path(__file__).parent / "tests" / "assets" / "sample.jpg"
+PICTURE = Path(os.path.relpath(Path(__file__).parent)) / "tests" / "assets" / "sample.jpg"
 
 
 def demo(folder: Path) -> int:
@@ -19,7 +20,7 @@ def demo(folder: Path) -> int:
         load_dataset("mnist")
         data, settings = "mnist", list[str]()
     except InkdigitsError as error:
-        print(f"MNIST cannot be had ({str(error).splitlines()[0]}), so this goes on with optdigits.", file=sys.stderr)
+        print(f"MNIST cannot be had ({str(error).partition(": http")[0]}), so this goes on with optdigits.", file=sys.stderr)
         data, settings = "optdigits", ["--epochs", "30"]
     shutil.rmtree(folder, ignore_errors=True)
     for command in (
