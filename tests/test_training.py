@@ -159,9 +159,9 @@ def test_a_pass_sees_every_digit_once_in_an_order_of_its_own() -> None:
 
 
 TEXTBOOK = {
-    "adam": lambda weights: torch.optim.Adam(weights, lr=0.002, weight_decay=0.01),
-    "adamw": lambda weights: torch.optim.AdamW(weights, lr=0.002, weight_decay=0.01),
-    "sgd": lambda weights: torch.optim.SGD(weights, lr=0.002, weight_decay=0.01, momentum=0.8),
+    "adam": lambda weights: torch.optim.Adam(weights, lr=0.002, weight_decay=0.3),
+    "adamw": lambda weights: torch.optim.AdamW(weights, lr=0.002, weight_decay=0.3),
+    "sgd": lambda weights: torch.optim.SGD(weights, lr=0.002, weight_decay=0.3, momentum=0.8),
 }
 
 
@@ -175,7 +175,7 @@ def test_the_weights_end_where_a_textbook_s_loop_takes_them(name: str, batch: in
         batch=batch,
         optimiser=name,
         learning_rate=0.002,
-        weight_decay=0.01,
+        weight_decay=0.3,
         momentum=0.8,
         schedule="cosine",
         label_smoothing=0.1,
