@@ -20,7 +20,8 @@ def demo(folder: Path) -> int:
         load_dataset("mnist")
         data, settings = "mnist", list[str]()
     except InkdigitsError as error:
-        print(f"MNIST cannot be had ({str(error).partition(": http")[0]}), so this goes on with optdigits.", file=sys.stderr)
+        reason = str(error).partition(": http")[0]  # not each mirror's
+        print(f"MNIST cannot be had ({reason}), so this goes on with optdigits.", file=sys.stderr)
         data, settings = "optdigits", ["--epochs", "30"]
     shutil.rmtree(folder, ignore_errors=True)
     for command in (
