@@ -100,7 +100,7 @@ def test_fields_have_the_geometry_of_mnist(simulated: tuple[np.ndarray, np.ndarr
 def test_progress_is_told_until_all_is_done(digits: Split) -> None:
     told: list[tuple[str, int, int | None]] = []
     simulate(digits.images[:10], digits.labels[:10], seed=0, copies=120, progress=lambda *news: told.append(news))
-    assert told == [("handwriting", 1000, 1440), ("handwriting", 1440, 1440)]
+    assert told == [("making handwriting", 1000, 1440), ("making handwriting", 1440, 1440)]
 
 
 # ---- what is drawn
