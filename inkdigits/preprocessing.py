@@ -25,6 +25,7 @@ SMALLEST_SIDE = 96  # pixels; smaller pictures are enlarged before ink is looked
 TEXTURE = 0.4  # outline pixels per pixel of the original; writing has 0.02-0.2, noise 0.5-1,
 SMALLEST_TEXTURE = 14  # and tiny pictures (shortest side in px)
 TEXTURE_OF_TINY = 0.75  # of digits reach 0.7
+NOISE = 0.15  # correlation of neighbouring pixels; of pure noise it is 0 (sd 0.03 in 28x28 pixels), of real writing 0.28 and more
 WIDEST = 2.0  # width over height of a digit
 FRAGMENT = 0.4  # of the line's usual height
 FILLED = 0.38  # stroke width over size; a disc has 0.5, MNIST's thickest digits 0.25
@@ -69,7 +70,7 @@ def prepare(picture: Picture, single: bool = False, judge: FieldJudge | None = N
     if ready is not None:
         return _page_of(picture, ready)
     enlarged, factor = _large_enough(picture)
-    ink = _find_writing(enlarged.pixels, factor)
+    ink = _find_writing(enlarged.pixels, factor, noise=_is_noise(picture.pixels))
 
     def fields_of(some: Sequence[Candidate]) -> NDArray[np.uint8]:
         return np.array([to_field(_strokes(ink, candidate)) for candidate in some], np.uint8).reshape(-1, SIDE, SIDE)
@@ -91,12 +92,20 @@ def _page_of(picture: Picture, field: Field) -> Page:
     return Page(picture, ink, (_whole(mask),), field[None], (None,), picture.warnings + warnings)
 
 
-def _find_writing(pixels: NDArray[np.uint8], factor: int) -> Ink:
-    """The ink of strokes, without printed lines; none where the whole picture is texture. factor: by which it was enlarged."""
+def _is_noise(pixels: NDArray[np.uint8]) -> bool:
+    """Whether the picture's pixels know nothing of their neighbours, as where there is neither paper nor stroke."""
+    grey = pixels.reshape(*pixels.shape[:2], -1).mean(axis=2, dtype=np.float32)
+    grey -= grey.mean()
+    together = float((grey[:, 1:] * grey[:, :-1]).mean() + (grey[1:] * grey[:-1]).mean()) / 2 if min(grey.shape) > 1 else 0.0
+    return together < NOISE * float(grey.var())
+
+
+def _find_writing(pixels: NDArray[np.uint8], factor: int, noise: bool) -> Ink:
+    """The ink of strokes, without printed lines; none where all is noise or texture. factor: by which the picture was enlarged."""
     ink = without_printed_lines(find_ink(pixels))
     outline = ink.mask & (cv2.erode(ink.mask.view(np.uint8), np.ones((3, 3), np.uint8)) == 0)
     limit = TEXTURE if min(pixels.shape[:2]) >= SMALLEST_TEXTURE * factor else TEXTURE_OF_TINY
-    if float(outline.mean()) * factor < limit:
+    if float(outline.mean()) * factor < limit and not noise:
         return ink
     nothing = np.zeros_like(ink.mask)
     return replace(ink, strength=nothing.astype(np.uint8), mask=nothing, warnings=(*ink.warnings, "texture, no writing"))
