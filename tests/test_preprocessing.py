@@ -121,3 +121,18 @@ def test_a_row_of_digits_is_read_whatever_the_paper(change):
 def test_lines_of_writing_are_read_from_top_to_bottom():
     line = np.asarray(Image.open(SAMPLE).convert("RGB"))
     assert Recogniser().read(np.vstack([line, line])).text == "27354\n27354"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("blackboard.jpg", "3085"),
+        ("form.png", "50614"),
+        ("touching.jpg", "352"),
+        ("transparent.png", "4"),
+        pytest.param("squared-paper.jpg", "2749\n8163", marks=pytest.mark.xfail(reason="a hard shadow over squared paper")),
+        pytest.param("turned-phone.jpg", "7", marks=pytest.mark.xfail(reason="a ruled sheet on its side on a dark table")),
+    ],
+)
+def test_pictures_of_other_papers_and_pens_are_read(name, text):
+    assert Recogniser().read(SAMPLE.with_name(name)).text == text
