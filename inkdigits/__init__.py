@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from inkdigits.data import load_dataset
     from inkdigits.errors import InkdigitsError
     from inkdigits.evaluation import evaluate
+    from inkdigits.explanation import explain
     from inkdigits.recipe import load_recipe
     from inkdigits.recogniser import Digit, Reading, Recogniser, read
     from inkdigits.run import train
@@ -27,13 +28,25 @@ _HOME = {
     "Reading": "recogniser",
     "Recogniser": "recogniser",
     "evaluate": "evaluation",
+    "explain": "explanation",
     "load_dataset": "data",
     "load_recipe": "recipe",
     "read": "recogniser",
     "train": "run",
 }
 
-__all__ = ["Digit", "InkdigitsError", "Reading", "Recogniser", "evaluate", "load_dataset", "load_recipe", "read", "train"]
+__all__ = [
+    "Digit",
+    "InkdigitsError",
+    "Reading",
+    "Recogniser",
+    "evaluate",
+    "explain",
+    "load_dataset",
+    "load_recipe",
+    "read",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import inkdigits
-from inkdigits.errors import CannotWrite, InkdigitsError, MissingExtra
+from inkdigits.errors import BadValue, CannotWrite, InkdigitsError, MissingExtra
 
 if TYPE_CHECKING:
     from inkdigits.recipe import Recipe
@@ -81,12 +81,21 @@ def read(options: argparse.Namespace) -> int:
     from inkdigits.recogniser import Recogniser
     from inkdigits.sources import read_paths
 
-    status = OK
-    for path, reading in read_paths(Recogniser(options.model), options.paths, single=options.single):
+    status, recogniser, explanations = OK, Recogniser(options.model), None
+    if options.explain:
+        from inkdigits.explanation import Explanations
+
+        explanations = Explanations(options.explain)
+    for path, trace in read_paths(recogniser, options.paths, single=options.single):
+        reading = trace.reading
         _print(reading.to_json(path) if options.json else _reading_line(path, reading))
         if reading.error:
             status = SOME_FAILED
             _say(str(reading.error))
+        if explanations:
+            explanations.add(path, trace)
+    if explanations:
+        _say(str(explanations))
     return status
 
 
@@ -146,11 +155,15 @@ def _outcome(final: "Final", data: str, folder: Path) -> str:
 
 def evaluate(options: argparse.Namespace) -> int:
     """`inkdigits evaluate`: the figures of a model on a dataset."""
+    from inkdigits import robustness
     from inkdigits.display import downloads
     from inkdigits.evaluation import evaluate_probabilities, predict, summary
 
+    if options.data == robustness.MNIST_C:
+        return _evaluate_corrupted(options)
+    look = robustness.predict_corrupted if robustness.is_corrupted(options.data) else predict
     with downloads() as progress:
-        seen = predict(options.model, options.data, options.split, data_dir=options.data_dir, progress=progress)
+        seen = look(options.model, options.data, options.split, data_dir=options.data_dir, progress=progress)
     evaluation = evaluate_probabilities(seen.probabilities, seen.labels, model=seen.model, data=seen.data, split=seen.split)
     _print(json.dumps(evaluation.to_json()) if options.json else summary(evaluation, seen.classes))
     if options.report:
@@ -165,6 +178,31 @@ def evaluate(options: argparse.Namespace) -> int:
             config={"classes": seen.classes, "versions": {"inkdigits": inkdigits.__version__}},
         )
         _say(f"the report is {options.report}")
+    return OK
+
+
+def _evaluate_corrupted(options: argparse.Namespace) -> int:
+    """All fifteen corruptions, a line each."""
+    from inkdigits.display import downloads
+    from inkdigits.robustness import evaluate_corrupted, summary
+
+    if options.report:
+        raise BadValue("--report shows one set of digits, not fifteen; --data mnist-c/fog and its like can have one")
+    with downloads() as progress:
+        seen = evaluate_corrupted(options.model, options.split, data_dir=options.data_dir, progress=progress)
+    _print(json.dumps(seen.to_json()) if options.json else summary(seen))
+    return OK
+
+
+def compare(options: argparse.Namespace) -> int:
+    """`inkdigits compare`: what recipes reach over their seeds, and whether they differ."""
+    from inkdigits.comparison import compare as compare_runs
+    from inkdigits.comparison import summary
+    from inkdigits.display import downloads
+
+    with downloads() as progress:
+        comparison = compare_runs(options.runs, options.data, options.split, data_dir=options.data_dir, progress=progress)
+    _print(json.dumps(comparison.to_json()) if options.json else summary(comparison))
     return OK
 
 
@@ -301,6 +339,7 @@ def _parser() -> argparse.ArgumentParser:
     _read_options(_command(commands, "read", read, "read the handwritten digits in pictures"))
     _train_options(_command(commands, "train", train, "train a recipe"))
     _evaluate_options(_command(commands, "evaluate", evaluate, "measure a model"))
+    _compare_options(_command(commands, "compare", compare, "compare recipes over several seeds, or two runs"))
     _command(commands, "recipes", recipes, "list the shipped recipes with source, published and measured figures")
     text = "list, fetch and verify datasets"
     _data_commands(commands.add_parser("data", help=text, description=f"{text.capitalize()}.", allow_abbrev=False))
@@ -336,6 +375,11 @@ def _read_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help=text)
     parser.add_argument("--single", action="store_true", help="each picture holds at most one digit")
     parser.add_argument("--model", default="default", metavar="M", help=f"{MODEL_HELP} (default: default)")
+    text = (
+        "also draw, for each picture, why it was read so: a PNG in this folder, named after the picture, that shows the ink found, "
+        "what the network saw, how sure it was, and why candidates were refused; of an array, the first 100 images"
+    )
+    parser.add_argument("--explain", type=Path, metavar="DIR", help=text)
 
 
 def _train_options(parser: argparse.ArgumentParser) -> None:
@@ -357,10 +401,25 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
 
 def _evaluate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
-    parser.add_argument("--data", default="mnist", metavar="D", help=DATA_HELP)
-    text = "train, validation, test or all (default: test, or all of digits of your own that the model has not learned from)"
+    text = "mnist-c for MNIST's digits through fifteen corruptions, mnist-c/fog and its like for one of them"
+    parser.add_argument("--data", default="mnist", metavar="D", help=f"{DATA_HELP}; {text}")
+    text = (
+        "train, validation, test, all, or qmnist's test50k (default: test, or all of digits of your own that the model has not "
+        "learned from)"
+    )
     parser.add_argument("--split", metavar="S", help=text)
     parser.add_argument("--report", type=Path, metavar="FILE.html", help="also write a page to look at")
+    _data_dir_option(parser)
+
+
+def _compare_options(parser: argparse.ArgumentParser) -> None:
+    text = (
+        "a folder made by train, a folder that holds several, or a shipped model's name. Runs that differ in nothing but their "
+        "seed are taken together; two runs are compared with each other"
+    )
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=text)
+    parser.add_argument("--data", default="mnist", metavar="D", help=DATA_HELP)
+    parser.add_argument("--split", default="test", metavar="S", help="train, validation, test or all (default: test)")
     _data_dir_option(parser)
 
 

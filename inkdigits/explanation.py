@@ -1,79 +1,126 @@
 """Why a picture was read as it was: one image that shows the picture, the ink found in it, and what the network saw and thought.
 
-Takes a trace; returns a PIL image. Knows how to draw; decides nothing.
+Takes a trace; returns a PIL image, or leaves it as a PNG in a folder. Knows how to draw; decides nothing.
 """
 
-from collections.abc import Iterator
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
-from inkdigits.recogniser import Digit, Trace
+from inkdigits.errors import CannotWrite
+from inkdigits.files import write_whole
+from inkdigits.ink import find_ink
+from inkdigits.picture import Source
+from inkdigits.preprocessing import EDGE, Page
+from inkdigits.recogniser import DEFAULT_MODEL, Digit, Reading, Trace, loaded
 from inkdigits.segmentation import Box
 
 Colour = tuple[int, int, int]
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+Pixels = NDArray[np.uint8]
 
 BACKGROUND, CARD, RULE = (246, 246, 243), (255, 255, 255), (222, 222, 216)
-TEXT, QUIET = (32, 33, 36), (118, 118, 112)
+TEXT, QUIET = (32, 33, 36), (112, 112, 106)
 ACCEPTED, REFUSED = (0, 105, 168), (205, 88, 20)  # blue and vermilion: told apart by every kind of eye
+UNUSED, PRINTED, OUTSIDE = (150, 150, 145), (214, 160, 192), (226, 224, 214)
+LEFT_OUT = {"printed lines removed", "texture, no writing"}  # warnings that there is more ink than what is used
+NOBODY, IS_ACCEPTED, IS_REFUSED = 0, 1, 2  # whose a pixel of ink is
 
-MARGIN = 24  # pixels, as are all sizes here
-PANEL = 468  # side of the two pictures above
-SEEN = 112  # the 28x28 field, four times enlarged
-CARD_WIDTH, CARD_HEIGHT, REASON_HEIGHT = 228, 138, 36
-GAP = 16
-AROUND = 0.2  # of the writing's size is shown around it
+MARGIN, GAP = 24, 16  # pixels, as are all sizes here
+SEEN = 140  # the 28x28 field, five times enlarged
+CARD_WIDTH, CARD_HEIGHT, STRIP = 280, 186, 24
 COLUMNS = 4
-MOST_CARDS = 48  # more candidates are counted, not drawn
-WIDTH = 2 * MARGIN + COLUMNS * CARD_WIDTH + (COLUMNS - 1) * GAP
+CONTENT = COLUMNS * CARD_WIDTH + (COLUMNS - 1) * GAP
+PANEL = (CONTENT - GAP) // 2
+TALLEST, TALLEST_OVERVIEW = 560, 300  # of a view
+LONG = 2.5  # times as wide as high: picture and ink stand one above the other; or as high as wide: they may be as much taller
+AROUND = 0.2  # of the writing's size is shown around it
+WORTH = 2.0  # times larger must the writing appear for a view of its own
+LARGEST_PIXEL = 12
+MOST_LINES = 12  # of the text that was read
+MOST_CARDS = 96  # of more candidates, those are shown that are the least sure
+MOST_OF_A_FILE = 100  # images of an array that are explained
+DOUBT = 10  # the bar behind those of the ten digits: that it is none
+NOTE = 15  # size of letters
+TITLE, LABEL = 24, 22  # room above a panel, and above a box
+
+LONGEST_NAME = 200  # bytes; file systems take 255, of which some go to endings
+MARK = b"tEXtSoftware\0inkdigits read --explain"  # as it lies in the first bytes of the PNGs that are written here
 
 
-def explain(trace: Trace) -> Image.Image:
-    """Draw what led to a reading: the picture and its ink with boxes, then each candidate as the network saw it. RGB, 1008 wide."""
-    digits = trace.reading.digits
-    header = _header(trace)
-    panels = _panels(trace)
-    height = CARD_HEIGHT + (0 if all(digit.accepted for digit in digits) else REASON_HEIGHT)
-    cards = [_card(digit, number, height) for number, digit in enumerate(digits[:MOST_CARDS], start=1)]
-    rows = -(-len(cards) // COLUMNS)
-    top = header.height + panels.height + MARGIN
-    sheet = Image.new("RGB", (WIDTH, top + rows * (height + GAP) + MARGIN), BACKGROUND)
-    sheet.paste(header, (0, 0))
-    sheet.paste(panels, (0, header.height))
-    for index, card in enumerate(cards):
-        row, column = divmod(index, COLUMNS)
-        sheet.paste(card, (MARGIN + column * (CARD_WIDTH + GAP), top + row * (height + GAP)))
-    if len(digits) > MOST_CARDS:
-        note = f"and {len(digits) - MOST_CARDS} more"
-        ImageDraw.Draw(sheet).text((MARGIN, sheet.height - MARGIN - 4), note, QUIET, _font(14))
+def explain(picture: Source, model: str | os.PathLike[str] = DEFAULT_MODEL, single: bool = False) -> Image.Image:
+    """Draw how a picture is read: a path, bytes, a PIL image or an array. Raises what `read` raises.
+
+    >>> explain("photo.jpg").save("why.png")
+    """
+    return draw(loaded(os.fspath(model)).trace(picture, single))
+
+
+def draw(trace: Trace, name: str = "") -> Image.Image:
+    """What led to a reading, as an RGB image: the text, the picture beside its ink, then each candidate as the network saw it."""
+    width = CONTENT if trace.page else 2 * CARD_WIDTH + GAP
+    sections = [_header(trace.reading, name, width)]
+    if trace.page:
+        sections += _views(trace.page, trace.reading.digits)
+    sections += _cards(trace.reading.digits, width)
+    height = sum(section.height for section in sections) + (len(sections) - 1) * GAP
+    sheet, top = Image.new("RGB", (width + 2 * MARGIN, height + 2 * MARGIN), BACKGROUND), MARGIN
+    for section in sections:
+        sheet.paste(section, (MARGIN, top))
+        top += section.height + GAP
     return sheet
 
 
-def _header(trace: Trace) -> Image.Image:
-    """What was read, how many candidates were refused, and the warnings."""
-    lines = (trace.reading.text or "").split("\n")
-    refused = sum(not digit.accepted for digit in trace.reading.digits)
-    found = len(trace.reading.digits) - refused
-    size = 44 if len(lines) == 1 else 28
-    shown = lines[:6] + (["…"] if len(lines) > 6 else [])
-    notes = [f"{_counted(found, 'digit')} read" + (f", {_counted(refused, 'candidate')} refused" if refused else "")]
-    notes += list(trace.reading.warnings)
-    height = MARGIN + round(size * 1.2) * len(shown) + 12 + 24 * len(notes) + 12
-    image = Image.new("RGB", (WIDTH, height), BACKGROUND)
+class _Row(NamedTuple):
+    words: str
+    size: int = NOTE
+    colour: Colour = TEXT
+    dot: Colour | None = None
+    indent: int = 0
+
+
+def _header(reading: Reading, name: str, width: int) -> Image.Image:
+    """Which picture it was, what was read in it, how many candidates were refused, and the warnings."""
+    refused = sum(not digit.accepted for digit in reading.digits)
+    summary = f"{_counted(len(reading.digits) - refused, 'digit')} read"
+    rows = [_Row(_end_of(_writable(name), NOTE, width), colour=QUIET)] if name else []
+    rows += _text_rows(reading.text or "", width)
+    rows.append(_Row(summary + (f", {_counted(refused, 'candidate')} refused" if refused else ""), colour=QUIET))
+    for warning in reading.warnings:
+        first, *others = _wrapped(_writable(warning), NOTE, width - 18)
+        rows += [_Row(first, dot=REFUSED, indent=18), *(_Row(other, indent=18) for other in others)]
+    return _written(rows, width)
+
+
+def _text_rows(text: str, width: int) -> list[_Row]:
+    """The text in letters as large as fit."""
+    lines = text.split("\n")
+    if not text:
+        return [_Row("nothing read", 36, QUIET)]
+    size = next((size for size in (44, 36, 30, 24) if size * len(lines) <= 150 and _fits(lines, size, width)), 20)
+    rows = [_Row(part, size) for line in lines for part in _wrapped(line, size, width)]
+    return rows[:MOST_LINES] + ([_Row("…", size)] if len(rows) > MOST_LINES else [])
+
+
+def _written(rows: Sequence[_Row], width: int) -> Image.Image:
+    heights = [round(row.size * 1.2) + 6 for row in rows]
+    image = Image.new("RGB", (width, sum(heights)), BACKGROUND)
     draw = ImageDraw.Draw(image)
-    y = MARGIN
-    for line in shown:
-        draw.text((MARGIN, y), line or "nothing read", TEXT if line else QUIET, _font(size))
-        y += round(size * 1.2)
-    y += 12
-    for number, note in enumerate(notes):
-        if number:
-            draw.ellipse((MARGIN, y + 5, MARGIN + 8, y + 13), REFUSED)
-        draw.text((MARGIN + (18 if number else 0), y), note, QUIET if number == 0 else TEXT, _font(15))
-        y += 24
+    bottom = 0
+    for row, height in zip(rows, heights, strict=True):
+        bottom += height
+        if row.dot:
+            draw.ellipse((1, bottom - 16, 9, bottom - 8), row.dot)
+        draw.text((row.indent, bottom - round(row.size * 0.3) - 3), row.words, row.colour, _font(row.size), anchor="ls")
     return image
 
 
@@ -81,105 +128,308 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _panels(trace: Trace) -> Image.Image:
-    """The part of the picture that has the writing and its ink side by side, with a box around each candidate."""
-    page = trace.page
-    ink = _on_white(np.where(_grown(page.ink.mask), page.ink.strength, np.uint8(0)))
-    left, top, _, _ = window = _window([candidate.box for candidate in page.candidates], page.picture.pixels.shape)
-    pixels = Image.fromarray(page.picture.pixels).convert("RGB").crop(window)
-    scale = min(PANEL / pixels.width, PANEL / pixels.height)
-    size = max(1, round(pixels.width * scale)), max(1, round(pixels.height * scale))
-    boxes = [
-        ((c.box[0] - left, c.box[1] - top, c.box[2] - left, c.box[3] - top), digit)
-        for c, digit in zip(page.candidates, trace.reading.digits, strict=True)
-    ]
-    image = Image.new("RGB", (WIDTH, 28 + size[1]), BACKGROUND)
-    draw = ImageDraw.Draw(image)
+def _writable(text: str) -> str:
+    """The letters that Pillow's own font has are ASCII."""
+    return "".join(letter if " " <= letter <= "~" or letter == "…" else "?" for letter in text)
+
+
+def _fits(lines: Sequence[str], size: int, width: int) -> bool:
+    return max(_font(size).getlength(line) for line in lines) < width
+
+
+def _wrapped(text: str, size: int, width: int) -> list[str]:
+    """Lines that fit; a word that is too long for one is cut."""
+    lines, line = [], ""
+    for word in text.split():
+        longer = f"{line} {word}" if line else word
+        if line and not _fits([longer], size, width):
+            lines.append(line)
+            longer = word
+        while not _fits([longer], size, width):
+            fitting = next(length for length in range(len(longer), 0, -1) if length == 1 or _fits([longer[:length]], size, width))
+            lines.append(longer[:fitting])
+            longer = longer[fitting:]
+        line = longer
+    return [*lines, line]
+
+
+def _end_of(text: str, size: int, width: int) -> str:
+    """The end of a path says more than its beginning."""
+    start = next(
+        start for start in range(max(0, len(text) - 300), len(text)) if _fits([("…" if start else "") + text[start:]], size, width)
+    )
+    return ("…" if start else "") + text[start:]
+
+
+def _views(page: Page, digits: Sequence[Digit]) -> list[Image.Image]:
+    """The picture beside its ink, whole and, where the writing is a small part of it, enlarged; then what the colours mean."""
+    ink, legend = _coloured_ink(page, digits)
+    pictures = Image.fromarray(page.picture.pixels).convert("RGB"), ink
+    marks = [(candidate.box, digit) for candidate, digit in zip(page.candidates, digits, strict=True)]
+    whole = 0, 0, ink.width, ink.height
+    close = _surroundings([box for box, _ in marks], whole)
     titles = "the picture, upright", "the ink that was found in it"
-    for x, title, panel in zip((MARGIN, WIDTH - MARGIN - PANEL), titles, (pixels, Image.fromarray(ink).crop(window)), strict=True):
-        draw.text((x, 0), title, QUIET, _font(14))
-        image.paste(_with_boxes(_resized(panel, size), boxes, scale), (x, 26))
-        draw.rectangle((x - 1, 25, x + size[0], 26 + size[1]), outline=RULE)
-    return image
+    if _scale(close, TALLEST) < WORTH * _scale(whole, TALLEST):
+        views = [_view(pictures, whole, TALLEST, marks, titles, labelled=True)]
+    else:
+        views = [
+            _view(pictures, whole, TALLEST_OVERVIEW, marks, titles, labelled=False),
+            _view(pictures, close, TALLEST, marks, ("the writing, enlarged", "its ink"), labelled=True),
+        ]
+    return views + ([_legend(legend)] if legend else [])
 
 
-def _window(boxes: list[Box], shape: tuple[int, ...]) -> Box:
+def _coloured_ink(page: Page, digits: Sequence[Digit]) -> tuple[Image.Image, list[tuple[Colour, str]]]:
+    """The ink, coloured by what became of it, on white; and the colours that occur with their meaning."""
+    owner = np.full(page.ink.mask.shape, NOBODY, np.uint8)
+    for candidate, digit in zip(page.candidates, digits, strict=True):
+        left, top, right, bottom = candidate.box
+        owner[top:bottom, left:right][candidate.mask] = IS_ACCEPTED if digit.accepted else IS_REFUSED
+    nowhere = np.zeros_like(page.ink.mask)
+    left_out = find_ink(page.picture.pixels).mask & ~page.ink.mask if LEFT_OUT.intersection(page.ink.warnings) else nowhere
+    outside = nowhere if page.ink.outside is None else page.ink.outside
+    unused = page.ink.mask & (owner == NOBODY)
+    strength = np.where(_grown(page.ink.mask.view(np.uint8)) > 0, page.ink.strength, np.uint8(0))
+    colours = np.array([UNUSED, ACCEPTED, REFUSED], np.float32)[_grown(owner)]
+    paper = np.where(outside[:, :, None], np.array(OUTSIDE, np.float32), np.array(CARD, np.float32))
+    pixels = paper + (colours - paper) * (strength[:, :, None] / np.float32(255))
+    pixels[left_out] = PRINTED
+    meanings = (
+        (ACCEPTED, "accepted", (owner == IS_ACCEPTED).any()),
+        (REFUSED, "refused", (owner == IS_REFUSED).any()),
+        (UNUSED, "no part of a candidate", unused.any()),
+        (PRINTED, "left out: print or texture", left_out.any()),
+        (OUTSIDE, "outside the sheet", outside.any()),
+    )
+    return Image.fromarray(np.rint(pixels).astype(np.uint8)), [(colour, words) for colour, words, occurs in meanings if occurs]
+
+
+def _grown(plane: Pixels) -> Pixels:
+    """The greys of a stroke's edge lie around its mask."""
+    return np.asarray(cv2.dilate(plane, np.ones((2 * EDGE + 1, 2 * EDGE + 1), np.uint8)), np.uint8)
+
+
+def _surroundings(boxes: Sequence[Box], whole: Box) -> Box:
     """The boxes with some paper around; the whole picture where there are none."""
-    height, width = shape[:2]
     if not boxes:
-        return 0, 0, width, height
+        return whole
     left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
     right, bottom = max(box[2] for box in boxes), max(box[3] for box in boxes)
     margin = round(AROUND * max(right - left, bottom - top))
-    return max(0, left - margin), max(0, top - margin), min(width, right + margin), min(height, bottom + margin)
+    return max(0, left - margin), max(0, top - margin), min(whole[2], right + margin), min(whole[3], bottom + margin)
 
 
-def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return cv2.dilate(mask.view(np.uint8), np.ones((5, 5), np.uint8)) > 0
+def _scale(window: Box, tallest: int) -> float:
+    width, height = window[2] - window[0], window[3] - window[1]
+    room = CONTENT if width > LONG * height else PANEL, tallest * LONG if height > LONG * width else tallest
+    return min(room[0] / width, room[1] / height, LARGEST_PIXEL)
 
 
-def _on_white(strength: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Ink as people know it, dark on white, (H, W, 3)."""
-    return np.repeat(255 - strength[:, :, None], 3, axis=2)
+class _Mark(NamedTuple):
+    box: Box  # in pixels of the panel
+    digit: Digit
 
 
-def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    smaller = size[0] < image.width
-    return image.resize(size, Image.Resampling.BOX if smaller else Image.Resampling.NEAREST)
-
-
-def _with_boxes(image: Image.Image, boxes: list[tuple[Box, Digit]], scale: float) -> Image.Image:
+def _view(
+    pictures: tuple[Image.Image, Image.Image],
+    window: Box,
+    tallest: int,
+    marks: Sequence[tuple[Box, Digit]],
+    titles: tuple[str, str],
+    *,
+    labelled: bool,
+) -> Image.Image:
+    """A part of the picture and the same part of its ink, with a box around each candidate."""
+    scale = _scale(window, tallest)
+    width, height = (max(1, round((end - start) * scale)) for start, end in zip(window[:2], window[2:], strict=True))
+    placed = [_Mark(_moved(box, window, scale), digit) for box, digit in marks]
+    title = TITLE + (LABEL if labelled and any(mark.box[1] < LABEL for mark in placed) else 0)
+    step = (0, height + title + GAP) if width > PANEL else ((CARD_WIDTH if width <= CARD_WIDTH else PANEL) + GAP, 0)
+    image = Image.new("RGB", (CONTENT, title + height + 4 + step[1]), BACKGROUND)
     draw = ImageDraw.Draw(image)
-    for box, digit in boxes:
-        left, top, right, bottom = (round(edge * scale) for edge in box)
-        colour = ACCEPTED if digit.accepted else REFUSED
-        draw.rectangle((left - 3, top - 3, right + 2, bottom + 2), outline=colour, width=2)
-        if digit.accepted and bottom - top >= 18:
-            draw.text((left - 2, top - 5), str(digit.digit), colour, _font(15), anchor="ls", stroke_width=2, stroke_fill=CARD)
+    for number, (words, picture) in enumerate(zip(titles, pictures, strict=True)):
+        x, y = number * step[0], number * step[1]
+        draw.text((x, y + TITLE - 8), words, QUIET, _font(NOTE), anchor="ls")
+        image.paste(_resized(picture.crop(window), (width, height)), (x, y + title))
+        draw.rectangle((x, y + title, x + width - 1, y + title + height - 1), outline=RULE)
+        _draw_boxes(draw, (x, y + title), placed)
+        if labelled and number == 0:
+            _draw_labels(draw, (x, y + title), [(mark, str(mark.digit.digit)) for mark in placed if mark.digit.accepted])
+        elif labelled:
+            _draw_labels(draw, (x, y + title), [(mark, str(index)) for index, mark in enumerate(placed, start=1)])
     return image
 
 
-def _card(digit: Digit, number: int, height: int) -> Image.Image:
-    """One candidate: what the network saw, its best guess, how sure it was, and why it was refused."""
+def _moved(box: Box, window: Box, scale: float) -> Box:
+    left, top, right, bottom = (round((edge - window[axis % 2]) * scale) for axis, edge in enumerate(box))
+    return left, top, right, bottom
+
+
+def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    if size[0] < image.width:
+        return image.resize(size, Image.Resampling.BOX)
+    return image.resize(size, Image.Resampling.NEAREST if size[0] > 3 * image.width else Image.Resampling.BICUBIC)
+
+
+def _draw_boxes(draw: ImageDraw.ImageDraw, origin: tuple[int, int], marks: Sequence[_Mark]) -> None:
+    """White around each box lets it be seen on dark paper."""
+    for grown, width in ((4, 4), (3, 2)):
+        for (left, top, right, bottom), digit in marks:
+            colour = CARD if width == 4 else ACCEPTED if digit.accepted else REFUSED
+            start = max(0, origin[0] + left - grown), origin[1] + top - grown
+            stop = min(CONTENT - 1, origin[0] + right + grown - 1), origin[1] + bottom + grown - 1
+            draw.rectangle((start, stop), outline=colour, width=width)
+
+
+def _draw_labels(draw: ImageDraw.ImageDraw, origin: tuple[int, int], labels: Sequence[tuple[_Mark, str]]) -> None:
+    """A label above each box that is not too small for one."""
+    for ((left, top, right, bottom), digit), label in labels:
+        if max(right - left, bottom - top) >= 14:
+            place, font = (origin[0] + left - 1, origin[1] + top - 6), _font(min(18, max(12, (bottom - top) // 3)))
+            before, above, after, below = draw.textbbox(place, label, font, anchor="ls")
+            draw.rectangle((before - 2, above - 2, after + 1, below), CARD)
+            draw.text(place, label, ACCEPTED if digit.accepted else REFUSED, font, anchor="ls")
+
+
+def _legend(meanings: Sequence[tuple[Colour, str]]) -> Image.Image:
+    image = Image.new("RGB", (CONTENT, 20), BACKGROUND)
+    draw, x = ImageDraw.Draw(image), 0
+    for colour, words in meanings:
+        draw.rectangle((x, 3, x + 13, 16), colour, RULE)
+        draw.text((x + 21, 15), words, QUIET, _font(NOTE), anchor="ls")
+        x += 21 + round(_font(NOTE).getlength(words)) + 28
+    return image
+
+
+def _cards(digits: Sequence[Digit], width: int) -> list[Image.Image]:
+    """Rows of cards, after a line that says which candidates they show where it is not all of them."""
+    if not digits:
+        return [_written([_Row("There is nothing that could be a digit.")], width)]
+    numbered, note = list(enumerate(digits, start=1)), []
+    if len(digits) > MOST_CARDS:
+        numbered = sorted(sorted(numbered, key=_sureness)[:MOST_CARDS], key=lambda item: item[0])
+        note = [_written([_Row(f"the {MOST_CARDS} least sure of {len(digits)} candidates", colour=QUIET)], width)]
+    rows = [numbered[start : start + COLUMNS] for start in range(0, len(numbered), COLUMNS)]
+    return note + [_row_of_cards(row, width) for row in rows]
+
+
+def _sureness(numbered: tuple[int, Digit]) -> tuple[bool, float]:
+    return numbered[1].accepted, numbered[1].confidence
+
+
+def _row_of_cards(row: Sequence[tuple[int, Digit]], width: int) -> Image.Image:
+    reasons = [_wrapped(_writable(digit.reason or ""), NOTE, CARD_WIDTH - 24) for _, digit in row]
+    height = CARD_HEIGHT + max(22 * len(lines) if lines[0] else 0 for lines in reasons)
+    image = Image.new("RGB", (width, height), BACKGROUND)
+    for column, ((number, digit), reason) in enumerate(zip(row, reasons, strict=True)):
+        image.paste(_card(digit, number, reason, height), (column * (CARD_WIDTH + GAP), 0))
+    return image
+
+
+def _card(digit: Digit, number: int, reason: Sequence[str], height: int) -> Image.Image:
+    """One candidate: what the network saw, its best guess, how sure it was, what else it thought of, and why it was refused."""
     image = Image.new("RGB", (CARD_WIDTH, height), CARD)
     draw = ImageDraw.Draw(image)
     colour = ACCEPTED if digit.accepted else REFUSED
     draw.rectangle((0, 0, CARD_WIDTH - 1, height - 1), outline=RULE)
-    draw.rectangle((0, 0, CARD_WIDTH - 1, 3), colour)
+    draw.rectangle((0, 0, CARD_WIDTH - 1, STRIP - 1), colour)
+    draw.text((12, STRIP - 7), str(number), CARD, _font(NOTE), anchor="ls")
+    draw.text((CARD_WIDTH - 12, STRIP - 7), "accepted" if digit.accepted else "refused", CARD, _font(NOTE), anchor="rs")
     if digit.image is not None:
-        image.paste(Image.fromarray(digit.image).resize((SEEN, SEEN), Image.Resampling.NEAREST), (10, 14))
-    draw.text((134, 8), str(digit.digit), colour, _font(40))
-    draw.text((163, 18), f"{digit.confidence:.1%}", TEXT, _font(15))
-    draw.text((163, 36), f"number {number}", QUIET, _font(11))
+        image.paste(Image.fromarray(digit.image).resize((SEEN, SEEN), Image.Resampling.NEAREST), (12, STRIP + 10))
+    draw.text((162, STRIP + 46), str(digit.digit), colour, _font(48), anchor="ls")
+    draw.text((198, STRIP + 28), f"{digit.confidence:.1%}", TEXT, _font(18), anchor="ls")
     if digit.probabilities is not None:
-        _draw_bars(draw, digit.probabilities, colour)
-    for line, words in enumerate(_wrapped(digit.reason or "", 34)):
-        draw.text((10, CARD_HEIGHT - 4 + 16 * line), words, REFUSED, _font(13))
+        _draw_bars(draw, _chances(digit), digit.digit, colour)
+    for line, words in enumerate(reason):
+        draw.text((12, CARD_HEIGHT + 8 + 22 * line), words, REFUSED, _font(NOTE), anchor="ls")
     return image
 
 
-def _draw_bars(draw: ImageDraw.ImageDraw, probabilities: NDArray[np.float32], colour: Colour) -> None:
-    """Ten bars; their height is the square root of the probability, so that runners-up of a per cent can be seen."""
-    best = int(probabilities.argmax())
-    for guess, probability in enumerate(probabilities.tolist()):
-        left = 134 + 8 * guess
-        draw.rectangle((left, 112 - round(50 * probability**0.5), left + 5, 112), colour if guess == best else RULE)
-        draw.text((left + 3, 124), str(guess), TEXT if guess == best else QUIET, _font(10), anchor="ms")
+def _chances(digit: Digit) -> list[float]:
+    """Of the ten digits, and that it is none of them; together 1."""
+    assert digit.probabilities is not None
+    sure = digit.confidence / float(digit.probabilities[digit.digit])
+    return [*(digit.probabilities * sure).tolist(), max(0.0, 1 - sure)]
 
 
-def _wrapped(text: str, width: int) -> Iterator[str]:
-    """Two lines at most."""
-    words, line, lines = text.split(), "", 0
-    for word in words:
-        if line and len(line) + len(word) >= width:
-            yield line
-            line, lines = "", lines + 1
-            if lines == 2:
-                return
-        line = f"{line} {word}".strip()
-    if line:
-        yield line
+def _draw_bars(draw: ImageDraw.ImageDraw, chances: Sequence[float], best: int, colour: Colour) -> None:
+    """A bar each, the runner-up also as a figure."""
+    second = max((guess for guess in range(len(chances)) if guess != best), key=lambda guess: chances[guess])
+    if chances[second] >= 0.0005:
+        words = f"none: {chances[second]:.1%}" if second == DOUBT else f"or {second}: {chances[second]:.1%}"
+        draw.text((198, STRIP + 46), words, QUIET, _font(12), anchor="ls")
+    for guess, chance in enumerate(chances):
+        left, foot = 162 + 9 * guess + (6 if guess == DOUBT else 0), STRIP + 132
+        draw.rectangle((left, foot - max(1, round(70 * chance)), left + 6, foot), colour if guess == best else UNUSED)
+        name, shade = "no" if guess == DOUBT else str(guess), TEXT if guess == best else QUIET
+        draw.text((left + 3, foot + 16), name, shade, _font(12), anchor="ms")
 
 
-def _font(size: int) -> Font:
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
+
+
+class Explanations:
+    """A folder of explanations, a PNG a picture, named after it. Those of an earlier run are replaced, other files never."""
+
+    def __init__(self, folder: Path) -> None:
+        """Makes the folder if need be. Raises CannotWrite."""
+        self.folder = folder
+        self._taken: set[str] = set()  # names of files, as a file system that ignores case would compare them
+        self._explained: Counter[str] = Counter()  # of each array; of all else
+        self._left_out: Counter[str] = Counter()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise CannotWrite(f"cannot write into {folder}: {error.strerror or error}; choose a folder that is yours") from error
+
+    def add(self, path: str, trace: Trace) -> None:
+        """Write the explanation of a picture, unless it could not be read or its array has enough of them. Raises CannotWrite."""
+        array = "" if trace.page else path.rpartition("[")[0]
+        if trace.reading.error:
+            return
+        if array and self._explained[array] == MOST_OF_A_FILE:
+            self._left_out[array] += 1
+            return
+        info = PngInfo()
+        info.add_text("Software", "inkdigits read --explain")
+        image = draw(trace, path)
+        write_whole(self._free_file(_file_name(path)), lambda file: image.save(file, "PNG", pnginfo=info))
+        self._explained[array] += 1
+
+    def _free_file(self, name: str) -> Path:
+        """The file to write: of that name, or with a number behind it where another picture or another program has the name."""
+        names = (f"{name}.png" if number == 1 else f"{name}-{number}.png" for number in count(1))
+        free = next(free for free in names if self._is_free(free))
+        self._taken.add(free.casefold())
+        return self.folder / free
+
+    def _is_free(self, name: str) -> bool:
+        file = self.folder / name
+        return name.casefold() not in self._taken and (not os.path.lexists(file) or is_explanation(file))
+
+    def __str__(self) -> str:
+        """What was written, and what was not."""
+        said = f"{_counted(self._explained.total(), 'explanation')} in {self.folder}"
+        for array in self._left_out:
+            said += f"; of the images in {array} only the first {MOST_OF_A_FILE}: for others, save them as an array of their own"
+        return said
+
+
+def _file_name(path: str) -> str:
+    """A name that every file system takes, made of the last part of a path."""
+    name = "standard-input" if path == "-" else Path(path).name
+    name = "".join(letter if letter.isprintable() else "_" for letter in name).lstrip(".") or "picture"
+    return name.encode()[:LONGEST_NAME].decode(errors="ignore")
+
+
+def is_explanation(path: Path) -> bool:
+    """Whether a file was written here, so that a folder's explanations are not read as its pictures."""
+    try:
+        with path.open("rb") as file:
+            return MARK in file.read(128)
+    except OSError:
+        return False

@@ -60,7 +60,7 @@ def export_onnx(
     exported.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's stubs leave it out
     program = _trace(exported)
     program.model.metadata_props.update({key: str(value) for key, value in (facts or {}).items()})
-    program.model.metadata_props["softmax_temperature"] = str(temperature)  # "temperature" would be applied again by the reader
+    program.model.metadata_props["softmax_temperature"] = str(temperature)
     compared = images[:COMPARED]
     difference = 0.0
 

@@ -28,7 +28,9 @@ BLOCK = 1024  # images of one run of the network: larger blocks leave the proces
 THRESHOLD = 0.5  # the confidence from which a digit is accepted, where the model's metadata say nothing
 CLASSES = 10
 OTHER = "not a digit"
-TEXT_FROM = 10  # candidates of similar size make a text
+WORD_FROM = 3  # candidates of similar size make a word
+WORD_SHARE = 0.5  # where so many of them are no digits,
+TEXT_FROM = 10  # or a text
 TEXT_SHARE = 0.3  # where so many of them are no digits; pages of digits with letters among them have up to 0.2
 NOT_A_DIGIT = 10  # the column of a model with eleven outputs that says so
 
@@ -90,10 +92,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class Trace:
-    """A reading together with everything that led to it, for whoever asks why."""
+    """A reading together with what led to it, for whoever asks why. page: None where the network saw the picture as it was."""
 
     reading: Reading
-    page: Page
+    page: Page | None = None
 
 
 class Recogniser:
@@ -111,8 +113,7 @@ class Recogniser:
         self._outputs = int(self._session.get_outputs()[0].shape[1])
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.trained_on: str | None = metadata.get("data")  # a dataset's name or path, as `train --data` was given it
-        self.threshold = _metadata_number(metadata, "threshold", THRESHOLD, self.path)
-        self.temperature = _metadata_number(metadata, "temperature", 1.0, self.path)
+        self.threshold = _threshold(metadata, self.path)
 
     def classify(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """MNIST-style images, (N, 28, 28) or (28, 28) uint8, paper 0 to ink 255 -> (N, 10) float32 chances. Raises BadValue."""
@@ -159,9 +160,6 @@ class Recogniser:
         images = _checked(images)
         outputs = [self._session.run(None, {"images": images[start : start + BLOCK]})[0] for start in range(0, len(images), BLOCK)]
         raw: NDArray[np.float32] = np.concatenate(outputs) if outputs else np.empty((0, self._outputs), np.float32)
-        if self.temperature != 1:
-            raw = np.maximum(raw, np.float32(1e-30)) ** np.float32(1 / self.temperature)
-            raw /= raw.sum(axis=1, keepdims=True)
         if self._outputs == CLASSES:
             return raw, np.zeros(len(raw), np.float32)
         digits = np.maximum(raw[:, :CLASSES], np.float32(1e-30))
@@ -189,7 +187,8 @@ class Recogniser:
 
 
 @lru_cache(maxsize=4)
-def _shared(model: str) -> Recogniser:
+def loaded(model: str) -> Recogniser:
+    """The recogniser of a model, which stays loaded. Raises UnknownName or BadModel."""
     return Recogniser(model)
 
 
@@ -199,7 +198,7 @@ def read(picture: Source, model: str | os.PathLike[str] = DEFAULT_MODEL, single:
     >>> read("photo.jpg").text
     '42'
     """
-    return _shared(os.fspath(model)).read(picture, single)
+    return loaded(os.fspath(model)).read(picture, single)
 
 
 def shipped_models() -> list[str]:
@@ -262,14 +261,14 @@ def _check_interface(session: onnxruntime.InferenceSession, path: Path) -> None:
         )
 
 
-def _metadata_number(metadata: dict[str, str], key: str, default: float, path: Path) -> float:
+def _threshold(metadata: dict[str, str], path: Path) -> float:
     try:
-        number = float(metadata.get(key, default))
+        threshold = float(metadata.get("threshold", THRESHOLD))
     except ValueError:
-        number = -1.0
-    if not 0 < number < float("inf"):
-        raise BadModel(f"{str(path)!r} has {key} {metadata[key]!r} in its metadata; wanted is a positive number")
-    return number
+        threshold = -1.0
+    if not 0 < threshold < float("inf"):
+        raise BadModel(f"{str(path)!r} has threshold {metadata['threshold']!r} in its metadata; wanted is a positive number")
+    return threshold
 
 
 def _checked(images: NDArray[Any]) -> NDArray[np.uint8]:
@@ -288,13 +287,14 @@ def _original(box: Box, scale: tuple[float, float]) -> Box:
 
 
 def _without_print(digits: tuple[Digit, ...]) -> tuple[Digit, ...]:
-    """The same digits, all refused where the page is a text: among many letters, an l looks like a 1 and an o like a 0."""
-    heights = [digit.box[3] - digit.box[1] for digit in digits if digit.accepted]
-    if not heights:
+    """The same digits, all refused where the page is a text: among letters, an l looks like a 1 and an o like a 0."""
+    heights = sorted(digit.box[3] - digit.box[1] for digit in digits if digit.accepted)
+    if not heights or len(digits) < WORD_FROM:
         return digits
-    usual = float(np.median(heights))
+    usual = heights[len(heights) // 2]
     others = sum(digit.reason == OTHER and digit.box[3] - digit.box[1] > 0.5 * usual for digit in digits)
-    if len(heights) + others < TEXT_FROM or others < TEXT_SHARE * (len(heights) + others):
+    total = len(heights) + others
+    if total < WORD_FROM or others < (WORD_SHARE if total < TEXT_FROM else TEXT_SHARE) * total:
         return digits
     return tuple(replace(digit, accepted=False, reason=digit.reason or "stands in a text") for digit in digits)
 

@@ -22,7 +22,7 @@ from PIL import Image
 from promised import EPOCH_KEYS, FILES, FINAL_KEYS, names
 
 import inkdigits
-from inkdigits import cli, download
+from inkdigits import cli, download, explanation
 from inkdigits.data import load_dataset
 from inkdigits.recogniser import Recogniser
 
@@ -111,7 +111,7 @@ def test_help_explains_every_option(parser, inkdigits_command):
 
 def test_the_commands_and_options_are_those_that_others_rely_on():
     promised = {
-        "inkdigits read": {"--single", "--json", "--model"},
+        "inkdigits read": {"--single", "--json", "--model", "--explain"},
         "inkdigits train": {"--out", "--data", "--seed", "--epochs", "--device", "--set", "--init", "--json", "--data-dir"},
         "inkdigits evaluate": {"--data", "--split", "--json", "--report", "--data-dir"},
         "inkdigits recipes": {"--json"},
@@ -182,6 +182,54 @@ def test_head_in_a_shell_sees_its_lines_and_no_error(trained, tmp_path):
     assert running.stderr.read() == ""
     assert running.wait() == 0
     running.stderr.close()
+
+
+# ---- read --explain
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder with two pictures, of which the second is damaged."""
+    (tmp_path / "photos").mkdir()
+    digits = np.concatenate([np.pad(field, 8) for field in few_digits(3).images], axis=1)
+    Image.fromarray(255 - np.kron(digits, np.ones((3, 3), np.uint8))).save(tmp_path / "photos" / "good.png")
+    (tmp_path / "photos" / "wrong.png").write_bytes(b"no picture")
+    return tmp_path / "photos"
+
+
+@pytest.mark.parametrize("json_option", [(), ("--json",)])
+def test_explaining_leaves_a_picture_of_each_picture_and_changes_nothing_else(json_option, photos, trained, inkdigits_command):
+    without = inkdigits_command("read", photos, "--model", trained, *json_option)
+    why = photos / "why"  # inside what is read: explanations are no pictures of it
+    for _ in range(2):
+        done = inkdigits_command("read", photos, "--model", trained, *json_option, "--explain", why)
+        assert (done.status, done.out) == (without.status, without.out) == (1, without.out)
+        assert done.err == without.err + f"inkdigits: 1 explanation in {why}\n"
+        assert names(why) == {"good.png.png"}
+    with Image.open(why / "good.png.png") as image:
+        image.load()
+
+
+def test_a_folder_for_explanations_that_cannot_be_is_said_before_anything_is_read(photos, trained, inkdigits_command, monkeypatch):
+    given = io.TextIOWrapper(io.BytesIO((photos / "good.png").read_bytes()))
+    monkeypatch.setattr(sys, "stdin", given)
+    refused(inkdigits_command("read", "-", "--model", trained, "--explain", photos / "good.png"), "cannot write into", "good.png")
+    assert given.buffer.tell() == 0
+
+
+def test_a_model_that_is_not_there_leaves_no_folder_for_explanations(photos, inkdigits_command, tmp_path):
+    refused(inkdigits_command("read", photos, "--model", "none-such", "--explain", tmp_path / "why"), "none-such")
+    assert not (tmp_path / "why").exists()
+
+
+def test_of_a_large_array_the_first_images_are_explained(trained, inkdigits_command, tmp_path, monkeypatch):
+    monkeypatch.setattr(explanation, "MOST_OF_A_FILE", 3)
+    np.save(tmp_path / "many.npy", few_digits(20).images)
+    done = inkdigits_command("read", tmp_path / "many.npy", "--json", "--model", trained, "--explain", tmp_path / "why")
+    assert (done.status, len(done.objects)) == (0, 20)
+    assert names(tmp_path / "why") == {f"many.npy[{index}].png" for index in range(3)}
+    assert "3 explanations" in done.err
+    assert "only the first 3" in done.err
 
 
 # ---- train

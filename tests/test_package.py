@@ -30,7 +30,7 @@ MODULES = sorted(FILES.keys() - {"__init__", "__main__"})  # such as "training",
 LEARNING = {"augmentation", "checkpoint", "export", "fused", "models", "reproduction", "run", "training"}  # these need torch
 EXTRAS = ["torch", "sklearn", "scipy", "matplotlib", "rich", "filelock", "safetensors", "onnx", "onnxscript"]
 
-PUBLIC = ["Digit", "InkdigitsError", "Reading", "Recogniser", "evaluate", "load_dataset", "load_recipe", "read", "train"]
+PUBLIC = ["Digit", "InkdigitsError", "Reading", "Recogniser", "evaluate", "explain", "load_dataset", "load_recipe", "read", "train"]
 
 
 def alone(program: str, *arguments: object, without: Iterable[str] = (), warnings: str = "error") -> str:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from inkdigits import sources
 from inkdigits.data import Split
+from inkdigits.explanation import Explanations
 from inkdigits.recogniser import Reading, Recogniser
 from inkdigits.sources import read_paths
 
@@ -42,7 +43,7 @@ def csv(digits: Split, *, labelled: bool) -> str:
 
 
 def read(recogniser: Recogniser, *paths: object, single: bool = False) -> list[tuple[str, Reading]]:
-    return list(read_paths(recogniser, map(str, paths), single=single))
+    return [(path, trace.reading) for path, trace in read_paths(recogniser, map(str, paths), single=single)]
 
 
 def codes(readings: list[tuple[str, Reading]]) -> list[str | None]:
@@ -82,6 +83,24 @@ def test_names_that_no_file_can_have(name, recogniser, tmp_path):
     assert reading.error.code in ("not_found", "unreadable")
 
 
+def test_a_picture_comes_with_the_page_that_explains_it_and_an_array_s_images_are_their_own(recogniser, digits, tmp_path):
+    picture(digits.images[2], tmp_path / "digit.png")
+    np.save(tmp_path / "digits.npy", digits.images[:1])
+    traces = [
+        trace for _, trace in read_paths(recogniser, [str(tmp_path / name) for name in ("digit.png", "no.png", "digits.npy")])
+    ]
+    assert [trace.page is not None for trace in traces] == [True, False, False]
+    assert np.array_equal(traces[0].page.fields[0], traces[0].reading.digits[0].image)
+
+
+def test_pictures_are_read_when_their_turn_comes(recogniser, digits, tmp_path):
+    picture(digits.images[0], tmp_path / "first.png")
+    traces = read_paths(recogniser, [str(tmp_path / "first.png"), str(tmp_path / "second.png")])
+    next(traces)
+    picture(digits.images[1], tmp_path / "second.png")
+    assert next(traces)[1].reading.error is None
+
+
 # ---- folders
 
 
@@ -95,6 +114,17 @@ def test_a_folder_is_all_pictures_below_it_sorted(recogniser, digits, tmp_path):
     readings = read(recogniser, tmp_path)
     assert [path for path, _ in readings] == [str(tmp_path / name) for name in names]
     assert codes(readings) == [None] * 4
+
+
+def test_a_folder_s_explanations_are_none_of_its_pictures(recogniser, digits, tmp_path):
+    picture(digits.images[0], tmp_path / "digit.png")
+    explanations = Explanations(tmp_path / "why")
+    for path, trace in read_paths(recogniser, [str(tmp_path)]):
+        explanations.add(path, trace)
+    written = tmp_path / "why" / "digit.png.png"
+    assert written.exists()
+    assert [path for path, _ in read(recogniser, tmp_path)] == [str(tmp_path / "digit.png")]
+    assert [path for path, _ in read(recogniser, written)] == [str(written)]  # unless someone asks for it
 
 
 def test_a_folder_without_pictures_is_one_error_that_names_the_endings(recogniser, tmp_path):
