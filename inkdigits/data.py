@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 VALIDATION = 5_000  # images of MNIST's 60,000 that decisions are made on; of a smaller training set the same share, a twelfth
 SHARE = VALIDATION / 60_000
-COPIES = 4  # of each training image, each in another hand, in `handwriting`
+COPIES = 6  # of each training image, each in another hand, in `handwriting`
 HELD_OUT = 0.1  # where there is no test split: the share that becomes one, and again the share for validation
 
 

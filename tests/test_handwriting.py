@@ -12,15 +12,17 @@ from numpy.random import PCG64, Generator
 from PIL import Image
 from scipy.interpolate import CubicHermiteSpline
 
-from inkdigits import data, evaluation, handwriting, recogniser
+from inkdigits import data, evaluation, recogniser
 from inkdigits.catalogue import DATASETS
 from inkdigits.data import Dataset, Split
 from inkdigits.errors import BadValue
-from inkdigits.handwriting import NOT_A_DIGIT, Stock, simulate
+from inkdigits.handwriting import NOT_A_DIGIT, hands, others, recording, simulate, strokes
+from inkdigits.handwriting.canvas import CANVAS, ink, paper
+from inkdigits.handwriting.others import Stock
 from inkdigits.recipe import load_recipe
 from inkdigits.recogniser import Recogniser
 
-KINDS = sorted(set(handwriting._KINDS), key=lambda kind: kind.__name__)
+KINDS = sorted(set(others._KINDS), key=lambda kind: kind.__name__)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def rng() -> Generator:
 
 
 def plain_seven() -> np.ndarray:
-    return handwriting._ink(handwriting._paper(), [np.array([[30.0, 20.0], [80.0, 20.0], [50.0, 95.0]])], 8)
+    return ink(paper(), [np.array([[30.0, 20.0], [80.0, 20.0], [50.0, 95.0]])], 8)
 
 
 # ---- the promise of simulate
@@ -100,7 +102,7 @@ def test_fields_have_the_geometry_of_mnist(simulated: tuple[np.ndarray, np.ndarr
 def test_progress_is_told_until_all_is_done(digits: Split) -> None:
     told: list[tuple[str, int, int | None]] = []
     simulate(digits.images[:10], digits.labels[:10], seed=0, copies=120, progress=lambda *news: told.append(news))
-    assert told == [("making handwriting", 1000, 1440), ("making handwriting", 1440, 1440)]
+    assert told == [("making handwriting", 1000, 1500), ("making handwriting", 1500, 1500)]
 
 
 # ---- what is drawn
@@ -110,13 +112,13 @@ def test_a_curve_goes_through_its_points_as_the_spline_of_their_differences_does
     points = np.array([[1.0, 3], [4, 0], [7, 2], [5, 4], [1, 9]])
     padded = np.vstack([2 * points[0] - points[1], points, 2 * points[-1] - points[-2]])
     spline = CubicHermiteSpline(np.arange(5), points, (padded[2:] - padded[:-2]) / 2)
-    assert np.allclose(handwriting.smooth(points, steps=10), spline(np.arange(41) / 10))
+    assert np.allclose(strokes.smooth(points, steps=10), spline(np.arange(41) / 10))
 
 
 def test_a_crossed_seven_is_drawn(rng: Generator) -> None:
     for _ in range(20):
         before = plain_seven()
-        after = handwriting.cross_seven(before, rng)
+        after = hands.cross_seven(before, rng)
         added = (after > 127) & ~(before > 127)
         rows, columns = np.nonzero(added)
         assert rows.min() > 40
@@ -130,12 +132,12 @@ def test_a_crossed_seven_is_drawn(rng: Generator) -> None:
 def test_the_flag_of_a_one_falls_and_the_bar_of_a_seven_does_not(rng: Generator) -> None:
     flagged = 0
     for _ in range(200):
-        stem = handwriting.one(rng)[0]
+        stem = strokes.one(rng)[0]
         if len(stem) > 2:
             flagged += 1
             tip, top = stem[0], stem[:-1][stem[:-1, 1].argmin()]
             assert tip[1] - top[1] > 0.5 * (top[0] - tip[0]) > 0
-        bar = handwriting.seven(rng)[0]
+        bar = strokes.seven(rng)[0]
         left, right = bar[bar[:, 0].argmin()], bar[bar[:, 0].argmax()]
         assert abs(left[1] - right[1]) < 0.5 * (right[0] - left[0])
     assert flagged > 140
@@ -144,29 +146,49 @@ def test_the_flag_of_a_one_falls_and_the_bar_of_a_seven_does_not(rng: Generator)
 @pytest.mark.parametrize("label", range(10))
 def test_every_digit_can_be_drawn(label: int, rng: Generator) -> None:
     for _ in range(10):
-        canvas = handwriting.draw(handwriting.digit_strokes(label, rng), rng)
+        canvas = strokes.draw(strokes.digit_strokes(label, rng), rng)
         _, _, width, height = cv2.boundingRect((canvas > 127).view(np.uint8))
-        assert 50 < max(width, height) <= handwriting.CANVAS
+        assert 50 < max(width, height) <= CANVAS
 
 
-@pytest.mark.parametrize("text", handwriting.SIGN_STROKES)
+@pytest.mark.parametrize("text", strokes.SIGN_STROKES)
 def test_every_sign_can_be_drawn(text: str, rng: Generator) -> None:
-    canvas = handwriting.draw(handwriting.parse(text, rng), rng)
+    canvas = strokes.draw(strokes.parse(text, rng), rng)
     assert np.count_nonzero(canvas > 127) > 100
 
 
 # ---- pens, accidents, devices
 
 
+@pytest.mark.parametrize("face", strokes.FACES)
+def test_every_face_has_every_letter(face: str) -> None:
+    """A face without a letter shows the same box for all that it lacks."""
+    missing = strokes._face(face, 80).getmask("\U000f0000").getbbox(), bytes(strokes._face(face, 80).getmask("\U000f0000"))
+    for letter in strokes.LETTERS + "0123456789":
+        mask = strokes._face(face, 80).getmask(letter)
+        assert mask.getbbox() is not None, letter
+        assert (mask.getbbox(), bytes(mask)) != missing, letter
+
+
+def test_other_proportions_move_the_middle_of_a_digit_but_not_its_ends(rng: Generator) -> None:
+    places = np.linspace(0, 28, 57)
+    for power in (-0.5, -0.2, 0.3, 0.5):
+        moved = hands._stretched(places, power)
+        assert (np.diff(moved) >= 0).all()
+        assert moved[places <= 4] == pytest.approx(places[places <= 4])
+        assert moved[places >= 24] == pytest.approx(places[places >= 24])
+        assert np.sign(moved[28] - places[28]) == -np.sign(power)
+
+
 def test_a_felt_pen_adds_ink_and_a_thin_pen_leaves_some(digits: Split, rng: Generator) -> None:
     for image in digits.images[:50]:
-        canvas = handwriting.in_another_hand(image, rng)
-        thin = handwriting.thinned(canvas, 7)
+        canvas = hands.in_another_hand(image, rng)
+        thin = hands.thinned(canvas, 7)
         assert (thin <= canvas).all()
         assert thin.sum() > 0.25 * canvas.sum()
 
 
-@pytest.mark.parametrize("change", [*handwriting._ACCIDENTS, *handwriting._DEVICES], ids=lambda change: change.__name__)
+@pytest.mark.parametrize("change", [*recording._ACCIDENTS, *recording._DEVICES], ids=lambda change: change.__name__)
 def test_accidents_and_devices_change_a_digit_and_leave_it_on_the_canvas(
     change: Callable[[np.ndarray, Generator], np.ndarray], rng: Generator
 ) -> None:
@@ -178,7 +200,7 @@ def test_accidents_and_devices_change_a_digit_and_leave_it_on_the_canvas(
 
 
 def test_a_digit_that_lost_its_ink_is_taken_as_it_was_before(rng: Generator) -> None:
-    lost = handwriting.framed(handwriting._paper(), rng, otherwise=plain_seven())
+    lost = recording.framed(paper(), rng, otherwise=plain_seven())
     assert lost.max() >= 254
 
 
@@ -190,7 +212,7 @@ def test_every_kind_of_other_thing_shows_something(kind: Callable[[Stock], np.nd
     stock = Stock(digits.images, digits.labels, rng)
     canvases = [kind(stock) for _ in range(30)]
     assert all(canvas.shape == (112, 112) and canvas.dtype == np.uint8 for canvas in canvases)
-    assert np.mean([np.count_nonzero(canvas > 100) >= handwriting.LEAST_INK for canvas in canvases]) > 0.8
+    assert np.mean([np.count_nonzero(canvas > 100) >= others.LEAST_INK for canvas in canvases]) > 0.8
     assert len({canvas.tobytes() for canvas in canvases}) == 30
 
 
@@ -265,7 +287,7 @@ def test_the_shipped_network_reads_drawn_digits(label: int, shipped: Recogniser)
     rng = Generator(PCG64(100 + label))
     right = 0
     for _ in range(10):
-        (digit,) = shipped.read(as_png(handwriting.draw(handwriting.digit_strokes(label, rng), rng)), single=True).digits
+        (digit,) = shipped.read(as_png(strokes.draw(strokes.digit_strokes(label, rng), rng)), single=True).digits
         right += digit.accepted and digit.digit == label
     assert right >= 9
 
@@ -278,7 +300,7 @@ def test_the_shipped_network_reads_mnist_s_training_digits_as_large_dark_drawing
 
 def test_the_shipped_network_refuses_what_is_no_digit(shipped: Recogniser, rng: Generator) -> None:
     stock = Stock(np.empty((0, 28, 28), np.uint8), np.empty(0, np.uint8), rng)
-    things = [kind(stock) for kind in (handwriting.scribble, handwriting.crossed_out, handwriting.texture) for _ in range(10)]
+    things = [kind(stock) for kind in (others.scribble, others.crossed_out, others.texture) for _ in range(10)]
     noise = [rng.integers(0, 256, (side, side), np.uint8) for side in (28, 64, 200)]
     blank = [np.full((side, side), grey, np.uint8) for side in (28, 300) for grey in (0, 128, 255)]
     accepted = [any(digit.accepted for digit in shipped.read(as_png(thing), single=True).digits) for thing in things]
