@@ -23,11 +23,15 @@ FAINTEST = 8.0  # grey levels of 255 by which ink must differ from its paper to 
 WEAK = 50.0  # levels of strength, 255 is full ink: the edge of a stroke, and a stroke where the pen hardly wrote,
 STRONG = 120.0  # belong to what somewhere is this strong
 ALONG_BORDER = 0.3  # of its outline on the picture's border: more than any digit that a border cuts
+CLOSE_UP = 200  # pixels; a picture so small may show a digit that fills it; a table would have a corner there
 CRUMBS = 0.02  # of the picture's side: what touches the border so close to the table is more of it
 SMALLEST_WRITING = 0.02  # of the picture's side
 VERY_FAINT = 0.15  # contrast, below which users are told
 MUCH_GRAIN = 0.12  # of the strongest contrast; from there on the grain is blurred before edges are looked for
 SURROUNDED = 0.7  # of the outline of a thick stroke's inside
+THICKEST = 0.3  # of the picture's shorter side; nobody's strokes are thicker
+SOLID = 0.8  # of such a square must be ink; squared paper leaves holes
+DIVIDED = 240  # grey level of paper after its light was divided out
 CLEAN = 1.5  # grey levels; paper that varies less is taken as flat, and its greys are left as they are
 
 
@@ -59,7 +63,7 @@ def find_ink(pixels: Plane) -> Ink:
     light_on_dark = is_light_on_dark(_overview(_grey(overview), POLARITY_SIDE))
     if light_on_dark:
         pixels, overview = _plane(cv2.bitwise_not(pixels)), _plane(cv2.bitwise_not(overview))
-    rough = rough_mask(_grey(overview))
+    rough = _rough_in_any_light(_grey(overview))
     strength = _strength(pixels, _paper(overview, rough), rough)
     table = _table(rough)
     if table is not None:
@@ -126,6 +130,29 @@ def _separability(grey: Plane, binary: Plane) -> float:
         return 0.0
     between = share * (1 - share) * (float(grey[binary > 0].mean()) - float(grey[binary == 0].mean())) ** 2
     return between / max(float(grey.var()), 1e-6)
+
+
+def _rough_in_any_light(grey: Plane) -> Mask:
+    """The rough mask; where that has a soft region, thicker than any stroke, which leaves the picture, look through the shadow."""
+    rough = rough_mask(grey)
+    side = max(1, round(THICKEST * min(grey.shape)))
+    covered = cv2.blur(rough.astype(np.float32), (side, side), borderType=cv2.BORDER_REFLECT) > SOLID
+    leaves = covered[0].any() or covered[-1].any() or covered[:, 0].any() or covered[:, -1].any()
+    if not leaves or _ends_sharply(covered, grey):
+        return rough
+    light = cv2.morphologyEx(_without_grain(grey), cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
+    return rough_mask(_plane(cv2.divide(grey, light, scale=DIVIDED)))
+
+
+def _ends_sharply(covered: Mask, grey: Plane) -> bool:
+    """Whether the grey falls within few pixels around a dark region, as at a table's edge; in a shadow it does so slowly."""
+    dark, paper = float(np.median(grey[covered])), float(np.percentile(grey, 90))
+    _, labels = cv2.connectedComponents((grey < (dark + paper) / 2).view(np.uint8), connectivity=4)
+    region = np.isin(labels, np.unique(labels[covered & (labels > 0)]))
+    edge = region & _dilated(~region, 3)
+    element = np.ones((7, 7), np.uint8)
+    steps = cv2.subtract(cv2.dilate(grey, element), cv2.erode(grey, element))
+    return not edge.any() or float((steps[edge] > 0.5 * (paper - dark)).mean()) > 0.5
 
 
 def rough_mask(grey: Plane) -> Mask:
@@ -214,7 +241,7 @@ def _strength(pixels: Plane, paper: Floats, rough: Mask) -> Plane:
     """Ink, 255 x (1 - pixel / paper), in the colour that shows it best; dark ink on light paper comes in."""
     if paper.strides[0] == 0:  # one colour, broadcast
         flat = np.ascontiguousarray(np.broadcast_to(paper[0, 0].astype(np.uint8), pixels.shape))
-        channels = _plane(cv2.subtract(flat, pixels))
+        channels = _plane(cv2.bitwise_not(cv2.divide(pixels, flat, scale=255)))
     else:
         size = pixels.shape[1], pixels.shape[0]
         full = cv2.resize(np.rint(paper).astype(np.uint8), size, interpolation=cv2.INTER_LINEAR)
@@ -248,6 +275,8 @@ def _table(mask: Mask) -> Mask | None:
     for label in np.nonzero(at_border)[0]:
         x, y, right, bottom = left[label], top[label], left[label] + wide[label], top[label] + high[label]
         along[label] = _contact(labels[y:bottom, x:right] == label, (int(x), int(y)), mask.shape) > ALONG_BORDER
+    if max(mask.shape) <= CLOSE_UP:
+        along &= np.isin(np.arange(count), labels[[0, 0, -1, -1], [0, -1, 0, -1]])
     if not along.any():
         return None
     reach = 2 * round(CRUMBS * max(mask.shape)) + 1

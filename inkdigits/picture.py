@@ -21,6 +21,7 @@ Pixels = NDArray[np.uint8]
 Source = str | PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[Any]
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "WEBP", "TIFF", "AVIF")
+ORIENTATION = 0x0112  # the EXIF tag that says which way is up
 MAX_PIXELS = 64_000_000  # 192 MB once decoded; phones make 12 to 50 million
 DRAFT_SIDE = 1600  # pixels; a JPEG is decoded at 1/2, 1/4 or 1/8 as long as its longest side keeps this
 WORK_SIDE = 1600  # pixels; larger pictures are reduced: a 4 mm digit on a photographed A4 page keeps 21 px
@@ -133,7 +134,7 @@ def _fit(width: int, height: int, side: int) -> tuple[int, int]:
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
-        return ImageOps.exif_transpose(image)
+        return ImageOps.exif_transpose(image) if image.getexif().get(ORIENTATION, 1) != 1 else image
     except Exception:  # broken metadata is no reason to refuse a picture
         return image
 
@@ -143,7 +144,9 @@ def _pixels(image: Image.Image) -> Pixels:
         return _to_bytes(np.asarray(image))
     if image.has_transparency_data:
         return _without_alpha(np.asarray(image.convert("RGBA")))
-    if image.mode in ("1", "L"):
+    if image.mode == "L":
+        return np.asarray(image)
+    if image.mode == "1":
         return np.asarray(image.convert("L"))
     return _grey_if_grey(np.asarray(image.convert("RGB")))
 

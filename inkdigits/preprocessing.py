@@ -3,6 +3,7 @@
 The only place where a photo becomes 28x28. Leads through decoding, ink and segmentation; knows nothing of networks.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,16 +22,21 @@ Field = NDArray[np.uint8]  # (28, 28): paper 0, ink 255
 SIDE = 28  # pixels of the field
 DIGIT = 20  # pixels of the longest side of the digit inside it
 CENTRE = 15.0  # the paste position is int(CENTRE - centre of mass), so that the mass lies in [14, 15) of the field's edges
+LEEWAY = 0.05  # pixels
 SMALLEST_SIDE = 96  # pixels; smaller pictures are enlarged before ink is looked for
 TEXTURE = 0.4  # outline pixels per pixel of the original; writing has 0.02-0.2, noise 0.5-1,
-SMALLEST_TEXTURE = 14  # and tiny pictures (shortest side in px)
+SMALLEST_TEXTURE = 20  # and tiny pictures (shortest side in px)
 TEXTURE_OF_TINY = 0.75  # of digits reach 0.7
+ROWS_FOR_NOISE = 400  # of a large picture are enough to know noise by
+BUSY = 0.2  # and with so much outline, greys that are distributed like noise are noise
+SMALLEST_IN_BLOCKS = 8  # pixels of the shorter side of a picture that was enlarged
 NOISE = 0.15  # correlation of neighbouring pixels; of pure noise it is 0 (sd 0.03 in 28x28 pixels), of real writing 0.28 and more
 WIDEST = 2.0  # width over height of a digit
 FRAGMENT = 0.4  # of the line's usual height
 FILLED = 0.38  # stroke width over size; a disc has 0.5, MNIST's thickest digits 0.25
 EDGE = 2  # pixels around the mask whose greys still belong to the stroke
 TIGHT = 40  # strength; the digit's tight box holds all that is stronger: the edge of the ink in MNIST's area-averaged pixels
+PIXEL = 2.0  # length of the outline of a single pixel, as wide as it is long
 PEN = (1.8, 3.6)  # pixels at a 20-px digit; MNIST's own strokes lie between 1.6 and 3.7 (5th and 95th percentile)
 MOST_GAIN = 1.5  # beyond stretching the maximum to 255
 SUPERSAMPLING = 5  # a digit is brought to 100 px, where strokes are worked on, and area-averaged from there to 20 px
@@ -66,6 +72,7 @@ def prepare(picture: Picture, single: bool = False, judge: FieldJudge | None = N
     single: the picture holds at most one digit. judge: (N, 28, 28) uint8 -> (N,), how sure one can be that each is one digit, 0-1;
     with it, broken strokes are joined and touching digits cut where that makes better digits.
     """
+    picture = _in_own_pixels(picture)
     ready = as_is(picture.pixels)
     if ready is not None:
         return _page_of(picture, ready)
@@ -94,21 +101,61 @@ def _page_of(picture: Picture, field: Field) -> Page:
 
 def _is_noise(pixels: NDArray[np.uint8]) -> bool:
     """Whether the picture's pixels know nothing of their neighbours, as where there is neither paper nor stroke."""
-    grey = pixels.reshape(*pixels.shape[:2], -1).mean(axis=2, dtype=np.float32)
-    grey -= grey.mean()
-    together = float((grey[:, 1:] * grey[:, :-1]).mean() + (grey[1:] * grey[:-1]).mean()) / 2 if min(grey.shape) > 1 else 0.0
-    return together < NOISE * float(grey.var())
+    if min(pixels.shape[:2]) < 2:
+        return False
+    step = max(1, len(pixels) // ROWS_FOR_NOISE)
+    rows, below = (np.float32(part).reshape(*part.shape[:2], -1).mean(axis=2) for part in (pixels[:-1:step], pixels[1::step]))
+    mean = rows.mean()
+    rows, below = rows - mean, below - mean
+    together = float((rows[:, 1:] * rows[:, :-1]).mean() + (rows * below).mean()) / 2
+    return together < NOISE * float(rows.var())
+
+
+def _is_normal(pixels: NDArray[np.uint8]) -> bool:
+    """Whether the greys are distributed as those of blurred noise: like a bell. Those of writing are skewed, for paper prevails."""
+    grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    scale = min(1.0, 256 / max(grey.shape))
+    grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.float32)
+    side = max(3, max(grey.shape) // 4)
+    even = grey - cv2.blur(grey, (side, side), borderType=cv2.BORDER_REFLECT)
+    deviations = (even - even.mean()) / max(1e-6, float(even.std()))
+    skewness, kurtosis = float((deviations**3).mean()), float((deviations**4).mean())
+    return abs(skewness) < 0.4 and 2.5 < kurtosis < 3.6  # 0 and 3 are those of a normal distribution
 
 
 def _find_writing(pixels: NDArray[np.uint8], factor: int, noise: bool) -> Ink:
     """The ink of strokes, without printed lines; none where all is noise or texture. factor: by which the picture was enlarged."""
     ink = without_printed_lines(find_ink(pixels))
-    outline = ink.mask & (cv2.erode(ink.mask.view(np.uint8), np.ones((3, 3), np.uint8)) == 0)
-    limit = TEXTURE if min(pixels.shape[:2]) >= SMALLEST_TEXTURE * factor else TEXTURE_OF_TINY
-    if float(outline.mean()) * factor < limit and not noise:
+    outline = factor * float((ink.mask & (cv2.erode(ink.mask.view(np.uint8), np.ones((3, 3), np.uint8)) == 0)).mean())
+    tiny = min(pixels.shape[:2]) < SMALLEST_TEXTURE * factor
+    busy = outline > BUSY and not tiny and _is_normal(pixels)
+    if outline < (TEXTURE_OF_TINY if tiny else TEXTURE) and not noise and not busy:
         return ink
     nothing = np.zeros_like(ink.mask)
     return replace(ink, strength=nothing.astype(np.uint8), mask=nothing, warnings=(*ink.warnings, "texture, no writing"))
+
+
+def _in_own_pixels(picture: Picture) -> Picture:
+    """The picture that it was before somebody enlarged every pixel to a square of n x n."""
+    pixels = picture.pixels
+    n = math.gcd(_block(pixels, 0), _block(pixels, 1))
+    if n < 2 or min(pixels.shape[:2]) < SMALLEST_IN_BLOCKS * n:
+        return picture
+    return replace(picture, pixels=np.ascontiguousarray(pixels[::n, ::n]), scale=(picture.scale[0] * n, picture.scale[1] * n))
+
+
+def _block(pixels: NDArray[np.uint8], axis: int) -> int:
+    """The largest n such that along this axis always n pixels in a row are equal; 1 is soon found out."""
+    length = pixels.shape[axis]
+    along = pixels if axis == 0 else pixels.swapaxes(0, 1)
+    n = length
+    for start in range(0, length - 1, 64):
+        stretch = along[start : start + 65]
+        changes = start + 1 + np.flatnonzero((stretch[1:] != stretch[:-1]).reshape(len(stretch) - 1, -1).any(axis=1))
+        n = int(np.gcd.reduce(np.append(changes, n)))
+        if n == 1:
+            return 1
+    return n
 
 
 def _large_enough(picture: Picture) -> tuple[Picture, int]:
@@ -161,12 +208,14 @@ def as_is(pixels: NDArray[np.uint8]) -> Field | None:
 
 
 def _is_mnist_like(field: Field) -> bool:
-    """Full ink, a digit with a longest side of 20 px, and its centre of mass in [14, 15) from the field's edges, on pure paper."""
+    """Full ink, a digit with a longest side of 20 px, and its centre of mass in [14, 15) from the field's edges, on pure paper.
+
+    A little more is let pass, so that every one of MNIST's 60,000 training images is.
+    """
     width, height = cv2.boundingRect(field)[2:]
-    if max(width, height) != DIGIT or field.max() < 254:
+    if not DIGIT - 1 <= max(width, height) <= DIGIT or field.max() < 254:
         return False
-    x, y = _centre_of_mass(field)
-    return SIDE / 2 <= x < SIDE / 2 + 1 and SIDE / 2 <= y < SIDE / 2 + 1
+    return all(SIDE / 2 - LEEWAY <= place < SIDE / 2 + 1 + LEEWAY for place in _centre_of_mass(field))
 
 
 def _centre_of_mass(field: NDArray[np.uint8]) -> tuple[float, float]:
@@ -202,7 +251,8 @@ def to_field(strokes: NDArray[np.uint8]) -> Field:
     if change > 0:
         large = np.asarray(cv2.dilate(_enlarged(strokes, DIGIT * SUPERSAMPLING - change), _disc(change + 1)), np.uint8)
     elif change < 0:
-        large = np.asarray(cv2.erode(_enlarged(strokes, DIGIT * SUPERSAMPLING - change), _disc(1 - change)), np.uint8)
+        thin = np.asarray(cv2.erode(_enlarged(strokes, DIGIT * SUPERSAMPLING - change), _disc(1 - change)), np.uint8)
+        large = thin if thin.any() else large
     square = _squared(large, DIGIT * SUPERSAMPLING)
     small = cv2.resize(square, (DIGIT, DIGIT), interpolation=cv2.INTER_AREA)
     return _paste(_full_contrast(np.asarray(small, np.uint8)))
@@ -247,7 +297,7 @@ def stroke_width(digit: NDArray[np.uint8]) -> float:
     """Mean width of the strokes in pixels: twice the area over the length of the outline."""
     binary = (digit > 127).view(np.uint8)
     contours, _ = cv2.findContours(binary, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    return 2 * int(binary.sum()) / max(1.0, sum(cv2.arcLength(contour, closed=True) for contour in contours))
+    return 2 * int(binary.sum()) / max(1.0, sum(max(PIXEL, cv2.arcLength(contour, closed=True)) for contour in contours))
 
 
 def _disc(diameter: int) -> NDArray[np.uint8]:

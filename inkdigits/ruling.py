@@ -29,7 +29,9 @@ SHORTEST = 0.12  # of the picture's side; shorter lines are left to whoever look
 THICKEST_RULING = 0.06  # of the picture's longest side, which may be a close-up,
 THICKEST_UNDERLINE = 0.01
 GRAINY = 8.0  # levels of strength; from there on lines are looked for in a blurred plane
-FAINTEST_LINE = 30.0  # levels of strength, 255 is full ink
+MOST_GRAIN = 60.0  # levels; a line weaker than that is no matter for the ink anyway
+FAINTEST_LINE = 16.0  # levels of strength, 255 is full ink,
+ABOVE_NOISE = 5.0  # and standard deviations of the grain
 SMALLEST_BOX = 12  # pixels
 FEWEST_TEETH = 4  # of a comb: bars of one height on one printed line; fewer may be written 1s
 STRAIGHT = 0.85  # of a box's side that must lie within 2 px of a line
@@ -38,17 +40,24 @@ LONG = 3.0  # heights of the writing that a line must be long,
 LONG_ACROSS = 1.3  # or this many where it runs from border to border,
 LONG_AMONG_SEVERAL = 0.8  # or this many where at least
 SEVERAL = 2  # lines do so side by side
+MANY = 4  # parallels are print wherever they end,
+LONG_AMONG_MANY = 2.0  # if they are so many heights long
+INKED = 0.8  # of a line from border to border; bars of digits in a row have gaps between them
 
 
 @dataclass(frozen=True)
 class _Line:
-    """A straight line y = y0 + slope * x from x = start to end, in pixels; thickness likewise."""
+    """A straight line y = y0 + slope * x from x = start to end, in pixels; thickness likewise.
+
+    inked: the share of its length that has ink.
+    """
 
     y0: float
     slope: float
     start: int
     end: int
     thickness: int
+    inked: float
 
     @property
     def length(self) -> int:
@@ -56,7 +65,7 @@ class _Line:
 
     def enlarged(self, factor: int) -> "_Line":
         y0, thickness = factor * self.y0 + (factor - 1) / 2, factor * self.thickness
-        return _Line(y0, self.slope, factor * self.start, factor * self.end, thickness)
+        return _Line(y0, self.slope, factor * self.start, factor * self.end, thickness, self.inked)
 
     def ends_on(self, sheet: Mask) -> int:
         """How many of its ends lie inside the sheet, rather than at its border, which may be the picture's."""
@@ -73,7 +82,7 @@ class _Line:
 def without_printed_lines(ink: Ink) -> Ink:
     """The ink without the lines and boxes that were printed on the paper before."""
     smooth = ink.strength if ink.noise < GRAINY else cv2.GaussianBlur(ink.strength, (0, 0), 1.2)
-    visible = smooth > max(FAINTEST_LINE, 2 * ink.noise)
+    visible = smooth > max(FAINTEST_LINE, min(ABOVE_NOISE * ink.noise, MOST_GRAIN))
     sheet = np.ones_like(ink.mask) if ink.outside is None else ~ink.outside
     printed = _lines_from_border_to_border(visible & sheet, ink.strength, sheet)
     drawn = _boxes(ink.mask & ~printed)
@@ -90,31 +99,45 @@ def without_printed_lines(ink: Ink) -> Ink:
 
 
 def _lines_from_border_to_border(mask: Mask, strength: Plane, sheet: Mask) -> Mask:
-    """Ruling and squares: they leave the sheet on both sides."""
+    """Ruling and squares: they leave the sheet on both sides, or are many side by side."""
     small, factor = _searchable(mask)
     thickest = THICKEST_RULING * max(small.shape)
-    across = _from_border_to_border(_find_lines(small, WHOLE, thickest, factor), sheet)
-    upright = _from_border_to_border(_find_lines(_turned(small), WHOLE, thickest, factor), sheet.T)
-    if not across and not upright:
+    across = _printed(_find_lines(small, WHOLE, thickest, factor), sheet)
+    upright = _printed(_find_lines(_turned(small), WHOLE, thickest, factor), sheet.T)
+    lines = [*across, *upright]
+    if not lines:
         return np.zeros_like(mask)
-    size = _writing_size(mask & ~_ruling(mask, strength, across, upright))
-    across = across if _are_long(across, mask.shape[1], size) else []
-    upright = upright if _are_long(upright, mask.shape[0], size) else []
+    writing = mask & ~_ruling(mask, strength, across, upright)
+    crumb = 3 * max(line.thickness for line in lines) if len(lines) >= MANY else 0
+    if across and crumb and not _writing_size(writing, crumb):  # an empty page; upright lines alone may be a row of ones
+        return (_band(mask.shape, across) | _band(mask.T.shape, upright).T) & mask
+    size = _writing_size(writing)
+    across = across if _are_long(across, size, sheet) else []
+    upright = upright if _are_long(upright, size, sheet.T) else []
     return _ruling(mask, strength, across, upright)
 
 
-def _from_border_to_border(lines: list[_Line], sheet: Mask) -> list[_Line]:
-    """Lines that leave the sheet at both ends; and beside such a line, its parallels that fade before the other end."""
-    whole = [line for line in lines if line.ends_on(sheet) == 0]
-    fading = [
-        line for line in lines if line.ends_on(sheet) == 1 and any(abs(line.slope - other.slope) < PARALLEL for other in whole)
-    ]
-    return whole + fading
+def _printed(lines: list[_Line], sheet: Mask) -> list[_Line]:
+    """Lines that leave the sheet at both ends, with their parallels that fade before the other end; or else many parallels."""
+    whole = [line for line in lines if _is_whole(line, sheet)]
+    if whole:
+        return whole + [x for x in lines if x.ends_on(sheet) == 1 and any(abs(x.slope - y.slope) < PARALLEL for y in whole)]
+    usual = float(np.median([line.slope for line in lines])) if lines else 0.0
+    parallels = [line for line in lines if abs(line.slope - usual) < PARALLEL]
+    return parallels if len(parallels) >= MANY else []
 
 
-def _are_long(lines: list[_Line], side: int, size: float) -> bool:
-    """Whether lines across this side are no strokes of writing of this size, such as the bar of a 4 that fills the picture."""
-    return bool(size) and side > (LONG_ACROSS if len(lines) < SEVERAL else LONG_AMONG_SEVERAL) * size
+def _is_whole(line: _Line, sheet: Mask) -> bool:
+    return line.ends_on(sheet) == 0 and line.inked > INKED
+
+
+def _are_long(lines: list[_Line], size: float, sheet: Mask) -> bool:
+    """Whether these lines are no strokes of writing of this size, such as the bar of a 4 that fills the picture."""
+    if not lines or not size:
+        return False
+    if not any(_is_whole(line, sheet) for line in lines):
+        return float(np.median([line.length for line in lines])) > LONG_AMONG_MANY * size
+    return sheet.shape[1] > (LONG_ACROSS if len(lines) < SEVERAL else LONG_AMONG_SEVERAL) * size
 
 
 def _ruling(mask: Mask, strength: Plane, across: list[_Line], upright: list[_Line]) -> Mask:
@@ -231,14 +254,15 @@ def _turned(image: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(image.T)
 
 
-def _writing_size(mask: Mask) -> float:
-    """The larger extent of the writing, weighted by ink, once every line is gone."""
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
-    if count < 2:
+def _writing_size(mask: Mask, crumb: int = 0) -> float:
+    """The larger extent of the writing, weighted by ink, once every line is gone; what is at most `crumb` pixels thin is none."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    stats = stats[1:][stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].min(axis=1) > crumb]
+    if not len(stats):
         return 0.0
-    sizes = stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1)
+    sizes = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1)
     order = np.argsort(sizes)
-    weights = np.cumsum(stats[1:, cv2.CC_STAT_AREA][order])
+    weights = np.cumsum(stats[:, cv2.CC_STAT_AREA][order])
     return float(sizes[order][np.searchsorted(weights, weights[-1] / 2)])
 
 
@@ -270,21 +294,24 @@ def _vote(mask: Mask, shortest: float, thickest: int) -> list[_Line]:
         if len(xs) < shortest:
             break
         slope, votes, lowest = _best_slope(xs, middles)
-        taken = np.zeros(len(xs), np.bool_)
+        taken, tried = np.zeros(len(xs), np.bool_), np.zeros(len(xs), np.bool_)
         offsets = middles - slope * xs
         for peak in _peaks(votes, 0.5 * shortest):
             near = np.abs(offsets - (peak + lowest)) <= 1.6
-            taken |= near
+            tried |= near
             thickness = int(np.percentile(lengths[ys[near], xs[near]], 75))
             y0 = float(np.median(offsets[near]))
-            found += [
-                _Line(y0, slope, start, end, thickness)
-                for start, end in _stretches(_inked_columns(mask, y0, slope), gap=max(6, round(GAP * width)))
-                if end - start >= shortest and np.count_nonzero((xs[near] >= start) & (xs[near] < end)) > 0.4 * (end - start)
-            ]
-        if not taken.any():
+            columns = _inked_columns(mask, y0, slope)
+            for start, end in _stretches(columns, gap=max(6, round(GAP * width))):
+                own = near & (xs >= start) & (xs < end)
+                if end - start >= shortest and np.count_nonzero(own) > 0.4 * (end - start):
+                    inked = np.count_nonzero((columns >= start) & (columns < end)) / (end - start)
+                    found.append(_Line(y0, slope, start, end, thickness, inked))
+                    taken |= own
+        if not tried.any():
             break
-        xs, ys, middles = xs[~taken], ys[~taken], middles[~taken]
+        kept = ~(taken if taken.any() else tried)  # what was tried in vain may belong to a line of another slope
+        xs, ys, middles = xs[kept], ys[kept], middles[kept]
     return found
 
 
@@ -308,7 +335,7 @@ def _short_runs(mask: Mask, longest: int) -> tuple[Mask, NDArray[np.int32]]:
 def _best_slope(xs: NDArray[np.intp], ys: NDArray[np.float64]) -> tuple[float, NDArray[np.int64], int]:
     """(slope of the line with most votes, the votes for it by offset, offset of the first vote); first roughly, then finely."""
     steps = np.arange(-STEEPEST, STEEPEST + ANGLE_STEP / 2, ANGLE_STEP)
-    rough = max(steps, key=lambda angle: _strongest(_votes(xs, ys, angle)[0]))
+    rough = max(steps, key=lambda angle: _strongest(_votes(xs[::3], ys[::3], angle)[0]))  # a third of the votes elects the same
     fine = rough + np.linspace(-ANGLE_STEP, ANGLE_STEP, 9)
     best = max(fine, key=lambda angle: _strongest(_votes(xs, ys, angle)[0]))
     return float(np.tan(np.deg2rad(best))), *_votes(xs, ys, best)
@@ -355,14 +382,19 @@ def _pixels(mask: Mask, strength: Plane, lines: list[_Line]) -> tuple[Mask, Mask
     """
     if not lines:
         return np.zeros_like(mask), np.zeros_like(mask)
-    canvas = np.zeros(mask.shape, np.uint8)
-    for line in lines:
-        ends = [(round(16 * x), round(16 * (line.y0 + line.slope * x))) for x in (line.start, line.end)]
-        cv2.line(canvas, ends[0], ends[1], 1, line.thickness + 4, shift=4)
-    band = canvas > 0
+    band = _band(mask.shape, lines)
     on_lines = band & mask
     longest = round(1.5 * float(np.median([line.thickness for line in lines])) + 1.5)
     crossing = cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, np.ones((longest + 1, 1), np.uint8)) > 0
     level = float(np.median(strength[on_lines])) if on_lines.any() else 255.0
     darker = strength > level + 0.6 * (255 - level) if level < 160 else np.zeros_like(mask)
     return on_lines & ~crossing & ~darker, band & ~darker
+
+
+def _band(shape: tuple[int, ...], lines: list[_Line]) -> Mask:
+    """Where the lines run, 2 px more on either side."""
+    canvas = np.zeros(shape, np.uint8)
+    for line in lines:
+        ends = [(round(16 * x), round(16 * (line.y0 + line.slope * x))) for x in (line.start, line.end)]
+        cv2.line(canvas, ends[0], ends[1], 1, line.thickness + 4, shift=4)
+    return canvas > 0

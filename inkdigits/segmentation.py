@@ -17,16 +17,23 @@ Mask = NDArray[np.bool_]
 SMALLEST = 5  # pixels; parts that are smaller in both directions carry no shape
 SPECK = 0.2  # of the usual height of a digit: what is smaller in both directions is dirt
 REACH = 0.35  # of the digit's size: what lies closer belongs to it, where a picture holds one digit
+FLAT = 0.25  # height over width of a line that lies
 FRAGMENT = 0.4  # of the usual height: what is lower is a piece of a digit, not one
 WIDE = 1.2  # width over height from which a part may be several digits,
 WIDE_IF_DOUBTFUL = 0.8  # also where it does not look like one digit
 SURE = 0.9
+WIDEST_PIECE = 1.6  # widths of a piece in heights of the part
+MOST_SEAMS = 80  # more places to cut at are hatching or a fence
 LOWEST_PIECE = 0.5  # of the height of the part that it was cut from
-LEAST_SURE = 0.4  # of every piece that a cut leaves
+NARROWEST = 0.55  # or, among digits, where it does not look like a digit at all
+LEAST_SURE = 0.4  # of every piece that a cut leaves,
+LEAST_SURE_IF_ALONE = 0.8  # among nothing that tells digits from letters,
+LEAST_SURE_IF_NARROW = 0.95  # or of what is narrow enough for one letter
 CUT_COST = 0.7  # nats that each further digit must earn in confidence
 SEAM_ROWS = 48  # a part is reduced to so many before ways through it are looked for
 SIDESTEP = np.float32(0.05)  # price of a step aside, in pixels of ink
 MOST_CUT = 0.35  # of the height may be ink on the way
+STEEPEST_CUT = 0.5  # of the height that a straight cut may lean
 FAINT = 0.5  # of the usual strength of the ink: what is weaker shines through from the back of the sheet
 
 
@@ -63,9 +70,10 @@ def find_candidates(mask: Mask, strength: NDArray[np.uint8], single: bool = Fals
     parts = _without_dirt(_components(mask, strength))
     if not parts:
         return []
-    if single:
-        return [_join_all(_belonging(parts, mask.shape))]
     judge = judge or _judge_nothing
+    if single:
+        return [_join_all(_without_underlines(_belonging(parts, mask.shape), judge))]
+    parts = _without_underlines(parts, judge)
     usual = _usual_height(parts)
     digits = _cut_touching(_merge_broken(_merge_detached(parts), usual, judge), usual, judge)
     return [replace(part, line=number) for number, line in enumerate(_lines(digits)) for part in line]
@@ -134,6 +142,30 @@ def _belonging(parts: list[_Component], shape: tuple[int, ...]) -> list[_Compone
         for part in near:
             whole = _around(whole, part.box)
     return belonging
+
+
+def _without_underlines(parts: list[_Component], judge: Judge) -> list[_Component]:
+    """Drop lying lines below what is as much of a digit without them, so that the foot of a broken 2 stays."""
+    below = {line: bodies for line in parts if _lies(line) and (bodies := [part for part in parts if _stands_on(part, line)])}
+    if not below:
+        return parts
+    pairs = [(body, line) for line, bodies in below.items() for body in bodies]
+    sure = judge([*(body for body, _ in pairs), *(_joined(body, line) for body, line in pairs)])
+    better = {(body, line) for (body, line), alone, both in zip(pairs, sure, sure[len(pairs) :], strict=False) if alone >= both}
+    return [part for part in parts if part not in below or not all((body, part) in better for body in below[part])]
+
+
+def _lies(part: Candidate) -> bool:
+    return part.height < FLAT * part.width
+
+
+def _stands_on(body: Candidate, line: Candidate) -> bool:
+    """Whether the line runs below most of the body, and close to it."""
+    shared = min(body.box[2], line.box[2]) - max(body.box[0], line.box[0])
+    gap = line.box[1] - body.box[3]
+    return (
+        not _lies(body) and shared > 0.5 * body.width and -0.1 * body.height < gap < body.height and line.width > 0.5 * body.height
+    )
 
 
 def _around(a: Box, b: Box) -> Box:
@@ -226,23 +258,44 @@ def _cut_touching(parts: list[Candidate], usual: float, judge: Judge) -> list[Ca
     sure = judge(parts)
     pieces: list[Candidate] = []
     for part, certainty in zip(parts, sure, strict=True):
-        pieces += _best_cut(part, judge) if _may_be_several(part, float(certainty), usual, len(parts) == 1) else [part]
+        others = [s > SURE for p, s in zip(parts, sure, strict=True) if p is not part and _is_narrow(p) and p.height > 0.5 * usual]
+        least = _least_sure(part, float(certainty), usual, float(np.mean(others)) if others else None)
+        pieces += [part] if least is None else _best_cut(part, judge, least)
     return pieces
 
 
-def _may_be_several(part: Candidate, sure: float, usual: float, alone: bool) -> bool:
-    """Whether a part is wide enough for several digits; one that stands alone on its page may as well be a letter."""
-    widest = WIDE if sure > SURE or alone else WIDE_IF_DOUBTFUL
-    return part.width > widest * part.height and part.height > 0.5 * usual
+def _is_narrow(part: Candidate) -> bool:
+    return part.width < WIDE_IF_DOUBTFUL * part.height
 
 
-def _best_cut(part: Candidate, judge: Judge) -> list[Candidate]:
+def _least_sure(part: Candidate, sure: float, usual: float, company: float | None) -> float | None:
+    """How sure every piece of this part must be for a cut; None where it can be no several digits.
+
+    company: the share of digits among the page's other narrow parts. Among letters, what is wide is a letter too; among digits,
+    what is narrow and no digit may be two.
+    """
+    shape = part.width / part.height
+    if part.height <= 0.5 * usual or (company is not None and company < 0.5):
+        return None
+    if shape > (WIDE if sure > SURE or company is None else WIDE_IF_DOUBTFUL):
+        return LEAST_SURE if company is not None else LEAST_SURE_IF_ALONE
+    return LEAST_SURE_IF_NARROW if company is not None and sure < 0.5 and shape > NARROWEST else None
+
+
+def _best_cut(part: Candidate, judge: Judge, least: float) -> list[Candidate]:
     """The way of cutting a part from top to bottom, or not, whose worst piece is most digit-like, weighed by width."""
     seams = _seams(part)
-    if not seams:
+    if not 0 < len(seams) <= MOST_SEAMS:
         return [part]
     edges = [np.zeros(part.height, int), *seams, np.full(part.height, part.width)]
-    spans = [(i, j) for i in range(len(edges)) for j in range(i + 1, len(edges))]
+    places = [float(edge.mean()) for edge in edges]
+    whole = 0, len(edges) - 1
+    spans = [
+        (i, j)
+        for i in range(len(edges))
+        for j in range(i + 1, len(edges))
+        if places[j] - places[i] < WIDEST_PIECE * part.height or (i, j) == whole
+    ]
     pieces = {span: piece for span in spans if (piece := _piece(part, edges[span[0]], edges[span[1]])) is not None}
     sure = dict(zip(pieces, judge(list(pieces.values())), strict=True))
     best: dict[int, tuple[float, list[Candidate]]] = {0: (0.0, [])}
@@ -250,7 +303,7 @@ def _best_cut(part: Candidate, judge: Judge) -> list[Candidate]:
         ways = [
             (best[start][0] + np.log(max(1e-6, float(sure[start, end]))) - CUT_COST, [*best[start][1], pieces[start, end]])
             for start in range(end)
-            if start in best and sure.get((start, end), 0) >= (LEAST_SURE if start or end < len(edges) - 1 else 0)
+            if start in best and (start, end) in sure and (sure[start, end] >= least or (start, end) == whole)
         ]
         if ways:
             best[end] = max(ways, key=lambda way: way[0])
@@ -258,25 +311,54 @@ def _best_cut(part: Candidate, judge: Judge) -> list[Candidate]:
 
 
 def _seams(part: Candidate) -> list[NDArray[np.intp]]:
-    """Ways from top to bottom, as a column for each row, that cut little ink; one for each place to cut, from left to right."""
+    """Ways from top to bottom to cut along, a column for each row; from left to right: of little ink, and from notch to notch."""
     rows = min(part.height, SEAM_ROWS)
     columns = max(2, round(part.width * rows / part.height))
     small = cv2.resize(part.mask.view(np.uint8) * 255, (columns, rows), interpolation=cv2.INTER_AREA)
     ink = small.astype(np.float32) / np.float32(255)
+    margin = max(2, round(0.12 * rows))
+    paths = sorted([*_of_little_ink(ink, margin), *_between_notches(ink > 0.5, margin)], key=lambda path: float(path.mean()))
+    scale = part.width / columns
+    places = np.linspace(0, rows - 1, part.height)
+    return [np.rint(np.interp(places, np.arange(rows), path + 0.5) * scale).astype(np.intp) for path in paths]
+
+
+def _of_little_ink(ink: NDArray[np.float32], margin: int) -> list[NDArray[np.intp]]:
+    """Ways that wind between the strokes, one for each place to cut."""
+    rows, columns = ink.shape
     middle = rows // 2
     above, upwards = _cheapest(ink[: middle + 1])
     below, downwards = _cheapest(ink[middle:][::-1])
     cost = above + below
-    margin = max(2, round(0.12 * rows))
     chosen: list[int] = []
     for column in np.argsort(cost, kind="stable"):
         inside = margin <= column < columns - margin
         if inside and cost[column] < MOST_CUT * rows and all(abs(column - other) > margin for other in chosen):
             chosen.append(int(column))
-    paths = [np.concatenate([_back(upwards, column), _back(downwards, column)[::-1][1:]]) for column in sorted(chosen)]
-    scale = part.width / columns
-    places = np.linspace(0, rows - 1, part.height)
-    return [np.rint(np.interp(places, np.arange(rows), path + 0.5) * scale).astype(np.intp) for path in paths]
+    return [np.concatenate([_back(upwards, column), _back(downwards, column)[::-1][1:]]) for column in chosen]
+
+
+def _between_notches(mask: Mask, margin: int) -> list[NDArray[np.intp]]:
+    """Straight ways from where the outline dips in from above to where it does so from below: through strokes shared by two."""
+    rows, columns = mask.shape
+    upper, lower = _notches(mask, margin), _notches(mask[::-1], margin)
+    ends = [(x, y) for x in upper for y in lower if abs(x - y) < STEEPEST_CUT * rows]
+    lonely = [x for x in upper if all(x != end for end, _ in ends)], [y for y in lower if all(y != end for _, end in ends)]
+    ends += [(x, x) for x in (*lonely[0], *lonely[1])]
+    return [np.rint(np.linspace(x, y, rows)).astype(np.intp) for x, y in ends if margin <= (x + y) / 2 < columns - margin]
+
+
+def _notches(mask: Mask, margin: int) -> list[int]:
+    """The columns where the first ink from above lies deeper than to either side, by as much as a stroke's thickness."""
+    depth = np.where(mask.any(axis=0), mask.argmax(axis=0), len(mask))
+    found: list[int] = []
+    for column in np.argsort(-depth, kind="stable"):
+        left, right = depth[max(0, column - 4 * margin) : column], depth[column + 1 : column + 4 * margin]
+        deep = len(left) and len(right) and depth[column] - max(left.min(), right.min()) >= margin
+        if deep and all(abs(column - other) > margin for other in found):
+            level = np.flatnonzero(depth == depth[column])
+            found.append(int(np.median(level[np.abs(level - column) <= margin])))
+    return found
 
 
 def _cheapest(ink: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
