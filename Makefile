@@ -8,7 +8,7 @@ PIP_OPTIONS ?=
 DEMO ?= runs/demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint typecheck reproduce bench notebook clean
+.PHONY: help demo test lint typecheck reproduce bench handwriting notebook clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,15 @@ reproduce: $(VENV)/.train ## all five recipes over three seeds -> docs/results.m
 bench: $(VENV)/.train ## our loop against the usual way of training -> docs/benchmarks.md (about ten minutes)
 	$(BIN)/python benchmarks/reference_style.py --write docs/benchmarks.md
 	$(BIN)/python benchmarks/startup.py --write docs/benchmarks.md
+
+handwriting: $(VENV)/.train ## pages, real pictures where they are, and what reading promises -> docs (about half an hour)
+	mkdir -p runs
+	folder=$$(mktemp -d runs/handwriting.XXXXXX) && trap 'rm -rf "$$folder"' EXIT && \
+	$(BIN)/inkdigits pages --count 200 --seed 1 --out "$$folder/pages" && \
+	$(BIN)/python benchmarks/handwriting.py "$$folder/pages" --write docs/handwriting.md
+	if test -d "$${INKDIGITS_DATA:-.}/pictures"; then \
+	$(BIN)/python benchmarks/handwriting.py "$$INKDIGITS_DATA/pictures" --write docs/handwriting.md; fi
+	$(BIN)/python benchmarks/reading.py --write docs/reading.md
 
 notebook: $(VENV)/.dev ## run the notebook again and keep its outputs
 	$(BIN)/jupyter execute --inplace notebooks/mnist.ipynb
