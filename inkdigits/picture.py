@@ -5,7 +5,7 @@ Decoding is Pillow's, from an allow-list of formats, and the size is checked bef
 """
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,12 @@ def open_picture(source: Source) -> Picture:
     if isinstance(source, str | PathLike):
         return _from_path(Path(source))
     return _from_array(np.asarray(source))
+
+
+def turned_left(picture: Picture, quarters: int) -> Picture:
+    """The picture turned to the left by so many right angles."""
+    pixels = np.ascontiguousarray(np.rot90(picture.pixels, quarters))
+    return replace(picture, pixels=pixels, scale=picture.scale[::-1] if quarters % 2 else picture.scale)
 
 
 def _from_path(path: Path) -> Picture:

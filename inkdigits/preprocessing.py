@@ -3,7 +3,6 @@
 The only place where a photo becomes 28x28. Leads through decoding, ink and segmentation; knows nothing of networks.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,7 +28,7 @@ SMALLEST_TEXTURE = 20  # and tiny pictures (shortest side in px)
 TEXTURE_OF_TINY = 0.75  # of digits reach 0.7
 ROWS_FOR_NOISE = 400  # of a large picture are enough to know noise by
 BUSY = 0.2  # and with so much outline, greys that are distributed like noise are noise
-SMALLEST_IN_BLOCKS = 8  # pixels of the shorter side of a picture that was enlarged
+SMALLEST_IN_BLOCKS, LARGEST_IN_BLOCKS = 8, 1000  # pixels of a side before and after pixels were repeated
 NOISE = 0.15  # correlation of neighbouring pixels; of pure noise it is 0 (sd 0.03 in 28x28 pixels), of real writing 0.28 and more
 WIDEST = 2.0  # width over height of a digit
 FRAGMENT = 0.4  # of the line's usual height
@@ -72,8 +71,10 @@ def prepare(picture: Picture, single: bool = False, judge: FieldJudge | None = N
     single: the picture holds at most one digit. judge: (N, 28, 28) uint8 -> (N,), how sure one can be that each is one digit, 0-1;
     with it, broken strokes are joined and touching digits cut where that makes better digits.
     """
-    picture = _in_own_pixels(picture)
     ready = as_is(picture.pixels)
+    if ready is None:
+        picture = _in_own_pixels(picture)
+        ready = as_is(picture.pixels)
     if ready is not None:
         return _page_of(picture, ready)
     enlarged, factor = _large_enough(picture)
@@ -103,10 +104,10 @@ def _is_noise(pixels: NDArray[np.uint8]) -> bool:
     """Whether the picture's pixels know nothing of their neighbours, as where there is neither paper nor stroke."""
     if min(pixels.shape[:2]) < 2:
         return False
-    step = max(1, len(pixels) // ROWS_FOR_NOISE)
-    rows, below = (np.float32(part).reshape(*part.shape[:2], -1).mean(axis=2) for part in (pixels[:-1:step], pixels[1::step]))
-    mean = rows.mean()
-    rows, below = rows - mean, below - mean
+    grey = pixels if pixels.ndim == 2 else pixels[:, :, 1]  # green, which makes most of the grey
+    step = max(1, len(grey) // ROWS_FOR_NOISE)
+    rows, below = np.float32(grey[:-1:step]), np.float32(grey[1::step])
+    rows, below = rows - rows.mean(), below - below.mean()
     together = float((rows[:, 1:] * rows[:, :-1]).mean() + (rows * below).mean()) / 2
     return together < NOISE * float(rows.var())
 
@@ -136,26 +137,40 @@ def _find_writing(pixels: NDArray[np.uint8], factor: int, noise: bool) -> Ink:
 
 
 def _in_own_pixels(picture: Picture) -> Picture:
-    """The picture that it was before somebody enlarged every pixel to a square of n x n."""
+    """The picture that it was before somebody enlarged it by repeating pixels: the smallest that it can have been."""
     pixels = picture.pixels
-    n = math.gcd(_block(pixels, 0), _block(pixels, 1))
-    if n < 2 or min(pixels.shape[:2]) < SMALLEST_IN_BLOCKS * n:
+    height, width = pixels.shape[:2]
+    shorter = min(height, width)
+    if shorter < 2 * SMALLEST_IN_BLOCKS or max(height, width) > LARGEST_IN_BLOCKS:
         return picture
-    return replace(picture, pixels=np.ascontiguousarray(pixels[::n, ::n]), scale=(picture.scale[0] * n, picture.scale[1] * n))
+    changes = _changes(pixels), _changes(pixels.swapaxes(0, 1))
+    for n in range(SMALLEST_IN_BLOCKS, shorter // 2 + 1):
+        rows, columns = (
+            _firsts(some, side, round(side * n / shorter)) for some, side in zip(changes, (height, width), strict=True)
+        )
+        if rows is not None and columns is not None:
+            scale = picture.scale[0] * width / len(columns), picture.scale[1] * height / len(rows)
+            return replace(picture, pixels=np.ascontiguousarray(pixels[np.ix_(rows, columns)]), scale=scale)
+    return picture
 
 
-def _block(pixels: NDArray[np.uint8], axis: int) -> int:
-    """The largest n such that along this axis always n pixels in a row are equal; 1 is soon found out."""
-    length = pixels.shape[axis]
-    along = pixels if axis == 0 else pixels.swapaxes(0, 1)
-    n = length
-    for start in range(0, length - 1, 64):
-        stretch = along[start : start + 65]
-        changes = start + 1 + np.flatnonzero((stretch[1:] != stretch[:-1]).reshape(len(stretch) - 1, -1).any(axis=1))
-        n = int(np.gcd.reduce(np.append(changes, n)))
-        if n == 1:
-            return 1
-    return n
+def _changes(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """The rows that differ from the one above."""
+    return 1 + np.flatnonzero((pixels[1:] != pixels[:-1]).reshape(len(pixels) - 1, -1).any(axis=1))
+
+
+def _firsts(changes: NDArray[np.intp], length: int, n: int) -> NDArray[np.intp] | None:
+    """Where each of n repeated rows begins; None where a change lies elsewhere.
+
+    Resampled by the nearest pixel, Pillow takes the one under the middle, OpenCV the one under the upper edge.
+    """
+    if len(changes) >= n:
+        return None
+    for offset in (0.5, 0.0):
+        starts = np.ceil(np.arange(n) * length / n - offset - 1e-9).astype(np.intp)
+        if np.isin(changes, starts).all():
+            return starts
+    return None
 
 
 def _large_enough(picture: Picture) -> tuple[Picture, int]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from inkdigits import preprocessing
 from inkdigits.errors import BadModel, BadPicture, BadValue, UnknownName
-from inkdigits.picture import Source, open_picture
+from inkdigits.picture import Picture, Source, open_picture, turned_left
 from inkdigits.preprocessing import Page
 from inkdigits.segmentation import Box
 
@@ -28,6 +28,7 @@ BLOCK = 1024  # images of one run of the network: larger blocks leave the proces
 THRESHOLD = 0.5  # the confidence from which a digit is accepted, where the model's metadata say nothing
 CLASSES = 10
 OTHER = "not a digit"
+TURNED_FROM = 3  # candidates can tell that a page lies on its side
 WORD_FROM = 3  # candidates of similar size make a word
 WORD_SHARE = 0.5  # where so many of them are no digits,
 TEXT_FROM = 10  # or a text
@@ -139,7 +140,25 @@ class Recogniser:
 
     def trace(self, picture: Source, single: bool = False) -> Trace:
         """Read a picture and keep what led to the reading. Raises BadPicture."""
-        page = preprocessing.prepare(open_picture(picture), single, self._sure)
+        opened = open_picture(picture)
+        trace = self._traced(opened, single)
+        return trace if single or not _looks_turned(trace.reading) else self._turned(opened, trace)
+
+    def _turned(self, picture: Picture, trace: Trace) -> Trace:
+        """The trace of a page that makes sense only when it is turned by quarters; else the one that is given."""
+        best = trace
+        for quarters, words in ((1, "to the left"), (3, "to the right"), (2, "upside down")):
+            turned = self._traced(turned_left(picture, quarters))
+            if _makes_sense(turned.reading) and _mean_confidence(turned.reading) > _mean_confidence(best.reading):
+                height, width = picture.pixels.shape[:2]
+                size = width * picture.scale[0], height * picture.scale[1]
+                digits = tuple(replace(digit, box=_turned_back(digit.box, quarters, size)) for digit in turned.reading.digits)
+                warnings = (*turned.reading.warnings, f"read turned {words}")
+                best = Trace(replace(turned.reading, digits=digits, warnings=warnings), turned.page)
+        return best
+
+    def _traced(self, picture: Picture, single: bool = False) -> Trace:
+        page = preprocessing.prepare(picture, single, self._sure)
         probabilities, doubts = self._judge(page.fields)
         digits = tuple(
             self._digit(_original(candidate.box, page.picture.scale), candidate.line, image, chances, float(doubt), flaw)
@@ -284,6 +303,33 @@ def _checked(images: NDArray[Any]) -> NDArray[np.uint8]:
 def _original(box: Box, scale: tuple[float, float]) -> Box:
     (x, y), (left, top, right, bottom) = scale, box
     return round(left * x), round(top * y), round(right * x), round(bottom * y)
+
+
+def _turned_back(box: Box, quarters: int, size: tuple[float, float]) -> Box:
+    """The box, found after a picture of this size (width, height) was turned left by quarters, where it lies in the picture."""
+    left, top, right, bottom = map(float, box)
+    width, height = size
+    if quarters == 1:
+        left, top, right, bottom = width - bottom, left, width - top, right
+    elif quarters == 2:
+        left, top, right, bottom = width - right, height - bottom, width - left, height - top
+    else:
+        left, top, right, bottom = top, height - right, bottom, height - left
+    return round(left), round(top), round(right), round(bottom)
+
+
+def _looks_turned(reading: Reading) -> bool:
+    """Whether there are several candidates that make hardly any sense: digits on their side look like none, or like others."""
+    return len(reading.digits) >= TURNED_FROM and _mean_confidence(reading) < 0.7
+
+
+def _makes_sense(reading: Reading) -> bool:
+    accepted = sum(digit.accepted for digit in reading.digits)
+    return accepted >= max(TURNED_FROM, 0.8 * len(reading.digits)) and _mean_confidence(reading) > 0.8
+
+
+def _mean_confidence(reading: Reading) -> float:
+    return sum(digit.confidence for digit in reading.digits) / max(1, len(reading.digits))
 
 
 def _without_print(digits: tuple[Digit, ...]) -> tuple[Digit, ...]:
