@@ -19,6 +19,8 @@ Floats = NDArray[np.float32]
 
 OVERVIEW_SIDE = 512  # pixels; paper and light are judged on a picture reduced to this
 POLARITY_SIDE = 256  # pixels; and whether the ink is dark or light, on one reduced to this
+COLOUR_SIDE = 128  # pixels; and which colour shows the ink, on one reduced to this
+TELLING = 3.0  # times the range of brightness that a colour must range
 FAINTEST = 8.0  # grey levels of 255 by which ink must differ from its paper to be seen at all
 WEAK = 50.0  # levels of strength, 255 is full ink: the edge of a stroke, and a stroke where the pen hardly wrote,
 STRONG = 120.0  # belong to what somewhere is this strong
@@ -55,6 +57,7 @@ class Ink:
 
 def find_ink(pixels: Plane) -> Ink:
     """Separate ink from paper. pixels: (H, W) grey or (H, W, 3) colour, uint8, upright. Blank paper gives an empty mask."""
+    pixels = _in_telling_colour(pixels)
     overview = _overview(pixels, OVERVIEW_SIDE)
     sheet = find_sheet(_overview(_grey(overview), POLARITY_SIDE))
     outside = None
@@ -79,6 +82,16 @@ def find_ink(pixels: Plane) -> Ink:
     noise *= 255 / peak
     mask = _connected(strength, max(WEAK, 3 * noise), max(STRONG, 5 * noise)) & near_ink
     return Ink(strength, mask, peak / 255, noise, light_on_dark, _warnings(light_on_dark, peak / 255), outside)
+
+
+def _in_telling_colour(pixels: Plane) -> Plane:
+    """The picture, or one of its colours alone where that shows far more than brightness does: a red pen on green paper."""
+    if pixels.ndim == 2:
+        return pixels
+    small = _overview(pixels, COLOUR_SIDE)
+    ranges = [int(np.ptp(plane)) for plane in (_grey(small), *cv2.split(small))]
+    best = int(np.argmax(ranges[1:]))
+    return np.ascontiguousarray(pixels[:, :, best]) if ranges[1 + best] > TELLING * max(FAINTEST, ranges[0]) else pixels
 
 
 def _on_sheet(pixels: Plane, sheet: Mask) -> Plane:

@@ -175,3 +175,13 @@ def test_a_small_digit_that_touches_all_borders_is_no_table(side: int, shown: in
     truth = pixels > 110
     assert truth.mean() < 0.5
     assert overlap(find_ink(pixels).mask, truth) > 0.6
+
+
+@pytest.mark.parametrize(("paper", "pen"), [((120, 160, 120), (220, 110, 110)), ((200, 60, 60), (60, 130, 60))])
+def test_a_pen_as_bright_as_the_paper_is_seen_by_its_colour(paper: tuple[int, int, int], pen: tuple[int, int, int]) -> None:
+    picture = np.full((200, 300, 3), paper, np.uint8)
+    stroke = np.zeros((200, 300), np.bool_)
+    stroke[40:160, 140:152] = True
+    picture[stroke] = pen
+    mask = find_ink(picture).mask
+    assert (mask & stroke).sum() > 0.9 * (mask | stroke).sum()

@@ -140,3 +140,34 @@ def test_lines_of_writing_are_read_from_top_to_bottom():
 )
 def test_pictures_of_other_papers_and_pens_are_read(name, text):
     assert Recogniser().read(SAMPLE.with_name(name)).text == text
+
+
+@pytest.mark.parametrize(
+    ("quarters", "words"), [(1, "read turned to the right"), (2, "read turned upside down"), (3, "read turned to the left")]
+)
+def test_a_page_on_its_side_is_read_and_its_boxes_lie_in_the_picture_that_was_given(quarters, words):
+    pixels = np.asarray(Image.open(SAMPLE).convert("RGB"))
+    upright, turned = Recogniser().read(pixels), Recogniser().read(np.rot90(pixels, quarters))
+    assert turned.text == upright.text == "27354"
+    assert words in turned.warnings
+    for before, after in zip(upright.digits, turned.digits, strict=True):
+        left, top, right, bottom = before.box
+        marked = np.zeros(pixels.shape[:2], np.bool_)
+        marked[top:bottom, left:right] = True
+        rows, columns = np.nonzero(np.rot90(marked, quarters))
+        assert after.box == pytest.approx((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1), abs=2)
+
+
+def test_a_page_that_makes_sense_is_not_turned():
+    assert Recogniser().read(SAMPLE).warnings == ()
+
+
+@pytest.mark.parametrize("factor", [3, 7.15])
+def test_pixels_that_were_only_repeated_are_taken_back(factor, mnist):
+    """A picture that a program enlarged by the nearest pixel is read as the small one was, to the same probabilities."""
+    recogniser = Recogniser()
+    for image in mnist.validation.images[:40]:
+        side = round(28 * factor)
+        large = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.NEAREST))
+        before, after = (recogniser.read(picture, single=True).digits[0] for picture in (image, large))
+        assert np.array_equal(before.probabilities, after.probabilities)

@@ -71,7 +71,7 @@ def quick(arguments: list[str]) -> list[str]:
     match arguments:
         case ["data", action, _, *rest]:
             return ["data", action, "optdigits", *rest]
-        case ["train" | "evaluate" as command, *rest]:
+        case ["train" | "evaluate" | "compare" as command, *rest]:
             own = "--data" in rest and Path(rest[rest.index("--data") + 1]).exists()
             return [*arguments, *([] if own else ["--data", "optdigits"]), *(["--epochs", "1"] if command == "train" else [])]
     return arguments
