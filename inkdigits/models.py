@@ -172,9 +172,71 @@ class StridedNet(nn.Module):
         return self.linear(self.dropout(x.flatten(1)))
 
 
-def _convolution(channels: int, kernels: int, stride: int = 1) -> nn.Sequential:
-    """3x3 kernels, padded; no bias, which batch normalisation would take out again."""
-    return nn.Sequential(nn.Conv2d(channels, kernels, 3, stride, padding=1, bias=False), nn.BatchNorm2d(kernels), nn.ReLU())
+class SharedNet(nn.Module):
+    """One set of 3x3 kernels used six times, so that few numbers make a deep network; what each use owns is its normalisation.
+
+    The field halves three times, from 14x14 to 4x4, and the strongest answer of each kernel decides. channels: with 12 it has
+    1,894 parameters and takes 0.7 million multiplications a digit, with 30 it has 9,580 parameters and takes 4.4 million.
+    Source of the idea: Liang & Hu 2015, who let one convolution run several times at one scale; here it runs at three.
+    """
+
+    STRIDES = (1, 1, 2, 1, 2, 1)
+
+    def __init__(self, channels: int = 12) -> None:
+        super().__init__()
+        self.stem = _convolution(1, channels, stride=2, side=5)
+        self.shared = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for _ in self.STRIDES)
+        self.linear = nn.Linear(channels, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)  # (N, C, 14, 14)
+        for stride, norm in zip(self.STRIDES, self.norms, strict=True):
+            y = norm(F.conv2d(x, self.shared.weight, stride=stride, padding=1))
+            x = F.relu(x + y if stride == 1 else y)  # (N, C, 14, 14), then 7x7, then 4x4
+        return self.linear(x.amax((2, 3)))
+
+
+class ResidualNet(nn.Module):
+    """Three scales, 28x28, 14x14 and 7x7, of which the smaller two have a residual block; 648,938 parameters.
+
+    It takes 46 million multiplications a digit. Source of the blocks: He et al. 2016. The largest field gets one convolution only,
+    as it costs most and sees least; the mean over the smallest field makes the answer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = _convolution(1, 32, side=5)
+        self.halve1 = _convolution(32, 64, stride=2)
+        self.residual1 = _Residual(64)
+        self.halve2 = _convolution(64, 160, stride=2)
+        self.residual2 = _Residual(160)
+        self.linear = nn.Linear(160, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)  # (N, 32, 28, 28)
+        x = self.residual1(self.halve1(x))  # (N, 64, 14, 14)
+        x = self.residual2(self.halve2(x))  # (N, 160, 7, 7)
+        return self.linear(x.mean((2, 3)))
+
+
+class _Residual(nn.Module):
+    """Two convolutions that learn what to add to their input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = _convolution(channels, channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.norm(self.second(self.first(x))))
+
+
+def _convolution(channels: int, kernels: int, stride: int = 1, side: int = 3) -> nn.Sequential:
+    """Kernels of `side` x `side`, padded; no bias, which batch normalisation would take out again."""
+    conv = nn.Conv2d(channels, kernels, side, stride, padding=side // 2, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(kernels), nn.ReLU())
 
 
 MODELS: dict[str, type[nn.Module]] = {
@@ -184,6 +246,8 @@ MODELS: dict[str, type[nn.Module]] = {
     "classic": ClassicNet,
     "batchnorm": BatchNormNet,
     "strided": StridedNet,
+    "shared": SharedNet,
+    "residual": ResidualNet,
 }
 
 

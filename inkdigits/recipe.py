@@ -40,6 +40,7 @@ class Recipe:
     weight_decay: float = 0.0
     schedule: str = "constant"  # a key of training.SCHEDULES
     label_smoothing: float = 0.0
+    ema: float = 0.0  # a step, of the average of the weights that is kept in their place; 0.999 looks back a thousand steps
     reduced_precision: bool = True  # bfloat16 where the processor computes it natively
 
     rotation: float = 0.0  # the augmentation, in the units of augmentation.Augmentation
@@ -48,6 +49,11 @@ class Recipe:
     shift: float = 0.0
     elastic: float = 0.0
     erasing: float = 0.0
+    clean_epochs: int = 0  # the last so many passes see the digits as they are
+
+    teacher: tuple[str, ...] = ()  # models that are imitated: shipped names, run folders, .onnx files
+    teacher_weight: float = 0.5  # of their opinion; the rest is the labels'
+    teacher_temperature: float = 1.0  # above 1 also tells which wrong digits they find likely
 
     published: Mapping[str, Any] = field(default_factory=dict)  # the source's own figures
     measured: Mapping[str, Any] = field(default_factory=dict)  # ours, written by `inkdigits reproduce`
@@ -58,12 +64,13 @@ class Recipe:
         for key in ("epochs", "batch", "size"):
             _require(self, key, getattr(self, key) >= 1, "at least 1")
             _require(self, key, getattr(self, key) <= LARGEST[key], f"at most {LARGEST[key]:,}")
-        for key in ("learning_rate", "sd"):
+        for key in ("learning_rate", "sd", "teacher_temperature"):
             _require(self, key, getattr(self, key) > 0, "above 0")
-        for key in ("weight_decay", "rotation", "shear", "shift", "elastic", "erasing"):
+        for key in ("weight_decay", "rotation", "shear", "shift", "elastic", "erasing", "clean_epochs"):
             _require(self, key, getattr(self, key) >= 0, "0 or more")
-        for key in ("momentum", "label_smoothing", "zoom"):
+        for key in ("momentum", "label_smoothing", "ema", "zoom"):
             _require(self, key, 0 <= getattr(self, key) < 1, "from 0 to below 1")
+        _require(self, "teacher_weight", 0 <= self.teacher_weight <= 1, "from 0 to 1")
 
 
 FIELDS = {item.name: item for item in dataclasses.fields(Recipe)}
@@ -163,10 +170,15 @@ def _check_keys(table: Mapping[str, Any], known: list[str]) -> None:
 
 
 def _typed(key: str, value: Any) -> Any:
-    """`value` as the type of the field `key`: a whole number will do for a float, text will not do for a number."""
+    """`value` as the type of the field `key`: a whole number will do for a float, and one text for several."""
     wanted = FIELDS[key].type
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         return float(str(value))  # inf, where float(value) would raise OverflowError
+    if wanted == tuple[str, ...]:
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+            raise BadValue(f"{key} must be text or a list of texts, not {value!r}")
+        return tuple(texts)
     if wanted in (int, float, str, bool):
         if type(value) is not wanted:
             raise BadValue(f"{key} must be {_WORDS[wanted]}, not {value!r}")

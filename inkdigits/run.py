@@ -11,15 +11,17 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch._dynamo
 import torch.nn.functional as F
+from numpy.typing import NDArray
 
 from inkdigits.checkpoint import CONFIG_FILE, Checkpoint, load_checkpoint, save_checkpoint
 from inkdigits.data import Dataset, load_dataset
@@ -29,9 +31,19 @@ from inkdigits.export import export_onnx
 from inkdigits.files import new_folder, write_whole
 from inkdigits.models import Standardised, count_parameters
 from inkdigits.recipe import Recipe, load_recipe
-from inkdigits.recogniser import shipped_folder, shipped_models
+from inkdigits.recogniser import Recogniser, shipped_folder, shipped_models
 from inkdigits.report import write_report
-from inkdigits.training import Epoch, Progress, choose_device, fit, fit_temperature, measure, predict_logits, seeded_network
+from inkdigits.training import (
+    Epoch,
+    Progress,
+    Teacher,
+    choose_device,
+    fit,
+    fit_temperature,
+    measure,
+    predict_logits,
+    seeded_network,
+)
 
 # The first optimiser loads torch._dynamo anyway. That takes a second, which belongs to starting up and not to the first epoch,
 # so it is loaded above.
@@ -117,13 +129,14 @@ def run(
     network = seeded_network(recipe, seed)
     passes = Passes(seconds=time.perf_counter() - started)
     _check_outputs(network, recipe, dataset)
+    teacher = load_teacher(recipe.teacher)
     if init is not None:
         start_from(network, recipe, init)
     stopped: BaseException | None = None
     with _run_folder(out) as folder:
         _check_room(folder, network)
         try:
-            yield from _passes(passes, folder, network, recipe, dataset, seed, device)
+            yield from _passes(passes, folder, network, recipe, dataset, seed, device, teacher)
             final = finish(folder, network, recipe, dataset, passes, seed)
         except (KeyboardInterrupt, GeneratorExit) as reason:
             if not passes.epochs:
@@ -153,15 +166,18 @@ def check_before_training(dataset: Dataset, seed: int) -> None:
 
 
 def _check_outputs(network: Standardised, recipe: Recipe, dataset: Dataset) -> None:
-    """Raise BadValue where there are classes without an output.
+    """Raise BadValue where there are classes without an output, or outputs of which a teacher knows nothing.
 
-    More outputs than classes are no harm: digits of one's own go on teaching a network that also knows what is none.
+    Without a teacher, more outputs than classes are no harm: digits of one's own go on teaching a network that also knows what is
+    none.
     """
     outputs, classes = predict_logits(network, dataset.train[:1]).shape[1], len(dataset.classes)
     if outputs < classes:
         raise BadValue(
             f"{recipe.name!r} has {outputs} outputs, too few for the {classes} classes of {dataset.name}; 'default' has 11"
         )
+    if recipe.teacher and outputs > CLASSES:
+        raise BadValue(f"{recipe.name!r} has {outputs} outputs, but a teacher speaks of the {CLASSES} digits alone: train without")
 
 
 @contextmanager
@@ -191,11 +207,18 @@ def _check_room(folder: Path, network: Standardised) -> None:
 
 
 def _passes(
-    passes: Passes, folder: Path, network: Standardised, recipe: Recipe, dataset: Dataset, seed: int, device: str
+    passes: Passes,
+    folder: Path,
+    network: Standardised,
+    recipe: Recipe,
+    dataset: Dataset,
+    seed: int,
+    device: str,
+    teacher: Teacher | None = None,
 ) -> Iterator[Progress | Epoch]:
     """Train, adding to `passes` epoch by epoch. What happens before a Progress is training, before an Epoch validation."""
     waiting = time.perf_counter()
-    for record in fit(network, recipe, dataset.train, dataset.validation, seed=seed, device=device):
+    for record in fit(network, recipe, dataset.train, dataset.validation, seed=seed, device=device, teacher=teacher):
         if isinstance(record, Progress):
             passes.seconds += time.perf_counter() - waiting
         else:
@@ -207,6 +230,20 @@ def _passes(
             write_metrics(folder, passes.epochs)
         yield record
         waiting = time.perf_counter()
+
+
+def load_teacher(models: Sequence[str]) -> Teacher | None:
+    """Several models as one, which gives the mean of their probabilities; None without any. Raises UnknownName or BadModel.
+
+    They run on the processor, on as many threads as torch, wherever the network itself is trained.
+    """
+    recognisers = [Recogniser(model, threads=torch.get_num_threads()) for model in models]
+
+    def teacher(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        mean: NDArray[np.float32] = np.mean([recogniser.classify(images) for recogniser in recognisers], axis=0)
+        return mean
+
+    return teacher if recognisers else None
 
 
 def start_from(network: Standardised, recipe: Recipe, init: str | Path) -> None:

@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inkdigits.augmentation import Augmentation, augment
@@ -32,6 +34,8 @@ EVALUATION_BATCH = 1000  # digits; larger ones fall out of a desktop's cache
 # convolution starts faster than oneDNN's, and bfloat16 costs more conversions than it saves.
 SMALL_BATCH = 32
 GATHERED = 1024  # digits that become float at once: 3 MB
+STATISTICS_DIGITS = 10_000  # of the training digits, for BatchNorm's statistics under averaged weights
+LEAST_PROBABILITY = 1e-8  # of a teacher's: its logarithm is taken
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,10 @@ class Epoch:
     validation_accuracy: float
     seconds: float
     images_per_second: float
+
+
+# uint8 digits (N, 28, 28) -> float32 probabilities (N, 10)
+Teacher = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 def constant(_: float) -> float:
@@ -127,11 +135,19 @@ def seeded_network(recipe: Recipe, seed: int) -> Standardised:
 
 
 def fit(
-    network: Standardised, recipe: Recipe, train: Split, validation: Split, *, seed: int = 0, device: str = "auto"
+    network: Standardised,
+    recipe: Recipe,
+    train: Split,
+    validation: Split,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    teacher: Teacher | None = None,
 ) -> Iterator[Progress | Epoch]:
     """Train `network` in place as `recipe` says; yield Progress now and then and an Epoch after every pass.
 
-    train, validation: splits of uint8 digits (N, 28, 28). After each Epoch the network may be saved or the loop left.
+    train, validation: splits of uint8 digits (N, 28, 28). After each Epoch the network may be saved or the loop left. teacher: what
+    the recipe's `teacher` names, loaded; without it the labels alone teach.
     Raises UnknownName for an unknown schedule or optimiser, BadValue for a device that is not there, InkdigitsError where the loss
     stops being a number.
     """
@@ -144,25 +160,38 @@ def fit(
     images, labels = on_device(train, place)
     shuffling = torch.Generator().manual_seed(seed)
     drawing = torch.Generator(place).manual_seed(seed)
-    amount = Augmentation(recipe.rotation, recipe.shear, recipe.zoom, recipe.shift, recipe.elastic, recipe.erasing)
+    drawn = Augmentation(recipe.rotation, recipe.shear, recipe.zoom, recipe.shift, recipe.elastic, recipe.erasing)
+    average = weights.detach().clone() if recipe.ema else None
 
     steps = math.ceil(len(images) / recipe.batch)
     with speed.whole_training():
         for epoch in range(1, recipe.epochs + 1):
             network.train()
+            amount = drawn if epoch <= recipe.epochs - recipe.clean_epochs else Augmentation()
             seconds, started = 0.0, time.perf_counter()
+            if average is not None and epoch > 1:
+                swap(weights, average)  # the pass before has put the average into the network
             totals, seen, latest = torch.zeros(2, device=place), 0, []
             order = torch.randperm(len(images), generator=shuffling).to(place)
             for step, (ink, target) in enumerate(batches(images, labels, order, recipe.batch), start=1):
-                progress = ((epoch - 1) * steps + step - 1) / (recipe.epochs * steps)
-                set_learning_rate(optimiser, recipe.learning_rate * schedule(progress))
+                done = (epoch - 1) * steps + step - 1
+                set_learning_rate(optimiser, recipe.learning_rate * schedule(done / (recipe.epochs * steps)))
                 with speed.convolutions():
                     with speed.precision():
-                        logits = network(augment(ink, amount, drawing).contiguous(memory_format=speed.memory_format)).float()
+                        ink = augment(ink, amount, drawing)
+                        logits = network(ink.contiguous(memory_format=speed.memory_format)).float()
                     loss = F.cross_entropy(logits, target, label_smoothing=recipe.label_smoothing)
+                    if teacher:
+                        imitation = imitation_loss(logits, ask(teacher, ink), recipe.teacher_temperature)
+                        loss = loss + recipe.teacher_weight * (imitation - loss)
                     gradients.zero_()
                     loss.backward()
                 optimiser.step()
+                if average is not None:
+                    average.lerp_(weights.detach(), 1 - warmed_up(recipe.ema, done))
+                    if step == steps:
+                        swap(weights, average)
+                        renew_statistics(network, images)
                 latest.append((loss.detach(), logits.detach(), target))
                 if step * REPORTS_AN_EPOCH // steps > (step - 1) * REPORTS_AN_EPOCH // steps:
                     totals, seen, latest = totals + sums(latest), min(step * recipe.batch, len(images)), []
@@ -193,6 +222,61 @@ def as_one_vector(network: nn.Module) -> tuple[nn.Parameter, Tensor]:
         parameter.grad = weights.grad.as_strided(*layout)
         begin += parameter.numel()
     return weights, weights.grad
+
+
+def warmed_up(decay: float, done: int) -> float:
+    """The share of the average that a step keeps, after `done` steps: less at first, or the fresh weights would stay in it.
+
+    As TensorFlow's ExponentialMovingAverage does with `num_updates`.
+    """
+    return min(decay, (1 + done) / (10 + done))
+
+
+@torch.no_grad()
+def swap(first: Tensor, second: Tensor) -> None:
+    """Each takes the other's values."""
+    kept = first.clone()
+    first.copy_(second)
+    second.copy_(kept)
+
+
+@torch.no_grad()
+def renew_statistics(network: nn.Module, images: Tensor) -> None:
+    """Measure the means and variances that BatchNorm stores anew, on uint8 digits (N, 28, 28) as they are, 10,000 at most.
+
+    Those that it kept while training belong to weights that moved, and to digits that were turned and shifted. Source: Izmailov et
+    al. 2018. Each is the mean over batches, all of about one size. The network is left as it is used: without dropout.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return
+    network.eval()
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # all batches count alike
+        norm.train()
+    shown = images[:: math.ceil(len(images) / STATISTICS_DIGITS)]
+    for batch in shown.tensor_split(math.ceil(len(shown) / EVALUATION_BATCH)):
+        network(to_ink(batch))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()
+
+
+def ask(teacher: Teacher, ink: Tensor) -> Tensor:
+    """What the teacher makes of ink (N, 1, 28, 28) in [0, 1], which it sees rounded to 256 shades: probabilities (N, 10)."""
+    seen = (ink[:, 0] * 255).round().clamp(0, 255).byte().cpu().numpy()
+    return torch.from_numpy(teacher(seen)).to(ink.device)
+
+
+def imitation_loss(logits: Tensor, probabilities: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy between a teacher's probabilities (N, 10) and a student's logits (N, 10), both softened.
+
+    Source: Hinton, Vinyals & Dean 2015. The factor T^2 keeps the gradients as large as those of the labels.
+    """
+    softened = torch.softmax(probabilities.clamp_min(LEAST_PROBABILITY).log() / temperature, dim=1)
+    return F.cross_entropy(logits / temperature, softened) * temperature**2
 
 
 def batches(images: Tensor, labels: Tensor, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,5 +1,6 @@
 """Each network computes what its recipe's source describes, layer by layer, and says of itself what is true."""
 
+import math
 import re
 from collections.abc import Callable
 
@@ -143,9 +144,43 @@ def test_the_recipe_s_dropout_is_in_the_network(name: str) -> None:
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_a_network_s_docstring_counts_the_parameters_that_its_recipe_gives_it(name: str) -> None:
     recipe = load_recipe(name)
-    said = re.search(r"([\d,]+) parameters", MODELS[recipe.network].__doc__ or "")
-    assert said
-    assert count_parameters(build(recipe.network, recipe.options, size=recipe.size)) == int(said[1].replace(",", ""))
+    said = re.findall(r"([\d,]+) parameters", MODELS[recipe.network].__doc__ or "")
+    counted = count_parameters(build(recipe.network, recipe.options, size=recipe.size))
+    assert f"{counted:,}" in said
+
+
+@pytest.mark.parametrize(("name", "most"), [("nano", 2_000), ("tiny", 10_000)])
+def test_a_recipe_for_a_small_network_stays_within_its_name(name: str, most: int) -> None:
+    recipe = load_recipe(name)
+    assert count_parameters(build(recipe.network, recipe.options, size=recipe.size)) <= most
+
+
+def test_the_shared_kernels_are_the_same_ones_at_every_use() -> None:
+    """The network, written out as ten layers that each have a copy of the kernels; their gradients add up to the shared one's."""
+    torch.manual_seed(0)
+    network = build("shared", {"channels": 6}).network.train()
+    digits = few_digits(16)
+    ink, labels = to_ink(torch.from_numpy(digits.images)), torch.from_numpy(digits.labels).long()
+    copies = [network.shared.weight.detach().clone().requires_grad_() for _ in range(6)]
+    (stem, stem_norm, _), norms = network.stem, network.norms
+
+    def normalised(x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
+        return F.batch_norm(x, None, None, norm.weight, norm.bias, training=True)
+
+    x = F.relu(normalised(F.conv2d(ink, stem.weight, stride=2, padding=2), stem_norm))
+    for copy, norm, side in zip(copies, norms, (14, 14, 7, 7, 4, 4), strict=True):
+        stride = math.ceil(x.shape[-1] / side)
+        y = normalised(F.conv2d(x, copy, stride=stride, padding=1), norm)
+        x = F.relu(x + y) if y.shape == x.shape else F.relu(y)
+        assert x.shape == (16, 6, side, side)
+    expected = network.linear(x.flatten(2).max(2).values)
+    logits = network(ink)
+    assert torch.allclose(logits, expected, atol=1e-5)
+    F.cross_entropy(logits, labels).backward()
+    F.cross_entropy(expected, labels).backward()
+    total = sum(copy.grad for copy in copies if copy.grad is not None)
+    assert network.shared.weight.grad.abs().max() > 1e-3
+    assert torch.allclose(network.shared.weight.grad, total, rtol=1e-3, atol=1e-5)
 
 
 def test_every_network_has_a_recipe() -> None:

@@ -127,6 +127,8 @@ def test_a_recipe_without_a_network_says_what_to_add(tmp_path: Path) -> None:
         ("learning_rate", "true", "learning_rate must be a number, not True"),
         ("schedule", "3", "schedule must be text, not 3"),
         ("reduced_precision", "1", "reduced_precision must be true or false, not 1"),
+        ("teacher", "3", "teacher must be text or a list of texts, not 3"),
+        ("teacher", '["a", 3]', r"teacher must be text or a list of texts, not \['a', 3\]"),
         ("options", "[1]", r"options must be a table of names and values, not \[1\]"),
     ],
 )
@@ -151,6 +153,12 @@ def test_a_value_of_the_wrong_type_says_which_is_right(tmp_path: Path, key: str,
         ("shift", -1.0, "0 or more"),
         ("elastic", -1.0, "0 or more"),
         ("erasing", -1.0, "0 or more"),
+        ("clean_epochs", -1, "0 or more"),
+        ("ema", 1.0, "from 0 to below 1"),
+        ("ema", -0.1, "from 0 to below 1"),
+        ("teacher_weight", 1.1, "from 0 to 1"),
+        ("teacher_weight", -0.1, "from 0 to 1"),
+        ("teacher_temperature", 0.0, "above 0"),
         ("momentum", 1.0, "from 0 to below 1"),
         ("label_smoothing", 1.0, "from 0 to below 1"),
         ("zoom", 1.0, "from 0 to below 1"),
@@ -174,6 +182,13 @@ def test_settings_read_as_toml_would_read_them() -> None:
         "reduced_precision": False,
         "batch": 16,
     }
+
+
+def test_a_teacher_is_one_name_or_several() -> None:
+    for pair, names in (("teacher=best", ("best",)), ('teacher=["runs/a", "runs/b"]', ("runs/a", "runs/b")), ("teacher=[]", ())):
+        recipe = load_recipe("lenet", parse_settings([pair]))
+        assert recipe.teacher == names
+        assert from_table(json.loads(json.dumps(to_table(recipe)))) == recipe
 
 
 def test_of_two_settings_of_one_key_the_later_one_holds() -> None:

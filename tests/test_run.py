@@ -25,7 +25,7 @@ from inkdigits.errors import BadData, BadModel, BadValue, CannotWrite, Inkdigits
 from inkdigits.files import write_whole
 from inkdigits.recipe import Recipe, load_recipe
 from inkdigits.recogniser import Recogniser
-from inkdigits.run import Final, Passes, export_run, run, to_record, train
+from inkdigits.run import Final, Passes, export_run, load_teacher, run, to_record, train
 from inkdigits.training import Epoch, Progress
 
 
@@ -378,6 +378,59 @@ def test_init_from_what_is_no_run(trained, tmp_path, digits):
         with pytest.raises(error, match=says):
             next(run(recipe(), tmp_path / "run", digits, init=init))
     assert not (tmp_path / "run").exists()
+
+
+# ---- a teacher
+
+
+def test_several_teachers_speak_as_their_mean(trained, digits):
+    """Shipped names, run folders and files alike."""
+    teacher = load_teacher((str(trained), str(trained / "model.onnx"), "default"))
+    ours, default = (Recogniser(model).classify(digits.test.images) for model in (trained, "default"))
+    assert teacher is not None
+    assert np.abs(teacher(digits.test.images) - (2 * ours + default) / 3).max() < 1e-6
+    assert teacher(digits.test.images).dtype == np.float32
+    assert load_teacher(()) is None
+
+
+def test_the_recipe_s_teacher_teaches(quick, trained, tmp_path, digits):
+    alone = weights(tmp_path / "alone", digits)
+    taught = weights(tmp_path / "taught", digits, teacher=str(trained), teacher_weight=0.5)
+    ignored = weights(tmp_path / "ignored", digits, teacher=str(trained), teacher_weight=0.0)
+    assert alone == ignored
+    assert alone != taught
+    assert load_checkpoint(tmp_path / "taught").recipe.teacher == (str(trained),)
+
+
+def test_a_teacher_that_is_not_there_is_missed_before_the_training(tmp_path, digits):
+    with pytest.raises(UnknownName, match="no model 'nobody'"):
+        next(run(recipe(teacher="nobody"), tmp_path / "run", digits))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_teacher_of_ten_digits_cannot_teach_eleven_classes(trained, tmp_path, digits):
+    with pytest.raises(BadValue, match="11 outputs, but a teacher speaks of the 10 digits alone"):
+        next(run(load_recipe("default", {"teacher": str(trained)}), tmp_path / "run", digits))
+
+
+# ---- averaged weights
+
+
+def test_the_kept_folder_holds_the_averaged_network(quick, tmp_path, digits):
+    averaged = load_recipe("batchnorm", {"epochs": 2, "batch": 256, "ema": 0.9})
+    *_, final = run(averaged, tmp_path / "run", digits, device="cpu")
+    kept = load_checkpoint(tmp_path / "run").network
+    assert training.measure(kept, digits.validation)[1] == pytest.approx(final.validation_accuracy, abs=1e-6)
+
+
+def test_leaving_early_keeps_the_average_of_the_last_whole_epoch(quick, tmp_path, digits):
+    averaged = load_recipe("batchnorm", {"epochs": 9, "batch": 256, "ema": 0.9, "schedule": "constant"})
+    running = run(averaged, tmp_path / "left", digits, device="cpu")
+    epoch = next(record for record in running if isinstance(record, Epoch))
+    next(running)  # the second pass is under way, with the weights that move
+    running.close()
+    kept = load_checkpoint(tmp_path / "left").network
+    assert training.measure(kept, digits.validation)[0] == pytest.approx(epoch.validation_loss, abs=1e-6)
 
 
 # ---- exporting

@@ -27,8 +27,10 @@ from inkdigits.training import (
     choose_device,
     fit,
     fit_temperature,
+    imitation_loss,
     measure,
     predict_logits,
+    renew_statistics,
     seeded_network,
     to_ink,
 )
@@ -245,6 +247,175 @@ def test_augmentation_changes_what_is_learned_from_and_nothing_that_is_measured(
     measured = [ink for training, ink in seen if not training]
     assert len(measured) == 2
     assert all(torch.equal(ink, to_ink(torch.from_numpy(validation.images))) for ink in measured)
+
+
+def test_the_last_clean_epochs_see_the_digits_as_they_are() -> None:
+    recipe = dataclasses.replace(SMALL, epochs=4, rotation=20.0, shift=2.0, clean_epochs=2)
+    network, train = seeded_network(recipe, 0), few_digits(30)
+    seen = watch(network)
+    for _ in fit(network, recipe, train, few_digits(4, "test"), device="cpu"):
+        pass
+    originals = to_ink(torch.from_numpy(train.images))
+    learned = [ink for training, ink in seen if training]
+    changed = [all(bool((originals - digit).abs().amax((1, 2, 3)).min() > 0.1) for digit in ink) for ink in learned]
+    assert changed == [True] * 6 + [False] * 6
+    assert sorted(indexes(torch.cat(learned[-3:]), train)) == list(range(30))
+
+
+def test_more_clean_epochs_than_epochs_leave_no_augmentation() -> None:
+    without, all_clean = (
+        trained(dataclasses.replace(SMALL, **changes), few_digits(40), few_digits(4))[0]
+        for changes in ({}, {"rotation": 20.0, "clean_epochs": 9})
+    )
+    assert bits(without) == bits(all_clean)
+
+
+# ---- averaged weights
+
+
+def flat(network: nn.Module) -> Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()]).clone()
+
+
+def test_the_kept_weights_are_the_average_over_the_steps() -> None:
+    """Against the definition, a step at a time: the weights that each step began with, as the network saw them."""
+    recipe = dataclasses.replace(SMALL, network="batchnorm", ema=0.8, epochs=3, reduced_precision=False)
+    train, network = few_digits(100), seeded_network(recipe, 0)
+    begins: list[Tensor] = []
+    hook = network.register_forward_pre_hook(lambda module, _: begins.append(flat(module)) if module.training else None)
+    records = fit(network, recipe, train, few_digits(10, "test"), device="cpu")
+    kept = [flat(network) for record in records if isinstance(record, Epoch)]
+    hook.remove()
+    plain = dataclasses.replace(recipe, ema=0.0)  # the weights move as they do without an average; these are the last ones
+    ends = [*begins[1:], flat(trained(plain, train, few_digits(10, "test"))[0])]
+    average, expected = begins[0].double(), []
+    for step, weights in enumerate(ends):
+        decay = min(0.8, (1 + step) / (10 + step))
+        average = decay * average + (1 - decay) * weights.double()
+        if step % 10 == 9:
+            expected.append(average)
+    for ours, theirs in zip(kept, expected, strict=True):
+        assert torch.allclose(ours.double(), theirs, atol=1e-5)
+        assert not torch.allclose(ours, ends[-1], atol=1e-3), "an average that is the last weights would prove nothing"
+
+
+def test_what_is_measured_and_kept_after_a_pass_is_the_average() -> None:
+    recipe, train, validation = (
+        load_recipe("batchnorm", {"ema": 0.9, "epochs": 3, "batch": 40}),
+        few_digits(200),
+        few_digits(60, "test"),
+    )
+    network = seeded_network(recipe, 0)
+    for record in fit(network, recipe, train, validation, device="cpu"):
+        if isinstance(record, Epoch):
+            assert measure(network, validation) == (record.validation_loss, record.validation_accuracy)
+    one_pass_less = seeded_network(recipe, 0)
+    for record in fit(one_pass_less, recipe, train, validation, device="cpu"):
+        if isinstance(record, Epoch) and record.epoch == 2:
+            break
+    assert not torch.equal(flat(network), flat(one_pass_less))
+
+
+@pytest.mark.parametrize("count", [50, 1100])  # one batch of the evaluation, and several
+def test_renewed_statistics_are_those_of_the_digits(count: int) -> None:
+    rng = np.random.default_rng(0)
+    images = torch.from_numpy(np.concatenate([few_digits(50).images, rng.integers(0, 256, (count, 28, 28), np.uint8)])[:count])
+    network = seeded_network(load_recipe("batchnorm"), 0).train()
+    momenta = [module.momentum for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    renew_statistics(network, images)
+    with torch.no_grad():
+        values = network.network.conv1(to_ink(images))
+    norm = network.network.norm1
+    assert torch.allclose(norm.running_mean, values.mean((0, 2, 3)), atol=1e-4)
+    if count == 50:
+        assert torch.allclose(norm.running_var, values.var((0, 2, 3)), rtol=1e-3)
+        with torch.no_grad():  # the second layer's, behind a first one that uses the statistics of the same batch, without dropout
+            hidden = F.max_pool2d(F.relu(F.batch_norm(values, None, None, norm.weight, norm.bias, training=True)), 2)
+            assert torch.allclose(network.network.norm2.running_mean, network.network.conv2(hidden).mean((0, 2, 3)), atol=1e-3)
+    assert not network.training
+    assert [module.momentum for module in network.modules() if isinstance(module, nn.BatchNorm2d)] == momenta
+
+
+def test_renewing_statistics_looks_at_so_many_digits_and_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inkdigits.training.STATISTICS_DIGITS", 100)
+    images = torch.zeros(201, 28, 28, dtype=torch.uint8)
+    network = seeded_network(load_recipe("batchnorm"), 0)
+    seen = watch(network)
+    torch.manual_seed(7)
+    renew_statistics(network, images)
+    assert 50 < sum(len(ink) for _, ink in seen) <= 100
+    drawn = torch.rand(3)
+    torch.manual_seed(7)
+    assert torch.equal(drawn, torch.rand(3))
+
+
+# ---- a teacher
+
+
+def unsure(images: np.ndarray) -> np.ndarray:
+    """A teacher whose opinion follows from the pixels in some way."""
+    return special.softmax(images.reshape(len(images), -1)[:, 300:310].astype(np.float64) / 50, axis=1).astype(np.float32)
+
+
+def test_a_teacher_sees_the_changed_digits_that_the_student_sees() -> None:
+    recipe = dataclasses.replace(SMALL, rotation=20.0, erasing=6.0, epochs=1, reduced_precision=False)
+    network, asked = seeded_network(recipe, 0), []
+    seen = watch(network)
+
+    def teacher(images: np.ndarray) -> np.ndarray:
+        asked.append(images)
+        return unsure(images)
+
+    for _ in fit(network, recipe, few_digits(30), few_digits(4, "test"), device="cpu", teacher=teacher):
+        pass
+    learned = [ink for training, ink in seen if training]
+    assert [len(images) for images in asked] == [10, 10, 10]
+    for images, ink in zip(asked, learned, strict=True):
+        assert (images.dtype, images.shape) == (np.uint8, (10, 28, 28))
+        assert np.abs(images / 255 - ink[:, 0].numpy()).max() <= 0.5 / 255 + 1e-6
+
+
+@pytest.mark.parametrize(("weight", "temperature"), [(0.0, 1.0), (0.3, 1.0), (0.7, 4.0), (1.0, 2.0)])
+def test_the_loss_with_a_teacher_is_the_one_of_its_definition(weight: float, temperature: float) -> None:
+    given = {"teacher_weight": weight, "teacher_temperature": temperature, "label_smoothing": 0.1}
+    recipe = dataclasses.replace(SMALL, epochs=1, learning_rate=STILL, reduced_precision=False, **given)
+    network, train = trained(SMALL, few_digits(200), few_digits(4))[0], few_digits(100)
+    epoch = next(
+        record for record in fit(network, recipe, train, few_digits(4), device="cpu", teacher=unsure) if isinstance(record, Epoch)
+    )
+    logits = predict_logits(network, train).double().numpy()
+    targets = np.eye(10)[train.labels] * 0.9 + 0.01
+    of_labels = -(targets * special.log_softmax(logits, axis=1)).sum(1).mean()
+    soft = unsure(train.images).astype(np.float64) ** (1 / temperature)
+    soft /= soft.sum(1, keepdims=True)
+    of_teacher = -(soft * special.log_softmax(logits / temperature, axis=1)).sum(1).mean() * temperature**2
+    assert epoch.train_loss == pytest.approx((1 - weight) * of_labels + weight * of_teacher, rel=1e-4)
+
+
+def test_a_teacher_that_is_certain_does_no_harm() -> None:
+    certain = torch.eye(10)[:4]
+    loss = imitation_loss(torch.zeros(4, 10, requires_grad=True), certain, 3.0)
+    loss.backward()
+    assert loss.isfinite()
+    assert imitation_loss(certain * 30, certain, 1.0) < 1e-3
+
+
+def test_a_student_learns_from_a_teacher_alone() -> None:
+    """The labels are all the same and weigh nothing; what the student can read, it has from its teacher."""
+    train = few_digits(300)
+    master, _ = trained(dataclasses.replace(SMALL, epochs=8), train, few_digits(4))
+    master.eval()
+
+    def teacher(images: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return torch.softmax(master(to_ink(torch.from_numpy(images))), 1).numpy()
+
+    wrong = Split(train.images, np.zeros(300, np.uint8))
+    recipe = dataclasses.replace(SMALL, epochs=8, teacher_weight=1.0)
+    student = seeded_network(recipe, 1)
+    for _ in fit(student, recipe, wrong, few_digits(4), device="cpu", teacher=teacher):
+        pass
+    assert measure(student, train)[1] > 0.9
 
 
 def test_training_ends_where_the_caller_leaves_and_the_network_is_as_it_was_measured() -> None:
