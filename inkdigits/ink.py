@@ -34,6 +34,7 @@ SURROUNDED = 0.7  # of the outline of a thick stroke's inside
 THICKEST = 0.3  # of the picture's shorter side; nobody's strokes are thicker
 SOLID = 0.8  # of such a square must be ink; squared paper leaves holes
 DIVIDED = 240  # grey level of paper after its light was divided out
+SOFT_EDGE = 0.04  # of the picture's side; no stroke fades into the paper over a longer way
 CLEAN = 1.5  # grey levels; paper that varies less is taken as flat, and its greys are left as they are
 
 
@@ -82,6 +83,25 @@ def find_ink(pixels: Plane) -> Ink:
     noise *= 255 / peak
     mask = _connected(strength, max(WEAK, 3 * noise), max(STRONG, 5 * noise)) & near_ink
     return Ink(strength, mask, peak / 255, noise, light_on_dark, _warnings(light_on_dark, peak / 255), outside)
+
+
+def find_ink_in_few_pixels(pixels: Plane) -> Ink:
+    """Separate ink from paper in a picture of so few pixels that a stroke is none or two of them wide, and so is its edge.
+
+    There, whatever is darker than the paper is ink, however weak, and nothing can be known of light and grain.
+    pixels: as for `find_ink`, enlarged smoothly.
+    """
+    grey = _grey(_in_telling_colour(pixels))
+    light_on_dark = is_light_on_dark(_overview(grey, POLARITY_SIDE))
+    if light_on_dark:
+        grey = _plane(cv2.bitwise_not(grey))
+    paper, darkest = (float(level) for level in np.percentile(grey, (90, 2)))
+    contrast = (paper - darkest) / max(paper, 1.0)
+    if paper - darkest < FAINTEST:
+        return Ink(np.zeros_like(grey), np.zeros(grey.shape, np.bool_), 0.0, 0.0, light_on_dark)
+    strength = np.clip((paper - grey.astype(np.float32)) * (255 / (paper - darkest)), 0, 255).astype(np.uint8)
+    mask = _connected(strength, WEAK, STRONG)
+    return Ink(strength, mask, contrast, 0.0, light_on_dark, _warnings(light_on_dark, contrast))
 
 
 def _in_telling_colour(pixels: Plane) -> Plane:
@@ -240,7 +260,8 @@ def _paper(overview: Plane, rough: Mask) -> Floats:
         blank = ~rough
     if not blank.any():
         return np.full(overview.shape, 255, np.float32)
-    colours = overview[blank].astype(np.float32)
+    far = ~_dilated(rough, 2 * round(SOFT_EDGE * max(rough.shape)) + 1)  # where no soft edge of a stroke reaches
+    colours = overview[far if far.any() else blank].astype(np.float32)
     usual = np.median(colours, axis=0)
     if float(np.abs(colours - usual).mean()) <= CLEAN:
         return np.broadcast_to(usual.astype(np.float32), overview.shape)

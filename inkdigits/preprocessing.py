@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.ink import Ink, find_ink
+from inkdigits.ink import Ink, find_ink, find_ink_in_few_pixels
 from inkdigits.picture import Picture, Source, open_picture
 from inkdigits.ruling import without_printed_lines
 from inkdigits.segmentation import Candidate, find_candidates
@@ -126,9 +126,9 @@ def _is_normal(pixels: NDArray[np.uint8]) -> bool:
 
 def _find_writing(pixels: NDArray[np.uint8], factor: int, noise: bool) -> Ink:
     """The ink of strokes, without printed lines; none where all is noise or texture. factor: by which the picture was enlarged."""
-    ink = without_printed_lines(find_ink(pixels))
-    outline = factor * float((ink.mask & (cv2.erode(ink.mask.view(np.uint8), np.ones((3, 3), np.uint8)) == 0)).mean())
     tiny = min(pixels.shape[:2]) < SMALLEST_TEXTURE * factor
+    ink = find_ink_in_few_pixels(pixels) if tiny else without_printed_lines(find_ink(pixels))
+    outline = factor * float((ink.mask & (cv2.erode(ink.mask.view(np.uint8), np.ones((3, 3), np.uint8)) == 0)).mean())
     busy = outline > BUSY and not tiny and _is_normal(pixels)
     if outline < (TEXTURE_OF_TINY if tiny else TEXTURE) and not noise and not busy:
         return ink

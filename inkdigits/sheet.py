@@ -18,6 +18,8 @@ SMALLEST_SIDE = 128  # pixels; smaller pictures show one digit, not a sheet on a
 RECTANGULAR = 0.82  # of the area of the smallest rectangle around it; an ellipse fills 0.785
 LONGEST = 3.0  # length over breadth: a longer bar is a 1
 CORNERS = 6  # of its outline, where the picture's own border may have cut off some
+MIDDLE = 0.08  # of the picture's side from its rim, beyond the dents of an outline that is not quite straight
+FAINTEST_EDGE = 12  # grey levels within 3 px
 MARGIN = 0.012  # of the picture's side: the sheet's rim with its shadow
 
 
@@ -30,8 +32,17 @@ def find_sheet(grey: Plane) -> Mask | None:
     for tone in (light, 1 - light):
         sheet = _sheet_of(np.asarray(tone, np.uint8), smooth)
         if sheet is not None:
-            return sheet
+            return sheet if _is_written_on(sheet, grey) else None
     return None
+
+
+def _is_written_on(sheet: Mask, grey: Plane) -> bool:
+    """Whether anything with an edge is to be seen in the middle of it; inside a thick 1 from a paint program there is nothing."""
+    side = round(2 * MIDDLE * max(grey.shape)) + 1
+    middle = cv2.erode(sheet.view(np.uint8), np.ones((side, side), np.uint8)) > 0
+    element = np.ones((3, 3), np.uint8)
+    steps = cv2.subtract(cv2.dilate(grey, element), cv2.erode(grey, element))
+    return bool(middle.any()) and int(steps[middle].max()) > FAINTEST_EDGE
 
 
 def _sheet_of(tone: Plane, grey: Plane) -> Mask | None:

@@ -128,7 +128,7 @@ def grain(canvas: Canvas, rng: Generator) -> Canvas:
     return np.asarray(cv2.multiply(canvas, cv2.LUT(noise, _GRAIN), scale=1 / 255), np.uint8)
 
 
-_DEVICES = (blur, threshold, roughen, few_pixels, fill_frame, fade, grain)
+_DEVICES = (blur, threshold, roughen, few_pixels, fill_frame, fill_frame, fade, grain)
 
 
 def framed(canvas: Canvas, rng: Generator, otherwise: Canvas) -> NDArray[np.uint8]:

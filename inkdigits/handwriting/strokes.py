@@ -113,7 +113,7 @@ def one(rng: Generator) -> list[Points]:
     strokes = [stem]
     flagged = rng.random() < 0.85
     if flagged:
-        length, fall = rng.uniform(0.8, 4.8), np.deg2rad(rng.uniform(35, 72))
+        length, fall = rng.uniform(0.8, 5.5), np.deg2rad(rng.uniform(35, 72))
         tip = stem[0] + length * np.array([-np.cos(fall), np.sin(fall)])
         bend = (tip + stem[0]) / 2 + rng.normal(0, 0.12, 2) * length
         strokes[0] = np.vstack([smooth(np.array([tip, bend, stem[0]])), stem])
