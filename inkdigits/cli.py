@@ -31,7 +31,7 @@ CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # but for line feeds; a 
 MODEL_HELP = "a shipped model's name, a folder made by train, or an .onnx file"
 DATA_HELP = (
     "a dataset's name (see `inkdigits data list`), a folder with MNIST's four files, an IDX, .npz or .csv file, "
-    "a folder of pictures sorted into folders called 0 to 9, or several of these joined by + (default: mnist)"
+    "a folder of pictures sorted into folders called 0 to 9, or several of these joined by +"
 )
 
 
@@ -124,7 +124,7 @@ def train(options: argparse.Namespace) -> int:
     settings = parse_settings(options.set) | ({} if options.epochs is None else {"epochs": options.epochs})
     recipe = load_recipe(options.recipe, settings)
     with downloads() as progress:
-        dataset = load_dataset(options.data, data_dir=options.data_dir, progress=progress)
+        dataset = load_dataset(options.data or recipe.data, data_dir=options.data_dir, progress=progress)
     running = run(recipe, options.out, dataset, seed=options.seed, device=options.device, init=options.init)
     with contextlib.closing(running), contextlib.closing(follow(running, recipe.epochs)) as records:
         for record in records:
@@ -387,7 +387,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", metavar="RECIPE", help=text)
     text = "the new folder for the model, its figures and its report"
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help=text)
-    parser.add_argument("--data", default="mnist", metavar="D", help=DATA_HELP)
+    parser.add_argument("--data", metavar="D", help=f"{DATA_HELP} (default: the recipe's)")
     text = "same seed, same bits on the same machine (default: 0)"
     parser.add_argument("--seed", type=int, default=0, metavar="N", help=text)
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the training digits (default: the recipe's)")
@@ -402,7 +402,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
 def _evaluate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     text = "mnist-c for MNIST's digits through fifteen corruptions, mnist-c/fog and its like for one of them"
-    parser.add_argument("--data", default="mnist", metavar="D", help=f"{DATA_HELP}; {text}")
+    parser.add_argument("--data", default="mnist", metavar="D", help=f"{DATA_HELP}; {text} (default: mnist)")
     text = (
         "train, validation, test, all, or qmnist's test50k (default: test, or all of digits of your own that the model has not "
         "learned from)"
@@ -418,7 +418,7 @@ def _compare_options(parser: argparse.ArgumentParser) -> None:
         "seed are taken together; two runs are compared with each other"
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help=text)
-    parser.add_argument("--data", default="mnist", metavar="D", help=DATA_HELP)
+    parser.add_argument("--data", default="mnist", metavar="D", help=f"{DATA_HELP} (default: mnist)")
     parser.add_argument("--split", default="test", metavar="S", help="train, validation, test or all (default: test)")
     _data_dir_option(parser)
 

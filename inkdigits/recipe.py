@@ -27,6 +27,7 @@ class Recipe:
     summary: str = ""  # one line for people
     source: str = ""  # where the system comes from, and what we chose where the source is silent
     options: Mapping[str, Any] = field(default_factory=dict)  # arguments of the network, such as dropout
+    data: str = "mnist"  # what it learns from, unless told otherwise: a dataset's name or path
 
     mean: float = 0.0  # subtracted from ink in [0, 1]
     sd: float = 1.0  # then divided by this

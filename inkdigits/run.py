@@ -93,7 +93,7 @@ def train(
     recipe: str | Path | Recipe,
     out: str | Path,
     *,
-    data: str | Path = "mnist",
+    data: str | Path | None = None,
     seed: int = 0,
     device: str = "auto",
     init: str | Path | None = None,
@@ -102,11 +102,12 @@ def train(
 ) -> Final:
     """Train a recipe and leave the run in the new folder `out`: `inkdigits train`.
 
-    recipe: a shipped name, a .toml file, or a Recipe. data: a dataset's name or path. init: a model to start from instead of fresh
-    weights. settings: keys of the recipe to change, such as {"epochs": 3}. Raises InkdigitsError with a sentence for the user.
+    recipe: a shipped name, a .toml file, or a Recipe. data: a dataset's name or path; None for the recipe's own. init: a model to
+    start from instead of fresh weights. settings: keys of the recipe to change, such as {"epochs": 3}. Raises InkdigitsError with a
+    sentence for the user.
     """
     chosen = load_recipe(recipe, settings)
-    dataset = load_dataset(data, data_dir=data_dir)
+    dataset = load_dataset(data or chosen.data, data_dir=data_dir)
     final = None
     for record in run(chosen, Path(out), dataset, seed=seed, device=device, init=init):
         final = record

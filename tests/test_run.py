@@ -467,3 +467,12 @@ def test_a_config_without_what_an_export_needs(key, trained, tmp_path):
     with pytest.raises(BadModel, match=f"damaged.*{key}"):
         export_run(run_folder, tmp_path / "digits.onnx", data_dir=tmp_path)
     assert not (tmp_path / "digits.onnx").exists()
+
+
+def test_a_recipe_learns_from_its_own_data_unless_told_otherwise(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(load_recipe("lenet", {"epochs": 1}), data="optdigits")
+    for name, data in (("own", None), ("told", "optdigits")):
+        train(recipe, tmp_path / name, data=data)
+        assert json.loads((tmp_path / name / "config.json").read_text())["data"]["name"] == "optdigits"
+    assert load_recipe("default").data == "handwriting"
+    assert load_recipe("lenet").data == "mnist"
