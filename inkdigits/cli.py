@@ -106,7 +106,7 @@ def _reading_line(path: str, reading: "Reading") -> str:
         return f"{name}: could not be read"
     accepted = [digit for digit in reading.digits if digit.accepted]
     lines = "/".join((reading.text or "").split("\n")) or "no digit"
-    sure = f"  {min(digit.confidence for digit in accepted):.1%} sure" if accepted else ""
+    sure = f"  {min(accepted, key=lambda digit: digit.confidence).sureness} sure" if accepted else ""
     refused = "".join(f"  ({digit.reason})" for digit in reading.digits if not digit.accepted)
     warnings = "".join(f"  [{warning}]" for warning in reading.warnings)
     return f"{name}: {lines}{sure}{refused}{warnings}"

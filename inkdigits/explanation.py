@@ -338,7 +338,7 @@ def _card(digit: Digit, number: int, reason: Sequence[str], height: int) -> Imag
     if digit.image is not None:
         image.paste(Image.fromarray(digit.image).resize((SEEN, SEEN), Image.Resampling.NEAREST), (12, STRIP + 10))
     draw.text((162, STRIP + 46), str(digit.digit), colour, _font(48), anchor="ls")
-    draw.text((198, STRIP + 28), f"{digit.confidence:.1%}", TEXT, _font(18), anchor="ls")
+    draw.text((198, STRIP + 28), digit.sureness, TEXT, _font(18), anchor="ls")
     if digit.probabilities is not None:
         _draw_bars(draw, _chances(digit), digit.digit, colour)
     for line, words in enumerate(reason):

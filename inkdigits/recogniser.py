@@ -53,6 +53,11 @@ class Digit:
     probabilities: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     image: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def sureness(self) -> str:
+        """The confidence in words, "99.9%" at most: nothing is certain."""
+        return f"{min(self.confidence, 0.999):.1%}"
+
     def as_dict(self) -> dict[str, Any]:
         """The digit as `read --json` prints it."""
         seen: dict[str, Any] = {

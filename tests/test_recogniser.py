@@ -10,7 +10,7 @@ from PIL import Image
 
 import inkdigits.recogniser as recogniser_module
 from inkdigits.errors import BadModel, BadPicture, BadValue, UnknownName
-from inkdigits.recogniser import Reading, Recogniser, read, resolve_model
+from inkdigits.recogniser import Digit, Reading, Recogniser, read, resolve_model
 
 onnx = pytest.importorskip("onnx", reason="the toy networks are built with onnx")
 
@@ -207,3 +207,8 @@ def test_threads_are_at_least_one(toy: Path) -> None:
 
 def test_a_blank_reading_is_an_empty_text() -> None:
     assert json.loads(Reading("").to_json()) == {"text": "", "digits": [], "warnings": [], "error": None}
+
+
+@pytest.mark.parametrize(("confidence", "words"), [(0.5, "50.0%"), (0.9986, "99.9%"), (0.99996, "99.9%"), (1.0, "99.9%")])
+def test_nobody_is_told_that_something_is_certain(confidence: float, words: str) -> None:
+    assert Digit(3, confidence, True, (0, 0, 1, 1)).sureness == words
