@@ -150,9 +150,9 @@ class Recogniser:
         return trace if single or not _looks_turned(trace.reading) else self._turned(opened, trace)
 
     def _turned(self, picture: Picture, trace: Trace) -> Trace:
-        """The trace of a page that makes sense only when it is turned by quarters; else the one that is given."""
+        """The trace of a page that makes sense only when it is turned by a right angle; else the one that is given."""
         best = trace
-        for quarters, words in ((1, "to the left"), (3, "to the right"), (2, "upside down")):
+        for quarters, words in ((1, "to the left"), (3, "to the right")):
             turned = self._traced(turned_left(picture, quarters))
             if _makes_sense(turned.reading) and _mean_confidence(turned.reading) > _mean_confidence(best.reading):
                 height, width = picture.pixels.shape[:2]
@@ -311,13 +311,11 @@ def _original(box: Box, scale: tuple[float, float]) -> Box:
 
 
 def _turned_back(box: Box, quarters: int, size: tuple[float, float]) -> Box:
-    """The box, found after a picture of this size (width, height) was turned left by quarters, where it lies in the picture."""
+    """The box that was found after a picture of this size (width, height) was turned left by 1 or 3 quarters, in the picture."""
     left, top, right, bottom = map(float, box)
     width, height = size
     if quarters == 1:
         left, top, right, bottom = width - bottom, left, width - top, right
-    elif quarters == 2:
-        left, top, right, bottom = width - right, height - bottom, width - left, height - top
     else:
         left, top, right, bottom = top, height - right, bottom, height - left
     return round(left), round(top), round(right), round(bottom)

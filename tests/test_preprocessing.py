@@ -142,9 +142,7 @@ def test_pictures_of_other_papers_and_pens_are_read(name, text):
     assert Recogniser().read(SAMPLE.with_name(name)).text == text
 
 
-@pytest.mark.parametrize(
-    ("quarters", "words"), [(1, "read turned to the right"), (2, "read turned upside down"), (3, "read turned to the left")]
-)
+@pytest.mark.parametrize(("quarters", "words"), [(1, "read turned to the right"), (3, "read turned to the left")])
 def test_a_page_on_its_side_is_read_and_its_boxes_lie_in_the_picture_that_was_given(quarters, words):
     pixels = np.asarray(Image.open(SAMPLE).convert("RGB"))
     upright, turned = Recogniser().read(pixels), Recogniser().read(np.rot90(pixels, quarters))
