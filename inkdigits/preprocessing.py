@@ -28,6 +28,7 @@ SMALLEST_TEXTURE = 20  # and tiny pictures (shortest side in px)
 TEXTURE_OF_TINY = 0.75  # of digits reach 0.7
 ROWS_FOR_NOISE = 400  # of a large picture are enough to know noise by
 BUSY = 0.2  # and with so much outline, greys that are distributed like noise are noise
+ROUNDING = 1e-6  # of a pixel
 SMALLEST_IN_BLOCKS, LARGEST_IN_BLOCKS = 8, 1000  # pixels of a side before and after pixels were repeated
 NOISE = 0.15  # correlation of neighbouring pixels; of pure noise it is 0 (sd 0.03 in 28x28 pixels), of real writing 0.28 and more
 WIDEST = 2.0  # width over height of a digit
@@ -162,12 +163,14 @@ def _changes(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
 def _firsts(changes: NDArray[np.intp], length: int, n: int) -> NDArray[np.intp] | None:
     """Where each of n repeated rows begins; None where a change lies elsewhere.
 
-    Resampled by the nearest pixel, Pillow takes the one under the middle, OpenCV the one under the upper edge.
+    Resampled by the nearest pixel, Pillow takes the one under the middle, OpenCV the one under the upper edge, which at times it
+    rounds down to the one before.
     """
     if len(changes) >= n:
         return None
-    for offset in (0.5, 0.0):
-        starts = np.ceil(np.arange(n) * length / n - offset - 1e-9).astype(np.intp)
+    for offset in (0.5, 0.0, -ROUNDING):
+        starts = np.ceil(np.arange(n) * length / n - offset - ROUNDING / 2).astype(np.intp)
+        starts[0] = 0
         if np.isin(changes, starts).all():
             return starts
     return None

@@ -169,3 +169,9 @@ def test_pixels_that_were_only_repeated_are_taken_back(factor, mnist):
         large = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.NEAREST))
         before, after = (recogniser.read(picture, single=True).digits[0] for picture in (image, large))
         assert np.array_equal(before.probabilities, after.probabilities)
+
+
+@pytest.mark.parametrize("side", [56, 84, 150, 200, 280])
+def test_pixels_that_opencv_repeated_are_taken_back(side, mnist):
+    for image in mnist.validation.images[:40]:
+        assert np.array_equal(single(cv2.resize(image, (side, side), interpolation=cv2.INTER_NEAREST)), image)
