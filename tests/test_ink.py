@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from drawn import Mask, Plane, line, overlap, written
 
-from inkdigits.ink import find_ink, is_light_on_dark
+from inkdigits.ink import find_ink, find_ink_in_few_pixels, is_light_on_dark
 
 LAYER = line("20574")
 TRUTH = LAYER > 127
@@ -185,3 +185,32 @@ def test_a_pen_as_bright_as_the_paper_is_seen_by_its_colour(paper: tuple[int, in
     picture[stroke] = pen
     mask = find_ink(picture).mask
     assert (mask & stroke).sum() > 0.9 * (mask | stroke).sum()
+
+
+def test_writing_is_found_through_a_soft_shadow_over_squared_paper() -> None:
+    """The squares are sharp edges within the shadow, which would make all of it ink."""
+    height, width = 350, 520
+    light = np.clip((np.add.outer(np.arange(height) * 0.6, np.arange(width)) - 330) / 60, 0, 1)
+    paper = 235 - 100 * light
+    paper[10::26] *= 0.93
+    paper[:, 12::26] *= 0.93
+    stroke = np.zeros((height, width), np.bool_)
+    stroke[60:190, 80:90] = stroke[60:70, 80:140] = stroke[150:280, 430:440] = True
+    picture = np.rint(np.where(stroke, paper * 0.3, paper)).astype(np.uint8)
+    mask = find_ink(picture).mask
+    assert (mask & stroke).sum() > 0.9 * stroke.sum()
+    assert (mask & ~cv2.dilate(stroke.view(np.uint8), np.ones((7, 7), np.uint8)).view(np.bool_)).mean() < 0.02
+
+
+def test_in_few_pixels_every_grey_is_ink() -> None:
+    """A ring drawn large and reduced to 9 pixels: some of it is only grey, and it stays a ring."""
+    ring = np.zeros((180, 180), np.uint8)
+    cv2.ellipse(ring, (90, 90), (50, 62), 0, 0, 360, 255, 16)
+    tiny = cv2.resize(ring, (9, 9), interpolation=cv2.INTER_AREA)
+    enlarged = cv2.resize(tiny, (99, 99), interpolation=cv2.INTER_CUBIC)
+    for pixels, light in ((enlarged, True), (255 - enlarged, False)):
+        found = find_ink_in_few_pixels(pixels)
+        assert found.light_on_dark == light
+        holes = cv2.connectedComponents((~found.mask).view(np.uint8), connectivity=4)[0] - 1
+        assert holes == 2  # the paper around it, and the paper inside
+    assert not find_ink_in_few_pixels(np.full((99, 99), 130, np.uint8)).mask.any()

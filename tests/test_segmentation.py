@@ -166,6 +166,34 @@ def test_the_work_grows_with_the_length_of_a_part_and_not_with_its_square() -> N
     assert 0 < judged[600] < 2.5 * judged[300]
 
 
+def test_two_loops_that_share_a_stroke_are_cut_from_notch_to_notch() -> None:
+    """No way of little ink parts them: it would lead through the loops."""
+    left, right = ink("0", SHAPE, 200, 100), ink("0", SHAPE, 200, 100)
+    width = cv2.boundingRect(left)[2]
+    right = np.roll(right, width - 6, axis=1)
+    both = np.maximum(left, right)
+    assert places(found(both, judge=knowing(left, right)), [left, right]) == [0, 1]
+
+
+def test_among_letters_nothing_is_cut() -> None:
+    """The judge knows the pieces of the wide sign, but none of its neighbours."""
+    pair = ink("3", SHAPE, 240, 100), ink("5", SHAPE, 285, 100)
+    neighbours = [ink("1", SHAPE, x, 100) for x in (60, 120, 400)]
+    layer = np.maximum.reduce([*pair, *neighbours])
+    assert len(found(layer, judge=knowing(*pair))) == 4
+    assert len(found(layer, judge=knowing(*pair, *neighbours))) == 5
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_a_line_below_a_digit_is_dropped_where_the_digit_is_one_without_it(single: bool) -> None:
+    digit = ink("8", (220, 220), 80, 50)
+    left, top, width, height = cv2.boundingRect(digit)
+    underlined = cv2.line(digit.copy(), (left - 8, top + height + 14), (left + width + 8, top + height + 14), 255, 6)
+    assert places(found(underlined, single=single, judge=knowing(digit)), [digit]) == [0]
+    if single:  # the foot of a broken digit stays
+        assert places(found(underlined, single=True, judge=knowing(underlined)), [underlined]) == [0]
+
+
 def test_without_a_judge_what_touches_stays_whole() -> None:
     layer = np.maximum(ink("3", SHAPE, 200, 100), ink("5", SHAPE, 245, 100))
     assert len(found(layer)) == 1

@@ -87,3 +87,11 @@ def test_small_pictures_show_one_digit_and_no_table() -> None:
     pixels, _ = scene(CORNERS["level"])
     for side in (28, 64, SMALLEST_SIDE - 1):
         assert find_sheet(np.asarray(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA), np.uint8)) is None
+
+
+def test_a_thick_one_from_a_paint_program_is_no_sheet_and_a_written_sheet_of_its_shape_is() -> None:
+    bar = np.zeros(SHAPE, np.uint8)
+    cv2.fillPoly(bar, [np.array([(90, 30), (170, 36), (166, 220), (96, 226)], np.int32)], 255, cv2.LINE_AA)
+    assert find_sheet(bar) is None
+    written_on = np.where(line("47", SHAPE, 105, 100, 35, 4) > 127, np.uint8(40), bar)
+    assert find_sheet(written_on) is not None
