@@ -83,7 +83,7 @@ def read(options: argparse.Namespace) -> int:
 
     status, recogniser, explanations = OK, Recogniser(options.model), None
     if options.explain:
-        from inkdigits.explanation import Explanations
+        from inkdigits.explained import Explanations
 
         explanations = Explanations(options.explain)
     for path, trace in read_paths(recogniser, options.paths, single=options.single):
@@ -157,14 +157,14 @@ def evaluate(options: argparse.Namespace) -> int:
     """`inkdigits evaluate`: the figures of a model on a dataset."""
     from inkdigits import robustness
     from inkdigits.display import downloads
-    from inkdigits.evaluation import evaluate_probabilities, predict, summary
+    from inkdigits.evaluation import evaluate_predictions, predict, summary
 
     if options.data == robustness.MNIST_C:
         return _evaluate_corrupted(options)
     look = robustness.predict_corrupted if robustness.is_corrupted(options.data) else predict
     with downloads() as progress:
         seen = look(options.model, options.data, options.split, data_dir=options.data_dir, progress=progress)
-    evaluation = evaluate_probabilities(seen.probabilities, seen.labels, model=seen.model, data=seen.data, split=seen.split)
+    evaluation = evaluate_predictions(seen)
     _print(json.dumps(evaluation.to_json()) if options.json else summary(evaluation, seen.classes))
     if options.report:
         from inkdigits.report import write_report

@@ -6,7 +6,7 @@ only `predict` loads a model, and imports what that needs there, so that measuri
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -106,8 +106,7 @@ def evaluate(
     split: unless given, what `default_split` says.
     Raises UnknownName, BadModel, BadData or DownloadFailed.
     """
-    seen = predict(model, data, split, data_dir=data_dir)
-    return evaluate_probabilities(seen.probabilities, seen.labels, model=seen.model, data=seen.data, split=seen.split)
+    return evaluate_predictions(predict(model, data, split, data_dir=data_dir))
 
 
 def predict(
@@ -117,10 +116,11 @@ def predict(
     *,
     data_dir: str | Path | None = None,
     progress: Progress | None = None,
+    change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
 ) -> Predictions:
     """What the model says about every digit of the split, for a report. Arguments and errors as for `evaluate`.
 
-    progress: as for `load_dataset`.
+    progress: as for `load_dataset`. change: what becomes of the images (N, 28, 28) before the model sees them.
     """
     from inkdigits.recogniser import Recogniser
 
@@ -129,8 +129,9 @@ def predict(
     split = split or default_split(dataset, recogniser.trained_on)
     seen = dataset[split]
     digits = seen[seen.labels < CLASSES]  # of `handwriting`; which digit the other things are is no question
-    probabilities = recogniser.classify(digits.images)
-    return Predictions(str(model), dataset.name, split, dataset.classes[:CLASSES], digits.images, digits.labels, probabilities)
+    images = change(digits.images) if change else digits.images
+    probabilities = recogniser.classify(images)
+    return Predictions(str(model), dataset.name, split, dataset.classes[:CLASSES], images, digits.labels, probabilities)
 
 
 def default_split(dataset: Dataset, trained_on: str | None = None) -> str:
@@ -140,6 +141,11 @@ def default_split(dataset: Dataset, trained_on: str | None = None) -> str:
     """
     ours, learned = ({Path(part).resolve() for part in name.split("+") if part} for name in (dataset.name, trained_on or ""))
     return "all" if "all" in dataset.splits and not ours & learned else "test"
+
+
+def evaluate_predictions(seen: Predictions) -> Evaluation:
+    """The figures of what a model said."""
+    return evaluate_probabilities(seen.probabilities, seen.labels, model=seen.model, data=seen.data, split=seen.split)
 
 
 def evaluate_probabilities(

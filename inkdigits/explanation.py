@@ -1,24 +1,17 @@
 """Why a picture was read as it was: one image that shows the picture, the ink found in it, and what the network saw and thought.
 
-Takes a trace; returns a PIL image, or leaves it as a PNG in a folder. Knows how to draw; decides nothing.
+Takes a trace; returns a PIL image. Knows how to draw; decides nothing. `explained` keeps what is drawn.
 """
 
 import os
-import tempfile
-from collections import Counter
 from collections.abc import Sequence
-from itertools import count
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from PIL.PngImagePlugin import PngInfo
 
-from inkdigits.errors import CannotWrite
-from inkdigits.files import write_whole
 from inkdigits.ink import find_ink
 from inkdigits.picture import Source
 from inkdigits.preprocessing import EDGE, Page
@@ -48,13 +41,9 @@ WORTH = 2.0  # times larger must the writing appear for a view of its own
 LARGEST_PIXEL = 12
 MOST_LINES = 12  # of the text that was read
 MOST_CARDS = 96  # of more candidates, those are shown that are the least sure
-MOST_OF_A_FILE = 100  # images of an array that are explained
 DOUBT = 10  # the bar behind those of the ten digits: that it is none
 NOTE = 15  # size of letters
 TITLE, LABEL = 24, 22  # room above a panel, and above a box
-
-LONGEST_NAME = 200  # bytes; file systems take 255, of which some go to endings
-MARK = b"tEXtSoftware\0inkdigits read --explain"  # as it lies in the first bytes of the PNGs that are written here
 
 
 def explain(picture: Source, model: str | os.PathLike[str] = DEFAULT_MODEL, single: bool = False) -> Image.Image:
@@ -91,10 +80,10 @@ class _Row(NamedTuple):
 def _header(reading: Reading, name: str, width: int) -> Image.Image:
     """Which picture it was, what was read in it, how many candidates were refused, and the warnings."""
     refused = sum(not digit.accepted for digit in reading.digits)
-    summary = f"{_counted(len(reading.digits) - refused, 'digit')} read"
+    summary = f"{counted(len(reading.digits) - refused, 'digit')} read"
     rows = [_Row(_end_of(_writable(name), NOTE, width), colour=QUIET)] if name else []
     rows += _text_rows(reading.text or "", width)
-    rows.append(_Row(summary + (f", {_counted(refused, 'candidate')} refused" if refused else ""), colour=QUIET))
+    rows.append(_Row(summary + (f", {counted(refused, 'candidate')} refused" if refused else ""), colour=QUIET))
     for warning in reading.warnings:
         first, *others = _wrapped(_writable(warning), NOTE, width - 18)
         rows += [_Row(first, dot=REFUSED, indent=18), *(_Row(other, indent=18) for other in others)]
@@ -124,7 +113,8 @@ def _written(rows: Sequence[_Row], width: int) -> Image.Image:
     return image
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """1 digit, 2 digits."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
@@ -368,68 +358,3 @@ def _draw_bars(draw: ImageDraw.ImageDraw, chances: Sequence[float], best: int, c
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
-
-
-class Explanations:
-    """A folder of explanations, a PNG a picture, named after it. Those of an earlier run are replaced, other files never."""
-
-    def __init__(self, folder: Path) -> None:
-        """Makes the folder if need be. Raises CannotWrite."""
-        self.folder = folder
-        self._taken: set[str] = set()  # names of files, as a file system that ignores case would compare them
-        self._explained: Counter[str] = Counter()  # of each array; of all else
-        self._left_out: Counter[str] = Counter()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise CannotWrite(f"cannot write into {folder}: {error.strerror or error}; choose a folder that is yours") from error
-
-    def add(self, path: str, trace: Trace) -> None:
-        """Write the explanation of a picture, unless it could not be read or its array has enough of them. Raises CannotWrite."""
-        array = "" if trace.page else path.rpartition("[")[0]
-        if trace.reading.error:
-            return
-        if array and self._explained[array] == MOST_OF_A_FILE:
-            self._left_out[array] += 1
-            return
-        info = PngInfo()
-        info.add_text("Software", "inkdigits read --explain")
-        image = draw(trace, path)
-        write_whole(self._free_file(_file_name(path)), lambda file: image.save(file, "PNG", pnginfo=info))
-        self._explained[array] += 1
-
-    def _free_file(self, name: str) -> Path:
-        """The file to write: of that name, or with a number behind it where another picture or another program has the name."""
-        names = (f"{name}.png" if number == 1 else f"{name}-{number}.png" for number in count(1))
-        free = next(free for free in names if self._is_free(free))
-        self._taken.add(free.casefold())
-        return self.folder / free
-
-    def _is_free(self, name: str) -> bool:
-        file = self.folder / name
-        return name.casefold() not in self._taken and (not os.path.lexists(file) or is_explanation(file))
-
-    def __str__(self) -> str:
-        """What was written, and what was not."""
-        said = f"{_counted(self._explained.total(), 'explanation')} in {self.folder}"
-        for array in self._left_out:
-            said += f"; of the images in {array} only the first {MOST_OF_A_FILE}: for others, save them as an array of their own"
-        return said
-
-
-def _file_name(path: str) -> str:
-    """A name that every file system takes, made of the last part of a path."""
-    name = "standard-input" if path == "-" else Path(path).name
-    name = "".join(letter if letter.isprintable() else "_" for letter in name).lstrip(".") or "picture"
-    return name.encode()[:LONGEST_NAME].decode(errors="ignore")
-
-
-def is_explanation(path: Path) -> bool:
-    """Whether a file was written here, so that a folder's explanations are not read as its pictures."""
-    try:
-        with path.open("rb") as file:
-            return MARK in file.read(128)
-    except OSError:
-        return False

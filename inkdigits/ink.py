@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.sheet import find_sheet
+from inkdigits.sheet import find_sheet, steps
 
 Plane = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -59,15 +59,15 @@ class Ink:
 def find_ink(pixels: Plane) -> Ink:
     """Separate ink from paper. pixels: (H, W) grey or (H, W, 3) colour, uint8, upright. Blank paper gives an empty mask."""
     pixels = _in_telling_colour(pixels)
-    overview = _overview(pixels, OVERVIEW_SIDE)
-    sheet = find_sheet(_overview(_grey(overview), POLARITY_SIDE))
+    overview = overview_of(pixels, OVERVIEW_SIDE)
+    sheet = find_sheet(overview_of(grey_of(overview), POLARITY_SIDE))
     outside = None
     if sheet is not None:
         pixels, overview, outside = _on_sheet(pixels, sheet), _on_sheet(overview, sheet), ~_enlarged(sheet, pixels.shape)
-    light_on_dark = is_light_on_dark(_overview(_grey(overview), POLARITY_SIDE))
+    light_on_dark = is_light_on_dark(overview_of(grey_of(overview), POLARITY_SIDE))
     if light_on_dark:
         pixels, overview = _plane(cv2.bitwise_not(pixels)), _plane(cv2.bitwise_not(overview))
-    rough = _rough_in_any_light(_grey(overview))
+    rough = _rough_in_any_light(grey_of(overview))
     strength = _strength(pixels, _paper(overview, rough), rough)
     table = _table(rough)
     if table is not None:
@@ -91,8 +91,8 @@ def find_ink_in_few_pixels(pixels: Plane) -> Ink:
     There, whatever is darker than the paper is ink, however weak, and nothing can be known of light and grain.
     pixels: as for `find_ink`, enlarged smoothly.
     """
-    grey = _grey(_in_telling_colour(pixels))
-    light_on_dark = is_light_on_dark(_overview(grey, POLARITY_SIDE))
+    grey = grey_of(_in_telling_colour(pixels))
+    light_on_dark = is_light_on_dark(overview_of(grey, POLARITY_SIDE))
     if light_on_dark:
         grey = _plane(cv2.bitwise_not(grey))
     paper, darkest = (float(level) for level in np.percentile(grey, (90, 2)))
@@ -108,8 +108,8 @@ def _in_telling_colour(pixels: Plane) -> Plane:
     """The picture, or one of its colours alone where that shows far more than brightness does: a red pen on green paper."""
     if pixels.ndim == 2:
         return pixels
-    small = _overview(pixels, COLOUR_SIDE)
-    ranges = [int(np.ptp(plane)) for plane in (_grey(small), *cv2.split(small))]
+    small = overview_of(pixels, COLOUR_SIDE)
+    ranges = [int(np.ptp(plane)) for plane in (grey_of(small), *cv2.split(small))]
     best = int(np.argmax(ranges[1:]))
     return np.ascontiguousarray(pixels[:, :, best]) if ranges[1 + best] > TELLING * max(FAINTEST, ranges[0]) else pixels
 
@@ -183,9 +183,7 @@ def _ends_sharply(covered: Mask, grey: Plane) -> bool:
     _, labels = cv2.connectedComponents((grey < (dark + paper) / 2).view(np.uint8), connectivity=4)
     region = np.isin(labels, np.unique(labels[covered & (labels > 0)]))
     edge = region & _dilated(~region, 3)
-    element = np.ones((7, 7), np.uint8)
-    steps = cv2.subtract(cv2.dilate(grey, element), cv2.erode(grey, element))
-    return not edge.any() or float((steps[edge] > 0.5 * (paper - dark)).mean()) > 0.5
+    return not edge.any() or float((steps(grey, 7)[edge] > 0.5 * (paper - dark)).mean()) > 0.5
 
 
 def rough_mask(grey: Plane) -> Mask:
@@ -274,12 +272,11 @@ def _paper(overview: Plane, rough: Mask) -> Floats:
 def _strength(pixels: Plane, paper: Floats, rough: Mask) -> Plane:
     """Ink, 255 x (1 - pixel / paper), in the colour that shows it best; dark ink on light paper comes in."""
     if paper.strides[0] == 0:  # one colour, broadcast
-        flat = np.ascontiguousarray(np.broadcast_to(paper[0, 0].astype(np.uint8), pixels.shape))
-        channels = _plane(cv2.bitwise_not(cv2.divide(pixels, flat, scale=255)))
+        full = np.full_like(pixels, paper[0, 0].astype(np.uint8))
     else:
         size = pixels.shape[1], pixels.shape[0]
-        full = cv2.resize(np.rint(paper).astype(np.uint8), size, interpolation=cv2.INTER_LINEAR)
-        channels = _plane(cv2.bitwise_not(cv2.divide(pixels, full, scale=255)))
+        full = _plane(cv2.resize(np.rint(paper).astype(np.uint8), size, interpolation=cv2.INTER_LINEAR))
+    channels = _plane(cv2.bitwise_not(cv2.divide(pixels, full, scale=255)))
     if channels.ndim == 2:
         return channels
     inked = channels[_enlarged(rough, channels.shape)]
@@ -341,7 +338,8 @@ def _levels(strength: Plane, near_ink: Mask) -> tuple[float, float]:
     return noise, float(np.percentile(inked[inked >= otsu], 75))
 
 
-def _overview(pixels: Plane, side: int) -> Plane:
+def overview_of(pixels: Plane, side: int) -> Plane:
+    """The picture, reduced by area where its longer side is more than `side` pixels."""
     height, width = pixels.shape[:2]
     scale = side / max(height, width)
     if scale >= 1:
@@ -356,7 +354,8 @@ def _enlarged(mask: Mask, shape: tuple[int, ...]) -> Mask:
     return cv2.resize(mask.view(np.uint8), (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST) > 0
 
 
-def _grey(pixels: Plane) -> Plane:
+def grey_of(pixels: Plane) -> Plane:
+    """(H, W) uint8, of (H, W) or (H, W, 3)."""
     return pixels if pixels.ndim == 2 else _plane(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
 
 

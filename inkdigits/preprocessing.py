@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.ink import Ink, find_ink, find_ink_in_few_pixels
+from inkdigits.ink import POLARITY_SIDE, Ink, find_ink, find_ink_in_few_pixels, grey_of, overview_of
 from inkdigits.picture import Picture, Source, open_picture
 from inkdigits.ruling import without_printed_lines
 from inkdigits.segmentation import Candidate, find_candidates
@@ -115,9 +115,7 @@ def _is_noise(pixels: NDArray[np.uint8]) -> bool:
 
 def _is_normal(pixels: NDArray[np.uint8]) -> bool:
     """Whether the greys are distributed as those of blurred noise: like a bell. Those of writing are skewed, for paper prevails."""
-    grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    scale = min(1.0, 256 / max(grey.shape))
-    grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.float32)
+    grey = overview_of(grey_of(pixels), POLARITY_SIDE).astype(np.float32)
     side = max(3, max(grey.shape) // 4)
     even = grey - cv2.blur(grey, (side, side), borderType=cv2.BORDER_REFLECT)
     deviations = (even - even.mean()) / max(1e-6, float(even.std()))
@@ -144,7 +142,11 @@ def _in_own_pixels(picture: Picture) -> Picture:
     shorter = min(height, width)
     if shorter < 2 * SMALLEST_IN_BLOCKS or max(height, width) > LARGEST_IN_BLOCKS:
         return picture
-    changes = _changes(pixels), _changes(pixels.swapaxes(0, 1))
+    axis = 0 if height <= width else 1
+    along = _changes(pixels.swapaxes(0, axis))
+    if (np.diff(along) < 2).any():  # rows that were repeated change every second time at most
+        return picture
+    changes = (along, _changes(pixels.swapaxes(0, 1 - axis)))[:: 1 - 2 * axis]
     for n in range(SMALLEST_IN_BLOCKS, shorter // 2 + 1):
         rows, columns = (
             _firsts(some, side, round(side * n / shorter)) for some, side in zip(changes, (height, width), strict=True)
@@ -267,9 +269,9 @@ def to_field(strokes: NDArray[np.uint8]) -> Field:
     large = _enlarged(strokes, DIGIT * SUPERSAMPLING)
     change = _pen_change(large)
     if change > 0:
-        large = np.asarray(cv2.dilate(_enlarged(strokes, DIGIT * SUPERSAMPLING - change), _disc(change + 1)), np.uint8)
+        large = np.asarray(cv2.dilate(_enlarged(strokes, DIGIT * SUPERSAMPLING - change), disc(change + 1)), np.uint8)
     elif change < 0:
-        thin = np.asarray(cv2.erode(_enlarged(strokes, DIGIT * SUPERSAMPLING - change), _disc(1 - change)), np.uint8)
+        thin = np.asarray(cv2.erode(_enlarged(strokes, DIGIT * SUPERSAMPLING - change), disc(1 - change)), np.uint8)
         large = thin if thin.any() else large
     square = _squared(large, DIGIT * SUPERSAMPLING)
     small = cv2.resize(square, (DIGIT, DIGIT), interpolation=cv2.INTER_AREA)
@@ -318,7 +320,8 @@ def stroke_width(digit: NDArray[np.uint8]) -> float:
     return 2 * int(binary.sum()) / max(1.0, sum(max(PIXEL, cv2.arcLength(contour, closed=True)) for contour in contours))
 
 
-def _disc(diameter: int) -> NDArray[np.uint8]:
+def disc(diameter: int) -> NDArray[np.uint8]:
+    """The mark of a round pen."""
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter)), np.uint8)
 
 

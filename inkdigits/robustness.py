@@ -6,13 +6,14 @@ Takes a model and MNIST's digits, returns an Evaluation a corruption, their mean
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from inkdigits.corruptions import AFFINE, CORRUPTIONS, corrupt
 from inkdigits.errors import UnknownName
-from inkdigits.evaluation import Evaluation, Predictions, evaluate_probabilities, percent, predict
+from inkdigits.evaluation import Evaluation, Predictions, evaluate_predictions, percent, predict
 from inkdigits.formats import Progress
 
 MNIST_C = "mnist-c"
@@ -86,8 +87,8 @@ def evaluate_corrupted(
         if progress:
             progress("corrupting MNIST's digits, and reading them", len(corrupted), len(CORRUPTIONS))
         probabilities = recogniser.classify(corrupt(seen.images, name, seed))
-        corrupted[name] = _evaluated(replace(seen, data=f"{MNIST_C}/{name}", probabilities=probabilities))
-    return Robustness(seen.model, seen.split, seed, _evaluated(seen), corrupted)
+        corrupted[name] = evaluate_predictions(replace(seen, data=f"{MNIST_C}/{name}", probabilities=probabilities))
+    return Robustness(seen.model, seen.split, seed, evaluate_predictions(seen), corrupted)
 
 
 def predict_corrupted(
@@ -100,18 +101,11 @@ def predict_corrupted(
     seed: int = SEED,
 ) -> Predictions:
     """What the model says about digits through one corruption. data: mnist-c/NAME. The rest as for `evaluate_corrupted`."""
-    from inkdigits.recogniser import Recogniser
-
     name = data.partition("/")[2]
     if name not in CORRUPTIONS:
         raise UnknownName(f"corruption in {MNIST_C}:", name, CORRUPTIONS)
-    seen = predict(model, "mnist", split or "test", data_dir=data_dir, progress=progress)
-    images = corrupt(seen.images, name, seed)
-    return replace(seen, data=data, images=images, probabilities=Recogniser(model).classify(images))
-
-
-def _evaluated(seen: Predictions) -> Evaluation:
-    return evaluate_probabilities(seen.probabilities, seen.labels, model=seen.model, data=seen.data, split=seen.split)
+    through = partial(corrupt, corruption=name, seed=seed)
+    return replace(predict(model, "mnist", split or "test", data_dir=data_dir, progress=progress, change=through), data=data)
 
 
 def summary(robustness: Robustness) -> str:

@@ -256,10 +256,13 @@ def _apart(parts: list[Candidate], alone: NDArray[np.floating], pair: tuple[int,
 def _cut_touching(parts: list[Candidate], usual: float, judge: Judge) -> list[Candidate]:
     """Cut what is too wide for one digit where that makes better digits."""
     sure = judge(parts)
+    narrow = np.array([_is_narrow(part) and part.height > 0.5 * usual for part in parts])
+    digits = narrow & (sure > SURE)
     pieces: list[Candidate] = []
-    for part, certainty in zip(parts, sure, strict=True):
-        others = [s > SURE for p, s in zip(parts, sure, strict=True) if p is not part and _is_narrow(p) and p.height > 0.5 * usual]
-        least = _least_sure(part, float(certainty), usual, float(np.mean(others)) if others else None)
+    for number, part in enumerate(parts):
+        others = int(narrow.sum()) - int(narrow[number])
+        company = (int(digits.sum()) - int(digits[number])) / others if others else None
+        least = _least_sure(part, float(sure[number]), usual, company)
         pieces += [part] if least is None else _best_cut(part, judge, least)
     return pieces
 

@@ -40,9 +40,13 @@ def _is_written_on(sheet: Mask, grey: Plane) -> bool:
     """Whether anything with an edge is to be seen in the middle of it; inside a thick 1 from a paint program there is nothing."""
     side = round(2 * MIDDLE * max(grey.shape)) + 1
     middle = cv2.erode(sheet.view(np.uint8), np.ones((side, side), np.uint8)) > 0
-    element = np.ones((3, 3), np.uint8)
-    steps = cv2.subtract(cv2.dilate(grey, element), cv2.erode(grey, element))
-    return bool(middle.any()) and int(steps[middle].max()) > FAINTEST_EDGE
+    return bool(middle.any()) and int(steps(grey, 3)[middle].max()) > FAINTEST_EDGE
+
+
+def steps(grey: Plane, side: int) -> Plane:
+    """How many levels lie between the lightest and the darkest of the side x side pixels around each."""
+    element = np.ones((side, side), np.uint8)
+    return np.asarray(cv2.subtract(cv2.dilate(grey, element), cv2.erode(grey, element)), np.uint8)
 
 
 def _sheet_of(tone: Plane, grey: Plane) -> Mask | None:
@@ -78,8 +82,6 @@ def _stands_out(sheet: Mask, grey: Plane) -> bool:
     """Whether the sheet ends in a sharp edge and the table lies all around it: a shadow's edge is soft or leaves the picture."""
     border = np.concatenate([sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]])
     difference = abs(float(grey[sheet].mean()) - float(grey[~sheet].mean()))
-    element = np.ones((7, 7), np.uint8)
-    steps = cv2.subtract(cv2.dilate(grey, element), cv2.erode(grey, element))
     eroded = cv2.erode(sheet.view(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1) > 0
     rim = sheet & ~eroded
-    return float(border.mean()) < 0.35 and difference > 30 and float((steps[rim] > 0.5 * difference).mean()) > 0.75
+    return float(border.mean()) < 0.35 and difference > 30 and float((steps(grey, 7)[rim] > 0.5 * difference).mean()) > 0.75

@@ -71,7 +71,7 @@ def _read_standard_input(recogniser: Recogniser, single: bool) -> Trace:
 
 
 def _read_folder(recogniser: Recogniser, folder: Path, single: bool) -> Iterator[tuple[str, Trace]]:
-    from inkdigits.explanation import is_explanation  # not above: single pictures need nothing of it
+    from inkdigits.explained import is_explanation  # not above: single pictures need nothing of it
 
     pictures = [path for path in pictures_below(folder) if not is_explanation(path)]
     if not pictures:

@@ -22,7 +22,7 @@ from PIL import Image
 from promised import EPOCH_KEYS, FILES, FINAL_KEYS, names
 
 import inkdigits
-from inkdigits import cli, download, explanation
+from inkdigits import cli, download, explained
 from inkdigits.data import load_dataset
 from inkdigits.recogniser import Recogniser
 
@@ -223,7 +223,7 @@ def test_a_model_that_is_not_there_leaves_no_folder_for_explanations(photos, ink
 
 
 def test_of_a_large_array_the_first_images_are_explained(trained, inkdigits_command, tmp_path, monkeypatch):
-    monkeypatch.setattr(explanation, "MOST_OF_A_FILE", 3)
+    monkeypatch.setattr(explained, "MOST_OF_A_FILE", 3)
     np.save(tmp_path / "many.npy", few_digits(20).images)
     done = inkdigits_command("read", tmp_path / "many.npy", "--json", "--model", trained, "--explain", tmp_path / "why")
     assert (done.status, len(done.objects)) == (0, 20)

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import inkdigits
-from inkdigits import explanation
+from inkdigits import explained, explanation
 from inkdigits.errors import BadPicture, CannotWrite
-from inkdigits.explanation import Explanations, draw, is_explanation
+from inkdigits.explained import Explanations, is_explanation
+from inkdigits.explanation import draw
 from inkdigits.picture import open_picture
 from inkdigits.preprocessing import prepare
 from inkdigits.recogniser import Digit, Reading, Recogniser, Trace
@@ -333,7 +334,7 @@ def test_what_could_not_be_read_has_no_explanation(tmp_path):
 
 
 def test_of_each_array_a_few_images_are_explained_and_it_is_said(fields, tmp_path, monkeypatch):
-    monkeypatch.setattr(explanation, "MOST_OF_A_FILE", 2)
+    monkeypatch.setattr(explained, "MOST_OF_A_FILE", 2)
     explanations = Explanations(tmp_path)
     drawn = Trace(Reading("", (), ("nothing is drawn in it",)))
     for path in ("a.npy", "b.npy"):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from inkdigits import sources
 from inkdigits.data import Split
-from inkdigits.explanation import Explanations
+from inkdigits.explained import Explanations
 from inkdigits.recogniser import Reading, Recogniser
 from inkdigits.sources import read_paths
 

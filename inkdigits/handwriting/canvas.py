@@ -21,27 +21,17 @@ def paper() -> Canvas:
     return np.zeros((CANVAS, CANVAS), np.uint8)
 
 
-def ink(canvas: Canvas, lines: list[Points], width: int, strength: int = 255) -> Canvas:
+def ink(canvas: Canvas, lines: list[Points], width: int) -> Canvas:
     """Draw lines (N, 2) of pixels onto the canvas, `width` pixels wide; to a quarter of a pixel."""
     for line in lines:
         points = np.round(line * 4).astype(np.int32)
-        cv2.polylines(canvas, [points], isClosed=False, color=strength, thickness=width, lineType=cv2.LINE_AA, shift=2)
+        cv2.polylines(canvas, [points], isClosed=False, color=255, thickness=width, lineType=cv2.LINE_AA, shift=2)
     return canvas
-
-
-def disc(diameter: int) -> NDArray[np.uint8]:
-    """The mark of a round pen."""
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter)), np.uint8)
-
-
-def noise(rng: Generator, side: int) -> NDArray[np.uint8]:
-    """(side, side) pixels that know nothing of each other."""
-    return rng.integers(0, 256, (side, side), np.uint8)
 
 
 def smooth_noise(rng: Generator, side: int, how: int = cv2.INTER_LINEAR) -> Canvas:
     """Noise of `side` cells, enlarged to a canvas."""
-    return np.asarray(cv2.resize(noise(rng, side), (CANVAS, CANVAS), interpolation=how), np.uint8)
+    return np.asarray(cv2.resize(rng.integers(0, 256, (side, side), np.uint8), (CANVAS, CANVAS), interpolation=how), np.uint8)
 
 
 def tight(canvas: Canvas) -> NDArray[np.uint8]:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from inkdigits.handwriting.canvas import CANVAS, MIDDLE, SCALE, Canvas, disc, ink
-from inkdigits.preprocessing import DIGIT, SIDE
+from inkdigits.handwriting.canvas import CANVAS, MIDDLE, SCALE, Canvas, ink
+from inkdigits.preprocessing import DIGIT, SIDE, disc
 
 Plane = NDArray[np.floating]  # (112, 112)
 
