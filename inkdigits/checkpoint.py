@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 import inkdigits
 from inkdigits.errors import BadModel, InkdigitsError, MissingExtra
 from inkdigits.files import write_whole
-from inkdigits.models import Standardised, build
+from inkdigits.models import build
 from inkdigits.recipe import Recipe, from_table, to_table
 
 WEIGHTS_FILE = "model.safetensors"
@@ -30,12 +31,12 @@ FORMAT = 1  # of config.json; goes up when an older reader would misunderstand i
 class Checkpoint:
     """What a folder holds. The network is on the CPU, in training mode."""
 
-    network: Standardised
+    network: nn.Module
     recipe: Recipe
     config: dict[str, Any]
 
 
-def save_checkpoint(folder: Path, network: Standardised, recipe: Recipe, facts: Mapping[str, Any]) -> dict[str, Any]:
+def save_checkpoint(folder: Path, network: nn.Module, recipe: Recipe, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Write the weights, then the config that makes them a checkpoint. Returns the config.
 
     facts: what else is worth keeping, as JSON types: seed, data, classes, temperature, final figures. Raises CannotWrite.
@@ -75,7 +76,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     config = _read_config(folder)
     try:
         recipe = from_table(config["recipe"])
-        network = build(recipe.network, recipe.options, mean=recipe.mean, sd=recipe.sd, size=recipe.size)
+        network = build(recipe.network, recipe.options, mean=recipe.mean, sd=recipe.sd, size=recipe.size, members=recipe.members)
         weights = load_file(folder / WEIGHTS_FILE)
         network.load_state_dict(weights)
     except (OSError, SafetensorError) as error:

@@ -20,12 +20,11 @@ from inkdigits.data import Split, load_dataset
 from inkdigits.errors import BadData, BadModel, BadValue, InkdigitsError
 from inkdigits.evaluation import CLASSES, percent
 from inkdigits.formats import Progress
-from inkdigits.recipe import from_table, to_table
+from inkdigits.recipe import from_table
 from inkdigits.recogniser import Recogniser, shipped_folder
 from inkdigits.significance import mcnemar_p, mean_interval, permutation_p, smallest_p
 
 CONFIG_FILE = "config.json"  # of a run folder; `checkpoint` has the name, too, but loads torch
-EVIDENCE = ("summary", "source", "published", "measured")  # of a recipe: what does not change what it trains
 
 
 @dataclass(frozen=True)
@@ -175,10 +174,10 @@ def find_runs(path: str | Path) -> list[Run]:
 def _read_run(name: str, folder: Path) -> Run:
     try:
         config = json.loads((folder / CONFIG_FILE).read_bytes())
-        recipe = to_table(from_table(config["recipe"]))
-        settings = {key: value for key, value in recipe.items() if key not in EVIDENCE}
+        recipe = from_table(config["recipe"])
+        settings = {"name": recipe.name, **recipe.what_it_trains}
         settings |= {"epochs": config["final"]["epochs"], "data": config["data"]["name"]}
-        return Run(name, folder, recipe["name"], int(config["seed"]), settings)
+        return Run(name, folder, recipe.name, int(config["seed"]), settings)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, InkdigitsError) as error:
         raise BadModel(f"{folder / CONFIG_FILE} is damaged, or of another version: {error}") from error
 

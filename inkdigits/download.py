@@ -73,18 +73,25 @@ def fetch(
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Keep every other thread and process that wants to bring `path` waiting. Makes its folder. Raises CannotWrite."""
+def alone(path: Path, wait: bool = True) -> Iterator[bool]:
+    """Keep every other thread and process that wants to bring `path` waiting. Makes the folder around it.
+
+    Gives True; or False, at once, where another one is at it and we are not to wait. Raises CannotWrite.
+    """
     try:
-        from filelock import FileLock
+        from filelock import FileLock, Timeout
     except ImportError:
         raise MissingExtra("downloading a dataset", "train") from None
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        try:
+            lock.acquire(blocking=wait)
+        except Timeout:
+            yield False
+            return
     try:
-        yield
+        yield True
     finally:
         # Whoever waits for the deleted file will hold a lock that newcomers do not see. That does no harm: he finds the work
         # done, or, after a failure, repeats it into a temporary file of his own.

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from inkdigits.errors import BadValue, InkdigitsError, MissingExtra
 from inkdigits.files import write_whole
-from inkdigits.models import Standardised
 from inkdigits.training import to_ink
 
 COMPARED = 1000  # digits
@@ -28,7 +27,7 @@ TOLERANCE = 1e-4  # largest difference of a probability
 class ExportedNetwork(nn.Module):
     """What the ONNX file computes: uint8 (N, 28, 28), paper 0 to ink 255 -> float32 probabilities (N, 10)."""
 
-    def __init__(self, network: Standardised, temperature: float) -> None:
+    def __init__(self, network: nn.Module, temperature: float) -> None:
         super().__init__()
         self.network = network
         self.temperature = temperature
@@ -40,7 +39,7 @@ class ExportedNetwork(nn.Module):
 
 
 def export_onnx(
-    network: Standardised,
+    network: nn.Module,
     path: Path,
     images: NDArray[np.uint8],
     *,

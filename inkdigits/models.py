@@ -8,7 +8,8 @@ To add one: write a class, add a line to `MODELS`, and name it in a recipe's `ne
 """
 
 import inspect
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -269,8 +270,23 @@ class Standardised(nn.Module):
         return logits
 
 
-def build(name: str, options: Mapping[str, Any], *, mean: float = 0.0, sd: float = 1.0, size: int = 28) -> Standardised:
-    """The network `name` with fresh weights from torch's global generator, behind its preprocessing.
+class Ensemble(nn.Module):
+    """Networks whose mean probabilities are the answer. Trained one by one; see ensemble.py."""
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, ink: Tensor) -> Tensor:
+        """ink: (N, 1, 28, 28) float, paper 0 to ink 1. Returns the logarithms of the mean probabilities, (N, 10)."""
+        each = torch.stack([torch.log_softmax(member(ink), dim=1) for member in self.members])
+        return torch.logsumexp(each, dim=0) - math.log(len(self.members))
+
+
+def build(
+    name: str, options: Mapping[str, Any], *, mean: float = 0.0, sd: float = 1.0, size: int = 28, members: int = 1
+) -> nn.Module:
+    """The network `name` with fresh weights from torch's global generator, behind its preprocessing; an Ensemble of several.
 
     Raises UnknownName for a network or an option that does not exist, BadValue for an option that makes no sense, and where the
     network cannot take `size`.
@@ -282,18 +298,18 @@ def build(name: str, options: Mapping[str, Any], *, mean: float = 0.0, sd: float
         if option not in known:
             raise UnknownName(f"option of network {name!r}", option, known or ["none"])
     try:
-        network = Standardised(MODELS[name](**options), mean, sd, size)
+        networks = [Standardised(MODELS[name](**options), mean, sd, size) for _ in range(members)]
     except (TypeError, ValueError, RuntimeError) as error:
         given = ", ".join(f"{option} = {value!r}" for option, value in options.items())
         raise BadValue(f"network {name!r} cannot be built with {given}: {str(error).splitlines()[0]}") from error
     try:
         with torch.no_grad():
-            network.eval()(torch.zeros(1, 1, 28, 28))
+            networks[0].eval()(torch.zeros(1, 1, 28, 28))
     except RuntimeError as error:
         raise BadValue(
             f"network {name!r} cannot take digits of {size}x{size} pixels; its shipped recipe says what it can"
         ) from error
-    return network.train()
+    return (networks[0] if members == 1 else Ensemble(networks)).train()
 
 
 def count_parameters(network: nn.Module) -> int:

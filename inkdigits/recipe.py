@@ -15,7 +15,8 @@ from typing import Any
 from inkdigits.errors import BadData, BadValue, UnknownName
 
 SHIPPED = Path(__file__).with_name("recipes")
-LARGEST = {"epochs": 10**9, "batch": 10**9, "size": 1024}  # a larger number is a slip; such a size takes all memory there is
+EVIDENCE = ("summary", "source", "published", "measured")  # what a recipe tells people, and what changes nothing in a run
+LARGEST = {"epochs": 10**9, "batch": 10**9, "size": 1024, "members": 100}  # a larger number is a slip, and may take all memory
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Recipe:
     summary: str = ""  # one line for people
     source: str = ""  # where the system comes from, and what we chose where the source is silent
     options: Mapping[str, Any] = field(default_factory=dict)  # arguments of the network, such as dropout
+    base: str = ""  # a shipped recipe, whose keys hold where this one is silent
+    members: int = 1  # networks, each from a seed of its own; above 1 the mean of their probabilities is the answer
     data: str = "mnist"  # what it learns from, unless told otherwise: a dataset's name or path
 
     mean: float = 0.0  # subtracted from ink in [0, 1]
@@ -62,7 +65,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for key, value in vars(self).items():
             _require(self, key, not isinstance(value, float) or math.isfinite(value), "a finite number")
-        for key in ("epochs", "batch", "size"):
+        for key in LARGEST:
             _require(self, key, getattr(self, key) >= 1, "at least 1")
             _require(self, key, getattr(self, key) <= LARGEST[key], f"at most {LARGEST[key]:,}")
         for key in ("learning_rate", "sd", "teacher_temperature"):
@@ -73,9 +76,23 @@ class Recipe:
             _require(self, key, 0 <= getattr(self, key) < 1, "from 0 to below 1")
         _require(self, "teacher_weight", 0 <= self.teacher_weight <= 1, "from 0 to 1")
 
+    @property
+    def member(self) -> "Recipe":
+        """What each of several networks is trained by."""
+        return dataclasses.replace(self, name=self.base or self.name, base="", members=1)
+
+    def member_seeds(self, seed: int) -> range:
+        """The seeds of its networks: with five members, seed 1 has 5 to 9, so that no two ensembles share one."""
+        return range(seed * self.members, (seed + 1) * self.members)
+
+    @property
+    def what_it_trains(self) -> dict[str, Any]:
+        """All but the name and what it tells people, as JSON's types: two recipes that agree here make the same networks."""
+        return {key: value for key, value in to_table(self).items() if key not in ("name", "base", *EVIDENCE)}
+
 
 FIELDS = {item.name: item for item in dataclasses.fields(Recipe)}
-SETTINGS = [name for name in FIELDS if name not in ("name", "published", "measured")]  # what a .toml or `--set` may say
+SETTINGS = [name for name in FIELDS if name not in ("name", "base", "published", "measured")]  # what `--set` may say
 
 
 def _require(recipe: Recipe, key: str, holds: bool, wanted: str) -> None:
@@ -100,7 +117,8 @@ def load_recipe(recipe: str | Path | Recipe, settings: Mapping[str, Any] | None 
         path = SHIPPED / f"{recipe}.toml" if str(recipe) in shipped_recipes() else Path(recipe)
         if path.suffix != ".toml" or not path.is_file():
             raise UnknownName("recipe", recipe, [*shipped_recipes(), "or a .toml file of yours"])
-        recipe = _from_table(path.stem, _read_toml(path))
+        table = _read_toml(path)
+        recipe = _from_table(path.stem, _laid_over(path.stem, table) if "base" in table else table)
     if settings:
         _check_keys(settings, SETTINGS)
         values = {key: _typed(key, value) for key, value in settings.items()}
@@ -157,11 +175,23 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _from_table(name: str, table: Mapping[str, Any]) -> Recipe:
-    known = [*SETTINGS, "published", "measured"]
-    _check_keys(table, known)
+    _check_keys(table, [*SETTINGS, "base", "published", "measured"])
     if "network" not in table:
         raise BadValue(f'recipe {name!r} names no network; add a line such as network = "lenet"')
     return Recipe(name=name, **{key: _typed(key, value) for key, value in table.items()})
+
+
+def _laid_over(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of the shipped recipe that is the table's base, but for what it tells people, and over them those of the table."""
+    base, options = table["base"], table.get("options", {})
+    if base == name or base not in shipped_recipes():
+        raise UnknownName("base of a recipe", base, [other for other in shipped_recipes() if other != name])
+    below = _read_toml(SHIPPED / f"{base}.toml")
+    if "base" in below:
+        raise BadValue(f"{base!r} is no base for {name!r}, as it has one itself: {below['base']!r}")
+    if isinstance(options, Mapping):
+        options = {**below.get("options", {}), **options}
+    return {key: value for key, value in below.items() if key not in EVIDENCE} | dict(table) | {"options": options}
 
 
 def _check_keys(table: Mapping[str, Any], known: list[str]) -> None:

@@ -1,6 +1,7 @@
 """The shipped recipes over several seeds: published beside measured figures, as a table that anyone can make again.
 
-Runs whatever is not finished yet, one after another, into `DIR/RECIPE-seedN`; stop it and start it again as you like.
+Runs whatever is not finished yet, one after another, into `DIR/RECIPE-seedN`; stop it and start it again as you like, and start it
+several times to have several processes share the work.
 """
 
 import json
@@ -13,12 +14,13 @@ from statistics import mean, median, stdev
 from typing import Any
 
 from inkdigits.checkpoint import CONFIG_FILE
-from inkdigits.data import load_dataset
+from inkdigits.data import Dataset, load_dataset
 from inkdigits.display import follow
+from inkdigits.download import alone
 from inkdigits.errors import BadValue
 from inkdigits.files import write_whole
 from inkdigits.recipe import SHIPPED, Recipe, load_recipe
-from inkdigits.run import run
+from inkdigits.run import is_finished, run, run_name
 
 REFERENCE_SYSTEMS = ("lenet", "two-conv", "dropout", "sgd", "batchnorm")
 RESULTS = Path("docs/results.md")
@@ -70,14 +72,12 @@ def reproduce(recipes: Sequence[str], seeds: int, out: Path, *, data_dir: Path |
     if write and not RESULTS.parent.is_dir():
         raise BadValue(f"--write puts its table into {RESULTS}, and there is no folder {RESULTS.parent} here")
     loaded = [load_recipe(name) for name in recipes or REFERENCE_SYSTEMS]
-    dataset = load_dataset("mnist", data_dir=data_dir)
-    for recipe in loaded:
-        for seed in range(seeds):
-            folder = out / f"{recipe.name}-seed{seed}"
-            if not is_finished(folder, recipe):
-                shutil.rmtree(folder, ignore_errors=True)
-                for _ in follow(run(recipe, folder, dataset, seed=seed), recipe.epochs):
-                    pass
+    datasets = {name: load_dataset(name, data_dir=data_dir) for name in {recipe.data for recipe in loaded}}
+    jobs = [job for recipe in loaded for seed in range(seeds) for job in _jobs(recipe, seed)]
+    for wait in (False, True):  # what nobody else is at, then what they have not finished
+        for recipe, seed in jobs:
+            if wait or recipe.members == 1:
+                _ensure(recipe, seed, out, datasets[recipe.data], wait=wait)
     results = [_collect(recipe, seeds, out) for recipe in loaded]
     text = as_markdown(results)
     if write:
@@ -88,15 +88,24 @@ def reproduce(recipes: Sequence[str], seeds: int, out: Path, *, data_dir: Path |
     return text
 
 
-def is_finished(folder: Path, recipe: Recipe) -> bool:
-    """Whether a run has all its epochs, which Ctrl-C may have cut short, and its last file."""
-    if not (folder / "report.html").is_file():
-        return False
-    return bool(json.loads((folder / CONFIG_FILE).read_text())["final"]["epochs"] == recipe.epochs)
+def _jobs(recipe: Recipe, seed: int) -> list[tuple[Recipe, int]]:
+    """A run, after those of its members where it has some."""
+    members = [(recipe.member, each) for each in recipe.member_seeds(seed)] if recipe.members > 1 else []
+    return [*members, (recipe, seed)]
+
+
+def _ensure(recipe: Recipe, seed: int, out: Path, dataset: Dataset, *, wait: bool) -> None:
+    """Make a run unless it is finished, or another process is at it and we do not wait."""
+    folder = out / run_name(recipe, seed)
+    with alone(folder, wait) as ours:
+        if ours and not is_finished(folder, recipe, seed):
+            shutil.rmtree(folder, ignore_errors=True)
+            for _ in follow(run(recipe, folder, dataset, seed=seed, members_in=out), recipe.epochs * recipe.members):
+                pass
 
 
 def _collect(recipe: Recipe, seeds: int, out: Path) -> Result:
-    folders = [out / f"{recipe.name}-seed{seed}" for seed in range(seeds)]
+    folders = [out / run_name(recipe, seed) for seed in range(seeds)]
     return Result(recipe, tuple(json.loads((folder / CONFIG_FILE).read_text()) for folder in folders))
 
 

@@ -22,6 +22,7 @@ import torch
 import torch._dynamo
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import nn
 
 from inkdigits.checkpoint import CONFIG_FILE, Checkpoint, load_checkpoint, save_checkpoint
 from inkdigits.data import Dataset, load_dataset
@@ -29,8 +30,8 @@ from inkdigits.errors import BadData, BadModel, BadValue, CannotWrite, Inkdigits
 from inkdigits.evaluation import CLASSES, evaluate_probabilities
 from inkdigits.export import export_onnx
 from inkdigits.files import new_folder, write_whole
-from inkdigits.models import Standardised, count_parameters
-from inkdigits.recipe import Recipe, load_recipe
+from inkdigits.models import count_parameters
+from inkdigits.recipe import Recipe, from_table, load_recipe
 from inkdigits.recogniser import Recogniser, shipped_folder, shipped_models
 from inkdigits.report import write_report
 from inkdigits.training import (
@@ -116,9 +117,19 @@ def train(
 
 
 def run(
-    recipe: Recipe, out: Path, dataset: Dataset, *, seed: int = 0, device: str = "auto", init: str | Path | None = None
+    recipe: Recipe,
+    out: Path,
+    dataset: Dataset,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    init: str | Path | None = None,
+    members_in: Path | None = None,
 ) -> Generator[Record, None, None]:
     """Train and yield what happens: Progress, an Epoch after every pass, and at last the Final.
+
+    A recipe of several members trains them one after another, each as a run of its own in `members_in`, or in `out` unless given.
+    Those that are finished there are taken as they are, so that the same call goes on where it was stopped.
 
     Ctrl-C ends the training early, and so does closing this generator: the last whole epoch's network is kept and finished as any
     other. After Ctrl-C its Final is yielded, too, and KeyboardInterrupt raised after that. Before the first epoch is whole nothing
@@ -126,6 +137,11 @@ def run(
     """
     check_before_training(dataset, seed)
     choose_device(device)
+    if recipe.members > 1:
+        if init is not None:
+            raise BadValue(f"{recipe.name!r} trains {recipe.members} networks, which cannot all start from {init}")
+        yield from _run_members(recipe, out, dataset, seed, device, members_in or out / "members")
+        return
     started = time.perf_counter()
     network = seeded_network(recipe, seed)
     passes = Passes(seconds=time.perf_counter() - started)
@@ -153,6 +169,44 @@ def run(
         raise KeyboardInterrupt(f"interrupted; the network of epoch {final.epochs} is kept in {folder}") from None
 
 
+def _run_members(recipe: Recipe, out: Path, dataset: Dataset, seed: int, device: str, place: Path) -> Iterator[Record]:
+    """Train what is not trained yet, join all, and finish that as any run."""
+    passes, network = Passes(), seeded_network(recipe, seed)
+    if (out / CONFIG_FILE).exists() or not (out / "members").is_dir():
+        new_folder(out)
+    for number, member_seed in enumerate(recipe.member_seeds(seed)):
+        folder = place / run_name(recipe.member, member_seed)
+        if not is_finished(folder, recipe.member, member_seed):
+            shutil.rmtree(folder, ignore_errors=True)
+            for record in run(recipe.member, folder, dataset, seed=member_seed, device=device):
+                if not isinstance(record, Final):
+                    yield dataclasses.replace(record, epoch=record.epoch + number * recipe.epochs)
+        checkpoint = load_checkpoint(folder)
+        network.get_submodule(f"members.{number}").load_state_dict(checkpoint.network.state_dict())
+        passes.seconds += checkpoint.config["final"]["train_seconds"]
+        lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+        epochs = [Epoch(**line) for line in lines if "final" not in line]
+        passes.epochs += [dataclasses.replace(epoch, epoch=epoch.epoch + number * recipe.epochs) for epoch in epochs]
+    yield finish(out, network.to(choose_device(device)), recipe, dataset, passes, seed)
+
+
+def run_name(recipe: Recipe, seed: int) -> str:
+    """Of the folder, where runs lie side by side."""
+    return f"{recipe.name}-seed{seed}"
+
+
+def is_finished(folder: Path, recipe: Recipe, seed: int) -> bool:
+    """Whether a folder holds a run of this recipe and seed, as the recipe is now, with its last file and all epochs.
+
+    Ctrl-C may have cut it short, and the recipe may have changed since.
+    """
+    if not (folder / "report.html").is_file():
+        return False
+    config = json.loads((folder / CONFIG_FILE).read_text())
+    same = from_table(config["recipe"]).what_it_trains == recipe.what_it_trains and config["seed"] == seed
+    return bool(same and config["final"]["epochs"] == recipe.epochs * recipe.members)
+
+
 def check_before_training(dataset: Dataset, seed: int) -> None:
     """Refuse what would only come to light at the end. Raises BadValue, BadData or MissingExtra."""
     if not 0 <= seed <= LARGEST_SEED:
@@ -166,7 +220,7 @@ def check_before_training(dataset: Dataset, seed: int) -> None:
             raise MissingExtra("training", "train")
 
 
-def _check_outputs(network: Standardised, recipe: Recipe, dataset: Dataset) -> None:
+def _check_outputs(network: nn.Module, recipe: Recipe, dataset: Dataset) -> None:
     """Raise BadValue where there are classes without an output, or outputs of which a teacher knows nothing.
 
     Without a teacher, more outputs than classes are no harm: digits of one's own go on teaching a network that also knows what is
@@ -198,7 +252,7 @@ def _run_folder(out: Path) -> Iterator[Path]:
         raise
 
 
-def _check_room(folder: Path, network: Standardised) -> None:
+def _check_room(folder: Path, network: nn.Module) -> None:
     needed = 2 * 4 * count_parameters(network) + REPORT_SIZE  # float32
     free = shutil.disk_usage(folder).free
     if free < needed:
@@ -210,7 +264,7 @@ def _check_room(folder: Path, network: Standardised) -> None:
 def _passes(
     passes: Passes,
     folder: Path,
-    network: Standardised,
+    network: nn.Module,
     recipe: Recipe,
     dataset: Dataset,
     seed: int,
@@ -247,7 +301,7 @@ def load_teacher(models: Sequence[str]) -> Teacher | None:
     return teacher if recognisers else None
 
 
-def start_from(network: Standardised, recipe: Recipe, init: str | Path) -> None:
+def start_from(network: nn.Module, recipe: Recipe, init: str | Path) -> None:
     """Give the network the weights of another model: a run folder or a shipped name. Raises BadModel where they do not fit."""
     other = load_run(init)
     if (other.recipe.network, dict(other.recipe.options)) != (recipe.network, dict(recipe.options)):
@@ -273,7 +327,7 @@ def load_run(model: str | Path) -> Checkpoint:
     raise UnknownName("model", model, [*shipped_models(), wanted])
 
 
-def finish(folder: Path, network: Standardised, recipe: Recipe, dataset: Dataset, passes: Passes, seed: int) -> Final:
+def finish(folder: Path, network: nn.Module, recipe: Recipe, dataset: Dataset, passes: Passes, seed: int) -> Final:
     """Calibrate on the validation digits, measure on the test digits, and write what a run folder holds. Returns the figures."""
     temperature = fit_temperature(network, dataset.validation)
     logits = predict_logits(network, dataset.test)[:, :CLASSES]  # that it is no digit is nothing the figures ask
@@ -285,7 +339,7 @@ def finish(folder: Path, network: Standardised, recipe: Recipe, dataset: Dataset
         epochs=len(passes.epochs),
         train_seconds=passes.seconds,
         train_accuracy=measure(network, dataset.train)[1],
-        validation_accuracy=passes.epochs[-1].validation_accuracy,
+        validation_accuracy=measure(network, dataset.validation)[1],
         test_accuracy=evaluation.accuracy,
         test_loss=F.cross_entropy(logits, torch.from_numpy(dataset.test.labels).long()).item(),
         test_f1_macro=evaluation.f1_macro,

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from inkdigits.augmentation import Augmentation, augment
 from inkdigits.data import Split
 from inkdigits.errors import BadValue, InkdigitsError, UnknownName
-from inkdigits.models import Standardised, build
+from inkdigits.models import build
 from inkdigits.recipe import Recipe
 
 REPORTS_AN_EPOCH = 25  # how often a progress bar hears of the epoch under way
@@ -128,14 +128,14 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def seeded_network(recipe: Recipe, seed: int) -> Standardised:
+def seeded_network(recipe: Recipe, seed: int) -> nn.Module:
     """The recipe's network with the fresh weights that `seed` gives. Sets torch's global seed, which dropout draws from too."""
     torch.manual_seed(seed)
-    return build(recipe.network, recipe.options, mean=recipe.mean, sd=recipe.sd, size=recipe.size)
+    return build(recipe.network, recipe.options, mean=recipe.mean, sd=recipe.sd, size=recipe.size, members=recipe.members)
 
 
 def fit(
-    network: Standardised,
+    network: nn.Module,
     recipe: Recipe,
     train: Split,
     validation: Split,

@@ -51,6 +51,32 @@ def test_a_toml_of_the_user_s_works_as_ours_do(tmp_path: Path) -> None:
         assert isinstance(recipe.learning_rate, float), "a whole number will do for a float"
 
 
+def test_a_recipe_with_a_base_says_only_what_differs(tmp_path: Path) -> None:
+    ours = load_recipe("dropout")
+    recipe = load_recipe(write_toml(tmp_path, 'base = "dropout"\nepochs = 3\n[options]\ndropout = 0.25\n'))
+    silent = {"name": "mine", "base": "dropout", "summary": "", "source": "", "published": {}, "measured": {}}
+    assert recipe == dataclasses.replace(ours, epochs=3, options={**ours.options, "dropout": 0.25}, **silent)
+    assert from_table(json.loads(json.dumps(to_table(recipe)))) == recipe
+
+
+def test_a_recipe_that_is_no_base_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="'nix'.*lenet"):
+        load_recipe(write_toml(tmp_path, 'base = "nix"'))
+    with pytest.raises(BadValue, match="'ensemble' is no base for 'mine'"):
+        load_recipe(write_toml(tmp_path, 'base = "ensemble"'))
+    with pytest.raises(UnknownName, match="key of a recipe 'base'"):
+        load_recipe("lenet", {"base": "best"})
+
+
+def test_the_members_of_an_ensemble_are_trained_as_its_base_says_each_with_its_own_seed() -> None:
+    ensemble, best = load_recipe("ensemble"), load_recipe("best")
+    assert ensemble.members > 1
+    assert ensemble.member.name == "best"
+    assert ensemble.member.what_it_trains == best.what_it_trains != ensemble.what_it_trains
+    seeds = [each for seed in range(3) for each in ensemble.member_seeds(seed)]
+    assert seeds == list(range(3 * ensemble.members))
+
+
 def test_a_recipe_that_is_loaded_already_is_taken_as_it_is() -> None:
     recipe = Recipe(name="own", network="lenet")
     assert load_recipe(recipe) is recipe

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import stdev
 
@@ -10,9 +11,10 @@ import pytest
 
 from inkdigits import reproduction
 from inkdigits.data import load_dataset
+from inkdigits.download import alone
 from inkdigits.errors import BadValue, UnknownName
-from inkdigits.recipe import load_recipe
-from inkdigits.reproduction import Result, as_markdown, as_short_table, between_marks, is_finished, reproduce, write_measured
+from inkdigits.recipe import Recipe, load_recipe
+from inkdigits.reproduction import Result, as_markdown, as_short_table, between_marks, reproduce, write_measured
 
 
 def config(seed: int, accuracy: float) -> dict:
@@ -85,11 +87,17 @@ def test_the_table_goes_between_the_marks_and_nowhere_else(result):
         between_marks("no marks", "table")
 
 
-def test_finished_runs_are_kept_and_missing_ones_made(tmp_path, monkeypatch):
+@pytest.fixture
+def quick_lenet(monkeypatch) -> Recipe:
+    """One pass over few digits, whatever recipe is asked for."""
     digits = load_dataset("optdigits")
     monkeypatch.setattr(reproduction, "load_dataset", lambda *_, **__: digits)
-    quick = load_recipe("lenet", {"epochs": 1, "batch": 100})
-    monkeypatch.setattr(reproduction, "load_recipe", lambda _: quick)
+    recipe = load_recipe("lenet", {"epochs": 1, "batch": 100})
+    monkeypatch.setattr(reproduction, "load_recipe", lambda _: recipe)
+    return recipe
+
+
+def test_finished_runs_are_kept_and_missing_ones_made(tmp_path, quick_lenet):
     table = reproduce(["lenet"], 1, tmp_path)
     assert "| `lenet` | 1 | 1 |" in table
     first = (tmp_path / "lenet-seed0" / "model.onnx").stat().st_mtime_ns
@@ -111,9 +119,28 @@ def test_wrong_wishes_are_refused_before_anything_is_trained(tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_that_was_cut_short_counts_as_none(tmp_path):
-    assert not is_finished(tmp_path, load_recipe("lenet"))
-    (tmp_path / "report.html").touch()
-    (tmp_path / "config.json").write_text(json.dumps(config(0, 0.98)))  # five epochs
-    assert is_finished(tmp_path, load_recipe("lenet", {"epochs": 5}))
-    assert not is_finished(tmp_path, load_recipe("lenet", {"epochs": 6}))
+def test_a_run_that_another_process_is_at_is_left_to_it(tmp_path, quick_lenet):
+    with alone(tmp_path / "lenet-seed0"):
+        reproduction._ensure(quick_lenet, 0, tmp_path, load_dataset("optdigits"), wait=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_that_run_at_once_share_the_work(tmp_path, quick_lenet, quick):
+    with ThreadPoolExecutor(2) as pool:
+        tables = list(pool.map(lambda _: reproduce(["lenet"], 2, tmp_path), range(2)))
+    assert tables[0] == tables[1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lenet-seed0", "lenet-seed1"]
+
+
+def test_an_ensemble_takes_the_runs_of_its_members(tmp_path, quick_lenet, monkeypatch):
+    reproduce(["lenet"], 3, tmp_path)
+    made = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/model.onnx")}
+    pair = dataclasses.replace(quick_lenet, name="pair", base="lenet", members=2)
+    monkeypatch.setattr(reproduction, "load_recipe", lambda _: pair)
+    assert "| `pair` | 2 | 2 |" in reproduce(["pair"], 2, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *(f"lenet-seed{seed}" for seed in range(4)),
+        "pair-seed0",
+        "pair-seed1",
+    ]
+    assert {path: path.stat().st_mtime_ns for path in made} == made

@@ -25,7 +25,7 @@ from inkdigits.errors import BadData, BadModel, BadValue, CannotWrite, Inkdigits
 from inkdigits.files import write_whole
 from inkdigits.recipe import Recipe, load_recipe
 from inkdigits.recogniser import Recogniser
-from inkdigits.run import Final, Passes, export_run, load_teacher, run, to_record, train
+from inkdigits.run import Final, Passes, export_run, is_finished, load_teacher, run, to_record, train
 from inkdigits.training import Epoch, Progress
 
 
@@ -476,3 +476,75 @@ def test_a_recipe_learns_from_its_own_data_unless_told_otherwise(tmp_path: Path)
         assert json.loads((tmp_path / name / "config.json").read_text())["data"]["name"] == "optdigits"
     assert load_recipe("default").data == "handwriting"
     assert load_recipe("lenet").data == "mnist"
+
+
+# ---- several networks as one
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory, digits: Dataset) -> Path:
+    folder = tmp_path_factory.mktemp("pair") / "run"
+    list(run(recipe(epochs=2, members=2), folder, digits, seed=1))
+    return folder
+
+
+def test_an_ensemble_answers_with_the_mean_of_its_members_probabilities(pair, digits):
+    members = [load_checkpoint(pair / "members" / f"lenet-seed{seed}").network.eval() for seed in (2, 3)]
+    ink = torch.from_numpy(digits.test.images)[:, None] / 255
+    with torch.no_grad():
+        mean = torch.stack([member(ink).softmax(1) for member in members]).mean(0)
+        ours = load_checkpoint(pair).network.eval()(ink).softmax(1)
+    assert torch.allclose(ours, mean, atol=1e-6)
+    final = json.loads((pair / "config.json").read_text())["final"]
+    assert final["test_accuracy"] == pytest.approx((mean.argmax(1).numpy() == digits.test.labels).mean(), abs=1e-6)
+    temperature = json.loads((pair / "config.json").read_text())["temperature"]
+    read = Recogniser(pair).classify(digits.test.images)
+    assert np.allclose(read, (mean.log() / temperature).softmax(1), atol=1e-4)
+
+
+def test_the_passes_of_an_ensemble_are_counted_on(pair):
+    *epochs, final = [json.loads(line) for line in (pair / "metrics.jsonl").read_text().splitlines()]
+    assert [epoch["epoch"] for epoch in epochs] == [1, 2, 3, 4]
+    assert (final["epochs"], final["parameters"]) == (4, 2 * 60_074)
+    seconds = [
+        json.loads((folder / "config.json").read_text())["final"]["train_seconds"] for folder in (pair / "members").iterdir()
+    ]
+    assert final["train_seconds"] == pytest.approx(sum(seconds))
+
+
+def test_an_ensemble_goes_on_where_it_was_stopped(quick, monkeypatch, tmp_path, digits):
+    pair = recipe(members=2)
+    interrupted_after(monkeypatch, epochs=0)
+    monkeypatch.setattr(run_module, "fit", _fails_the_second_time(run_module.fit, training.fit))
+    with pytest.raises(KeyboardInterrupt):
+        list(run(pair, tmp_path / "run", digits))
+    kept = tmp_path / "run" / "members" / "lenet-seed0" / "config.json"
+    before = kept.stat().st_mtime_ns
+    monkeypatch.setattr(run_module, "fit", training.fit)
+    assert isinstance(list(run(pair, tmp_path / "run", digits))[-1], Final)
+    assert kept.stat().st_mtime_ns == before
+    with pytest.raises(CannotWrite, match="not empty"):
+        list(run(pair, tmp_path / "run", digits))
+
+
+def _fails_the_second_time(failing, working):
+    """Two functions as one: the working one is called once, the failing one ever after."""
+    functions = iter([working])
+    return lambda *args, **kwargs: next(functions, failing)(*args, **kwargs)
+
+
+def test_an_ensemble_cannot_start_from_one_model(trained, tmp_path, digits):
+    with pytest.raises(BadValue, match="2 networks"):
+        list(run(recipe(members=2), tmp_path / "run", digits, init=trained))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_finished_when_it_is_whole_and_of_the_recipe_as_it_is_now(trained, pair, tmp_path):
+    now = load_recipe("lenet", {"epochs": 4, "batch": 32})
+    assert is_finished(trained, now, seed=0)
+    assert is_finished(trained, dataclasses.replace(now, name="other", summary="says nothing of weights"), seed=0)
+    assert not is_finished(tmp_path, now, seed=0)
+    assert not is_finished(trained, now, seed=1)
+    assert not is_finished(trained, dataclasses.replace(now, epochs=5), seed=0)
+    assert not is_finished(trained, dataclasses.replace(now, learning_rate=0.5), seed=0)
+    assert is_finished(pair, recipe(epochs=2, members=2), seed=1)
