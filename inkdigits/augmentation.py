@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 ELASTIC_SIGMA = 4.0  # pixels; Simard et al. 2003 found 4 best for 29x29 digits
+KERNELS = (1, 3, 5)  # pixels a side, of random filters
+MASK_STEEPNESS = 6.0  # of the mask between two filters: most pixels see one of them
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,9 @@ class Augmentation:
     shift: float = 0.0  # pixels either way, both axes
     elastic: float = 0.0  # pixels of root-mean-square displacement
     erasing: float = 0.0  # pixels a side of the square that is blotted out
+    clutter: float = 0.0  # share of the digits that get a piece of another digit
+    filtering: float = 0.0  # share of the digits that are seen through a random filter
+    noise: float = 0.0  # largest standard deviation of Gaussian noise, in ink; half of the digits get some
 
     @property
     def moves(self) -> bool:
@@ -32,7 +37,7 @@ class Augmentation:
 
 
 def augment(ink: Tensor, amount: Augmentation, generator: Generator) -> Tensor:
-    """Each digit of ink (N, 1, H, W) changed by its own draw, resampled once, then erased. Returns the same shape."""
+    """Each digit of ink (N, 1, H, W) changed by its own draw, in the order of the fields. Returns the same shape."""
     if amount.moves:
         grid = affine_grid(ink, amount, generator)  # (N, H, W, 2)
         if amount.elastic:
@@ -40,6 +45,12 @@ def augment(ink: Tensor, amount: Augmentation, generator: Generator) -> Tensor:
         ink = F.grid_sample(ink, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     if amount.erasing:
         ink = erase(ink, round(amount.erasing), generator)
+    if amount.clutter:
+        ink = clutter(ink, amount.clutter, generator)
+    if amount.filtering:
+        ink = filter_at_random(ink, amount.filtering, generator)
+    if amount.noise:
+        ink = add_noise(ink, amount.noise, generator)
     return ink
 
 
@@ -91,6 +102,74 @@ def erase(ink: Tensor, side: int, generator: Generator) -> Tensor:
 
     hidden = span(height)[:, None, :, None] & span(width)[:, None, None, :]
     return ink.masked_fill(hidden, 0.0)
+
+
+def clutter(ink: Tensor, share: float, generator: Generator) -> Tensor:
+    """Lay a rectangle of the digit before, moved by up to half of the field, over a share of the digits; the darker ink stays."""
+    n, _, height, width = ink.shape
+    moved = torch.randint(-height // 2, height // 2 + 1, (2,), generator=generator, device=ink.device).tolist()
+
+    def span(size: int) -> Tensor:
+        centre, reach = _draw(n, ink, generator) * size, _draw(n, ink, generator) * size / 2
+        pixels = torch.arange(size, dtype=ink.dtype, device=ink.device)
+        return ((pixels >= centre - reach) & (pixels < centre + reach)).view(n, size)
+
+    window = span(height)[:, None, :, None] & span(width)[:, None, None, :]
+    chosen = _draw(n, ink, generator) < share
+    strength = (1 + _draw(n, ink, generator)) / 2
+    return torch.maximum(ink, ink.roll(1, 0).roll(moved, (2, 3)) * window * chosen * strength)
+
+
+def filter_at_random(ink: Tensor, share: float, generator: Generator) -> Tensor:
+    """Show a share of the digits through a random filter, and half of all digits through another one in a part of the field.
+
+    Source: random convolutions (Xu et al. 2021), which keep shapes and change everything else; what is ours is that two of them
+    are blended along a smooth random mask. Each is stretched to [0, 1].
+    """
+    n = len(ink)
+    seen = torch.where(_draw(n, ink, generator) < share, _filtered(ink, generator), ink)
+    coarse = torch.randn(n, 1, 4, 4, generator=generator, device=ink.device)
+    field = F.interpolate(coarse, ink.shape[2:], mode="bicubic", align_corners=True)
+    field = field + torch.randn(n, 1, 1, 1, generator=generator, device=ink.device) / 2
+    mask = torch.sigmoid(MASK_STEEPNESS * field) * (_draw(n, ink, generator) < 0.5)
+    return seen + mask * (_filtered(ink, generator) - seen)
+
+
+def _filtered(ink: Tensor, generator: Generator) -> Tensor:
+    """Each digit through one random kernel or two after another, mixed with itself in a random proportion, in [0, 1]."""
+    n = len(ink)
+    once = _convolved(ink, generator)
+    filtered = torch.where(_draw(n, ink, generator) < 0.3, _convolved(once, generator), once)
+    return _stretched(filtered + _draw(n, ink, generator) * (ink - filtered))
+
+
+def _convolved(ink: Tensor, generator: Generator) -> Tensor:
+    """Through a random kernel of 1x1, 3x3 or 5x5; half of the kernels answer to edges only, and half of the answers are folded."""
+    n, _, height, width = ink.shape
+    side = KERNELS[int(torch.randint(len(KERNELS), (1,), generator=generator, device=ink.device))]
+    kernels = torch.randn(n, 1, side, side, generator=generator, device=ink.device) / side
+    if side > 1:
+        kernels = kernels - kernels.mean((2, 3), keepdim=True) * (_draw(n, ink, generator) < 0.5)
+    answers = F.conv2d(ink.view(1, n, height, width), kernels, padding=side // 2, groups=n).view(n, 1, height, width)
+    return _stretched(torch.where(_draw(n, ink, generator) < 0.5, answers.abs(), answers))
+
+
+def add_noise(ink: Tensor, largest: float, generator: Generator) -> Tensor:
+    """Gaussian noise over half of the digits, its standard deviation drawn from 0 to `largest`; ink stays in [0, 1]."""
+    n = len(ink)
+    strength = _draw(n, ink, generator) * largest * (_draw(n, ink, generator) < 0.5)
+    return (ink + strength * torch.randn(ink.shape, generator=generator, device=ink.device)).clamp(0, 1)
+
+
+def _draw(n: int, like: Tensor, generator: Generator) -> Tensor:
+    """A number in [0, 1) a digit, (N, 1, 1, 1)."""
+    return torch.rand(n, 1, 1, 1, generator=generator, device=like.device)
+
+
+def _stretched(ink: Tensor) -> Tensor:
+    """Each digit's darkest pixel becomes 1, its lightest 0."""
+    low, high = ink.amin((2, 3), keepdim=True), ink.amax((2, 3), keepdim=True)
+    return (ink - low) / (high - low + 1e-4)
 
 
 def _pixel_centres(size: int, like: Tensor) -> Tensor:

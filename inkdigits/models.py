@@ -152,11 +152,13 @@ class BatchNormNet(nn.Module):
 class StridedNet(nn.Module):
     """Six convolutions with batch normalisation, three of which halve the field by striding instead of pooling.
 
-    classes: 10, or 11 where the last one means that it is no digit. 142,075 parameters with 11.
+    classes: 10, or 11 where the last one means that it is no digit. 142,075 parameters with 11. own_contrast: each digit is
+    standardised by its own mean and standard deviation, whatever its paper and ink.
     """
 
-    def __init__(self, classes: int = 10, dropout: float = 0.2) -> None:
+    def __init__(self, classes: int = 10, dropout: float = 0.2, own_contrast: bool = False) -> None:
         super().__init__()
+        self.contrast = nn.InstanceNorm2d(1, eps=0.01) if own_contrast else nn.Identity()
         self.block1 = _convolution(1, 16)
         self.block2 = _convolution(16, 32, stride=2)
         self.block3 = _convolution(32, 32)
@@ -167,7 +169,7 @@ class StridedNet(nn.Module):
         self.linear = nn.Linear(96 * 4 * 4, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.block2(self.block1(x))  # (N, 32, 14, 14)
+        x = self.block2(self.block1(self.contrast(x)))  # (N, 32, 14, 14)
         x = self.block4(self.block3(x))  # (N, 64, 7, 7)
         x = self.block6(self.block5(x))  # (N, 96, 4, 4)
         return self.linear(self.dropout(x.flatten(1)))

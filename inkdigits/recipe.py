@@ -53,6 +53,9 @@ class Recipe:
     shift: float = 0.0
     elastic: float = 0.0
     erasing: float = 0.0
+    clutter: float = 0.0
+    filtering: float = 0.0
+    noise: float = 0.0
     clean_epochs: int = 0  # the last so many passes see the digits as they are
 
     teacher: tuple[str, ...] = ()  # models that are imitated: shipped names, run folders, .onnx files
@@ -70,11 +73,12 @@ class Recipe:
             _require(self, key, getattr(self, key) <= LARGEST[key], f"at most {LARGEST[key]:,}")
         for key in ("learning_rate", "sd", "teacher_temperature"):
             _require(self, key, getattr(self, key) > 0, "above 0")
-        for key in ("weight_decay", "rotation", "shear", "shift", "elastic", "erasing", "clean_epochs"):
+        for key in ("weight_decay", "rotation", "shear", "shift", "elastic", "erasing", "noise", "clean_epochs"):
             _require(self, key, getattr(self, key) >= 0, "0 or more")
         for key in ("momentum", "label_smoothing", "ema", "zoom"):
             _require(self, key, 0 <= getattr(self, key) < 1, "from 0 to below 1")
-        _require(self, "teacher_weight", 0 <= self.teacher_weight <= 1, "from 0 to 1")
+        for key in ("clutter", "filtering", "teacher_weight"):
+            _require(self, key, 0 <= getattr(self, key) <= 1, "from 0 to 1")
 
     @property
     def member(self) -> "Recipe":

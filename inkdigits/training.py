@@ -7,6 +7,7 @@ Same recipe, seed, device, thread count and torch: same bits.
 """
 
 import contextlib
+import dataclasses
 import ctypes
 import math
 import sys
@@ -160,7 +161,7 @@ def fit(
     images, labels = on_device(train, place)
     shuffling = torch.Generator().manual_seed(seed)
     drawing = torch.Generator(place).manual_seed(seed)
-    drawn = Augmentation(recipe.rotation, recipe.shear, recipe.zoom, recipe.shift, recipe.elastic, recipe.erasing)
+    drawn = Augmentation(**{field.name: getattr(recipe, field.name) for field in dataclasses.fields(Augmentation)})
     average = weights.detach().clone() if recipe.ema else None
 
     steps = math.ceil(len(images) / recipe.batch)

@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 from scipy import ndimage, stats
 from torch import Generator, Tensor
 
-from inkdigits.augmentation import ELASTIC_SIGMA, Augmentation, affine_grid, augment, elastic_field, erase
+from inkdigits import augmentation
+from inkdigits.augmentation import (
+    ELASTIC_SIGMA,
+    Augmentation,
+    add_noise,
+    affine_grid,
+    augment,
+    clutter,
+    elastic_field,
+    erase,
+    filter_at_random,
+)
 from inkdigits.training import to_ink
 
 EVERYTHING = Augmentation(rotation=20, shear=10, zoom=0.15, shift=3, elastic=1.5, erasing=8)
@@ -208,6 +219,7 @@ FUNCTIONS: dict[str, Callable[[Tensor, Generator], Tensor]] = {
     "affine_grid": lambda ink, generator: affine_grid(ink, EVERYTHING, generator),
     "elastic_field": lambda ink, generator: elastic_field(ink, 2.0, generator),
     "erase": lambda ink, generator: erase(ink, 6, generator),
+    "filter_at_random": lambda ink, generator: filter_at_random(ink, 1.0, generator),
 }
 
 
@@ -238,11 +250,12 @@ def test_a_digit_does_not_rub_off_on_its_neighbours() -> None:
     assert torch.equal(a[[0, 1, 3, 4, 5]], b[[0, 1, 3, 4, 5]])
 
 
+@pytest.mark.parametrize("amount", [EVERYTHING, Augmentation(clutter=1, filtering=1, noise=0.5)])
 @pytest.mark.parametrize("shape", [(1, 1, 28, 28), (2, 1, 28, 28), (7, 1, 32, 20)])
-def test_shape_type_and_range_stay_and_the_given_ink_is_not_touched(shape: tuple[int, ...]) -> None:
+def test_shape_type_and_range_stay_and_the_given_ink_is_not_touched(shape: tuple[int, ...], amount: Augmentation) -> None:
     ink = torch.rand(shape)
     before = ink.clone()
-    changed = augment(ink, EVERYTHING, seeded())
+    changed = augment(ink, amount, seeded())
     assert torch.equal(ink, before)
     assert changed.shape == ink.shape
     assert changed.dtype == ink.dtype
@@ -258,3 +271,65 @@ def test_what_comes_from_outside_the_field_is_paper() -> None:
     gone = (np.abs(shifts) > 29).any(1)
     assert gone.any()
     assert (moved[torch.from_numpy(gone)] == 0).all()
+
+
+# ---- what lies about, what it is seen through, and noise
+
+
+def test_clutter_is_a_piece_of_the_digit_before_that_was_moved_and_no_ink_is_lost() -> None:
+    ink = digits(200)
+    cluttered = clutter(ink, 0.5, seeded())
+    assert (cluttered >= ink).all()
+    draw = seeded()
+    moved = torch.randint(-14, 15, (2,), generator=draw).tolist()
+    other = ink.roll(1, 0).roll(moved, (2, 3))
+    added = cluttered > ink
+    strengths = [(cluttered[n][added[n]] / other[n][added[n]]) for n in range(200) if added[n].any()]
+    assert all(torch.allclose(strength, strength[0].expand_as(strength), atol=1e-5) for strength in strengths)
+    assert all(0.5 <= strength[0] <= 1 for strength in strengths)
+    assert 0.1 < len(strengths) / 200 < 0.5, "of those chosen, some have nothing under their window"
+    assert torch.equal(clutter(ink, 0.0, seeded()), ink)
+
+
+def test_a_random_filter_is_scipy_s_correlation_stretched_to_the_whole_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    ink = digits(40)
+    for side in (3, 5):
+        monkeypatch.setattr(augmentation, "KERNELS", (side,))
+        seen = augmentation._convolved(ink, seeded(3))
+        draw = seeded(3)
+        torch.randint(1, (1,), generator=draw)
+        kernels = torch.randn(40, 1, side, side, generator=draw) / side
+        edges = torch.rand(40, 1, 1, 1, generator=draw) < 0.5
+        folded = torch.rand(40, 1, 1, 1, generator=draw) < 0.5
+        assert 0 < edges.sum() < 40
+        assert 0 < folded.sum() < 40
+        for n in range(40):
+            kernel = kernels[n, 0].double().numpy()
+            answer = ndimage.correlate(ink[n, 0].double().numpy(), kernel - edges[n].item() * kernel.mean(), mode="constant")
+            answer = np.abs(answer) if folded[n] else answer
+            expected = (answer - answer.min()) / (answer.max() - answer.min())
+            assert np.allclose(seen[n, 0], expected, atol=2e-3)
+
+
+def test_a_filter_of_one_pixel_shows_the_digit_or_its_negative(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(augmentation, "KERNELS", (1,))
+    ink = digits(100)
+    seen = augmentation._filtered(ink, seeded())
+    alike, negative = ((seen - other).abs().amax((1, 2, 3)) < 0.02 for other in (ink, 1 - ink))
+    assert (alike | negative).float().mean() > 0.95, "but where the two mixed to nearly nothing"
+    assert 0.1 < negative.float().mean() < 0.4
+
+
+def test_a_share_of_the_digits_is_filtered_and_half_of_all_in_part() -> None:
+    ink = digits(1000)
+    for share in (0.0, 0.4):
+        same = (filter_at_random(ink, share, seeded()) - ink).abs().amax((1, 2, 3)) < 1e-6
+        assert same.float().mean().item() == pytest.approx((1 - share) / 2, abs=0.05)
+
+
+def test_noise_is_gaussian_and_up_to_the_given_strength_on_half_of_the_digits() -> None:
+    ink = torch.full((4000, 1, 28, 28), 0.5)
+    spread = (add_noise(ink, 0.1, seeded()) - ink).std((1, 2, 3)).numpy()
+    assert np.mean(spread == 0) == pytest.approx(0.5, abs=0.03)
+    assert stats.kstest(spread[spread > 0], stats.uniform(0, 0.1).cdf).pvalue > 0.001
+    assert add_noise(torch.rand(50, 1, 28, 28), 2.0, seeded()).aminmax() == (0, 1)

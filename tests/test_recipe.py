@@ -60,7 +60,7 @@ def test_a_recipe_with_a_base_says_only_what_differs(tmp_path: Path) -> None:
 
 
 def test_a_recipe_that_is_no_base_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UnknownName, match="'nix'.*lenet"):
+    with pytest.raises(UnknownName, match=r"'nix'.*lenet"):
         load_recipe(write_toml(tmp_path, 'base = "nix"'))
     with pytest.raises(BadValue, match="'ensemble' is no base for 'mine'"):
         load_recipe(write_toml(tmp_path, 'base = "ensemble"'))
