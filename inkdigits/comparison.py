@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from inkdigits.catalogue import MISLABELLED
 from inkdigits.data import Split, load_dataset
 from inkdigits.errors import BadData, BadModel, BadValue, InkdigitsError
-from inkdigits.evaluation import CLASSES, percent
+from inkdigits.evaluation import CLASSES, evaluate_probabilities, percent
 from inkdigits.formats import Progress
 from inkdigits.recipe import from_table
 from inkdigits.recogniser import Recogniser, shipped_folder
@@ -73,19 +73,25 @@ class Figures:
 
 @dataclass(frozen=True)
 class Group:
-    """The runs of one recipe. right: bool (runs, digits); without_mislabelled: None where all labels are taken as right."""
+    """The runs of one recipe.
+
+    right: bool (runs, digits); without_mislabelled: None where all labels are taken as right; nll: mean cross-entropy in nats of
+    each run, of the probabilities that it gives out.
+    """
 
     recipe: str
     seeds: tuple[int, ...]
     right: NDArray[np.bool_]
     all_labels: Figures
     without_mislabelled: Figures | None
+    nll: tuple[float, ...]
 
     def to_json(self) -> dict[str, Any]:
         """As `compare --json` prints it."""
         clean = self.without_mislabelled and self.without_mislabelled.to_json()
         named = {"recipe": self.recipe, "runs": len(self.seeds), "seeds": list(self.seeds)}
-        return named | self.all_labels.to_json() | {"without_mislabelled": clean}
+        nll = {"nll_mean": fmean(self.nll), "nll_sd": stdev(self.nll) if len(self.nll) > 1 else None}
+        return named | self.all_labels.to_json() | {"without_mislabelled": clean} | nll
 
 
 @dataclass(frozen=True)
@@ -211,9 +217,11 @@ def _name(run: Run, others: Sequence[Run]) -> str:
 
 
 def _measured(name: str, runs: Sequence[Run], digits: Split, mislabelled: Sequence[int]) -> Group:
-    right = np.array([Recogniser(run.folder).classify(digits.images).argmax(axis=1) == digits.labels for run in runs])
-    clean = np.delete(right, mislabelled, axis=1)
-    return Group(name, tuple(run.seed for run in runs), right, _figures(right), _figures(clean) if mislabelled else None)
+    said = [Recogniser(run.folder).classify(digits.images) for run in runs]
+    right = np.array([probabilities.argmax(axis=1) == digits.labels for probabilities in said])
+    without = _figures(np.delete(right, mislabelled, axis=1)) if mislabelled else None
+    nll = tuple(evaluate_probabilities(probabilities, digits.labels).nll for probabilities in said)
+    return Group(name, tuple(run.seed for run in runs), right, _figures(right), without, nll)
 
 
 def _figures(right: NDArray[np.bool_]) -> Figures:
@@ -239,7 +247,7 @@ def summary(comparison: Comparison) -> str:
     groups = comparison.groups
     clean = groups[0].without_mislabelled is not None
     width = max(len("recipe"), *(len(group.recipe) for group in groups))
-    heading = f"  {'recipe':<{width}}  runs   accuracy     sd  95 % interval of the mean"
+    heading = f"  {'recipe':<{width}}  runs   accuracy     sd  95 % interval of the mean     nll"
     lines = [
         f"{comparison.data}, {comparison.split}: {groups[0].all_labels.n:,} digits",
         "",
@@ -260,7 +268,7 @@ def _group_line(group: Group, width: int) -> str:
     figures, clean = group.all_labels, group.without_mislabelled
     sd = "-" if figures.sd is None else f"{100 * figures.sd:.2f}"
     interval = "-" if figures.ci95 is None else " to ".join(percent(end) for end in figures.ci95)
-    line = f"  {group.recipe:<{width}}  {len(group.seeds):4}  {percent(figures.mean):>9}  {sd:>5}  {interval:>25}"
+    line = f"  {group.recipe:<{width}}  {len(group.seeds):4}  {percent(figures.mean):>9}  {sd:>5}  {interval:>25}  {fmean(group.nll):.4f}"
     return line + (f"  {percent(clean.mean):>20}" if clean else "")
 
 

@@ -201,25 +201,24 @@ class SharedNet(nn.Module):
 
 
 class ResidualNet(nn.Module):
-    """Three scales, 28x28, 14x14 and 7x7, of which the smaller two have a residual block; 648,938 parameters.
+    """Two scales, 14x14 and 7x7, each with a residual block; 631,242 parameters.
 
-    It takes 46 million multiplications a digit. Source of the blocks: He et al. 2016. The largest field gets one convolution only,
-    as it costs most and sees least; the mean over the smallest field makes the answer.
+    It takes 42 million multiplications a digit. Source of the blocks: He et al. 2016. The first convolution halves the field at
+    once: at 28x28 its normalisation and rectification alone took a third of a training step on a CPU. The mean over the smallest
+    field makes the answer.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = _convolution(1, 32, side=5)
-        self.halve1 = _convolution(32, 64, stride=2)
+        self.stem = _convolution(1, 64, stride=2, side=5)
         self.residual1 = _Residual(64)
-        self.halve2 = _convolution(64, 160, stride=2)
+        self.halve = _convolution(64, 160, stride=2)
         self.residual2 = _Residual(160)
         self.linear = nn.Linear(160, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)  # (N, 32, 28, 28)
-        x = self.residual1(self.halve1(x))  # (N, 64, 14, 14)
-        x = self.residual2(self.halve2(x))  # (N, 160, 7, 7)
+        x = self.residual1(self.stem(x))  # (N, 64, 14, 14)
+        x = self.residual2(self.halve(x))  # (N, 160, 7, 7)
         return self.linear(x.mean((2, 3)))
 
 

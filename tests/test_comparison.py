@@ -1,6 +1,7 @@
 """Runs are grouped by what defines them, and compared by the right test on the right digits."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from inkdigits.catalogue import DIGITS, MISLABELLED
 from inkdigits.comparison import compare, summary
 from inkdigits.data import Dataset, Split
 from inkdigits.errors import BadData, BadModel, BadValue, UnknownName
-from inkdigits.evaluation import evaluate
+from inkdigits.evaluation import SMALLEST, evaluate
 from inkdigits.recipe import load_recipe, to_table
 from inkdigits.recogniser import Recogniser
 
@@ -71,6 +72,7 @@ def test_a_recipe_has_mean_spread_and_interval_over_its_seeds(make_run):
     assert group.all_labels.accuracies == pytest.approx(accuracies)
     assert group.all_labels.mean == pytest.approx(mean(accuracies))
     assert group.all_labels.sd == pytest.approx(stdev(accuracies))
+    assert group.nll == pytest.approx([-math.log(SMALLEST) * (1 - accuracy) for accuracy in accuracies])
     assert group.all_labels.ci95 == pytest.approx(stats.t.interval(0.95, 2, mean(accuracies), stats.sem(accuracies)))
 
 
@@ -223,7 +225,7 @@ def test_compare_prints_json(capsys, two_recipes):
     assert list(seen) == ["data", "split", "recipes", "differences"]
     figures = ["n", "accuracy_mean", "accuracy_sd", "accuracy_ci95", "accuracies"]
     for group in seen["recipes"]:
-        assert list(group) == ["recipe", "runs", "seeds", *figures, "without_mislabelled"]
+        assert list(group) == ["recipe", "runs", "seeds", *figures, "without_mislabelled", "nll_mean", "nll_sd"]
         assert list(group["without_mislabelled"]) == figures
         low, high = group["accuracy_ci95"]
         assert low < group["accuracy_mean"] < high
