@@ -6,6 +6,7 @@ The picture goes into the folder `images` beside the page. Errors are looked at,
 """
 
 import argparse
+import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,30 +26,24 @@ Classified = np.ndarray  # float32 probabilities (N, 10)
 def page(name: str, digits: Split, said: Classified, others: Sequence[Classified]) -> str:
     """The page as Markdown. others: what further networks said about the same digits; how many of them err, too, is shown."""
     wrong = errors(said, digits.labels)
-    labels_lost = np.isin(wrong, MISLABELLED)
+    lost = np.isin(wrong, MISLABELLED)
     shared = np.sum([other.argmax(1) != digits.labels for other in others], axis=0) if others else None
     evaluation = evaluate_probabilities(said, digits.labels)
-    right_despite = [index for index in MISLABELLED if index not in wrong]
-    lines = [
-        f"# What `{name}` reads wrong",
-        "",
-        f"All {len(wrong)} of the {len(digits):,} test digits of MNIST that it reads otherwise than labelled ({percent(evaluation.accuracy)} right), the "
-        "surest first.",
-        f"Of {len(MISLABELLED)} test digits the label lost a vote of people who looked at them (Northcutt et al. 2021); "
-        f"{labels_lost.sum()} of these are here, where the model sides",
-        "with people against the label or has a third opinion. The labels of the other "
-        f"{len(MISLABELLED) - labels_lost.sum()} it agrees with"
-        + (f" ({', '.join(map(str, right_despite))})." if right_despite else "."),
-        "",
-        "![each digit with its index, label, and what was read](images/errors.png)",
-        "",
-        "| test image | label | read | sure | probability of the label | people agree with the label |"
-        + (f" wrong in {len(others)} single networks |" if others else ""),
-        "|---|---|---|---|---|---|" + ("---|" if others else ""),
-    ]
-    for index, lost in zip(wrong.tolist(), labels_lost, strict=True):
+    agreed = [index for index in MISLABELLED if index not in wrong]
+    prose = (
+        f"All {len(wrong)} of MNIST's {len(digits):,} test digits that it reads otherwise than labelled "
+        f"({percent(evaluation.accuracy)} right), the surest first. Of {len(MISLABELLED)} test digits the label lost a vote of "
+        f"people who looked at them (Northcutt et al. 2021): {lost.sum()} of those are here; with the labels of the others it agrees "
+        f"({', '.join(map(str, agreed)) or 'none'})."
+    )
+    columns = ["test image", "label", "read", "sure", "probability of the label", "people agree with the label"]
+    columns += [f"wrong in {len(others)} single networks"] if others else []
+    lines = [f"# What `{name}` reads wrong", "", *textwrap.wrap(prose, 130), ""]
+    lines += ["![each digit with its index, its label, and what was read](images/errors.png)", ""]
+    lines += [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for index, disputed in zip(wrong.tolist(), lost, strict=True):
         label, read = int(digits.labels[index]), int(said[index].argmax())
-        cells = [index, label, read, percent(said[index, read]), percent(said[index, label]), "no" if lost else "yes"]
+        cells = [index, label, read, percent(said[index, read]), percent(said[index, label]), "no" if disputed else "yes"]
         cells += [] if shared is None else [int(shared[index])]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)

@@ -316,3 +316,16 @@ def build(
 def count_parameters(network: nn.Module) -> int:
     """How many numbers training adjusts."""
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+@torch.no_grad()
+def count_multiplications(network: nn.Module) -> int:
+    """Multiply-accumulates of the convolutions and linear layers for one digit; what else there is does not weigh."""
+    from torch.utils.flop_counter import FlopCounterMode  # takes a while to import
+
+    was_training = network.training
+    network.eval()
+    with FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, 1, 28, 28))
+    network.train(was_training)
+    return counter.get_total_flops() // 2

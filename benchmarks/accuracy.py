@@ -1,0 +1,214 @@
+"""What the networks of our own reach, over all their seeds: accuracy, loss, doubt, ensembles, corruptions, other hands.
+
+    inkdigits reproduce best tiny nano robust --seeds 10        # makes the runs, or whatever of them is missing
+    python benchmarks/accuracy.py runs/reproduce --write docs/accuracy.md
+
+Reads every run's model.onnx; nothing is trained and nothing is chosen here. An ensemble is the mean of probabilities, as the recipe
+`ensemble` combines them.
+"""
+
+import argparse
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import combinations
+from math import comb
+from pathlib import Path
+from statistics import fmean, median, stdev
+
+import numpy as np
+
+from inkdigits.catalogue import MISLABELLED
+from inkdigits.checkpoint import machine, versions
+from inkdigits.data import Split, load_dataset
+from inkdigits.doubt import auroc, risk_coverage
+from inkdigits.evaluation import evaluate_probabilities, percent
+from inkdigits.files import write_whole
+from inkdigits.models import build, count_multiplications, count_parameters
+from inkdigits.recipe import Recipe, load_recipe
+from inkdigits.recogniser import Recogniser
+from inkdigits.robustness import evaluate_corrupted
+from inkdigits.run import is_finished, run_name
+from inkdigits.significance import mean_interval
+
+OURS = ("best", "tiny", "nano", "robust")
+MOST_SUBSETS = 200  # of an ensemble's members, where there are more
+Said = Mapping[int, np.ndarray]  # seed -> probabilities (N, 10)
+
+COLUMNS = (
+    "recipe",
+    "parameters",
+    "MACs",
+    "runs",
+    "accuracy, %",
+    "95 % interval of the mean",
+    "without wrong labels, %",
+    "NLL",
+    "ECE, %",
+    "AURC, 1e-5",
+    "AUROC",
+    "training",
+)
+HEAD = """# How accurate, and how sure
+
+All choices were made on the validation split ([log.md](log.md)); the 10,000 test digits were read once a run, when its weights were
+final. Figures are mean ± standard deviation over runs that differ in nothing but their seed. One standard error of the test set
+itself is 0.045 points at 99.8 %. `inkdigits train RECIPE --seed N` makes one run, `inkdigits reproduce RECIPE... --seeds 10` all
+of them; the latter can be stopped, started again, and started several times at once."""
+TEST_DIGITS = f"""Of the test labels {len(MISLABELLED)} lost a vote of people (Northcutt et al. 2021); without them 9,985 digits are left.
+NLL in nats, of the probabilities that a model gives out. AURC: area under the risk-coverage curve, were the least sure answers
+refused first. AUROC: the chance that a right answer is surer than a wrong one. Training: median seconds an epoch, on one thread."""
+ENSEMBLES = "Subsets share runs, so their standard deviation says too little of chance; disjoint repeats share none."
+CORRUPTED = """No network learned from a corruption. All are turned, slanted, zoomed and shifted while they learn, which is what
+four of the fifteen do; `robust` also sees its digits through random filters and noise, with pieces of other digits about."""
+OTHERS = "Learned from MNIST alone. optdigits (Alpaydin & Kaynak 1998) has 8x8 pixels, which the loader enlarges."
+
+
+def finished(recipe: Recipe, folder: Path) -> dict[int, Path]:
+    """Seed -> run, for all whole runs of the recipe as it is now."""
+    return {seed: run for seed in range(100) if is_finished(run := folder / run_name(recipe, seed), recipe, seed)}
+
+
+def mean_sd(values: Sequence[float], form: str) -> str:
+    """Mean ± standard deviation, the latter where there are several."""
+    spread = f" ± {format(stdev(values), form)}" if len(values) > 1 else ""
+    return format(fmean(values), form) + spread
+
+
+def points(values: Iterable[float]) -> list[float]:
+    """Fractions as per cent."""
+    return [100 * value for value in values]
+
+
+def accuracies(said: Said, digits: Split) -> list[float]:
+    """Of each seed."""
+    return [float(np.mean(each.argmax(1) == digits.labels)) for each in said.values()]
+
+
+def accuracy_section(said: Mapping[str, Said], digits: Split, runs: Mapping[str, Mapping[int, Path]]) -> list[str]:
+    """A line a recipe."""
+    kept = np.delete(np.arange(len(digits)), MISLABELLED)
+    lines = [
+        f"| {' | '.join(COLUMNS)} |",
+        "|---" * len(COLUMNS) + "|",
+    ]
+    for name, by_seed in said.items():
+        recipe = load_recipe(name)
+        network = build(recipe.network, recipe.options, mean=recipe.mean, sd=recipe.sd, size=recipe.size)
+        values = accuracies(by_seed, digits)
+        low_high = mean_interval(values) if len(values) > 1 else None
+        figures = [evaluate_probabilities(each, digits.labels) for each in by_seed.values()]
+        right = [(each.max(1), each.argmax(1) == digits.labels) for each in by_seed.values()]
+        seconds = [json.loads((run / "config.json").read_text())["final"]["train_seconds"] for run in runs[name].values()]
+        cells = [
+            f"`{name}`",
+            f"{count_parameters(network):,}",
+            f"{count_multiplications(network) / 1e6:.1f} M",
+            len(values),
+            mean_sd(points(values), ".3f"),
+            " to ".join(f"{100 * end:.3f}" for end in low_high) if low_high else "-",
+            mean_sd(points(accuracies({seed: each[kept] for seed, each in by_seed.items()}, digits[kept])), ".3f"),
+            mean_sd([each.nll for each in figures], ".4f"),
+            mean_sd(points(each.ece for each in figures), ".2f"),
+            f"{1e5 * fmean(risk_coverage(*each).area for each in right):.1f}",
+            f"{fmean(auroc(sure[is_right], sure[~is_right]) or np.nan for sure, is_right in right):.4f}",
+            f"{median(seconds) / recipe.epochs:.1f} s x {recipe.epochs}",
+        ]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return lines
+
+
+def subsets(seeds: Sequence[int], size: int, draw: np.random.Generator) -> list[tuple[int, ...]]:
+    """All, or as many as MOST_SUBSETS drawn without replacement within each."""
+    if comb(len(seeds), size) <= MOST_SUBSETS:
+        return list(combinations(seeds, size))
+    return [tuple(draw.choice(seeds, size, replace=False).tolist()) for _ in range(MOST_SUBSETS)]
+
+
+def ensemble_section(said: Said, digits: Split) -> list[str]:
+    """Sizes 1 to all: over all subsets of the runs, and over those that share no run."""
+    draw, seeds = np.random.default_rng(0), list(said)
+    lines = [
+        "| networks | subsets | accuracy, % | NLL | disjoint repeats | accuracy, % |",
+        "|---|---|---|---|---|---|",
+    ]
+
+    def measure(group: Sequence[int]) -> tuple[float, float]:
+        mean = np.mean([said[seed] for seed in group], axis=0)
+        evaluation = evaluate_probabilities(mean, digits.labels)
+        return evaluation.accuracy, evaluation.nll
+
+    for size in sorted({size for size in (1, 2, 3, 5, 10, len(seeds)) if size <= len(seeds)}):
+        groups = subsets(seeds, size, draw)
+        values = [measure(group) for group in groups]
+        disjoint = [seeds[start : start + size] for start in range(0, len(seeds) - size + 1, size)]
+        apart = [measure(group)[0] for group in disjoint]
+        cells = [size, len(groups), mean_sd(points(a for a, _ in values), ".3f"), mean_sd([nll for _, nll in values], ".4f")]
+        cells += [len(disjoint), mean_sd(points(apart), ".3f")]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return lines
+
+
+def corruption_section(runs: Mapping[str, Mapping[int, Path]], most: int, data_dir: Path | None) -> list[str]:
+    """MNIST-C, of the first few runs of each recipe."""
+    lines = [
+        "| recipe | runs | mean of 15, % | mean of the 11 that are no affine map, % | the worst three |",
+        "|---|---|---|---|---|",
+    ]
+    for name, by_seed in runs.items():
+        seen = [evaluate_corrupted(run, data_dir=data_dir) for run in list(by_seed.values())[:most]]
+        each = {corruption: fmean(one.corrupted[corruption].accuracy for one in seen) for corruption in seen[0].corrupted}
+        worst = sorted(each, key=each.__getitem__)[:3]
+        cells = [f"`{name}`", len(seen), mean_sd(points(one.accuracy for one in seen), ".2f")]
+        cells += [mean_sd(points(one.accuracy_without_affine for one in seen), ".2f")]
+        cells += [", ".join(f"{corruption} {percent(each[corruption])}" for corruption in worst)]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return lines
+
+
+def others_section(runs: Mapping[str, Mapping[int, Path]], data_dir: Path | None) -> list[str]:
+    """Digits of other collections, which no network here has learned from."""
+    sets = {"optdigits": load_dataset("optdigits", data_dir=data_dir)["all"]}
+    lines = [f"| recipe | runs | {' | '.join(f'{name}, n {len(digits):,}' for name, digits in sets.items())} |"]
+    lines += ["|---|---|" + "---|" * len(sets)]
+    for name, by_seed in runs.items():
+        models = [Recogniser(run) for run in by_seed.values()]
+        found = [
+            mean_sd(points(np.mean(model.classify(digits.images).argmax(1) == digits.labels) for model in models), ".2f")
+            for digits in sets.values()
+        ]
+        lines.append(f"| `{name}` | {len(models)} | " + " | ".join(f"{value} %" for value in found) + " |")
+    return lines
+
+
+def main() -> None:
+    """Measure, print, and write where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, metavar="DIR", help="the folder that `inkdigits reproduce` fills")
+    parser.add_argument("--corrupted", type=int, default=3, metavar="N", help="runs of each recipe that read MNIST-C (default: 3)")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where datasets lie")
+    parser.add_argument("--write", type=Path, metavar="FILE.md", help="write the page here, too")
+    options = parser.parse_args()
+    digits = load_dataset("mnist", data_dir=options.data_dir)["test"]
+    runs = {name: found for name in OURS if (found := finished(load_recipe(name), options.runs))}
+    said = {name: {seed: Recogniser(run).classify(digits.images) for seed, run in found.items()} for name, found in runs.items()}
+    sections = {
+        "MNIST's test digits": (accuracy_section(said, digits, runs), TEST_DIGITS),
+        "Ensembles of `best`": (ensemble_section(said["best"], digits), ENSEMBLES),
+        "MNIST-C: fifteen corruptions of the test digits": (
+            corruption_section(runs, options.corrupted, options.data_dir),
+            CORRUPTED,
+        ),
+        "Other hands": (others_section(runs, options.data_dir), OTHERS),
+    }
+    body = "".join(f"## {title}\n\n{chr(10).join(table)}\n\n{note}\n\n" for title, (table, note) in sections.items())
+    made = ", ".join(f"{name} {version}" for name, version in versions().items())
+    measured = f"Measured {datetime.now(UTC):%Y-%m-%d} on {machine()}; {made}. Made by `benchmarks/accuracy.py`."
+    text = f"{HEAD}\n\n{body}{measured}\n"
+    print(text)
+    if options.write:
+        write_whole(options.write, text)
+
+
+if __name__ == "__main__":
+    main()
