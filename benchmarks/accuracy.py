@@ -55,9 +55,10 @@ All choices were made on the validation split ([log.md](log.md)); the 10,000 tes
 final. Figures are mean ± standard deviation over runs that differ in nothing but their seed. One standard error of the test set
 itself is 0.045 points at 99.8 %. `inkdigits train RECIPE --seed N` makes one run, `inkdigits reproduce RECIPE... --seeds 10` all
 of them; the latter can be stopped, started again, and started several times at once."""
-TEST_DIGITS = f"""Of the test labels {len(MISLABELLED)} lost a vote of people (Northcutt et al. 2021); without them 9,985 digits are left.
-NLL in nats, of the probabilities that a model gives out. AURC: area under the risk-coverage curve, were the least sure answers
-refused first. AUROC: the chance that a right answer is surer than a wrong one. Training: median seconds an epoch, on one thread."""
+TEST_DIGITS = f"""Of the test labels {len(MISLABELLED)} lost a vote of people (Northcutt et al. 2021); without them 9,985 digits
+are left. NLL in nats, of the probabilities that a model gives out. AURC: area under the risk-coverage curve, were the least sure
+answers refused first. AUROC: the chance that a right answer is surer than a wrong one. Training: median seconds an epoch, on one
+thread."""
 ENSEMBLES = "Subsets share runs, so their standard deviation says too little of chance; disjoint repeats share none."
 CORRUPTED = """No network learned from a corruption. All are turned, slanted, zoomed and shifted while they learn, which is what
 four of the fifteen do; `robust` also sees its digits through random filters and noise, with pieces of other digits about."""

@@ -32,9 +32,9 @@ def page(name: str, digits: Split, said: Classified, others: Sequence[Classified
     agreed = [index for index in MISLABELLED if index not in wrong]
     prose = (
         f"All {len(wrong)} of MNIST's {len(digits):,} test digits that it reads otherwise than labelled "
-        f"({percent(evaluation.accuracy)} right), the surest first. Of {len(MISLABELLED)} test digits the label lost a vote of "
-        f"people who looked at them (Northcutt et al. 2021): {lost.sum()} of those are here; with the labels of the others it agrees "
-        f"({', '.join(map(str, agreed)) or 'none'})."
+        f"({percent(evaluation.accuracy)} right), the surest first. Of {len(MISLABELLED)} test digits the label lost a vote "
+        f"of people who looked at them (Northcutt et al. 2021): {lost.sum()} of those are here; with the labels of the "
+        f"others it agrees ({', '.join(map(str, agreed)) or 'none'})."
     )
     columns = ["test image", "label", "read", "sure", "probability of the label", "people agree with the label"]
     columns += [f"wrong in {len(others)} single networks"] if others else []

@@ -11,7 +11,7 @@ from few_digits import few_digits
 from torch import Tensor, nn
 
 from inkdigits.errors import BadValue, UnknownName
-from inkdigits.models import MODELS, Dropout, build, count_parameters
+from inkdigits.models import MODELS, Dropout, build, count_multiplications, count_parameters
 from inkdigits.recipe import load_recipe, shipped_recipes
 from inkdigits.training import to_ink
 
@@ -153,6 +153,14 @@ def test_a_network_s_docstring_counts_the_parameters_that_its_recipe_gives_it(na
 def test_a_recipe_for_a_small_network_stays_within_its_name(name: str, most: int) -> None:
     recipe = load_recipe(name)
     assert count_parameters(build(recipe.network, recipe.options, size=recipe.size)) <= most
+
+
+def test_multiplications_are_those_of_every_use_of_a_kernel() -> None:
+    first, second, linear1 = 26 * 26 * 6 * 9, 11 * 11 * 16 * 6 * 9, 400 * 120
+    assert count_multiplications(build("lenet", {})) == first + second + linear1 + 120 * 84 + 84 * 10
+    stem = 14 * 14 * 12 * 25
+    uses = 2 * 14 * 14 + 2 * 7 * 7 + 2 * 4 * 4  # two at each scale, the first of which halves it, from the second scale on
+    assert count_multiplications(build("shared", {"channels": 12})) == stem + uses * 12 * 12 * 9 + 12 * 10
 
 
 def test_the_shared_kernels_are_the_same_ones_at_every_use() -> None:
