@@ -24,7 +24,7 @@ from inkdigits.data import Split, load_dataset
 from inkdigits.doubt import auroc, risk_coverage
 from inkdigits.evaluation import evaluate_probabilities, percent
 from inkdigits.files import write_whole
-from inkdigits.models import build, count_multiplications, count_parameters
+from inkdigits.models import count_multiplications, count_parameters, recipe_network
 from inkdigits.recipe import Recipe, load_recipe
 from inkdigits.recogniser import Recogniser
 from inkdigits.robustness import evaluate_corrupted
@@ -95,7 +95,7 @@ def accuracy_section(said: Mapping[str, Said], digits: Split, runs: Mapping[str,
     ]
     for name, by_seed in said.items():
         recipe = load_recipe(name)
-        network = build(recipe.network, recipe.options, mean=recipe.mean, sd=recipe.sd, size=recipe.size)
+        network = recipe_network(recipe)
         values = accuracies(by_seed, digits)
         low_high = mean_interval(values) if len(values) > 1 else None
         figures = [evaluate_probabilities(each, digits.labels) for each in by_seed.values()]

@@ -19,7 +19,7 @@ from torch import nn
 import inkdigits
 from inkdigits.errors import BadModel, InkdigitsError, MissingExtra
 from inkdigits.files import write_whole
-from inkdigits.models import build
+from inkdigits.models import recipe_network
 from inkdigits.recipe import Recipe, from_table, to_table
 
 WEIGHTS_FILE = "model.safetensors"
@@ -76,7 +76,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     config = _read_config(folder)
     try:
         recipe = from_table(config["recipe"])
-        network = build(recipe.network, recipe.options, mean=recipe.mean, sd=recipe.sd, size=recipe.size, members=recipe.members)
+        network = recipe_network(recipe)
         weights = load_file(folder / WEIGHTS_FILE)
         network.load_state_dict(weights)
     except (OSError, SafetensorError) as error:

@@ -268,7 +268,8 @@ def _group_line(group: Group, width: int) -> str:
     figures, clean = group.all_labels, group.without_mislabelled
     sd = "-" if figures.sd is None else f"{100 * figures.sd:.2f}"
     interval = "-" if figures.ci95 is None else " to ".join(percent(end) for end in figures.ci95)
-    line = f"  {group.recipe:<{width}}  {len(group.seeds):4}  {percent(figures.mean):>9}  {sd:>5}  {interval:>25}  {fmean(group.nll):.4f}"
+    line = f"  {group.recipe:<{width}}  {len(group.seeds):4}  {percent(figures.mean):>9}  {sd:>5}  {interval:>25}"
+    line += f"  {fmean(group.nll):.4f}"
     return line + (f"  {percent(clean.mean):>20}" if clean else "")
 
 

@@ -10,7 +10,7 @@ To add one: write a class, add a line to `MODELS`, and name it in a recipe's `ne
 import inspect
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,9 @@ from torch import Tensor, nn
 
 from inkdigits import fused
 from inkdigits.errors import BadValue, UnknownName
+
+if TYPE_CHECKING:
+    from inkdigits.recipe import Recipe
 
 # ReLU follows the pooling where tutorials have it in front. The largest of four rectified values is the rectified largest of four,
 # so the outputs are the same, and a quarter of the values has to be rectified.
@@ -152,8 +155,8 @@ class BatchNormNet(nn.Module):
 class StridedNet(nn.Module):
     """Six convolutions with batch normalisation, three of which halve the field by striding instead of pooling.
 
-    classes: 10, or 11 where the last one means that it is no digit. 142,075 parameters with 11, 140,538 with 10. own_contrast: each digit is
-    standardised by its own mean and standard deviation, whatever its paper and ink.
+    classes: 10, or 11 where the last one means that it is no digit; 140,538 parameters or 142,075 parameters. own_contrast: each
+    digit is standardised by its own mean and standard deviation, whatever its paper and ink.
     """
 
     def __init__(self, classes: int = 10, dropout: float = 0.2, own_contrast: bool = False) -> None:
@@ -254,15 +257,25 @@ MODELS: dict[str, type[nn.Module]] = {
 
 
 class Standardised(nn.Module):
-    """A network with what it needs in front: ink standardised by `mean` and `sd`, enlarged to `size` pixels a side."""
+    """A network with what it needs in front: ink standardised by `mean` and `sd`, enlarged to `size` pixels a side.
 
-    def __init__(self, network: nn.Module, mean: float, sd: float, size: int) -> None:
+    test_shift: pixels. Above 0 a digit is read five times, as it is and shifted so far up, down, left and right, and the mean of
+    the probabilities is the answer; not while training.
+    """
+
+    def __init__(self, network: nn.Module, mean: float, sd: float, size: int, test_shift: int = 0) -> None:
         super().__init__()
         self.network = network
-        self.mean, self.sd, self.size = mean, sd, size
+        self.mean, self.sd, self.size, self.test_shift = mean, sd, size, test_shift
 
     def forward(self, ink: Tensor) -> Tensor:
         """ink: (N, 1, 28, 28) float, paper 0 to ink 1. Returns logits (N, 10)."""
+        if self.training or not self.test_shift:
+            return self._logits(ink)
+        shifted = shifts(ink, self.test_shift)
+        return mean_opinion(self._logits(shifted.flatten(0, 1)).view(*shifted.shape[:2], -1))
+
+    def _logits(self, ink: Tensor) -> Tensor:
         if self.size != ink.shape[-1]:
             ink = F.interpolate(ink, size=(self.size, self.size), mode="bilinear", align_corners=False)
         if (self.mean, self.sd) != (0, 1):
@@ -280,12 +293,31 @@ class Ensemble(nn.Module):
 
     def forward(self, ink: Tensor) -> Tensor:
         """ink: (N, 1, 28, 28) float, paper 0 to ink 1. Returns the logarithms of the mean probabilities, (N, 10)."""
-        each = torch.stack([torch.log_softmax(member(ink), dim=1) for member in self.members])
-        return torch.logsumexp(each, dim=0) - math.log(len(self.members))
+        return mean_opinion(torch.stack([member(ink) for member in self.members]))
+
+
+def mean_opinion(logits: Tensor) -> Tensor:
+    """Of several logits a digit, (K, N, 10), the logarithms of their mean probabilities, (N, 10)."""
+    return torch.logsumexp(torch.log_softmax(logits, dim=2), dim=0) - math.log(len(logits))
+
+
+def shifts(ink: Tensor, pixels: int) -> Tensor:
+    """(N, 1, H, W) as it is and shifted down, up, right and left, (5, N, 1, H, W); paper comes in, and what goes out is lost."""
+    height, width = ink.shape[2:]
+    wide = F.pad(ink, (pixels, pixels, pixels, pixels))
+    corners = ((pixels, pixels), (0, pixels), (2 * pixels, pixels), (pixels, 0), (pixels, 2 * pixels))
+    return torch.stack([wide[:, :, top : top + height, left : left + width] for top, left in corners])
 
 
 def build(
-    name: str, options: Mapping[str, Any], *, mean: float = 0.0, sd: float = 1.0, size: int = 28, members: int = 1
+    name: str,
+    options: Mapping[str, Any],
+    *,
+    mean: float = 0.0,
+    sd: float = 1.0,
+    size: int = 28,
+    test_shift: int = 0,
+    members: int = 1,
 ) -> nn.Module:
     """The network `name` with fresh weights from torch's global generator, behind its preprocessing; an Ensemble of several.
 
@@ -299,7 +331,7 @@ def build(
         if option not in known:
             raise UnknownName(f"option of network {name!r}", option, known or ["none"])
     try:
-        networks = [Standardised(MODELS[name](**options), mean, sd, size) for _ in range(members)]
+        networks = [Standardised(MODELS[name](**options), mean, sd, size, test_shift) for _ in range(members)]
     except (TypeError, ValueError, RuntimeError) as error:
         given = ", ".join(f"{option} = {value!r}" for option, value in options.items())
         raise BadValue(f"network {name!r} cannot be built with {given}: {str(error).splitlines()[0]}") from error
@@ -311,6 +343,12 @@ def build(
             f"network {name!r} cannot take digits of {size}x{size} pixels; its shipped recipe says what it can"
         ) from error
     return (networks[0] if members == 1 else Ensemble(networks)).train()
+
+
+def recipe_network(recipe: "Recipe") -> nn.Module:
+    """The network that a recipe describes, as `build` makes it."""
+    said = {key: getattr(recipe, key) for key in ("mean", "sd", "size", "test_shift", "members")}
+    return build(recipe.network, recipe.options, **said)
 
 
 def count_parameters(network: nn.Module) -> int:

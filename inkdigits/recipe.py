@@ -35,6 +35,7 @@ class Recipe:
     mean: float = 0.0  # subtracted from ink in [0, 1]
     sd: float = 1.0  # then divided by this
     size: int = 28  # pixels a side that the network sees
+    test_shift: int = 0  # pixels; above 0 a digit is read as it is and shifted so far four ways, and the mean is the answer
 
     epochs: int = 10
     batch: int = 64  # digits a step
@@ -75,6 +76,7 @@ class Recipe:
             _require(self, key, getattr(self, key) > 0, "above 0")
         for key in ("weight_decay", "rotation", "shear", "shift", "elastic", "erasing", "noise", "clean_epochs"):
             _require(self, key, getattr(self, key) >= 0, "0 or more")
+        _require(self, "test_shift", 0 <= self.test_shift <= 28, "from 0 to 28")
         for key in ("momentum", "label_smoothing", "ema", "zoom"):
             _require(self, key, 0 <= getattr(self, key) < 1, "from 0 to below 1")
         for key in ("clutter", "filtering", "teacher_weight"):

@@ -7,8 +7,8 @@ Same recipe, seed, device, thread count and torch: same bits.
 """
 
 import contextlib
-import dataclasses
 import ctypes
+import dataclasses
 import math
 import sys
 import time
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from inkdigits.augmentation import Augmentation, augment
 from inkdigits.data import Split
 from inkdigits.errors import BadValue, InkdigitsError, UnknownName
-from inkdigits.models import build
+from inkdigits.models import recipe_network
 from inkdigits.recipe import Recipe
 
 REPORTS_AN_EPOCH = 25  # how often a progress bar hears of the epoch under way
@@ -132,7 +132,7 @@ def choose_device(name: str = "auto") -> torch.device:
 def seeded_network(recipe: Recipe, seed: int) -> nn.Module:
     """The recipe's network with the fresh weights that `seed` gives. Sets torch's global seed, which dropout draws from too."""
     torch.manual_seed(seed)
-    return build(recipe.network, recipe.options, mean=recipe.mean, sd=recipe.sd, size=recipe.size, members=recipe.members)
+    return recipe_network(recipe)
 
 
 def fit(

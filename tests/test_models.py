@@ -8,10 +8,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from few_digits import few_digits
+from scipy import ndimage
 from torch import Tensor, nn
 
 from inkdigits.errors import BadValue, UnknownName
-from inkdigits.models import MODELS, Dropout, build, count_multiplications, count_parameters
+from inkdigits.models import MODELS, Dropout, build, count_multiplications, count_parameters, mean_opinion
 from inkdigits.recipe import load_recipe, shipped_recipes
 from inkdigits.training import to_ink
 
@@ -321,3 +322,38 @@ def test_dropout_takes_bfloat16_and_a_strided_view() -> None:
 def test_a_dropout_that_is_no_share_is_refused(p: float) -> None:
     with pytest.raises(BadValue, match=f"from 0 to below 1, not {p}"):
         build("dropout", {"dropout": p})
+
+
+# ---- several opinions
+
+
+def test_a_digit_is_read_as_it_is_and_shifted_four_ways_but_not_while_training() -> None:
+    torch.manual_seed(0)
+    network, plain = build("lenet", {}, test_shift=2), build("lenet", {})
+    plain.load_state_dict(network.state_dict())
+    ink = torch.rand(6, 1, 28, 28)
+    moved = [ink]
+    for down, right in ((2, 0), (-2, 0), (0, 2), (0, -2)):
+        array = ndimage.shift(ink.numpy(), (0, 0, down, right), order=0)
+        moved.append(torch.from_numpy(array))
+    with torch.no_grad():
+        assert torch.equal(network(ink), plain(ink))
+        network.eval(), plain.eval()
+        expected = torch.stack([plain(each).softmax(1) for each in moved]).mean(0)
+        assert torch.allclose(network(ink).exp(), expected, atol=1e-6)
+        assert torch.allclose(network(ink[2:3]).exp(), expected[2:3], atol=1e-6)
+
+
+def test_an_ensemble_gives_the_logarithms_of_the_mean_probabilities() -> None:
+    torch.manual_seed(0)
+    ensemble = build("batchnorm", {}, members=3).eval()
+    ink = torch.rand(5, 1, 28, 28)
+    with torch.no_grad():
+        each = torch.stack([member(ink).softmax(1) for member in ensemble.members])
+        assert torch.allclose(ensemble(ink).exp(), each.mean(0), atol=1e-6)
+        assert not torch.allclose(each[0], each[1], atol=1e-3), "each member has weights of its own"
+
+
+def test_hopeless_logits_have_a_mean_all_the_same() -> None:
+    logits = torch.tensor([[[0.0, -2000.0]], [[0.0, -3000.0]]])
+    assert mean_opinion(logits).isfinite().all()
