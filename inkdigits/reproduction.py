@@ -9,6 +9,7 @@ import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
@@ -19,10 +20,11 @@ from inkdigits.display import follow
 from inkdigits.download import alone
 from inkdigits.errors import BadValue
 from inkdigits.files import write_whole
-from inkdigits.recipe import SHIPPED, Recipe, load_recipe
+from inkdigits.recipe import SHIPPED, Recipe, load_recipe, shipped_recipes
 from inkdigits.run import is_finished, run, run_name
 
 REFERENCE_SYSTEMS = ("lenet", "two-conv", "dropout", "sgd", "batchnorm")
+COMMAND = "inkdigits reproduce RECIPE... --seeds N --write"
 RESULTS = Path("docs/results.md")
 README = Path("README.md")
 README_MARKS = ("<!-- results -->", "<!-- /results -->")  # what lies between them is written here
@@ -64,8 +66,8 @@ class Result:
 def reproduce(recipes: Sequence[str], seeds: int, out: Path, *, data_dir: Path | None = None, write: bool = False) -> str:
     """Train every recipe with seeds 0 to seeds - 1, unless that run is finished already, and return the results as Markdown.
 
-    recipes: shipped names; none means the five reference systems. write: also put them into docs/results.md, README.md and the
-    recipes themselves, for which it has to run in a checkout of the project.
+    recipes: shipped names; none means the five reference systems. write: also put all runs in `out`, of any shipped recipe, into
+    docs/results.md, README.md and the recipes themselves, for which it has to run in a checkout of the project.
     """
     if seeds < 1:
         raise BadValue(f"{seeds} seeds make no runs; 1 or more do, and 3 give an error bar")
@@ -78,14 +80,13 @@ def reproduce(recipes: Sequence[str], seeds: int, out: Path, *, data_dir: Path |
         for recipe, seed in jobs:
             if wait or recipe.members == 1:
                 _ensure(recipe, seed, out, datasets[recipe.data], wait=wait)
-    results = [_collect(recipe, seeds, out) for recipe in loaded]
-    text = as_markdown(results)
     if write:
-        write_whole(RESULTS, text)
-        write_whole(README, between_marks(README.read_text(), as_short_table(results)))
-        for result in results:
+        everything = [result for name in shipped_recipes() if (result := _collect(load_recipe(name), out)).configs]
+        write_whole(RESULTS, as_markdown(everything))
+        write_whole(README, between_marks(README.read_text(), as_short_table(everything)))
+        for result in everything:
             write_measured(SHIPPED / f"{result.recipe.name}.toml", result.measured())
-    return text
+    return as_markdown([_collect(recipe, out) for recipe in loaded])
 
 
 def _jobs(recipe: Recipe, seed: int) -> list[tuple[Recipe, int]]:
@@ -104,16 +105,18 @@ def _ensure(recipe: Recipe, seed: int, out: Path, dataset: Dataset, *, wait: boo
                 pass
 
 
-def _collect(recipe: Recipe, seeds: int, out: Path) -> Result:
-    folders = [out / run_name(recipe, seed) for seed in range(seeds)]
-    return Result(recipe, tuple(json.loads((folder / CONFIG_FILE).read_text()) for folder in folders))
+def _collect(recipe: Recipe, out: Path) -> Result:
+    """The finished runs with seeds 0, 1 and so on, as far as they go."""
+    folders = takewhile(
+        lambda place: is_finished(place[1], recipe, place[0]), enumerate(out / run_name(recipe, n) for n in count())
+    )
+    return Result(recipe, tuple(json.loads((folder / CONFIG_FILE).read_text()) for _, folder in folders))
 
 
 def as_markdown(results: Sequence[Result]) -> str:
     """The page docs/results.md."""
     config = results[0].configs[-1]
     versions = ", ".join(f"{name} {version}" for name, version in config["versions"].items())
-    command = f"inkdigits reproduce --seeds {len(results[0].configs)} --write"
     lines = [
         "# What the recipes reach",
         "",
@@ -134,7 +137,12 @@ def as_markdown(results: Sequence[Result]) -> str:
         )
     lines += ["", "## Against the source", ""]
     lines += [_verdict(result, key, form) for result in results for key, form in FIGURES.values() if key in result.recipe.published]
-    lines += ["", f"Measured {config['date'][:10]} on {config['machine']}; {versions}. Made by `{command}`.", ""]
+    lines += [
+        "",
+        f"Measured {config['date'][:10]} on {config['machine']}; {versions}.",
+        f"Made by `{COMMAND}`, N as in the column runs.",
+        "",
+    ]
     return "\n".join(lines)
 
 
