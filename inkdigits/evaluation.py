@@ -1,4 +1,4 @@
-"""Predictions -> Evaluation: how many are right, how sure that is, what is confused with what, and how honest confidence is.
+"""Predictions -> Evaluation: how many are right, how sure that is, what is confused with what, and what confidence is worth.
 
 Takes probabilities and labels as arrays, returns plain numbers and text. Knows nothing of networks, training or report pages;
 only `predict` loads a model, and imports what that needs there, so that measuring needs nothing but numpy.
@@ -7,7 +7,7 @@ only `predict` loads a model, and imports what that needs there, so that measuri
 import math
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from inkdigits.catalogue import DIGITS
 from inkdigits.data import Dataset, load_dataset
+from inkdigits.doubt import auroc, risk_coverage
 from inkdigits.errors import BadValue
 from inkdigits.formats import Progress
 
@@ -43,7 +44,12 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One model on one split. Fractions in [0, 1]; nll in nats an image; confusion[label][what was read] counts images."""
+    """One model on one split. Fractions in [0, 1]; nll in nats an image; confusion[label][what was read] counts images.
+
+    aurc: area under the risk-coverage curve. auroc_errors: of confidence telling right from wrong answers, None where all are one
+    of these. coverage_...: the largest share of the images, the surest first, of which none, or at most 1 in 1,000, is read wrong.
+    auroc_no_digit: of sureness telling the images from n_no_digit other things in the split, None where there are none.
+    """
 
     model: str
     data: str
@@ -57,6 +63,12 @@ class Evaluation:
     f1_macro: float
     per_class: tuple[ClassScore, ...]
     confusion: tuple[tuple[int, ...], ...]
+    aurc: float
+    auroc_errors: float | None
+    coverage_no_error: float
+    coverage_one_error_in_1000: float
+    n_no_digit: int = 0
+    auroc_no_digit: float | None = None
 
     @property
     def errors(self) -> int:
@@ -86,7 +98,11 @@ class Bin:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model said about a split. images: uint8 (N, 28, 28); labels: (N,), 0 to 9; probabilities: float32 (N, 10)."""
+    """What a model said about a split. images: uint8 (N, 28, 28); labels: (N,), 0 to 9; probabilities: float32 (N, 10).
+
+    sureness: where the split also holds M things that are no digits, how sure the model is of a digit: (N,) of the images, and (M,)
+    of these.
+    """
 
     model: str
     data: str
@@ -95,6 +111,7 @@ class Predictions:
     images: Array
     labels: Array
     probabilities: Array
+    sureness: tuple[Array, Array] | None = None
 
 
 def evaluate(
@@ -128,10 +145,19 @@ def predict(
     dataset = load_dataset(data, data_dir=data_dir, progress=progress)
     split = split or default_split(dataset, recogniser.trained_on)
     seen = dataset[split]
-    digits = seen[seen.labels < CLASSES]  # of `handwriting`; which digit the other things are is no question
-    images = change(digits.images) if change else digits.images
-    probabilities = recogniser.classify(images)
-    return Predictions(str(model), dataset.name, split, dataset.classes[:CLASSES], images, digits.labels, probabilities)
+    shown = change(seen.images) if change else seen.images
+    digit = seen.labels < CLASSES  # which digit the other things of `handwriting` are is no question
+    images, others = shown[digit], shown[~digit]
+    return Predictions(
+        model=str(model),
+        data=dataset.name,
+        split=split,
+        classes=dataset.classes[:CLASSES],
+        images=images,
+        labels=seen.labels[digit],
+        probabilities=recogniser.classify(images),
+        sureness=(recogniser.sureness(images), recogniser.sureness(others)) if len(others) else None,
+    )
 
 
 def default_split(dataset: Dataset, trained_on: str | None = None) -> str:
@@ -145,21 +171,26 @@ def default_split(dataset: Dataset, trained_on: str | None = None) -> str:
 
 def evaluate_predictions(seen: Predictions) -> Evaluation:
     """The figures of what a model said."""
-    return evaluate_probabilities(seen.probabilities, seen.labels, model=seen.model, data=seen.data, split=seen.split)
+    figures = evaluate_probabilities(seen.probabilities, seen.labels, model=seen.model, data=seen.data, split=seen.split)
+    if seen.sureness is None:
+        return figures
+    return replace(figures, n_no_digit=len(seen.sureness[1]), auroc_no_digit=auroc(*seen.sureness))
 
 
 def evaluate_probabilities(
     probabilities: ArrayLike, labels: ArrayLike, *, model: str = "", data: str = "", split: str = ""
 ) -> Evaluation:
-    """Every figure of an Evaluation from what a model said and what is true.
+    """Every figure of an Evaluation from what a model said and what is true, but for those about things that are no digits.
 
     probabilities: float (N, 10), rows sum to 1; labels: integer (N,), 0 to 9; N >= 1. Of equal probabilities the first is read.
     F1 is averaged over the classes that occur in the labels or were read, as scikit-learn does.
     Raises BadValue for anything else, NaN included.
     """
     probabilities, labels = _checked(probabilities, labels)
-    n = len(labels)
-    confusion = confusion_counts(labels, probabilities.argmax(1))
+    n, read, confidence = len(labels), probabilities.argmax(1), probabilities.max(1)
+    right = read == labels
+    surest_first = risk_coverage(confidence, right)
+    confusion = confusion_counts(labels, read)
     correct = int(confusion.trace())
     scores = class_scores(confusion)
     occurs = (confusion.sum(0) + confusion.sum(1)) > 0
@@ -176,6 +207,10 @@ def evaluate_probabilities(
         f1_macro=float(np.mean([score.f1 for score in scores if occurs[score.digit]])),
         per_class=scores,
         confusion=tuple(tuple(row) for row in confusion.tolist()),
+        aurc=surest_first.area,
+        auroc_errors=auroc(confidence[right], confidence[~right]),
+        coverage_no_error=surest_first.coverage_at(0),
+        coverage_one_error_in_1000=surest_first.coverage_at(1 / 1000),
     )
 
 
@@ -280,7 +315,8 @@ def confusions(evaluation: Evaluation) -> list[tuple[int, int, int]]:
 
 def summary(evaluation: Evaluation, classes: Sequence[str] = DIGITS) -> str:
     """The evaluation as text for a terminal of 80 columns. classes: the ten names, where they are not digits."""
-    return "\n\n".join([_headline(evaluation), _class_table(evaluation, classes), _frequent_confusions(evaluation, classes)])
+    headline = "\n".join([_headline(evaluation), *_doubt(evaluation)])
+    return "\n\n".join([headline, _class_table(evaluation, classes), _frequent_confusions(evaluation, classes)])
 
 
 def percent(fraction: float) -> str:
@@ -297,6 +333,18 @@ def _headline(evaluation: Evaluation) -> str:
   loss (nll)   {evaluation.nll:9.4f}   nats an image
   calibration  {percent(evaluation.ece):>9}   expected error of the confidence (ece, {BINS} bins)
   f1 (macro)   {evaluation.f1_macro:9.4f}"""
+
+
+def _doubt(evaluation: Evaluation) -> list[str]:
+    """What confidence is good for, a line each; nothing of what it could not be asked."""
+    none, few = percent(evaluation.coverage_no_error), percent(evaluation.coverage_one_error_in_1000)
+    lines = [f"  surest       {none:>9}   without an error, {few} with at most 1 in 1,000"]
+    if evaluation.auroc_errors is not None:
+        lines.append(f"  doubt        {evaluation.auroc_errors:9.4f}   auroc of confidence, right against wrong answers")
+    if evaluation.auroc_no_digit is not None:
+        others = f"auroc of sureness, digits against {evaluation.n_no_digit:,} other things"
+        lines.append(f"  no digit     {evaluation.auroc_no_digit:9.4f}   {others}")
+    return lines
 
 
 def _class_table(evaluation: Evaluation, classes: Sequence[str]) -> str:

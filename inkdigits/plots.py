@@ -10,12 +10,14 @@ import math
 import re
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
 from inkdigits.catalogue import DIGITS
+from inkdigits.doubt import RiskCoverage
 from inkdigits.errors import BadValue, MissingExtra
 from inkdigits.evaluation import Bin, Evaluation, wilson_interval
 
@@ -28,6 +30,9 @@ THEME = {INK: "ink", MUTED: "muted", GRID: "grid", BLUE: "blue", ORANGE: "orange
 WIDTH = 4.4  # inches: text of 9.5 points stays readable when a phone shows the figure 350 pixels wide
 FONT = 9.5  # points
 FAINTEST, STRONGEST = 0.15, 0.65  # opacity of a single and of the commonest confusion; ink stays readable on both
+POINTS = 400  # of a curve: more than the page has pixels for it
+STARTS = 0, 50, 60, 70, 80, 90, 95, 96, 97, 98, 99  # per cent at which an axis of what is read may begin
+FEW = 1 / 1000  # the error rate that the risk-coverage curve marks
 LONGEST = 14  # characters of a class's name at an axis: more would leave no room for the matrix
 _SVG = threading.Lock()  # matplotlib takes its SVG options from global settings only
 
@@ -167,6 +172,53 @@ def _count_bars(axes: "Axes", bins: Sequence[Bin]) -> None:
     axes.minorticks_off()
 
 
+def risk_coverage_curve(curve: RiskCoverage) -> "Figure":
+    """The error rate of the images that are read against their share, the surest first, with 95 % intervals.
+
+    curve: from `doubt.risk_coverage`. Where errors are few they lie close to 100 %, so the axis begins shortly before the last
+    nine tenths of them. Raises MissingExtra without matplotlib.
+    """
+    share, rate = 100 * curve.coverage, 100 * curve.risk
+    start = _where_errors_begin(curve)
+    shown = _evenly_spread(share, start)
+    low_high = [wilson_interval(int(curve.wrong[i]), int(curve.accepted[i])) for i in shown]
+    figure = _figure(4.9)
+    axes = figure.subplots()
+    low, high = ([100 * bound for bound in bounds] for bounds in zip(*low_high, strict=True))
+    axes.fill_between(share[shown], low, high, color=BLUE, alpha=0.15, linewidth=0)
+    axes.plot(share[shown], rate[shown], color=BLUE, linewidth=1.8)
+    axes.axhline(rate[-1], color=MUTED, linewidth=1, linestyle=":")
+    axes.annotate(
+        f"all read: {rate[-1]:.2f} %", (start, rate[-1]), (6, 3), textcoords="offset points", color=MUTED, fontsize=FONT - 1
+    )
+    axes.vlines(100, low[-1], high[-1], color=BLUE, linewidth=1.2, clip_on=False)
+    axes.plot(share[-1:], rate[-1:], "o", color=BLUE, markersize=5, clip_on=False)
+    if start < (few := 100 * curve.coverage_at(FEW)) < 100:
+        label = f"{few:.2f} %: at most 1 error in {1 / FEW:,.0f}"
+        axes.plot([few], [rate[share <= few][-1]], "D", color=ORANGE, markersize=5, zorder=3, label=label)
+        axes.legend(loc="upper left", frameon=False, handletextpad=0, fontsize=FONT - 1, labelcolor=INK)
+    axes.set(xlim=(start, 100), ylim=(0, 1.05 * max(high[-1], *rate[shown])))
+    _style(axes, "Errors (%), with 95 % intervals", grid="both")
+    axes.tick_params(axis="x", pad=7)  # or both zeros meet in the corner
+    axes.locator_params(axis="x", nbins=5)
+    axes.set_xlabel("images read, the surest first (%)", fontsize=FONT, color=MUTED)
+    return figure
+
+
+def _where_errors_begin(curve: RiskCoverage) -> int:
+    """Per cent of the images, from STARTS, among which there is no more than a tenth of the errors; 0 where there are no errors."""
+    errors = curve.wrong[-1]
+    before = 100 * curve.coverage[curve.wrong <= errors // 10].max(initial=0) if errors else 0
+    return max(start for start in STARTS if start <= before)
+
+
+def _evenly_spread(share: Any, start: float) -> Any:
+    """Indexes of at most POINTS of these rising per cents, from shortly before `start` to 100."""
+    import numpy as np
+
+    return np.unique(np.searchsorted(share[:-1], np.linspace(start, 100, POINTS)))
+
+
 def digit_grid(images: ArrayLike, captions: Sequence[str] = (), *, columns: int = 8) -> "Figure":
     """Images side by side, dark ink on light paper, each with its caption below.
 
@@ -245,6 +297,8 @@ def svg(figure: "Figure") -> str:
     text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text[text.index("<svg") :]).replace("xlink:href", "href")
     referred = set(re.findall(r"#([\w-]+)", text))
     text = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in referred else "", text)
+    own = f"{zlib.crc32(text.encode()):08x}"  # the same marker in two figures of a page needs two names
+    text = re.sub(r'( id="|href="#|url\(#)([\w-]+)', rf"\1\2-{own}", text)
     for colour, name in THEME.items():
         text = text.replace(colour, f"var(--{name}, {colour})")
     return text

@@ -125,6 +125,11 @@ class Recogniser:
         """MNIST-style images, (N, 28, 28) or (28, 28) uint8, paper 0 to ink 255 -> (N, 10) float32 chances. Raises BadValue."""
         return self._judge(images)[0]
 
+    def sureness(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """How sure it is that each image is one digit, whichever: images as for `classify` -> (N,) float32. Raises BadValue."""
+        probabilities, doubts = self._judge(images)
+        return probabilities.max(axis=1, initial=0) * (1 - doubts)
+
     def read(self, picture: Source, single: bool = False) -> Reading:
         """Read the digits in a path, bytes, a PIL image or an array. single: it holds at most one digit. Raises BadPicture."""
         return self.trace(picture, single).reading
@@ -163,7 +168,7 @@ class Recogniser:
         return best
 
     def _traced(self, picture: Picture, single: bool = False) -> Trace:
-        page = preprocessing.prepare(picture, single, self._sure)
+        page = preprocessing.prepare(picture, single, self.sureness)
         probabilities, doubts = self._judge(page.fields)
         digits = tuple(
             self._digit(_original(candidate.box, page.picture.scale), candidate.line, image, chances, float(doubt), flaw)
@@ -173,11 +178,6 @@ class Recogniser:
         )
         digits = _without_print(digits)
         return Trace(Reading(_text(digits), digits, page.warnings), page)
-
-    def _sure(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(N,): how sure it is that each image is one digit, whichever."""
-        probabilities, doubts = self._judge(images)
-        return probabilities.max(axis=1, initial=0) * (1 - doubts)
 
     def _judge(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(N, 10) probabilities of the digits, and (N,) that it is none."""

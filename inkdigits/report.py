@@ -22,6 +22,7 @@ from PIL import Image
 import inkdigits
 from inkdigits import plots
 from inkdigits.catalogue import DIGITS
+from inkdigits.doubt import risk_coverage
 from inkdigits.errors import BadValue
 from inkdigits.evaluation import Evaluation, Predictions, confusions, errors, percent, reliability
 from inkdigits.files import write_whole
@@ -82,12 +83,14 @@ def _class_names(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 def render(evaluation: Evaluation, seen: Predictions, history: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> str:
     """The page as HTML. seen: the predictions that were evaluated; the rest as for `write_report`."""
+    learning = _learning(history)
     sections = [
-        _learning(history),
+        learning,
         _confusion(evaluation, seen.classes),
+        _per_class(evaluation, seen.classes, wide=bool(learning)),  # three would leave a gap in rows of two
         _worst_errors(seen),
-        _per_class(evaluation, seen.classes),
         _calibration(evaluation, seen),
+        _doubt(evaluation, seen),
         _samples(seen),
         _making(config),
     ]
@@ -176,7 +179,7 @@ def _picture(seen: Predictions, index: int) -> str:
     return f'<img src="data:image/png;base64,{source}" alt="{what}" title="{what}" width="84" height="84">'
 
 
-def _per_class(evaluation: Evaluation, classes: Sequence[str]) -> str:
+def _per_class(evaluation: Evaluation, classes: Sequence[str], *, wide: bool) -> str:
     explanation = (
         "Precision: of the images read as this class, how many are. Recall: of the images of this class, how many were found."
     )
@@ -190,7 +193,7 @@ def _per_class(evaluation: Evaluation, classes: Sequence[str]) -> str:
         cells = "".join(f"<td>{cell}</td>" for cell in (*counts, *shares, most))
         rows.append(f"<tr><th>{_text(classes[score.digit])}</th>{cells}</tr>")
     table = f'<table class="figures"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
-    return _section("Class by class", explanation, f'<div class="scroll">{table}</div>')
+    return _section("Class by class", explanation, f'<div class="scroll">{table}</div>', wide=wide)
 
 
 def _calibration(evaluation: Evaluation, seen: Predictions) -> str:
@@ -200,6 +203,25 @@ def _calibration(evaluation: Evaluation, seen: Predictions) -> str:
     )
     diagram = plots.reliability_diagram(reliability(seen.probabilities, seen.labels))
     return _section("How honest its confidence is", explanation, _drawing(diagram, "reliability diagram"))
+
+
+def _doubt(evaluation: Evaluation, seen: Predictions) -> str:
+    explanation = (
+        "Where the images that it is least sure of are left to a person, fewer of the rest are wrong. Read without an error:"
+        f" the surest {percent(evaluation.coverage_no_error)}."
+    )
+    if evaluation.auroc_errors is not None:
+        explanation += (
+            f" A right answer is surer than a wrong one in {percent(evaluation.auroc_errors)} of all such pairs (AUROC); mean error"
+            f" over the curve (AURC): {100 * evaluation.aurc:.4f} %."
+        )
+    if evaluation.auroc_no_digit is not None:
+        explanation += (
+            f" Of a digit and one of {evaluation.n_no_digit:,} other things, the digit is surer to be one in"
+            f" {percent(evaluation.auroc_no_digit)} of all pairs (AUROC)."
+        )
+    curve = risk_coverage(seen.probabilities.max(1), seen.probabilities.argmax(1) == seen.labels)
+    return _section("What its doubt is worth", explanation, _drawing(plots.risk_coverage_curve(curve), "risk-coverage curve"))
 
 
 def _samples(seen: Predictions) -> str:

@@ -1,4 +1,4 @@
-"""What scripts may rely on in a run's folder and records, written down once for the tests of the function and of the command."""
+"""What scripts may rely on in a run's folder and in records, written down once for the tests of the function and of the command."""
 
 from pathlib import Path
 
@@ -7,6 +7,10 @@ EPOCH_KEYS = ["epoch", "train_loss", "train_accuracy", "validation_loss", "valid
 FINAL_KEYS = [
     *("final", "recipe", "seed", "epochs", "train_seconds", "train_accuracy", "validation_accuracy"),
     *("test_accuracy", "test_loss", "test_f1_macro", "parameters", "device"),
+]
+EVALUATION_KEYS = [
+    *("model", "data", "split", "n", "correct", "accuracy", "accuracy_ci95", "nll", "ece", "f1_macro", "per_class", "confusion"),
+    *("aurc", "auroc_errors", "coverage_no_error", "coverage_one_error_in_1000", "n_no_digit", "auroc_no_digit"),
 ]
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from few_digits import few_digits
 from PIL import Image
-from promised import EPOCH_KEYS, FILES, FINAL_KEYS, names
+from promised import EPOCH_KEYS, EVALUATION_KEYS, FILES, FINAL_KEYS, names
 
 import inkdigits
 from inkdigits import cli, download, explained
@@ -532,10 +532,6 @@ def test_data_that_are_not_here_and_cannot_be_had(offline, inkdigits_command, tm
 
 
 # ---- evaluate
-
-
-EVALUATION_KEYS = ["model", "data", "split", "n", "correct", "accuracy", "accuracy_ci95", "nll", "ece", "f1_macro"]
-EVALUATION_KEYS += ["per_class", "confusion"]
 
 
 def test_evaluate_json_is_one_object_that_agrees_with_the_training(inkdigits_command, trained):

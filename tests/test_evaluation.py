@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from promised import EVALUATION_KEYS
 from scipy.stats import binomtest
 from sklearn import metrics
 
@@ -24,22 +25,6 @@ from inkdigits.evaluation import (
     summary,
     wilson_interval,
 )
-
-# CONTRACT's object, key by key: programs rely on these names and their order.
-FIELDS = [
-    "model",
-    "data",
-    "split",
-    "n",
-    "correct",
-    "accuracy",
-    "accuracy_ci95",
-    "nll",
-    "ece",
-    "f1_macro",
-    "per_class",
-    "confusion",
-]
 
 
 def softmax(logits):
@@ -119,6 +104,34 @@ def test_calibration_agrees_with_a_slow_obvious_version(sharpness):
         assert ours.accuracy == pytest.approx(correct / n if n else 0)
 
 
+@pytest.mark.parametrize("sharpness", [0.5, 2.0, 60.0])
+def test_confidence_is_asked_what_it_tells_apart(sharpness):
+    probabilities, labels = imperfect_model(4, sharpness=sharpness)
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
+    ours = evaluate_probabilities(probabilities, labels)
+    assert ours.auroc_errors == pytest.approx(metrics.roc_auc_score(right, confidence))
+    assert ours.aurc == pytest.approx(np.mean([np.mean(~right[confidence >= sure]) for sure in confidence]))
+    flawless = [np.mean(confidence >= sure) for sure in confidence if right[confidence >= sure].all()]
+    assert ours.coverage_no_error == pytest.approx(max(flawless, default=0))
+
+
+def test_one_error_in_1000_may_be_accepted():
+    labels, probabilities = np.arange(1500) % 10, np.full((1500, 10), 0.01)
+    probabilities[np.arange(1500), labels] = np.linspace(0.9, 0.8, 1500)
+    labels[[1199, 1400]] = (labels[[1199, 1400]] + 1) % 10
+    probabilities /= probabilities.sum(1, keepdims=True)
+    ours = evaluate_probabilities(probabilities, labels)
+    assert (ours.coverage_no_error, ours.coverage_one_error_in_1000) == (1199 / 1500, 1400 / 1500)
+
+
+def test_where_all_is_right_or_all_wrong_there_is_nothing_to_tell_apart():
+    right, wrong = (evaluate_probabilities(one_hot([3, 4]), labels) for labels in ([3, 4], [4, 3]))
+    assert (right.auroc_errors, right.aurc, right.coverage_no_error) == (None, 0, 1)
+    assert (wrong.auroc_errors, wrong.aurc, wrong.coverage_no_error) == (None, 1, 0)
+    assert "auroc" not in summary(right)
+    assert json.loads(json.dumps(right.to_json()))["auroc_errors"] is None
+
+
 def test_bins_touch_and_cover_0_to_1():
     bins = reliability(*imperfect_model())
     assert (bins[0].low, bins[-1].high) == (0, 1)
@@ -182,7 +195,7 @@ def test_what_cannot_be_measured_is_named(probabilities, labels, says):
 def test_json_has_the_contracts_fields_as_plain_types():
     ours = evaluate_probabilities(*imperfect_model(), model="default", data="mnist", split="test")
     record = ours.to_json()
-    assert list(record) == FIELDS
+    assert list(record) == EVALUATION_KEYS
     assert list(record["per_class"][0]) == ["digit", "precision", "recall", "f1", "support"]
     assert json.loads(json.dumps(record, allow_nan=False)) == record  # a tuple or a NumPy number would not survive unchanged
     assert isinstance(record["n"], int)
@@ -216,6 +229,8 @@ def test_summary_says_it_all_in_80_columns():
         "99.73 % to 99.89 %",
         "17   of 10,000",
         "4 read as 9 (12), 7 read as 2 (5)",
+        "0.00 %   without an error, 0.00 % with at most 1 in 1,000",  # all are equally sure
+        "0.5000   auroc of confidence",
     ):
         assert claim in text
 
@@ -232,7 +247,7 @@ def test_summary_of_a_perfect_model_lists_no_confusions():
 
 
 class Says3:
-    """A recogniser that reads every image as 3, and remembers which model it was."""
+    """A recogniser that reads every image as 3, is the surer of a digit the more ink there is, and remembers which model it was."""
 
     trained_on = None
 
@@ -243,6 +258,9 @@ class Says3:
         assert images.dtype == np.uint8
         assert images.shape[1:] == (28, 28)
         return one_hot([3] * len(images))
+
+    def sureness(self, images):
+        return images.mean((1, 2), dtype=np.float32) / 255
 
 
 @pytest.fixture
@@ -273,3 +291,30 @@ def test_predictions_hold_what_a_report_needs():
     assert isinstance(evaluate_probabilities(seen.probabilities, seen.labels), Evaluation)
     assert len(seen.images) == len(seen.labels) == len(seen.probabilities) == 3
     assert seen.classes == DIGITS
+
+
+def test_things_that_are_no_digits_count_for_one_figure_only(monkeypatch):
+    ink = np.array([9, 5, 7, 3, 6, 7], np.uint8)
+    labels = np.array([3, 5, 3, 10, 10, 10], np.uint8)
+    split = Split(np.tile(ink[:, None, None], (1, 28, 28)), labels)
+    mixed = Dataset("handwriting", (*DIGITS, "not a digit"), {"validation": split, "test": split[:3]})
+    monkeypatch.setattr("inkdigits.recogniser.Recogniser", Says3)
+    monkeypatch.setattr(evaluation_module, "load_dataset", lambda *_, **__: mixed)
+
+    ours = evaluate("some-model", "handwriting", "validation")
+    assert (ours.n, ours.correct, ours.n_no_digit) == (3, 2, 3)
+    assert ours.auroc_no_digit == pytest.approx(metrics.roc_auc_score(labels < 10, ink))
+    assert "0.7222   auroc of sureness, digits against 3 other things" in summary(ours)
+
+    without = evaluate("some-model", "handwriting", "test")
+    assert (without.n_no_digit, without.auroc_no_digit) == (0, None)
+    assert "other things" not in summary(without)
+    assert without.to_json() == ours.to_json() | {"split": "test", "n_no_digit": 0, "auroc_no_digit": None}
+
+
+def test_what_changes_the_images_changes_the_other_things_too(monkeypatch):
+    split = Split(np.full((2, 28, 28), 255, np.uint8), np.array([3, 10], np.uint8))
+    monkeypatch.setattr("inkdigits.recogniser.Recogniser", Says3)
+    monkeypatch.setattr(evaluation_module, "load_dataset", lambda *_, **__: Dataset("d", DIGITS, {"test": split}))
+    seen = predict("some-model", change=lambda images: images // 5)
+    assert [each.tolist() for each in seen.sureness] == [[pytest.approx(0.2)], [pytest.approx(0.2)]]

@@ -346,3 +346,6 @@ def test_figures_are_about_digits_and_leave_out_what_is_none(
     assert 0 < len(seen.labels) == digits.sum() < len(eleven.validation)
     assert np.array_equal(seen.images, eleven.validation.images[digits])
     assert len(seen.classes) == 10
+    everything = shipped.sureness(eleven.validation.images)
+    assert seen.sureness is not None
+    assert [list(each) for each in seen.sureness] == [pytest.approx(everything[kind]) for kind in (digits, ~digits)]

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -15,8 +16,9 @@ import pytest
 from PIL import Image
 
 from inkdigits import plots, report
+from inkdigits.doubt import risk_coverage
 from inkdigits.errors import BadValue, CannotWrite, MissingExtra
-from inkdigits.evaluation import errors, evaluate_probabilities, reliability
+from inkdigits.evaluation import errors, evaluate_probabilities, reliability, wilson_interval
 from inkdigits.report import write_report
 
 N = 400
@@ -335,6 +337,63 @@ def test_reliability_diagram_shows_the_filled_bins_and_all_counts(seen):
     points = accuracy.lines[1].get_xydata()
     np.testing.assert_allclose(points, [(100 * b.confidence, 100 * b.accuracy) for b in bins if b.n])
     assert [text.get_text() for text in counts.texts] == [str(b.n) for b in bins if b.n]
+
+
+def test_risk_coverage_curve_shows_points_of_the_curve_up_to_the_last(seen):
+    curve = risk_coverage(seen["probabilities"].max(1), right(seen))
+    (axes,) = plots.risk_coverage_curve(curve).axes
+    points = {(100 * c, 100 * r) for c, r in zip(curve.coverage, curve.risk, strict=True)}
+    drawn = list(map(tuple, axes.lines[0].get_xydata()))
+    assert set(drawn) <= points
+    assert drawn[-1] == (100, pytest.approx(100 * (1 - right(seen).mean())))
+    assert len(drawn) > 100
+    assert axes.get_xlim()[0] > 0, "the example has its errors among the least sure"
+    outline = axes.collections[0].get_paths()[0].vertices
+    low, high = 100 * np.array(wilson_interval(int(curve.wrong[-1]), N))
+    at_the_end = outline[outline[:, 0] == 100, 1]
+    assert (at_the_end.min(), at_the_end.max()) == pytest.approx((low, high))
+
+
+def right(seen):
+    return seen["probabilities"].argmax(1) == seen["labels"]
+
+
+@pytest.mark.parametrize("wrong", [[], [950], [0], range(10), range(1000), range(100, 1000, 100), [999]])
+def test_risk_coverage_axis_begins_before_nine_tenths_of_the_errors(wrong):
+    curve = risk_coverage(-np.arange(1000.0), ~np.isin(np.arange(1000), wrong))
+    (axes,) = plots.risk_coverage_curve(curve).axes
+    (start, end), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    assert end == 100
+    assert bottom == 0
+    assert sum(place >= 10 * start for place in wrong) >= 0.9 * len(wrong)
+    assert top > max(max(line.get_ydata()) for line in axes.lines)
+
+
+@pytest.mark.parametrize("wrong", [[600, 990], [600], range(1000)])
+def test_risk_coverage_curve_marks_where_one_error_in_1000_is_left(wrong):
+    curve = risk_coverage(-np.arange(2000.0), ~np.isin(np.arange(2000), wrong))
+    (axes,) = plots.risk_coverage_curve(curve).axes
+    share = curve.coverage_at(1 / 1000)
+    said = [text.get_text() for text in axes.get_legend().get_texts()] if axes.get_legend() else []
+    assert said == ([f"{100 * share:.2f} %: at most 1 error in 1,000"] if 0 < share < 1 else [])
+
+
+def test_a_curve_of_a_single_threshold_is_drawn_too():
+    (axes,) = plots.risk_coverage_curve(risk_coverage([1.0] * 8, [True] * 6 + [False] * 2)).axes
+    assert axes.get_xlim() == (0, 100)
+    assert axes.lines[-1].get_xydata().tolist() == [[100, 25]]
+
+
+def test_page_says_what_doubt_is_worth(seen, tmp_path, page):
+    ours = evaluate_probabilities(seen["probabilities"], seen["labels"])
+    assert "risk-coverage curve" in page.values("aria-label")
+    assert f"{100 * ours.auroc_errors:.2f} % of all such pairs (AUROC)" in page.text
+    assert f"the surest {100 * ours.coverage_no_error:.2f} %" in page.text
+    assert "other things" not in page.text
+    more = replace(ours, n_no_digit=1250, auroc_no_digit=0.98765)
+    write_report(tmp_path / "r.html", evaluation=more, **seen)
+    text = Page((tmp_path / "r.html").read_text(encoding="utf-8")).text
+    assert "one of 1,250 other things, the digit is surer to be one in 98.77 % of all pairs (AUROC)" in text
 
 
 @pytest.mark.parametrize(("n", "columns"), [(1, 8), (8, 8), (11, 4)])
