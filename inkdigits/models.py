@@ -259,21 +259,24 @@ MODELS: dict[str, type[nn.Module]] = {
 class Standardised(nn.Module):
     """A network with what it needs in front: ink standardised by `mean` and `sd`, enlarged to `size` pixels a side.
 
-    test_shift: pixels. Above 0 a digit is read five times, as it is and shifted so far up, down, left and right, and the mean of
-    the probabilities is the answer; not while training.
+    test_rotation, test_zoom: degrees and a fraction. Above 0 a digit is read several times, as it is, turned so far either way, and
+    larger and smaller by so much, and the mean of the probabilities is the answer; not while training.
     """
 
-    def __init__(self, network: nn.Module, mean: float, sd: float, size: int, test_shift: int = 0) -> None:
+    def __init__(
+        self, network: nn.Module, mean: float, sd: float, size: int, test_rotation: float = 0.0, test_zoom: float = 0.0
+    ) -> None:
         super().__init__()
         self.network = network
-        self.mean, self.sd, self.size, self.test_shift = mean, sd, size, test_shift
+        self.mean, self.sd, self.size = mean, sd, size
+        self.test_rotation, self.test_zoom = test_rotation, test_zoom
 
     def forward(self, ink: Tensor) -> Tensor:
         """ink: (N, 1, 28, 28) float, paper 0 to ink 1. Returns logits (N, 10)."""
-        if self.training or not self.test_shift:
+        if self.training or not (self.test_rotation or self.test_zoom):
             return self._logits(ink)
-        shifted = shifts(ink, self.test_shift)
-        return mean_opinion(self._logits(shifted.flatten(0, 1)).view(*shifted.shape[:2], -1))
+        seen = views(ink, self.test_rotation, self.test_zoom)
+        return mean_opinion(self._logits(seen.flatten(0, 1)).unflatten(0, (len(seen), -1)))
 
     def _logits(self, ink: Tensor) -> Tensor:
         if self.size != ink.shape[-1]:
@@ -301,12 +304,22 @@ def mean_opinion(logits: Tensor) -> Tensor:
     return torch.logsumexp(torch.log_softmax(logits, dim=2), dim=0) - math.log(len(logits))
 
 
-def shifts(ink: Tensor, pixels: int) -> Tensor:
-    """(N, 1, H, W) as it is and shifted down, up, right and left, (5, N, 1, H, W); paper comes in, and what goes out is lost."""
+def views(ink: Tensor, rotation: float, zoom: float) -> Tensor:
+    """(N, 1, H, W) as it is, turned by so many degrees either way, larger and smaller by so much: (K, N, 1, H, W), K 1 to 5."""
+    turned = [(math.radians(angle), 1.0) for angle in (rotation, -rotation) if rotation]
+    zoomed = [(0.0, 1 + change) for change in (zoom, -zoom) if zoom]
+    others = [F.grid_sample(ink, _grid(ink, angle, scale), align_corners=False) for angle, scale in turned + zoomed]
+    return torch.stack([ink, *others])
+
+
+def _grid(ink: Tensor, angle: float, scale: float) -> Tensor:
+    """Where each pixel of a turned and enlarged field comes from, (N, H, W, 2), as `F.grid_sample` takes it. angle: in radians."""
     height, width = ink.shape[2:]
-    wide = F.pad(ink, (pixels, pixels, pixels, pixels))
-    corners = ((pixels, pixels), (0, pixels), (2 * pixels, pixels), (pixels, 0), (pixels, 2 * pixels))
-    return torch.stack([wide[:, :, top : top + height, left : left + width] for top, left in corners])
+    y = ((torch.arange(height, device=ink.device) * 2 + 1) / height - 1).view(-1, 1)
+    x = ((torch.arange(width, device=ink.device) * 2 + 1) / width - 1).view(1, -1)
+    cos, sin = math.cos(angle) / scale, math.sin(angle) / scale
+    grid = torch.stack((cos * x - sin * y, sin * x + cos * y), dim=-1)
+    return grid.expand(ink.shape[0], height, width, 2)  # len(ink) would become a constant of the exported network
 
 
 def build(
@@ -316,7 +329,8 @@ def build(
     mean: float = 0.0,
     sd: float = 1.0,
     size: int = 28,
-    test_shift: int = 0,
+    test_rotation: float = 0.0,
+    test_zoom: float = 0.0,
     members: int = 1,
 ) -> nn.Module:
     """The network `name` with fresh weights from torch's global generator, behind its preprocessing; an Ensemble of several.
@@ -331,7 +345,7 @@ def build(
         if option not in known:
             raise UnknownName(f"option of network {name!r}", option, known or ["none"])
     try:
-        networks = [Standardised(MODELS[name](**options), mean, sd, size, test_shift) for _ in range(members)]
+        networks = [Standardised(MODELS[name](**options), mean, sd, size, test_rotation, test_zoom) for _ in range(members)]
     except (TypeError, ValueError, RuntimeError) as error:
         given = ", ".join(f"{option} = {value!r}" for option, value in options.items())
         raise BadValue(f"network {name!r} cannot be built with {given}: {str(error).splitlines()[0]}") from error
@@ -347,7 +361,7 @@ def build(
 
 def recipe_network(recipe: "Recipe") -> nn.Module:
     """The network that a recipe describes, as `build` makes it."""
-    said = {key: getattr(recipe, key) for key in ("mean", "sd", "size", "test_shift", "members")}
+    said = {key: getattr(recipe, key) for key in ("mean", "sd", "size", "test_rotation", "test_zoom", "members")}
     return build(recipe.network, recipe.options, **said)
 
 

@@ -35,7 +35,8 @@ class Recipe:
     mean: float = 0.0  # subtracted from ink in [0, 1]
     sd: float = 1.0  # then divided by this
     size: int = 28  # pixels a side that the network sees
-    test_shift: int = 0  # pixels; above 0 a digit is read as it is and shifted so far four ways, and the mean is the answer
+    test_rotation: float = 0.0  # degrees; above 0 a digit is also read turned so far either way, and the mean is the answer
+    test_zoom: float = 0.0  # fraction; above 0 it is also read larger and smaller by so much
 
     epochs: int = 10
     batch: int = 64  # digits a step
@@ -74,10 +75,9 @@ class Recipe:
             _require(self, key, getattr(self, key) <= LARGEST[key], f"at most {LARGEST[key]:,}")
         for key in ("learning_rate", "sd", "teacher_temperature"):
             _require(self, key, getattr(self, key) > 0, "above 0")
-        for key in ("weight_decay", "rotation", "shear", "shift", "elastic", "erasing", "noise", "clean_epochs"):
+        for key in ("weight_decay", "rotation", "shear", "shift", "elastic", "erasing", "noise", "clean_epochs", "test_rotation"):
             _require(self, key, getattr(self, key) >= 0, "0 or more")
-        _require(self, "test_shift", 0 <= self.test_shift <= 28, "from 0 to 28")
-        for key in ("momentum", "label_smoothing", "ema", "zoom"):
+        for key in ("momentum", "label_smoothing", "ema", "zoom", "test_zoom"):
             _require(self, key, 0 <= getattr(self, key) < 1, "from 0 to below 1")
         for key in ("clutter", "filtering", "teacher_weight"):
             _require(self, key, 0 <= getattr(self, key) <= 1, "from 0 to 1")

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from inkdigits.errors import BadValue, UnknownName
-from inkdigits.models import MODELS, Dropout, build, count_multiplications, count_parameters, mean_opinion
+from inkdigits.models import MODELS, Dropout, build, count_multiplications, count_parameters, mean_opinion, views
 from inkdigits.recipe import load_recipe, shipped_recipes
 from inkdigits.training import to_ink
 
@@ -327,19 +328,28 @@ def test_a_dropout_that_is_no_share_is_refused(p: float) -> None:
 # ---- several opinions
 
 
-def test_a_digit_is_read_as_it_is_and_shifted_four_ways_but_not_while_training() -> None:
+def test_views_are_scipy_s_rotation_and_zoom_about_the_middle() -> None:
+    ink = to_ink(torch.from_numpy(few_digits(4).images))
+    seen = views(ink, 10.0, 0.2)
+    assert seen.shape == (5, 4, 1, 28, 28)
+    assert torch.equal(seen[0], ink)
+    for view, (degrees, scale) in zip(seen[1:], ((10, 1), (-10, 1), (0, 1.2), (0, 0.8)), strict=True):
+        angle = math.radians(degrees)
+        matrix = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]) / scale  # of (row, column)
+        for digit, turned in zip(ink, view, strict=True):
+            expected = ndimage.affine_transform(digit[0].numpy(), matrix, np.full(2, 13.5) - matrix @ np.full(2, 13.5), order=1)
+            assert np.allclose(turned[0], expected, atol=1e-4)
+
+
+def test_a_digit_is_read_in_all_its_views_but_not_while_training() -> None:
     torch.manual_seed(0)
-    network, plain = build("lenet", {}, test_shift=2), build("lenet", {})
+    network, plain = build("lenet", {}, test_rotation=8, test_zoom=0.1), build("lenet", {})
     plain.load_state_dict(network.state_dict())
-    ink = torch.rand(6, 1, 28, 28)
-    moved = [ink]
-    for down, right in ((2, 0), (-2, 0), (0, 2), (0, -2)):
-        array = ndimage.shift(ink.numpy(), (0, 0, down, right), order=0)
-        moved.append(torch.from_numpy(array))
+    ink = to_ink(torch.from_numpy(few_digits(6).images))
     with torch.no_grad():
         assert torch.equal(network(ink), plain(ink))
         network.eval(), plain.eval()
-        expected = torch.stack([plain(each).softmax(1) for each in moved]).mean(0)
+        expected = torch.stack([plain(view).softmax(1) for view in views(ink, 8, 0.1)]).mean(0)
         assert torch.allclose(network(ink).exp(), expected, atol=1e-6)
         assert torch.allclose(network(ink[2:3]).exp(), expected[2:3], atol=1e-6)
 
