@@ -10,6 +10,7 @@ Reads every run's model.onnx; nothing is trained and nothing is chosen here. An 
 import argparse
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import combinations
 from math import comb
@@ -22,6 +23,7 @@ from inkdigits.catalogue import MISLABELLED
 from inkdigits.checkpoint import machine, versions
 from inkdigits.data import Split, load_dataset
 from inkdigits.doubt import auroc, risk_coverage
+from inkdigits.errors import BadData
 from inkdigits.evaluation import evaluate_probabilities, percent
 from inkdigits.files import write_whole
 from inkdigits.models import count_multiplications, count_parameters, recipe_network
@@ -32,6 +34,7 @@ from inkdigits.run import is_finished, run_name
 from inkdigits.significance import mean_interval
 
 OURS = ("best", "tiny", "nano", "robust")
+OTHER_SETS = {"optdigits": "all", "usps": "test", "qmnist": "test50k", "emnist-digits": "test"}  # name -> split
 MOST_SUBSETS = 200  # of an ensemble's members, where there are more
 Said = Mapping[int, np.ndarray]  # seed -> probabilities (N, 10)
 
@@ -62,7 +65,8 @@ thread."""
 ENSEMBLES = "Subsets share runs, so their standard deviation says too little of chance; disjoint repeats share none."
 CORRUPTED = """No network learned from a corruption. All are turned, slanted, zoomed and shifted while they learn, which is what
 four of the fifteen do; `robust` also sees its digits through random filters and noise, with pieces of other digits about."""
-OTHERS = "Learned from MNIST alone. optdigits (Alpaydin & Kaynak 1998) has 8x8 pixels, which the loader enlarges."
+OTHERS = f"""Learned from MNIST alone. Of {", ".join(OTHER_SETS)} those are here that were at hand. optdigits (Alpaydin & Kaynak 1998) has
+8x8 pixels, which the loader enlarges."""
 
 
 def finished(recipe: Recipe, folder: Path) -> dict[int, Path]:
@@ -169,7 +173,10 @@ def corruption_section(runs: Mapping[str, Mapping[int, Path]], most: int, data_d
 
 def others_section(runs: Mapping[str, Mapping[int, Path]], data_dir: Path | None) -> list[str]:
     """Digits of other collections, which no network here has learned from."""
-    sets = {"optdigits": load_dataset("optdigits", data_dir=data_dir)["all"]}
+    sets = {}
+    for name, split in OTHER_SETS.items():
+        with suppress(BadData):  # it is not at hand
+            sets[name] = load_dataset(name, data_dir=data_dir, download=False)[split]
     lines = [f"| recipe | runs | {' | '.join(f'{name}, n {len(digits):,}' for name, digits in sets.items())} |"]
     lines += ["|---|---|" + "---|" * len(sets)]
     for name, by_seed in runs.items():
