@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import fmean, median, stdev
 
 import numpy as np
+from reference_style import write_section
 
 from inkdigits.catalogue import MISLABELLED
 from inkdigits.checkpoint import machine, versions
@@ -65,8 +66,8 @@ thread."""
 ENSEMBLES = "Subsets share runs, so their standard deviation says too little of chance; disjoint repeats share none."
 CORRUPTED = """No network learned from a corruption. All are turned, slanted, zoomed and shifted while they learn, which is what
 four of the fifteen do; `robust` also sees its digits through random filters and noise, with pieces of other digits about."""
-OTHERS = f"""Learned from MNIST alone. Of {", ".join(OTHER_SETS)} those are here that were at hand. optdigits (Alpaydin & Kaynak 1998) has
-8x8 pixels, which the loader enlarges."""
+OTHERS = f"""Learned from MNIST alone. Of {", ".join(OTHER_SETS)} those are here that were at hand. optdigits
+(Alpaydin & Kaynak 1998) has 8x8 pixels, which the loader enlarges."""
 
 
 def finished(recipe: Recipe, folder: Path) -> dict[int, Path]:
@@ -189,13 +190,20 @@ def others_section(runs: Mapping[str, Mapping[int, Path]], data_dir: Path | None
     return lines
 
 
+def card_section(name: str, tables: Iterable[Sequence[str]], measured: str) -> str:
+    """The lines of one recipe out of all tables, for its model card; tables without it are left out."""
+    rows = [(table[:2], [line for line in table if line.startswith(f"| `{name}` ")]) for table in tables]
+    body = "\n\n".join("\n".join([*head, *found]) for head, found in rows if found)
+    return f"## Figures\n\n{body}\n\n{measured} All columns are explained in [accuracy.md](../accuracy.md).\n"
+
+
 def main() -> None:
     """Measure, print, and write where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, metavar="DIR", help="the folder that `inkdigits reproduce` fills")
     parser.add_argument("--corrupted", type=int, default=3, metavar="N", help="runs of each recipe that read MNIST-C (default: 3)")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where datasets lie")
-    parser.add_argument("--write", type=Path, metavar="FILE.md", help="write the page here, too")
+    parser.add_argument("--write", type=Path, metavar="FILE.md", help="write the page here, and into the model cards beside it")
     options = parser.parse_args()
     digits = load_dataset("mnist", data_dir=options.data_dir)["test"]
     runs = {name: found for name in OURS if (found := finished(load_recipe(name), options.runs))}
@@ -216,6 +224,9 @@ def main() -> None:
     print(text)
     if options.write:
         write_whole(options.write, text)
+        for name in runs:
+            if (card := options.write.parent / "models" / f"{name}.md").is_file():
+                write_section(card, card_section(name, (table for table, _ in sections.values()), measured))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,50 @@
+"""Put trained networks into the package: of each recipe's finished runs the one with the least validation loss.
+
+    python benchmarks/ship.py runs/reproduce best tiny nano
+
+Copies model.onnx, model.safetensors and config.json to inkdigits/weights/RECIPE. The test digits have no say.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+from accuracy import finished
+
+from inkdigits.recipe import load_recipe
+from inkdigits.recogniser import WEIGHTS
+
+FILES = ("model.onnx", "model.safetensors", "config.json")
+LARGEST = 8_000_000  # bytes, of all shipped models together
+
+
+def validation_loss(run: Path) -> float:
+    """After its last epoch."""
+    *_, last, _ = (run / "metrics.jsonl").read_text().splitlines()
+    return float(json.loads(last)["validation_loss"])
+
+
+def main() -> None:
+    """Copy, and say what is shipped."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, metavar="DIR", help="the folder that `inkdigits reproduce` fills")
+    parser.add_argument("recipes", nargs="+", metavar="RECIPE", help="shipped recipes with finished runs there")
+    options = parser.parse_args()
+    for name in options.recipes:
+        runs = finished(load_recipe(name), options.runs)
+        if not runs:
+            parser.error(f"{options.runs} holds no finished run of {name!r}; `inkdigits reproduce {name}` makes them")
+        chosen = min(runs.values(), key=validation_loss)
+        (WEIGHTS / name).mkdir(exist_ok=True)
+        for file in FILES:
+            shutil.copyfile(chosen / file, WEIGHTS / name / file)
+        print(f"{name}: {chosen.name}, validation loss {validation_loss(chosen):.4f}, the least of {len(runs)}")
+    total = sum(path.stat().st_size for path in WEIGHTS.glob("*/*"))
+    print(f"all models together: {total:,} bytes, {LARGEST:,} at most")
+    if total > LARGEST:
+        parser.exit(1)
+
+
+if __name__ == "__main__":
+    main()
