@@ -83,6 +83,11 @@ class Recipe:
             _require(self, key, 0 <= getattr(self, key) <= 1, "from 0 to 1")
 
     @property
+    def total_epochs(self) -> int:
+        """Of all members together."""
+        return self.epochs * self.members
+
+    @property
     def member(self) -> "Recipe":
         """What each of several networks is trained by."""
         return dataclasses.replace(self, name=self.base or self.name, base="", members=1)

@@ -101,7 +101,7 @@ def _ensure(recipe: Recipe, seed: int, out: Path, dataset: Dataset, *, wait: boo
     with alone(folder, wait) as ours:
         if ours and not is_finished(folder, recipe, seed):
             shutil.rmtree(folder, ignore_errors=True)
-            for _ in follow(run(recipe, folder, dataset, seed=seed, members_in=out), recipe.epochs * recipe.members):
+            for _ in follow(run(recipe, folder, dataset, seed=seed, members_in=out), recipe.total_epochs):
                 pass
 
 

@@ -204,7 +204,7 @@ def is_finished(folder: Path, recipe: Recipe, seed: int) -> bool:
         return False
     config = json.loads((folder / CONFIG_FILE).read_text())
     same = from_table(config["recipe"]).what_it_trains == recipe.what_it_trains and config["seed"] == seed
-    return bool(same and config["final"]["epochs"] == recipe.epochs * recipe.members)
+    return bool(same and config["final"]["epochs"] == recipe.total_epochs)
 
 
 def check_before_training(dataset: Dataset, seed: int) -> None:
