@@ -126,7 +126,7 @@ def train(options: argparse.Namespace) -> int:
     with downloads() as progress:
         dataset = load_dataset(options.data or recipe.data, data_dir=options.data_dir, progress=progress)
     running = run(recipe, options.out, dataset, seed=options.seed, device=options.device, init=options.init)
-    with contextlib.closing(running), contextlib.closing(follow(running, recipe.epochs)) as records:
+    with contextlib.closing(running), contextlib.closing(follow(running, recipe.total_epochs)) as records:
         for record in records:
             if options.json:
                 _print_while_read(json.dumps(to_record(record)))
