@@ -8,7 +8,7 @@ PIP_OPTIONS ?=
 DEMO ?= runs/demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint typecheck reproduce bench handwriting notebook clean
+.PHONY: help demo test lint reproduce accuracy bench handwriting notebook clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,12 @@ lint: $(VENV)/.dev ## ruff and mypy
 
 reproduce: $(VENV)/.train ## all five recipes over three seeds -> docs/results.md (about half an hour)
 	$(BIN)/inkdigits reproduce --seeds 3 --write
+
+accuracy: $(VENV)/.train ## our own recipes over ten seeds -> docs/accuracy.md, docs/errors.md (hours; stop and go on, or start it twice)
+	$(BIN)/inkdigits reproduce nano tiny robust best --seeds 10 --write
+	$(BIN)/inkdigits reproduce ensemble --seeds 2 --write
+	$(BIN)/python benchmarks/accuracy.py runs/reproduce --write docs/accuracy.md
+	$(BIN)/python benchmarks/errors.py runs/reproduce/ensemble-seed0 --others runs/reproduce/best-seed* --write docs/errors.md
 
 bench: $(VENV)/.train ## our loop against the usual way of training -> docs/benchmarks.md (about ten minutes)
 	$(BIN)/python benchmarks/reference_style.py --write docs/benchmarks.md
