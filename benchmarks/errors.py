@@ -39,7 +39,7 @@ def page(name: str, digits: Split, said: Classified, others: Sequence[Classified
     columns = ["test image", "label", "read", "sure", "probability of the label", "people agree with the label"]
     columns += [f"wrong in {len(others)} single networks"] if others else []
     lines = [f"# What `{name}` reads wrong", "", *textwrap.wrap(prose, 130), ""]
-    lines += ["![each digit with its index, its label, and what was read](images/errors.png)", ""]
+    lines += ["![each digit with its index, its label, and what it was read as](images/errors.png)", ""]
     lines += [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for index, disputed in zip(wrong.tolist(), lost, strict=True):
         label, read = int(digits.labels[index]), int(said[index].argmax())
@@ -67,7 +67,7 @@ def main() -> None:
     print(text)
     if options.write:
         wrong = errors(said, digits.labels)
-        captions = [f"{index}\n{digits.labels[index]} read as {said[index].argmax()}" for index in wrong]
+        captions = [f"{index}: {digits.labels[index]}→{said[index].argmax()}" for index in wrong]
         figure = digit_grid(digits.images[wrong], captions, columns=6)
         write_whole(options.write.with_name("images") / "errors.png", lambda path: figure.savefig(path, format="png", dpi=160))
         write_whole(options.write, f"{text}\n\n{made}\n")

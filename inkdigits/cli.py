@@ -314,6 +314,17 @@ def pages(options: argparse.Namespace) -> int:
     return OK
 
 
+def serve(options: argparse.Namespace) -> int:
+    """`inkdigits serve`: until Ctrl-C or SIGTERM."""
+    with _extra("serving", "serve"):
+        from inkdigits.server import serve as serve_until_stopped
+
+    serve_until_stopped(
+        options.model, options.host, options.port, lambda address: _say(f"draw at {address} or post pictures to {address}v1/read")
+    )
+    return OK
+
+
 @contextlib.contextmanager
 def _extra(what: str, extra: str) -> Iterator[None]:
     """Name the extra that is missing, where a library of it is."""
@@ -348,16 +359,18 @@ def _parser() -> argparse.ArgumentParser:
     _reproduce_options(_command(commands, "reproduce", reproduce, text))
     text = "make pictures of handwriting with known content, to train on, to test and to measure with"
     _pages_options(_command(commands, "pages", pages, text))
+    text = "read pictures over HTTP, and digits that are drawn in the browser"
+    _serve_options(_command(commands, "serve", serve, text))
     return parser
 
 
 def _command(commands: Any, name: str, function: Any, text: str) -> argparse.ArgumentParser:
-    """A command, or an action of one. All but `reproduce`, whose result is a page, print JSON where they are asked to."""
+    """A command, or an action of one. All print JSON where they are asked to, but those whose result is a page or a service."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
     )
     parser.set_defaults(command=function)
-    if function is not reproduce:
+    if function not in (reproduce, serve):
         parser.add_argument("--json", action="store_true", help="print machine-readable results only")
     return parser
 
@@ -459,3 +472,11 @@ def _pages_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", choices=("validation", "train"), default="validation", help=text)
     parser.add_argument("--drawn", action="store_true", help="write with strokes of the program's own only; needs no dataset")
     _data_dir_option(parser)
+
+
+def _serve_options(parser: argparse.ArgumentParser) -> None:
+    text = "the address to listen on; 0.0.0.0 lets other machines in (default: 127.0.0.1)"
+    parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help=text)
+    text = "the port to listen on; 0 takes any that is free (default: 8000)"
+    parser.add_argument("--port", type=int, default=8000, metavar="N", help=text)
+    parser.add_argument("--model", default="default", metavar="M", help=f"{MODEL_HELP} (default: default)")

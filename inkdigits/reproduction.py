@@ -115,7 +115,7 @@ def _collect(recipe: Recipe, out: Path) -> Result:
 
 def as_markdown(results: Sequence[Result]) -> str:
     """The page docs/results.md."""
-    config = results[0].configs[-1]
+    config = _latest(results)
     versions = ", ".join(f"{name} {version}" for name, version in config["versions"].items())
     lines = [
         "# What the recipes reach",
@@ -160,10 +160,15 @@ def as_short_table(results: Sequence[Result]) -> str:
             f"{median(result.values('train_seconds')):.0f} s",
         )
         lines.append(f"| {' | '.join(cells)} |")
-    last = results[0].configs[-1]
+    last = _latest(results)
     made = f"{last['machine']}, torch {last['versions']['torch']}, {last['date'][:10]}"
     lines += ["", f"Test accuracy, mean ± standard deviation over seeds; {made}."]
     return "\n".join(lines)
+
+
+def _latest(results: Sequence[Result]) -> dict[str, Any]:
+    """The config of the run that was made last."""
+    return max((config for result in results for config in result.configs), key=lambda config: config["date"])
 
 
 def between_marks(page: str, text: str) -> str:

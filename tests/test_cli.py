@@ -119,6 +119,7 @@ def test_the_commands_and_options_are_those_that_others_rely_on():
         "inkdigits data fetch": {"--json", "--data-dir"},
         "inkdigits data verify": {"--json", "--data-dir"},
         "inkdigits export": {"-o", "--json", "--data-dir"},
+        "inkdigits serve": {"--host", "--port", "--model"},
     }
     offered = {parser.prog: {name for action in parser._actions for name in action.option_strings} for parser in COMMANDS}
     assert {prog: options - offered[prog] for prog, options in promised.items()} == {prog: set() for prog in promised}

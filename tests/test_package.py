@@ -20,7 +20,8 @@ from PIL import Image
 
 import inkdigits
 from inkdigits.export import ExportedNetwork, export_onnx
-from inkdigits.recipe import load_recipe
+from inkdigits.recipe import from_table, load_recipe
+from inkdigits.recogniser import shipped_models
 from inkdigits.training import seeded_network
 
 PACKAGE = Path(inkdigits.__file__).parent
@@ -202,3 +203,20 @@ def test_nothing_is_unpickled_anywhere() -> None:
                 assert "allow_pickle=False" in ast.unparse(node), name
             if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
                 assert ast.unparse(node.value) == "False", name
+
+
+def test_the_shipped_models_are_small_and_each_has_a_card_and_reads() -> None:
+    names = shipped_models()
+    assert names == ["best", "default", "nano", "tiny"]
+    assert sum(path.stat().st_size for path in (PACKAGE / "weights").rglob("*") if path.is_file()) <= 8_000_000
+    digits = few_digits(200)
+    for name in names:
+        assert (PACKAGE.parent / "docs" / "models" / f"{name}.md").is_file()
+        right = inkdigits.Recogniser(name).classify(digits.images).argmax(1) == digits.labels
+        assert right.mean() > 0.75, name
+
+
+def test_the_shipped_models_are_those_of_their_recipes_as_they_are_now() -> None:
+    for name in ("best", "nano", "tiny"):
+        config = json.loads((PACKAGE / "weights" / name / "config.json").read_text())
+        assert from_table(config["recipe"]).what_it_trains == load_recipe(name).what_it_trains
