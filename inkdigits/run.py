@@ -198,13 +198,16 @@ def run_name(recipe: Recipe, seed: int) -> str:
 def is_finished(folder: Path, recipe: Recipe, seed: int) -> bool:
     """Whether a folder holds a run of this recipe and seed, as the recipe is now, with its last file and all epochs.
 
-    Ctrl-C may have cut it short, and the recipe may have changed since.
+    Ctrl-C may have cut it short, the recipe may have changed since, and a file may be damaged.
     """
     if not (folder / "report.html").is_file():
         return False
-    config = json.loads((folder / CONFIG_FILE).read_text())
-    same = from_table(config["recipe"]).what_it_trains == recipe.what_it_trains and config["seed"] == seed
-    return bool(same and config["final"]["epochs"] == recipe.total_epochs)
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_bytes())
+        same = from_table(config["recipe"]).what_it_trains == recipe.what_it_trains and config["seed"] == seed
+        return bool(same and config["final"]["epochs"] == recipe.total_epochs)
+    except (OSError, ValueError, KeyError, TypeError, InkdigitsError):
+        return False
 
 
 def check_before_training(dataset: Dataset, seed: int) -> None:

@@ -548,3 +548,10 @@ def test_a_run_is_finished_when_it_is_whole_and_of_the_recipe_as_it_is_now(train
     assert not is_finished(trained, dataclasses.replace(now, epochs=5), seed=0)
     assert not is_finished(trained, dataclasses.replace(now, learning_rate=0.5), seed=0)
     assert is_finished(pair, recipe(epochs=2, members=2), seed=1)
+
+
+@pytest.mark.parametrize("config", ["", "{", "[]", "{}", '{"recipe": {"network": "nix", "epochs": "many"}, "seed": 0}'])
+def test_a_run_with_a_damaged_config_is_not_finished(config, tmp_path):
+    (tmp_path / "report.html").touch()
+    (tmp_path / "config.json").write_text(config)
+    assert not is_finished(tmp_path, recipe(), seed=0)
