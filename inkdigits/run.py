@@ -12,7 +12,7 @@ import math
 import shutil
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -242,11 +242,16 @@ def _check_outputs(network: nn.Module, recipe: Recipe, dataset: Dataset) -> None
 def _run_folder(out: Path) -> Iterator[Path]:
     """A new folder, which is gone again where an error leaves it without trained weights in it."""
     was_there = out.is_dir()  # and empty, else `new_folder` refuses it
-    folder = new_folder(out)
+    folder = None
     try:
+        folder = new_folder(out)
         yield folder
     except BaseException as error:
-        if (folder / CONFIG_FILE).is_file():
+        if folder is None:
+            if not was_there:
+                with suppress(OSError):
+                    out.rmdir()  # Ctrl-C came while it was made
+        elif (folder / CONFIG_FILE).is_file():
             error.add_note(f"the trained weights are whole and stay in {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)

@@ -205,6 +205,17 @@ def test_ctrl_c_before_the_first_epoch_is_whole_leaves_nothing(was_there, monkey
     assert (names(out) == set()) if was_there else not out.exists()
 
 
+def test_ctrl_c_while_the_folder_is_made_leaves_none(monkeypatch, tmp_path, digits):
+    def interrupted(path: Path) -> Path:
+        path.mkdir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_module, "new_folder", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(run(recipe(), tmp_path / "run", digits))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_ctrl_c_while_the_files_are_written_loses_nothing(quick, monkeypatch, tmp_path, digits):
     calls = []
 
