@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from few_digits import few_digits
+from few_digits import TRAINED, few_digits
 from numpy.typing import NDArray
 from scipy import special
 
@@ -21,7 +21,7 @@ from inkdigits.data import Split
 from inkdigits.errors import BadValue, CannotWrite, InkdigitsError, MissingExtra
 from inkdigits.export import ExportedNetwork, export_onnx, largest_difference
 from inkdigits.models import Standardised
-from inkdigits.recipe import Recipe, load_recipe, shipped_recipes
+from inkdigits.recipe import Recipe, load_recipe
 from inkdigits.recogniser import Recogniser
 from inkdigits.training import fit, predict_logits, seeded_network
 
@@ -57,7 +57,7 @@ def run(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return probabilities
 
 
-@pytest.fixture(scope="module", params=shipped_recipes())
+@pytest.fixture(scope="module", params=TRAINED)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     recipe, network = taught(request.param)
     path = tmp_path_factory.mktemp(request.param) / "model.onnx"

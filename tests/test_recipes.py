@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from few_digits import few_digits
+from few_digits import TRAINED, few_digits
 
 from inkdigits.recipe import load_recipe, shipped_recipes
 from inkdigits.training import OPTIMISERS, SCHEDULES, Epoch, fit, measure, seeded_network
@@ -50,10 +50,6 @@ def test_a_recipe_names_a_schedule_and_an_optimiser_that_exist(name: str) -> Non
     recipe = load_recipe(name)
     assert recipe.schedule in SCHEDULES
     assert recipe.optimiser in OPTIMISERS
-
-
-# The members of an ensemble are trained one by one, and as the recipe says that it starts from.
-TRAINED = [name for name in shipped_recipes() if load_recipe(name).members == 1]
 
 
 @pytest.mark.parametrize("name", TRAINED)

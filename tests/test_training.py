@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from few_digits import few_digits
+from few_digits import TRAINED, few_digits
 from scipy import optimize, special
 from sklearn import metrics
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from inkdigits.data import Split
 from inkdigits.errors import BadValue, InkdigitsError, UnknownName
 from inkdigits.models import Standardised
-from inkdigits.recipe import Recipe, load_recipe, shipped_recipes
+from inkdigits.recipe import Recipe, load_recipe
 from inkdigits.training import (
     OPTIMISERS,
     SCHEDULES,
@@ -448,7 +448,7 @@ def test_the_given_splits_are_not_touched() -> None:
 # ---- same seed, same bits
 
 
-@pytest.mark.parametrize("name", shipped_recipes())
+@pytest.mark.parametrize("name", TRAINED)
 def test_a_seed_gives_the_same_bits_after_20_steps_and_another_seed_other_bits(name: str) -> None:
     recipe = load_recipe(name, {"epochs": 4, "batch": min(32, load_recipe(name).batch)})
     train = few_digits(5 * recipe.batch)
@@ -495,7 +495,7 @@ def test_between_steps_torch_s_settings_are_as_they_were(batch: int) -> None:
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps"])
-@pytest.mark.parametrize("name", shipped_recipes())
+@pytest.mark.parametrize("name", TRAINED)
 def test_a_recipe_learns_on_every_device(name: str, device: str) -> None:
     there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
     if not there[device]():
