@@ -9,6 +9,7 @@ Reads every run's model.onnx; nothing is trained and nothing is chosen here. An 
 
 import argparse
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -23,22 +24,21 @@ from reference_style import write_section
 from inkdigits.catalogue import MISLABELLED
 from inkdigits.checkpoint import machine, versions
 from inkdigits.data import Split, load_dataset
-from inkdigits.doubt import auroc, risk_coverage
 from inkdigits.errors import BadData
 from inkdigits.evaluation import evaluate_probabilities, percent
 from inkdigits.files import write_whole
 from inkdigits.models import count_multiplications, count_parameters, recipe_network
-from inkdigits.recipe import Recipe, load_recipe
+from inkdigits.recipe import load_recipe
 from inkdigits.recogniser import Recogniser
+from inkdigits.reproduction import finished_runs
 from inkdigits.robustness import evaluate_corrupted
-from inkdigits.run import is_finished, run_name
 from inkdigits.significance import mean_interval
 
 OURS = ("best", "tiny", "nano", "robust")
 OTHER_SETS = {"optdigits": "all", "usps": "test", "qmnist": "test50k", "emnist-digits": "test"}  # name -> split
 CORRUPTED_RUNS = {"robust": 5}  # that read MNIST-C, where it is more than one
 MOST_SUBSETS = 200  # of an ensemble's members, where there are more
-Said = Mapping[int, np.ndarray]  # seed -> probabilities (N, 10)
+Said = Sequence[np.ndarray]  # of each run, probabilities (N, 10)
 
 COLUMNS = (
     "recipe",
@@ -71,11 +71,6 @@ OTHERS = f"""Learned from MNIST alone. Of {", ".join(OTHER_SETS)} those are here
 (Alpaydin & Kaynak 1998) has 8x8 pixels, which the loader enlarges."""
 
 
-def finished(recipe: Recipe, folder: Path) -> dict[int, Path]:
-    """Seed -> run, for all whole runs of the recipe as it is now."""
-    return {seed: run for seed in range(100) if is_finished(run := folder / run_name(recipe, seed), recipe, seed)}
-
-
 def mean_sd(values: Sequence[float], form: str) -> str:
     """Mean ± standard deviation, the latter where there are several."""
     spread = f" ± {format(stdev(values), form)}" if len(values) > 1 else ""
@@ -87,26 +82,23 @@ def points(values: Iterable[float]) -> list[float]:
     return [100 * value for value in values]
 
 
-def accuracies(said: Said, digits: Split) -> list[float]:
-    """Of each seed."""
-    return [float(np.mean(each.argmax(1) == digits.labels)) for each in said.values()]
+def row(cells: Iterable[object]) -> str:
+    """A line of a table."""
+    return f"| {' | '.join(map(str, cells))} |"
 
 
-def accuracy_section(said: Mapping[str, Said], digits: Split, runs: Mapping[str, Mapping[int, Path]]) -> list[str]:
+def accuracy_section(said: Mapping[str, Said], digits: Split, runs: Mapping[str, Sequence[Path]]) -> list[str]:
     """A line a recipe."""
     kept = np.delete(np.arange(len(digits)), MISLABELLED)
-    lines = [
-        f"| {' | '.join(COLUMNS)} |",
-        "|---" * len(COLUMNS) + "|",
-    ]
-    for name, by_seed in said.items():
+    lines = [row(COLUMNS), row(["---"] * len(COLUMNS))]
+    for name, each_said in said.items():
         recipe = load_recipe(name)
         network = recipe_network(recipe)
-        values = accuracies(by_seed, digits)
+        figures = [evaluate_probabilities(each, digits.labels) for each in each_said]
+        values = [each.accuracy for each in figures]
+        without = [evaluate_probabilities(each[kept], digits.labels[kept]).accuracy for each in each_said]
         low_high = mean_interval(values) if len(values) > 1 else None
-        figures = [evaluate_probabilities(each, digits.labels) for each in by_seed.values()]
-        right = [(each.max(1), each.argmax(1) == digits.labels) for each in by_seed.values()]
-        seconds = [json.loads((run / "config.json").read_text())["final"]["train_seconds"] for run in runs[name].values()]
+        seconds = [json.loads((run / "config.json").read_text())["final"]["train_seconds"] for run in runs[name]]
         cells = [
             f"`{name}`",
             f"{count_parameters(network):,}",
@@ -114,66 +106,66 @@ def accuracy_section(said: Mapping[str, Said], digits: Split, runs: Mapping[str,
             len(values),
             mean_sd(points(values), ".3f"),
             " to ".join(f"{100 * end:.3f}" for end in low_high) if low_high else "-",
-            mean_sd(points(accuracies({seed: each[kept] for seed, each in by_seed.items()}, digits[kept])), ".3f"),
+            mean_sd(points(without), ".3f"),
             mean_sd([each.nll for each in figures], ".4f"),
             mean_sd(points(each.ece for each in figures), ".2f"),
-            f"{1e5 * fmean(risk_coverage(*each).area for each in right):.1f}",
-            f"{fmean(auroc(sure[is_right], sure[~is_right]) or np.nan for sure, is_right in right):.4f}",
+            f"{1e5 * fmean(each.aurc for each in figures):.1f}",
+            f"{fmean(each.auroc_errors or math.nan for each in figures):.4f}",
             f"{median(seconds) / recipe.epochs:.1f} s x {recipe.epochs}",
         ]
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
+        lines.append(row(cells))
     return lines
 
 
-def subsets(seeds: Sequence[int], size: int, draw: np.random.Generator) -> list[tuple[int, ...]]:
-    """All, or as many as MOST_SUBSETS drawn without replacement within each."""
-    if comb(len(seeds), size) <= MOST_SUBSETS:
-        return list(combinations(seeds, size))
-    return [tuple(draw.choice(seeds, size, replace=False).tolist()) for _ in range(MOST_SUBSETS)]
+def subsets(n: int, size: int, draw: np.random.Generator) -> list[tuple[int, ...]]:
+    """Of n numbers: all, or as many as MOST_SUBSETS drawn without replacement within each."""
+    if comb(n, size) <= MOST_SUBSETS:
+        return list(combinations(range(n), size))
+    return [tuple(draw.choice(n, size, replace=False).tolist()) for _ in range(MOST_SUBSETS)]
 
 
 def ensemble_section(said: Said, digits: Split) -> list[str]:
     """Sizes 1 to all: over all subsets of the runs, and over those that share no run."""
-    draw, seeds = np.random.default_rng(0), list(said)
+    draw, n = np.random.default_rng(0), len(said)
     lines = [
         "| networks | subsets | accuracy, % | NLL | disjoint repeats | accuracy, % |",
         "|---|---|---|---|---|---|",
     ]
 
     def measure(group: Sequence[int]) -> tuple[float, float]:
-        mean = np.mean([said[seed] for seed in group], axis=0)
+        mean = np.mean([said[number] for number in group], axis=0)
         evaluation = evaluate_probabilities(mean, digits.labels)
         return evaluation.accuracy, evaluation.nll
 
-    for size in sorted({size for size in (1, 2, 3, 5, 10, len(seeds)) if size <= len(seeds)}):
-        groups = subsets(seeds, size, draw)
+    for size in sorted({size for size in (1, 2, 3, 5, 10, n) if size <= n}):
+        groups = subsets(n, size, draw)
         values = [measure(group) for group in groups]
-        disjoint = [seeds[start : start + size] for start in range(0, len(seeds) - size + 1, size)]
+        disjoint = [range(start, start + size) for start in range(0, n - size + 1, size)]
         apart = [measure(group)[0] for group in disjoint]
         cells = [size, len(groups), mean_sd(points(a for a, _ in values), ".3f"), mean_sd([nll for _, nll in values], ".4f")]
         cells += [len(disjoint), mean_sd(points(apart), ".3f")]
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
+        lines.append(row(cells))
     return lines
 
 
-def corruption_section(runs: Mapping[str, Mapping[int, Path]], data_dir: Path | None) -> list[str]:
+def corruption_section(runs: Mapping[str, Sequence[Path]], data_dir: Path | None) -> list[str]:
     """MNIST-C, of a few runs of `robust` and, as it takes `best` minutes, one of the others."""
     lines = [
         "| recipe | runs | mean of 15, % | mean of the 11 that are no affine map, % | the worst three |",
         "|---|---|---|---|---|",
     ]
-    for name, by_seed in runs.items():
-        seen = [evaluate_corrupted(run, data_dir=data_dir) for run in list(by_seed.values())[: CORRUPTED_RUNS.get(name, 1)]]
+    for name, folders in runs.items():
+        seen = [evaluate_corrupted(run, data_dir=data_dir) for run in folders[: CORRUPTED_RUNS.get(name, 1)]]
         each = {corruption: fmean(one.corrupted[corruption].accuracy for one in seen) for corruption in seen[0].corrupted}
         worst = sorted(each, key=each.__getitem__)[:3]
         cells = [f"`{name}`", len(seen), mean_sd(points(one.accuracy for one in seen), ".2f")]
         cells += [mean_sd(points(one.accuracy_without_affine for one in seen), ".2f")]
         cells += [", ".join(f"{corruption} {percent(each[corruption])}" for corruption in worst)]
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
+        lines.append(row(cells))
     return lines
 
 
-def others_section(runs: Mapping[str, Mapping[int, Path]], data_dir: Path | None) -> list[str]:
+def others_section(runs: Mapping[str, Sequence[Path]], data_dir: Path | None) -> list[str]:
     """Digits of other collections, which no network here has learned from."""
     sets = {}
     for name, split in OTHER_SETS.items():
@@ -181,8 +173,8 @@ def others_section(runs: Mapping[str, Mapping[int, Path]], data_dir: Path | None
             sets[name] = load_dataset(name, data_dir=data_dir, download=False)[split]
     lines = [f"| recipe | runs | {' | '.join(f'{name}, n {len(digits):,}' for name, digits in sets.items())} |"]
     lines += ["|---|---|" + "---|" * len(sets)]
-    for name, by_seed in runs.items():
-        models = [Recogniser(run) for run in by_seed.values()]
+    for name, folders in runs.items():
+        models = [Recogniser(run) for run in folders]
         found = [
             mean_sd(points(np.mean(model.classify(digits.images).argmax(1) == digits.labels) for model in models), ".2f")
             for digits in sets.values()
@@ -206,8 +198,8 @@ def main() -> None:
     parser.add_argument("--write", type=Path, metavar="FILE.md", help="write the page here, and into the model cards beside it")
     options = parser.parse_args()
     digits = load_dataset("mnist", data_dir=options.data_dir)["test"]
-    runs = {name: found for name in OURS if (found := finished(load_recipe(name), options.runs))}
-    said = {name: {seed: Recogniser(run).classify(digits.images) for seed, run in found.items()} for name, found in runs.items()}
+    runs = {name: found for name in OURS if (found := finished_runs(load_recipe(name), options.runs))}
+    said = {name: [Recogniser(run).classify(digits.images) for run in found] for name, found in runs.items()}
     sections = {
         "MNIST's test digits": (accuracy_section(said, digits, runs), TEST_DIGITS),
         "Ensembles of `best`": (ensemble_section(said["best"], digits), ENSEMBLES),

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from accuracy import row
 
 from inkdigits.catalogue import MISLABELLED
 from inkdigits.data import Split, load_dataset
@@ -40,12 +41,12 @@ def page(name: str, digits: Split, said: Classified, others: Sequence[Classified
     columns += [f"wrong in {len(others)} single networks"] if others else []
     lines = [f"# What `{name}` reads wrong", "", *textwrap.wrap(prose, 130), ""]
     lines += ["![each digit with its index, its label, and what it was read as](images/errors.png)", ""]
-    lines += [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    lines += [row(columns), row(["---"] * len(columns))]
     for index, disputed in zip(wrong.tolist(), lost, strict=True):
         label, read = int(digits.labels[index]), int(said[index].argmax())
         cells = [index, label, read, percent(said[index, read]), percent(said[index, label]), "no" if disputed else "yes"]
         cells += [] if shared is None else [int(shared[index])]
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
+        lines.append(row(cells))
     return "\n".join(lines)
 
 

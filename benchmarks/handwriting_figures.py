@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from inkdigits.doubt import auroc
 from inkdigits.evaluation import BINS, Bin, percent, wilson_interval
 
 KINDS = ("single", "crop", "string", "reject")
@@ -165,7 +166,7 @@ def figures(outcomes: Sequence[Outcome]) -> Figures:
         rejected_as_page=Share(sum(not outcome.as_page for outcome in others), len(others)),
         threshold=threshold,
         rejected_at=Share(0, 0) if threshold is None else Share(sum(value < threshold for value in doubtful), len(doubtful)),
-        auroc=auroc(confidence, doubtful) if digits and others else None,
+        auroc=auroc(confidence, doubtful),
         ece=sum(bin_.n * abs(bin_.accuracy - bin_.confidence) for bin_ in bins) / len(digits) if digits else None,
         bins=bins,
         risk=risk_by_coverage(confidence, right),
@@ -203,12 +204,6 @@ def edit_distance(read: str, truth: str) -> int:
 def threshold_for(confidence: Sequence[float], allowed: float) -> float:
     """The highest threshold that no more than this share of the values lie below."""
     return sorted(confidence)[int(allowed * len(confidence))]
-
-
-def auroc(positive: Sequence[float], negative: Sequence[float]) -> float:
-    """The probability that a value of the first kind is the higher one of a pair, where equals count half."""
-    difference = np.asarray(positive)[:, None] - np.asarray(negative)[None]
-    return float((difference > 0).mean() + (difference == 0).mean() / 2)
 
 
 def calibration(confidence: Sequence[float], right: Sequence[bool]) -> tuple[Bin, ...]:

@@ -10,10 +10,9 @@ import json
 import shutil
 from pathlib import Path
 
-from accuracy import finished
-
 from inkdigits.recipe import load_recipe
 from inkdigits.recogniser import WEIGHTS
+from inkdigits.reproduction import finished_runs
 
 FILES = ("model.onnx", "model.safetensors", "config.json")
 LARGEST = 8_000_000  # bytes, of all shipped models together
@@ -32,10 +31,10 @@ def main() -> None:
     parser.add_argument("recipes", nargs="+", metavar="RECIPE", help="shipped recipes with finished runs there")
     options = parser.parse_args()
     for name in options.recipes:
-        runs = finished(load_recipe(name), options.runs)
+        runs = finished_runs(load_recipe(name), options.runs)
         if not runs:
             parser.error(f"{options.runs} holds no finished run of {name!r}; `inkdigits reproduce {name}` makes them")
-        chosen = min(runs.values(), key=validation_loss)
+        chosen = min(runs, key=validation_loss)
         (WEIGHTS / name).mkdir(exist_ok=True)
         for file in FILES:
             shutil.copyfile(chosen / file, WEIGHTS / name / file)

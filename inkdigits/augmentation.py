@@ -66,8 +66,8 @@ def affine_grid(ink: Tensor, amount: Augmentation, generator: Generator) -> Tens
         return (torch.rand(n, 1, 1, generator=generator, device=ink.device) * 2 - 1) * limit
 
     angle, slant, zoom = draw(math.radians(amount.rotation)), draw(math.radians(amount.shear)), 1 + draw(amount.zoom)
-    x = _pixel_centres(width, ink).view(1, 1, width)
-    y = _pixel_centres(height, ink).view(1, height, 1)
+    x = pixel_centres(width, ink).view(1, 1, width)
+    y = pixel_centres(height, ink).view(1, height, 1)
     cos, sin, tan = torch.cos(angle) / zoom, torch.sin(angle) / zoom, torch.tan(slant)
     across = (x + tan * y) * cos - y * sin + draw(2 * amount.shift / width)
     down = (x + tan * y) * sin + y * cos + draw(2 * amount.shift / height)
@@ -110,13 +110,13 @@ def clutter(ink: Tensor, share: float, generator: Generator) -> Tensor:
     moved = torch.randint(-height // 2, height // 2 + 1, (2,), generator=generator, device=ink.device).tolist()
 
     def span(size: int) -> Tensor:
-        centre, reach = _draw(n, ink, generator) * size, _draw(n, ink, generator) * size / 2
+        centre, reach = _draw(ink, generator) * size, _draw(ink, generator) * size / 2
         pixels = torch.arange(size, dtype=ink.dtype, device=ink.device)
         return ((pixels >= centre - reach) & (pixels < centre + reach)).view(n, size)
 
     window = span(height)[:, None, :, None] & span(width)[:, None, None, :]
-    chosen = _draw(n, ink, generator) < share
-    strength = (1 + _draw(n, ink, generator)) / 2
+    chosen = _draw(ink, generator) < share
+    strength = (1 + _draw(ink, generator)) / 2
     return torch.maximum(ink, ink.roll(1, 0).roll(moved, (2, 3)) * window * chosen * strength)
 
 
@@ -127,11 +127,11 @@ def filter_at_random(ink: Tensor, share: float, generator: Generator) -> Tensor:
     are blended along a smooth random mask. Each is stretched to [0, 1].
     """
     n = len(ink)
-    seen = torch.where(_draw(n, ink, generator) < share, _filtered(ink, generator), ink)
+    seen = torch.where(_draw(ink, generator) < share, _filtered(ink, generator), ink)
     coarse = torch.randn(n, 1, 4, 4, generator=generator, device=ink.device)
     field = F.interpolate(coarse, ink.shape[2:], mode="bicubic", align_corners=True)
     field = field + torch.randn(n, 1, 1, 1, generator=generator, device=ink.device) / 2
-    mask = torch.sigmoid(MASK_STEEPNESS * field) * (_draw(n, ink, generator) < 0.5)
+    mask = torch.sigmoid(MASK_STEEPNESS * field) * (_draw(ink, generator) < 0.5)
     return seen + mask * (_filtered(ink, generator) - seen)
 
 
@@ -139,8 +139,8 @@ def _filtered(ink: Tensor, generator: Generator) -> Tensor:
     """Each digit through one random kernel or two after another, mixed with itself in a random proportion, in [0, 1]."""
     n = len(ink)
     once = _convolved(ink, generator)
-    filtered = torch.where(_draw(n, ink, generator) < 0.3, _convolved(once, generator), once)
-    return _stretched(filtered + _draw(n, ink, generator) * (ink - filtered))
+    filtered = torch.where(_draw(ink, generator) < 0.3, _convolved(once, generator), once)
+    return _stretched(filtered + _draw(ink, generator) * (ink - filtered))
 
 
 def _convolved(ink: Tensor, generator: Generator) -> Tensor:
@@ -149,21 +149,21 @@ def _convolved(ink: Tensor, generator: Generator) -> Tensor:
     side = KERNELS[int(torch.randint(len(KERNELS), (1,), generator=generator, device=ink.device))]
     kernels = torch.randn(n, 1, side, side, generator=generator, device=ink.device) / side
     if side > 1:
-        kernels = kernels - kernels.mean((2, 3), keepdim=True) * (_draw(n, ink, generator) < 0.5)
+        kernels = kernels - kernels.mean((2, 3), keepdim=True) * (_draw(ink, generator) < 0.5)
     answers = F.conv2d(ink.view(1, n, height, width), kernels, padding=side // 2, groups=n).view(n, 1, height, width)
-    return _stretched(torch.where(_draw(n, ink, generator) < 0.5, answers.abs(), answers))
+    return _stretched(torch.where(_draw(ink, generator) < 0.5, answers.abs(), answers))
 
 
 def add_noise(ink: Tensor, largest: float, generator: Generator) -> Tensor:
     """Gaussian noise over half of the digits, its standard deviation drawn from 0 to `largest`; ink stays in [0, 1]."""
     n = len(ink)
-    strength = _draw(n, ink, generator) * largest * (_draw(n, ink, generator) < 0.5)
+    strength = _draw(ink, generator) * largest * (_draw(ink, generator) < 0.5)
     return (ink + strength * torch.randn(ink.shape, generator=generator, device=ink.device)).clamp(0, 1)
 
 
-def _draw(n: int, like: Tensor, generator: Generator) -> Tensor:
+def _draw(like: Tensor, generator: Generator) -> Tensor:
     """A number in [0, 1) a digit, (N, 1, 1, 1)."""
-    return torch.rand(n, 1, 1, 1, generator=generator, device=like.device)
+    return torch.rand(len(like), 1, 1, 1, generator=generator, device=like.device)
 
 
 def _stretched(ink: Tensor) -> Tensor:
@@ -172,7 +172,7 @@ def _stretched(ink: Tensor) -> Tensor:
     return (ink - low) / (high - low + 1e-4)
 
 
-def _pixel_centres(size: int, like: Tensor) -> Tensor:
+def pixel_centres(size: int, like: Tensor) -> Tensor:
     """The centres of `size` pixels on an axis from -1 to 1."""
     return (torch.arange(size, dtype=like.dtype, device=like.device) * 2 + 1) / size - 1
 

@@ -4,7 +4,7 @@ Used from one thread. Knows nothing of HTTP beyond names and numbers.
 """
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds, upper edges
@@ -16,14 +16,14 @@ class Metrics:
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, int]] = Counter()
         self._within: dict[str, list[int]] = {}
-        self._seconds: Counter[str] = Counter()
+        self._seconds: defaultdict[str, float] = defaultdict(float)
 
     def count(self, endpoint: str, status: int, seconds: float | None = None) -> None:
         """One request that was answered. seconds: None where it never reached an endpoint."""
         self.requests[endpoint, status] += 1
         if seconds is not None:
             self._within.setdefault(endpoint, [0] * (len(BUCKETS) + 1))[bisect_left(BUCKETS, seconds)] += 1
-            self._seconds[endpoint] += seconds  # type: ignore[assignment] # a Counter adds floats as well
+            self._seconds[endpoint] += seconds
 
     def text(self, gauges: Mapping[str, tuple[str, float]]) -> str:
         """The exposition format, version 0.0.4. gauges: name -> what it is, and its value now."""

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inkdigits import fused
+from inkdigits.augmentation import pixel_centres
 from inkdigits.errors import BadValue, UnknownName
 
 if TYPE_CHECKING:
@@ -288,7 +289,7 @@ class Standardised(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """Networks whose mean probabilities are the answer. Trained one by one; see ensemble.py."""
+    """Networks whose mean probabilities are the answer. Trained one by one; see run.py."""
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -315,8 +316,7 @@ def views(ink: Tensor, rotation: float, zoom: float) -> Tensor:
 def _grid(ink: Tensor, angle: float, scale: float) -> Tensor:
     """Where each pixel of a turned and enlarged field comes from, (N, H, W, 2), as `F.grid_sample` takes it. angle: in radians."""
     height, width = ink.shape[2:]
-    y = ((torch.arange(height, device=ink.device) * 2 + 1) / height - 1).view(-1, 1)
-    x = ((torch.arange(width, device=ink.device) * 2 + 1) / width - 1).view(1, -1)
+    y, x = pixel_centres(height, ink).view(-1, 1), pixel_centres(width, ink).view(1, -1)
     cos, sin = math.cos(angle) / scale, math.sin(angle) / scale
     grid = torch.stack((cos * x - sin * y, sin * x + cos * y), dim=-1)
     return grid.expand(ink.shape[0], height, width, 2)  # len(ink) would become a constant of the exported network

@@ -105,12 +105,14 @@ def _ensure(recipe: Recipe, seed: int, out: Path, dataset: Dataset, *, wait: boo
                 pass
 
 
+def finished_runs(recipe: Recipe, out: Path) -> list[Path]:
+    """The folders of the finished runs with seeds 0, 1 and so on, as far as they go."""
+    folders = enumerate(out / run_name(recipe, seed) for seed in count())
+    return [folder for _, folder in takewhile(lambda place: is_finished(place[1], recipe, place[0]), folders)]
+
+
 def _collect(recipe: Recipe, out: Path) -> Result:
-    """The finished runs with seeds 0, 1 and so on, as far as they go."""
-    folders = takewhile(
-        lambda place: is_finished(place[1], recipe, place[0]), enumerate(out / run_name(recipe, n) for n in count())
-    )
-    return Result(recipe, tuple(json.loads((folder / CONFIG_FILE).read_text()) for _, folder in folders))
+    return Result(recipe, tuple(json.loads((run / CONFIG_FILE).read_text()) for run in finished_runs(recipe, out)))
 
 
 def as_markdown(results: Sequence[Result]) -> str:

@@ -30,7 +30,7 @@ from inkdigits.errors import BadData, BadModel, BadValue, CannotWrite, Inkdigits
 from inkdigits.evaluation import CLASSES, evaluate_probabilities
 from inkdigits.export import export_onnx
 from inkdigits.files import new_folder, write_whole
-from inkdigits.models import count_parameters
+from inkdigits.models import count_parameters, recipe_network
 from inkdigits.recipe import Recipe, from_table, load_recipe
 from inkdigits.recogniser import Recogniser, shipped_folder, shipped_models
 from inkdigits.report import write_report
@@ -171,7 +171,7 @@ def run(
 
 def _run_members(recipe: Recipe, out: Path, dataset: Dataset, seed: int, device: str, place: Path) -> Iterator[Record]:
     """Train what is not trained yet, join all, and finish that as any run."""
-    passes, network = Passes(), seeded_network(recipe, seed)
+    passes, network = Passes(), recipe_network(recipe)
     if (out / CONFIG_FILE).exists() or not (out / "members").is_dir():
         new_folder(out)
     for number, member_seed in enumerate(recipe.member_seeds(seed)):

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.metrics import roc_auc_score
 
 from inkdigits.errors import BadData, BadPicture, BadValue
 from inkdigits.evaluation import reliability
@@ -79,13 +78,6 @@ def test_edit_distance_is_that_of_the_recursive_definition(made: Any) -> None:
     texts = ["", "1", "11", "12", "21", "1234", "1324", "123456", "992233", "2345671"]
     for a, b in itertools.product(texts, repeat=2):
         assert made.edit_distance(a, b) == slow(a, b)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_auroc_is_scikit_learns(made: Any, seed: int) -> None:
-    confidence, digit = random_results(200, seed)
-    expected = roc_auc_score(digit, confidence)
-    assert made.auroc(confidence[digit].tolist(), confidence[~digit].tolist()) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("allowed", [0.0, 0.01, 0.1, 0.5])
