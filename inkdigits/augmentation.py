@@ -137,7 +137,6 @@ def filter_at_random(ink: Tensor, share: float, generator: Generator) -> Tensor:
 
 def _filtered(ink: Tensor, generator: Generator) -> Tensor:
     """Each digit through one random kernel or two after another, mixed with itself in a random proportion, in [0, 1]."""
-    n = len(ink)
     once = _convolved(ink, generator)
     filtered = torch.where(_draw(ink, generator) < 0.3, _convolved(once, generator), once)
     return _stretched(filtered + _draw(ink, generator) * (ink - filtered))
@@ -156,7 +155,6 @@ def _convolved(ink: Tensor, generator: Generator) -> Tensor:
 
 def add_noise(ink: Tensor, largest: float, generator: Generator) -> Tensor:
     """Gaussian noise over half of the digits, its standard deviation drawn from 0 to `largest`; ink stays in [0, 1]."""
-    n = len(ink)
     strength = _draw(ink, generator) * largest * (_draw(ink, generator) < 0.5)
     return (ink + strength * torch.randn(ink.shape, generator=generator, device=ink.device)).clamp(0, 1)
 
