@@ -25,6 +25,7 @@ ORIENTATION = 0x0112  # the EXIF tag that says which way is up
 MAX_PIXELS = 64_000_000  # 192 MB once decoded; phones make 12 to 50 million
 DRAFT_SIDE = 1600  # pixels; a JPEG is decoded at 1/2, 1/4 or 1/8 as long as its longest side keeps this
 WORK_SIDE = 1600  # pixels; larger pictures are reduced: a 4 mm digit on a photographed A4 page keeps 21 px
+COLOURS = 100_000  # visible pixels of a transparent picture that say which paper suits it
 
 # What people try that Pillow's core formats do not cover: first bytes, where they lie, name.
 FOREIGN = (
@@ -117,7 +118,7 @@ def _from_image(image: Image.Image, name: str) -> Picture:
     if width * height == 0:
         raise BadPicture("empty", f"{name} has no pixels: {width} x {height}")
     try:
-        frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
+        several = image.format != "MPO" and getattr(image, "is_animated", False)  # n_frames would go through them all
         if image.format in ("JPEG", "MPO"):
             image.draft(None, (DRAFT_SIDE, DRAFT_SIDE) if width == height else _fit(width, height, DRAFT_SIDE))
         image.load()
@@ -129,7 +130,7 @@ def _from_image(image: Image.Image, name: str) -> Picture:
         raise BadPicture("truncated", f"{name} is cut short or damaged: {error}") from error
     turned = (upright.width > upright.height) != (image.width > image.height)
     size = (height, width) if turned else (width, height)
-    warnings = (f"only the first of {frames} frames is read",) if frames > 1 else ()
+    warnings = ("only the first of several frames is read",) if several else ()
     return _reduced(pixels, size, warnings)
 
 
@@ -149,7 +150,7 @@ def _pixels(image: Image.Image) -> Pixels:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return _to_bytes(np.asarray(image))
     if image.has_transparency_data:
-        return _without_alpha(np.asarray(image.convert("RGBA")))
+        return _without_alpha(image.convert("RGBA"))
     if image.mode == "L":
         return np.asarray(image)
     if image.mode == "1":
@@ -175,7 +176,7 @@ def _from_array(array: NDArray[Any]) -> Picture:
         raise BadPicture("too_large", f"the array has {width} x {height} pixels; at most {MAX_PIXELS:,} are read")
     pixels = _to_bytes(array)
     if pixels.ndim == 3:
-        pixels = _without_alpha(pixels) if pixels.shape[2] == 4 else _grey_if_grey(pixels)
+        pixels = _without_alpha(Image.fromarray(pixels)) if pixels.shape[2] == 4 else _grey_if_grey(pixels)
     return _reduced(pixels, (width, height), ())
 
 
@@ -197,26 +198,31 @@ def _to_bytes(array: NDArray[Any]) -> Pixels:
     return np.rint(array / 257.0).astype(np.uint8)  # 65535 / 255
 
 
-def _without_alpha(rgba: Pixels) -> Pixels:
-    """Lay a picture with transparency on paper that its visible part stands out from.
+def _without_alpha(image: Image.Image) -> Pixels:
+    """Lay a picture with transparency on paper that its visible part stands out from, at most WORK_SIDE on a side.
 
     Strokes alone get white paper, or black where they are light; a picture that is mostly opaque and brings its own paper
     gets more of that.
     """
-    rgb, alpha = rgba[:, :, :3], rgba[:, :, 3]
+    alpha = np.asarray(image.getchannel("A"))
     if alpha.min() == 255:
-        return _grey_if_grey(np.ascontiguousarray(rgb))
+        return _grey_if_grey(np.asarray(image.convert("RGB")))
+    if max(image.size) > WORK_SIDE:  # before anything else, or 8 million pixels would take 2 s
+        image = image.resize(_fit(*image.size, WORK_SIDE), Image.Resampling.BOX)
+        alpha = np.asarray(image.getchannel("A"))
     visible = alpha >= 128
     if not visible.any():
         visible = alpha > 0
     if not visible.any():
         return np.full(alpha.shape, 255, np.uint8)
-    colours = rgb[visible].astype(np.float32)
+    colours = np.asarray(image.convert("RGB"))[visible]
+    colours = colours[:: 1 + len(colours) // COLOURS].astype(np.float32)
     median = np.median(colours, axis=0)
     brings_paper = visible.mean() > 0.5 and np.abs(colours - median).max(axis=1).mean() > 8  # grey levels
-    paper = median if brings_paper else (0.0 if colours.mean() > 160 else 255.0)
-    opacity = alpha[:, :, None].astype(np.float32) / 255
-    return _grey_if_grey(np.rint(rgb * opacity + paper * (1 - opacity)).astype(np.uint8))
+    paper = median if brings_paper else np.full(3, 0 if colours.mean() > 160 else 255)
+    page = Image.new("RGB", image.size, tuple(np.rint(paper).astype(int).tolist()))
+    page.paste(image, mask=image.getchannel("A"))
+    return _grey_if_grey(np.asarray(page))
 
 
 def _grey_if_grey(rgb: Pixels) -> Pixels:

@@ -115,6 +115,23 @@ def test_a_sheet_with_transparent_corners_gets_more_of_its_own_paper(drawing: np
     assert open_picture(rgba).pixels[0, 0] == 255
 
 
+def test_transparency_is_mixed_with_the_paper_behind_it() -> None:
+    rng = np.random.default_rng(0)
+    rgba = rng.integers(0, 140, (40, 50, 4), np.uint8)
+    rgba[:, :, 3] = np.where(rng.random((40, 50)) < 0.4, rng.integers(0, 256, (40, 50)), 0)  # strokes, so the paper is white
+    opacity = rgba[:, :, 3:] / 255
+    assert np.abs(open_picture(rgba).pixels - (rgba[:, :, :3] * opacity + 255 * (1 - opacity))).max() < 1
+
+
+def test_a_large_transparent_picture_is_reduced_as_an_opaque_one_is() -> None:
+    y, x = np.mgrid[: WORK_SIDE + 200, : 2 * WORK_SIDE]
+    stroke = (np.hypot(x - 1500, (y - 800) * 1.5) < 500).astype(np.uint8)
+    shown = open_picture(np.where(stroke, 20, 255).astype(np.uint8))
+    transparent = open_picture(np.dstack([stroke * 20] * 3 + [stroke * 255]))
+    assert transparent.scale == shown.scale
+    assert np.abs(transparent.pixels.astype(int) - shown.pixels).max() <= 2
+
+
 def test_a_picture_that_is_all_transparent_is_blank_paper() -> None:
     assert len(np.unique(open_picture(np.zeros((9, 9, 4), np.uint8)).pixels)) == 1
 
@@ -151,11 +168,14 @@ def test_a_large_jpeg_is_decoded_small_and_keeps_its_coordinates() -> None:
     )
 
 
-def test_only_the_first_frame_of_an_animation_is_read(drawing: np.ndarray) -> None:
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("several", [True, False])
+def test_only_the_first_frame_of_an_animation_is_read(drawing: np.ndarray, kind: str, several: bool) -> None:
     frames = [Image.fromarray(drawing), Image.fromarray(255 - drawing)]
-    picture = open_picture(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    lossless = {"lossless": True} if kind == "WEBP" else {}
+    picture = open_picture(encoded(frames[0], kind, save_all=several, append_images=frames[1:] if several else [], **lossless))
     assert np.array_equal(picture.pixels, drawing)
-    assert picture.warnings == ("only the first of 2 frames is read",)
+    assert picture.warnings == (("only the first of several frames is read",) if several else ())
 
 
 def code_of(source: object) -> str:
