@@ -283,6 +283,20 @@ def export(options: argparse.Namespace) -> int:
         _print(json.dumps(asdict(written)))
     else:
         compared = (
+def data_export_feedback(options: argparse.Namespace) -> int:
+    """`inkdigits data export-feedback`: what people corrected, to train on."""
+    from inkdigits.feedback import export as export_feedback
+
+    count, left_out = export_feedback(options.file, options.folder)
+    if options.json:
+        _print(json.dumps({"folder": str(options.folder), "digits": count, "left_out": left_out}))
+    else:
+        _print(f"{options.folder}: {count:,} digits")
+    if left_out:
+        _say(f"left out, because they would not come back from a picture as they are: {left_out}")
+    return OK
+
+
             f"its probabilities differ from the network's by at most {written.largest_difference:.1e} on {written.compared_on}"
         )
         _print(f"{written.path}: {written.bytes:,} bytes; {compared}")
@@ -319,9 +333,10 @@ def serve(options: argparse.Namespace) -> int:
     with _extra("serving", "serve"):
         from inkdigits.server import serve as serve_until_stopped
 
-    serve_until_stopped(
-        options.model, options.host, options.port, lambda address: _say(f"draw at {address} or post pictures to {address}v1/read")
-    )
+    def ready(address: str) -> None:
+        _say(f"draw at {address} or post pictures to {address}v1/read")
+
+    serve_until_stopped(options.model, options.host, options.port, ready, options.collect)
     return OK
 
 
@@ -352,7 +367,7 @@ def _parser() -> argparse.ArgumentParser:
     _evaluate_options(_command(commands, "evaluate", evaluate, "measure a model"))
     _compare_options(_command(commands, "compare", compare, "compare recipes over several seeds, or two runs"))
     _command(commands, "recipes", recipes, "list the shipped recipes with source, published and measured figures")
-    text = "list, fetch and verify datasets"
+    text = "list, fetch and verify datasets; make one of corrections"
     _data_commands(commands.add_parser("data", help=text, description=f"{text.capitalize()}.", allow_abbrev=False))
     _export_options(_command(commands, "export", export, "write a model as one self-contained ONNX file"))
     text = "train shipped recipes over several seeds and compare them with their sources"
@@ -460,6 +475,10 @@ def _reproduce_options(parser: argparse.ArgumentParser) -> None:
     text = "where the runs lie; finished ones are kept and not run again (default: runs/reproduce)"
     parser.add_argument("--out", default="runs/reproduce", type=Path, metavar="DIR", help=text)
     parser.add_argument("--write", action="store_true", help="also write docs/results.md and the recipes' measured figures")
+    text = "write what people corrected in the browser as a folder of pictures, to train on"
+    action = _command(actions, "export-feedback", data_export_feedback, text)
+    action.add_argument("file", type=Path, metavar="FILE", help="what `inkdigits serve --collect FILE` has stored")
+    action.add_argument("folder", type=Path, metavar="DIR", help="the new folder, with the folders 0 to 9 in it")
     _data_dir_option(parser)
 
 
@@ -480,3 +499,5 @@ def _serve_options(parser: argparse.ArgumentParser) -> None:
     text = "the port to listen on; 0 takes any that is free (default: 8000)"
     parser.add_argument("--port", type=int, default=8000, metavar="N", help=text)
     parser.add_argument("--model", default="default", metavar="M", help=f"{MODEL_HELP} (default: default)")
+    text = "store what people correct in the browser, with its picture, in this file (default: nothing is stored)"
+    parser.add_argument("--collect", type=Path, metavar="FILE", help=text)

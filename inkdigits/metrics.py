@@ -1,4 +1,4 @@
-"""What the service counts, as Prometheus reads it: requests by endpoint and status, and how long they took.
+"""What the service counts, as Prometheus reads it: requests by endpoint and status, how long they took, and new models.
 
 Used from one thread. Knows nothing of HTTP beyond names and numbers.
 """
@@ -15,6 +15,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, int]] = Counter()
+        self.reloads = Counter(loaded=0, refused=0)
         self._within: dict[str, list[int]] = {}
         self._seconds: defaultdict[str, float] = defaultdict(float)
 
@@ -30,6 +31,9 @@ class Metrics:
         lines = ["# HELP inkdigits_requests_total Requests answered.", "# TYPE inkdigits_requests_total counter"]
         for (endpoint, status), count in sorted(self.requests.items()):
             lines.append(f'inkdigits_requests_total{{endpoint="{endpoint}",status="{status}"}} {count}')
+        name = "inkdigits_reloads_total"
+        lines += [f"# HELP {name} Changes of the model's file: loaded, or refused.", f"# TYPE {name} counter"]
+        lines += [f'{name}{{result="{result}"}} {count}' for result, count in self.reloads.items()]
         name = "inkdigits_request_seconds"
         lines += [f"# HELP {name} Time from a request's head to its answer.", f"# TYPE {name} histogram"]
         for endpoint, counts in sorted(self._within.items()):

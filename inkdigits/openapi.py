@@ -7,19 +7,25 @@ from typing import Any
 
 Json = dict[str, Any]
 
+BINARY = {"type": "string", "format": "binary"}
+DIGIT = {"type": "integer", "minimum": 0, "maximum": 9}
 PICTURES = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "application/octet-stream")
+FORM = {"type": "object", "required": ["file"], "properties": {"file": BINARY}}
+PICTURE: Json = {kind: {"schema": BINARY} for kind in PICTURES} | {"multipart/form-data": {"schema": FORM}}
 ERRORS = {
     400: "The request, the form, the JSON or a parameter is not as it should be, or the picture is empty.",
-    404: "There is no such page, model or version.",
+    404: "There is no such page, model or version, or this is not done here.",
     405: "The path takes other methods, which Allow names.",
     408: "The request did not arrive in time.",
     413: "The body has too many bytes, or the picture too many pixels.",
-    415: "The body is no picture, or of a format that is not read here.",
-    422: "The picture is cut short or damaged.",
+    415: "The body is of a type or format that is not read here.",
+    422: "The picture is cut short or damaged, or has not the digit that is meant.",
     431: "The headers are too large.",
     500: "A fault of the service.",
+    501: "Nobody can look inside here: a library is missing, or the model is built unusually.",
     503: "The service is not ready, or busy; Retry-After says when to come back.",
     504: "Reading took too long.",
+    507: "There is no more room for corrections.",
 }
 ALWAYS = (400, 405, 408, 431, 500)
 READING = (413, 503, 504)
@@ -39,6 +45,8 @@ def describe(version: str, max_body: int, max_json: int) -> Json:
         "/metrics": _get("Counters in Prometheus' text format.", {"text/plain": {}}),
         "/openapi.json": _get("This document.", {"application/json": {}}),
         "/v1/read": {"post": _read(max_body)},
+        "/v1/inside": {"post": _inside()},
+        "/v1/feedback": {"post": _feedback(max_body)},
         "/v2": _get("The server, as the Open Inference Protocol wants it.", {"application/json": {}}),
         "/v2/health/live": _get("Whether the process is alive.", {"application/json": {}}),
         "/v2/health/ready": _get("Whether arrays can be classified.", {"application/json": {}}, 503),
@@ -52,8 +60,6 @@ def describe(version: str, max_body: int, max_json: int) -> Json:
 
 
 def _read(max_body: int) -> Json:
-    picture = {"schema": {"type": "string", "format": "binary"}}
-    form = {"schema": {"type": "object", "required": ["file"], "properties": {"file": {"type": "string", "format": "binary"}}}}
     return _operation(
         f"Read the digits in a picture of at most {max_body:,} bytes.",
         _schema("Reading"),
@@ -62,7 +68,31 @@ def _read(max_body: int) -> Json:
             _query("single", "The picture holds at most one digit."),
             _query("explain", "Each digit also carries its probabilities, and the 28x28 pixels that the network saw."),
         ],
-        body={**dict.fromkeys(PICTURES, picture), "multipart/form-data": form},
+        body=PICTURE,
+    )
+
+
+def _inside() -> Json:
+    text = "Look inside the network while it sees a field: what each layer makes of it, and which pixels mattered."
+    body = {"application/octet-stream": {"schema": BINARY | {"minLength": 784, "maxLength": 784}}}
+    return _operation(text, _schema("Inside"), (*ALWAYS, 415, *READING, 501), parameters=[], body=body)
+
+
+def _feedback(max_body: int) -> Json:
+    return _operation(
+        f"Say what a digit in a picture of at most {max_body:,} bytes is, and have it stored; where the service collects.",
+        _schema("Stored"),
+        (*ALWAYS, 404, 415, 422, *READING, 507),
+        parameters=[
+            {"name": "label", "in": "query", "required": True, "description": "What it is.", "schema": DIGIT},
+            {
+                "name": "box",
+                "in": "query",
+                "description": "Which digit: left,top,right,bottom, as /v1/read gives them. Not needed where there is only one.",
+                "schema": {"type": "string", "pattern": r"^\d{1,9}(,\d{1,9}){3}$"},
+            },
+        ],
+        body=PICTURE,
     )
 
 
@@ -108,7 +138,7 @@ SCHEMAS: Json = {
     "State": _object({"status": STRING}),
     "Digit": _object(
         {
-            "digit": {"type": "integer", "minimum": 0, "maximum": 9},
+            "digit": DIGIT,
             "confidence": SHARE | {"description": "The calibrated probability that the digit is right."},
             "accepted": {"type": "boolean"},
             "box": _list(WHOLE, minItems=4, maxItems=4)
@@ -131,6 +161,25 @@ SCHEMAS: Json = {
             "error": {"type": "null"},
         }
     ),
+    "Inside": _object(
+        {
+            "probabilities": _list(SHARE, minItems=10, maxItems=10),
+            "occlusion": _list(_list({"type": "number", "minimum": -1, "maximum": 1}, minItems=28, maxItems=28), minItems=28)
+            | {"description": "28 rows of 28: how much the best digit's probability falls where paper covers the pixel."},
+            "layers": _list({"$ref": "#/components/schemas/Layer"}),
+        }
+    ),
+    "Layer": _object(
+        {
+            "name": STRING,
+            "shape": _list(WHOLE, minItems=3, maxItems=3) | {"description": "Maps, and the height and width of each."},
+            "shown": WHOLE | {"description": "How many of the maps are here: the first ones."},
+            "lowest": {"type": "number", "description": "The value of a byte 0."},
+            "highest": {"type": "number", "description": "The value of a byte 255."},
+            "maps": STRING | {"contentEncoding": "base64", "description": "The maps, one after the other, row by row."},
+        }
+    ),
+    "Stored": _object({"stored": {"const": True}, "count": WHOLE | {"description": "How many corrections there are."}}),
     "Inference": _object(
         {
             "id": STRING,

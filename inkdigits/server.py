@@ -1,7 +1,8 @@
 """The service: pictures over HTTP in, what `read --json` prints out; also the draw page, and arrays by the Open Inference Protocol.
 
-Starlette takes care of routes, uvicorn of the protocol, `connections` of slow clients, `messages` of bodies, `workers` of time and
-`recogniser` of digits. Here are the endpoints, with limits before anything is parsed. The event loop never computes.
+Starlette takes care of routes, uvicorn of the protocol, `connections` of slow clients, `messages` of bodies, `workers` of time,
+`watch` of the model's file and `recogniser` of digits. Here are the endpoints, with limits before anything is parsed. The event
+loop never computes.
 """
 
 import asyncio
@@ -10,30 +11,44 @@ import json
 import logging
 import signal
 import socket
+import sqlite3
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import uvicorn
-from python_multipart.multipart import parse_options_header
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import inkdigits
+from inkdigits.answers import HANDLERS, as_json
 from inkdigits.connections import MAX_BODY, MAX_CONNECTIONS, Connection
-from inkdigits.errors import BadPicture, BadValue
-from inkdigits.messages import Refused, encoded, file_of_form, parse_inference, read_picture, rounded
+from inkdigits.errors import BadModel, BadValue, MissingExtra
+from inkdigits.feedback import Feedback, corrected, is_full
+from inkdigits.inside import look_inside
+from inkdigits.messages import (
+    BYTES,
+    Refused,
+    encoded,
+    finder_of,
+    parse_field,
+    parse_flags,
+    parse_inference,
+    parse_label,
+    read_picture,
+    refuse_large,
+    rounded,
+)
 from inkdigits.metrics import Metrics
 from inkdigits.openapi import describe
-from inkdigits.recogniser import Recogniser, processors
+from inkdigits.recogniser import Recogniser, processors, resolve_model
+from inkdigits.watch import Watch, refuse_unless_it_reads
 from inkdigits.workers import RETRY_AFTER, Workers, busy
 
 PAGE = Path(__file__).with_name("page")
@@ -48,9 +63,7 @@ SAFE = {
 MAX_JSON = 4 << 20  # bytes; more than 1,000 images, and parsing holds everything up for 40 ms
 MAX_HELD = 256 << 20  # bytes of all bodies that are being received or read
 DRAIN = 8  # seconds for what is being received or read when the server is told to stop
-KNOWN_ENOUGH = 8  # of ten drawn digits are read right by a model that is ready
-
-PICTURE_STATUS = {"empty": 400, "not_a_picture": 415, "unsupported": 415, "truncated": 422, "too_large": 413}
+LOOK = 1.0  # seconds between looks at the model's file
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -58,8 +71,9 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 class Service:
     """A model behind HTTP. Its methods with a request are the endpoints; `routes` lists them."""
 
-    def __init__(self, recogniser: Recogniser, name: str) -> None:
-        self.recogniser, self.name = recogniser, name
+    def __init__(self, recogniser: Recogniser, name: str, watch: Watch | None = None, collected: Feedback | None = None) -> None:
+        self.recogniser, self.name, self.collected = recogniser, name, collected
+        self.watch = watch or Watch(recogniser.path)
         self.workers = Workers(processors())
         self.metrics = Metrics()
         self.idle: dict[Connection, None] = {}
@@ -81,7 +95,7 @@ class Service:
             "/v2/health/live": self.v2_live,
             "/v2/health/ready": self.v2_ready,
         }
-        posts: dict[str, Handler] = {"/v1/read": self.read}
+        posts: dict[str, Handler] = {"/v1/read": self.read, "/v1/inside": self.inside, "/v1/feedback": self.feedback}
         for path in (model, f"{model}/versions/{{version}}"):
             gets |= {path: self.v2_model, f"{path}/ready": self.v2_model_ready}
             posts |= {f"{path}/infer": self.v2_infer}
@@ -92,33 +106,37 @@ class Service:
 
     def application(self) -> ASGIApp:
         """What uvicorn runs."""
-        handlers: Any = {
-            Refused: _refused,
-            BadPicture: _bad_picture,
-            HTTPException: _no_route,
-            ClientDisconnect: _gone,
-            Exception: _bug,
-        }
-        app = Starlette(routes=self.routes(), exception_handlers=handlers, lifespan=self._lifespan)
+        app = Starlette(routes=self.routes(), exception_handlers=HANDLERS, lifespan=self._lifespan)
         app.router.redirect_slashes = False
         return self._measured(app)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        testing = asyncio.create_task(self._self_test())
+        tending = asyncio.create_task(self._tend())
         yield
-        testing.cancel()
+        tending.cancel()
         self.workers.close()
 
-    async def _self_test(self) -> None:
-        """Ready from the moment when drawn digits, which everybody can read, are read right."""
+    async def _tend(self) -> None:
+        """Ready once drawn digits are read right; from then on, the model's file as it is, or as it was where it is of no use."""
         try:
-            right = await self.workers.run(known_digits_read, self.recogniser)
-            self.ready, self.why_not = right >= KNOWN_ENOUGH, f"the model reads only {right} of 10 known digits"
+            await self.workers.run(refuse_unless_it_reads, self.recogniser)
+            self.ready = True
         except Exception as error:  # whatever it is, the service is not ready, and says so
-            self.why_not = f"the self-test failed: {type(error).__name__}"
-        if not self.ready:
-            print(f"inkdigits: not ready: {self.why_not}", file=sys.stderr, flush=True)  # noqa: T201
+            self.why_not = str(error) if isinstance(error, BadModel) else f"the self-test failed: {type(error).__name__}"
+            _say(f"not ready: {self.why_not}")
+        while True:
+            await asyncio.sleep(LOOK)
+            try:
+                found = await asyncio.to_thread(self.watch.look)
+            except BadModel as error:
+                self.metrics.reloads["refused"] += 1
+                _say(f"the model's file has changed, but is not used: {error}")
+                continue
+            if found:  # who reads with the one before goes on with it
+                self.recogniser, self.ready = found, True
+                self.metrics.reloads["loaded"] += 1
+                _say("the model's file has changed, and is used from now on")
 
     def _measured(self, app: ASGIApp) -> ASGIApp:
         """The application, with its answers counted."""
@@ -148,14 +166,17 @@ class Service:
         path = files.get(request.path_params.get("file", "index.html"))
         if path is None:
             raise Refused(404, "not_found", "there is no such page")
-        return Response(path.read_bytes(), media_type=PAGE_TYPES[path.suffix], headers=SAFE | {"Cache-Control": "no-cache"})
+        content = path.read_bytes()
+        if self.collected:
+            content = content.replace(b"<body>", b"<body data-collects>")
+        return Response(content, media_type=PAGE_TYPES[path.suffix], headers=SAFE | {"Cache-Control": "no-cache"})
 
     async def healthz(self, _: Request) -> Response:
-        return _json({"status": "alive"})
+        return as_json({"status": "alive"})
 
     async def readyz(self, _: Request) -> Response:
         self._refuse_unless_ready()
-        return _json({"status": "ready"})
+        return as_json({"status": "ready"})
 
     async def metrics_text(self, _: Request) -> Response:
         gauges = {
@@ -167,7 +188,7 @@ class Service:
         return Response(self.metrics.text(gauges), media_type="text/plain; version=0.0.4")
 
     async def openapi(self, _: Request) -> Response:
-        return _json(describe(inkdigits.__version__, MAX_BODY, MAX_JSON))
+        return as_json(describe(inkdigits.__version__, MAX_BODY, MAX_JSON))
 
     def _refuse_unless_ready(self) -> None:
         if not self.ready:
@@ -177,20 +198,53 @@ class Service:
 
     async def read(self, request: Request) -> Response:
         """A picture in, the object of `read --json` out."""
-        single, explain = _flags(request, "single", "explain")
-        kind, parameters = parse_options_header(request.headers.get("content-type", "application/octet-stream"))
-        if kind == b"multipart/form-data":
-            find: Callable[[bytes], bytes] = partial(file_of_form, boundary=parameters.get(b"boundary"))
-        elif kind.startswith(b"image/") or kind == b"application/octet-stream":
-            find = bytes
-        else:
-            known = "image/png, image/jpeg and their like, application/octet-stream or multipart/form-data"
-            raise Refused(415, "unsupported_media_type", f"the content type should be {known}")
+        single, explain = parse_flags(request.query_params.multi_items(), "single", "explain")
+        find = finder_of(request.headers.get("content-type", BYTES))
 
         def work(body: bytes) -> bytes:
             return encoded(read_picture(self.recogniser, find(body), single), explain)
 
-        async with self._received(request, MAX_BODY) as body:
+        return await self._worked(request, work, MAX_BODY)
+
+    async def inside(self, request: Request) -> Response:
+        """What the network saw in, what its layers made of it and which pixels mattered out."""
+        if request.headers.get("content-type", BYTES) != BYTES:
+            raise Refused(415, "unsupported_media_type", f"the content type should be {BYTES}")
+
+        def work(body: bytes) -> bytes:
+            try:
+                return json.dumps(look_inside(self.recogniser, parse_field(body))).encode()
+            except (MissingExtra, BadModel) as error:
+                _say(str(error))
+                raise Refused(501, error.code, "nobody can look inside here; the log says why") from None
+
+        return await self._worked(request, work, 784)
+
+    async def feedback(self, request: Request) -> Response:
+        """A picture in, and what a digit in it is."""
+        if self.collected is None:
+            raise Refused(404, "not_collecting", "nothing is stored here; a service that is started with --collect FILE does")
+        collected, (label, box) = self.collected, parse_label(request.query_params)
+        find = finder_of(request.headers.get("content-type", BYTES))
+
+        def work(body: bytes) -> bytes:
+            refuse_large(picture := find(body))
+            try:
+                correction = corrected(picture, self.recogniser.trace(picture), label, box, self.name)
+                return json.dumps({"stored": True, "count": collected.store(correction)}).encode()
+            except BadValue as error:
+                raise Refused(422, "no_such_digit", str(error)) from None
+            except (sqlite3.Error, OSError) as error:
+                _say(f"a correction could not be stored: {error}")
+                if is_full(error):
+                    raise Refused(507, "full", "there is no more room for corrections") from None
+                raise Refused(503, "not_stored", "the correction could not be stored; the log says why", RETRY_AFTER) from None
+
+        return await self._worked(request, work, MAX_BODY)
+
+    async def _worked(self, request: Request, work: Callable[[bytes], bytes], limit: int) -> Response:
+        """What a worker makes of the body: JSON."""
+        async with self._received(request, limit) as body:
             return Response(await _unless_gone(request, self.workers.run(work, body)), media_type="application/json")
 
     @contextlib.asynccontextmanager
@@ -218,14 +272,14 @@ class Service:
     # ---- Open Inference Protocol, version 2
 
     async def v2_server(self, _: Request) -> Response:
-        return _json({"name": "inkdigits", "version": inkdigits.__version__, "extensions": []})
+        return as_json({"name": "inkdigits", "version": inkdigits.__version__, "extensions": []})
 
     async def v2_live(self, _: Request) -> Response:
-        return _json({"live": True})
+        return as_json({"live": True})
 
     async def v2_ready(self, _: Request) -> Response:
         self._refuse_unless_ready()
-        return _json({"ready": True})
+        return as_json({"ready": True})
 
     async def v2_model(self, request: Request) -> Response:
         self._refuse_other_models(request)
@@ -233,12 +287,12 @@ class Service:
             "inputs": [{"name": "images", "datatype": "UINT8", "shape": [-1, 28, 28]}],
             "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 10]}],
         }
-        return _json({"name": self.name, "versions": ["1"], "platform": "onnxruntime_onnx", **tensors})
+        return as_json({"name": self.name, "versions": ["1"], "platform": "onnxruntime_onnx", **tensors})
 
     async def v2_model_ready(self, request: Request) -> Response:
         self._refuse_other_models(request)
         self._refuse_unless_ready()
-        return _json({"name": self.name, "ready": True})
+        return as_json({"name": self.name, "ready": True})
 
     async def v2_infer(self, request: Request) -> Response:
         """Images (N, 28, 28) in, probabilities (N, 10) out."""
@@ -250,8 +304,7 @@ class Service:
             output["data"] = rounded(self.recogniser.classify(asked[1]).ravel())
             return json.dumps({"model_name": self.name, "model_version": "1", **asked[0], "outputs": [output]}).encode()
 
-        async with self._received(request, MAX_JSON) as body:
-            return Response(await _unless_gone(request, self.workers.run(work, body)), media_type="application/json")
+        return await self._worked(request, work, MAX_JSON)
 
     def _refuse_other_models(self, request: Request) -> None:
         name, version = request.path_params["name"], request.path_params.get("version", "1")
@@ -277,70 +330,24 @@ async def _disconnected(receive: Callable[[], Awaitable[Message]]) -> None:
         pass
 
 
-def known_digits_read(recogniser: Recogniser) -> int:
-    """How many of ten drawn digits a model reads right."""
-    from inkdigits.pages.writing import DIGITS, Pen, draw, parse  # not above: the first answer need not wait for it
-
-    rng, pen = np.random.default_rng(0), Pen("self-test", 0.1)
-    right = 0
-    for digit, ways in DIGITS.items():
-        ink = draw(parse(next(iter(ways.values()))), 60.0, pen, rng)
-        read = recogniser.read(np.rint(255 * (1 - np.pad(ink, 20))).astype(np.uint8), single=True)
-        right += read.text == str(digit)
-    return right
-
-
-# ---- answers
-
-
-def _json(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(json.dumps(content, ensure_ascii=False), status, headers, "application/json")
-
-
-def _error(status: int, code: str, message: str, headers: Any = None) -> Response:
-    return _json({"error": {"code": code, "message": message}}, status, headers)
-
-
-def _flags(request: Request, *names: str) -> Iterator[bool]:
-    """The values of true-or-false parameters, false where they are not given. Raises Refused."""
-    given = request.query_params.multi_items()
-    for name, value in given:
-        if name not in names or value not in ("true", "false"):
-            raise Refused(400, "bad_parameter", f"parameters are {' and '.join(names)}, each true or false")
-    return (dict(given).get(name) == "true" for name in names)
-
-
-async def _refused(_: Request, error: Refused) -> Response:
-    return _error(error.status, error.code, str(error), error.headers)
-
-
-async def _bad_picture(_: Request, error: BadPicture) -> Response:
-    return _error(PICTURE_STATUS.get(error.code, 400), error.code, str(error))
-
-
-async def _no_route(request: Request, error: HTTPException) -> Response:
-    if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        return _error(405, "method_not_allowed", f"{request.method} is not for this path; it takes {allowed}", error.headers)
-    return _error(error.status_code, "not_found", "there is nothing at this path; /openapi.json lists what there is")
-
-
-async def _gone(_: Request, __: ClientDisconnect) -> Response:
-    return Response(status_code=499)  # to nobody
-
-
-async def _bug(_: Request, __: Exception) -> Response:
-    return _error(500, "internal", "something went wrong here; the log says what")
-
-
 # ---- the server
 
 
-def serve(model: str, host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM, and then finish what is being read. ready: is told the address. Raises BadModel, BadValue."""
-    recogniser = Recogniser(model, threads=1)
+def _say(message: str) -> None:
+    """One line for whoever runs the service."""
+    print(f"inkdigits: {' '.join(message.split())}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def serve(model: str, host: str, port: int, ready: Callable[[str], None], collect: Path | None = None) -> None:
+    """Serve until SIGINT or SIGTERM, and then finish what is being read.
+
+    ready: is told the address. collect: where corrections are stored. Raises BadModel, BadValue, CannotWrite.
+    """
+    watch = Watch(resolve_model(model))
+    recogniser = Recogniser(watch.path, threads=1)
+    collected = Feedback(collect) if collect else None
     listening = _listen(host, port)
-    service = Service(recogniser, _public_name(recogniser.path))
+    service = Service(recogniser, _public_name(watch.path), watch, collected)
     refused = partial(service.metrics.count, "none")
     config = uvicorn.Config(
         service.application(),

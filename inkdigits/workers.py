@@ -88,14 +88,14 @@ class Workers:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _start(self) -> None:
-        """Put a thread to work where one is idle."""
+        """Give the next task to an idle thread, if there is one."""
         if not self._idle:
             return
         loop = asyncio.get_running_loop()
         self._idle -= 1
         if self._looking is None:
             self._looking = loop.call_later(HOLD, self._look)
-        self._threads.submit(self._work_off, loop)
+        self._threads.submit(self._work_off, self._queue.popleft(), loop)
 
     def _look(self) -> None:
         """Every now and then while something is read."""
@@ -103,16 +103,16 @@ class Workers:
         reading = self._idle < self._count
         self._looking = asyncio.get_running_loop().call_later(HOLD, self._look) if reading else None
 
-    def _work_off(self, loop: asyncio.AbstractEventLoop) -> None:
-        """In a thread: whatever is queued, until nothing is."""
+    def _work_off(self, task: _Task, loop: asyncio.AbstractEventLoop) -> None:
+        """In a thread: a task, and then whatever is queued, until nothing is."""
         with contextlib.suppress(IndexError):
             while True:
-                task = self._queue.popleft()
                 task.begun = True
                 if not task.answer.cancelled():
                     self._done.append((task.answer, *_outcome(task.work)))
                 if len(self._done) >= BATCH:
                     _unless_closed(loop, self._deliver)
+                task = self._queue.popleft()
         _unless_closed(loop, self._rest)
 
     def _rest(self) -> None:

@@ -8,6 +8,7 @@ import itertools
 import math
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ import pytest
 from drawn import GLYPHS
 from PIL import Image
 
+from inkdigits.inside import look_inside
 from inkdigits.recogniser import loaded
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright, which drives the browser, is not installed")
@@ -84,8 +86,26 @@ CONTRAST = """(element) => {  // of an element's text with what is behind it; so
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Where `inkdigits serve` answers."""
+    with serving() as told:
+        yield told
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("collected") / "corrections"
+
+
+@pytest.fixture(scope="module")
+def collecting(file: Path) -> Iterator[str]:
+    """Where `inkdigits serve --collect` answers."""
+    with serving("--collect", str(file)) as told:
+        yield told
+
+
+@contextlib.contextmanager
+def serving(*options: str) -> Iterator[str]:
     pytest.importorskip("uvicorn", reason="the extra serve is not installed")
-    command = [sys.executable, "-m", "inkdigits", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "inkdigits", "serve", "--port", "0", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         told = re.search(r"http://\S+:\d+/", server.stderr.readline())
@@ -108,6 +128,7 @@ class Tab:
 
     page: Any
     touch: bool
+    home: str = ""  # the only place that it may ask
     troubles: list[str] = field(default_factory=list)  # errors in the console, and requests to other origins
 
     def __post_init__(self) -> None:
@@ -186,15 +207,16 @@ def opened(browser: Any, address: str) -> Callable[..., Tab]:
         tab = Tab(context.new_page(), touch)
         tab.page.on("console", lambda message: tab.troubles.append(message.text) if message.type == "error" else None)
         tab.page.on("pageerror", lambda error: tab.troubles.append(str(error)))
-        tab.page.on("request", lambda asked: None if asked.url.startswith((address, "data:")) else tab.troubles.append(asked.url))
+        tab.page.on("request", lambda asked: None if asked.url.startswith((tab.home, "data:")) else tab.troubles.append(asked.url))
         return tab
 
-    def open_tab(size: tuple[int, int] = SIZES["desktop"], touch: bool = False, scheme: str = "light") -> Tab:
+    def open_tab(size: tuple[int, int] = SIZES["desktop"], touch: bool = False, scheme: str = "light", at: str = address) -> Tab:
         tab = tab_of(size, touch, scheme)
         tab.page.unroute_all()
         tab.page.set_viewport_size({"width": size[0], "height": size[1]})
+        tab.home = at
         tab.troubles.clear()
-        tab.page.goto(address)
+        tab.page.goto(at)
         return tab
 
     return open_tab
@@ -300,7 +322,7 @@ def test_everything_can_be_done_by_keyboard(desktop: Tab) -> None:
         if name in names or outline == "none":
             break
         names.append(name)
-    assert names == ["undo", "clear", "width", "picture", "4", "2"]
+    assert names == ["undo", "clear", "width", "picture", "4", "2", "Look inside"]
     desktop.page.locator("#digits button").first.focus()
     desktop.page.keyboard.press("Enter")
     desktop.begins("verdict", "4, 9")
@@ -452,7 +474,7 @@ def test_the_colours_of_the_page_are_not_those_of_the_picture_and_can_be_read(op
     pixels = np.array(Image.open(io.BytesIO(bytes(tab.page.evaluate(SENT)))))
     assert np.median(pixels) == 255
     assert pixels[:, :, :3].min() == 0
-    for selector in ("#text", "#sure", "#verdict", "#bars li", "button:enabled", "#digits button", "footer"):
+    for selector in ("#text", "#sure", "#verdict", "#bars li", "button:enabled", "#digits button", "summary", "footer"):
         assert tab.page.eval_on_selector(selector, CONTRAST) >= 4.5, selector
     assert tab.page.eval_on_selector("#bars b", "b => getComputedStyle(b).transitionDuration") == "0s"
     assert tab.troubles == []
@@ -489,9 +511,146 @@ def test_turning_the_phone_keeps_the_drawing(opened: Callable[..., Tab]) -> None
     tab.says("text", "421")
 
 
+# ---- teaching it
+
+
+def rows(file: Path) -> list[tuple[int, int, bytes]]:
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        return database.execute("SELECT label, digit, field FROM feedback ORDER BY rowid").fetchall()
+
+
+def pressed(tab: Tab) -> list[str]:
+    return tab.page.locator("#labels [aria-pressed=true]").all_inner_texts()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_was_read_wrong_is_corrected_and_corrected_again(
+    opened: Callable[..., Tab], collecting: str, file: Path, size: str
+) -> None:
+    tab, before = opened(SIZES[size], touch=size == "phone", at=collecting), len(rows(file))
+    tab.says("storing", "What you correct is stored by whoever runs this service; nothing else is.")
+    tab.write("42", height=120 if size == "phone" else 140)
+    tab.says("text", "42")
+    tab.says("wrong", "Wrong? It is a")
+    assert pressed(tab) == []
+    seen = bytes(tab["field"].evaluate(FIELD))
+    tab.page.locator("#labels button").nth(7).click()
+    tab.says("wrong", "Thank you. It is a")
+    tab.says("spoken", "Thank you. It is stored as a 7.")
+    assert rows(file)[before:] == [(7, 2, seen)]
+    tab.page.locator("#labels button").nth(3).focus()
+    tab.page.keyboard.press("Enter")
+    tab.says("spoken", "Thank you. It is stored as a 3.")
+    assert rows(file)[before:] == [(3, 2, seen)]
+    tab.page.locator("#digits button").first.click()
+    tab.says("wrong", "Wrong? It is a")
+    assert pressed(tab) == []
+    tab.page.locator("#digits button").last.click()
+    tab.says("wrong", "Thank you. It is a")
+    assert pressed(tab) == ["3"]
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= SIZES[size][0]
+    assert tab.page.locator("#labels button").first.bounding_box()["width"] >= 24
+    assert tab.page.eval_on_selector("#wrong", CONTRAST) >= 4.5
+    assert tab.troubles == []
+
+
+def test_a_digit_in_a_picture_is_corrected(opened: Callable[..., Tab], collecting: str, file: Path) -> None:
+    tab = opened(at=collecting)
+    tab["picture"].set_input_files(SAMPLE)
+    tab.says("text", "27354")
+    tab.page.locator("#digits button").nth(1).click()
+    tab.page.locator("#labels button").nth(1).click()
+    tab.says("wrong", "Thank you. It is a")
+    assert rows(file)[-1][:2] == (1, 7)
+
+
+def test_a_correction_that_cannot_be_stored_is_said(opened: Callable[..., Tab], collecting: str) -> None:
+    full = {"status": 507, "body": '{"error": {"code": "full", "message": "there is no more room for corrections"}}'}
+    tab = opened(at=collecting)
+    tab.page.route("**/v1/feedback?*", lambda route: route.fulfill(**full))
+    tab.write("4")
+    tab.says("text", "4")
+    tab.page.locator("#labels button").nth(7).click()
+    tab.says("wrong", "Not stored: There is no more room for corrections.")
+    assert pressed(tab) == []
+
+
+# ---- looking inside
+
+
+PAINTED = """() => [...document.querySelectorAll("#layers canvas")].map((canvas) => {
+    const values = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.filter((_, i) => i % 4 === 0);
+    return new Set(values).size;
+})"""
+HEAT = "(canvas) => [...canvas.getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 < 3)"
+
+
+def asked_inside(tab: Tab) -> list[str]:
+    asked: list[str] = []
+    tab.page.route("**/v1/inside", lambda route: (asked.append(route.request.url), route.continue_()))
+    return asked
+
+
+def test_who_asks_sees_each_layer_and_the_pixels_that_mattered(tab: Tab) -> None:
+    asked = asked_inside(tab)
+    tab.write("42")
+    tab.says("text", "42")
+    tab.page.wait_for_timeout(700)
+    assert asked == []
+    tab.page.locator("summary").click()
+    tab.begins("insight", "Cover the coloured part, and the 2 falls from 99.9% to ")
+    seen = np.array(tab["field"].evaluate(FIELD), np.uint8).reshape(28, 28)
+    inside = look_inside(loaded("default"), seen)
+    captions = tab.page.locator("#layers figcaption").all_inner_texts()
+    assert captions[:2] == ["layer 1: 16 maps of 28x28", "layer 2: 32 maps of 14x14"]
+    assert captions[-1] == "layer 6: 96 maps of 4x4, the first 32"
+    assert len(captions) == len(inside["layers"])
+    assert min(tab.page.evaluate(PAINTED)) > 10
+    heat = np.array(tab["mattered"].evaluate(HEAT), int).reshape(28, 28, 3)
+    coloured = heat[:, :, 0] - heat[:, :, 2]
+    assert np.unravel_index(coloured.argmax(), (28, 28)) == np.unravel_index((seen * inside["occlusion"]).argmax(), (28, 28))
+    assert not coloured[seen == 0].any()
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= tab.page.viewport_size["width"]
+    assert tab.page.evaluate(NAMELESS) == []
+
+
+def test_the_inside_follows_the_eye_and_waits_for_the_pen(desktop: Tab) -> None:
+    asked = asked_inside(desktop)
+    desktop.write("42")
+    desktop.says("text", "42")
+    desktop.page.locator("summary").click()
+    desktop.begins("insight", "Cover the coloured part, and the 2 falls")
+    desktop.page.locator("#digits button").first.click()
+    desktop.begins("insight", "Cover the coloured part, and the 4 falls")
+    assert len(asked) == 2
+    drawn = [(250 + 5 * step, 150 + 2 * step) for step in range(80)]
+    desktop.page.mouse.move(*drawn[0])
+    desktop.page.mouse.down()
+    for point in drawn[1:]:
+        desktop.page.mouse.move(*point)
+        desktop.page.wait_for_timeout(20)
+    assert len(asked) == 2
+    desktop.page.mouse.up()
+    with desktop.page.expect_response("**/v1/inside"):
+        pass
+    assert len(asked) == 3
+    assert desktop.troubles == []
+
+
+def test_where_nobody_can_look_inside_it_is_said(desktop: Tab) -> None:
+    missing = {"status": 501, "body": '{"error": {"code": "missing_extra", "message": "nobody can look inside here"}}'}
+    desktop.page.route("**/v1/inside", lambda route: route.fulfill(**missing))
+    desktop.write("4")
+    desktop.says("text", "4")
+    desktop.page.locator("summary").click()
+    desktop.says("insight", "Nobody can look inside here.")
+
+
 def test_nothing_is_stored(desktop: Tab) -> None:
     desktop.write("4")
     desktop.says("text", "4")
+    desktop.says("storing", "Nothing is stored.")
+    assert not desktop["correction"].is_visible()
     assert desktop.page.evaluate(STORED) == []
     assert desktop.page.context.cookies() == []
 

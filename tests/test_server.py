@@ -8,12 +8,10 @@ import json
 import re
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +23,12 @@ from few_digits import few_digits
 from PIL import Image
 
 import inkdigits
-from inkdigits.connections import MAX_BODY
 from inkdigits.recogniser import loaded
+from inkdigits.watch import Watch
+
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks" / "soak"))
+    from bad_inputs import BadInput, bad_inputs
 
 ASSETS = Path(__file__).parent / "assets"
 PATIENCE = 30  # s; a loaded machine is no reason to fail
@@ -34,9 +36,9 @@ PATIENCE = 30  # s; a loaded machine is no reason to fail
 # A server whose limits are reached quickly. A body that starts with "sleep" is a picture that takes so many tenths of a second.
 HASTY = """
 import sys, time
-from inkdigits import cli, connections, messages, server, workers
+from inkdigits import cli, connections, messages, server, watch, workers
 from inkdigits.recogniser import Reading, Recogniser
-connections.PATIENCE, connections.MAX_CONNECTIONS = 1.0, 20
+connections.PATIENCE, connections.MAX_CONNECTIONS, server.LOOK = 1.0, 20, 0.05
 workers.MAX_WAITING, workers.DEADLINE, server.processors = 2, 2.0, lambda: 1
 log = open(sys.argv[1], "ab", 0)
 plain = Recogniser.read
@@ -48,7 +50,7 @@ def read(self, picture, single=False):
     return Reading("slept")
 Recogniser.read = read
 exec(sys.argv[2])
-sys.exit(cli.main(["serve", "--port", "0"]))
+sys.exit(cli.main(["serve", "--port", "0", *sys.argv[3:]]))
 """
 
 
@@ -115,7 +117,7 @@ def serving(*command: object) -> Iterator[Server]:
         assert re.fullmatch(r"inkdigits: draw at http://127\.0\.0\.1:\d+/ or post pictures to \S+/v1/read\n", said), said
         server = Server(process, int(re.search(r":(\d+)/", said)[1]))
         until = time.monotonic() + PATIENCE
-        while server.get("/readyz").status == 503 and time.monotonic() < until and "unready" not in command[-1]:
+        while server.get("/readyz").status == 503 and time.monotonic() < until and "unready" not in str(command):
             time.sleep(0.01)
         yield server
     finally:
@@ -211,143 +213,11 @@ def test_many_at_once_are_answered_as_one_alone(server: Server) -> None:
 # ---- bad input: what it is, what is said of it
 
 
-def png_header(width: int, height: int, colour: int = 0) -> bytes:
-    """A PNG that promises much and holds nothing. colour: 0 for grey, 6 with transparency."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-
-
-KINDS = "readable are PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and AVIF"
-SAVE = "which is not read here; save it as one of PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and AVIF"
-NO_PICTURE = (415, "not_a_picture", f"the data is not a picture that can be read; {KINDS}")
-NO_KIND = (
-    415,
-    "unsupported_media_type",
-    "the content type should be image/png, image/jpeg and their like, application/octet-stream or multipart/form-data",
-)
-NO_FORM = (400, "bad_form", "this is no multipart/form-data body")
-
-
-@pytest.mark.parametrize(
-    ("body", "kind", "refused"),
-    [
-        (b"", "image/png", (400, "empty", "the data is empty: 0 bytes")),
-        (b"hello", "image/png", NO_PICTURE),
-        (b"a,b\n1,2\n", "image/jpeg", NO_PICTURE),
-        (b"\x89PNG\r\n\x1a\n", "image/png", NO_PICTURE),
-        (b"\x00" * 5000, "application/octet-stream", NO_PICTURE),
-        (b"%PDF-1.7 ...", "image/png", (415, "unsupported", f"the data is PDF, {SAVE}")),
-        (b"<svg></svg>", "image/svg+xml", (415, "unsupported", f"the data is SVG, {SAVE}")),
-        (b"\x00\x00\x00\x18ftypheic\x00\x00", "image/heic", (415, "unsupported", f"the data is HEIC, {SAVE}")),
-        (b"8BPS\x00\x01", "image/x", (415, "unsupported", f"the data is Photoshop, {SAVE}")),
-        (
-            png_header(5000, 5000),
-            "image/png",
-            (413, "too_large", "the picture has 25,000,000 pixels; at most 24,000,000 of its kind are read here"),
-        ),
-        (
-            png_header(3000, 3000, colour=6),
-            "image/png",
-            (413, "too_large", "the picture has 9,000,000 pixels; at most 8,000,000 of its kind are read here"),
-        ),
-        (
-            png_header(60_000, 60_000),
-            "image/png",
-            (413, "too_large", "the data has more than the 64,000,000 pixels that are allowed"),
-        ),
-        (png_header(30, 30), "image/png", (422, "truncated", None)),
-        (PICTURE[: len(PICTURE) // 2], "image/png", (422, "truncated", None)),
-        ((ASSETS / "sample.jpg").read_bytes()[:9000], "image/jpeg", (422, "truncated", None)),
-        (b"no form", FORM, NO_FORM),
-        (form(('name="file"', PICTURE)), "multipart/form-data", NO_FORM),
-        (form(('name="file"', PICTURE)), "multipart/form-data; boundary=other", NO_FORM),
-        (form(('name="image"', PICTURE)), FORM, (400, "bad_form", "the form should have one field 'file', not 0")),
-        (
-            form(('name="file"', b"1"), ('name="file"', b"2")),
-            FORM,
-            (400, "bad_form", "the form should have one field 'file', not 2"),
-        ),
-        (form(('name="file"; filename="a.png"', b"")), FORM, (400, "empty", "the data is empty: 0 bytes")),
-        (form(('name="file"; filename="a.png"', b"text")), FORM, NO_PICTURE),
-        (PICTURE, "text/plain", NO_KIND),
-        (PICTURE, "application/json", NO_KIND),
-        (PICTURE, "application/x-www-form-urlencoded", NO_KIND),
-        (PICTURE, "imagepng", NO_KIND),
-    ],
-)
-def test_a_body_that_is_no_picture(server: Server, body: bytes, kind: str, refused: tuple[int, str, str | None]) -> None:
-    status, code, message = server.post(body, kind=kind).error
-    assert (status, code) == refused[:2]
-    assert message == refused[2] if refused[2] else message.startswith("the data is cut short or damaged: ")
-
-
-NO_PARAMETER = (400, "bad_parameter", "parameters are single and explain, each true or false")
-NOTHING = (404, "not_found", "there is nothing at this path; /openapi.json lists what there is")
-NO_HTTP = (400, "bad_request", "this is not HTTP/1.1")
-OTHER_MODEL = (404, "unknown_model", "the only model here is 'default', version 1")
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "refused"),
-    [
-        ("POST", "/v1/read?single=yes", NO_PARAMETER),
-        ("POST", "/v1/read?single=", NO_PARAMETER),
-        ("POST", "/v1/read?singel=true", NO_PARAMETER),
-        ("GET", "/nothing", NOTHING),
-        ("GET", "/v1/read/", NOTHING),
-        ("GET", "//", NOTHING),
-        ("GET", "/page/a/../../server.py", NOTHING),
-        ("GET", "/page/none.js", (404, "not_found", "there is no such page")),
-        ("GET", "/page/..", (404, "not_found", "there is no such page")),
-        ("GET", "/page/%2e%2e%2fserver.py", NOTHING),
-        ("GET", "/page/..%5cserver.py", (404, "not_found", "there is no such page")),
-        ("GET", "/page/page.js%00.css", (404, "not_found", "there is no such page")),
-        ("GET", "/v1/read", (405, "method_not_allowed", "GET is not for this path; it takes POST")),
-        ("DELETE", "/v1/read", (405, "method_not_allowed", "DELETE is not for this path; it takes POST")),
-        ("GET", "/v2/models/other", OTHER_MODEL),
-        ("GET", "/v2/models/default/versions/2", OTHER_MODEL),
-        ("GET", "/v2/models/other/ready", OTHER_MODEL),
-        ("POST", "/v2/models/other/infer", OTHER_MODEL),
-    ],
-)
-def test_a_request_that_nothing_answers_to(server: Server, method: str, path: str, refused: tuple[int, str, str]) -> None:
-    answer = server.ask(method, path)
-    assert answer.error == refused
+@pytest.mark.parametrize("bad", bad_inputs(), ids=lambda bad: bad.name)
+def test_bad_input_is_refused_in_these_words(server: Server, bad: BadInput) -> None:
+    answer = server.raw(bad.sent)
+    assert bad.refusal.matches(answer.status, answer.body), answer
     assert ("allow" in answer.headers) == (answer.status == 405)
-
-
-@pytest.mark.parametrize(
-    ("sent", "refused"),
-    [
-        (b"hello\r\n\r\n", NO_HTTP),
-        (b"GET / HTTP/9.9\r\n\r\n", NO_HTTP),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n", NO_HTTP),
-        (b"POST /v1/read HTTP/1.1\r\nContent-Length: -1\r\n\r\n", NO_HTTP),
-        (b"POST /v1/read HTTP/1.1\r\nContent-Length: many\r\n\r\n", NO_HTTP),
-        (b"POST /v1/read HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", NO_HTTP),
-        (b"POST /v1/read HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", NO_HTTP),
-        (b"POST /v1/read HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", NO_HTTP),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01", NO_HTTP),
-        (
-            b"GET / HTTP/1.1\r\nX: " + b"x" * 300_000,
-            (431, "head_too_large", "request line and headers have more than 32,768 bytes"),
-        ),
-        (
-            b"POST /v1/read HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (MAX_BODY + 1),
-            (413, "too_large", f"the body has more than the {MAX_BODY:,} bytes that are allowed"),
-        ),
-        (
-            b"POST /v2/models/default/infer HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n",
-            (413, "too_large", "the body has more than the 4,194,304 bytes that are allowed"),
-        ),
-    ],
-)
-def test_bytes_that_are_no_request(server: Server, sent: bytes, refused: tuple[int, str, str]) -> None:
-    assert server.raw(sent).error == refused
 
 
 def test_a_body_of_unsaid_length_is_measured_while_it_comes(server: Server) -> None:
@@ -454,52 +324,6 @@ def test_the_model_describes_itself(server: Server) -> None:
         assert server.get(f"{path}/ready").json == {"name": "default", "ready": True}
 
 
-ONE = np.zeros((1, 28, 28), np.uint8)
-WHOLE_NUMBERS = (400, "bad_inference", "the input's data should be whole numbers from 0 to 255")
-WANTED = (
-    400,
-    "bad_inference",
-    "the body should be an object with one input 'images' of datatype UINT8, shape [N, 28, 28], and its data",
-)
-SHAPE = (400, "bad_inference", "the input's shape should be [N, 28, 28] with N of at least 1")
-NO_JSON = (400, "bad_json", "the body is no JSON")
-
-
-@pytest.mark.parametrize(
-    ("asked", "refused"),
-    [
-        (b"", NO_JSON),
-        (b"{", NO_JSON),
-        (b"\xff\xfe", NO_JSON),
-        (b"[" * 100_000, NO_JSON),
-        (b"1" * 5000, NO_JSON),
-        (b"null", WANTED),
-        ({}, WANTED),
-        ({"inputs": []}, WANTED),
-        ({"inputs": [1]}, WANTED),
-        (tensor(ONE, name="pixels"), WANTED),
-        (tensor(ONE, datatype="FP32"), (400, "bad_inference", "the input's datatype should be UINT8")),
-        (tensor(ONE, shape=[1, 784]), SHAPE),
-        (tensor(ONE, shape=[-1, 28, 28]), SHAPE),
-        (tensor(ONE, shape=[True, 28, 28]), SHAPE),
-        (tensor(ONE, shape=None), SHAPE),
-        (tensor(ONE, shape=[2, 28, 28]), (400, "bad_inference", "the input's data are 784 numbers; its shape takes 1,568")),
-        (tensor(ONE, data=[256] * 784), WHOLE_NUMBERS),
-        (tensor(ONE, data=[-1] * 784), WHOLE_NUMBERS),
-        (tensor(ONE, data=[0.5] * 784), WHOLE_NUMBERS),
-        (tensor(ONE, data=["a"] * 784), WHOLE_NUMBERS),
-        (tensor(ONE, data=[10**30] * 784), WHOLE_NUMBERS),
-        (tensor(ONE, data=[]), WHOLE_NUMBERS),
-        (tensor(ONE, data={"a": 1}), WHOLE_NUMBERS),
-        (tensor(ONE, data=[[1], [1, 2]]), (400, "bad_inference", "the input's data should be a flat or evenly nested list")),
-        (tensor(ONE) | {"id": 7}, (400, "bad_inference", "id should be a string")),
-        (tensor(ONE) | {"outputs": [{"name": "logits"}]}, (400, "bad_inference", "the only output is 'probabilities'")),
-    ],
-)
-def test_arrays_that_cannot_be_classified(server: Server, asked: object, refused: tuple[int, str, str]) -> None:
-    assert infer(server, asked).error == refused
-
-
 # ---- nobody keeps the others waiting
 
 
@@ -565,9 +389,11 @@ def test_silent_clients_give_way_to_new_ones(hasty: Server) -> None:
         assert int(idle[1]) <= 20
 
 
-def test_a_full_queue_is_said_before_the_body_comes(hasty: Server) -> None:
+def test_a_full_queue_is_said_before_the_body_comes(hasty: Server, tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
-        busy = [stack.enter_context(hasty.connect(post(b"sleep03 %d" % i))) for i in range(3)]
+        busy = [stack.enter_context(hasty.connect(post(b"sleep08")))]
+        wait_until(lambda: (tmp_path / "log").read_bytes() == b"sleep08;")
+        busy += [stack.enter_context(hasty.connect(post(b"sleep01"))) for _ in range(2)]
         wait_until(lambda: "waiting 2\n" in hasty.get("/metrics").body.decode())
         answer = hasty.raw(b"POST /v1/read HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n")  # of which nothing will come
         assert answer.error == (503, "busy", "2 requests are waiting; try again in a second")
@@ -606,6 +432,105 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+# ---- a model's file that changes
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return copied("nano", tmp_path / "mine.onnx")
+
+
+def copied(name: str, to: Path) -> Path:
+    """A shipped model, put there as one should: under another name first."""
+    beside = to.with_suffix(".new")
+    beside.write_bytes(loaded(name).onnx)
+    return beside.replace(to)
+
+
+def served(server: Server) -> str:
+    """The shipped model whose probabilities are answered."""
+    image = few_digits(1).images
+    answer = infer(server, tensor(image), "/v2/models/mine/infer").json["outputs"][0]["data"]
+    return next(name for name in ("nano", "tiny") if np.allclose(loaded(name).classify(image)[0], answer, atol=1e-6))
+
+
+def test_a_new_model_is_used_without_a_pause(model: Path, tmp_path: Path) -> None:
+    with serving("-c", HASTY, tmp_path / "log", "", "--model", model) as server:
+        assert served(server) == "nano"
+        copied("tiny", model)
+        wait_until(lambda: served(server) == "tiny")
+        assert server.process.stderr.readline() == "inkdigits: the model's file has changed, and is used from now on\n"
+        assert server.post(PICTURE).json["text"] == "27"
+        assert 'inkdigits_reloads_total{result="loaded"} 1\n' in server.get("/metrics").body.decode()
+
+
+def wrong_shapes(model: Path) -> None:
+    import onnx
+
+    other = onnx.load(model)
+    other.graph.output[0].name = other.graph.node[-1].output[0] = "logits"
+    model.write_bytes(other.SerializeToString())
+
+
+def reads_badly(model: Path) -> None:
+    """The weights of another head: the ten columns of the last layer, turned by one."""
+    import onnx
+    from onnx import numpy_helper
+
+    other = onnx.load(model)
+    last = next(node for node in reversed(other.graph.node) if node.op_type == "Gemm")
+    for weights in other.graph.initializer:
+        if weights.name in last.input[1:]:
+            array = numpy_helper.to_array(weights)
+            weights.CopyFrom(numpy_helper.from_array(np.roll(array, 1, array.shape.index(10)), weights.name))
+    model.write_bytes(other.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (lambda model: model.write_bytes(b"not a model"), "'.*' is damaged or no ONNX model: .*"),
+        (lambda model: model.write_bytes(model.read_bytes()[:9000]), "'.*' is damaged or no ONNX model: .*"),
+        (lambda model: model.write_bytes(b""), "'.*' is damaged or no ONNX model: .*"),
+        (wrong_shapes, "'.*' was made for something else: .*"),
+        (reads_badly, r"the model reads only \d of 10 known digits"),
+        (Path.unlink, "'.*' is gone"),
+    ],
+    ids=["foreign", "cut", "empty", "shapes", "bad", "gone"],
+)
+def test_a_model_that_is_of_no_use_is_said_once_and_changes_nothing(
+    model: Path, tmp_path: Path, fault: Callable[[Path], object], why: str
+) -> None:
+    with serving("-c", HASTY, tmp_path / "log", "", "--model", model) as server:
+        fault(model)
+        said = server.process.stderr.readline()
+        assert re.fullmatch(f"inkdigits: the model's file has changed, but is not used: {why}\n", said), said
+        time.sleep(0.5)  # in which it is looked at ten times
+        assert served(server) == "nano"
+        assert server.get("/readyz").status == 200
+        assert 'inkdigits_reloads_total{result="refused"} 1\n' in server.get("/metrics").body.decode()
+        copied("tiny", model)
+        wait_until(lambda: served(server) == "tiny")
+
+
+def test_a_file_is_left_alone_while_it_is_being_written(model: Path) -> None:
+    watch = Watch(model)
+    assert watch.look() is None
+    whole = loaded("tiny").onnx
+    for share in (1, 2, 3):
+        model.write_bytes(whole[: share * len(whole) // 3])
+        assert watch.look() is None
+    assert watch.look().onnx == whole
+    assert watch.look() is None
+
+
+def test_those_who_read_finish_with_the_model_that_they_began_with(model: Path, tmp_path: Path) -> None:
+    with serving("-c", HASTY, tmp_path / "log", "", "--model", model) as server, server.connect(post(b"sleep10")) as reading:
+        copied("tiny", model)
+        assert "is used from now on" in server.process.stderr.readline()
+        assert heard(reading).json["text"] == "slept"
+
+
 # ---- start and end
 
 
@@ -635,7 +560,7 @@ def test_a_request_that_is_on_its_way_forever_does_not_keep_it() -> None:
 
 
 def test_a_model_that_reads_badly_is_never_ready(tmp_path: Path) -> None:
-    worse = "server.known_digits_read = lambda recogniser: 3  # unready"
+    worse = "watch.known_digits_read = lambda recogniser: 3  # unready"
     with serving("-c", HASTY, tmp_path / "log", worse) as server:
         why = "the model reads only 3 of 10 known digits"
         wait_until(lambda: server.get("/readyz").error[2] == why)

@@ -32,9 +32,9 @@ def with_workers(threads: int, use: Callable[[Workers], Coroutine[Any, Any, Any]
 
 
 async def begun(pool: Workers, work: Callable[[], Any]) -> "asyncio.Task[Any]":
-    """The task of a work that has left the queue."""
+    """The task of a work that a thread has been given: it never waits where a thread is idle."""
     task = asyncio.ensure_future(pool.run(work))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)
     assert pool.waiting == 0
     return task
 

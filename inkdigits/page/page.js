@@ -1,11 +1,15 @@
-// The draw page: strokes or a picture in, POST /v1/read, and what the network made of it out. Stores nothing.
+// The draw page: strokes or a picture in, POST /v1/read, and what the network made of it out. Stores nothing here.
 //
 // A sheet is {width, height, strokes, picture} and never changes; the history is a list of sheets. Its units are pixels of the
 // picture, or those of the screen when the first stroke was drawn, so that turning the phone only moves it (see view()).
 
+import { $, bytesOf, children, imageOf, make, percent } from "./dom.js";
+import { showInside } from "./inside.js";
+
 const PAUSE = 150; // ms between a change and its reading
 const PATIENCE = 10_000; // ms for an answer
 const AGAIN = 2_000; // ms until the next try where the service is away or busy
+const REST = 500; // ms without a move of the pen or another digit, then the network is looked into again
 const SETTLED = 900; // ms without a new answer, then it is spoken
 const MARGIN = 24; // white around what is sent: ink that reaches the edge of the sheet is whole nevertheless
 const PALM = 1_000; // ms after a pen was seen in which touches are the hand that holds it
@@ -16,7 +20,6 @@ const SHOWN = 1600; // pixels of a picture's longer side that are kept to show i
 const HINT = "Write here, or drop a picture";
 const UNSEEN = "This browser cannot show the picture; it is read nevertheless";
 
-const $ = (id) => document.getElementById(id);
 const paper = $("paper");
 const blank = { width: 0, height: 0, strokes: [], picture: null };
 
@@ -25,7 +28,7 @@ let at = 0; // what is shown is history[at]
 let stroke = null; // the one under the pen: {points, width, pointer}
 let penSeen = -Infinity;
 let gaze = null; // the point of the sheet whose digit is looked into; the last digit where it is null
-let answer = null; // {digits, text, warnings} of what is shown, and place: the digit that is looked into
+let answer = null; // {digits, text, warnings} of what is shown; body: what was sent; place: of the digit that is looked into
 
 const shown = () => history[at];
 const isEmpty = (drawn) => !drawn.picture && drawn.strokes.length === 0;
@@ -105,8 +108,7 @@ function packed(drawn) {
   pen.translate(...origin);
   drawn.strokes.forEach((one) => trace(pen, one));
   // Not toBlob: it waits for the browser to be idle, which takes 0.3 to 1 s while somebody draws.
-  const bytes = Uint8Array.from(atob(canvas.toDataURL("image/png").split(",")[1]), (byte) => byte.charCodeAt(0));
-  return { body: new Blob([bytes], { type: "image/png" }), origin };
+  return { body: new Blob([bytesOf(canvas.toDataURL("image/png").split(",")[1])], { type: "image/png" }), origin };
 }
 
 // ---- history ----
@@ -165,6 +167,7 @@ paper.addEventListener("pointermove", (event) => {
   if (!stroke.moved) return;
   repaint();
   readSoon();
+  lookInside(); // not yet: the pen does not rest
 });
 
 paper.addEventListener("pointerup", (event) => {
@@ -255,30 +258,39 @@ async function read() {
 
 // Sends a sheet; returns what is to be done with the answer.
 async function ask(drawn) {
-  let response;
-  try {
-    const { body, origin } = packed(drawn);
-    const headers = { "Content-Type": body.type.startsWith("image/") ? body.type : "application/octet-stream" };
-    response = await fetch("v1/read?explain=true", { method: "POST", body, headers, signal: AbortSignal.timeout(PATIENCE) });
-    const { error, ...reading } = await response.json();
-    if (response.ok && !error) return () => show(reading, origin);
-    if (response.status < 500) return () => refuse(error?.message ?? `The service refused it (${response.status})`);
-  } catch (error) {
-    if (!response) return () => retry("The service does not answer. Is it still running?");
-  }
-  if (response.status === 503) return () => retry("The service is busy.", response);
-  return () => refuse(`The service failed (${response.status}).`);
+  const { body, origin } = packed(drawn);
+  const { content, status, message, after } = await post("v1/read?explain=true", body);
+  if (content) return () => show(content, origin, body);
+  return status && status !== 503 ? () => refuse(message) : () => retry(message, after);
 }
 
-function retry(message, response) {
+// Returns the content of the answer, or else a message that says why there is none; status 0: nobody answered.
+async function post(path, body) {
+  let status = 0;
+  try {
+    const headers = { "Content-Type": body.type.startsWith("image/") ? body.type : "application/octet-stream" };
+    const response = await fetch(path, { method: "POST", body, headers, signal: AbortSignal.timeout(PATIENCE) });
+    status = response.status;
+    if (status === 503) return { status, message: "The service is busy.", after: Number(response.headers.get("Retry-After")) };
+    const content = await response.json();
+    if (response.ok) return { content };
+    if (status < 500 || status === 501 || status === 507) return { status, message: sentence(content.error.message) };
+  } catch {
+    if (!status) return { status, message: "The service does not answer. Is it still running?" };
+  }
+  return { status, message: `The service failed (${status}).` };
+}
+
+const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1) + (/[.!?]$/.test(words) ? "" : ".");
+
+function retry(message, seconds) {
   say(`${message} Trying again …`);
-  const seconds = Number(response?.headers.get("Retry-After"));
   readSoon(seconds > 0 ? Math.min(seconds * 1000, 4 * AGAIN) : AGAIN);
 }
 
 function refuse(message) {
   show(null);
-  say(message.charAt(0).toUpperCase() + message.slice(1) + (/[.!?]$/.test(message) ? "" : "."));
+  say(message);
   $("sure").textContent = "Not read.";
 }
 
@@ -288,9 +300,10 @@ function say(message) {
 
 // ---- the answer ----
 
-function show(reading, origin = [0, 0]) {
-  const digits = reading?.digits.map((digit) => ({ ...digit, box: digit.box.map((edge, side) => edge - origin[side % 2]) }));
-  answer = reading && { ...reading, digits };
+function show(reading, origin, body) {
+  const onSheet = (box) => box.map((edge, side) => edge - origin[side % 2]);
+  const digits = reading?.digits.map((digit) => ({ ...digit, box: onSheet(digit.box), sentBox: digit.box }));
+  answer = reading && { ...reading, digits, body };
   if (answer) say("");
   $("text").textContent = answer?.text ?? "";
   $("text").classList.toggle("long", $("text").textContent.length > 10);
@@ -301,8 +314,6 @@ function show(reading, origin = [0, 0]) {
   clearTimeout(show.spoken);
   show.spoken = setTimeout(() => ($("spoken").textContent = answer ? `${answer.text || "No digit"}. ${summary()}` : ""), SETTLED);
 }
-
-const percent = (share) => (share >= 0.9995 ? "99.9%" : `${(100 * share).toFixed(1)}%`); // nothing is certain
 
 function summary() {
   if (!answer) return isEmpty(current()) ? "Write one digit, or several." : "";
@@ -336,19 +347,6 @@ function look(index) {
   repaint();
 }
 
-function make(tag, text = "") {
-  const element = document.createElement(tag);
-  element.textContent = text;
-  return element;
-}
-
-// So many children of one kind: those that are there stay, so that the focus and running transitions do, too.
-function children(parent, count, create) {
-  while (parent.children.length > count) parent.lastElementChild.remove();
-  while (parent.children.length < count) parent.append(create(parent.children.length));
-  return [...parent.children];
-}
-
 function showDigits() {
   const digits = answer?.digits ?? [];
   document.querySelector(".reasons").hidden = !answer || (digits.length === 0 && answer.warnings.length === 0);
@@ -369,16 +367,19 @@ function showDigits() {
   });
   $("digits").hidden = digits.length < 2;
   $("verdict").hidden = document.querySelector(".seen").hidden = place < 0;
-  if (place >= 0) explain(digits[place]);
+  $("correction").hidden = !collects || place < 0;
+  $("inside").hidden = place < 0;
+  if (place < 0) return;
+  explain(digits[place]);
+  offerCorrection(digits[place]);
+  lookInside();
 }
 
 function explain({ digit, confidence, accepted, reason, probabilities, field }) {
   $("verdict").textContent = accepted ? `${digit}, ${percent(confidence)} sure` : `Not accepted: ${reason}`;
   $("verdict").className = accepted ? "" : "refused";
-  const pixels = Uint8ClampedArray.from(atob(field).padEnd(784, "\0"), (byte) => byte.charCodeAt(0));
-  const image = new ImageData(28, 28);
-  image.data.forEach((_, i) => (image.data[i] = i % 4 === 3 ? 255 : pixels[i >> 2]));
-  $("field").getContext("2d").putImageData(image, 0, 0);
+  const pixels = bytesOf(field);
+  $("field").getContext("2d").putImageData(imageOf(28, 28, (i) => [pixels[i], pixels[i], pixels[i]]), 0, 0);
   const bars = children($("bars"), 10, (label) => {
     const bar = make("li");
     bar.append(make("span", label), make("i"), make("span"));
@@ -390,6 +391,53 @@ function explain({ digit, confidence, accepted, reason, probabilities, field }) 
     bar.children[1].firstElementChild.style.transform = `translateX(${100 * (probabilities[label] - 1)}%)`;
     bar.children[2].textContent = percent(probabilities[label]);
   });
+}
+
+// ---- teaching it, where the service collects ----
+
+const collects = "collects" in document.body.dataset;
+if (collects) $("storing").textContent = "What you correct is stored by whoever runs this service; nothing else is.";
+
+function offerCorrection({ label, said = "Wrong? It is a" }) {
+  $("wrong").textContent = said;
+  const buttons = children($("labels"), 10, (number) => {
+    const button = make("button", number);
+    button.type = "button";
+    button.addEventListener("click", () => correct(number));
+    return button;
+  });
+  buttons.forEach((button, number) => button.setAttribute("aria-pressed", number === label));
+}
+
+async function correct(label) {
+  const { body, digits, place } = answer;
+  const digit = digits[place];
+  const { content, message } = await post(`v1/feedback?${new URLSearchParams({ label, box: digit.sentBox })}`, body);
+  if (content) digit.label = label;
+  digit.said = content ? "Thank you. It is a" : `Not stored: ${message}`;
+  if (answer?.digits === digits) showDigits();
+  $("spoken").textContent = content ? `Thank you. It is stored as a ${label}.` : digit.said;
+}
+
+// ---- looking inside ----
+
+let insideOf = ""; // the field whose inside is shown
+let rest = 0;
+const fieldNow = () => answer?.digits[answer.place]?.field;
+
+$("inside").addEventListener("toggle", () => lookInside(0));
+
+function lookInside(wait = REST) {
+  clearTimeout(rest);
+  const field = fieldNow();
+  if (!field || !$("inside").open || field === insideOf) return;
+  rest = setTimeout(async () => {
+    const { content, message } = await post("v1/inside", new Blob([bytesOf(field)]));
+    if (field !== fieldNow()) return; // another digit is looked at meanwhile, and will be looked into
+    insideOf = content ? field : "";
+    if (content) showInside(content, bytesOf(field));
+    else $("insight").textContent = message;
+  }, wait);
 }
 
 function placeBoxes(scale, left, top) {
