@@ -100,18 +100,23 @@ def load_dataset(
 
 
 def _join(datasets: list[Dataset]) -> Dataset:
-    """Train with train, test with test; a split that one of them lacks is left out. Digits go with digits and other things."""
+    """Train with train, test with test; a split that one of them lacks is left out. Digits go with digits and other things.
+
+    Of one that has too few images to divide, all are learned from.
+    """
     first = max(datasets, key=lambda dataset: len(dataset.classes))
     for other in datasets:
         if other.classes != first.classes[: len(other.classes)]:
             raise BadValue(f"{first.name} and {other.name} cannot be joined: their classes are not the same things")
+    divided = [dataset.splits for dataset in datasets if "train" in dataset.splits]
+    heaps = [dataset["all"] for dataset in datasets if "train" not in dataset.splits] if divided else []
+    divided = divided or [dataset.splits for dataset in datasets]
+    parts = {name: [splits[name] for splits in divided] for name in divided[0] if all(name in splits for splits in divided)}
+    for name in parts.keys() & {"train", "all"}:
+        parts[name] += heaps
     splits = {
-        name: Split(
-            np.concatenate([dataset[name].images for dataset in datasets]),
-            np.concatenate([dataset[name].labels for dataset in datasets]),
-        )
-        for name in first.splits
-        if all(name in dataset.splits for dataset in datasets)
+        name: Split(np.concatenate([part.images for part in several]), np.concatenate([part.labels for part in several]))
+        for name, several in parts.items()
     }
     return Dataset("+".join(dataset.name for dataset in datasets), first.classes, splits)
 

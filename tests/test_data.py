@@ -330,6 +330,18 @@ def test_joined_sources_are_joined_split_by_split(tmp_path: Path) -> None:
     assert both.name == f"{first}+{second}"
 
 
+@pytest.mark.parametrize("few_first", [True, False])
+def test_images_too_few_to_divide_are_learned_from_beside_others(tmp_path: Path, few_first: bool) -> None:
+    few = written(tmp_path / "few.npz", npz(images=IMAGES[:2], labels=LABELS[:2]))
+    many = written(tmp_path / "many.npz", npz(x_train=IMAGES, y_train=LABELS, x_test=IMAGES[:50], y_test=LABELS[:50]))
+    alone, both = load_dataset(many), load_dataset(f"{few}+{many}" if few_first else f"{many}+{few}")
+    assert list(both.splits) == ["train", "validation", "test"]
+    for name in ("validation", "test"):
+        same(both[name], alone[name].images, alone[name].labels)
+    same(both.train, np.concatenate([alone.train.images, IMAGES[:2]]), np.concatenate([alone.train.labels, LABELS[:2]]))
+    assert {name: len(split) for name, split in load_dataset(f"{few}+{few}").splits.items()} == {"all": 4}
+
+
 def test_a_plus_in_a_files_name_is_part_of_its_name(tmp_path: Path) -> None:
     path = written(tmp_path / "a+b.npz", npz(images=IMAGES, labels=LABELS))
     check_heap(load_dataset(str(path)))
