@@ -8,7 +8,7 @@ PIP_OPTIONS ?=
 DEMO ?= runs/demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint reproduce accuracy bench handwriting notebook clean
+.PHONY: help demo test lint reproduce accuracy bench soak handwriting notebook clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,9 @@ handwriting: $(VENV)/.train ## pages, real pictures where they are, and what rea
 	if test -d "$${INKDIGITS_DATA:-.}/pictures"; then \
 	$(BIN)/python benchmarks/handwriting.py "$$INKDIGITS_DATA/pictures" --write docs/handwriting.md; fi
 	$(BIN)/python benchmarks/reading.py --write docs/reading.md
+
+soak: $(VENV)/.soak ## hostile, slow and far too many clients -> docs/reliability.md (about half an hour, on a quiet machine)
+	$(BIN)/python benchmarks/soak --write docs/reliability.md
 
 notebook: $(VENV)/.dev ## run the notebook again and keep its outputs
 	$(BIN)/jupyter execute --inplace notebooks/mnist.ipynb

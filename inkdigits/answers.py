@@ -25,8 +25,13 @@ def _error(status: int, code: str, message: str, headers: Any = None) -> Respons
     return as_json({"error": {"code": code, "message": message}}, status, headers)
 
 
-async def _refused(_: Request, error: Refused) -> Response:
+def refused(error: Refused) -> Response:
+    """The answer to whoever is refused; may be given any number of times."""
     return _error(error.status, error.code, str(error), error.headers)
+
+
+async def _refused(_: Request, error: Refused) -> Response:
+    return refused(error)
 
 
 async def _bad_picture(_: Request, error: BadPicture) -> Response:

@@ -1,7 +1,8 @@
 """What one client may send, and for how long: uvicorn's connection, with deadlines and limits of its own.
 
-A request has to arrive whole within PATIENCE, head and body, however it drips; idle connections give way to new ones, so that
-silent clients starve nobody. Knows bytes and clocks; nothing of digits. Replaces what uvicorn would answer in plain text.
+A request has to arrive whole within PATIENCE, head and body, however it drips, and its answer has to be taken within as long; idle
+connections give way to new ones, so that silent clients starve nobody. Knows bytes and clocks; nothing of digits. Replaces what
+uvicorn would answer in plain text.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-PATIENCE = 10.0  # seconds in which a request arrives, from its first byte or from the connection's start
+PATIENCE = 10.0  # seconds in which a request arrives, from its first byte or the connection's start; in which an answer is taken
 MAX_CONNECTIONS = 512  # at once; beyond, the one that has waited longest without a whole request is closed
 MAX_HEAD = 32 << 10  # bytes of request line and headers; browsers send 1 to 2 thousand
 MAX_BODY = 32 << 20  # bytes; phones' photos have up to 15 million
@@ -27,6 +28,8 @@ class Connection(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._refused, self._idle = refused, idle  # the dict is all connections' and keeps them in the order of their waiting
         self._deadline: asyncio.TimerHandle | None = None
+        self._taking: asyncio.TimerHandle | None = None
+        self._open: list[Any] = []  # requests that have not been answered whole
         self._received = 0
         self._in_head = True
         self._stopping = False
@@ -42,6 +45,10 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        if self._taking:
+            self._taking.cancel()
+        for cycle in self._open:  # of requests that came one behind another, uvicorn would tell the last one only
+            cycle.disconnected = True
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -63,6 +70,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
+        self._open.append(self.cycle)
         if self._stopping:
             self.cycle.keep_alive = False
 
@@ -75,8 +83,15 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self._open = [cycle for cycle in self._open if not cycle.response_complete]
         if self._deadline is None and not self.transport.is_closing():
             self._idle[self] = None  # kept open: uvicorn's own clock runs
+        self._await_taking()
+
+    def pause_writing(self) -> None:
+        """The client does not take what it has been sent."""
+        super().pause_writing()
+        self._await_taking()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (uvicorn's sentence is replaced)
         self.refuse(400, "bad_request", "this is not HTTP/1.1")
@@ -102,6 +117,20 @@ class Connection(HttpToolsProtocol):
             self.transport.write(STATUS_LINE[status] + head + content)
             self._refused(status)
         self.transport.close()
+        self._await_taking()
+
+    def _await_taking(self) -> None:
+        """Start the clock, if there is anything that has not been taken."""
+        if self._taking is None and self.transport.get_write_buffer_size():
+            self._taking = self.loop.call_later(PATIENCE, self._look_what_is_taken, self.cycle)
+
+    def _look_what_is_taken(self, since: object) -> None:
+        """The client that asked again has taken the answer before; of any other, what is still here has lain here all the time."""
+        self._taking = None
+        if self.cycle is not since:
+            self._await_taking()
+        elif self.transport.get_write_buffer_size():
+            self.transport.abort()
 
     def _is_free(self) -> bool:
         return self.cycle is None or self.cycle.response_complete

@@ -35,6 +35,7 @@ START_OF_SCAN = b"\xff\xda"  # a marker that cannot occur within a scan
 MAX_TEXT = 1 << 20  # bytes of a PPM in letters, which Pillow takes apart in Python: 0.2 s
 MAX_PARTS = 100  # of a form, at 8 us each
 
+MAX_ID = 256  # characters of what is echoed
 BYTES = "application/octet-stream"
 
 
@@ -179,8 +180,8 @@ def parse_inference(body: bytes) -> tuple[dict[str, str], NDArray[np.uint8]]:
         raise wanted
     if tensor.get("datatype") != "UINT8":
         raise _BadInference("the input's datatype should be UINT8")
-    if not isinstance(asked.get("id", ""), str):
-        raise _BadInference("id should be a string")
+    if not isinstance(name := asked.get("id", ""), str) or len(name) > MAX_ID:
+        raise _BadInference(f"id should be a string of at most {MAX_ID} characters")
     if not isinstance(outputs, list) or any(not isinstance(o, dict) or o.get("name") != "probabilities" for o in outputs):
         raise _BadInference("the only output is 'probabilities'")
     return {"id": asked["id"]} if "id" in asked else {}, _images(tensor.get("shape"), tensor["data"])

@@ -7,8 +7,10 @@ loop never computes.
 
 import asyncio
 import contextlib
+import ctypes
 import json
 import logging
+import select
 import signal
 import socket
 import sqlite3
@@ -27,8 +29,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import inkdigits
-from inkdigits.answers import HANDLERS, as_json
-from inkdigits.connections import MAX_BODY, MAX_CONNECTIONS, Connection
+from inkdigits.answers import HANDLERS, as_json, refused
+from inkdigits.connections import LAST_CALL, MAX_BODY, MAX_CONNECTIONS, Connection
 from inkdigits.errors import BadModel, BadValue, MissingExtra
 from inkdigits.feedback import Feedback, corrected, is_full
 from inkdigits.inside import look_inside
@@ -49,7 +51,7 @@ from inkdigits.metrics import Metrics
 from inkdigits.openapi import describe
 from inkdigits.recogniser import Recogniser, processors, resolve_model
 from inkdigits.watch import Watch, refuse_unless_it_reads
-from inkdigits.workers import RETRY_AFTER, Workers, busy
+from inkdigits.workers import RETRY_AFTER, Workers, busy, refusal
 
 PAGE = Path(__file__).with_name("page")
 PAGE_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
@@ -139,9 +141,13 @@ class Service:
                 _say("the model's file has changed, and is used from now on")
 
     def _measured(self, app: ASGIApp) -> ASGIApp:
-        """The application, with its answers counted."""
+        """The application, with its answers counted; while the queue is full, without it."""
+        no_room = refused(refusal())
 
         async def measured(scope: Scope, receive: Receive, send: Send) -> None:
+            if self.workers.full and scope["type"] == "http" and scope["method"] == "POST":
+                self.metrics.count("none", no_room.status_code)
+                return await no_room(scope, receive, send)
             status, begun = 499, time.perf_counter()  # the client is gone, unless an answer is begun
 
             async def sending(message: Message) -> None:
@@ -251,7 +257,6 @@ class Service:
     async def _received(self, request: Request, limit: int) -> AsyncIterator[bytes]:
         """The body, once there is a chance that it will be read."""
         self._refuse_unless_ready()
-        self.workers.refuse_if_full()
         too_large = Refused(413, "too_large", f"the body has more than the {limit:,} bytes that are allowed")
         if int(request.headers.get("content-length", 0)) > limit:  # digits alone: httptools has refused everything else
             raise too_large
@@ -367,7 +372,26 @@ def serve(model: str, host: str, port: int, ready: Callable[[str], None], collec
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn drains first and then raises the signal again
     shown, bound = (f"[{host}]" if ":" in host else host), listening.getsockname()[1]
     ready(f"http://{shown}:{bound}/")
-    uvicorn.Server(config).run([listening])
+    _give_memory_back()
+    _Server(config).run([listening])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, but who has connected already is let in before the door is closed, which would reset the connection."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        until = time.monotonic() + LAST_CALL
+        while sockets and select.select(sockets, [], [], 0)[0] and time.monotonic() < until:
+            await asyncio.sleep(0)
+        await super().shutdown(sockets)
+
+
+def _give_memory_back() -> None:
+    """Ask glibc to hand the pages of large pictures back; else it learns to keep them, and 30 MiB more are never seen again."""
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(-3, 1 << 18)  # M_MMAP_THRESHOLD: what is larger is mapped, and unmapped
+        libc.mallopt(-1, 1 << 20)  # M_TRIM_THRESHOLD
+        libc.mallopt(-8, 2)  # M_ARENA_MAX
 
 
 def _public_name(path: Path) -> str:

@@ -6,7 +6,7 @@ Takes functions, gives their results, in bounded time or not at all. Knows nothi
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from inkdigits.messages import Refused
 
-MAX_WAITING = 64  # requests; at 0.3 ms each, the last one waits 20 ms
+MAX_WAITING = 40  # requests; at 0.4 ms each, the last one waits 16 ms
 DEADLINE = 8.0  # seconds from a whole request to its answer; half of it may be spent waiting
 RETRY_AFTER = {"Retry-After": "1"}
 
@@ -29,6 +29,11 @@ Answer = TypeVar("Answer")
 def busy(message: str) -> Refused:
     """What is answered where there is too much to do."""
     return Refused(503, "busy", f"{message}; try again in a second", RETRY_AFTER)
+
+
+def refusal() -> Refused:
+    """Of what a full queue does not take."""
+    return busy(f"{MAX_WAITING} requests are waiting")
 
 
 @dataclass(eq=False, slots=True)
@@ -56,24 +61,27 @@ class Workers:
         """Requests in the queue."""
         return len(self._queue)
 
-    def refuse_if_full(self) -> None:
-        """Raise Refused where a request would not be taken."""
-        if self.waiting >= MAX_WAITING:
-            raise busy(f"{self.waiting} requests are waiting")
+    @property
+    def full(self) -> bool:
+        """Whether nothing more is taken."""
+        return len(self._queue) >= MAX_WAITING
 
-    async def run(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
-        """The work's result, computed in a thread."""
-        self.refuse_if_full()
+    def run(self, work: Callable[..., Answer], *arguments: Any) -> Coroutine[Any, Any, Answer]:
+        """The work's result, computed in a thread. It is queued here and now, so that whoever comes next knows of it."""
+        if self.full:
+            raise refusal()
         task = _Task(partial(work, *arguments), asyncio.get_running_loop().create_future())
         self._queue.append(task)
         self._start()
+        return self._finished(task)
+
+    async def _finished(self, task: _Task) -> Any:
         try:
             await asyncio.wait([task.answer], timeout=DEADLINE / 2)
             if not task.answer.done() and not task.begun:
                 raise busy(f"no processor became free within {DEADLINE / 2:g} s")
             async with asyncio.timeout(DEADLINE / 2):
-                answer: Answer = await task.answer
-                return answer
+                return await task.answer
         except TimeoutError:
             raise Refused(504, "too_long", f"this took more than {DEADLINE:g} s to read") from None
         finally:

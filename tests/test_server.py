@@ -373,6 +373,26 @@ def test_slow_clients_are_told_so(hasty: Server, sent: bytes, byte: bytes) -> No
     assert hasty.get("/healthz").status == 200
 
 
+@pytest.mark.skipif(not Path("/proc/net/tcp").is_file(), reason="the system does not show who holds a connection")
+@pytest.mark.parametrize("times", [1, 10], ids=["little is left", "sending waits"])
+def test_who_does_not_take_answers_is_let_go(hasty: Server, times: int) -> None:
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+        connection.connect(("127.0.0.1", hasty.port))
+        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * times)
+        client = connection.getsockname()[1]
+        wait_until(lambda: holds(hasty.port, client))
+        wait_until(lambda: not holds(hasty.port, client))
+
+
+def holds(port: int, client: int) -> bool:
+    """Whether a process still has the connection of this client; the system alone may have it longer."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ends = (f":{port:04X}", f":{client:04X}")
+    return any(line[1].endswith(ends[0]) and line[2].endswith(ends[1]) and line[9] != "0" for line in lines)
+
+
 def test_silent_clients_are_closed(hasty: Server) -> None:
     with hasty.connect() as silent:
         assert silent.recv(1) == b""

@@ -44,10 +44,10 @@ def test_everybody_gets_his_own_answer(threads: int) -> None:
     async def use(pool: Workers) -> list[int]:
         answers: list[int] = []
         for round_ in range(20):
-            answers += await asyncio.gather(*(pool.run(lambda n: n * n, round_ * 50 + n) for n in range(50)))
+            answers += await asyncio.gather(*(pool.run(lambda n: n * n, round_ * 40 + n) for n in range(40)))
         return answers
 
-    assert with_workers(threads, use) == [n * n for n in range(1000)]
+    assert with_workers(threads, use) == [n * n for n in range(800)]
 
 
 def test_an_error_goes_to_who_asked_and_to_nobody_else() -> None:
@@ -82,7 +82,7 @@ def test_a_full_queue_refuses_at_once_and_takes_requests_again_afterwards(gate: 
         held = await begun(pool, gate.wait)
         waiting = [asyncio.ensure_future(pool.run(lambda n=n: n)) for n in range(MAX_WAITING)]
         await asyncio.sleep(0)
-        with pytest.raises(Refused, match="64 requests are waiting") as refused:
+        with pytest.raises(Refused, match=f"{MAX_WAITING} requests are waiting") as refused:
             await pool.run(int)
         assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "1"})
         gate.set()

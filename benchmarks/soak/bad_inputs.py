@@ -268,7 +268,8 @@ def _arrays() -> Iterator[BadInput]:
         ("no data", tensor(one, data=[]), numbers),
         ("data that is an object", tensor(one, data={"a": 1}), numbers),
         ("ragged data", tensor(one, data=[[1], [1, 2]]), bad("the input's data should be a flat or evenly nested list")),
-        ("an id that is a number", tensor(one) | {"id": 7}, bad("id should be a string")),
+        ("an id that is a number", tensor(one) | {"id": 7}, bad("id should be a string of at most 256 characters")),
+        ("an id that is long", tensor(one) | {"id": "é" * 257}, bad("id should be a string of at most 256 characters")),
         ("another output", tensor(one) | {"outputs": [{"name": "logits"}]}, bad("the only output is 'probabilities'")),
     ):
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
