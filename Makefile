@@ -46,8 +46,9 @@ handwriting: $(VENV)/.train ## pages, real pictures where they are, and what rea
 	$(BIN)/python benchmarks/handwriting.py "$$INKDIGITS_DATA/pictures" --write docs/handwriting.md; fi
 	$(BIN)/python benchmarks/reading.py --write docs/reading.md
 
-soak: $(VENV)/.soak ## hostile, slow and far too many clients -> docs/reliability.md (about half an hour, on a quiet machine)
+soak: $(VENV)/.soak ## hostile clients, kills, full disks -> docs/reliability.md (three quarters of an hour, on a quiet machine)
 	$(BIN)/python benchmarks/soak --write docs/reliability.md
+	$(BIN)/python benchmarks/soak_training.py --write docs/reliability.md
 
 notebook: $(VENV)/.dev ## run the notebook again and keep its outputs
 	$(BIN)/jupyter execute --inplace notebooks/mnist.ipynb

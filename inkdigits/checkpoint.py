@@ -17,10 +17,11 @@ import torch
 from torch import nn
 
 import inkdigits
-from inkdigits.errors import BadModel, InkdigitsError, MissingExtra
+from inkdigits.errors import BadModel, InkdigitsError, MissingExtra, UnknownName
 from inkdigits.files import write_whole
 from inkdigits.models import recipe_network
 from inkdigits.recipe import Recipe, from_table, to_table
+from inkdigits.recogniser import shipped_folder, shipped_models
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -86,6 +87,22 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     except (InkdigitsError, KeyError, TypeError, ValueError) as error:
         raise BadModel(f"{folder / CONFIG_FILE} holds no recipe that this version knows: {error}") from error
     return Checkpoint(network, recipe, config)
+
+
+def load_run(model: str | Path) -> Checkpoint:
+    """The network of a shipped model or of a folder made by training. Raises UnknownName or BadModel."""
+    return load_checkpoint(model_folder(model))
+
+
+def model_folder(model: str | Path) -> Path:
+    """Where a shipped model's or a run's weights lie. Raises UnknownName or BadModel."""
+    folder = shipped_folder(str(model)) or Path(model)
+    if folder.is_dir():
+        return folder
+    wanted = "a folder made by `inkdigits train`"
+    if folder.is_file():
+        raise BadModel(f"{folder} is a file, and no network can be trained or exported from it; needs {wanted}")
+    raise UnknownName("model", model, [*shipped_models(), wanted])
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The command `inkdigits`: parse, call one function, print. Results go to standard output, everything else to standard error.
 
-Exit status: 0 all well; 1 some input could not be processed, the rest was; 2 wrong usage, or nothing could be done; 130 Ctrl-C.
+Exit status: 0 all well; 1 some input could not be processed, the rest was; 2 wrong usage, or nothing could be done; 130 Ctrl-C;
+143 SIGTERM.
 """
 
 import argparse
@@ -17,11 +18,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import inkdigits
 from inkdigits.errors import BadValue, CannotWrite, InkdigitsError, MissingExtra
+from inkdigits.interruption import Interrupted, interruptible
 
 if TYPE_CHECKING:
+    from inkdigits.outcome import Final
     from inkdigits.recipe import Recipe
     from inkdigits.recogniser import Reading
-    from inkdigits.run import Final
     from inkdigits.store import Listing
 
 OK, SOME_FAILED, NOTHING_DONE, INTERRUPTED = 0, 1, 2, 130
@@ -40,12 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     _accept_any_text(sys.stdout)
     try:
-        return int(options.command(options))
+        with interruptible() if options.command in (train, reproduce) else contextlib.nullcontext():
+            return int(options.command(options))
     except InkdigitsError as error:
         _say("; ".join([str(error), *getattr(error, "__notes__", [])]))
         return NOTHING_DONE
-    except KeyboardInterrupt as reason:
-        _say(str(reason) or "interrupted")
+    except Interrupted as reason:
+        _say(str(reason))
+        return reason.status
+    except KeyboardInterrupt:
+        _say("interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # whoever reads our output has seen enough
         return OK
@@ -117,7 +123,9 @@ def train(options: argparse.Namespace) -> int:
     from inkdigits.recipe import load_recipe, parse_settings
 
     with _extra("training", "train"):
-        from inkdigits.run import Final, run, to_record
+        from inkdigits.outcome import Final, to_record
+        from inkdigits.resume import Interval
+        from inkdigits.run import run
     from inkdigits.data import load_dataset
     from inkdigits.display import downloads, follow
 
@@ -125,7 +133,9 @@ def train(options: argparse.Namespace) -> int:
     recipe = load_recipe(options.recipe, settings)
     with downloads() as progress:
         dataset = load_dataset(options.data or recipe.data, data_dir=options.data_dir, progress=progress)
-    running = run(recipe, options.out, dataset, seed=options.seed, device=options.device, init=options.init)
+    given = {"seed": options.seed, "device": options.device, "init": options.init}
+    interval = Interval.parse(options.checkpoint_every)
+    running = run(recipe, options.out, dataset, **given, resume=options.resume, interval=interval)
     with contextlib.closing(running), contextlib.closing(follow(running, recipe.total_epochs)) as records:
         for record in records:
             if options.json:
@@ -273,16 +283,6 @@ def data_verify(options: argparse.Namespace) -> int:
     return OK if all(finding.right for finding in findings) else SOME_FAILED
 
 
-def export(options: argparse.Namespace) -> int:
-    """`inkdigits export`: the model as one file, compared with the network on real digits."""
-    with _extra("exporting", "train"):
-        from inkdigits.run import export_run
-
-    written = export_run(options.model, options.output, data_dir=options.data_dir)
-    if options.json:
-        _print(json.dumps(asdict(written)))
-    else:
-        compared = (
 def data_export_feedback(options: argparse.Namespace) -> int:
     """`inkdigits data export-feedback`: what people corrected, to train on."""
     from inkdigits.feedback import export as export_feedback
@@ -297,6 +297,16 @@ def data_export_feedback(options: argparse.Namespace) -> int:
     return OK
 
 
+def export(options: argparse.Namespace) -> int:
+    """`inkdigits export`: the model as one file, compared with the network on real digits."""
+    with _extra("exporting", "train"):
+        from inkdigits.export import export_run
+
+    written = export_run(options.model, options.output, data_dir=options.data_dir)
+    if options.json:
+        _print(json.dumps(asdict(written)))
+    else:
+        compared = (
             f"its probabilities differ from the network's by at most {written.largest_difference:.1e} on {written.compared_on}"
         )
         _print(f"{written.path}: {written.bytes:,} bytes; {compared}")
@@ -422,6 +432,10 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda or mps (default: auto)")
     text = "change a key of the recipe, such as batch=32 or options.dropout=0.3; can be given several times"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
+    text = "go on with the run in DIR where it was stopped or killed, to the same bits; without one, start; a finished one stays"
+    parser.add_argument("--resume", action="store_true", help=text)
+    text = "save what --resume needs every so many steps (500) or seconds (30s), or only when stopped (off) (default: 60s)"
+    parser.add_argument("--checkpoint-every", default="60s", metavar="N", help=text)
     text = "start from this model's weights (fine-tuning), not from fresh ones: a shipped model's name, or a folder made by train"
     parser.add_argument("--init", metavar="MODEL", help=text)
     _data_dir_option(parser)
@@ -461,6 +475,10 @@ def _data_commands(parser: argparse.ArgumentParser) -> None:
         action = _command(actions, name, function, text)
         action.add_argument("name", metavar="NAME", help="a dataset's name (see `inkdigits data list`)")
         _data_dir_option(action)
+    text = "write what people corrected in the browser as a folder of pictures, to train on"
+    action = _command(actions, "export-feedback", data_export_feedback, text)
+    action.add_argument("file", type=Path, metavar="FILE", help="what `inkdigits serve --collect FILE` has stored")
+    action.add_argument("folder", type=Path, metavar="DIR", help="the new folder, with the folders 0 to 9 in it")
 
 
 def _export_options(parser: argparse.ArgumentParser) -> None:
@@ -472,13 +490,9 @@ def _export_options(parser: argparse.ArgumentParser) -> None:
 def _reproduce_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help="the recipes (default: the five reference systems)")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each recipe, seeds 0 to N - 1 (default: 3)")
-    text = "where the runs lie; finished ones are kept and not run again (default: runs/reproduce)"
+    text = "where the runs lie; finished ones are kept, stopped ones gone on with (default: runs/reproduce)"
     parser.add_argument("--out", default="runs/reproduce", type=Path, metavar="DIR", help=text)
     parser.add_argument("--write", action="store_true", help="also write docs/results.md and the recipes' measured figures")
-    text = "write what people corrected in the browser as a folder of pictures, to train on"
-    action = _command(actions, "export-feedback", data_export_feedback, text)
-    action.add_argument("file", type=Path, metavar="FILE", help="what `inkdigits serve --collect FILE` has stored")
-    action.add_argument("folder", type=Path, metavar="DIR", help="the new folder, with the folders 0 to 9 in it")
     _data_dir_option(parser)
 
 
@@ -498,6 +512,6 @@ def _serve_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help=text)
     text = "the port to listen on; 0 takes any that is free (default: 8000)"
     parser.add_argument("--port", type=int, default=8000, metavar="N", help=text)
-    parser.add_argument("--model", default="default", metavar="M", help=f"{MODEL_HELP} (default: default)")
     text = "store what people correct in the browser, with its picture, in this file (default: nothing is stored)"
     parser.add_argument("--collect", type=Path, metavar="FILE", help=text)
+    parser.add_argument("--model", default="default", metavar="M", help=f"{MODEL_HELP} (default: default)")

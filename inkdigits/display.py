@@ -13,7 +13,8 @@ from inkdigits.evaluation import percent
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
-    from inkdigits.run import Final, Record
+    from inkdigits.outcome import Final
+    from inkdigits.run import Record
     from inkdigits.training import Epoch, Progress
 
 

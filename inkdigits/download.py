@@ -12,12 +12,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from inkdigits import __version__, arrays
-from inkdigits.errors import BadData, CannotWrite, DownloadFailed, MissingExtra
+from inkdigits.errors import BadData, DownloadFailed
+from inkdigits.files import alone, writing
 from inkdigits.formats import Progress
 
 TIMEOUT = 30.0  # seconds without a byte after which a mirror is given up
@@ -73,34 +74,6 @@ def fetch(
 
 
 @contextmanager
-def alone(path: Path, wait: bool = True) -> Iterator[bool]:
-    """Keep every other thread and process that wants to bring `path` waiting. Makes the folder around it.
-
-    Gives True; or False, at once, where another one is at it and we are not to wait. Raises CannotWrite.
-    """
-    try:
-        from filelock import FileLock, Timeout
-    except ImportError:
-        raise MissingExtra("downloading a dataset", "train") from None
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(blocking=wait)
-        except Timeout:
-            yield False
-            return
-    try:
-        yield True
-    finally:
-        # Whoever waits for the deleted file will hold a lock that newcomers do not see. That does no harm: he finds the work
-        # done, or, after a failure, repeats it into a temporary file of his own.
-        with suppress(OSError):
-            Path(lock.lock_file).unlink()
-        lock.release()
-
-
-@contextmanager
 def temporary_beside(path: Path) -> Iterator[Path]:
     """A name for a file in the same folder, from where renaming is one step; what lies there afterwards is deleted."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -108,15 +81,6 @@ def temporary_beside(path: Path) -> Iterator[Path]:
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Raise as CannotWrite what the system refuses."""
-    try:
-        yield
-    except OSError as problem:
-        raise CannotWrite(f"cannot write {path}: {problem.strerror or problem}") from None
 
 
 def _has_hash(path: Path, sha256: str, of_unpacked: bool, limit: int) -> bool:

@@ -8,6 +8,7 @@ import logging
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from inkdigits.errors import BadValue, InkdigitsError, MissingExtra
+from inkdigits.checkpoint import CONFIG_FILE, load_run
+from inkdigits.data import load_dataset
+from inkdigits.errors import BadData, BadModel, BadValue, InkdigitsError, MissingExtra
 from inkdigits.files import write_whole
-from inkdigits.training import to_ink
+from inkdigits.measurement import to_ink
 
 COMPARED = 1000  # digits
 TOLERANCE = 1e-4  # largest difference of a probability
@@ -114,3 +117,32 @@ def largest_difference(exported: ExportedNetwork, path: Path, images: NDArray[np
     with torch.no_grad():
         ours = exported(torch.from_numpy(images)).numpy()
     return float(np.abs(ours - theirs).max())
+
+
+@dataclass(frozen=True)
+class Export:
+    """What `inkdigits export` prints: the file, and the largest difference of a probability from the network's."""
+
+    path: str
+    bytes: int
+    largest_difference: float
+    compared_on: str  # a dataset's name
+
+
+def export_run(model: str | Path, path: Path, *, data_dir: str | Path | None = None) -> Export:
+    """Write the network of a shipped model or a run folder as one ONNX file, compared with it on 1,000 real digits.
+
+    Those are MNIST's where they lie at hand, else optdigits. Raises InkdigitsError; then whatever lay at `path` lies there still.
+    """
+    checkpoint = load_run(model)
+    try:
+        digits = load_dataset("mnist", data_dir=data_dir, download=False)
+    except BadData:
+        digits = load_dataset("optdigits")
+    try:
+        facts = {"recipe": checkpoint.recipe.name, "data": checkpoint.config["data"]["name"], "seed": checkpoint.config["seed"]}
+        temperature = float(checkpoint.config["temperature"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadModel(f"the {CONFIG_FILE} of {model} is damaged: no good {error}") from error
+    difference = export_onnx(checkpoint.network, path, digits.train.images, temperature=temperature, facts=facts)
+    return Export(str(path), path.stat().st_size, difference, digits.name)

@@ -1,13 +1,13 @@
 """The shipped recipes over several seeds: published beside measured figures, as a table that anyone can make again.
 
-Runs whatever is not finished yet, one after another, into `DIR/RECIPE-seedN`; stop it and start it again as you like, and start it
-several times to have several processes share the work.
+Runs whatever is not finished yet, one after another, into `DIR/RECIPE-seedN`; stop it and start it again as you like: it goes on
+where it was. Start it several times to have several processes share the work.
 """
 
 import json
 import math
-import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
@@ -17,11 +17,10 @@ from typing import Any
 from inkdigits.checkpoint import CONFIG_FILE
 from inkdigits.data import Dataset, load_dataset
 from inkdigits.display import follow
-from inkdigits.download import alone
 from inkdigits.errors import BadValue
-from inkdigits.files import write_whole
+from inkdigits.files import alone, write_whole
 from inkdigits.recipe import SHIPPED, Recipe, load_recipe, shipped_recipes
-from inkdigits.run import is_finished, run, run_name
+from inkdigits.run import LOCKED, Job, empty, is_finished, is_stopped, run_alone, run_name
 
 REFERENCE_SYSTEMS = ("lenet", "two-conv", "dropout", "sgd", "batchnorm")
 COMMAND = "inkdigits reproduce RECIPE... --seeds N --write"
@@ -96,13 +95,15 @@ def _jobs(recipe: Recipe, seed: int) -> list[tuple[Recipe, int]]:
 
 
 def _ensure(recipe: Recipe, seed: int, out: Path, dataset: Dataset, *, wait: bool) -> None:
-    """Make a run unless it is finished, or another process is at it and we do not wait."""
-    folder = out / run_name(recipe, seed)
-    with alone(folder, wait) as ours:
+    """Make a run, or go on with it, unless it is finished, or another process is at it and we do not wait."""
+    folder, job = out / run_name(recipe, seed), Job(recipe, dataset, seed, members_in=out, resume=True)
+    with alone(folder / LOCKED, wait) as ours:
         if ours and not is_finished(folder, recipe, seed):
-            shutil.rmtree(folder, ignore_errors=True)
-            for _ in follow(run(recipe, folder, dataset, seed=seed, members_in=out), recipe.total_epochs):
-                pass
+            if not is_stopped(folder, job):
+                empty(folder)
+            with closing(run_alone(job, folder)) as records:
+                for _ in follow(records, recipe.total_epochs):
+                    pass
 
 
 def finished_runs(recipe: Recipe, out: Path) -> list[Path]:

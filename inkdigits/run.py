@@ -5,89 +5,99 @@ then the final figures) and report.html (report.py). The test split is read once
 """
 
 import dataclasses
+import hashlib
 import importlib.util
 import json
 import logging
 import math
 import shutil
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import torch._dynamo
-import torch.nn.functional as F
-from numpy.typing import NDArray
+import torch._dynamo  # noqa: F401
 from torch import nn
 
-from inkdigits.checkpoint import CONFIG_FILE, Checkpoint, load_checkpoint, save_checkpoint
+from inkdigits.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint, load_run, machine, model_folder, versions
 from inkdigits.data import Dataset, load_dataset
-from inkdigits.errors import BadData, BadModel, BadValue, CannotWrite, InkdigitsError, MissingExtra, UnknownName
-from inkdigits.evaluation import CLASSES, evaluate_probabilities
-from inkdigits.export import export_onnx
-from inkdigits.files import new_folder, write_whole
+from inkdigits.errors import BadData, BadModel, BadValue, CannotWrite, InkdigitsError, MissingExtra
+from inkdigits.evaluation import CLASSES
+from inkdigits.files import alone, sweep, writable_folder
+from inkdigits.interruption import uninterrupted
+from inkdigits.measurement import predict_logits
 from inkdigits.models import count_parameters, recipe_network
+from inkdigits.outcome import LAST_FILE, METRICS_FILE, Final, Work, finish, write_metrics
 from inkdigits.recipe import Recipe, from_table, load_recipe
-from inkdigits.recogniser import Recogniser, shipped_folder, shipped_models
-from inkdigits.report import write_report
-from inkdigits.training import (
-    Epoch,
-    Progress,
-    Teacher,
-    choose_device,
-    fit,
-    fit_temperature,
-    measure,
-    predict_logits,
-    seeded_network,
-)
+from inkdigits.recogniser import resolve_model
+from inkdigits.resume import Interval, Saving, State, States, differences
+from inkdigits.speed import choose_device
+from inkdigits.teacher import load_teacher
+from inkdigits.training import Epoch, Progress, Training, seeded_network
 
 # The first optimiser loads torch._dynamo anyway. That takes a second, which belongs to starting up and not to the first epoch,
 # so it is loaded above.
 
 log = logging.getLogger(__name__)
 
-DIGITS_TO_KEEP = 6  # decimals of figures in files: more would be noise
 LARGEST_SEED = 2**63 - 1  # of torch's generators
-NEEDED_AT_THE_END = ("safetensors", "onnx", "onnxscript", "matplotlib")  # better missed before the training than after it
+NEEDED = (
+    "filelock",
+    "safetensors",
+    "onnx",
+    "onnxscript",
+    "matplotlib",
+)  # better missed before the training than after it
 REPORT_SIZE = 1 << 20  # bytes, generously; the other files are two copies of the weights
 
 
-@dataclass(frozen=True)
-class Final:
-    """What a run reached. Accuracies and F1 are fractions, all of the finished network without dropout.
-
-    train_seconds: from data in memory to trained weights, without the validation after each epoch. test_loss: mean cross-entropy
-    in nats, before confidence is calibrated, as the recipes' sources measure it.
-    """
-
-    recipe: str
-    seed: int
-    epochs: int
-    train_seconds: float
-    train_accuracy: float
-    validation_accuracy: float
-    test_accuracy: float
-    test_loss: float
-    test_f1_macro: float
-    parameters: int
-    device: str
-
+EVERY_MINUTE = Interval(seconds=60)
+LOCKED = "run"  # what `alone` makes .run.lock of, in the run's folder
+LOCK = f".{LOCKED}.lock"
 
 Record = Progress | Epoch | Final
 
 
-@dataclass
-class Passes:
-    """What a run has to show so far: its whole epochs, the weights after the last of them, and the seconds spent training."""
+@dataclass(frozen=True)
+class Job:
+    """What is to be trained on what, as for `run`. The same job gives the same bits on the same machine."""
 
-    epochs: list[Epoch] = field(default_factory=list)
-    weights: dict[str, torch.Tensor] = field(default_factory=dict)
-    seconds: float = 0.0
+    recipe: Recipe
+    dataset: Dataset
+    seed: int = 0
+    device: str = "auto"
+    init: str | Path | None = None
+    members_in: Path | None = None
+    resume: bool = False
+    interval: Interval = EVERY_MINUTE
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What the bits depend on, as JSON's types: a state of another identity is of another run."""
+        teachers = [_sha256(resolve_model(model).read_bytes()) for model in self.recipe.teacher]
+        start = None if self.init is None else _sha256((model_folder(self.init) / WEIGHTS_FILE).read_bytes())
+        splits = [self.dataset[name] for name in ("train", "validation", "test")]
+        digits = " + ".join(str(len(split)) for split in splits)
+        content = _sha256(*(np.ascontiguousarray(array) for split in splits for array in (split.images, split.labels)))
+        others = {"seed": self.seed, "digits": f"{digits}, SHA-256 {content}", "teachers": teachers, "init": start}
+        return json.loads(json.dumps(self.recipe.what_it_trains | others))
+
+    @property
+    def circumstances(self) -> dict[str, Any]:
+        """What they depend on as well, but need not be the same to go on."""
+        libraries = {name: version for name, version in versions().items() if name in ("inkdigits", "torch", "onnxruntime")}
+        return libraries | {"machine": machine(), "device": choose_device(self.device).type}
+
+
+def _sha256(*contents: Any) -> str:
+    digest = hashlib.sha256()
+    for content in contents:
+        digest.update(content)
+    return digest.hexdigest()
 
 
 def train(
@@ -100,94 +110,164 @@ def train(
     init: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     data_dir: str | Path | None = None,
+    resume: bool = False,
 ) -> Final:
     """Train a recipe and leave the run in the new folder `out`: `inkdigits train`.
 
     recipe: a shipped name, a .toml file, or a Recipe. data: a dataset's name or path; None for the recipe's own. init: a model to
-    start from instead of fresh weights. settings: keys of the recipe to change, such as {"epochs": 3}. Raises InkdigitsError with a
-    sentence for the user.
+    start from instead of fresh weights. settings: keys of the recipe to change, such as {"epochs": 3}. resume: go on with the run
+    that was stopped in `out`, if there is one. Raises InkdigitsError with a sentence for the user.
     """
     chosen = load_recipe(recipe, settings)
     dataset = load_dataset(data or chosen.data, data_dir=data_dir)
     final = None
-    for record in run(chosen, Path(out), dataset, seed=seed, device=device, init=init):
+    for record in run(chosen, Path(out), dataset, seed=seed, device=device, init=init, resume=resume):
         final = record
     assert isinstance(final, Final), "a run ends with its final figures"
     return final
 
 
-def run(
-    recipe: Recipe,
-    out: Path,
-    dataset: Dataset,
-    *,
-    seed: int = 0,
-    device: str = "auto",
-    init: str | Path | None = None,
-    members_in: Path | None = None,
-) -> Generator[Record, None, None]:
-    """Train and yield what happens: Progress, an Epoch after every pass, and at last the Final.
+def run(recipe: Recipe, out: Path, dataset: Dataset, **options: Any) -> Generator[Record, None, None]:
+    """Train and yield what happens: Progress, an Epoch after every pass, and at last the Final. options: of a Job.
 
     A recipe of several members trains them one after another, each as a run of its own in `members_in`, or in `out` unless given.
-    Those that are finished there are taken as they are, so that the same call goes on where it was stopped.
 
-    Ctrl-C ends the training early, and so does closing this generator: the last whole epoch's network is kept and finished as any
-    other. After Ctrl-C its Final is yielded, too, and KeyboardInterrupt raised after that. Before the first epoch is whole nothing
-    is kept. Raises InkdigitsError; then no folder is left behind, unless the trained weights are in it already.
+    Its state is saved every now and then, and when Ctrl-C ends it or this generator is closed. `resume` goes on from there to the
+    bits that it would have reached, starts where there is nothing yet, and has only the Final to say of a run that is finished.
+    Raises InkdigitsError; then no folder is left behind, unless a state or the trained weights are in it.
     """
-    check_before_training(dataset, seed)
-    choose_device(device)
-    if recipe.members > 1:
-        if init is not None:
-            raise BadValue(f"{recipe.name!r} trains {recipe.members} networks, which cannot all start from {init}")
-        yield from _run_members(recipe, out, dataset, seed, device, members_in or out / "members")
-        return
-    started = time.perf_counter()
-    network = seeded_network(recipe, seed)
-    passes = Passes(seconds=time.perf_counter() - started)
-    _check_outputs(network, recipe, dataset)
-    teacher = load_teacher(recipe.teacher)
-    if init is not None:
-        start_from(network, recipe, init)
-    stopped: BaseException | None = None
-    with _run_folder(out) as folder:
-        _check_room(folder, network)
-        try:
-            yield from _passes(passes, folder, network, recipe, dataset, seed, device, teacher)
-            final = finish(folder, network, recipe, dataset, passes, seed)
-        except (KeyboardInterrupt, GeneratorExit) as reason:
-            if not passes.epochs:
-                raise
-            stopped = reason
-            log.warning("stopped early: finishing with the network of epoch %d", len(passes.epochs))
-            network.load_state_dict(passes.weights)
-            final = finish(folder, network, recipe, dataset, passes, seed)
-    if isinstance(stopped, GeneratorExit):
-        return
+    job, was_there = Job(recipe, dataset, **options), out.is_dir()
+    check_before_training(job)
+    try:
+        writable_folder(out)
+        with alone(out / LOCKED, wait=False) as ours:
+            if not ours:
+                raise CannotWrite(f"another run is at work in {out}; choose another folder, or wait")
+            final = yield from run_alone(job, out)
+    finally:
+        if not was_there:
+            with suppress(OSError):  # there is something in it
+                out.rmdir()
     yield final
-    if stopped:
-        raise KeyboardInterrupt(f"interrupted; the network of epoch {final.epochs} is kept in {folder}") from None
 
 
-def _run_members(recipe: Recipe, out: Path, dataset: Dataset, seed: int, device: str, place: Path) -> Iterator[Record]:
+def run_alone(job: Job, out: Path) -> Generator[Record, None, Final]:
+    """`run`, for who holds the folder's lock already. Returns the final figures."""
+    final = _check_folder(job, out)
+    if final is None:
+        sweep(out)
+        final = yield from (_run_members if job.recipe.members > 1 else _run_one)(job, out)
+    States(out).delete()
+    return final
+
+
+def _check_folder(job: Job, out: Path) -> Final | None:
+    """The figures of a run that is finished. Raises CannotWrite where the folder holds what is not to be gone on with."""
+    finished, stopped = (out / LAST_FILE).is_file(), States(out).folder.is_dir() or (out / "members").is_dir()
+    if finished and job.resume:
+        final = _final_figures(job, out)
+        log.warning("the run in %s is finished", out)
+        return final
+    if stopped and not finished and not job.resume:
+        raise CannotWrite(f"{out} holds a run that was stopped; --resume goes on with it")
+    if finished or (not stopped and any(path.name != LOCK for path in out.iterdir())):
+        raise CannotWrite(f"the folder {out} exists and is not empty; choose a new one, or delete it first")
+    return None
+
+
+def _final_figures(job: Job, out: Path) -> Final:
+    """Of a finished run. Raises BadValue where it is another one."""
+    config = load_checkpoint(out).config
+    then = from_table(config["recipe"]).what_it_trains | {"seed": config["seed"], "digits": config["data"]["train"]}
+    then |= {"epochs": config["final"]["epochs"] // job.recipe.members}  # older versions finished what Ctrl-C had cut short
+    _refuse(out, differences(then, job.recipe.what_it_trains | {"seed": job.seed, "digits": len(job.dataset.train)}))
+    return Final(**{key: value for key, value in config["final"].items() if key != "final"})
+
+
+def _refuse(out: Path, different: list[str]) -> None:
+    if different:
+        raise BadValue(f"{out} holds another run, of {'; '.join(different)}; choose another folder, or what it was started with")
+
+
+def _run_one(job: Job, out: Path) -> Generator[Record, None, Final]:
+    """Train one network from wherever its state is, or from the beginning, and finish."""
+    started = time.perf_counter()
+    network = seeded_network(job.recipe, job.seed)
+    seconds = time.perf_counter() - started
+    _check_outputs(network, job.recipe, job.dataset)
+    teacher = load_teacher(job.recipe.teacher)
+    if job.init is not None:
+        start_from(network, job.recipe, job.init)
+    started = time.perf_counter()
+    training = Training(network, job.recipe, job.dataset.train, seed=job.seed, device=job.device, teacher=teacher)
+    states = States(out)
+    saved = states.load() if job.resume else None
+    seconds = _take_up(job, out, training, saved) if saved else seconds + time.perf_counter() - started
+    saving = Saving(states, job.interval, training.done)
+
+    def save() -> None:
+        with uninterrupted:
+            state = training.state()
+            facts = {"identity": job.identity, "circumstances": job.circumstances, "preparing": seconds}
+            saving.save(State(state.tensors, state.facts | facts), training.done)
+
+    with _left_tidy(out):
+        _check_room(out, network)
+        try:
+            states.folder.mkdir(exist_ok=True)
+            for record in training.passes(job.dataset.validation):
+                if isinstance(record, Epoch):
+                    _check_epoch(record)
+                    saving.attempt(lambda: write_metrics(out, training.epochs))
+                if saving.due(training.done):
+                    save()
+                if record:
+                    yield record
+            save()
+            work = Work(training.epochs, seconds + sum(epoch.seconds for epoch in training.epochs))
+            return finish(out, network, job.recipe, job.dataset, work, job.seed)
+        except (KeyboardInterrupt, GeneratorExit):
+            if training.whole:
+                save()
+            if states:
+                log.warning("stopped in epoch %d of %d; --resume goes on from there", training.epoch, job.recipe.epochs)
+            raise
+
+
+def _take_up(job: Job, out: Path, training: Training, saved: State) -> float:
+    """Bring the training to where it was. Returns the seconds that preparing it took then. Raises BadValue where it is another."""
+    _refuse(out, differences(saved.facts["identity"], job.identity))
+    training.restore(saved)
+    write_metrics(out, training.epochs)
+    log.warning("going on in epoch %d of %d, after %d steps", training.epoch, job.recipe.epochs, training.done)
+    if changed := differences(saved.facts["circumstances"], job.circumstances):
+        log.warning("the result may differ in its last bits, as this has changed: %s", "; ".join(changed))
+    return float(saved.facts["preparing"])
+
+
+def _check_epoch(epoch: Epoch) -> None:
+    if not math.isfinite(loss := epoch.validation_loss):
+        where = f"in epoch {epoch.epoch}"
+        raise InkdigitsError(f"the validation loss became {loss} {where}; a smaller learning_rate would help")
+
+
+def _run_members(job: Job, out: Path) -> Generator[Record, None, Final]:
     """Train what is not trained yet, join all, and finish that as any run."""
-    passes, network = Passes(), recipe_network(recipe)
-    if (out / CONFIG_FILE).exists() or not (out / "members").is_dir():
-        new_folder(out)
-    for number, member_seed in enumerate(recipe.member_seeds(seed)):
-        folder = place / run_name(recipe.member, member_seed)
-        if not is_finished(folder, recipe.member, member_seed):
-            shutil.rmtree(folder, ignore_errors=True)
-            for record in run(recipe.member, folder, dataset, seed=member_seed, device=device):
+    epochs, seconds, network = list[Epoch](), 0.0, recipe_network(job.recipe)
+    for number, seed in enumerate(job.recipe.member_seeds(job.seed)):
+        folder = (job.members_in or out / "members") / run_name(job.recipe.member, seed)
+        if not is_finished(folder, job.recipe.member, seed):
+            options = {"seed": seed, "device": job.device, "resume": True, "interval": job.interval}
+            for record in run(job.recipe.member, folder, job.dataset, **options):
                 if not isinstance(record, Final):
-                    yield dataclasses.replace(record, epoch=record.epoch + number * recipe.epochs)
+                    yield dataclasses.replace(record, epoch=record.epoch + number * job.recipe.epochs)
         checkpoint = load_checkpoint(folder)
         network.get_submodule(f"members.{number}").load_state_dict(checkpoint.network.state_dict())
-        passes.seconds += checkpoint.config["final"]["train_seconds"]
+        seconds += checkpoint.config["final"]["train_seconds"]
         lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
-        epochs = [Epoch(**line) for line in lines if "final" not in line]
-        passes.epochs += [dataclasses.replace(epoch, epoch=epoch.epoch + number * recipe.epochs) for epoch in epochs]
-    yield finish(out, network.to(choose_device(device)), recipe, dataset, passes, seed)
+        passes = [Epoch(**line) for line in lines if "final" not in line]
+        epochs += [dataclasses.replace(epoch, epoch=epoch.epoch + number * job.recipe.epochs) for epoch in passes]
+    return finish(out, network.to(choose_device(job.device)), job.recipe, job.dataset, Work(epochs, seconds), job.seed)
 
 
 def run_name(recipe: Recipe, seed: int) -> str:
@@ -198,7 +278,7 @@ def run_name(recipe: Recipe, seed: int) -> str:
 def is_finished(folder: Path, recipe: Recipe, seed: int) -> bool:
     """Whether a folder holds a run of this recipe and seed, as the recipe is now, with its last file and all epochs.
 
-    Ctrl-C may have cut it short, the recipe may have changed since, and a file may be damaged.
+    The recipe may have changed since, and a file may be damaged.
     """
     if not (folder / "report.html").is_file():
         return False
@@ -210,15 +290,34 @@ def is_finished(folder: Path, recipe: Recipe, seed: int) -> bool:
         return False
 
 
-def check_before_training(dataset: Dataset, seed: int) -> None:
-    """Refuse what would only come to light at the end. Raises BadValue, BadData or MissingExtra."""
+def is_stopped(folder: Path, job: Job) -> bool:
+    """Whether a folder holds a state from which this job would go on."""
+    saved = States(folder).load()
+    return saved is not None and saved.facts["identity"] == job.identity
+
+
+def empty(folder: Path) -> None:
+    """Delete what is in it, but for the lock."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != LOCK:
+            path.unlink()
+
+
+def check_before_training(job: Job) -> None:
+    """Refuse what would only come to light later. Raises UnknownName, BadValue, BadData or MissingExtra."""
+    recipe, dataset, seed = job.recipe, job.dataset, job.seed
+    choose_device(job.device)
     if not 0 <= seed <= LARGEST_SEED:
         raise BadValue(f"a seed is a whole number from 0 to {LARGEST_SEED}, not {seed}")
     for split in ("train", "validation", "test"):
         if not len(dataset.splits.get(split, ())):
             sizes = ", ".join(f"{len(digits)} in {name!r}" for name, digits in dataset.splits.items())
             raise BadData(f"{dataset.name} has too few digits to train on ({sizes}): none are left for the split {split!r}")
-    for library in NEEDED_AT_THE_END:
+    if recipe.members > 1 and job.init is not None:
+        raise BadValue(f"{recipe.name!r} trains {recipe.members} networks, which cannot all start from {job.init}")
+    for library in NEEDED:
         if importlib.util.find_spec(library) is None:
             raise MissingExtra("training", "train")
 
@@ -239,24 +338,18 @@ def _check_outputs(network: nn.Module, recipe: Recipe, dataset: Dataset) -> None
 
 
 @contextmanager
-def _run_folder(out: Path) -> Iterator[Path]:
-    """A new folder, which is gone again where an error leaves it without trained weights in it."""
-    was_there = out.is_dir()  # and empty, else `new_folder` refuses it
-    folder = None
+def _left_tidy(out: Path) -> Iterator[None]:
+    """Where an error leaves neither a state nor trained weights, nothing of ours is left."""
     try:
-        folder = new_folder(out)
-        yield folder
+        yield
     except BaseException as error:
-        if folder is None:
-            if not was_there:
-                with suppress(OSError):
-                    out.rmdir()  # Ctrl-C came while it was made
-        elif (folder / CONFIG_FILE).is_file():
-            error.add_note(f"the trained weights are whole and stay in {folder}")
+        if (out / CONFIG_FILE).is_file():
+            error.add_note(f"the trained weights are whole and stay in {out}; --resume finishes the run")
+        elif States(out):
+            error.add_note(f"its last good state stays in {out}")
         else:
-            shutil.rmtree(folder, ignore_errors=True)
-            if was_there:
-                folder.mkdir()
+            States(out).delete()
+            (out / METRICS_FILE).unlink(missing_ok=True)
         raise
 
 
@@ -267,46 +360,6 @@ def _check_room(folder: Path, network: nn.Module) -> None:
         raise CannotWrite(
             f"{folder} has room for {free / 2**20:.1f} MiB, but a run takes {needed / 2**20:.1f}; choose another place"
         )
-
-
-def _passes(
-    passes: Passes,
-    folder: Path,
-    network: nn.Module,
-    recipe: Recipe,
-    dataset: Dataset,
-    seed: int,
-    device: str,
-    teacher: Teacher | None = None,
-) -> Iterator[Progress | Epoch]:
-    """Train, adding to `passes` epoch by epoch. What happens before a Progress is training, before an Epoch validation."""
-    waiting = time.perf_counter()
-    for record in fit(network, recipe, dataset.train, dataset.validation, seed=seed, device=device, teacher=teacher):
-        if isinstance(record, Progress):
-            passes.seconds += time.perf_counter() - waiting
-        else:
-            if not math.isfinite(loss := record.validation_loss):
-                where = f"in epoch {record.epoch}"
-                raise InkdigitsError(f"the validation loss became {loss} {where}; a smaller learning_rate would help")
-            weights = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
-            passes.epochs, passes.weights = [*passes.epochs, record], weights  # both or none, whenever Ctrl-C comes
-            write_metrics(folder, passes.epochs)
-        yield record
-        waiting = time.perf_counter()
-
-
-def load_teacher(models: Sequence[str]) -> Teacher | None:
-    """Several models as one, which gives the mean of their probabilities; None without any. Raises UnknownName or BadModel.
-
-    They run on the processor, on as many threads as torch, wherever the network itself is trained.
-    """
-    recognisers = [Recogniser(model, threads=torch.get_num_threads()) for model in models]
-
-    def teacher(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        mean: NDArray[np.float32] = np.mean([recogniser.classify(images) for recogniser in recognisers], axis=0)
-        return mean
-
-    return teacher if recognisers else None
 
 
 def start_from(network: nn.Module, recipe: Recipe, init: str | Path) -> None:
@@ -322,100 +375,3 @@ def start_from(network: nn.Module, recipe: Recipe, init: str | Path) -> None:
 def _described(recipe: Recipe) -> str:
     options = ", ".join(f"{name} {value}" for name, value in recipe.options.items())
     return f"{recipe.network!r}" + (f" with {options}" if options else "")
-
-
-def load_run(model: str | Path) -> Checkpoint:
-    """The network of a shipped model or of a folder made by training. Raises UnknownName or BadModel."""
-    folder = shipped_folder(str(model)) or Path(model)
-    if folder.is_dir():
-        return load_checkpoint(folder)
-    wanted = "a folder made by `inkdigits train`"
-    if folder.is_file():
-        raise BadModel(f"{folder} is a file, and no network can be trained or exported from it; needs {wanted}")
-    raise UnknownName("model", model, [*shipped_models(), wanted])
-
-
-def finish(folder: Path, network: nn.Module, recipe: Recipe, dataset: Dataset, passes: Passes, seed: int) -> Final:
-    """Calibrate on the validation digits, measure on the test digits, and write what a run folder holds. Returns the figures."""
-    temperature = fit_temperature(network, dataset.validation)
-    logits = predict_logits(network, dataset.test)[:, :CLASSES]  # that it is no digit is nothing the figures ask
-    probabilities = torch.softmax(logits / temperature, dim=1).numpy()
-    evaluation = evaluate_probabilities(probabilities, dataset.test.labels, model=str(folder), data=dataset.name, split="test")
-    final = Final(
-        recipe=recipe.name,
-        seed=seed,
-        epochs=len(passes.epochs),
-        train_seconds=passes.seconds,
-        train_accuracy=measure(network, dataset.train)[1],
-        validation_accuracy=measure(network, dataset.validation)[1],
-        test_accuracy=evaluation.accuracy,
-        test_loss=F.cross_entropy(logits, torch.from_numpy(dataset.test.labels).long()).item(),
-        test_f1_macro=evaluation.f1_macro,
-        parameters=count_parameters(network),
-        device=str(next(network.parameters()).device),
-    )
-    facts = {
-        "seed": seed,
-        "data": {"name": dataset.name, "train": len(dataset.train), "validation": len(dataset.validation)},
-        "classes": list(dataset.classes),
-        "temperature": temperature,
-        "final": to_record(final),
-    }
-    config = save_checkpoint(folder, network, recipe, facts)
-    described = {"recipe": recipe.name, "data": dataset.name, "seed": seed, "inkdigits": config["versions"]["inkdigits"]}
-    export_onnx(network, folder / "model.onnx", dataset.validation.images, temperature=temperature, facts=described)
-    write_metrics(folder, passes.epochs, final)
-    write_report(
-        folder / "report.html",
-        evaluation=evaluation,
-        probabilities=probabilities,
-        images=dataset.test.images,
-        labels=dataset.test.labels,
-        history=[to_record(epoch) for epoch in passes.epochs],
-        config=config | {"classes": dataset.classes[:CLASSES]},
-    )
-    return final
-
-
-def write_metrics(folder: Path, epochs: list[Epoch], final: Final | None = None) -> None:
-    """metrics.jsonl, whole: a line an epoch, and the final figures once there are some."""
-    records: list[Epoch | Final] = [*epochs, *([final] if final else [])]
-    write_whole(folder / "metrics.jsonl", "".join(json.dumps(to_record(record)) + "\n" for record in records))
-
-
-def to_record(record: Epoch | Final) -> dict[str, Any]:
-    """The object that `train --json` prints for it."""
-    values = {
-        name: round(value, DIGITS_TO_KEEP) if isinstance(value, float) else value
-        for name, value in dataclasses.asdict(record).items()
-    }
-    return {"final": True, **values} if isinstance(record, Final) else values
-
-
-@dataclass(frozen=True)
-class Export:
-    """What `inkdigits export` prints: the file, and the largest difference of a probability from the network's."""
-
-    path: str
-    bytes: int
-    largest_difference: float
-    compared_on: str  # a dataset's name
-
-
-def export_run(model: str | Path, path: Path, *, data_dir: str | Path | None = None) -> Export:
-    """Write the network of a shipped model or a run folder as one ONNX file, compared with it on 1,000 real digits.
-
-    Those are MNIST's where they lie at hand, else optdigits. Raises InkdigitsError; then whatever lay at `path` lies there still.
-    """
-    checkpoint = load_run(model)
-    try:
-        digits = load_dataset("mnist", data_dir=data_dir, download=False)
-    except BadData:
-        digits = load_dataset("optdigits")
-    try:
-        facts = {"recipe": checkpoint.recipe.name, "data": checkpoint.config["data"]["name"], "seed": checkpoint.config["seed"]}
-        temperature = float(checkpoint.config["temperature"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadModel(f"the {CONFIG_FILE} of {model} is damaged: no good {error}") from error
-    difference = export_onnx(checkpoint.network, path, digits.train.images, temperature=temperature, facts=facts)
-    return Export(str(path), path.stat().st_size, difference, digits.name)

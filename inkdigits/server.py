@@ -30,7 +30,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import inkdigits
 from inkdigits.answers import HANDLERS, as_json, refused
-from inkdigits.connections import LAST_CALL, MAX_BODY, MAX_CONNECTIONS, Connection
+from inkdigits.connections import LAST_BYTES, MAX_BODY, MAX_CONNECTIONS, Connection
 from inkdigits.errors import BadModel, BadValue, MissingExtra
 from inkdigits.feedback import Feedback, corrected, is_full
 from inkdigits.inside import look_inside
@@ -380,7 +380,7 @@ class _Server(uvicorn.Server):
     """uvicorn's, but who has connected already is let in before the door is closed, which would reset the connection."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        until = time.monotonic() + LAST_CALL
+        until = time.monotonic() + LAST_BYTES
         while sockets and select.select(sockets, [], [], 0)[0] and time.monotonic() < until:
             await asyncio.sleep(0)
         await super().shutdown(sockets)

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from inkdigits.arrays import read_idx, sha256
 from inkdigits.catalogue import DATASETS, Archive, Entry, File
-from inkdigits.download import alone, fetch, temporary_beside, writing
+from inkdigits.download import fetch, temporary_beside
 from inkdigits.errors import BadData, UnknownName
+from inkdigits.files import alone, writing
 from inkdigits.formats import Progress
 from inkdigits.tables import read_libsvm
 

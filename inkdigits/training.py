@@ -1,42 +1,36 @@
 """The loop: a recipe and two splits of digits in, a record after every pass out, the network trained in place.
 
 Knows nothing of files, progress bars or test sets; `run.py` puts those around it. The digits lie on the device as uint8, a batch
-becomes float when its turn comes, and nothing in a step waits for the device.
+becomes float when its turn comes, and all that a step asks the device is whether loss and gradient are numbers still.
 
 Same recipe, seed, device, thread count and torch: same bits.
 """
 
-import contextlib
-import ctypes
 import dataclasses
+import itertools
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inkdigits.augmentation import Augmentation, augment
 from inkdigits.data import Split
-from inkdigits.errors import BadValue, InkdigitsError, UnknownName
+from inkdigits.errors import InkdigitsError, UnknownName
+from inkdigits.interruption import uninterrupted
+from inkdigits.measurement import measure, on_device, renew_statistics, to_ink
 from inkdigits.models import recipe_network
 from inkdigits.recipe import Recipe
+from inkdigits.resume import State
+from inkdigits.speed import choose_device, fastest
+from inkdigits.teacher import Teacher, ask, imitation_loss
 
 REPORTS_AN_EPOCH = 25  # how often a progress bar hears of the epoch under way
-EVALUATION_BATCH = 1000  # digits; larger ones fall out of a desktop's cache
-
-# Digits. Below this batch size a step on a CPU is all overhead: threads wait for each other longer than they compute, PyTorch's own
-# convolution starts faster than oneDNN's, and bfloat16 costs more conversions than it saves.
-SMALL_BATCH = 32
 GATHERED = 1024  # digits that become float at once: 3 MB
-STATISTICS_DIGITS = 10_000  # of the training digits, for BatchNorm's statistics under averaged weights
-LEAST_PROBABILITY = 1e-8  # of a teacher's: its logarithm is taken
 
 
 @dataclass(frozen=True)
@@ -65,10 +59,6 @@ class Epoch:
     validation_accuracy: float
     seconds: float
     images_per_second: float
-
-
-# uint8 digits (N, 28, 28) -> float32 probabilities (N, 10)
-Teacher = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 def constant(_: float) -> float:
@@ -116,19 +106,6 @@ def _sgd(weights: nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:
 OPTIMISERS: dict[str, Callable[[nn.Parameter, Recipe], torch.optim.Optimizer]] = {"adam": _adam, "adamw": _adamw, "sgd": _sgd}
 
 
-def choose_device(name: str = "auto") -> torch.device:
-    """auto, cpu, cuda or mps as a device that is there. Raises UnknownName or BadValue."""
-    known = ["auto", "cpu", "cuda", "mps"]
-    if name not in known:
-        raise UnknownName("device", name, known)
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        name = "cuda" if there["cuda"] else "mps" if there["mps"] else "cpu"
-    if not there[name]:
-        raise BadValue(f"no {name} device on this machine; here: {', '.join(known for known, found in there.items() if found)}")
-    return torch.device(name)
-
-
 def seeded_network(recipe: Recipe, seed: int) -> nn.Module:
     """The recipe's network with the fresh weights that `seed` gives. Sets torch's global seed, which dropout draws from too."""
     torch.manual_seed(seed)
@@ -150,61 +127,213 @@ def fit(
     train, validation: splits of uint8 digits (N, 28, 28). After each Epoch the network may be saved or the loop left. teacher: what
     the recipe's `teacher` names, loaded; without it the labels alone teach.
     Raises UnknownName for an unknown schedule or optimiser, BadValue for a device that is not there, InkdigitsError where the loss
-    stops being a number.
+    or its gradient stops being a number.
     """
-    place = choose_device(device)
-    schedule = _lookup("schedule", recipe.schedule, SCHEDULES)
-    speed = _fastest(recipe, place)
-    network.to(place, memory_format=speed.memory_format)  # type: ignore[call-overload]
-    weights, gradients = as_one_vector(network)
-    optimiser = _lookup("optimiser", recipe.optimiser, OPTIMISERS)(weights, recipe)
-    images, labels = on_device(train, place)
-    shuffling = torch.Generator().manual_seed(seed)
-    drawing = torch.Generator(place).manual_seed(seed)
-    drawn = Augmentation(**{field.name: getattr(recipe, field.name) for field in dataclasses.fields(Augmentation)})
-    average = weights.detach().clone() if recipe.ema else None
+    training = Training(network, recipe, train, seed=seed, device=device, teacher=teacher)
+    yield from filter(None, training.passes(validation))
 
-    steps = math.ceil(len(images) / recipe.batch)
-    with speed.whole_training():
-        for epoch in range(1, recipe.epochs + 1):
-            network.train()
-            amount = drawn if epoch <= recipe.epochs - recipe.clean_epochs else Augmentation()
-            seconds, started = 0.0, time.perf_counter()
-            if average is not None and epoch > 1:
-                swap(weights, average)  # the pass before has put the average into the network
-            totals, seen, latest = torch.zeros(2, device=place), 0, []
-            order = torch.randperm(len(images), generator=shuffling).to(place)
-            for step, (ink, target) in enumerate(batches(images, labels, order, recipe.batch), start=1):
-                done = (epoch - 1) * steps + step - 1
-                set_learning_rate(optimiser, recipe.learning_rate * schedule(done / (recipe.epochs * steps)))
-                with speed.convolutions():
-                    with speed.precision():
-                        ink = augment(ink, amount, drawing)
-                        logits = network(ink.contiguous(memory_format=speed.memory_format)).float()
-                    loss = F.cross_entropy(logits, target, label_smoothing=recipe.label_smoothing)
-                    if teacher:
-                        imitation = imitation_loss(logits, ask(teacher, ink), recipe.teacher_temperature)
-                        loss = loss + recipe.teacher_weight * (imitation - loss)
-                    gradients.zero_()
-                    loss.backward()
-                optimiser.step()
-                if average is not None:
-                    average.lerp_(weights.detach(), 1 - warmed_up(recipe.ema, done))
-                    if step == steps:
-                        swap(weights, average)
-                        renew_statistics(network, images)
-                latest.append((loss.detach(), logits.detach(), target))
-                if step * REPORTS_AN_EPOCH // steps > (step - 1) * REPORTS_AN_EPOCH // steps:
-                    totals, seen, latest = totals + sums(latest), min(step * recipe.batch, len(images)), []
-                    mean_loss, accuracy = (totals / seen).tolist()
-                    seconds += time.perf_counter() - started
-                    if not math.isfinite(mean_loss):
-                        raise InkdigitsError(f"the loss became {mean_loss} in epoch {epoch}; a smaller learning_rate would help")
-                    yield Progress(epoch, step / steps, mean_loss, accuracy, seen / seconds)
-                    started = time.perf_counter()
-            seconds += time.perf_counter() - started
-            validation_loss, validation_accuracy = measure(network, validation)
-            yield Epoch(epoch, mean_loss, accuracy, validation_loss, validation_accuracy, seconds, seen / seconds)
+
+class Training:
+    """A training under way: the network, and everything else that the next step depends on, which can be saved between two steps.
+
+    epochs: the passes that are whole. step: how many steps of the pass under way are taken. Arguments and errors as for `fit`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        train: Split,
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        teacher: Teacher | None = None,
+    ) -> None:
+        self.network, self.recipe, self.teacher = network, recipe, teacher
+        self.place = choose_device(device)
+        self.schedule = _lookup("schedule", recipe.schedule, SCHEDULES)
+        self.speed = fastest(recipe, self.place)
+        network.to(self.place, memory_format=self.speed.memory_format)  # type: ignore[call-overload]
+        self.weights, self.gradients = as_one_vector(network)
+        self.optimiser = _lookup("optimiser", recipe.optimiser, OPTIMISERS)(self.weights, recipe)
+        self.images, self.labels = on_device(train, self.place)
+        self.shuffling = torch.Generator().manual_seed(seed)
+        self.before_shuffling = self.shuffling.get_state()  # of the pass under way
+        self.drawing = torch.Generator(self.place).manual_seed(seed)
+        self.drawn = Augmentation(**{field.name: getattr(recipe, field.name) for field in dataclasses.fields(Augmentation)})
+        self.average = self.weights.detach().clone() if recipe.ema else None
+        self.averaged = False  # whether network and `average` have been swapped, as between the last step of a pass and the next
+
+        self.steps = math.ceil(len(self.images) / recipe.batch)  # of a pass
+        self.epochs: list[Epoch] = []
+        self._begin_pass()
+        self.whole = True  # False while something is half done that `uninterrupted` keeps signals from, but not every exception
+
+    def _begin_pass(self) -> None:
+        self.step, self.seconds = 0, 0.0
+        self.totals = torch.zeros(2, device=self.place)  # of losses and right answers, and what is not in it yet
+        self.latest: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    @property
+    def epoch(self) -> int:
+        """The pass under way, counted from 1."""
+        return len(self.epochs) + 1
+
+    @property
+    def done(self) -> int:
+        """Steps taken in all passes together."""
+        return len(self.epochs) * self.steps + self.step
+
+    def passes(self, validation: Split) -> Iterator[Progress | Epoch | None]:
+        """Train on from here. Yields after every step, Progress now and then and else None, and an Epoch after every pass."""
+        with self.speed.whole_training():
+            while self.epoch <= self.recipe.epochs:
+                yield from self._one_pass()
+                figures, seconds = self._figures(), self.seconds
+                epoch = Epoch(self.epoch, *figures, *measure(self.network, validation), seconds, len(self.images) / seconds)
+                with uninterrupted:
+                    self.whole = False
+                    self.epochs.append(epoch)
+                    self.before_shuffling = self.shuffling.get_state()
+                    self._begin_pass()
+                    self.whole = True
+                yield epoch
+
+    def _one_pass(self) -> Iterator[Progress | None]:
+        started = time.perf_counter()
+        self.network.train()
+        if self.averaged:
+            self._swap()
+        self.shuffling.set_state(self.before_shuffling)
+        order = torch.randperm(len(self.images), generator=self.shuffling).to(self.place)
+        # What is left of an interrupted pass is cut as the whole was: the same digits, at the same places in memory.
+        for ink, target in itertools.islice(batches(self.images, self.labels, order, self.recipe.batch), self.step, None):
+            with uninterrupted:
+                self.whole = False
+                self._take_step(ink, target)
+                self.step += 1
+                last, report = self.step == self.steps, self._is_reported()
+                if report and not last:
+                    self.totals, self.latest = self.totals + sums(self.latest), []
+                now = time.perf_counter()
+                self.seconds, started = self.seconds + now - started, now
+                self.whole = True
+            if not last:
+                yield self._progress() if report else None
+                started = time.perf_counter() if report else started
+        if self.average is not None:
+            self._swap()
+            renew_statistics(self.network, self.images)
+        self.seconds += time.perf_counter() - started
+        yield self._progress()
+
+    def _take_step(self, ink: Tensor, target: Tensor) -> None:
+        """Batch, augment, forward, loss, backward, step. The network never takes a step along what is no number."""
+        recipe, speed = self.recipe, self.speed
+        amount = self.drawn if self.epoch <= recipe.epochs - recipe.clean_epochs else Augmentation()
+        set_learning_rate(self.optimiser, recipe.learning_rate * self.schedule(self.done / (recipe.epochs * self.steps)))
+        with speed.convolutions():
+            with speed.precision():
+                ink = augment(ink, amount, self.drawing)
+                logits = self.network(ink.contiguous(memory_format=speed.memory_format)).float()
+            loss = F.cross_entropy(logits, target, label_smoothing=recipe.label_smoothing)
+            if self.teacher:
+                imitation = imitation_loss(logits, ask(self.teacher, ink), recipe.teacher_temperature)
+                loss = loss + recipe.teacher_weight * (imitation - loss)
+            self.gradients.zero_()
+            loss.backward()
+        if not math.isfinite(number := self.gradients.sum().item() + loss.item()):
+            where = f"in step {self.step + 1} of epoch {self.epoch}"
+            raise InkdigitsError(f"the loss or its gradient became {number} {where}; a smaller learning_rate would help")
+        self.optimiser.step()
+        if self.average is not None:
+            self.average.lerp_(self.weights.detach(), 1 - warmed_up(recipe.ema, self.done))
+        self.latest.append((loss.detach(), logits.detach(), target))
+
+    def _is_reported(self) -> bool:
+        return self.step * REPORTS_AN_EPOCH // self.steps > (self.step - 1) * REPORTS_AN_EPOCH // self.steps
+
+    def _figures(self) -> tuple[float, float]:
+        """Mean loss and accuracy of the pass so far."""
+        totals = self.totals + sums(self.latest) if self.latest else self.totals
+        mean_loss, accuracy = (totals / self._seen).tolist()
+        return mean_loss, accuracy
+
+    @property
+    def _seen(self) -> int:
+        return min(self.step * self.recipe.batch, len(self.images))
+
+    def _progress(self) -> Progress:
+        return Progress(self.epoch, self.step / self.steps, *self._figures(), self._seen / self.seconds)
+
+    def _swap(self) -> None:
+        """The network gets the average, and the weights that move are kept; or the other way round."""
+        assert self.average is not None
+        with uninterrupted, torch.no_grad():
+            self.whole = False
+            kept = self.weights.clone()
+            self.weights.copy_(self.average)
+            self.average.copy_(kept)
+            self.averaged = not self.averaged
+            self.whole = True
+
+    def state(self) -> State:
+        """All that the next step depends on. Raises InkdigitsError where a weight is no number any more."""
+        vectors = {name: value for name, value in self.optimiser.state[self.weights].items() if isinstance(value, Tensor)}
+        vectors |= {} if self.average is None else {"average": self.average}
+        tensors = {f"vector.{name}": self._by_parameter(value) if value.dim() else value for name, value in vectors.items()}
+        tensors |= {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        if not all(value.isfinite().all() for value in tensors.values()):
+            raise InkdigitsError(f"a weight became no number in epoch {self.epoch}; a smaller learning_rate would help")
+        tensors |= {f"random.{name}": get() for name, (get, _) in self._randomness().items()} | {"totals": self.totals}
+        if self.latest:
+            losses, logits, labels = zip(*self.latest, strict=True)
+            tensors |= {"losses": torch.stack(losses), "logits": torch.cat(logits), "labels": torch.cat(labels)}
+        epochs = [dataclasses.asdict(epoch) for epoch in self.epochs]
+        facts = {"epochs": epochs, "step": self.step, "averaged": self.averaged, "seconds": self.seconds}
+        copies = {name: value.detach().clone(memory_format=torch.contiguous_format).cpu() for name, value in tensors.items()}
+        return State(copies, facts)
+
+    def restore(self, state: State) -> None:
+        """Become the training whose state this is, of the same recipe, digits and seed: the next steps are the same to the bit."""
+        random, tensors = _below("random", state.tensors), {name: value.to(self.place) for name, value in state.tensors.items()}
+        self.network.load_state_dict(_below("network", tensors))
+        vectors = {name: self._as_vector(value) if value.dim() else value for name, value in _below("vector", tensors).items()}
+        self.average = vectors.pop("average", None)
+        self.optimiser.state[self.weights] = vectors
+        for name, (_, set_) in self._randomness().items():
+            if name in random:  # on another device it is not, and what is drawn begins anew
+                set_(random[name])
+        self.totals = tensors["totals"]
+        if "losses" in tensors:
+            logits, labels = (tensors[name].split(self.recipe.batch) for name in ("logits", "labels"))
+            self.latest = list(zip(tensors["losses"].unbind(), logits, labels, strict=True))
+        self.epochs = [Epoch(**epoch) for epoch in state.facts["epochs"]]
+        self.step, self.averaged, self.seconds = (state.facts[name] for name in ("step", "averaged", "seconds"))
+
+    def _randomness(self) -> dict[str, tuple[Callable[[], Tensor], Callable[[Tensor], object]]]:
+        """Every generator that a step draws from, by name: how its state is had and set. Dropout draws from torch's own."""
+        kind = self.place.type
+        shuffling = (lambda: self.before_shuffling, lambda state: setattr(self, "before_shuffling", state))
+        generators = {"shuffling": shuffling, f"drawing.{kind}": (self.drawing.get_state, self.drawing.set_state)}
+        torchs_own = {"cpu": torch.random, "cuda": torch.cuda, "mps": torch.mps}[kind]
+        return generators | {kind: (torchs_own.get_rng_state, torchs_own.set_rng_state)}
+
+    def _views(self, vector: Tensor) -> list[Tensor]:
+        """A vector that is laid out as the weights are, a tensor for each parameter."""
+        return [vector.as_strided(each.shape, each.stride(), each.storage_offset()) for each in self.network.parameters()]
+
+    def _by_parameter(self, vector: Tensor) -> Tensor:
+        """The same values in the parameters' own order, which is the same on every device."""
+        return torch.cat([view.flatten() for view in self._views(vector)])
+
+    def _as_vector(self, values: Tensor) -> Tensor:
+        """What `_by_parameter` was given."""
+        vector = torch.empty_like(self.weights.detach())
+        views = self._views(vector)
+        for view, part in zip(views, values.split([view.numel() for view in views]), strict=True):
+            view.copy_(part.view_as(view))
+        return vector
 
 
 def as_one_vector(network: nn.Module) -> tuple[nn.Parameter, Tensor]:
@@ -233,53 +362,6 @@ def warmed_up(decay: float, done: int) -> float:
     return min(decay, (1 + done) / (10 + done))
 
 
-@torch.no_grad()
-def swap(first: Tensor, second: Tensor) -> None:
-    """Each takes the other's values."""
-    kept = first.clone()
-    first.copy_(second)
-    second.copy_(kept)
-
-
-@torch.no_grad()
-def renew_statistics(network: nn.Module, images: Tensor) -> None:
-    """Measure the means and variances that BatchNorm stores anew, on uint8 digits (N, 28, 28) as they are, 10,000 at most.
-
-    Those that it kept while training belong to weights that moved, and to digits that were turned and shifted. Source: Izmailov et
-    al. 2018. Each is the mean over batches, all of about one size. The network is left as it is used: without dropout.
-    """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    if not norms:
-        return
-    network.eval()
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # all batches count alike
-        norm.train()
-    shown = images[:: math.ceil(len(images) / STATISTICS_DIGITS)]
-    for batch in shown.tensor_split(math.ceil(len(shown) / EVALUATION_BATCH)):
-        network(to_ink(batch))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-        norm.eval()
-
-
-def ask(teacher: Teacher, ink: Tensor) -> Tensor:
-    """What the teacher makes of ink (N, 1, 28, 28) in [0, 1], which it sees rounded to 256 shades: probabilities (N, 10)."""
-    seen = (ink[:, 0] * 255).round().clamp(0, 255).byte().cpu().numpy()
-    return torch.from_numpy(teacher(seen)).to(ink.device)
-
-
-def imitation_loss(logits: Tensor, probabilities: Tensor, temperature: float) -> Tensor:
-    """Cross-entropy between a teacher's probabilities (N, 10) and a student's logits (N, 10), both softened.
-
-    Source: Hinton, Vinyals & Dean 2015. The factor T^2 keeps the gradients as large as those of the labels.
-    """
-    softened = torch.softmax(probabilities.clamp_min(LEAST_PROBABILITY).log() / temperature, dim=1)
-    return F.cross_entropy(logits / temperature, softened) * temperature**2
-
-
 def batches(images: Tensor, labels: Tensor, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Ink (B, 1, 28, 28) and labels (B,) of `size` digits at a time, the last fewer, in the given order of their numbers."""
     for picks in order.split(size * math.ceil(GATHERED / size)):
@@ -294,106 +376,15 @@ def sums(steps: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
     return torch.stack(((torch.stack(losses) * counts).sum(), correct))
 
 
-def to_ink(images: Tensor) -> Tensor:
-    """uint8 (N, 28, 28), paper 0 to ink 255 -> float32 (N, 1, 28, 28), paper 0 to ink 1."""
-    return images.unsqueeze(1).float() / 255
-
-
-def on_device(split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
-    """A split as uint8 images (N, 28, 28) and int64 labels (N,) on the device."""
-    return torch.from_numpy(split.images).to(device), torch.from_numpy(split.labels).to(device, torch.int64)
-
-
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """From the next step on."""
     for group in optimiser.param_groups:
         group["lr"] = rate
 
 
-@torch.no_grad()
-def predict_logits(network: nn.Module, split: Split) -> Tensor:
-    """float32 logits (N, 10) on the CPU, from the network as it is used: no dropout, stored statistics, full precision."""
-    was_training = network.training
-    network.eval()
-    images, _ = on_device(split, next(network.parameters()).device)
-    logits = torch.cat([network(to_ink(batch)) for batch in images.split(EVALUATION_BATCH)])
-    network.train(was_training)
-    return logits.float().cpu()
-
-
-def measure(network: nn.Module, split: Split) -> tuple[float, float]:
-    """Mean cross-entropy in nats and accuracy as a fraction."""
-    logits, labels = predict_logits(network, split), torch.from_numpy(split.labels).long()
-    return F.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).double().mean().item()
-
-
-def fit_temperature(network: nn.Module, validation: Split) -> float:
-    """The T for which softmax(logits / T) has the least cross-entropy on the validation digits. Source: Guo et al. 2017.
-
-    A search over T from 0.25 to 4 in steps of 1 %: the curve is smooth and has one valley.
-    """
-    logits, labels = predict_logits(network, validation), torch.from_numpy(validation.labels).long()
-    candidates = torch.logspace(-2, 2, 281, base=2.0)
-    losses = torch.stack([F.cross_entropy(logits / candidate, labels) for candidate in candidates])
-    return round(candidates[losses.argmin()].item(), 4)
-
-
-@dataclass(frozen=True)
-class _Speed:
-    """What makes a step fast on one kind of device, without changing what it computes (but for bfloat16's rounding)."""
-
-    memory_format: torch.memory_format
-    autocast: str | None = None  # the device type that autocast runs on, None for full precision
-    onednn: bool = True
-    threads: int | None = None  # None leaves their number as it is
-
-    @contextlib.contextmanager
-    def whole_training(self) -> Iterator[None]:
-        """Around all steps."""
-        _keep_freed_memory()
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.threads or before)
-        # Weights behind paper get no gradient, so Adam's averages of them fade to denormal numbers, slow ones: 15 % of `lenet`.
-        torch.set_flush_denormal(True)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
-            torch.set_flush_denormal(False)
-
-    @contextlib.contextmanager
-    def convolutions(self) -> Iterator[None]:
-        """Around a network and its gradients."""
-        # torch.backends.mkldnn.flags() does the same, and warns of Intel GPUs on machines that have none.
-        before = torch._C._get_mkldnn_enabled()
-        torch._C._set_mkldnn_enabled(before and self.onednn)
-        try:
-            yield
-        finally:
-            torch._C._set_mkldnn_enabled(before)
-
-    def precision(self) -> contextlib.AbstractContextManager[None]:
-        """Around a network alone: gradients take the precision of what they are gradients of."""
-        return torch.autocast(self.autocast, torch.bfloat16) if self.autocast else contextlib.nullcontext()
-
-
-def _fastest(recipe: Recipe, device: torch.device) -> _Speed:
-    """Measured, not guessed: see SMALL_BATCH. bfloat16 only where the recipe allows it and the processor computes it natively."""
-    if device.type == "cpu" and recipe.batch < SMALL_BATCH:
-        return _Speed(torch.contiguous_format, onednn=False, threads=1)
-    native = {"cpu": torch.cpu._is_avx512_bf16_supported(), "cuda": True, "mps": False}[device.type]
-    return _Speed(torch.channels_last, device.type if recipe.reduced_precision and native else None)
-
-
-def _keep_freed_memory() -> None:
-    """Ask glibc to reuse a step's buffers in the next step instead of handing the pages back to the system each time.
-
-    An epoch of `batchnorm` then faults 0.1 million pages in, not 1.25 million, and takes a fifth less time. Elsewhere, nothing.
-    """
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        libc.mallopt(-4, 0)  # M_MMAP_MAX: large buffers come from the heap
-        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: which never shrinks
-        libc.mallopt(-2, 2**26)  # M_TOP_PAD: and grows by 64 MiB
+def _below(kind: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those whose names begin with the kind and a dot, without these."""
+    return {name.removeprefix(f"{kind}."): value for name, value in tensors.items() if name.startswith(f"{kind}.")}
 
 
 _T = TypeVar("_T")

@@ -36,8 +36,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exporting and reporting take seconds and have tests of their own; with this, runs leave their files, but empty ones."""
-    from inkdigits import run
+    from inkdigits import outcome
     from inkdigits.files import write_whole
 
-    monkeypatch.setattr(run, "export_onnx", lambda _, path, *args, **kwargs: write_whole(path, ""))
-    monkeypatch.setattr(run, "write_report", lambda path, **kwargs: write_whole(path, ""))
+    monkeypatch.setattr(outcome, "export_onnx", lambda _, path, *args, **kwargs: write_whole(path, ""))
+    monkeypatch.setattr(outcome, "write_report", lambda path, **kwargs: write_whole(path, ""))

@@ -23,7 +23,7 @@ from inkdigits.augmentation import (
     erase,
     filter_at_random,
 )
-from inkdigits.training import to_ink
+from inkdigits.measurement import to_ink
 
 EVERYTHING = Augmentation(rotation=20, shear=10, zoom=0.15, shift=3, elastic=1.5, erasing=8)
 

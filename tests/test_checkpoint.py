@@ -18,9 +18,10 @@ from few_digits import few_digits
 
 from inkdigits.checkpoint import load_checkpoint, machine, save_checkpoint, versions
 from inkdigits.errors import BadModel, CannotWrite, MissingExtra
+from inkdigits.measurement import predict_logits
 from inkdigits.models import Standardised
 from inkdigits.recipe import load_recipe, shipped_recipes
-from inkdigits.training import fit, predict_logits, seeded_network
+from inkdigits.training import fit, seeded_network
 
 LENET = load_recipe("lenet")
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from inkdigits.display import downloads, epoch_line, follow, progress_figures
-from inkdigits.run import Final
+from inkdigits.outcome import Final
 from inkdigits.training import Epoch, Progress
 
 SLOW = Epoch(100, 123.4567, 1.0, 0.5, 1.0, 12345.6, 1_234_567.8)

@@ -20,10 +20,11 @@ import inkdigits.export as export_module
 from inkdigits.data import Split
 from inkdigits.errors import BadValue, CannotWrite, InkdigitsError, MissingExtra
 from inkdigits.export import ExportedNetwork, export_onnx, largest_difference
+from inkdigits.measurement import predict_logits
 from inkdigits.models import Standardised
 from inkdigits.recipe import Recipe, load_recipe
 from inkdigits.recogniser import Recogniser
-from inkdigits.training import fit, predict_logits, seeded_network
+from inkdigits.training import fit, seeded_network
 
 TEMPERATURE = 1.7
 

@@ -2,13 +2,19 @@
 
 import errno
 import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from inkdigits.errors import CannotWrite, InkdigitsError
-from inkdigits.files import new_folder, write_whole
+from inkdigits.files import alone, new_folder, sweep, write_whole
 
 
 def fail(number: int) -> Callable[..., None]:
@@ -148,3 +154,75 @@ def test_a_folder_that_may_not_be_written_into_is_told(tmp_path: Path, monkeypat
     monkeypatch.setattr(Path, "touch", fail(errno.EROFS))  # permissions would not stop a test that runs as root
     with pytest.raises(CannotWrite, match=f"^cannot write into {tmp_path}: Read-only file system; choose a place that is yours$"):
         new_folder(tmp_path)
+
+
+def test_the_name_reaches_the_disk_after_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, synced, sync = tmp_path / "model.onnx", [], os.fsync
+
+    def watch(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_ino, path.exists()))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    write_whole(path, b"new")
+    assert synced == [(path.stat().st_ino, False), (tmp_path.stat().st_ino, True)]
+
+
+def test_sweeping_takes_half_written_files_and_nothing_else(tmp_path: Path) -> None:
+    kept = ["model.onnx", ".run.lock", ".hidden", ".0123abcd", "0123abcd.txt"]
+    for name in [*kept, ".0123abcd.model.onnx"]:
+        (tmp_path / name).touch()
+    sweep(tmp_path)
+    assert sorted(contents(tmp_path)) == sorted(kept)
+
+
+# ---- alone
+
+HOLDS = """
+import sys, time
+from pathlib import Path
+from inkdigits.files import alone
+with alone(Path(sys.argv[1]), wait=False) as ours:
+    print(ours, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_of_two_processes_one_is_alone_until_it_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    with subprocess.Popen([sys.executable, "-c", HOLDS, str(path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        with alone(path, wait=False) as ours:
+            assert not ours
+        other.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+        other.wait()
+    assert ".run.lock" in contents(tmp_path), "the killed one could not delete it"
+    with alone(path, wait=False) as ours:
+        assert ours
+    assert contents(tmp_path) == {}
+
+
+def test_however_many_ask_no_two_are_alone_though_each_deletes_the_lock(tmp_path: Path) -> None:
+    """Who has opened a file that is deleted under him must not believe that he holds the name."""
+    inside, most, entered = [0], [0], [0]
+    stop = time.monotonic() + 1.5
+
+    def work(seed: int) -> None:
+        chance = random.Random(seed)
+        while time.monotonic() < stop:
+            with alone(tmp_path / "run", wait=False) as ours:
+                if ours:
+                    inside[0] += 1
+                    most[0], entered[0] = max(most[0], inside[0]), entered[0] + 1
+                    time.sleep(chance.uniform(0, 0.002))
+                    inside[0] -= 1
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
+    assert entered[0] > 5
+    assert contents(tmp_path) == {}

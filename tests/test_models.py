@@ -13,9 +13,9 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from inkdigits.errors import BadValue, UnknownName
+from inkdigits.measurement import to_ink
 from inkdigits.models import MODELS, Dropout, build, count_multiplications, count_parameters, mean_opinion, views
 from inkdigits.recipe import load_recipe, shipped_recipes
-from inkdigits.training import to_ink
 
 # The networks as their sources write them: convolution, ReLU, pooling, in that order, from torch's own parts.
 

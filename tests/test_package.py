@@ -28,7 +28,10 @@ PACKAGE = Path(inkdigits.__file__).parent
 DOTTED = {path: ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")}
 FILES = {name.removesuffix(".__init__"): path for path, name in DOTTED.items()}
 MODULES = sorted(FILES.keys() - {"__init__", "__main__"})  # such as "training", "pages" and "pages.paper"
-LEARNING = {"augmentation", "checkpoint", "export", "fused", "models", "reproduction", "run", "training"}  # these need torch
+LEARNING = {  # these need torch
+    *("augmentation", "checkpoint", "export", "fused", "measurement", "models", "outcome", "reproduction"),
+    *("run", "speed", "teacher", "training"),
+}
 EXTRAS = ["torch", "sklearn", "scipy", "matplotlib", "rich", "filelock", "safetensors", "onnx", "onnxscript"]
 
 PUBLIC = ["Digit", "InkdigitsError", "Reading", "Recogniser", "evaluate", "explain", "load_dataset", "load_recipe", "read", "train"]

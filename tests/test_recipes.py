@@ -6,8 +6,9 @@ import pytest
 import torch
 from few_digits import TRAINED, few_digits
 
+from inkdigits.measurement import measure
 from inkdigits.recipe import load_recipe, shipped_recipes
-from inkdigits.training import OPTIMISERS, SCHEDULES, Epoch, fit, measure, seeded_network
+from inkdigits.training import OPTIMISERS, SCHEDULES, Epoch, fit, seeded_network
 
 # What the sources state, and nothing that they leave open.
 STATED: dict[str, dict[str, Any]] = {

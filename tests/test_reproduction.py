@@ -2,19 +2,22 @@
 
 import dataclasses
 import json
+import shutil
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import stdev
 
 import pytest
+from promised import FILES, names
 
 from inkdigits import reproduction
 from inkdigits.data import load_dataset
-from inkdigits.download import alone
 from inkdigits.errors import BadValue, UnknownName
+from inkdigits.files import alone
 from inkdigits.recipe import Recipe, load_recipe
 from inkdigits.reproduction import Result, as_markdown, as_short_table, between_marks, reproduce, write_measured
+from inkdigits.run import LOCKED, is_finished, run
 
 
 def config(seed: int, accuracy: float) -> dict:
@@ -120,9 +123,23 @@ def test_wrong_wishes_are_refused_before_anything_is_trained(tmp_path, monkeypat
 
 
 def test_a_run_that_another_process_is_at_is_left_to_it(tmp_path, quick_lenet):
-    with alone(tmp_path / "lenet-seed0"):
+    with alone(tmp_path / "lenet-seed0" / LOCKED):
         reproduction._ensure(quick_lenet, 0, tmp_path, load_dataset("optdigits"), wait=False)
-    assert list(tmp_path.iterdir()) == []
+    assert list((tmp_path / "lenet-seed0").iterdir()) == []
+
+
+def test_a_stopped_run_is_gone_on_with_and_one_of_another_recipe_made_anew(tmp_path, quick_lenet, quick, caplog):
+    digits, folder = load_dataset("optdigits"), tmp_path / "lenet-seed0"
+    for recipe in (quick_lenet, dataclasses.replace(quick_lenet, learning_rate=0.5)):
+        running = run(recipe, folder, digits)
+        next(running)
+        running.close()
+        caplog.clear()
+        reproduction._ensure(quick_lenet, 0, tmp_path, digits, wait=True)
+        assert ("going on in epoch 1 of 1" in caplog.text) == (recipe is quick_lenet)
+        assert names(folder) == FILES
+        assert is_finished(folder, quick_lenet, 0)
+        shutil.rmtree(folder)
 
 
 def test_two_that_run_at_once_share_the_work(tmp_path, quick_lenet, quick):

@@ -17,16 +17,18 @@ import torch.nn.functional as F
 from promised import EPOCH_KEYS, FILES, FINAL_KEYS, names
 from sklearn.metrics import f1_score
 
+from inkdigits import measurement, outcome, training
 from inkdigits import run as run_module
-from inkdigits import training
 from inkdigits.checkpoint import load_checkpoint
 from inkdigits.data import Dataset, Split, load_dataset
 from inkdigits.errors import BadData, BadModel, BadValue, CannotWrite, InkdigitsError, MissingExtra, UnknownName
-from inkdigits.files import write_whole
+from inkdigits.export import export_run
+from inkdigits.outcome import Final, to_record
 from inkdigits.recipe import Recipe, load_recipe
 from inkdigits.recogniser import Recogniser
-from inkdigits.run import Final, Passes, export_run, is_finished, load_teacher, run, to_record, train
-from inkdigits.training import Epoch, Progress
+from inkdigits.run import is_finished, run, train
+from inkdigits.teacher import load_teacher
+from inkdigits.training import Epoch, Progress, Training
 
 
 @pytest.fixture(scope="module")
@@ -40,16 +42,15 @@ def recipe(epochs: int = 1, **settings: object) -> Recipe:
 
 def interrupted_after(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
     """Ctrl-C arrives in the middle of the pass after so many whole ones."""
+    passes = Training.passes
 
-    def fit(*args, **kwargs) -> Iterator[Progress | Epoch]:
-        seen = 0
-        for record in training.fit(*args, **kwargs):
-            if seen == epochs:
-                raise KeyboardInterrupt
+    def interrupted(training: Training, validation: Split) -> Iterator[Progress | Epoch | None]:
+        for record in passes(training, validation):
             yield record
-            seen += isinstance(record, Epoch)
+            if len(training.epochs) == epochs and training.step == 2:
+                raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_module, "fit", fit)
+    monkeypatch.setattr(Training, "passes", interrupted)
 
 
 # ---- the folder and what it says
@@ -103,26 +104,29 @@ def test_the_onnx_file_is_the_network_with_its_temperature(trained, digits):
     assert np.abs(Recogniser(trained).classify(digits.test.images) - ours).max() < 1e-4
 
 
-def test_train_seconds_are_the_passes_alone(monkeypatch, tmp_path, digits):
+def test_train_seconds_are_building_the_network_and_the_passes_alone(quick, monkeypatch, tmp_path, digits):
     """Not the validation before an Epoch, and not what the caller does between two records."""
     now = 0.0
+    seconds = SimpleNamespace(perf_counter=lambda: now)
+    monkeypatch.setattr(run_module, "time", seconds)
+    monkeypatch.setattr(training, "time", seconds)
 
-    def fit(*args, **kwargs) -> Iterator[Progress | Epoch]:
-        nonlocal now
-        for epoch in (1, 2):
-            now += 3
-            yield Progress(epoch, 0.5, 1.0, 0.5, 100.0)
-            now += 2
-            yield Progress(epoch, 1.0, 1.0, 0.5, 100.0)
-            now += 70
-            yield Epoch(epoch, 1.0, 0.5, 1.0, 0.5, 5.0, 100.0)
+    def spends(function, duration):
+        def spending(*args, **kwargs):
+            nonlocal now
+            now += duration
+            return function(*args, **kwargs)
 
-    monkeypatch.setattr(run_module, "fit", fit)
-    monkeypatch.setattr(run_module, "time", SimpleNamespace(perf_counter=lambda: now))
-    passes = Passes()
-    for _ in run_module._passes(passes, tmp_path, torch.nn.Linear(1, 1), recipe(2), digits, 0, "cpu"):
-        now += 1000
-    assert passes.seconds == 10
+        return spending
+
+    monkeypatch.setattr(run_module, "seeded_network", spends(run_module.seeded_network, 3))
+    monkeypatch.setattr(Training, "_take_step", spends(Training._take_step, 0.5))
+    monkeypatch.setattr(training, "measure", spends(training.measure, 1000))
+    records = []
+    for record in run(recipe(2, batch=500), tmp_path / "run", digits):
+        records.append(record)
+        now += 1_000_000
+    assert records[-1].train_seconds == 3 + 2 * 3 * 0.5
 
 
 def test_train_returns_what_the_last_record_says(quick, tmp_path):
@@ -167,105 +171,86 @@ def test_the_test_digits_decide_nothing(quick, tmp_path, digits):
 # ---- leaving early
 
 
+@pytest.mark.parametrize("epochs", [0, 1])
 @pytest.mark.parametrize("how", ["Ctrl-C", "close"])
-def test_leaving_early_keeps_the_last_whole_epoch(how, quick, monkeypatch, tmp_path, digits):
-    out, expected = tmp_path / "run", weights(tmp_path / "one", digits, epochs=1)
-    if how == "Ctrl-C":
-        interrupted_after(monkeypatch, 1)
-        records = []
-        with pytest.raises(KeyboardInterrupt, match="epoch 1 is kept"):
-            records.extend(run(recipe(9), out, digits, device="cpu"))
-    else:
-        running = run(recipe(9), out, digits, device="cpu")
-        next(record for record in running if isinstance(record, Epoch))
-        next(running)  # the second pass is under way
-        running.close()
+def test_a_run_that_was_left_early_says_so_and_goes_on_to_the_same_bits(how, epochs, quick, monkeypatch, tmp_path, digits, caplog):
+    out, expected = tmp_path / "run", weights(tmp_path / "whole", digits, epochs=3)
+    with monkeypatch.context() as patch:
+        if how == "Ctrl-C":
+            interrupted_after(patch, epochs)
+            with pytest.raises(KeyboardInterrupt):
+                list(run(recipe(3), out, digits, device="cpu"))
+        else:
+            running = run(recipe(3), out, digits, device="cpu")
+            for _ in range(epochs):
+                next(record for record in running if isinstance(record, Epoch))
+            next(running)  # the next pass is under way
+            running.close()
+    assert f"stopped in epoch {epochs + 1} of 3; --resume goes on from there" in caplog.text
+    assert names(out) == ({"state", "metrics.jsonl"} if epochs else {"state"})
+    with pytest.raises(CannotWrite, match="holds a run that was stopped; --resume goes on with it"):
+        list(run(recipe(3), out, digits, device="cpu"))
+    records = list(run(recipe(3), out, digits, device="cpu", resume=True))
+    assert [record.epoch for record in records if isinstance(record, Epoch)] == list(range(epochs + 1, 4))
     assert names(out) == FILES
     assert (out / "model.safetensors").read_bytes() == expected
-    assert json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])["epochs"] == 1
-
-
-def test_ctrl_c_still_yields_the_final_figures(quick, monkeypatch, tmp_path, digits):
-    interrupted_after(monkeypatch, 2)
-    records: list[object] = []
-    with pytest.raises(KeyboardInterrupt):
-        records.extend(run(recipe(9), tmp_path / "run", digits))
-    assert isinstance(records[-1], Final)
-    assert records[-1].epochs == 2
 
 
 @pytest.mark.parametrize("was_there", [False, True])
-def test_ctrl_c_before_the_first_epoch_is_whole_leaves_nothing(was_there, monkeypatch, tmp_path, digits):
-    out = tmp_path / "run"
-    if was_there:
-        out.mkdir()
-    interrupted_after(monkeypatch, 0)
-    with pytest.raises(KeyboardInterrupt):
-        list(run(recipe(), out, digits))
-    assert (names(out) == set()) if was_there else not out.exists()
-
-
-def test_ctrl_c_while_the_folder_is_made_leaves_none(monkeypatch, tmp_path, digits):
-    def interrupted(path: Path) -> Path:
-        path.mkdir()
+def test_ctrl_c_before_the_first_step_leaves_nothing(was_there, monkeypatch, tmp_path, digits):
+    def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_module, "new_folder", interrupted)
+    if was_there:
+        (tmp_path / "run").mkdir()
+    monkeypatch.setattr(run_module, "seeded_network", interrupted)
     with pytest.raises(KeyboardInterrupt):
         list(run(recipe(), tmp_path / "run", digits))
-    assert list(tmp_path.iterdir()) == []
+    assert (tmp_path / "run").exists() == was_there
+    assert list(tmp_path.rglob("*")) == [tmp_path / "run"] * was_there
 
 
 def test_ctrl_c_while_the_files_are_written_loses_nothing(quick, monkeypatch, tmp_path, digits):
-    calls = []
-
-    def write_report(path: Path, **kwargs: object) -> None:
-        calls.append(path)
-        if len(calls) == 1:
-            raise KeyboardInterrupt
-        write_whole(path, "report")
-
-    monkeypatch.setattr(run_module, "write_report", write_report)
-    with pytest.raises(KeyboardInterrupt, match="kept"):
-        list(run(recipe(), tmp_path / "run", digits))
-    assert names(tmp_path / "run") == FILES
-
-
-def test_a_second_ctrl_c_ends_it_and_says_what_is_there(quick, monkeypatch, tmp_path, digits):
-    def write_report(path: Path, **kwargs: object) -> None:
+    def write_report(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_module, "write_report", write_report)
-    with pytest.raises(KeyboardInterrupt) as stopped:
-        list(run(recipe(), tmp_path / "run", digits))
-    assert str(tmp_path / "run") in "".join(stopped.value.__notes__)
+    with monkeypatch.context() as patch:
+        patch.setattr(outcome, "write_report", write_report)
+        with pytest.raises(KeyboardInterrupt):
+            list(run(recipe(), tmp_path / "run", digits))
     assert load_checkpoint(tmp_path / "run").recipe.name == "lenet"
+    monkeypatch.setattr(Training, "_take_step", None)  # nothing is trained again
+    assert [type(record) for record in run(recipe(), tmp_path / "run", digits, resume=True)] == [Final]
+    assert names(tmp_path / "run") == FILES
 
 
 # ---- whole or not at all
 
 
-@pytest.mark.parametrize("call", range(1, 7))
-def test_a_disk_that_fills_up_leaves_the_weights_or_nothing(call, quick, monkeypatch, tmp_path, digits):
-    """Six files are written: metrics twice. Whichever write fails, no part of a file is left."""
-    calls, real, out = [], os.fsync, tmp_path / "run"
+@pytest.mark.parametrize("call", range(1, 8))
+def test_a_disk_that_fills_up_for_good_leaves_the_last_state_and_no_half_file(call, quick, monkeypatch, tmp_path, digits, caplog):
+    """Seven files are written, a metrics.jsonl after the pass and one at the end. From one of them on nothing can be."""
+    calls, real, out = [], Path.replace, tmp_path / "run"
 
-    def fsync(number: int) -> None:
-        calls.append(number)
-        if len(calls) == call:
+    def replace(path: Path, name: Path) -> Path:
+        calls.append(name)
+        if len(calls) >= call:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(number)
+        return real(path, name)
 
-    monkeypatch.setattr(os, "fsync", fsync)
-    with pytest.raises(CannotWrite, match="No space left on device") as failure:
-        list(run(recipe(), out, digits))
-    if call <= 3:  # metrics, weights, config
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", replace)
+        with pytest.raises(CannotWrite, match="No space left on device") as failure:
+            list(run(recipe(), out, digits))
+    assert caplog.text.count("the training goes on") == (call <= 2), "it warns once"
+    if call <= 2:  # the metrics, the state
         assert not out.exists()
     else:
-        assert names(out) < FILES
+        assert names(out) == {"metrics.jsonl", "state", *("model.safetensors", "config.json", "model.onnx")[: call - 3]}
         assert str(out) in "".join(failure.value.__notes__)
-        assert load_checkpoint(out).recipe.epochs == 1
-    assert len(calls) == call
+        monkeypatch.setattr(Training, "_take_step", None)  # nothing is trained again
+        list(run(recipe(), out, digits, resume=True))
+        assert names(out) == FILES
 
 
 def test_a_full_disk_is_noticed_before_the_training(monkeypatch, tmp_path, digits):
@@ -275,7 +260,7 @@ def test_a_full_disk_is_noticed_before_the_training(monkeypatch, tmp_path, digit
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("library", run_module.NEEDED_AT_THE_END)
+@pytest.mark.parametrize("library", run_module.NEEDED)
 def test_a_library_that_will_be_missing_is_missed_before_the_training(library, monkeypatch, tmp_path, digits):
     monkeypatch.setitem(__import__("sys").modules, library, None)
     with pytest.raises(MissingExtra, match=r"inkdigits\[train\]"):
@@ -431,17 +416,7 @@ def test_the_kept_folder_holds_the_averaged_network(quick, tmp_path, digits):
     averaged = load_recipe("batchnorm", {"epochs": 2, "batch": 256, "ema": 0.9})
     *_, final = run(averaged, tmp_path / "run", digits, device="cpu")
     kept = load_checkpoint(tmp_path / "run").network
-    assert training.measure(kept, digits.validation)[1] == pytest.approx(final.validation_accuracy, abs=1e-6)
-
-
-def test_leaving_early_keeps_the_average_of_the_last_whole_epoch(quick, tmp_path, digits):
-    averaged = load_recipe("batchnorm", {"epochs": 9, "batch": 256, "ema": 0.9, "schedule": "constant"})
-    running = run(averaged, tmp_path / "left", digits, device="cpu")
-    epoch = next(record for record in running if isinstance(record, Epoch))
-    next(running)  # the second pass is under way, with the weights that move
-    running.close()
-    kept = load_checkpoint(tmp_path / "left").network
-    assert training.measure(kept, digits.validation)[0] == pytest.approx(epoch.validation_loss, abs=1e-6)
+    assert measurement.measure(kept, digits.validation)[1] == pytest.approx(final.validation_accuracy, abs=1e-6)
 
 
 # ---- exporting
@@ -523,25 +498,23 @@ def test_the_passes_of_an_ensemble_are_counted_on(pair):
     assert final["train_seconds"] == pytest.approx(sum(seconds))
 
 
-def test_an_ensemble_goes_on_where_it_was_stopped(quick, monkeypatch, tmp_path, digits):
-    pair = recipe(members=2)
-    interrupted_after(monkeypatch, epochs=0)
-    monkeypatch.setattr(run_module, "fit", _fails_the_second_time(run_module.fit, training.fit))
-    with pytest.raises(KeyboardInterrupt):
-        list(run(pair, tmp_path / "run", digits))
-    kept = tmp_path / "run" / "members" / "lenet-seed0" / "config.json"
+def test_an_ensemble_goes_on_where_it_was_stopped(quick, monkeypatch, tmp_path, digits, pair):
+    out, both = tmp_path / "run", recipe(epochs=2, members=2)
+    running = run(both, out, digits, seed=1)
+    next(record for record in running if record.epoch == 3)  # the second member is at work
+    running.close()
+    kept = out / "members" / "lenet-seed2" / "config.json"
     before = kept.stat().st_mtime_ns
-    monkeypatch.setattr(run_module, "fit", training.fit)
-    assert isinstance(list(run(pair, tmp_path / "run", digits))[-1], Final)
+    with pytest.raises(CannotWrite, match="--resume goes on with it"):
+        list(run(both, out, digits, seed=1))
+    records = list(run(both, out, digits, seed=1, resume=True))
+    assert [record.epoch for record in records if isinstance(record, Epoch)] == [3, 4]
     assert kept.stat().st_mtime_ns == before
+    assert names(out) == {*FILES, "members"}
+    assert (out / "model.safetensors").read_bytes() == (pair / "model.safetensors").read_bytes()
     with pytest.raises(CannotWrite, match="not empty"):
-        list(run(pair, tmp_path / "run", digits))
-
-
-def _fails_the_second_time(failing, working):
-    """Two functions as one: the working one is called once, the failing one ever after."""
-    functions = iter([working])
-    return lambda *args, **kwargs: next(functions, failing)(*args, **kwargs)
+        list(run(both, out, digits, seed=1))
+    assert list(map(to_record, run(both, out, digits, seed=1, resume=True))) == [to_record(records[-1])]
 
 
 def test_an_ensemble_cannot_start_from_one_model(trained, tmp_path, digits):

@@ -17,23 +17,12 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from inkdigits.data import Split
 from inkdigits.errors import BadValue, InkdigitsError, UnknownName
+from inkdigits.measurement import fit_temperature, measure, predict_logits, renew_statistics, to_ink
 from inkdigits.models import Standardised
 from inkdigits.recipe import Recipe, load_recipe
-from inkdigits.training import (
-    OPTIMISERS,
-    SCHEDULES,
-    Epoch,
-    Progress,
-    choose_device,
-    fit,
-    fit_temperature,
-    imitation_loss,
-    measure,
-    predict_logits,
-    renew_statistics,
-    seeded_network,
-    to_ink,
-)
+from inkdigits.speed import choose_device
+from inkdigits.teacher import imitation_loss
+from inkdigits.training import OPTIMISERS, SCHEDULES, Epoch, Progress, fit, seeded_network
 
 STILL = 1e-30  # a learning rate that leaves the weights as they are
 SMALL = Recipe(name="small", network="lenet", epochs=2, batch=10)
@@ -337,7 +326,7 @@ def test_renewed_statistics_are_those_of_the_digits(count: int) -> None:
 
 
 def test_renewing_statistics_looks_at_so_many_digits_and_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inkdigits.training.STATISTICS_DIGITS", 100)
+    monkeypatch.setattr("inkdigits.measurement.STATISTICS_DIGITS", 100)
     images = torch.zeros(201, 28, 28, dtype=torch.uint8)
     network = seeded_network(load_recipe("batchnorm"), 0)
     seen = watch(network)
@@ -589,7 +578,10 @@ def test_a_temperature_changes_no_answer_and_stays_within_bounds(calibrated: tup
 @pytest.mark.parametrize("optimiser", ["sgd", "adam"])
 def test_a_loss_that_stops_being_a_number_says_what_would_help(optimiser: str) -> None:
     recipe = dataclasses.replace(SMALL, optimiser=optimiser, learning_rate=1e30)
-    with pytest.raises(InkdigitsError, match=r"^the loss became (nan|inf) in epoch 1; a smaller learning_rate would help$"):
+    with pytest.raises(
+        InkdigitsError,
+        match=r"^the loss or its gradient became -?(nan|inf) in step \d of epoch 1; a smaller learning_rate would help$",
+    ):
         trained(recipe, few_digits(100), few_digits(4))
 
 
