@@ -24,7 +24,7 @@ LIGHT, WANTED_LIGHT_P99 = 500, 0.006  # requests/s in open loop
 WANTED_ACCEPTED_P99, WANTED_GOODPUT = 0.060, 0.8  # at twice the sustained rate
 CALM = 300  # requests/s before and after
 GENERATOR_RATE = 3000  # requests/s that the generator has to manage beyond doubt
-CLIENTS = (8, 16, 24, 32, 48)  # at once, of which the best number is looked for
+CLIENTS = (8, 16, 24, 32)  # at once, of which the best number is looked for; 40 may wait
 BARE = """
 import asyncio
 class Bare(asyncio.Protocol):
