@@ -9,6 +9,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from inkdigits.errors import BadPicture
 from inkdigits.messages import Refused
@@ -28,6 +29,12 @@ def _error(status: int, code: str, message: str, headers: Any = None) -> Respons
 def refused(error: Refused) -> Response:
     """The answer to whoever is refused; may be given any number of times."""
     return _error(error.status, error.code, str(error), error.headers)
+
+
+def as_bytes(answer: Response) -> bytes:
+    """As it goes over the wire, for who answers without an application."""
+    head = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
+    return STATUS_LINE[answer.status_code] + head + b"\r\n" + bytes(answer.body)
 
 
 async def _refused(_: Request, error: Refused) -> Response:

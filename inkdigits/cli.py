@@ -125,7 +125,7 @@ def train(options: argparse.Namespace) -> int:
     with _extra("training", "train"):
         from inkdigits.outcome import Final, to_record
         from inkdigits.resume import Interval
-        from inkdigits.run import run
+        from inkdigits.run import mnist_to_compare, run
     from inkdigits.data import load_dataset
     from inkdigits.display import downloads, follow
 
@@ -135,7 +135,8 @@ def train(options: argparse.Namespace) -> int:
         dataset = load_dataset(options.data or recipe.data, data_dir=options.data_dir, progress=progress)
     given = {"seed": options.seed, "device": options.device, "init": options.init}
     interval = Interval.parse(options.checkpoint_every)
-    running = run(recipe, options.out, dataset, **given, resume=options.resume, interval=interval)
+    mnist = mnist_to_compare(dataset, options.data_dir) if options.init else None
+    running = run(recipe, options.out, dataset, **given, resume=options.resume, interval=interval, mnist=mnist)
     with contextlib.closing(running), contextlib.closing(follow(running, recipe.total_epochs)) as records:
         for record in records:
             if options.json:
@@ -155,11 +156,14 @@ def _outcome(final: "Final", data: str, folder: Path) -> str:
     from inkdigits.evaluation import percent
 
     epochs = f"{final.epochs} epoch{'s' if final.epochs > 1 else ''}"
+    mnist = ""
+    if final.mnist_before is not None and final.mnist_after is not None:
+        mnist = f"MNIST's test digits: {percent(final.mnist_before)} before, {percent(final.mnist_after)} after\n"
     return (
         f"{final.recipe} on {data}, {epochs} in {final.train_seconds:.1f} s on {final.device}\n"
         f"test accuracy {percent(final.test_accuracy)}, loss {final.test_loss:.4f}, F1 {final.test_f1_macro:.4f}; "
         f"validation accuracy {percent(final.validation_accuracy)}\n"
-        f"model and report: {folder}, {folder / 'report.html'}"
+        f"{mnist}model and report: {folder}, {folder / 'report.html'}"
     )
 
 

@@ -21,12 +21,31 @@ LAST_BYTES = 1.0  # seconds in which a request that is on its way may arrive, on
 LAST_CALL = 0.3  # seconds in which a connection that is kept open may still bring a request, once the server stops
 
 
-class Connection(HttpToolsProtocol):
-    """One client. refused: is told the status of each answer that is given here, before an application sees the request."""
+class _Answered:
+    """In the place of uvicorn's cycle, so that it ignores the rest of a request that has been answered before it was all there."""
 
-    def __init__(self, *arguments: Any, refused: Callable[[int], None], idle: "dict[Connection, None]", **options: Any) -> None:
+    response_complete = response_started = True
+    keep_alive = disconnected = False
+    message_event = asyncio.Event()  # for which nobody waits
+
+
+class Connection(HttpToolsProtocol):
+    """One client. refused: is told the status of each answer that is given here, before an application sees the request.
+
+    no_room: is asked at each POST, and gives the answer where there is too much to do; else None.
+    """
+
+    def __init__(
+        self,
+        *arguments: Any,
+        refused: Callable[[int], None],
+        idle: "dict[Connection, None]",
+        no_room: Callable[[], bytes | None] = lambda: None,
+        **options: Any,
+    ) -> None:
         super().__init__(*arguments, **options)
         self._refused, self._idle = refused, idle  # the dict is all connections' and keeps them in the order of their waiting
+        self._no_room = no_room
         self._deadline: asyncio.TimerHandle | None = None
         self._taking: asyncio.TimerHandle | None = None
         self._open: list[Any] = []  # requests that have not been answered whole
@@ -69,6 +88,14 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        if self._is_free() and self.parser.get_method() == b"POST" and (answer := self._no_room()):
+            self.cycle = _Answered()  # type: ignore[assignment]
+            self.transport.write(answer)
+            self._refused(503)
+            if self._stopping or not self.parser.should_keep_alive():
+                self.transport.close()
+            self._await_taking()
+            return
         super().on_headers_complete()
         self._open.append(self.cycle)
         if self._stopping:

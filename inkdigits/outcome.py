@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from inkdigits.checkpoint import save_checkpoint
-from inkdigits.data import Dataset
+from inkdigits.data import Dataset, Split
 from inkdigits.evaluation import CLASSES, evaluate_probabilities
 from inkdigits.export import export_onnx
 from inkdigits.files import write_whole
@@ -34,7 +34,8 @@ class Final:
     """What a run reached. Accuracies and F1 are fractions, all of the finished network without dropout.
 
     train_seconds: from data in memory to trained weights, without the validation after each epoch. test_loss: mean cross-entropy
-    in nats, before confidence is calibrated, as the recipes' sources measure it.
+    in nats, before confidence is calibrated, as the recipes' sources measure it. mnist_before, mnist_after: accuracy on MNIST's
+    test digits of the model that training began with and of the finished one; None where it began from nothing.
     """
 
     recipe: str
@@ -48,14 +49,21 @@ class Final:
     test_f1_macro: float
     parameters: int
     device: str
+    mnist_before: float | None = None
+    mnist_after: float | None = None
 
 
 @dataclass(frozen=True)
 class Work:
-    """What the weights took: the passes, and the seconds of `Final.train_seconds`."""
+    """What the weights took: the passes, and the seconds of `Final.train_seconds`.
+
+    mnist, mnist_before: where training began from a model, MNIST's test digits, and the share of them that it read right.
+    """
 
     epochs: list[Epoch]
     seconds: float
+    mnist: Split | None = None
+    mnist_before: float | None = None
 
 
 def finish(folder: Path, network: nn.Module, recipe: Recipe, dataset: Dataset, work: Work, seed: int) -> Final:
@@ -76,6 +84,8 @@ def finish(folder: Path, network: nn.Module, recipe: Recipe, dataset: Dataset, w
         test_f1_macro=evaluation.f1_macro,
         parameters=count_parameters(network),
         device=str(next(network.parameters()).device),
+        mnist_before=work.mnist_before,
+        mnist_after=None if work.mnist is None else accuracy_on(network, work.mnist),
     )
     facts = {
         "seed": seed,
@@ -100,6 +110,12 @@ def finish(folder: Path, network: nn.Module, recipe: Recipe, dataset: Dataset, w
     return final
 
 
+def accuracy_on(network: nn.Module, digits: Split) -> float:
+    """The share of digits that are read right, were each one a digit."""
+    said = predict_logits(network, digits)[:, :CLASSES].argmax(1).numpy()
+    return float((said == digits.labels).mean())
+
+
 def write_metrics(folder: Path, epochs: list[Epoch], final: Final | None = None) -> None:
     """metrics.jsonl, whole: a line an epoch, and the final figures once there are some."""
     records: list[Epoch | Final] = [*epochs, *([final] if final else [])]
@@ -111,5 +127,6 @@ def to_record(record: Epoch | Final) -> dict[str, Any]:
     values = {
         name: round(value, DIGITS_TO_KEEP) if isinstance(value, float) else value
         for name, value in dataclasses.asdict(record).items()
+        if value is not None
     }
     return {"final": True, **values} if isinstance(record, Final) else values

@@ -24,14 +24,14 @@ import torch._dynamo  # noqa: F401
 from torch import nn
 
 from inkdigits.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint, load_run, machine, model_folder, versions
-from inkdigits.data import Dataset, load_dataset
+from inkdigits.data import Dataset, Split, load_dataset
 from inkdigits.errors import BadData, BadModel, BadValue, CannotWrite, InkdigitsError, MissingExtra
 from inkdigits.evaluation import CLASSES
 from inkdigits.files import alone, sweep, writable_folder
 from inkdigits.interruption import uninterrupted
 from inkdigits.measurement import predict_logits
 from inkdigits.models import count_parameters, recipe_network
-from inkdigits.outcome import LAST_FILE, METRICS_FILE, Final, Work, finish, write_metrics
+from inkdigits.outcome import LAST_FILE, METRICS_FILE, Final, Work, accuracy_on, finish, write_metrics
 from inkdigits.recipe import Recipe, from_table, load_recipe
 from inkdigits.recogniser import resolve_model
 from inkdigits.resume import Interval, Saving, State, States, differences
@@ -74,6 +74,7 @@ class Job:
     members_in: Path | None = None
     resume: bool = False
     interval: Interval = EVERY_MINUTE
+    mnist: Split | None = None  # its test digits, to tell how many are read right before and after training from `init`
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -121,10 +122,19 @@ def train(
     chosen = load_recipe(recipe, settings)
     dataset = load_dataset(data or chosen.data, data_dir=data_dir)
     final = None
-    for record in run(chosen, Path(out), dataset, seed=seed, device=device, init=init, resume=resume):
+    mnist = mnist_to_compare(dataset, data_dir) if init else None
+    for record in run(chosen, Path(out), dataset, seed=seed, device=device, init=init, resume=resume, mnist=mnist):
         final = record
     assert isinstance(final, Final), "a run ends with its final figures"
     return final
+
+
+def mnist_to_compare(dataset: Dataset, data_dir: str | Path | None = None) -> Split | None:
+    """MNIST's test digits, on which to see what learning from `dataset` makes a network forget; None unless they are at hand."""
+    with suppress(BadData):
+        mnist = load_dataset("mnist", data_dir=data_dir, download=False)
+        return mnist.test if dataset.classes[:CLASSES] == mnist.classes else None
+    return None
 
 
 def run(recipe: Recipe, out: Path, dataset: Dataset, **options: Any) -> Generator[Record, None, None]:
@@ -196,8 +206,11 @@ def _run_one(job: Job, out: Path) -> Generator[Record, None, Final]:
     seconds = time.perf_counter() - started
     _check_outputs(network, job.recipe, job.dataset)
     teacher = load_teacher(job.recipe.teacher)
+    mnist, before = None, None
     if job.init is not None:
         start_from(network, job.recipe, job.init)
+        mnist = job.mnist
+        before = None if mnist is None else accuracy_on(network, mnist)
     started = time.perf_counter()
     training = Training(network, job.recipe, job.dataset.train, seed=job.seed, device=job.device, teacher=teacher)
     states = States(out)
@@ -224,7 +237,7 @@ def _run_one(job: Job, out: Path) -> Generator[Record, None, Final]:
                 if record:
                     yield record
             save()
-            work = Work(training.epochs, seconds + sum(epoch.seconds for epoch in training.epochs))
+            work = Work(training.epochs, seconds + sum(epoch.seconds for epoch in training.epochs), mnist, before)
             return finish(out, network, job.recipe, job.dataset, work, job.seed)
         except (KeyboardInterrupt, GeneratorExit):
             if training.whole:

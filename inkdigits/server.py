@@ -29,7 +29,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import inkdigits
-from inkdigits.answers import HANDLERS, as_json, refused
+from inkdigits.answers import HANDLERS, as_bytes, as_json, refused
 from inkdigits.connections import LAST_BYTES, MAX_BODY, MAX_CONNECTIONS, Connection
 from inkdigits.errors import BadModel, BadValue, MissingExtra
 from inkdigits.feedback import Feedback, corrected, is_full
@@ -77,6 +77,9 @@ class Service:
         self.recogniser, self.name, self.collected = recogniser, name, collected
         self.watch = watch or Watch(recogniser.path)
         self.workers = Workers(processors())
+        self._full = refused(refusal())
+        self._full_bytes = as_bytes(self._full)
+        self._heard = 0  # requests to read in this turn of the loop
         self.metrics = Metrics()
         self.idle: dict[Connection, None] = {}
         self.held = 0
@@ -105,6 +108,21 @@ class Service:
             *(Route(path, handler, methods=["GET"]) for path, handler in gets.items()),
             *(Route(path, handler, methods=["POST"]) for path, handler in posts.items()),
         ]
+
+    def no_room(self) -> bytes | None:
+        """The answer to a request to read for which there will be no room; None where there is some.
+
+        A turn of the loop first hears of many requests, and starts them afterwards: those heard of before count.
+        """
+        if self._heard >= self.workers.room:
+            return self._full_bytes
+        if not self._heard:
+            asyncio.get_running_loop().call_soon(self._start_turn)
+        self._heard += 1
+        return None
+
+    def _start_turn(self) -> None:
+        self._heard = 0
 
     def application(self) -> ASGIApp:
         """What uvicorn runs."""
@@ -141,13 +159,12 @@ class Service:
                 _say("the model's file has changed, and is used from now on")
 
     def _measured(self, app: ASGIApp) -> ASGIApp:
-        """The application, with its answers counted; while the queue is full, without it."""
-        no_room = refused(refusal())
+        """The application, with its answers counted; without it where the queue is full by now."""
 
         async def measured(scope: Scope, receive: Receive, send: Send) -> None:
-            if self.workers.full and scope["type"] == "http" and scope["method"] == "POST":
-                self.metrics.count("none", no_room.status_code)
-                return await no_room(scope, receive, send)
+            if not self.workers.room and scope["type"] == "http" and scope["method"] == "POST":
+                self.metrics.count("none", self._full.status_code)
+                return await self._full(scope, receive, send)
             status, begun = 499, time.perf_counter()  # the client is gone, unless an answer is begun
 
             async def sending(message: Message) -> None:
@@ -356,7 +373,7 @@ def serve(model: str, host: str, port: int, ready: Callable[[str], None], collec
     refused = partial(service.metrics.count, "none")
     config = uvicorn.Config(
         service.application(),
-        http=partial(Connection, refused=refused, idle=service.idle),  # type: ignore[arg-type]
+        http=partial(Connection, refused=refused, idle=service.idle, no_room=service.no_room),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         log_config=None,

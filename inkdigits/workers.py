@@ -62,13 +62,13 @@ class Workers:
         return len(self._queue)
 
     @property
-    def full(self) -> bool:
-        """Whether nothing more is taken."""
-        return len(self._queue) >= MAX_WAITING
+    def room(self) -> int:
+        """How many more requests are taken."""
+        return max(0, MAX_WAITING - len(self._queue))
 
     def run(self, work: Callable[..., Answer], *arguments: Any) -> Coroutine[Any, Any, Answer]:
         """The work's result, computed in a thread. It is queued here and now, so that whoever comes next knows of it."""
-        if self.full:
+        if not self.room:
             raise refusal()
         task = _Task(partial(work, *arguments), asyncio.get_running_loop().create_future())
         self._queue.append(task)

@@ -24,6 +24,7 @@ from promised import EPOCH_KEYS, EVALUATION_KEYS, FILES, FINAL_KEYS, names
 import inkdigits
 from inkdigits import cli, download, explained
 from inkdigits.data import load_dataset
+from inkdigits.evaluation import percent
 
 GOING_ON = ("--resume", "--checkpoint-every")
 QUICK = ("--data", "optdigits", "--epochs", "1", "--set", "batch=256")
@@ -305,6 +306,16 @@ def test_fine_tuning_on_a_folder_of_one_s_own_digits(inkdigits_command, trained,
     assert (new["split"], new["n"]) == ("test", 3)  # it has learned from the rest
     old = inkdigits_command("evaluate", trained, "--data", mine, "--json").objects[0]
     assert (old["split"], old["n"]) == ("all", 30)
+
+
+def test_fine_tuning_says_what_became_of_mnists_digits(quick, mnist, inkdigits_command, trained, tmp_path):
+    mine = class_folder(tmp_path / "mine", 3)
+    arguments = ("--data", mine, "--init", trained, "--epochs", 1, "--set", "learning_rate=1e-30", "--set", "optimiser=sgd")
+    done = inkdigits_command("train", "lenet", "--out", tmp_path / "run", *arguments)
+    right = inkdigits_command("evaluate", trained, "--data", "mnist", "--json").objects[0]["accuracy"]
+    assert f"MNIST's test digits: {percent(right)} before, {percent(right)} after\n" in done.out
+    done = inkdigits_command("train", "lenet", "--out", tmp_path / "again", "--json", *arguments)
+    assert done.objects[-1]["mnist_before"] == done.objects[-1]["mnist_after"] == pytest.approx(right)
 
 
 def test_a_run_goes_on_when_nobody_reads_its_records(quick, inkdigits_command, tmp_path):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from few_digits import few_digits
 from promised import EPOCH_KEYS, FILES, FINAL_KEYS, names
 from sklearn.metrics import f1_score
 
@@ -350,6 +351,31 @@ def test_init_starts_from_the_other_weights(quick, trained, tmp_path, digits):
     list(run(settled, tmp_path / "run", digits, seed=9, init=trained))
     before, after = (load_checkpoint(folder).network.state_dict() for folder in (trained, tmp_path / "run"))
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("learning_rate", [1e-30, 0.05])
+def test_fine_tuning_tells_how_many_of_mnists_digits_are_read_before_and_after(quick, trained, tmp_path, digits, learning_rate):
+    mnist = few_digits(150)
+
+    def read_right(folder):
+        network = load_checkpoint(folder).network.eval()
+        with torch.no_grad():
+            said = network(torch.from_numpy(mnist.images / np.float32(255))[:, None]).argmax(1).numpy()
+        return (said == mnist.labels).mean()
+
+    settled = recipe(learning_rate=learning_rate, optimiser="sgd")
+    *_, final = run(settled, tmp_path / "run", digits, seed=9, init=trained, mnist=mnist)
+    assert final.mnist_before == pytest.approx(read_right(trained))
+    assert final.mnist_after == pytest.approx(read_right(tmp_path / "run"))
+    assert (final.mnist_before == final.mnist_after) == (learning_rate < 1e-9)
+    kept = json.loads((tmp_path / "run" / "config.json").read_text())["final"]
+    assert (kept["mnist_before"], kept["mnist_after"]) == pytest.approx((final.mnist_before, final.mnist_after), abs=1e-6)
+
+
+def test_without_init_there_is_nothing_to_compare_with(quick, tmp_path, digits):
+    *_, final = run(recipe(), tmp_path / "run", digits, mnist=few_digits(20))
+    assert (final.mnist_before, final.mnist_after) == (None, None)
+    assert list(to_record(final)) == FINAL_KEYS
 
 
 def test_init_from_another_network_is_refused(trained, tmp_path, digits):

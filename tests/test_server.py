@@ -423,6 +423,23 @@ def test_a_full_queue_is_said_before_the_body_comes(hasty: Server, tmp_path: Pat
     assert hasty.post(PICTURE).json["text"] == "27"
 
 
+def test_who_was_refused_asks_again_over_the_same_connection(hasty: Server, tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        busy = [stack.enter_context(hasty.connect(post(b"sleep08")))]
+        wait_until(lambda: (tmp_path / "log").read_bytes() == b"sleep08;")
+        busy += [stack.enter_context(hasty.connect(post(b"sleep01"))) for _ in range(2)]
+        wait_until(lambda: "waiting 2\n" in hasty.get("/metrics").body.decode())
+        refused = stack.enter_context(hasty.connect())
+        for sent in (post(b"sleep01"), post(b"sleep01")):
+            refused.sendall(sent[:-3])  # the answer comes before the rest, which is taken and forgotten
+            assert heard(refused).status == 503
+            refused.sendall(sent[-3:])
+        wait_until(lambda: "waiting 2\n" not in hasty.get("/metrics").body.decode())
+        refused.sendall(post(PICTURE))
+        assert heard(refused).json["text"] == "27"
+        assert [heard(connection).json["text"] for connection in busy] == ["slept"] * 3
+
+
 def test_waiting_and_reading_have_an_end(hasty: Server) -> None:
     with hasty.connect(post(b"sleep30")) as long:
         wait_until(lambda: 'endpoint="readyz"' in hasty.get("/metrics").body.decode())
