@@ -409,12 +409,18 @@ def test_silent_clients_give_way_to_new_ones(hasty: Server) -> None:
         assert int(idle[1]) <= 20
 
 
+def fill(hasty: Server, log: Path, stack: contextlib.ExitStack) -> list[socket.socket]:
+    """One request that is read for a while, and as many behind it as may wait."""
+    busy = [stack.enter_context(hasty.connect(post(b"sleep08")))]
+    wait_until(lambda: log.read_bytes() == b"sleep08;")
+    busy += [stack.enter_context(hasty.connect(post(b"sleep01"))) for _ in range(2)]
+    wait_until(lambda: "waiting 2\n" in hasty.get("/metrics").body.decode())
+    return busy
+
+
 def test_a_full_queue_is_said_before_the_body_comes(hasty: Server, tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
-        busy = [stack.enter_context(hasty.connect(post(b"sleep08")))]
-        wait_until(lambda: (tmp_path / "log").read_bytes() == b"sleep08;")
-        busy += [stack.enter_context(hasty.connect(post(b"sleep01"))) for _ in range(2)]
-        wait_until(lambda: "waiting 2\n" in hasty.get("/metrics").body.decode())
+        busy = fill(hasty, tmp_path / "log", stack)
         answer = hasty.raw(b"POST /v1/read HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n")  # of which nothing will come
         assert answer.error == (503, "busy", "2 requests are waiting; try again in a second")
         assert answer.headers["retry-after"] == "1"
@@ -425,10 +431,7 @@ def test_a_full_queue_is_said_before_the_body_comes(hasty: Server, tmp_path: Pat
 
 def test_who_was_refused_asks_again_over_the_same_connection(hasty: Server, tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
-        busy = [stack.enter_context(hasty.connect(post(b"sleep08")))]
-        wait_until(lambda: (tmp_path / "log").read_bytes() == b"sleep08;")
-        busy += [stack.enter_context(hasty.connect(post(b"sleep01"))) for _ in range(2)]
-        wait_until(lambda: "waiting 2\n" in hasty.get("/metrics").body.decode())
+        busy = fill(hasty, tmp_path / "log", stack)
         refused = stack.enter_context(hasty.connect())
         for sent in (post(b"sleep01"), post(b"sleep01")):
             refused.sendall(sent[:-3])  # the answer comes before the rest, which is taken and forgotten
