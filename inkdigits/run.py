@@ -45,16 +45,8 @@ from inkdigits.training import Epoch, Progress, Training, seeded_network
 log = logging.getLogger(__name__)
 
 LARGEST_SEED = 2**63 - 1  # of torch's generators
-NEEDED = (
-    "filelock",
-    "safetensors",
-    "onnx",
-    "onnxscript",
-    "matplotlib",
-)  # better missed before the training than after it
+NEEDED = ("filelock", "safetensors", "onnx", "onnxscript", "matplotlib")  # better missed before the training than after it
 REPORT_SIZE = 1 << 20  # bytes, generously; the other files are two copies of the weights
-
-
 EVERY_MINUTE = Interval(seconds=60)
 LOCKED = "run"  # what `alone` makes .run.lock of, in the run's folder
 LOCK = f".{LOCKED}.lock"
@@ -277,7 +269,7 @@ def _run_members(job: Job, out: Path) -> Generator[Record, None, Final]:
         checkpoint = load_checkpoint(folder)
         network.get_submodule(f"members.{number}").load_state_dict(checkpoint.network.state_dict())
         seconds += checkpoint.config["final"]["train_seconds"]
-        lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+        lines = map(json.loads, (folder / METRICS_FILE).read_text().splitlines())
         passes = [Epoch(**line) for line in lines if "final" not in line]
         epochs += [dataclasses.replace(epoch, epoch=epoch.epoch + number * job.recipe.epochs) for epoch in passes]
     return finish(out, network.to(choose_device(job.device)), job.recipe, job.dataset, Work(epochs, seconds), job.seed)
@@ -293,7 +285,7 @@ def is_finished(folder: Path, recipe: Recipe, seed: int) -> bool:
 
     The recipe may have changed since, and a file may be damaged.
     """
-    if not (folder / "report.html").is_file():
+    if not (folder / LAST_FILE).is_file():
         return False
     try:
         config = json.loads((folder / CONFIG_FILE).read_bytes())

@@ -106,8 +106,9 @@ def test_a_problem_that_is_not_the_disk_s_goes_through_as_it_is(tmp_path: Path, 
     assert contents(tmp_path) == {}
 
 
-def test_the_bytes_are_on_the_disk_before_the_file_takes_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, synced, sync = tmp_path / "model.onnx", [], os.fsync
+def syncs_while_writing(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
+    """What was told to reach the disk, as inode numbers in their order; and whether there was a file at `path` then."""
+    synced, sync = [], os.fsync
 
     def watch(descriptor: int) -> None:
         synced.append((os.fstat(descriptor).st_ino, path.exists()))
@@ -115,6 +116,12 @@ def test_the_bytes_are_on_the_disk_before_the_file_takes_its_name(tmp_path: Path
 
     monkeypatch.setattr(os, "fsync", watch)
     write_whole(path, b"new")
+    return synced
+
+
+def test_the_bytes_are_on_the_disk_before_the_file_takes_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.onnx"
+    synced = syncs_while_writing(path, monkeypatch)
     assert (path.stat().st_ino, False) in synced
 
 
@@ -157,14 +164,8 @@ def test_a_folder_that_may_not_be_written_into_is_told(tmp_path: Path, monkeypat
 
 
 def test_the_name_reaches_the_disk_after_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, synced, sync = tmp_path / "model.onnx", [], os.fsync
-
-    def watch(descriptor: int) -> None:
-        synced.append((os.fstat(descriptor).st_ino, path.exists()))
-        sync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", watch)
-    write_whole(path, b"new")
+    path = tmp_path / "model.onnx"
+    synced = syncs_while_writing(path, monkeypatch)
     assert synced == [(path.stat().st_ino, False), (tmp_path.stat().st_ino, True)]
 
 
