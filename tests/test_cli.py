@@ -22,7 +22,7 @@ from PIL import Image
 from promised import EPOCH_KEYS, EVALUATION_KEYS, FILES, FINAL_KEYS, names
 
 import inkdigits
-from inkdigits import cli, download, explained
+from inkdigits import arguments, cli, download, explained
 from inkdigits.data import load_dataset
 from inkdigits.evaluation import percent
 
@@ -96,7 +96,7 @@ def parsers(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
     return [parser, *(each for group in below for child in group for each in parsers(child))]
 
 
-COMMANDS = parsers(cli._parser())
+COMMANDS = parsers(arguments.parser())
 
 
 @pytest.mark.parametrize("parser", COMMANDS, ids=lambda parser: parser.prog.replace("inkdigits", "").strip() or "itself")
