@@ -10,7 +10,7 @@ from pathlib import Path
 
 from inkdigits.errors import CannotWrite, MissingExtra
 
-TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.")  # how the names begin that `write_whole` gives away for a moment
+TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.")  # how the names begin that are given away here for a moment
 
 
 def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> None:
@@ -53,9 +53,14 @@ def sweep(folder: Path) -> None:
             path.unlink()
 
 
+def entries(folder: Path) -> list[Path]:
+    """What is in it, but for what `sweep` would delete."""
+    return [path for path in folder.iterdir() if not TEMPORARY.match(path.name)]
+
+
 def new_folder(path: Path) -> Path:
     """Make a folder that is not there yet, or take one that is empty. Raises CannotWrite."""
-    if any(writable_folder(path).iterdir()):
+    if entries(writable_folder(path)):
         raise CannotWrite(f"the folder {path} exists and is not empty; choose a new one, or delete it first")
     return path
 
@@ -64,8 +69,11 @@ def writable_folder(path: Path) -> Path:
     """Make a folder unless it is there. Raises CannotWrite where nothing can be written into it."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-        (probe := path / f".{secrets.token_hex(4)}").touch()
-        probe.unlink()
+        probe = path / f".{secrets.token_hex(4)}.probe"
+        try:
+            probe.touch()
+        finally:
+            probe.unlink(missing_ok=True)
     except OSError as error:
         raise CannotWrite(f"cannot write into {path}: {error.strerror or error}; choose a place that is yours") from error
     return path

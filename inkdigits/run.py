@@ -27,7 +27,7 @@ from inkdigits.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint, loa
 from inkdigits.data import Dataset, Split, load_dataset
 from inkdigits.errors import BadData, BadModel, BadValue, CannotWrite, InkdigitsError, MissingExtra
 from inkdigits.evaluation import CLASSES
-from inkdigits.files import alone, sweep, writable_folder
+from inkdigits.files import alone, entries, sweep, writable_folder
 from inkdigits.interruption import uninterrupted
 from inkdigits.measurement import predict_logits
 from inkdigits.models import count_parameters, recipe_network
@@ -172,7 +172,7 @@ def _check_folder(job: Job, out: Path) -> Final | None:
         return final
     if stopped and not finished and not job.resume:
         raise CannotWrite(f"{out} holds a run that was stopped; --resume goes on with it")
-    if finished or (not stopped and any(path.name != LOCK for path in out.iterdir())):
+    if finished or (not stopped and any(path.name != LOCK for path in entries(out))):
         raise CannotWrite(f"the folder {out} exists and is not empty; choose a new one, or delete it first")
     return None
 

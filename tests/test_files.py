@@ -227,3 +227,22 @@ def test_however_many_ask_no_two_are_alone_though_each_deletes_the_lock(tmp_path
     assert most == [1]
     assert entered[0] > 5
     assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize("call", ["touch", "unlink"])
+def test_a_folder_that_could_not_be_probed_is_still_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    """A disk that fails for a moment leaves no file behind that would stand in the way of the next try."""
+    do = getattr(Path, call)
+
+    def after_the_act(path: Path, *_: object, **__: object) -> None:
+        if call == "touch":
+            do(path)
+        fail(errno.EIO)()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, call, after_the_act)
+        with pytest.raises(CannotWrite, match=os.strerror(errno.EIO)):
+            new_folder(tmp_path)
+    assert new_folder(tmp_path) == tmp_path
+    sweep(tmp_path)
+    assert not contents(tmp_path)
