@@ -18,8 +18,20 @@ DATA_HELP = (
 )
 
 
+class _Help(argparse.HelpFormatter):
+    """Leaves room for the longest command, whose indent argparse before Python 3.13 forgets."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        if action.nargs == argparse.PARSER:
+            self._action_max_length += self._indent_increment
+
+
 class _Parser(argparse.ArgumentParser):
     """Wrong usage gets one sentence, as every other error does."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=_Help, **options)
 
     def error(self, message: str) -> NoReturn:
         self.exit(NOTHING_DONE, f"{self.prog}: {message}; see `{self.prog} --help`\n")
@@ -40,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     _export_options(_command(commands, "export", "write a model as one self-contained ONNX file"))
     text = "train shipped recipes over several seeds and compare them with their sources"
     _reproduce_options(_command(commands, "reproduce", text))
+    _sweep_options(_command(commands, "sweep", "search for the best values of a recipe's keys, judged on validation digits"))
     text = "make pictures of handwriting with known content, to train on, to test and to measure with"
     _pages_options(_command(commands, "pages", text))
     text = "read pictures over HTTP, and digits that are drawn in the browser"
@@ -76,6 +89,10 @@ def _read_options(parser: argparse.ArgumentParser) -> None:
         "what the network saw, how sure it was, and why candidates were refused; of an array, the first 100 images"
     )
     parser.add_argument("--explain", type=Path, metavar="DIR", help=text)
+    text = "write a table for Kaggle instead: ImageId,Label, a digit for every image of one .npz, IDX or CSV file (its test.csv)"
+    parser.add_argument("--submission", type=Path, metavar="FILE.csv", help=text)
+    text = "how many are read at the same time; results and their order stay the same (default: one a processor)"
+    parser.add_argument("--jobs", type=int, metavar="N", help=text)
 
 
 def _train_options(parser: argparse.ArgumentParser) -> None:
@@ -94,6 +111,8 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help=text)
     text = "save what --resume needs every so many steps (500) or seconds (30s), or only when stopped (off) (default: 60s)"
     parser.add_argument("--checkpoint-every", default="60s", metavar="N", help=text)
+    text = "also write what TensorBoard shows, into DIR/tensorboard: curves, errors and the confusion matrix, the recipe"
+    parser.add_argument("--tensorboard", action="store_true", help=text)
     text = "start from this model's weights (fine-tuning), not from fresh ones: a shipped model's name, or a folder made by train"
     parser.add_argument("--init", metavar="MODEL", help=text)
     _data_dir_option(parser)
@@ -151,6 +170,22 @@ def _reproduce_options(parser: argparse.ArgumentParser) -> None:
     text = "where the runs lie; finished ones are kept, stopped ones gone on with (default: runs/reproduce)"
     parser.add_argument("--out", default="runs/reproduce", type=Path, metavar="DIR", help=text)
     parser.add_argument("--write", action="store_true", help="also write docs/results.md and the recipes' measured figures")
+    _data_dir_option(parser)
+
+
+def _sweep_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("space", type=Path, metavar="SPACE.toml", help="a recipe, which of its keys to search, and how")
+    text = (
+        "the folder for the trials, trials.csv and best.toml. The same command goes on with what is there; started twice, both "
+        "share the work"
+    )
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help=text)
+    parser.add_argument("--trials", type=int, metavar="N", help="how many, those that are there included (default: the space's)")
+    parser.add_argument("--jobs", type=int, metavar="N", help="trials at a time, each in a process of its own (default: 1)")
+    text = "ray trains on the cluster that Ray finds, as many trials at a time as it has processors (default: optuna, here)"
+    parser.add_argument("--engine", choices=("optuna", "ray"), default="optuna", help=text)
+    parser.add_argument("--data", metavar="D", help=f"{DATA_HELP} (default: the space's, else the recipe's)")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda or mps (default: auto)")
     _data_dir_option(parser)
 
 

@@ -20,6 +20,7 @@ import inkdigits
 from inkdigits.arguments import NOTHING_DONE, parser
 from inkdigits.errors import BadValue, CannotWrite, InkdigitsError, MissingExtra
 from inkdigits.interruption import Interrupted, interruptible
+from inkdigits.launch import place_in_group
 
 if TYPE_CHECKING:
     from inkdigits.outcome import Final
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = COMMANDS[options.command]
     _accept_any_text(sys.stdout)
     try:
-        with interruptible() if command in (train, reproduce) else contextlib.nullcontext():
+        with interruptible() if command in (train, reproduce, sweep) else contextlib.nullcontext():
             return command(options)
     except InkdigitsError as error:
         _say("; ".join([str(error), *getattr(error, "__notes__", [])]))
@@ -58,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _say(message: str) -> None:
     """To the person at the terminal, who may be a log file."""
-    print(f"inkdigits: {CONTROL.sub('?', message)}", file=sys.stderr, flush=True)
+    from inkdigits.display import fitted
+
+    print(fitted(f"inkdigits: {CONTROL.sub('?', message)}", sys.stderr), file=sys.stderr, flush=True)
 
 
 def _print(result: str) -> None:
@@ -80,15 +83,19 @@ def _accept_any_text(stream: object) -> None:
 
 def read(options: argparse.Namespace) -> int:
     """`inkdigits read`: a line a picture."""
-    from inkdigits.recogniser import Recogniser
+    if options.submission:
+        return _submit(options)
+    from inkdigits.recogniser import Recogniser, processors
     from inkdigits.sources import read_paths
 
-    status, recogniser, explanations = OK, Recogniser(options.model), None
+    # Several pictures at once gain more than several threads for one.
+    status, recogniser, explanations = OK, Recogniser(options.model, threads=1), None
     if options.explain:
         from inkdigits.explained import Explanations
 
         explanations = Explanations(options.explain)
-    for path, trace in read_paths(recogniser, options.paths, single=options.single):
+    jobs = processors() if options.jobs is None else options.jobs
+    for path, trace in read_paths(recogniser, options.paths, single=options.single, jobs=jobs):
         reading = trace.reading
         _print(reading.to_json(path) if options.json else _reading_line(path, reading))
         if reading.error:
@@ -99,6 +106,22 @@ def read(options: argparse.Namespace) -> int:
     if explanations:
         _say(str(explanations))
     return status
+
+
+def _submit(options: argparse.Namespace) -> int:
+    """`inkdigits read --submission`: a digit for every image, in one table."""
+    from inkdigits.display import downloads
+    from inkdigits.recogniser import Recogniser
+    from inkdigits.submission import write_submission
+
+    if options.explain:
+        raise BadValue("--explain draws what is read, and --submission writes it into a table: choose one of them")
+    with downloads() as progress:
+        written = write_submission(Recogniser(options.model), options.paths, options.submission, progress)
+    _print(json.dumps(asdict(written)) if options.json else f"{written.path}: {written.images:,} images")
+    if written.doubtful:
+        _say(f"{written.doubtful:,} of {written.images:,} are doubtful: the most likely digit stands for them as well")
+    return OK
 
 
 def _reading_line(path: str, reading: "Reading") -> str:
@@ -133,7 +156,17 @@ def train(options: argparse.Namespace) -> int:
     interval = Interval.parse(options.checkpoint_every)
     mnist = mnist_to_compare(dataset, options.data_dir) if options.init else None
     running = run(recipe, options.out, dataset, **given, resume=options.resume, interval=interval, mnist=mnist)
-    with contextlib.closing(running), contextlib.closing(follow(running, recipe.total_epochs)) as records:
+    if place_in_group()[0]:  # another process speaks for all
+        with contextlib.closing(running):
+            for _ in running:
+                pass
+        return OK
+    title = f"{recipe.name} on {dataset.name}, seed {options.seed}: {len(dataset.splits.get('train', ())):,} images to learn from"
+    if options.tensorboard:
+        from inkdigits.tracking import track
+
+        running = track(running, recipe, dataset, options.out, options.seed)
+    with contextlib.closing(running), contextlib.closing(follow(running, recipe.total_epochs, title)) as records:
         for record in records:
             if options.json:
                 _print_while_read(json.dumps(to_record(record)))
@@ -218,17 +251,15 @@ def compare(options: argparse.Namespace) -> int:
 
 def recipes(options: argparse.Namespace) -> int:
     """`inkdigits recipes`: what is shipped, with its evidence."""
+    from inkdigits.display import fitted
     from inkdigits.recipe import load_recipe, shipped_recipes, to_table
 
     loaded = [load_recipe(name) for name in shipped_recipes()]
     if options.json:
         _print(json.dumps([to_table(recipe) for recipe in loaded]))
     else:
-        _print(
-            "\n".join(
-                [f"{'recipe':<11}{'published':>9}  {'measured':>16}  test accuracy, and what it is", *map(_recipe_line, loaded)]
-            )
-        )
+        rows = [f"{'recipe':<11}{'published':>9}  {'measured':>16}  test accuracy, and what it is", *map(_recipe_line, loaded)]
+        _print("\n".join(fitted(row, sys.stdout, indent=40) for row in rows))
     return OK
 
 
@@ -243,13 +274,15 @@ def _recipe_line(recipe: "Recipe") -> str:
 
 def data_list(options: argparse.Namespace) -> int:
     """`inkdigits data list`."""
+    from inkdigits.display import fitted
     from inkdigits.store import list_datasets
 
     listings = list_datasets(options.data_dir)
     if options.json:
         _print(json.dumps([asdict(listing) for listing in listings]))
     else:
-        _print("\n".join(f"{listing.name:<15}{_whether_here(listing):>14}  {listing.description}" for listing in listings))
+        rows = [f"{listing.name:<15}{_whether_here(listing):>14}  {listing.description}" for listing in listings]
+        _print("\n".join(fitted(row, sys.stdout, indent=31) for row in rows))
     return OK
 
 
@@ -322,6 +355,28 @@ def reproduce(options: argparse.Namespace) -> int:
     return OK
 
 
+def sweep(options: argparse.Namespace) -> int:
+    """`inkdigits sweep`: every trial as it comes to its end, and a table of the best."""
+    with _extra("sweeping", "sweep"):
+        from inkdigits.sweep import follow
+        from inkdigits.sweep import sweep as search
+    from inkdigits.display import fitted
+    from inkdigits.space import load_space
+    from inkdigits.trials import best, summary
+
+    space, results = load_space(options.space, data=options.data, trials=options.trials), []
+    given = {name: getattr(options, name) for name in ("device", "jobs", "engine", "data_dir")}
+    running = search(space, options.out, **given)
+    with contextlib.closing(running), contextlib.closing(follow(running, space)) as records:
+        for result in records:
+            results.append(result)
+            if options.json:
+                _print_while_read(json.dumps(result.to_record()))
+    if not options.json:
+        _print("\n".join(fitted(row, sys.stdout, indent=44) for row in summary(results, space, options.out)))
+    return OK if best(results, space.metric) else NOTHING_DONE
+
+
 def pages(options: argparse.Namespace) -> int:
     """`inkdigits pages`: a folder of made-up pages, and what is written on them."""
     from inkdigits.data import load_dataset
@@ -373,6 +428,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "data export-feedback": data_export_feedback,
     "export": export,
     "reproduce": reproduce,
+    "sweep": sweep,
     "pages": pages,
     "serve": serve,
 }

@@ -51,12 +51,14 @@ class Dropout(nn.Module):
         self.dropped = round(p * 256)
         if not 0 <= self.dropped < 256:
             raise BadValue(f"dropout is a probability from 0 to below 1, not {p}")
+        self.share, self.batch = slice(0, None), 0  # where other processes have the rest of the batch, which of it is ours
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.dropped == 0:
             return x
-        draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
-        kept = draws.view(torch.uint8)[: x.numel()].ge_(self.dropped)  # 0 or 1
+        each = math.prod(x.shape[1:])
+        draws = torch.empty(((self.batch or len(x)) * each + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
+        kept = draws.view(torch.uint8)[self.share.start * each :][: x.numel()].ge_(self.dropped)  # 0 or 1
         # Any order of random bytes will do: lay them out as x lies in memory, so that the product runs straight through. And a
         # product of floats is several times as fast as one of floats and booleans.
         mask = torch.empty_like(x, dtype=torch.float32)

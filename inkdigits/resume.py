@@ -34,6 +34,20 @@ class State:
     tensors: "dict[str, Tensor]"
     facts: dict[str, Any]
 
+    def to_bytes(self) -> bytes:
+        """A safetensors file."""
+        from safetensors.torch import save
+
+        return save(self.tensors, metadata={"facts": json.dumps(self.facts)})
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "State":
+        """Of what `to_bytes` gave."""
+        from safetensors.torch import load
+
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        return cls(load(content), json.loads(header["__metadata__"]["facts"]))
+
 
 class States:
     """The saved states of the run in a folder: two, for the day when the disk has hurt the last. Be alone when you save."""
@@ -44,9 +58,7 @@ class States:
 
     def save(self, state: State) -> None:
         """Write it, and delete all others but the last good one. Raises CannotWrite; then the last good one is there still."""
-        from safetensors.torch import save
-
-        content = save(state.tensors, metadata={"facts": json.dumps(state.facts)})
+        content = state.to_bytes()
         newest = max((_number(path) for path in self._paths()), default=0)
         path = self.folder / f"{newest + 1:06}-{hashlib.sha256(content).hexdigest()}.safetensors"
         write_whole(path, content)
@@ -88,14 +100,11 @@ def _number(path: Path) -> int:
 
 def _read(path: Path) -> State:
     """Raises ValueError where the bytes are not those that were written."""
-    from safetensors.torch import load
-
     content = path.read_bytes()
     found = NAME.fullmatch(path.name)
     if not found or hashlib.sha256(content).hexdigest() != found[2]:
         raise ValueError("its SHA-256 is another")
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return State(load(content), json.loads(header["__metadata__"]["facts"]))
+    return State.from_bytes(content)
 
 
 @dataclass(frozen=True)

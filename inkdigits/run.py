@@ -25,10 +25,12 @@ from torch import nn
 
 from inkdigits.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint, load_run, machine, model_folder, versions
 from inkdigits.data import Dataset, Split, load_dataset
+from inkdigits.distributed import ALONE, Group, group
 from inkdigits.errors import BadData, BadModel, BadValue, CannotWrite, InkdigitsError, MissingExtra
 from inkdigits.evaluation import CLASSES
 from inkdigits.files import alone, entries, sweep, writable_folder
 from inkdigits.interruption import uninterrupted
+from inkdigits.launch import place_in_group, restarts
 from inkdigits.measurement import predict_logits
 from inkdigits.models import count_parameters, recipe_network
 from inkdigits.outcome import LAST_FILE, METRICS_FILE, Final, Work, accuracy_on, finish, write_metrics
@@ -104,18 +106,25 @@ def train(
     settings: Mapping[str, Any] | None = None,
     data_dir: str | Path | None = None,
     resume: bool = False,
+    tensorboard: bool = False,
 ) -> Final:
     """Train a recipe and leave the run in the new folder `out`: `inkdigits train`.
 
     recipe: a shipped name, a .toml file, or a Recipe. data: a dataset's name or path; None for the recipe's own. init: a model to
     start from instead of fresh weights. settings: keys of the recipe to change, such as {"epochs": 3}. resume: go on with the run
-    that was stopped in `out`, if there is one. Raises InkdigitsError with a sentence for the user.
+    that was stopped in `out`, if there is one. tensorboard: also write its event files, into `out`/tensorboard. Raises
+    InkdigitsError with a sentence for the user.
     """
     chosen = load_recipe(recipe, settings)
     dataset = load_dataset(data or chosen.data, data_dir=data_dir)
     final = None
     mnist = mnist_to_compare(dataset, data_dir) if init else None
-    for record in run(chosen, Path(out), dataset, seed=seed, device=device, init=init, resume=resume, mnist=mnist):
+    records = run(chosen, Path(out), dataset, seed=seed, device=device, init=init, resume=resume, mnist=mnist)
+    if tensorboard:
+        from inkdigits.tracking import track
+
+        records = track(records, chosen, dataset, Path(out), seed)
+    for record in records:
         final = record
     assert isinstance(final, Final), "a run ends with its final figures"
     return final
@@ -138,27 +147,61 @@ def run(recipe: Recipe, out: Path, dataset: Dataset, **options: Any) -> Generato
     bits that it would have reached, starts where there is nothing yet, and has only the Final to say of a run that is finished.
     Raises InkdigitsError; then no folder is left behind, unless a state or the trained weights are in it.
     """
-    job, was_there = Job(recipe, dataset, **options), out.is_dir()
+    job = Job(recipe, dataset, **options)
     check_before_training(job)
+    if place_in_group()[1] > 1 and recipe.members > 1:
+        raise BadValue(f"{recipe.name!r} trains {recipe.members} networks one after another; torchrun shares the work of one")
+    with group(job.device) as processes:
+        if restarts():  # the command is the same as the first time
+            job = dataclasses.replace(job, resume=True)
+        if processes.leads:
+            yield (yield from _lead(job, out, processes))
+        else:
+            yield from _follow(job, processes)
+
+
+def _lead(job: Job, out: Path, processes: Group = ALONE) -> Generator[Record, None, Final]:
+    """The whole run, as the process that writes it: nobody else may, as long as it lasts."""
+    was_there = out.is_dir()
     try:
         writable_folder(out)
         with alone(out / LOCKED, wait=False) as ours:
             if not ours:
                 raise CannotWrite(f"another run is at work in {out}; choose another folder, or wait")
-            final = yield from run_alone(job, out)
+            return (yield from run_alone(job, out, processes))
     finally:
         if not was_there:
             with suppress(OSError):  # there is something in it
                 out.rmdir()
-    yield final
 
 
-def run_alone(job: Job, out: Path) -> Generator[Record, None, Final]:
+def _tell_followers(job: Job, processes: Group, saved: State | None) -> None:
+    """What to train, and from where."""
+    if processes.size > 1:
+        processes.told(json.dumps(job.identity).encode())
+        processes.told(saved.to_bytes() if saved else b"")
+
+
+def _follow(job: Job, processes: Group) -> Generator[Record, None, None]:
+    """Our share of a run that another process leads. Says nothing of it but the final figures."""
+    training, _, _ = _prepare(job, processes)
+    leaders = json.loads(processes.told())
+    if different := differences(leaders, job.identity):
+        place = f"process {processes.rank + 1} of {processes.size}"
+        raise BadValue(f"{place} was started to train something else than the first: {'; '.join(different)}")
+    if content := processes.told():
+        training.restore(State.from_bytes(content))
+    for _ in training.passes(job.dataset.validation):
+        pass
+    yield Final(**json.loads(processes.told()))
+
+
+def run_alone(job: Job, out: Path, processes: Group = ALONE) -> Generator[Record, None, Final]:
     """`run`, for who holds the folder's lock already. Returns the final figures."""
     final = _check_folder(job, out)
     if final is None:
         sweep(out)
-        final = yield from (_run_members if job.recipe.members > 1 else _run_one)(job, out)
+        final = yield from _run_members(job, out) if job.recipe.members > 1 else _run_one(job, out, processes)
     States(out).delete()
     return final
 
@@ -191,23 +234,31 @@ def _refuse(out: Path, different: list[str]) -> None:
         raise BadValue(f"{out} holds another run, of {'; '.join(different)}; choose another folder, or what it was started with")
 
 
-def _run_one(job: Job, out: Path) -> Generator[Record, None, Final]:
-    """Train one network from wherever its state is, or from the beginning, and finish."""
+def _prepare(job: Job, processes: Group) -> tuple[Training, float, float | None]:
+    """The training before its first step, the seconds that took, and how MNIST was read before it, where that is compared."""
     started = time.perf_counter()
     network = seeded_network(job.recipe, job.seed)
     seconds = time.perf_counter() - started
     _check_outputs(network, job.recipe, job.dataset)
     teacher = load_teacher(job.recipe.teacher)
-    mnist, before = None, None
+    before = None
     if job.init is not None:
         start_from(network, job.recipe, job.init)
-        mnist = job.mnist
-        before = None if mnist is None else accuracy_on(network, mnist)
+        before = None if job.mnist is None else accuracy_on(network, job.mnist)
     started = time.perf_counter()
-    training = Training(network, job.recipe, job.dataset.train, seed=job.seed, device=job.device, teacher=teacher)
+    training = Training(network, job.recipe, job.dataset.train, seed=job.seed, device=job.device, teacher=teacher, group=processes)
+    return training, seconds + time.perf_counter() - started, before
+
+
+def _run_one(job: Job, out: Path, processes: Group) -> Generator[Record, None, Final]:
+    """Train one network from wherever its state is, or from the beginning, and finish."""
+    training, seconds, before = _prepare(job, processes)
+    mnist = None if job.init is None else job.mnist
     states = States(out)
     saved = states.load() if job.resume else None
-    seconds = _take_up(job, out, training, saved) if saved else seconds + time.perf_counter() - started
+    if saved:
+        seconds = _take_up(job, out, training, saved)
+    _tell_followers(job, processes, saved)
     saving = Saving(states, job.interval, training.done)
 
     def save() -> None:
@@ -217,7 +268,7 @@ def _run_one(job: Job, out: Path) -> Generator[Record, None, Final]:
             saving.save(State(state.tensors, state.facts | facts), training.done)
 
     with _left_tidy(out):
-        _check_room(out, network)
+        _check_room(out, training.network)
         try:
             states.folder.mkdir(exist_ok=True)
             for record in training.passes(job.dataset.validation):
@@ -230,7 +281,9 @@ def _run_one(job: Job, out: Path) -> Generator[Record, None, Final]:
                     yield record
             save()
             work = Work(training.epochs, seconds + sum(epoch.seconds for epoch in training.epochs), mnist, before)
-            return finish(out, network, job.recipe, job.dataset, work, job.seed)
+            final = finish(out, training.network, job.recipe, job.dataset, work, job.seed)
+            processes.told(json.dumps(dataclasses.asdict(final)).encode())
+            return final
         except (KeyboardInterrupt, GeneratorExit):
             if training.whole:
                 save()
@@ -262,10 +315,10 @@ def _run_members(job: Job, out: Path) -> Generator[Record, None, Final]:
     for number, seed in enumerate(job.recipe.member_seeds(job.seed)):
         folder = (job.members_in or out / "members") / run_name(job.recipe.member, seed)
         if not is_finished(folder, job.recipe.member, seed):
-            options = {"seed": seed, "device": job.device, "resume": True, "interval": job.interval}
-            for record in run(job.recipe.member, folder, job.dataset, **options):
-                if not isinstance(record, Final):
-                    yield dataclasses.replace(record, epoch=record.epoch + number * job.recipe.epochs)
+            member = dataclasses.replace(job, recipe=job.recipe.member, seed=seed, members_in=None, resume=True)
+            for record in _lead(member, folder):
+                assert not isinstance(record, Final)
+                yield dataclasses.replace(record, epoch=record.epoch + number * job.recipe.epochs)
         checkpoint = load_checkpoint(folder)
         network.get_submodule(f"members.{number}").load_state_dict(checkpoint.network.state_dict())
         seconds += checkpoint.config["final"]["train_seconds"]

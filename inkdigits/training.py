@@ -6,9 +6,11 @@ becomes float when its turn comes, and all that a step asks the device is whethe
 Same recipe, seed, device, thread count and torch: same bits.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,10 +22,11 @@ from torch import Tensor, nn
 
 from inkdigits.augmentation import Augmentation, augment
 from inkdigits.data import Split
-from inkdigits.errors import InkdigitsError, UnknownName
-from inkdigits.interruption import uninterrupted
+from inkdigits.distributed import ALONE, Group, share_statistics
+from inkdigits.errors import BadValue, InkdigitsError, UnknownName
+from inkdigits.interruption import Interrupted, uninterrupted
 from inkdigits.measurement import measure, on_device, renew_statistics, to_ink
-from inkdigits.models import recipe_network
+from inkdigits.models import Dropout, recipe_network
 from inkdigits.recipe import Recipe
 from inkdigits.resume import State
 from inkdigits.speed import choose_device, fastest
@@ -137,6 +140,7 @@ class Training:
     """A training under way: the network, and everything else that the next step depends on, which can be saved between two steps.
 
     epochs: the passes that are whole. step: how many steps of the pass under way are taken. Arguments and errors as for `fit`.
+    group: the processes that train together. All are given the same; their weights and random numbers stay the same.
     """
 
     def __init__(
@@ -148,12 +152,15 @@ class Training:
         seed: int = 0,
         device: str = "auto",
         teacher: Teacher | None = None,
+        group: Group = ALONE,
     ) -> None:
-        self.network, self.recipe, self.teacher = network, recipe, teacher
+        self.network, self.recipe, self.teacher, self.group = network, recipe, teacher, group
         self.place = choose_device(device)
         self.schedule = _lookup("schedule", recipe.schedule, SCHEDULES)
         self.speed = fastest(recipe, self.place)
         network.to(self.place, memory_format=self.speed.memory_format)  # type: ignore[call-overload]
+        if group.size > 1:
+            share_statistics(network, group)
         self.weights, self.gradients = as_one_vector(network)
         self.optimiser = _lookup("optimiser", recipe.optimiser, OPTIMISERS)(self.weights, recipe)
         self.images, self.labels = on_device(train, self.place)
@@ -165,8 +172,13 @@ class Training:
         self.averaged = False  # whether network and `average` have been swapped, as between the last step of a pass and the next
 
         self.steps = math.ceil(len(self.images) / recipe.batch)  # of a pass
+        last = (len(self.images) - 1) % recipe.batch + 1
+        if last < group.size:
+            other = f"another one, such as batch={recipe.batch + 1}, may do"
+            raise BadValue(f"the last batch of a pass has {last} digits, too few for {group.size} processes; {other}")
         self.epochs: list[Epoch] = []
         self._begin_pass()
+        self.stopped = 0  # the signal that one of several processes has heard
         self.whole = True  # False while something is half done that `uninterrupted` keeps signals from, but not every exception
 
     def _begin_pass(self) -> None:
@@ -186,7 +198,8 @@ class Training:
 
     def passes(self, validation: Split) -> Iterator[Progress | Epoch | None]:
         """Train on from here. Yields after every step, Progress now and then and else None, and an Epoch after every pass."""
-        with self.speed.whole_training():
+        # A signal to one of several processes must not part it from the others within a step: `_hear_of_others`.
+        with self.speed.whole_training(), uninterrupted if self.group.size > 1 else contextlib.nullcontext():
             while self.epoch <= self.recipe.epochs:
                 yield from self._one_pass()
                 figures, seconds = self._figures(), self.seconds
@@ -213,11 +226,15 @@ class Training:
                 self._take_step(ink, target)
                 self.step += 1
                 last, report = self.step == self.steps, self._is_reported()
-                if report and not last:
+                if self.group.size > 1:
+                    self._hear_of_others()
+                elif report and not last:
                     self.totals, self.latest = self.totals + sums(self.latest), []
                 now = time.perf_counter()
                 self.seconds, started = self.seconds + now - started, now
                 self.whole = True
+            if self.stopped:
+                raise Interrupted(self.stopped)
             if not last:
                 yield self._progress() if report else None
                 started = time.perf_counter() if report else started
@@ -234,14 +251,15 @@ class Training:
         set_learning_rate(self.optimiser, recipe.learning_rate * self.schedule(self.done / (recipe.epochs * self.steps)))
         with speed.convolutions():
             with speed.precision():
-                ink = augment(ink, amount, self.drawing)
+                ink, target, weight = self._our_share(augment(ink, amount, self.drawing), target)
                 logits = self.network(ink.contiguous(memory_format=speed.memory_format)).float()
             loss = F.cross_entropy(logits, target, label_smoothing=recipe.label_smoothing)
             if self.teacher:
                 imitation = imitation_loss(logits, ask(self.teacher, ink), recipe.teacher_temperature)
                 loss = loss + recipe.teacher_weight * (imitation - loss)
             self.gradients.zero_()
-            loss.backward()
+            (loss if weight == 1 else loss * weight).backward()
+            self.group.sum(self.gradients)
         if not math.isfinite(number := self.gradients.sum().item() + loss.item()):
             where = f"in step {self.step + 1} of epoch {self.epoch}"
             raise InkdigitsError(f"the loss or its gradient became {number} {where}; a smaller learning_rate would help")
@@ -249,6 +267,24 @@ class Training:
         if self.average is not None:
             self.average.lerp_(self.weights.detach(), 1 - warmed_up(recipe.ema, self.done))
         self.latest.append((loss.detach(), logits.detach(), target))
+
+    def _our_share(self, ink: Tensor, target: Tensor) -> tuple[Tensor, Tensor, float]:
+        """The digits of a batch that this process learns from, and what their mean loss counts in the whole batch's."""
+        if self.group.size == 1:
+            return ink, target, 1.0
+        whole, share = len(ink), self.group.share(len(ink))
+        for module in self.network.modules():
+            if isinstance(module, Dropout):
+                module.share, module.batch = share, whole
+        return ink[share], target[share], len(target[share]) / whole
+
+    def _hear_of_others(self) -> None:
+        """What the whole batch taught, and whether a signal told one of us to stop: then all of us do, after the same step."""
+        stop = torch.full((1,), float(uninterrupted.waiting > 0), device=self.place)
+        *_, told = news = self.group.sum(torch.cat((sums(self.latest), stop)))
+        self.totals, self.latest = self.totals + news[:-1], []
+        if told:
+            self.stopped = uninterrupted.waiting or signal.SIGTERM
 
     def _is_reported(self) -> bool:
         return self.step * REPORTS_AN_EPOCH // self.steps > (self.step - 1) * REPORTS_AN_EPOCH // self.steps
@@ -308,6 +344,8 @@ class Training:
         if "losses" in tensors:
             logits, labels = (tensors[name].split(self.recipe.batch) for name in ("logits", "labels"))
             self.latest = list(zip(tensors["losses"].unbind(), logits, labels, strict=True))
+            if self.group.size > 1:  # who keep none of their own
+                self.totals, self.latest = self.totals + sums(self.latest), []
         self.epochs = [Epoch(**epoch) for epoch in state.facts["epochs"]]
         self.step, self.averaged, self.seconds = (state.facts[name] for name in ("step", "averaged", "seconds"))
 
