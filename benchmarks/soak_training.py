@@ -8,7 +8,6 @@ Each check runs twice: against the program as it is, where it must pass, and in 
 Exit status 1 where either is not so. Every run is a process of its own, forked from one that has loaded torch and computed nothing.
 """
 
-import argparse
 import contextlib
 import dataclasses
 import errno
@@ -19,11 +18,8 @@ import shutil
 import signal
 import struct
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -32,9 +28,9 @@ from types import SimpleNamespace
 os.environ["OMP_NUM_THREADS"] = "1"  # the same bits need the same threads, and a thread would not survive a fork
 
 import torch
+from checks import WHOLE, Checks, Fault, Found, child, ending, put, soak
 
 from inkdigits import cli, outcome, resume
-from inkdigits.checkpoint import machine
 from inkdigits.data import load_dataset
 from inkdigits.files import write_whole
 from inkdigits.interruption import uninterrupted
@@ -43,55 +39,15 @@ from inkdigits.resume import Interval, State, States
 from inkdigits.run import run
 from inkdigits.training import Training
 
-MARKERS = "<!-- training -->\n", "<!-- /training -->"
 SEED = 0
 INTERVAL = 9  # steps from save to save
 IN_TIME = 5.0  # seconds from SIGTERM to the end of the process
-KILLED, TERMINATED, WHOLE = -signal.SIGKILL, 143, 0
+KILLED, TERMINATED = -signal.SIGKILL, 143
 DIGITS = load_dataset("optdigits")
 DIGITS = dataclasses.replace(DIGITS, splits={name: DIGITS[name][:300] for name in ("train", "validation", "test")})
 # With it, all that a state holds: dropout, BatchNorm, an average, augmentation, a pass without it, a learning rate that changes.
 AUGMENTATION = {"rotation": 10.0, "elastic": 1.0, "erasing": 4.0, "clean_epochs": 1}
 RECIPE = load_recipe("batchnorm", {"epochs": 3, "batch": 25, "schedule": "one-cycle", "ema": 0.9, **AUGMENTATION})
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a check found. n, figures: what the table shows."""
-
-    passed: bool
-    n: str
-    figures: str
-
-
-Fault = Callable[[], None]  # planted in a child, before it trains
-Check = Callable[[int, Path, Fault], Found]  # how much is tried, an empty folder, what is planted
-
-
-# ---- children
-
-
-def child(work: Callable[[], int | None]) -> int:
-    """A process that does the work and ends; its number. What it says is not heard."""
-    if (number := os.fork()) == 0:
-        status = 1
-        try:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-            os.dup2(2, 1)
-            status = work() or WHOLE
-        finally:
-            os._exit(status)
-    return number
-
-
-def ending(number: int) -> int:
-    """Its exit status, or the negative number of the signal that ended it."""
-    return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
-
-
-def put(owner: object, name: str, function: object) -> None:
-    """In the place of what has that name; in children only."""
-    setattr(owner, name, function)
 
 
 def train(out: Path, counter: mmap.mmap | None = None) -> None:
@@ -297,10 +253,6 @@ def terminations(n: int, folder: Path, plant: Fault) -> Found:
 # ---- what is planted
 
 
-def nothing() -> None:
-    """Leave it as it is."""
-
-
 def no_temporary_file() -> None:
     """States are written under their own names."""
 
@@ -346,67 +298,14 @@ def deaf() -> None:
 
 
 # how much is tried, how much in short, and what has to be noticed
-CHECKS: dict[Check, tuple[int, int, tuple[Fault, ...]]] = {
+CHECKS: Checks = {
     kills: (200, 32, (no_temporary_file, forgotten_generator)),
     refusals: (10**6, 16, (old_ones_first,)),
     damage: (500, 50, (unchecked_digest,)),
     terminations: (100, 2, (deaf,)),
 }
-
-
-def main() -> int:
-    """Check, print, and write where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    text = f"of {', '.join(check.__name__ for check in CHECKS)}; all unless given"
-    parser.add_argument("checks", nargs="*", metavar="CHECK", help=text)
-    parser.add_argument("--quick", action="store_true", help="a small part of each")
-    parser.add_argument("--write", type=Path, metavar="FILE.md", help="put the table into this file, too")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    rows, passed, begun = [], True, time.monotonic()
-    for check, (n, few, faults) in CHECKS.items():
-        if options.checks and check.__name__ not in options.checks:
-            continue
-        found = tried(check, few if options.quick else n, nothing)
-        missed = [fault for fault in faults if tried(check, few, fault).passed]
-        passed &= found.passed and not missed
-        caught = "; ".join(in_words(fault) for fault in faults if fault not in missed)
-        rows.append(f"| {in_words(check)} | {found.n} | {found.figures} | {caught} |")
-        print("passed" if found.passed else "FAILED", rows[-1], flush=True)
-        print(*(f"FAILED to notice: {in_words(fault)}" for fault in missed), sep="\n", end="\n" if missed else "", flush=True)
-    if options.write:
-        write_between(options.write, section(rows, time.monotonic() - begun))
-    return 0 if passed else 1
-
-
-def tried(check: Check, n: int, fault: Fault) -> Found:
-    """The check in a folder of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        return check(n, Path(folder), fault)
-
-
-def in_words(function: Callable[..., object]) -> str:
-    """Its documentation, as a cell of a table."""
-    return str(function.__doc__).rstrip(".")
-
-
-def section(rows: list[str], seconds: float) -> str:
-    """What is written."""
-    header = "| what is done | n | result | planted faults, which were caught |\n|---|---|---|---|"
-    told = (
-        f"`{RECIPE.name}` with all that a state holds, {len(DIGITS.train)} digits, saved every {INTERVAL} steps, a process a run."
-    )
-    made = f"{datetime.now(UTC):%Y-%m-%d}, {machine()}, torch {torch.__version__}, {seconds / 60:.0f} minutes."
-    return "\n".join(["## Training", "", told, "", header, *rows, "", made, "Made by `python benchmarks/soak_training.py`."])
-
-
-def write_between(path: Path, text: str) -> None:
-    """Put a text between the markers; they are added at the end where there are none."""
-    begin, end = MARKERS
-    before, found, rest = (path.read_text() if path.is_file() else "# Reliability\n").partition(begin)
-    after = rest.partition(end)[2] if found else "\n"
-    write_whole(path, f"{before.rstrip()}\n\n{begin}\n{text}\n\n{end}{after}")
-
+TOLD = f"`{RECIPE.name}` with all that a state holds, {len(DIGITS.train)} digits, saved every {INTERVAL} steps, a process a run."
 
 if __name__ == "__main__":
-    sys.exit(main())
+    torch.set_num_threads(1)
+    sys.exit(soak(CHECKS, description=str(__doc__), title="Training", told=TOLD))

@@ -34,6 +34,12 @@ CHUNK = 1 << 20  # bytes unpacked at a time: still in the cache when they are ha
 IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 NPY_MAGIC = b"\x93NUMPY"
 NPY_TYPES = re.compile(r"[|<>](b1|[iu][1248]|f[248])")
+NPY_SIZE = r"(?:0|[1-9]\d{0,19})"
+NPY_HEADER = re.compile(
+    r"{ *'descr': *'([^']*)', *'fortran_order': *(True|False), *'shape': *"
+    rf"\(((?:{NPY_SIZE}, *){{1,32}}{NPY_SIZE}?|)\) *,? *}}[ \n]*",
+    re.ASCII,
+)
 LARGEST_NPY_HEADER = 1 << 12  # bytes; NumPy writes 128
 NPZ_NAMES = (("images", "labels"), ("x_train", "y_train"), ("x_test", "y_test"), ("x", "y"), ("arr_0", "arr_1"))
 
@@ -41,6 +47,7 @@ NPZ_NAMES = (("images", "labels"), ("x_train", "y_train"), ("x_test", "y_test"),
 DEFLATE_RATIO = 1032
 LARGEST_RATIO = 100  # beyond which something large is a bomb, not digits
 LARGE = 256 << 20  # bytes
+ZIP_RATIO = 20  # of a zip file that is packed once more; its directory takes ten times as much memory as it has bytes
 
 
 class Hashed:
@@ -140,19 +147,18 @@ def _idx_header(stream: Stream, name: object) -> Header:
 def _npy_header(stream: Stream, name: object) -> Header:
     """Read by pattern, so that nothing in the file is evaluated. Source: numpy.lib.format."""
     head = stream.read(8)
-    width = {1: 2, 2: 4, 3: 4}.get(head[6]) if len(head) == 8 and head[:6] == NPY_MAGIC else None
+    width = {b"\1\0": 2, b"\2\0": 4, b"\3\0": 4}.get(head[6:]) if head[:6] == NPY_MAGIC else None
     if width is None:
         raise BadData(f"{name} is not a NumPy array: it starts with {head!r}")
     length = int.from_bytes(stream.read(width), "little")
     text = stream.read(min(length, LARGEST_NPY_HEADER)).decode("latin1")
-    dtype = re.search(r"'descr': *'([^']*)'", text)
-    order = re.search(r"'fortran_order': *(True|False)", text)
-    shape = re.search(r"'shape': *\(([0-9, ]{0,100})\)", text)
-    if not (dtype and order and shape):
+    header = NPY_HEADER.fullmatch(text)
+    if not header or len(text) < length:
         raise BadData(f"{name} is not an array of plain numbers: its header reads {text.strip()[:80]!r}")
-    if not NPY_TYPES.fullmatch(dtype[1]):
-        raise BadData(f"{name} holds values of type {dtype[1]!r}; needs whole numbers, best as uint8")
-    return Header(tuple(int(n) for n in re.findall(r"\d+", shape[1])), np.dtype(dtype[1]), order[1] == "True")
+    dtype, order, shape = header.groups()
+    if not NPY_TYPES.fullmatch(dtype):
+        raise BadData(f"{name} holds values of type {dtype!r}; needs whole numbers, best as uint8")
+    return Header(tuple(map(int, re.findall(r"\d+", shape))), np.dtype(dtype), order == "True")
 
 
 def _read_values(stream: Stream, shape: tuple[int, ...], dtype: np.dtype[Any], name: object) -> NDArray[Any]:
@@ -244,8 +250,12 @@ def read_npz(path: Path) -> dict[str, tuple[Pixels, Labels | None]]:
 @contextmanager
 def _zipped(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
-        with unpacked(path) as file, zipfile.ZipFile(file) as archive:
-            yield archive
+        with unpacked(path) as file:
+            file.seek(ZIP_RATIO * path.stat().st_size)
+            if file.read(1):
+                raise BadData(f"{path} unpacks to more than {ZIP_RATIO} times its size: damaged, or not digits")
+            with zipfile.ZipFile(file) as archive:
+                yield archive
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, UnicodeError) as problem:
         raise BadData(f"{path} is a damaged or unusual zip file: {problem}") from None
 

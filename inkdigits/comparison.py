@@ -25,6 +25,10 @@ from inkdigits.recogniser import Recogniser, shipped_folder
 from inkdigits.significance import mcnemar_p, mean_interval, permutation_p, smallest_p
 
 CONFIG_FILE = "config.json"  # of a run folder; `checkpoint` has the name, too, but loads torch
+NOTES = {  # on the tests that gave the p-values
+    "permutation": "permutation: of the seeds; of so few of them no p-value can be smaller",
+    "mcnemar": "McNemar: of the digits that only the first, or only the second, reads right",
+}
 
 
 @dataclass(frozen=True)
@@ -247,34 +251,36 @@ def summary(comparison: Comparison) -> str:
     groups = comparison.groups
     clean = groups[0].without_mislabelled is not None
     width = max(len("recipe"), *(len(group.recipe) for group in groups))
-    heading = f"  {'recipe':<{width}}  runs   accuracy     sd  95 % interval of the mean     nll"
+    heading = f"  {'recipe':<{width}}  runs  accuracy     sd  mean's 95 % interval     nll"
     lines = [
         f"{comparison.data}, {comparison.split}: {groups[0].all_labels.n:,} digits",
         "",
-        heading + ("  without wrong labels" if clean else ""),
+        heading + ("  cleaned*" if clean else ""),
         *(_group_line(group, width) for group in groups),
     ]
     if clean:
-        lines += ["", f"Wrong labels: {len(MISLABELLED)}, by the vote of people (Northcutt et al. 2021)."]
+        lines += ["", f"* without {len(MISLABELLED)} digits whose labels people outvote (Northcutt et al. 2021)"]
     if comparison.differences:
         pairs = [f"{difference.first} - {difference.second}" for difference in comparison.differences]
         width = max(len("difference"), *map(len, pairs))
         lines += ["", f"  {'difference':<{width}}  points  p-value"]
         lines += [_difference_line(*row, width) for row in zip(comparison.differences, pairs, strict=True)]
+        tests = {difference.test for difference in comparison.differences}
+        lines += ["", *(note for test, note in NOTES.items() if test in tests)]
     return "\n".join(lines)
 
 
 def _group_line(group: Group, width: int) -> str:
     figures, clean = group.all_labels, group.without_mislabelled
     sd = "-" if figures.sd is None else f"{100 * figures.sd:.2f}"
-    interval = "-" if figures.ci95 is None else " to ".join(percent(end) for end in figures.ci95)
-    line = f"  {group.recipe:<{width}}  {len(group.seeds):4}  {percent(figures.mean):>9}  {sd:>5}  {interval:>25}"
+    interval = "-" if figures.ci95 is None else " to ".join(f"{100 * end:.2f}" for end in figures.ci95) + " %"
+    line = f"  {group.recipe:<{width}}  {len(group.seeds):4}  {percent(figures.mean):>8}  {sd:>5}  {interval:>20}"
     line += f"  {fmean(group.nll):.4f}"
-    return line + (f"  {percent(clean.mean):>20}" if clean else "")
+    return line + (f"  {percent(clean.mean):>8}" if clean else "")
 
 
 def _difference_line(difference: Difference, pair: str, width: int) -> str:
     line = f"  {pair:<{width}}  {100 * difference.difference:+6.2f}  {difference.p:7.2g}"
     if difference.smallest_p is not None:
-        return f"{line}  permutation of the seeds; {difference.smallest_p:.2g} is the least that so few can show"
-    return f"{line}  McNemar; {difference.only_first:,} digits only the first reads, {difference.only_second:,} only the second"
+        return f"{line}  permutation, at least {difference.smallest_p:.2g}"
+    return f"{line}  McNemar, {difference.only_first:,} against {difference.only_second:,} digits"

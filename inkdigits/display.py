@@ -1,12 +1,16 @@
 """What a run and a download look like while they last: a bar on a terminal, plain lines in a log file, always on standard error.
 
 Takes records and counts as they come, returns nothing of its own. A bar needs rich; without it a terminal gets the log's lines.
+Long sentences and tables are fitted to the terminal here, too.
 """
 
+import shutil
 import sys
+import textwrap
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from inkdigits.evaluation import percent
 
@@ -17,11 +21,15 @@ if TYPE_CHECKING:
     from inkdigits.run import Record
     from inkdigits.training import Epoch, Progress
 
+SHORTEST_BAR = 12  # columns, with the blank on either side; figures that leave less room are left out
+NARROWEST = 30  # columns of text that are worth an indent
+SOONEST = 2.0  # seconds that say something about the rest
+
 
 class Bar:
     """One bar at the bottom of the terminal, from the first `show` to the end of the `with`; nothing where there is no terminal.
 
-    What is printed to standard error meanwhile appears above it.
+    What is printed to standard error meanwhile appears above it. Before anything goes to standard output, `hide` it.
     """
 
     def __init__(self) -> None:
@@ -34,17 +42,34 @@ class Bar:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def show(self, name: str, fraction: float | None, figures: str) -> None:
-        """Draw it: a name, the bar, figures. fraction: how much is done, 0 to 1; None where nobody knows."""
+    def show(self, name: str, fraction: float | None, *figures: str) -> None:
+        """Draw it: a name, the bar, and as many figures as fit. fraction: how much is done, 0 to 1; None where nobody knows."""
         if self._progress is None:
             progress = _rich_progress()
             if progress is None:
                 return
-            progress.add_task("", name=name, figures=figures)
+            progress.add_task("", name=name, figures="")
             self._progress = self._stack.enter_context(progress)
-        total = None if fraction is None else 1.0
-        task = self._progress.task_ids[0]
-        self._progress.update(task, total=total, completed=fraction or 0.0, name=name, figures=figures)
+        elif not self._progress.live.is_started:
+            self._progress.start()
+        total, shown = None if fraction is None else 1.0, fitting(figures, self._progress.console.width - len(name) - SHORTEST_BAR)
+        self._progress.update(self._progress.task_ids[0], total=total, completed=fraction or 0.0, name=name, figures=shown)
+
+    def hide(self) -> None:
+        """Take it away until it is shown again."""
+        if self._progress:
+            self._progress.stop()
+
+
+def fitting(figures: Iterable[str], columns: int) -> str:
+    """The first of the figures, as many as fit beside one another."""
+    shown = ""
+    for figure in filter(None, figures):
+        longer = f"{shown}  {figure}" if shown else figure
+        if len(longer) > columns:
+            break
+        shown = longer
+    return shown
 
 
 def _rich_progress() -> "RichProgress | None":
@@ -53,32 +78,67 @@ def _rich_progress() -> "RichProgress | None":
     try:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
+        from rich.table import Column
     except ImportError:
         return None
-    name, figures = (TextColumn(text, markup=False) for text in ("{task.fields[name]}", "{task.fields[figures]}"))
-    return Progress(name, BarColumn(bar_width=None), figures, console=Console(stderr=True), transient=True, expand=True)
+    console = Console(stderr=True)
+    if not console.is_interactive:  # one that cannot move its cursor, as TERM=dumb says
+        return None
+    name, figures = (
+        TextColumn(text, markup=False, table_column=Column(no_wrap=True))
+        for text in ("{task.fields[name]}", "{task.fields[figures]}")
+    )
+    # Standard output may be a file, and what goes there is none of the terminal's business.
+    return Progress(name, BarColumn(bar_width=None), figures, console=console, transient=True, expand=True, redirect_stdout=False)
 
 
-def follow(records: Iterable["Record"], epochs: int) -> "Generator[Epoch | Final, None, None]":
-    """Pass the epochs and the final figures on; show the epoch under way as a bar and every finished one as a line."""
+class Pace:
+    """How long the rest will take, judged by what is done since the first question."""
+
+    def __init__(self) -> None:
+        self._began: tuple[float, float] | None = None
+
+    def left(self, done: float) -> str:
+        """In words, such as "2:31 left" for minutes and seconds; nothing as long as nobody can tell. done: 0 to 1."""
+        now = time.monotonic()
+        began, before = self._began = self._began or (now, done)
+        if done <= before or now - began < SOONEST:
+            return ""
+        seconds = round((now - began) * (1 - done) / (done - before))
+        hours, minutes = divmod(seconds // 60, 60)
+        return f"{hours}:{minutes:02}:{seconds % 60:02} left" if hours else f"{minutes}:{seconds % 60:02} left"
+
+
+def follow(records: Iterable["Record"], epochs: int, title: str = "") -> "Generator[Epoch | Final, None, None]":
+    """Pass the epochs and the final figures on; show the epoch under way as a bar and every finished one as a line.
+
+    title: the line above them, once there is anything to show.
+    """
     from inkdigits.training import Epoch, Progress  # not above: downloads are shown without torch, too
 
+    pace = Pace()
     with Bar() as bar:
         for record in records:
+            if title and isinstance(record, Progress | Epoch):
+                _line(title)
+                title = ""
             if isinstance(record, Progress):
-                bar.show(f"epoch {_of(record.epoch, epochs)}", record.fraction, progress_figures(record))
+                left = pace.left((record.epoch - 1 + record.fraction) / epochs)
+                bar.show(f"epoch {_of(record.epoch, epochs)}", record.fraction, *progress_figures(record), left)
                 continue
+            bar.hide()
             if isinstance(record, Epoch):
                 _line(epoch_line(record, epochs))
-                if record.epoch == epochs:
-                    bar.show("measuring and writing", None, "")
             yield record
+            if isinstance(record, Epoch):
+                last = record.epoch == epochs
+                bar.show("measuring and writing" if last else f"epoch {_of(record.epoch + 1, epochs)}", None if last else 0.0)
 
 
-def progress_figures(progress: "Progress") -> str:
-    """The epoch under way, beside its bar."""
+def progress_figures(progress: "Progress") -> tuple[str, str, str]:
+    """The epoch under way, beside its bar, what counts most first."""
     accuracy = percent(progress.train_accuracy)
-    return f"loss {progress.train_loss:.4f}  accuracy {accuracy:>8}  {progress.images_per_second:,.0f} images/s"
+    return f"loss {progress.train_loss:.4f}", f"accuracy {accuracy:>8}", f"{progress.images_per_second:,.0f} images/s"
 
 
 def epoch_line(epoch: "Epoch", epochs: int) -> str:
@@ -97,16 +157,37 @@ def _of(epoch: int, epochs: int) -> str:
 @contextmanager
 def downloads() -> Iterator[Callable[[str, int, int | None], None]]:
     """What `load_dataset` and `fetch_dataset` take as `progress`: a line for each kind of work that they begin, and a bar."""
-    seen: set[str] = set()
+    paces: dict[str, Pace] = {}
     with Bar() as bar:
 
         def update(work: str, done: int, total: int | None) -> None:
-            if work not in seen:
-                seen.add(work)
+            if work not in paces:
+                bar.hide()
                 _line(work)
-            bar.show("", done / total if total else None, f"{done:,} of {total:,}" if total else f"{done:,}")
+                paces[work] = Pace()
+            share = done / total if total else None
+            bar.show("", share, _amount(work, done, total), "" if share is None else paces[work].left(share))
 
         yield update
+
+
+def _amount(work: str, done: int, total: int | None) -> str:
+    """What is done of what there is: bytes where something is downloaded, else things that are counted."""
+    if work.startswith("downloading"):
+        return f"{done / 1e6:.1f} of {total / 1e6:.1f} MB" if total else f"{done / 1e6:.1f} MB"
+    return f"{done:,} of {total:,}" if total else f"{done:,}"
+
+
+def fitted(text: str, stream: TextIO, indent: int = 2) -> str:
+    """Text that breaks between words where the stream is a terminal; as it is in a log. indent: columns before all lines but one.
+
+    A first line that is a row of a table keeps its blanks, and a terminal that has no room for so large an indent gets a small one.
+    """
+    if not stream.isatty():
+        return text
+    columns = shutil.get_terminal_size().columns
+    blanks = " " * (indent if indent + NARROWEST <= columns else 2)
+    return textwrap.fill(text, columns, subsequent_indent=blanks, break_long_words=False, break_on_hyphens=False)
 
 
 def _line(text: str) -> None:

@@ -15,6 +15,8 @@ from typing import Any, ParamSpec, TypeVar, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch._C._distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from inkdigits.errors import BadValue, InkdigitsError
 from inkdigits.launch import place_in_group, restarts
@@ -108,10 +110,10 @@ def group(device: str = "auto") -> Iterator[Group]:
                 f"process {local + 1} on this machine has no GPU of its own, there are {here}; start {here}, or --device cpu"
             )
         torch.cuda.set_device(local)
-    store, _, _ = next(dist.rendezvous("env://"))
+    store, _, _ = next(rendezvous("env://"))
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == str(True):
         # One store serves all restarts, and in it addresses of processes that are dead (pytorch issue 135712).
-        store = dist.PrefixStore(f"start {restarts()}", store)
+        store = PrefixStore(f"start {restarts()}", store)
     dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=size)
     try:
         yield Group(rank, size)

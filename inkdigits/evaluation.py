@@ -44,7 +44,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One model on one split. Fractions in [0, 1]; nll in nats an image; confusion[label][what was read] counts images.
+    """One model on one split. Fractions in [0, 1]; nll in nats an image; `confusion[label][what was read]` counts images.
 
     aurc: area under the risk-coverage curve. auroc_errors: of confidence telling right from wrong answers, None where all are one
     of these. coverage_...: the largest share of the images, the surest first, of which none, or at most 1 in 1,000, is read wrong.

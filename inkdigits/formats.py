@@ -4,6 +4,8 @@ What a file is, is read from its first bytes, not from its name. Knows nothing o
 loads torch.
 """
 
+import contextlib
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -139,13 +141,24 @@ def read_folder(folder: Path, progress: Progress | None = None) -> tuple[Pixels,
     return images, np.array([label for _, label in pictures], np.uint8)
 
 
-def pictures_below(folder: Path) -> list[Path]:
-    """Every file in a folder and the folders in it that is named as a picture is, sorted; hidden ones are left out."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
+def pictures_below(folder: Path) -> Iterator[Path]:
+    """Every file in a folder and the folders in it that is named as a picture is, sorted; hidden ones are left out.
+
+    Holds the names of one folder at a time, and of those around it. Folders that links lead to, or that cannot be listed, are
+    passed over.
+    """
+    inner, pictures = set(), []
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                inner.add(entry.name)
+            elif Path(entry.name).suffix.lower() in PICTURE_SUFFIXES and not entry.name.startswith(".") and Path(entry).is_file():
+                pictures.append(entry.name)
+    for name in sorted([*inner, *pictures]):
+        if name in inner:
+            yield from pictures_below(folder / name)
+        else:
+            yield folder / name
 
 
 def listing(folder: Path) -> str:

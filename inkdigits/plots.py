@@ -1,16 +1,11 @@
-"""Evaluation and training history -> figures, in one house style, for the report and for notebooks.
+"""Evaluation and training history -> figures, for the report and for notebooks.
 
-Each function takes plain results and returns a matplotlib Figure of its own: no pyplot, so no global state, nothing to close,
-and safe in threads. Knows nothing of files or pages. Colours are Okabe and Ito's, which colour-blind readers tell apart, and
-no distinction rests on colour alone. Needs the extra `report`.
+What a network is made of is drawn by `plots_inside`, what tells several apart by `plots_compared`, all in the style of `style.py`.
+Each function takes plain results and returns a matplotlib Figure of its own: no pyplot, so no global state, nothing to close, and
+safe in threads. Knows nothing of files or pages. Needs the extra `report`.
 """
 
-import io
 import math
-import re
-import threading
-import warnings
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,77 +13,66 @@ from numpy.typing import ArrayLike
 
 from inkdigits.catalogue import DIGITS
 from inkdigits.doubt import RiskCoverage
-from inkdigits.errors import BadValue, MissingExtra
-from inkdigits.evaluation import Bin, Evaluation, wilson_interval
+from inkdigits.errors import BadValue
+from inkdigits.evaluation import Bin, Evaluation, errors, wilson_interval
+from inkdigits.style import BLUE, FONT, GRID, INK, MUTED, ORANGE, WIDTH, dress, figure_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, MUTED, GRID, BLUE, ORANGE = "#1b1d21", "#656b75", "#d5d9df", "#0072b2", "#d55e00"
-THEME = {INK: "ink", MUTED: "muted", GRID: "grid", BLUE: "blue", ORANGE: "orange"}  # a page's CSS variables may recolour them
-WIDTH = 4.4  # inches: text of 9.5 points stays readable when a phone shows the figure 350 pixels wide
-FONT = 9.5  # points
 FAINTEST, STRONGEST = 0.15, 0.65  # opacity of a single and of the commonest confusion; ink stays readable on both
 POINTS = 400  # of a curve: more than the page has pixels for it
 STARTS = 0, 50, 60, 70, 80, 90, 95, 96, 97, 98, 99  # per cent at which an axis of what is read may begin
+FEW_EPOCHS = 5  # more have room for the later ones only
 FEW = 1 / 1000  # the error rate that the risk-coverage curve marks
 LONGEST = 14  # characters of a class's name at an axis: more would leave no room for the matrix
-_SVG = threading.Lock()  # matplotlib takes its SVG options from global settings only
 
 
-def _figure(height: float, width: float = WIDTH) -> "Figure":
-    """An empty figure, width by height inches, that no global state knows."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtra("drawing figures", "report") from None
-    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
-
-
-def _style(axes: "Axes", title: str, *, grid: str = "y") -> None:
-    """The house style: a title at the left, a faint grid, no frame, no ticks. grid: "x", "y", "both" or "" for none."""
-    axes.set_title(title, loc="left", fontsize=FONT + 1, color=INK, fontweight="bold")
-    axes.tick_params(which="both", length=0, labelsize=FONT, labelcolor=MUTED)
-    axes.set_facecolor("none")
-    axes.set_axisbelow(True)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    if grid:
-        axes.grid(visible=True, axis=grid, color=GRID, linewidth=0.8)  # type: ignore[arg-type]
-
-
-def learning_curves(history: Sequence[Mapping[str, Any]]) -> "Figure":
+def learning_curves(*histories: Sequence[Mapping[str, Any]]) -> "Figure":
     """Loss and accuracy after each epoch, of the training and the validation images.
 
-    history: a mapping an epoch, as `train --json` prints them; a curve has gaps where its value is missing or not finite.
-    Raises BadValue where there is no epoch, MissingExtra without matplotlib.
+    histories: of one run, or of several that differ in their seed; each a mapping an epoch, as `train --json` prints them. Of
+    several the line is the mean and the band its standard deviation either way, as far as all runs go. A curve has gaps where a
+    value is missing or not finite; of more than five epochs the first may lie outside. Raises
+    BadValue where there is no epoch, MissingExtra without matplotlib.
     """
-    epochs = [record for record in history if "epoch" in record]
-    if not epochs:
+    runs = [[record for record in history if "epoch" in record] for history in histories]
+    if not runs or not all(runs):
         raise BadValue("no learning curves: the history has no epochs")
-    figure = _figure(4.9)
+    figure = figure_of(4.9)
     loss, accuracy = figure.subplots(2, 1, sharex=True)
-    _curves(loss, epochs, "loss", scale=1)
-    _curves(accuracy, epochs, "accuracy", scale=100)
-    _style(loss, "Loss (nats an image)")
-    _style(accuracy, "Accuracy (%)")
-    loss.legend(frameon=False, fontsize=FONT, labelcolor=INK)
+    for axes, kind, scale in ((loss, "loss", 1), (accuracy, "accuracy", 100)):
+        _curves(axes, runs, kind, scale=scale)
+    dress(loss, "Loss (nats an image)")
+    dress(accuracy, "Accuracy (%)")
+    several = {"title": f"mean ± sd of {len(runs)} runs", "title_fontsize": FONT} if len(runs) > 1 else {}
+    loss.legend(frameon=False, fontsize=FONT, labelcolor=INK, **several)
     accuracy.set_xlabel("epoch", fontsize=FONT, color=MUTED)
     accuracy.xaxis.get_major_locator().set_params(integer=True)
     accuracy.ticklabel_format(axis="y", useOffset=False)
     return figure
 
 
-def _curves(axes: "Axes", epochs: Sequence[Mapping[str, Any]], kind: str, *, scale: float) -> None:
-    marker = "o" if len(epochs) <= 20 else ""
+def _curves(axes: "Axes", runs: Sequence[Sequence[Mapping[str, Any]]], kind: str, *, scale: float) -> None:
+    import numpy as np
+
+    shortest = min(runs, key=len)
+    epochs = [record["epoch"] for record in shortest]
+    marker, later = "o" if len(epochs) <= 20 else "", list[float]()
     for part, colour, line in (("train", ORANGE, "--"), ("validation", BLUE, "-")):
-        values = [scale * _number(record.get(f"{part}_{kind}")) for record in epochs]
+        values = np.array([[scale * _number(record.get(f"{part}_{kind}")) for record in run[: len(epochs)]] for run in runs])
+        middle = values.mean(0)
+        later += middle[1:][np.isfinite(middle[1:])].tolist()
         label = "training" if part == "train" else part
-        if any(map(math.isfinite, values)):
-            axes.plot(
-                [record["epoch"] for record in epochs], values, line, marker=marker, markersize=3.5, color=colour, label=label
-            )
+        if np.isfinite(middle).any():
+            axes.plot(epochs, middle, line, marker=marker, markersize=3.5, color=colour, label=label)
+            if len(runs) > 1:
+                spread = values.std(0, ddof=1)
+                axes.fill_between(epochs, middle - spread, middle + spread, color=colour, alpha=0.18, linewidth=0)
+    if later and len(epochs) > FEW_EPOCHS:  # beside the first pass all others would look alike
+        margin = 0.06 * (max(later) - min(later) or 1)
+        axes.set_ylim(min(later) - margin, max(later) + margin)
 
 
 def _number(value: object) -> float:
@@ -102,7 +86,7 @@ def confusion_matrix(evaluation: Evaluation, classes: Sequence[str] = DIGITS) ->
     Only errors are coloured, by their share of the row's images, so that they show although nearly all images lie on the
     diagonal. Raises MissingExtra without matplotlib.
     """
-    figure = _figure(WIDTH)
+    figure = figure_of(WIDTH)
     axes = figure.subplots()
     shares = dict(_error_shares(evaluation))
     strongest = max(shares.values(), default=1.0)
@@ -113,7 +97,7 @@ def confusion_matrix(evaluation: Evaluation, classes: Sequence[str] = DIGITS) ->
             elif count:
                 opacity = FAINTEST + (STRONGEST - FAINTEST) * math.sqrt(shares[label, read] / strongest)
                 _cell(axes, label, read, count, ORANGE, opacity, INK)
-    _style(axes, "", grid="")
+    dress(axes, "", grid="")
     axes.set(xlim=(-0.5, 9.5), ylim=(9.5, -0.5), aspect="equal")
     names = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in classes]
     axes.set_xticks(range(10), names, rotation=0 if max(map(len, names)) <= 3 else 55, parse_math=False)
@@ -143,7 +127,7 @@ def reliability_diagram(bins: Sequence[Bin]) -> "Figure":
     bins: from `evaluation.reliability`. On the diagonal confidence is exactly as good as it says; empty bins have no point.
     Raises MissingExtra without matplotlib.
     """
-    figure = _figure(4.9)
+    figure = figure_of(4.9)
     accuracy, counts = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.3])
     filled = [bin_ for bin_ in bins if bin_.n]
     low_high = [wilson_interval(bin_.correct, bin_.n) for bin_ in filled]
@@ -153,9 +137,9 @@ def reliability_diagram(bins: Sequence[Bin]) -> "Figure":
     accuracy.vlines(confidence, [100 * low for low, _ in low_high], [100 * high for _, high in low_high], color=BLUE, linewidth=1.2)
     accuracy.plot(confidence, [100 * bin_.accuracy for bin_ in filled], "o", color=BLUE, markersize=5)
     accuracy.set(xlim=(0, 102), ylim=(0, 102))
-    _style(accuracy, "Accuracy (%), with 95 % intervals", grid="both")
+    dress(accuracy, "Accuracy (%), with 95 % intervals", grid="both")
     _count_bars(counts, bins)
-    _style(counts, "Images, log scale", grid="")
+    dress(counts, "Images, log scale", grid="")
     counts.set_xlabel("confidence (%)", fontsize=FONT, color=MUTED)
     return figure
 
@@ -182,7 +166,7 @@ def risk_coverage_curve(curve: RiskCoverage) -> "Figure":
     start = _where_errors_begin(curve)
     shown = _evenly_spread(share, start)
     low_high = [wilson_interval(int(curve.wrong[i]), int(curve.accepted[i])) for i in shown]
-    figure = _figure(4.9)
+    figure = figure_of(4.9)
     axes = figure.subplots()
     low, high = ([100 * bound for bound in bounds] for bounds in zip(*low_high, strict=True))
     axes.fill_between(share[shown], low, high, color=BLUE, alpha=0.15, linewidth=0)
@@ -198,7 +182,7 @@ def risk_coverage_curve(curve: RiskCoverage) -> "Figure":
         axes.plot([few], [rate[share <= few][-1]], "D", color=ORANGE, markersize=5, zorder=3, label=label)
         axes.legend(loc="upper left", frameon=False, handletextpad=0, fontsize=FONT - 1, labelcolor=INK)
     axes.set(xlim=(start, 100), ylim=(0, 1.05 * max(high[-1], *rate[shown])))
-    _style(axes, "Errors (%), with 95 % intervals", grid="both")
+    dress(axes, "Errors (%), with 95 % intervals", grid="both")
     axes.tick_params(axis="x", pad=7)  # or both zeros meet in the corner
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("images read, the surest first (%)", fontsize=FONT, color=MUTED)
@@ -234,13 +218,29 @@ def digit_grid(images: ArrayLike, captions: Sequence[str] = (), *, columns: int 
         )
     columns = min(columns, len(pictures))
     rows = math.ceil(len(pictures) / columns)
-    figure = _figure(rows * (1.15 if captions else 0.95), columns * 0.95)
+    figure = figure_of(rows * (1.15 if captions else 0.95), columns * 0.95)
     for place, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         axes.set_axis_off()
         if place < len(pictures):
             axes.imshow(pictures[place], cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
             axes.set_title(captions[place] if captions else "", fontsize=FONT, color=INK, y=-0.28, parse_math=False)
     return figure
+
+
+def error_gallery(images: ArrayLike, labels: ArrayLike, probabilities: ArrayLike, *, most: int = 24, columns: int = 8) -> "Figure":
+    """What was read wrong, the surest first: each digit with its label, what it was read as, and how sure that was.
+
+    images: uint8 (N, 28, 28); labels: integer (N,); probabilities: float (N, 10). Raises BadValue where nothing was read wrong or
+    these do not fit together, MissingExtra without matplotlib.
+    """
+    import numpy as np
+
+    pictures, known, said = np.asarray(images), np.asarray(labels), np.asarray(probabilities)
+    wrong = errors(said, known)[:most]
+    if not len(wrong):
+        raise BadValue("no error gallery: everything was read right")
+    captions = [f"{known[i]} → {said[i].argmax()}  {said[i].max():.0%}" for i in wrong]
+    return digit_grid(pictures[wrong], captions, columns=columns)
 
 
 def pixel_values(image: ArrayLike) -> "Figure":
@@ -254,14 +254,14 @@ def pixel_values(image: ArrayLike) -> "Figure":
     pixels = np.asarray(image)
     if pixels.ndim != 2 or not pixels.any():
         raise BadValue(f"cannot draw the pixels of an image of shape {pixels.shape} without ink; one digit (28, 28) would do")
-    figure = _figure(6.4, 5.8)
+    figure = figure_of(6.4, 5.8)
     axes = figure.subplots()
     axes.imshow(pixels, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest", extent=(0, pixels.shape[1], pixels.shape[0], 0))
     for (row, column), value in np.ndenumerate(pixels):
         colour = GRID if value == 0 else INK if value < 120 else "white"
         axes.text(column + 0.5, row + 0.52, str(value), ha="center", va="center", fontsize=FONT - 4.3, color=colour)
     _mark_box_and_mass(axes, pixels)
-    _style(axes, "", grid="")
+    dress(axes, "", grid="")
     axes.set_xticks(range(0, pixels.shape[1] + 1, 4))
     axes.set_yticks(range(0, pixels.shape[0] + 1, 4))
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=FONT, labelcolor=INK)
@@ -279,26 +279,3 @@ def _mark_box_and_mass(axes: "Axes", pixels: Any) -> None:
     x, y = (columns + 0.5) @ shares, (rows + 0.5) @ shares
     place = f"centre of mass: {x:.1f}, {y:.1f}"
     axes.plot([x], [y], "P", color=ORANGE, markeredgecolor="white", markersize=11, linestyle="", label=place)
-
-
-def svg(figure: "Figure") -> str:
-    """The figure as an <svg> element for a page: text stays text, the ground is transparent, nothing outside is referred to.
-
-    Colours of the house style become CSS variables (--ink, --muted, --grid, --blue, --orange), so that a page can show the
-    figure in its own light or dark.
-    """
-    import matplotlib as mpl
-
-    buffer = io.StringIO()
-    with _SVG, mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "inkdigits"}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # the reader's browser draws the text, with fonts of its own
-        figure.savefig(buffer, format="svg", facecolor="none", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    text = buffer.getvalue()
-    text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text[text.index("<svg") :]).replace("xlink:href", "href")
-    referred = set(re.findall(r"#([\w-]+)", text))
-    text = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in referred else "", text)
-    own = f"{zlib.crc32(text.encode()):08x}"  # the same marker in two figures of a page needs two names
-    text = re.sub(r'( id="|href="#|url\(#)([\w-]+)', rf"\1\2-{own}", text)
-    for colour, name in THEME.items():
-        text = text.replace(colour, f"var(--{name}, {colour})")
-    return text

@@ -35,6 +35,8 @@ TEXT_FROM = 10  # or a text
 TEXT_SHARE = 0.3  # where so many of them are no digits; pages of digits with letters among them have up to 0.2
 NOT_A_DIGIT = 10  # the column of a model with eleven outputs that says so
 
+_to_json = json.JSONEncoder(ensure_ascii=False).encode  # made once: json.dumps would make one for each picture
+
 
 @dataclass(frozen=True)
 class Digit:
@@ -93,7 +95,7 @@ class Reading:
 
     def to_json(self, path: str | None = None) -> str:
         """One line of JSON."""
-        return json.dumps(self.as_dict(path), ensure_ascii=False)
+        return _to_json(self.as_dict(path))
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,9 @@ class Recogniser:
 
     def read_images(self, images: NDArray[np.uint8]) -> Iterator[Reading]:
         """Read MNIST-style images, (N, 28, 28) uint8, as they are: one digit each, none where there is no ink. Raises BadValue."""
-        for image, chances, doubt in zip(images, *self._judge(images), strict=True):
-            digits = (self._digit((0, 0, 28, 28), 0, image, chances, float(doubt)),) if image.any() else ()
+        chances_and_doubts = self._judge(images)  # first: it checks them
+        for image, most_ink, chances, doubt in zip(images, images.max(axis=(1, 2)), *chances_and_doubts, strict=True):
+            digits = (self._digit((0, 0, 28, 28), 0, image, chances, float(doubt)),) if most_ink else ()
             yield Reading(_text(digits), digits, () if digits else ("nothing is drawn in it",))
 
     def trace(self, picture: Source, single: bool = False) -> Trace:

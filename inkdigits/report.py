@@ -26,6 +26,7 @@ from inkdigits.doubt import risk_coverage
 from inkdigits.errors import BadValue
 from inkdigits.evaluation import Evaluation, Predictions, confusions, errors, percent, reliability
 from inkdigits.files import write_whole
+from inkdigits.style import svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -114,7 +115,7 @@ def _section(heading: str, explanation: str, body: str, *, wide: bool = False) -
 
 
 def _drawing(figure: "Figure", what: str) -> str:
-    return plots.svg(figure).replace("<svg", f'<svg role="img" aria-label="{what}"', 1)
+    return svg(figure).replace("<svg", f'<svg role="img" aria-label="{what}"', 1)
 
 
 def _headline(evaluation: Evaluation) -> str:

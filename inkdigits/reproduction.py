@@ -102,7 +102,7 @@ def _ensure(recipe: Recipe, seed: int, out: Path, dataset: Dataset, *, wait: boo
             if not is_stopped(folder, job):
                 empty(folder)
             with closing(run_alone(job, folder)) as records:
-                for _ in follow(records, recipe.total_epochs):
+                for _ in follow(records, recipe.total_epochs, f"{recipe.name}, seed {seed}"):
                     pass
 
 

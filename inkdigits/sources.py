@@ -1,37 +1,71 @@
 """What `inkdigits read PATH...` is given, one trace after the other: pictures, folders of them, arrays, standard input.
 
 Knows where pictures come from, not what is in them. One that cannot be read becomes a Reading with an error, and the rest go on.
+Millions of them take no more memory than a few: what is read ahead is bounded, and nothing is kept.
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from inkdigits.errors import BadData, BadPicture
+from inkdigits.arrays import Pixels
+from inkdigits.errors import BadData, BadPicture, BadValue
 from inkdigits.formats import PICTURE_SUFFIXES, iter_images, kind_of, pictures_below
 from inkdigits.recogniser import Reading, Recogniser, Trace
 
 STANDARD_INPUT = "-"
 LARGEST_INPUT = 256 << 20  # bytes of one picture on standard input; 64 million pixels, uncompressed, take less
+BLOCK = 1024  # images of an array that are one job: 0.1 s for the network, 2 MB as readings
+AHEAD = 2  # jobs a thread that are under way or wait to be taken: one slow picture leaves the other threads something to do
 ARRAY_SUFFIXES = (".npz", ".npy", ".csv", ".gz", ".bz2", ".idx", "-ubyte")  # promised to be arrays, even where they are damaged
 
+Traces = list[tuple[str, Trace]]
+Job = Callable[[], Traces]
 
-def read_paths(recogniser: Recogniser, paths: Iterable[str], *, single: bool = False) -> Iterator[tuple[str, Trace]]:
+
+def read_paths(recogniser: Recogniser, paths: Iterable[str], *, single: bool = False, jobs: int = 1) -> Iterator[tuple[str, Trace]]:
     """(path, reading and what led to it) of every picture, in input order; a folder's are sorted by name.
 
-    A picture in an array is `FILE[INDEX]`. A folder's explanations are none of its pictures.
+    A picture in an array is `FILE[INDEX]`. A folder's explanations are none of its pictures. jobs: threads that read, on which
+    neither the readings nor their order depend; with one, a picture is read when its turn comes. Raises BadValue.
     """
+    if jobs < 1:
+        raise BadValue(f"{jobs} jobs make no sense; wanted is 1 or more")
+    todo = _jobs(recogniser, paths, single)
+    for traces in (job() for job in todo) if jobs == 1 else _in_order(todo, jobs):
+        yield from traces
+
+
+def _in_order(jobs: Iterable[Job], threads: int) -> Iterator[Traces]:
+    """What each job gives, in their order. At most AHEAD a thread are started before the first is taken."""
+    pool = ThreadPoolExecutor(threads)
+    started: deque[Future[Traces]] = deque()
+    try:
+        for job in jobs:
+            started.append(pool.submit(job))
+            if len(started) == AHEAD * threads:
+                yield started.popleft().result()
+        while started:
+            yield started.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _jobs(recogniser: Recogniser, paths: Iterable[str], single: bool) -> Iterator[Job]:
     for path in paths:
         match _kind(path):
             case "standard input":
-                yield path, _read_standard_input(recogniser, single)
+                yield partial(_read_standard_input, recogniser, single)
             case "folder":
-                yield from _read_folder(recogniser, Path(path), single)
+                yield from _folder_jobs(recogniser, Path(path), single)
             case "array":
-                yield from _read_array(recogniser, Path(path))
+                yield from _array_jobs(recogniser, Path(path))
             case "picture":
-                yield path, _read_one(recogniser, Path(path), single)
+                yield partial(_read_picture, recogniser, path, single)
 
 
 def _kind(path: str) -> Literal["standard input", "folder", "array", "picture"]:
@@ -59,34 +93,49 @@ def _unread(code: str, message: str) -> Trace:
     return Trace(Reading(None, error=BadPicture(code, message)))
 
 
-def _read_standard_input(recogniser: Recogniser, single: bool) -> Trace:
+def _read_picture(recogniser: Recogniser, path: str, single: bool) -> Traces:
+    return [(path, _read_one(recogniser, Path(path), single))]
+
+
+def _read_standard_input(recogniser: Recogniser, single: bool) -> Traces:
     data = sys.stdin.buffer.read(LARGEST_INPUT + 1)
     if not data:
-        return _unread("empty", "nothing arrived on standard input; it takes one picture, as in `inkdigits read - < photo.jpg`")
-    if len(data) > LARGEST_INPUT:
-        return _unread("too_large", f"more than {LARGEST_INPUT:,} bytes on standard input; it takes one picture")
-    trace = _read_one(recogniser, data, single)
-    error = trace.reading.error
-    return _unread(error.code, f"standard input: {error}") if error else trace
+        trace = _unread("empty", "nothing arrived on standard input; it takes one picture, as in `inkdigits read - < photo.jpg`")
+    elif len(data) > LARGEST_INPUT:
+        trace = _unread("too_large", f"more than {LARGEST_INPUT:,} bytes on standard input; it takes one picture")
+    else:
+        trace = _read_one(recogniser, data, single)
+        error = trace.reading.error
+        trace = _unread(error.code, f"standard input: {error}") if error else trace
+    return [(STANDARD_INPUT, trace)]
 
 
-def _read_folder(recogniser: Recogniser, folder: Path, single: bool) -> Iterator[tuple[str, Trace]]:
+def _folder_jobs(recogniser: Recogniser, folder: Path, single: bool) -> Iterator[Job]:
     from inkdigits.explained import is_explanation  # not above: single pictures need nothing of it
 
-    pictures = [path for path in pictures_below(folder) if not is_explanation(path)]
-    if not pictures:
+    empty = True
+    for picture in pictures_below(folder):
+        if not is_explanation(picture):
+            empty = False
+            yield partial(_read_picture, recogniser, str(picture), single)
+    if empty:
         known = " ".join(sorted(PICTURE_SUFFIXES))
-        yield str(folder), _unread("empty", f"no pictures in {folder}; the names of pictures end in {known}")
-    for picture in pictures:
-        yield str(picture), _read_one(recogniser, picture, single)
+        yield _failed(folder, "empty", f"no pictures in {folder}; the names of pictures end in {known}")
 
 
-def _read_array(recogniser: Recogniser, path: Path) -> Iterator[tuple[str, Trace]]:
-    index = 0
+def _array_jobs(recogniser: Recogniser, path: Path) -> Iterator[Job]:
+    start = 0
     try:
-        for block in iter_images(path):
-            for reading in recogniser.read_images(block):
-                yield f"{path}[{index}]", Trace(reading)
-                index += 1
+        for block in iter_images(path, BLOCK):
+            yield partial(_read_block, recogniser, path, start, block)
+            start += len(block)
     except BadData as error:
-        yield str(path), _unread(error.code, str(error))
+        yield _failed(path, error.code, str(error))
+
+
+def _read_block(recogniser: Recogniser, path: Path, start: int, images: Pixels) -> Traces:
+    return [(f"{path}[{index}]", Trace(reading)) for index, reading in enumerate(recogniser.read_images(images), start)]
+
+
+def _failed(path: Path, code: str, message: str) -> Job:
+    return lambda: [(str(path), _unread(code, message))]

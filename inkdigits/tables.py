@@ -3,11 +3,13 @@
 Takes a path, returns arrays or raises BadData that names the line. Gzip and bzip2 are unpacked on the way.
 """
 
+import csv
 import re
 from collections.abc import Iterator
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from inkdigits.errors import BadData
 
 ROWS = 1024  # parsed at a time
 LONGEST_LINE = 1 << 16  # characters; a row of 785 values takes 3,200, its header 8,700
+MOST_BLANK = 10_000  # lines after one another; a few kilobytes may unpack to millions
 LABEL_NAMES = frozenset({"label", "labels", "class", "digit", "target", "y"})
 WHOLE_NUMBER = re.compile(r'\s*("?)\+?0*(\d{1,3})(\.0*)?\1\s*', re.ASCII)
 
@@ -28,22 +31,43 @@ def iter_csv(path: Path, rows: int = ROWS) -> Iterator[tuple[Pixels, Labels | No
     without a header the label comes first. Raises BadData that names the line.
     """
     with unpacked(path) as stream, TextIOWrapper(stream, encoding="utf-8-sig", errors="replace") as text:
-        lines = iter(lambda: text.readline(LONGEST_LINE), "")
+        lines = _lines(text, path)
         first = next(lines, "")
-        names = [name.strip().strip('"').lower() for name in first.split(",")]
+        names = _names(first, path)
         label = _label_column(names, path)
         largest = np.full(len(names), 255)
         if label is not None:
             largest[label] = 9
-        headed = not WHOLE_NUMBER.fullmatch(names[-1])
-        number, block, images = (2, [], 0) if headed else (1, [first], 0)
+        # Not by its last value, which may be damaged: the first row would be lost without a word.
+        headed = names[label or 0] in LABEL_NAMES or not any(map(WHOLE_NUMBER.fullmatch, names))
+        number, block = (2, []) if headed else (1, [first])
         while block := block + list(islice(lines, rows - len(block))):
             values = _parse(block, number, largest, path)
-            images += len(values)
-            refuse_bombs(images * PIXELS, path.stat().st_size, path)
             if len(values):
                 yield _without_label(values, label)
             number, block = number + len(block), []
+
+
+def _lines(text: TextIO, path: Path) -> Iterator[str]:
+    """Each with its end. Raises BadData where one, or all of them, are longer than any table's."""
+    packed, length, blank = path.stat().st_size, 0, 0
+    for number, line in enumerate(iter(lambda: text.readline(LONGEST_LINE), ""), 1):
+        length += len(line)
+        refuse_bombs(length, packed, path)
+        if len(line) == LONGEST_LINE and not line.endswith("\n"):
+            raise BadData(f"{path}, line {number}: more than {LONGEST_LINE:,} characters")
+        blank = blank + 1 if line.isspace() else 0
+        if blank > MOST_BLANK:
+            raise BadData(f"{path}, line {number}: nothing but blank lines")
+        yield line
+
+
+def _names(line: str, path: Path) -> list[str]:
+    """The fields of the first line, which may be names."""
+    try:
+        return [name.strip().lower() for name in next(csv.reader([line], skipinitialspace=True, strict=True), [])]
+    except csv.Error as problem:  # a quote that is not closed
+        raise BadData(f"{path}, line 1: {problem}") from None
 
 
 def _label_column(names: list[str], path: Path) -> int | None:
@@ -110,7 +134,8 @@ def read_libsvm(path: Path, columns: int, limit: int) -> NDArray[np.float32]:
     if len(text) > limit:
         raise BadData(f"{path} unpacks to more than the {limit:,} bytes expected at most")
     indexes = list(range(1, columns))
-    rows = np.empty((text.count(b"\n") + 1, columns), np.float32)
+    shortest = 4 * columns - 3  # "1", " 1:0" for each value and an end, or fewer: blank lines must not make us allocate
+    rows = np.empty((len(text) // shortest + 1, columns), np.float32)
     count = 0
     for number, line in enumerate(text.split(b"\n"), 1):
         if not line.strip():

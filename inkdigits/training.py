@@ -31,6 +31,7 @@ from inkdigits.recipe import Recipe
 from inkdigits.resume import State
 from inkdigits.speed import choose_device, fastest
 from inkdigits.teacher import Teacher, ask, imitation_loss
+from inkdigits.vector import as_one_vector, as_vector, by_parameter
 
 REPORTS_AN_EPOCH = 25  # how often a progress bar hears of the epoch under way
 GATHERED = 1024  # digits that become float at once: 3 MB
@@ -317,7 +318,7 @@ class Training:
         """All that the next step depends on. Raises InkdigitsError where a weight is no number any more."""
         vectors = {name: value for name, value in self.optimiser.state[self.weights].items() if isinstance(value, Tensor)}
         vectors |= {} if self.average is None else {"average": self.average}
-        tensors = {f"vector.{name}": self._by_parameter(value) if value.dim() else value for name, value in vectors.items()}
+        tensors = {f"vector.{name}": by_parameter(self.network, value) if value.dim() else value for name, value in vectors.items()}
         tensors |= {f"network.{name}": value for name, value in self.network.state_dict().items()}
         if not all(value.isfinite().all() for value in tensors.values()):
             raise InkdigitsError(f"a weight became no number in epoch {self.epoch}; a smaller learning_rate would help")
@@ -334,7 +335,9 @@ class Training:
         """Become the training whose state this is, of the same recipe, digits and seed: the next steps are the same to the bit."""
         random, tensors = _below("random", state.tensors), {name: value.to(self.place) for name, value in state.tensors.items()}
         self.network.load_state_dict(_below("network", tensors))
-        vectors = {name: self._as_vector(value) if value.dim() else value for name, value in _below("vector", tensors).items()}
+        vectors = {
+            name: as_vector(self.network, value) if value.dim() else value for name, value in _below("vector", tensors).items()
+        }
         self.average = vectors.pop("average", None)
         self.optimiser.state[self.weights] = vectors
         for name, (_, set_) in self._randomness().items():
@@ -356,40 +359,6 @@ class Training:
         generators = {"shuffling": shuffling, f"drawing.{kind}": (self.drawing.get_state, self.drawing.set_state)}
         torchs_own = {"cpu": torch.random, "cuda": torch.cuda, "mps": torch.mps}[kind]
         return generators | {kind: (torchs_own.get_rng_state, torchs_own.set_rng_state)}
-
-    def _views(self, vector: Tensor) -> list[Tensor]:
-        """A vector that is laid out as the weights are, a tensor for each parameter."""
-        return [vector.as_strided(each.shape, each.stride(), each.storage_offset()) for each in self.network.parameters()]
-
-    def _by_parameter(self, vector: Tensor) -> Tensor:
-        """The same values in the parameters' own order, which is the same on every device."""
-        return torch.cat([view.flatten() for view in self._views(vector)])
-
-    def _as_vector(self, values: Tensor) -> Tensor:
-        """What `_by_parameter` was given."""
-        vector = torch.empty_like(self.weights.detach())
-        views = self._views(vector)
-        for view, part in zip(views, values.split([view.numel() for view in views]), strict=True):
-            view.copy_(part.view_as(view))
-        return vector
-
-
-def as_one_vector(network: nn.Module) -> tuple[nn.Parameter, Tensor]:
-    """Lay the network's parameters out behind one another in one vector and their gradients in a second; return both.
-
-    The network computes as before. An optimiser's step, for a small network more calls than arithmetic, becomes one operation.
-    The gradients add up until they are set to zero; setting them to None would cut the tie.
-    """
-    parameters = list(network.parameters())
-    weights = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in parameters]))
-    weights.grad = torch.zeros_like(weights)
-    begin = 0
-    for parameter in parameters:
-        layout = (parameter.shape, parameter.stride(), begin)  # strides too: a convolution's weights may lie channels last
-        parameter.data = weights.detach().as_strided(*layout).copy_(parameter.detach())
-        parameter.grad = weights.grad.as_strided(*layout)
-        begin += parameter.numel()
-    return weights, weights.grad
 
 
 def warmed_up(decay: float, done: int) -> float:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from inkdigits import fused
 from inkdigits.models import BatchNormNet, LeNet
-from inkdigits.training import as_one_vector
+from inkdigits.vector import as_one_vector
 
 
 def gradients(output: Tensor, leaves: list[Tensor]) -> tuple[Tensor, ...]:
