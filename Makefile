@@ -8,7 +8,7 @@ PIP_OPTIONS ?=
 DEMO ?= runs/demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint reproduce accuracy bench soak handwriting notebook clean
+.PHONY: help demo test lint reproduce accuracy bench soak scale handwriting ablation notebook docs clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -46,12 +46,26 @@ handwriting: $(VENV)/.train ## pages, real pictures where they are, and what rea
 	$(BIN)/python benchmarks/handwriting.py "$$INKDIGITS_DATA/pictures" --write docs/handwriting.md; fi
 	$(BIN)/python benchmarks/reading.py --write docs/reading.md
 
-soak: $(VENV)/.soak ## hostile clients, kills, full disks -> docs/reliability.md (three quarters of an hour, on a quiet machine)
+soak: $(VENV)/.soak ## hostile clients, files and mirrors, kills, full disks -> docs/reliability.md (a good hour, on a quiet machine)
 	$(BIN)/python benchmarks/soak --write docs/reliability.md
 	$(BIN)/python benchmarks/soak_training.py --write docs/reliability.md
+	$(BIN)/python benchmarks/soak_downloads.py --write docs/reliability.md
+	$(BIN)/python benchmarks/soak_inputs.py --write docs/reliability.md
 
-notebook: $(VENV)/.dev ## run the notebook again and keep its outputs
-	$(BIN)/jupyter execute --inplace notebooks/mnist.ipynb
+scale: $(VENV)/.scale ## a million digits: memory, threads, and a Ray cluster of two workers -> docs/scale.md (a quarter of an hour)
+	$(BIN)/python benchmarks/scale.py --write docs/scale.md
+
+ablation: $(VENV)/.train ## what each technique is worth -> docs/ablation.json (half an hour; stop and go on as you like)
+	$(BIN)/python benchmarks/ablation.py --write docs/ablation.json
+
+notebook: $(VENV)/.dev ## run the notebooks again and keep their outputs (about ten minutes)
+	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
+
+docs: export NO_MKDOCS_2_WARNING = 1 # says where the tool is going; docs/decisions.md does, too
+docs: $(VENV)/.docs ## the documentation site -> build/site (half a minute; strict: no warning, no dead link)
+	$(BIN)/python docs/assemble.py
+	$(BIN)/mkdocs build
+	@echo "Look at it: $(BIN)/python -m http.server --directory build/site"
 
 clean: ## remove what was made here, but no data and no runs
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,5 +1,6 @@
 """Binary array files: read exactly, or refused with a sentence, whatever happened to them on the way."""
 
+import bz2
 import gzip
 import hashlib
 import io
@@ -7,6 +8,7 @@ import math
 import struct
 import tracemalloc
 import zipfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -205,8 +207,6 @@ def test_what_cannot_be_opened_is_bad_data(tmp_path: Path) -> None:
 
 
 def test_bzip2_is_unpacked_too(tmp_path: Path) -> None:
-    import bz2
-
     with unpacked(written(tmp_path / "x", bz2.compress(b"content"))) as stream:
         assert stream.read() == b"content"
     with pytest.raises(BadData), unpacked(written(tmp_path / "y", b"BZh9" + bytes(50))) as stream:
@@ -243,6 +243,39 @@ def test_npy_of_anything_but_images_is_refused(tmp_path: Path, array: np.ndarray
         list(iter_npy(path, 2))
     with pytest.raises(BadData, match=sentence):
         as_images(read_npy(path), path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("\x01\x00", "\x01\x01"),
+        ("{'descr'", "('descr'"),
+        ("(5, 28, 28)", "(5, 28  28)"),
+        ("(5, 28, 28)", "(05, 28, 28)"),
+        ("'|u1',", "'|u1'',"),
+        ("} ", "} 0"),
+        ("} ", ")} "),
+        ("'shape'", "'shade'"),
+    ],
+)
+def test_a_damaged_npy_header_is_refused_as_numpy_refuses_it(tmp_path: Path, old: str, new: str) -> None:
+    content = npy(IMAGES)
+    header = content[:128].decode("latin1")
+    damaged = header.replace(old, new, 1).rstrip().ljust(127) + "\n"
+    assert len(damaged) == len(header)
+    assert damaged != header
+    path = written(tmp_path / "x.npy", damaged.encode("latin1") + content[128:])
+    with pytest.raises(Exception, match=r".+"):
+        np.load(path)
+    with pytest.raises(BadData, match=r"not an array of plain numbers|not a NumPy array"):
+        read_npy(path)
+
+
+def test_a_npy_header_that_promises_to_be_longer_than_it_is_is_refused(tmp_path: Path) -> None:
+    content = bytearray(npy(np.zeros((0, 28, 28), np.uint8)))
+    content[8:10] = struct.pack("<H", len(content))
+    with pytest.raises(BadData, match="not an array of plain numbers"):
+        read_npy(written(tmp_path / "x.npy", bytes(content)))
 
 
 def test_kerass_arrays_come_with_their_labels(tmp_path: Path) -> None:
@@ -293,6 +326,20 @@ def test_a_zip_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
     tracemalloc.start()
     with pytest.raises(BadData, match=r"claims|promises"):
         read_npz(tmp_path / "x.npz")
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
+def test_npz_packed_once_more_is_read_unless_its_directory_is_a_bomb(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    np.testing.assert_array_equal(read_npz(written(tmp_path / "x.npz", pack(npz(images=IMAGES))))["images"][0], IMAGES)
+    entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", *bytes(9), 1, *bytes(6)) + b"a"
+    count = 50_000
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, count * len(entry), 0, 0)
+    path = written(tmp_path / "y.npz", pack(entry * count + end))
+    tracemalloc.start()
+    with pytest.raises(BadData, match="unpacks to more than 20 times its size"):
+        read_npz(path)
     assert tracemalloc.get_traced_memory()[1] < 5_000_000
     tracemalloc.stop()
 

@@ -134,6 +134,7 @@ def test_the_commands_and_options_are_those_that_others_rely_on():
         "inkdigits export": {"-o", "--json", "--data-dir"},
         "inkdigits data export-feedback": {"--json"},
         "inkdigits serve": {"--host", "--port", "--model", "--collect"},
+        "inkdigits sweep": {"--out", "--trials", "--jobs", "--engine", "--data", "--device", "--json", "--data-dir"},
     }
     offered = {parser.prog: {name for action in parser._actions for name in action.option_strings} for parser in COMMANDS}
     assert {prog: options - offered[prog] for prog, options in promised.items()} == {prog: set() for prog in promised}
@@ -256,7 +257,7 @@ def test_train_says_what_it_reached_and_where_it_lies(inkdigits_command, tmp_pat
     assert names(tmp_path / "runs" / "one") == FILES
     assert re.search(r"lenet on optdigits, 1 epoch in \d+\.\d s on \w+\ntest accuracy \d+\.\d\d %", done.out)
     assert str(tmp_path / "runs" / "one" / "report.html") in done.out
-    assert re.fullmatch(r"epoch 1/1  loss \d\.\d{4}  accuracy [^\n]+ s\n", done.err)
+    assert re.fullmatch(r"lenet on optdigits, seed 0: [^\n]+\nepoch 1/1  loss \d\.\d{4}  accuracy [^\n]+ s\n", done.err)
 
 
 def test_train_json_is_nothing_but_the_records(quick, inkdigits_command, tmp_path):

@@ -88,7 +88,7 @@ def test_other_digits_have_no_known_wrong_labels(make_run):
     run = make_run("run", 0, range(5))
     for found in (compare([run], split="validation"), compare([run], data="usps")):
         assert found.groups[0].without_mislabelled is None
-        assert "wrong labels" not in summary(found)
+        assert "cleaned" not in summary(found)
 
 
 def test_the_wrong_labels_are_those_of_the_vote():
@@ -251,7 +251,10 @@ def test_compare_prints_a_table_for_people(capsys, two_recipes):
     assert lines[0] == "mnist, test: 10,000 digits"
     assert lines[3].split()[:5] == ["lenet", "3", "99.09", "%", "0.01"]
     assert lines[4].split()[:5] == ["sgd", "3", "99.30", "%", "0.10"]
-    assert " ".join(lines[-1].split(";")[0].split()) == "lenet - sgd -0.21 0.1 permutation of the seeds"
+    assert lines[2].split()[-1] == "cleaned*"
+    assert " ".join(lines[-3].split()) == "lenet - sgd -0.21 0.1 permutation, at least 0.1"
+    assert lines[-1].startswith("permutation: of the seeds")
+    assert max(map(len, lines)) <= 80
 
 
 def test_compare_refuses_with_a_sentence(capsys, tmp_path):

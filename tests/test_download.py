@@ -4,16 +4,10 @@ import gzip
 import hashlib
 import subprocess
 import sys
-import threading
-import time
 import urllib.request
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 
@@ -21,113 +15,15 @@ from inkdigits import download
 from inkdigits.download import fetch, is_https
 from inkdigits.errors import CannotWrite, DownloadFailed, MissingExtra
 
-CONTENT = bytes(range(256)) * 200  # 51 KB
-PACKED = gzip.compress(CONTENT)
-RIGHT = hashlib.sha256(CONTENT).hexdigest()
-LIMIT = 100_000
-
-
-class Mirror(BaseHTTPRequestHandler):
-    """Serves /good and every fault that mirrors have."""
-
-    asked: ClassVar[Counter[str]] = Counter()
-    release = threading.Event()
-
-    def do_GET(self) -> None:
-        name = self.path.strip("/").split("?")[0]
-        Mirror.asked[name] += 1
-        answer = getattr(self, f"do_{name}", None)
-        if name.isdecimal():
-            self.send_error(int(name))
-        elif answer:
-            answer()
-        else:
-            self.answer(PACKED)
-
-    def answer(self, body: bytes, length: int | None = None, kind: str = "application/gzip") -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        if length != -1:
-            self.send_header("Content-Length", str(len(body) if length is None else length))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_html(self) -> None:
-        self.answer(b"<!DOCTYPE html><title>Sign in</title>", kind="text/html")
-
-    def do_empty(self) -> None:
-        self.answer(b"")
-
-    def do_unpacked(self) -> None:
-        self.answer(CONTENT)
-
-    def do_unannounced(self) -> None:
-        self.answer(PACKED, -1)
-
-    def do_flipped(self) -> None:
-        self.answer(gzip.compress(CONTENT[:-1] + b"\0"))
-
-    def do_bomb(self) -> None:
-        self.answer(gzip.compress(bytes(100 * LIMIT)))
-
-    def do_broken(self) -> None:
-        self.answer(PACKED[:-20])
-
-    def do_truncated(self) -> None:
-        self.answer(PACKED[:100], len(PACKED))
-
-    def do_large(self) -> None:
-        self.answer(bytes(LIMIT + 1))
-
-    def do_flood(self) -> None:
-        with suppress(ConnectionError):
-            self.answer(bytes(10 * LIMIT), -1)
-
-    def do_slow(self) -> None:
-        time.sleep(0.2)
-        self.answer(PACKED)
-
-    def do_hang(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "1000")
-        self.end_headers()
-        Mirror.release.wait(10)
-
-    def do_drip(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        while not Mirror.release.wait(0.05):
-            try:
-                self.wfile.write(b"\0")
-            except ConnectionError:
-                return
-
-    def do_elsewhere(self) -> None:
-        self.redirect("http://elsewhere.invalid/good")
-
-    def do_moved(self) -> None:
-        self.redirect("/good")
-
-    def do_loop(self) -> None:
-        self.redirect("/loop")
-
-    def redirect(self, to: str) -> None:
-        self.send_response(302)
-        self.send_header("Location", to)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *args: object) -> None:
-        pass
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+    from mirrors import CONTENT, FAULTS, GOOD, LIMIT, PACKED, RIGHT, SLOW_FAULTS, Mirror, serving
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Mirror) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        Mirror.release.set()
-        server.shutdown()
+    with serving() as address:
+        yield address
 
 
 def bring(server: str, mirrors: list[str], path: Path, **options: object) -> Path:
@@ -137,7 +33,7 @@ def bring(server: str, mirrors: list[str], path: Path, **options: object) -> Pat
     return fetch([server + mirror for mirror in mirrors], path, trusts=lambda url: url.startswith(server), **settings)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("mirror", ["good", "unpacked", "unannounced", "moved"])
+@pytest.mark.parametrize("mirror", GOOD)
 def test_a_good_mirror_delivers(server: str, tmp_path: Path, mirror: str) -> None:
     path = bring(server, [mirror], tmp_path / "deeper" / "file.gz")
     content = path.read_bytes()
@@ -145,31 +41,32 @@ def test_a_good_mirror_delivers(server: str, tmp_path: Path, mirror: str) -> Non
     assert list(path.parent.iterdir()) == [path]
 
 
-FAULTS = {
-    "403": "answered 403",
-    "404": "answered 404",
-    "500": "answered 500",
-    "html": "SHA-256 is not the published one",
-    "empty": "SHA-256 is not the published one",
-    "flipped": "SHA-256 is not the published one",
-    "bomb": "SHA-256 is not the published one",
-    "broken": "SHA-256 is not the published one",
-    "truncated": r"stopped after 100 of \d+ bytes",
+HASH = "SHA-256 is not the published one"
+REASONS = {
+    **{name: f"answered {name}" for name in FAULTS if name.isdecimal()},
+    **dict.fromkeys(("no_content", "partial", "cut", "short_length", "no_number", "html", "empty", "flipped"), HASH),
+    **dict.fromkeys(("broken", "packed_twice", "padded", "bomb", "bz2_bomb"), HASH),
+    **dict.fromkeys(("garbage", "other_protocol", "cut_chunk", "bad_chunk", "huge_length", "closed", "nowhere"), "failed: "),
+    **dict.fromkeys(("drip", "drip_head", "drip_chunk", "continue"), "less than 5,000 bytes a second"),
+    **dict.fromkeys(("silent", "hang"), "timed out"),
+    **dict.fromkeys(("to_file", "no_address", "loop", "chain"), "answered 302"),
+    **dict.fromkeys(("reset", "reset_later"), "failed: Connection reset"),
+    "long_head": "failed: got more than 65536 bytes",
+    "many_heads": "failed: got more than 100 headers",
     "large": "announced 100,001 bytes, more than the 100,000",
     "flood": "more than the 100,000 bytes",
-    "hang": "timed out",
-    "drip": "less than 5,000 bytes a second",
-    "elsewhere": "redirected to http://elsewhere.invalid/good, which is not https",
-    "loop": "answered 302",
+    "truncated": r"stopped after 100 of \d+ bytes",
+    "elsewhere": r"redirected to http://localhost:\d+/good, which is not https",
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_faulty_mirror_is_named_and_the_next_one_asked(server: str, tmp_path: Path, fault: str) -> None:
     path = tmp_path / "file.gz"
-    timeout = 0.5 if fault in ("hang", "drip") else 10.0
-    with pytest.raises(DownloadFailed, match=f"no mirror delivered file.gz: {server}{fault} .*{FAULTS[fault]}"):
+    timeout = 0.5 if fault in SLOW_FAULTS else 10.0
+    with pytest.raises(DownloadFailed, match=f"no mirror delivered file.gz: {server}{fault} .*{REASONS[fault]}") as caught:
         bring(server, [fault], path, timeout=timeout)
+    assert str(caught.value).isprintable()
     assert list(tmp_path.iterdir()) == [], "something was left behind"
     assert bring(server, [fault, "good"], path, timeout=timeout).read_bytes() == PACKED
     assert list(tmp_path.iterdir()) == [path]
@@ -231,6 +128,36 @@ def test_the_hash_of_the_packed_file_is_checked_where_only_that_is_known(server:
     packed_hash = hashlib.sha256(PACKED).hexdigest()
     path = bring(server, ["unpacked", "good"], tmp_path / "file.gz", sha256=packed_hash, of_unpacked=False)
     assert path.read_bytes() == PACKED
+
+
+def test_a_cached_file_that_cannot_be_read_is_fetched_again(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, read = tmp_path / "file.gz", download.arrays.sha256
+    path.write_bytes(PACKED)
+    opened: list[Path] = []
+
+    def failing(path: Path, **options: object) -> str:
+        opened.append(path)
+        if len(opened) == 1:
+            raise OSError(5, "Input/output error")
+        return read(path, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(download.arrays, "sha256", failing)
+    bring(server, ["good"], path)
+    assert Mirror.asked["good"] == 1
+    assert path.read_bytes() == PACKED
+
+
+def test_what_a_killed_process_has_left_is_cleared_away(server: str, tmp_path: Path) -> None:
+    program = (
+        "import os, sys; from pathlib import Path; from inkdigits.download import fetch\n"
+        "fetch([sys.argv[1] + 'steady'], Path(sys.argv[2]), sha256=sys.argv[3], of_unpacked=True, limit=100_000,\n"
+        "      trusts=lambda _: True, progress=lambda *_: os.kill(os.getpid(), 9))"
+    )
+    path = tmp_path / "file.gz"
+    assert subprocess.run([sys.executable, "-c", program, server, str(path), RIGHT]).returncode == -9
+    assert any(name.suffix == ".part" for name in tmp_path.iterdir()), "the kill was to leave something behind"
+    bring(server, ["good"], path)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_progress_counts_to_the_announced_length(server: str, tmp_path: Path) -> None:

@@ -28,9 +28,9 @@ PACKAGE = Path(inkdigits.__file__).parent
 DOTTED = {path: ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")}
 FILES = {name.removesuffix(".__init__"): path for path, name in DOTTED.items()}
 MODULES = sorted(FILES.keys() - {"__init__", "__main__"})  # such as "training", "pages" and "pages.paper"
-LEARNING = {  # these need torch
+LEARNING = {  # these need torch, or Optuna
     *("augmentation", "checkpoint", "export", "fused", "measurement", "models", "outcome", "reproduction"),
-    *("run", "speed", "teacher", "training"),
+    *("run", "search", "speed", "sweep", "teacher", "training"),
 }
 EXTRAS = ["torch", "sklearn", "scipy", "matplotlib", "rich", "filelock", "safetensors", "onnx", "onnxscript"]
 

@@ -20,6 +20,7 @@ from inkdigits.doubt import risk_coverage
 from inkdigits.errors import BadValue, CannotWrite, MissingExtra
 from inkdigits.evaluation import errors, evaluate_probabilities, reliability, wilson_interval
 from inkdigits.report import write_report
+from inkdigits.style import ORANGE, svg
 
 N = 400
 HISTORY = [
@@ -305,7 +306,7 @@ def test_learning_curves_have_gaps_where_a_value_is_missing():
     assert [math.isnan(y) for _, y in drawn["Loss (nats an image)", "training"]] == [False, True, False]
     assert [math.isnan(y) for _, y in drawn["Loss (nats an image)", "validation"]] == [False, True, False]
     assert ("Accuracy (%)", "validation") not in drawn
-    plots.svg(plots.learning_curves(HISTORY[:1]))
+    svg(plots.learning_curves(HISTORY[:1]))
     with pytest.raises(BadValue, match="no epochs"):
         plots.learning_curves([])
 
@@ -323,9 +324,7 @@ def test_confusion_matrix_colours_errors_and_only_these(seen):
 
     ours = evaluate_probabilities(seen["probabilities"], seen["labels"])
     (axes,) = plots.confusion_matrix(ours).axes
-    opacity = {
-        (round(p.get_y()), round(p.get_x())): p.get_alpha() for p in axes.patches if to_hex(p.get_facecolor()) == plots.ORANGE
-    }
+    opacity = {(round(p.get_y()), round(p.get_x())): p.get_alpha() for p in axes.patches if to_hex(p.get_facecolor()) == ORANGE}
     share = {(i, j): n / sum(row) for i, row in enumerate(ours.confusion) for j, n in enumerate(row) if n and i != j}
     assert opacity.keys() == share.keys()
     assert max(opacity, key=opacity.get) == max(share, key=share.get)
@@ -411,7 +410,7 @@ def test_digit_grid_refuses_what_is_no_row_of_images(seen):
 
 
 def test_svg_leaves_colours_to_the_page_and_text_as_text(seen):
-    drawing = plots.svg(plots.confusion_matrix(evaluate_probabilities(seen["probabilities"], seen["labels"])))
+    drawing = svg(plots.confusion_matrix(evaluate_probabilities(seen["probabilities"], seen["labels"])))
     assert drawing.startswith("<svg")
     assert {"var(--ink, ", "var(--orange, ", "var(--grid, "} <= set(re.findall(r"var\(--\w+, ", drawing))
     assert ">read as</text>" in drawing

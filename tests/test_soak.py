@@ -1,6 +1,7 @@
 """The soak's own promises: the same mutants in every run, tables that keep what they hold, and faults that do not go unnoticed."""
 
 import importlib
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -73,3 +74,15 @@ def test_every_check_has_a_fault_that_exists() -> None:
     for path in SOAK.glob("*.py"):
         if "\nCHECKS = {" in path.read_text():
             assert {check.fault for check in module(path.stem).CHECKS.values()} <= faults.keys()
+
+
+@pytest.mark.parametrize("command", [("soak_inputs.py", "--quick"), ("soak_downloads.py", "damage", "crowd", "--quick")])
+def test_hostile_files_and_mirrors_are_borne_and_planted_faults_noticed(command: tuple[str, ...], tmp_path: Path) -> None:
+    script, *options = command
+    page = tmp_path / "page.md"
+    whole = [sys.executable, str(SOAK.parent / script), *options, "--write", "page.md"]
+    done = subprocess.run(whole, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == [page]
+    rows = [line for line in page.read_text().splitlines() if line.startswith("| ")]
+    assert len(rows) == 1 + done.stdout.count("passed |")

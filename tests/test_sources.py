@@ -3,6 +3,9 @@
 import gzip
 import io
 import sys
+import time
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +13,9 @@ import pytest
 from few_digits import few_digits
 from PIL import Image
 
-from inkdigits import sources
+from inkdigits import cli, sources
 from inkdigits.data import Split
+from inkdigits.errors import BadValue
 from inkdigits.explained import Explanations
 from inkdigits.recogniser import Reading, Recogniser
 from inkdigits.sources import read_paths
@@ -42,8 +46,8 @@ def csv(digits: Split, *, labelled: bool) -> str:
     return "\n".join(",".join(map(str, row)) for row in [header, *rows.tolist()]) + "\n"
 
 
-def read(recogniser: Recogniser, *paths: object, single: bool = False) -> list[tuple[str, Reading]]:
-    return [(path, trace.reading) for path, trace in read_paths(recogniser, map(str, paths), single=single)]
+def read(recogniser: Recogniser, *paths: object, single: bool = False, jobs: int = 1) -> list[tuple[str, Reading]]:
+    return [(path, trace.reading) for path, trace in read_paths(recogniser, map(str, paths), single=single, jobs=jobs)]
 
 
 def codes(readings: list[tuple[str, Reading]]) -> list[str | None]:
@@ -101,6 +105,108 @@ def test_pictures_are_read_when_their_turn_comes(recogniser, digits, tmp_path):
     assert next(traces)[1].reading.error is None
 
 
+# ---- several at once
+
+
+@pytest.mark.parametrize("jobs", [2, 3, 16])
+def test_several_at_once_give_the_same_in_the_same_order(jobs, recogniser, digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "BLOCK", 2)
+    for index, field in enumerate(digits.images):
+        picture(field, tmp_path / f"{index}.png")
+    (tmp_path / "1.png").write_text("no picture")
+    (tmp_path / "cut-ubyte").write_bytes(idx(digits.images)[: -28 * 28 // 2])
+    np.save(tmp_path / "digits.npy", digits.images)
+    paths = [tmp_path / "digits.npy", tmp_path / "3.png", tmp_path, tmp_path / "cut-ubyte", tmp_path / "missing.png"]
+    one, several = read(recogniser, *paths), read(recogniser, *paths, jobs=jobs)
+    assert [code for code in codes(one) if code] == ["not_a_picture", "bad_data", "not_found"]
+    assert [reading.to_json(path) for path, reading in several] == [reading.to_json(path) for path, reading in one]
+
+
+def test_the_first_to_finish_does_not_overtake(recogniser, digits, tmp_path, monkeypatch):
+    finished = []
+    real = recogniser.trace
+
+    def slow_at_first(path: Path, single: bool) -> object:
+        if path.name == "0.png":
+            while len(finished) < 2:
+                time.sleep(0.001)
+        trace = real(path, single)
+        finished.append(path.name)
+        return trace
+
+    monkeypatch.setattr(recogniser, "trace", slow_at_first)
+    for index in range(4):
+        picture(digits.images[index], tmp_path / f"{index}.png")
+    assert [path[-5] for path, _ in read(recogniser, tmp_path, jobs=2)] == list("0123")
+    assert finished[0] != "0.png"
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_no_more_is_read_ahead_than_is_said(jobs, recogniser, digits, tmp_path, monkeypatch):
+    asked = 0
+
+    def endless(path: Path, block: int) -> Iterator[np.ndarray]:
+        nonlocal asked
+        while True:
+            asked += 1
+            yield digits.images
+
+    monkeypatch.setattr(sources, "iter_images", endless)
+    np.save(tmp_path / "digits.npy", digits.images)
+    traces = read_paths(recogniser, [str(tmp_path / "digits.npy")], jobs=jobs)
+    for taken in range(10):
+        for _ in digits.images:
+            next(traces)
+        assert asked <= taken + (1 if jobs == 1 else sources.AHEAD * jobs)
+    traces.close()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_nothing_is_kept_of_what_was_taken(jobs, recogniser, tmp_path, monkeypatch):
+    blocks: list[weakref.ref] = []
+
+    def watched(path: Path, block: int) -> Iterator[np.ndarray]:
+        for _ in range(20):
+            images = np.zeros((2, 28, 28), np.uint8)
+            blocks.append(weakref.ref(images))
+            yield images
+
+    monkeypatch.setattr(sources, "iter_images", watched)
+    np.save(tmp_path / "digits.npy", np.zeros((2, 28, 28), np.uint8))
+    most = 0
+    for _ in read_paths(recogniser, [str(tmp_path / "digits.npy")], jobs=jobs):
+        most = max(most, sum(block() is not None for block in blocks))
+    assert len(blocks) == 20
+    assert most <= sources.AHEAD * jobs + 2  # what waits, what is read and what is handed out
+
+
+def test_a_fault_of_ours_is_not_swallowed_by_a_thread(recogniser, digits, tmp_path, monkeypatch):
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(recogniser, "trace", broken)
+    picture(digits.images[0], tmp_path / "digit.png")
+    with pytest.raises(ZeroDivisionError):
+        read(recogniser, tmp_path, jobs=2)
+
+
+def test_no_jobs_make_no_sense(recogniser):
+    with pytest.raises(BadValue, match="0 jobs make no sense"):
+        read(recogniser, "a.png", jobs=0)
+
+
+def test_the_command_prints_the_same_with_any_number_of_jobs(digits, tmp_path, capsys):
+    np.save(tmp_path / "digits.npy", digits.images)
+    printed = set()
+    for jobs in ([], ["--jobs", "1"], ["--jobs", "5"]):
+        assert cli.main(["read", "--json", *jobs, str(tmp_path / "digits.npy")]) == 0
+        printed.add(capsys.readouterr().out)
+    assert len(printed) == 1
+    assert printed.pop().count("\n") == len(digits)
+    assert cli.main(["read", "--jobs", "0", str(tmp_path / "digits.npy")]) == 2
+    assert "0 jobs make no sense" in capsys.readouterr().err
+
+
 # ---- folders
 
 
@@ -114,6 +220,25 @@ def test_a_folder_is_all_pictures_below_it_sorted(recogniser, digits, tmp_path):
     readings = read(recogniser, tmp_path)
     assert [path for path, _ in readings] == [str(tmp_path / name) for name in names]
     assert codes(readings) == [None] * 4
+
+
+def test_a_folder_is_listed_as_it_is_read(recogniser, digits, tmp_path):
+    (tmp_path / "b").mkdir()
+    picture(digits.images[0], tmp_path / "a.png")
+    traces = read_paths(recogniser, [str(tmp_path)])
+    next(traces)
+    picture(digits.images[1], tmp_path / "b" / "late.png")
+    assert [path for path, _ in traces] == [str(tmp_path / "b" / "late.png")]
+
+
+def test_links_are_followed_to_pictures_but_not_in_circles(recogniser, digits, tmp_path):
+    (tmp_path / "in").mkdir()
+    picture(digits.images[0], tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "b.png").symlink_to("a.png")
+    (tmp_path / "in" / "round").symlink_to(tmp_path)
+    (tmp_path / "in" / "itself.png").symlink_to("itself.png")
+    (tmp_path / "in" / "nowhere.png").symlink_to("nothing.png")
+    assert [Path(path).name for path, _ in read(recogniser, tmp_path)] == ["a.png", "b.png"]
 
 
 def test_a_folder_s_explanations_are_none_of_its_pictures(recogniser, digits, tmp_path):
@@ -168,8 +293,7 @@ def test_images_of_one_file_are_numbered(name, recogniser, digits, tmp_path):
 def test_numbers_go_on_over_blocks(recogniser, digits, tmp_path, monkeypatch):
     many = np.concatenate([digits.images] * 3)
     np.save(tmp_path / "many.npy", many)
-    real = sources.iter_images
-    monkeypatch.setattr(sources, "iter_images", lambda path: real(path, 4))
+    monkeypatch.setattr(sources, "BLOCK", 4)
     assert [path[-4:].lstrip("y") for path, _ in read(recogniser, tmp_path / "many.npy")] == [f"[{i}]"[-4:] for i in range(15)]
 
 
@@ -196,8 +320,7 @@ def test_damaged_arrays_are_one_error(name, content, says, recogniser, tmp_path)
 
 
 def test_a_truncated_file_gives_what_is_there_and_then_the_error(recogniser, digits, tmp_path, monkeypatch):
-    real = sources.iter_images
-    monkeypatch.setattr(sources, "iter_images", lambda path: real(path, 2))
+    monkeypatch.setattr(sources, "BLOCK", 2)
     (tmp_path / "cut-ubyte").write_bytes(idx(digits.images)[: -28 * 28 // 2])
     readings = read(recogniser, tmp_path / "cut-ubyte")
     assert codes(readings) == [None] * 4 + ["bad_data"]  # two blocks, and the error

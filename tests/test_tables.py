@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import re
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -132,12 +133,49 @@ def test_blank_lines_count_when_a_line_is_named(tmp_path: Path) -> None:
         ("a,b\n1,2\n", "line 1: 2 values; needs 784 pixels, or 785 values with the label"),
         (HEADER.replace("label", "name") + "\n", "neither 'name' nor 'pixel783' is called 'label'"),
         ("1," * 1_000_000, "line 1"),
-        ("\n" * 5, "line 1: 1 values"),
+        ("\n" * 5, "line 1: 0 values"),
     ],
 )
 def test_a_table_of_something_else_is_refused(tmp_path: Path, content: str, sentence: str) -> None:
     with pytest.raises(BadData, match=sentence):
         read(tmp_path / "x.csv", content)
+
+
+@pytest.mark.parametrize("labels", [LABELS, None])
+@pytest.mark.parametrize("damage", ["2x", "-1", "0.5", "nan", ""])
+def test_a_first_row_whose_last_value_is_damaged_is_no_header(tmp_path: Path, labels: np.ndarray | None, damage: str) -> None:
+    first, _, rest = table(labels=labels, header=None).partition("\n")
+    with pytest.raises(BadData, match=f"line 1: '{damage}' is not a whole number"):
+        read(tmp_path / "x.csv", first.rpartition(",")[0] + f",{damage}\n" + rest)
+
+
+def test_the_names_of_pixels_may_be_numbers(tmp_path: Path) -> None:
+    images, labels = read(tmp_path / "x.csv", table(header=",".join(["label", *map(str, range(784))])))
+    np.testing.assert_array_equal(images, IMAGES)
+    np.testing.assert_array_equal(labels, LABELS)
+
+
+def test_a_quote_in_the_header_that_is_not_closed_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match="line 1: unexpected end of data"):
+        read(tmp_path / "x.csv", table().replace("pixel783", '"pixel783'))
+
+
+def test_two_rows_are_not_read_out_of_one_line(tmp_path: Path) -> None:
+    first, second, *_ = table(header=None).splitlines()
+    with pytest.raises(BadData, match="line 1: more than 65,536 characters"):
+        read(tmp_path / "x.csv", first.ljust(1 << 16) + second)
+
+
+@pytest.mark.parametrize(
+    ("filling", "sentence"), [("\n", "blank lines"), ("0,", "more than 65,536"), (HEADER + "\n", "'label' is not")]
+)
+def test_a_small_file_that_unpacks_to_a_large_table_takes_no_memory(tmp_path: Path, filling: str, sentence: str) -> None:
+    content = gzip.compress((table() + filling * (5_000_000 // len(filling))).encode())
+    tracemalloc.start()
+    with pytest.raises(BadData, match=sentence):
+        read(tmp_path / "x.csv", content)
+    assert tracemalloc.get_traced_memory()[1] < 40_000_000
+    tracemalloc.stop()
 
 
 @fuzzed
@@ -155,7 +193,7 @@ def test_mutated_csv_gives_what_a_slow_reader_finds_or_bad_data(tmp_path: Path, 
     except BadData:
         return
     lines = [line for line in re.split(r"\r\n|\r|\n", content) if line.strip()]
-    body = lines if re.fullmatch(r"[\d. ]+", lines[0].rpartition(",")[2]) else lines[1:]
+    body = lines if re.fullmatch(r"[\d. ]+", lines[0].partition(",")[0]) else lines[1:]
     values = np.array([[float(field.replace('"', "")) for field in line.split(",")] for line in body])
     np.testing.assert_array_equal(labels, values[:, 0])
     np.testing.assert_array_equal(images.reshape(-1, 784), values[:, 1:])
@@ -199,3 +237,11 @@ def test_other_libsvm_files_are_refused(tmp_path: Path, content: bytes, sentence
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(BadData, match=sentence):
         read_libsvm(tmp_path / "x", 3, 1000)
+
+
+def test_blank_lines_of_libsvm_take_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"\n" * 1_000_000)
+    tracemalloc.start()
+    assert read_libsvm(tmp_path / "x", 257, 1_000_000).shape == (0, 257)
+    assert tracemalloc.get_traced_memory()[1] < 100_000_000  # the pieces of the text; the rows would be 1 GB
+    tracemalloc.stop()
