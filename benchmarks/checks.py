@@ -92,7 +92,8 @@ def soak(checks: Checks, *, description: str, title: str, told: str) -> int:
         print(*(f"    {failure}\n" for failure in found.failures[:SHOWN]), sep="", end="", flush=True)
         print(*(f"FAILED to notice: {_in_words(fault)}\n" for fault in missed), sep="", end="", flush=True)
     if options.write:
-        write_between(options.write, title.lower(), _section(title, told, rows, time.monotonic() - begun))
+        short = " In short (`--quick`): these are no results." if options.quick else ""
+        write_between(options.write, title.lower(), _section(title, told, rows, time.monotonic() - begun) + short)
     return 0 if passed else 1
 
 

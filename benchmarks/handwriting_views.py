@@ -14,7 +14,7 @@ import numpy as np
 from handwriting_figures import ONE_DIGIT, Figures, Outcome, Share
 from PIL import Image, ImageOps
 
-from inkdigits import plots
+from inkdigits import plots, style
 from inkdigits.errors import BadValue
 from inkdigits.files import write_whole
 
@@ -57,38 +57,38 @@ def write_plots(folder: Path, measured: Figures, outcomes: Sequence[Outcome]) ->
 
 def risk_coverage(risk: Sequence[float]) -> "Figure":
     """The share of errors when only the most confident digits are answered."""
-    figure = plots._figure(3.2)
+    figure = style.figure_of(3.2)
     axes = figure.subplots()
-    axes.plot(100 * np.arange(1, len(risk) + 1) / len(risk), 100 * np.asarray(risk), color=plots.BLUE)
-    plots._style(axes, "Errors among the surest digits (%)", grid="both")
-    axes.set_xlabel("digits answered (%)", fontsize=plots.FONT, color=plots.MUTED)
+    axes.plot(100 * np.arange(1, len(risk) + 1) / len(risk), 100 * np.asarray(risk), color=style.BLUE)
+    style.dress(axes, "Errors among the surest digits (%)", grid="both")
+    axes.set_xlabel("digits answered (%)", fontsize=style.FONT, color=style.MUTED)
     axes.set(xlim=(0, 100), ylim=(0, None))
     return figure
 
 
 def confidence_of_both(outcomes: Sequence[Outcome]) -> "Figure":
     """How confidence is spread over digits and over what is none."""
-    figure = plots._figure(4.2)
+    figure = style.figure_of(4.2)
     above, below = figure.subplots(2, 1, sharex=True)
-    for axes, kinds, name, colour in ((above, ONE_DIGIT, "Digits", plots.BLUE), (below, ("reject",), "No digits", plots.ORANGE)):
+    for axes, kinds, name, colour in ((above, ONE_DIGIT, "Digits", style.BLUE), (below, ("reject",), "No digits", style.ORANGE)):
         confidence = [outcome.confidence for outcome in outcomes if outcome.kind in kinds]
         axes.hist(confidence, bins=np.linspace(0, 1, 21).tolist(), color=colour)
         axes.set_yscale("symlog", linthresh=10)  # a handful in the middle shows beside hundreds at the end
-        plots._style(axes, f"{name} (pictures)")
-    below.set_xlabel("confidence of the best guess", fontsize=plots.FONT, color=plots.MUTED)
+        style.dress(axes, f"{name} (pictures)")
+    below.set_xlabel("confidence of the best guess", fontsize=style.FONT, color=style.MUTED)
     return figure
 
 
 def writer_accuracies(writers: Mapping[str, Share]) -> "Figure":
     """A line a writer, the worst one on top, with 95 % intervals."""
     ordered = sorted(writers.items(), key=lambda item: item[1].value or 0.0, reverse=True)
-    figure = plots._figure(1 + 0.2 * len(ordered))
+    figure = style.figure_of(1 + 0.2 * len(ordered))
     axes = figure.subplots()
     low, high = 100 * np.array([share.interval for _, share in ordered]).T
-    axes.hlines(range(len(ordered)), low, high, color=plots.MUTED, linewidth=1.2)
-    axes.plot([100 * (share.value or 0.0) for _, share in ordered], range(len(ordered)), "o", color=plots.BLUE, markersize=4)
+    axes.hlines(range(len(ordered)), low, high, color=style.MUTED, linewidth=1.2)
+    axes.plot([100 * (share.value or 0.0) for _, share in ordered], range(len(ordered)), "o", color=style.BLUE, markersize=4)
     axes.set_yticks(range(len(ordered)), [f"{name} ({share.n})" for name, share in ordered], parse_math=False)
-    plots._style(axes, "Accuracy by writer (%)", grid="x")
+    style.dress(axes, "Accuracy by writer (%)", grid="x")
     return figure
 
 

@@ -373,7 +373,8 @@ def sweep(options: argparse.Namespace) -> int:
             if options.json:
                 _print_while_read(json.dumps(result.to_record()))
     if not options.json:
-        _print("\n".join(fitted(row, sys.stdout, indent=44) for row in summary(results, space, options.out)))
+        rows = summary(results, space, options.out)
+        _print("\n".join(fitted(row, sys.stdout, indent=44 if row.startswith(" ") else 2) for row in rows))
     return OK if best(results, space.metric) else NOTHING_DONE
 
 

@@ -9,7 +9,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from inkdigits.evaluation import percent
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from inkdigits.run import Record
     from inkdigits.training import Epoch, Progress
 
-SHORTEST_BAR = 12  # columns, with the blank on either side; figures that leave less room are left out
+BESIDE = 2  # columns that a bar leaves free: a terminal writes ^C there, and a line that it breaks cannot be taken away
+SHORTEST_BAR = 8  # columns, with the blank on either side; figures that leave less room are left out
 NARROWEST = 30  # columns of text that are worth an indent
 SOONEST = 2.0  # seconds that say something about the rest
 
@@ -33,27 +34,28 @@ class Bar:
     """
 
     def __init__(self) -> None:
-        self._stack = ExitStack()
         self._progress: RichProgress | None = None
 
     def __enter__(self) -> "Bar":
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._stack.close()
+        self.hide()
 
     def show(self, name: str, fraction: float | None, *figures: str) -> None:
         """Draw it: a name, the bar, and as many figures as fit. fraction: how much is done, 0 to 1; None where nobody knows."""
         if self._progress is None:
-            progress = _rich_progress()
-            if progress is None:
+            self._progress = _rich_progress()
+            if self._progress is None:
                 return
-            progress.add_task("", name=name, figures="")
-            self._progress = self._stack.enter_context(progress)
-        elif not self._progress.live.is_started:
+            self._progress.add_task("", name="", figures="")
+        console, task = self._progress.console, self._progress.task_ids[0]
+        console.width = _columns() - BESIDE
+        shown = fitting(figures, console.width - len(name) - SHORTEST_BAR)
+        total = None if fraction is None else 1.0
+        self._progress.update(task, total=total, completed=fraction or 0.0, name=name, figures=shown)
+        if not self._progress.live.is_started:
             self._progress.start()
-        total, shown = None if fraction is None else 1.0, fitting(figures, self._progress.console.width - len(name) - SHORTEST_BAR)
-        self._progress.update(self._progress.task_ids[0], total=total, completed=fraction or 0.0, name=name, figures=shown)
 
     def hide(self) -> None:
         """Take it away until it is shown again."""
@@ -90,6 +92,13 @@ def _rich_progress() -> "RichProgress | None":
     )
     # Standard output may be a file, and what goes there is none of the terminal's business.
     return Progress(name, BarColumn(bar_width=None), figures, console=console, transient=True, expand=True, redirect_stdout=False)
+
+
+def _columns() -> int:
+    """Of the terminal as it is at the moment."""
+    from rich.console import Console
+
+    return Console(stderr=True).width
 
 
 class Pace:

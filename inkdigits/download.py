@@ -55,7 +55,8 @@ def fetch(
     """Bring the file with this SHA-256 to `path`, from the first of `urls` that delivers it; if it is there, ask nobody.
 
     of_unpacked: the hash is that of the unpacked bytes, as mirrors pack differently; else that of the file itself.
-    limit: bytes at most, packed or not. timeout: seconds without a byte.
+    limit: bytes at most, packed or not. timeout: seconds without a byte; twice that, and a second for each SLOWEST bytes that it
+        has sent, is all that a mirror gets.
     trusts: which addresses may be asked, redirections included.
     Raises DownloadFailed, which says of each mirror why; CannotWrite; MissingExtra where filelock is not installed.
     """

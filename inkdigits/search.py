@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from inkdigits.trials import BEST, TABLE, UNDER_WAY, Figures, Result, as_csv, as
 DATABASE = "sweep.db"
 LOCKED = "sweep"  # what `alone` makes .sweep.lock of: whose turn it is to look into the database and to change it
 PATIENCE = 60.0  # seconds to wait for SQLite, should somebody look into it with another program
-UNPRUNED = 5  # trials that are finished whatever they are like, before there is a median to speak of
+UNPRUNED = 5  # finished trials that make a median to speak of
 
 STATES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}  # all others are under way
 
@@ -50,14 +50,21 @@ class Search:
         with self.turn():
             if not self._database.exists() and any(path.name != f".{LOCKED}.lock" for path in entries(out)):
                 raise CannotWrite(f"the folder {out} is not empty and holds no sweep; choose a new one, or delete it first")
-            sweep(out)
             self.study = self._open(space.identity | {"digits": digits})
-            if self.trials():
-                self.write()  # whoever was killed may not have come to that
+            self._tidy_up()
 
     @property
     def _database(self) -> Path:
         return self.out / DATABASE
+
+    def _tidy_up(self) -> None:
+        """Do what whoever was killed may not have come to."""
+        sweep(self.out)
+        if trials := self.trials():
+            self.write()
+        for trial in trials:
+            if trial.state.is_finished() and (held := self._hold(trial.number)):
+                held.close()  # and so its file is gone
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -77,12 +84,10 @@ class Search:
             storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": PATIENCE}})
         except RuntimeError as error:  # of a version of Optuna whose tables this one does not know
             raise CannotWrite(f"{self._database} cannot be used: {str(error).splitlines()[0]}") from error
-        median = optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED)
         study = optuna.create_study(
             storage=storage,
             study_name="sweep",
             direction=METRICS[self.space.metric],
-            pruner=median if self.space.prune else optuna.pruners.NopPruner(),
             load_if_exists=True,
         )
         then = study.user_attrs.get("space")
@@ -121,10 +126,14 @@ class Search:
         return self.out / f"trial-{number + 1}"
 
     def _proposed(self, number: int, begun: FrozenTrial | None = None) -> optuna.Trial:
-        """A trial with all its settings, which depend on the space, its number and the trials before it, and on nothing else."""
-        self.study.sampler = self._sampler(number)
+        """A trial with all its settings, which depend on the space, its number and the trials before it, and on nothing else.
+
+        Not on what else was drawn, either: a kill may come between two of them.
+        """
+        self.study.sampler = self._sampler(number, 0)
         trial = optuna.Trial(self.study, begun._trial_id) if begun else self.study.ask()
-        for key, values in self.space.values.items():
+        for place, (key, values) in enumerate(self.space.values.items()):
+            self.study.sampler = self._sampler(number, place)
             if isinstance(values, Choice) or self.space.sampler == "grid":
                 trial.suggest_categorical(key, values.points(key))
             elif isinstance(values.low, int) and isinstance(values.high, int):
@@ -133,12 +142,12 @@ class Search:
                 trial.suggest_float(key, values.low, values.high, step=values.step, log=values.log)
         return trial
 
-    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        """Fresh for each trial: a search that was stopped goes on as if it had not been."""
+    def _sampler(self, number: int, place: int) -> optuna.samplers.BaseSampler:
+        """A fresh one for each key of each trial: a search that was stopped goes on as if it had not been."""
         if self.space.sampler == "grid":
             points = {key: values.points(key) for key, values in self.space.values.items()}
             return optuna.samplers.GridSampler(points, seed=self.space.seed)
-        seed = int(np.random.SeedSequence((self.space.seed, number)).generate_state(1)[0])
+        seed = int(np.random.SeedSequence((self.space.seed, number, place)).generate_state(1)[0])
         return optuna.samplers.TPESampler(seed=seed) if self.space.sampler == "tpe" else optuna.samplers.RandomSampler(seed=seed)
 
     def results(self) -> list[Result]:
@@ -201,8 +210,18 @@ class Attempt:
                 self.trial.report(mean(values[: step + 1]), step)
             if len(values) >= space.seeds:
                 self._end(TrialState.COMPLETE, mean(values))
-            elif values and self.trial.should_prune():
+            elif values and space.prune and self._is_worse_than_most(mean(values)):
                 self._end(TrialState.PRUNED)
+
+    def _is_worse_than_most(self, value: float) -> bool:
+        """Than the median of the finished trials after as many seeds. Optuna's pruners take a trial's best value so far instead of
+        its last, and a mean that began with a lucky seed would never be below.
+        """
+        step = len(self.seeds) - 1
+        others = [each.intermediate_values[step] for each in self.search.trials() if each.state == TrialState.COMPLETE]
+        if len(others) < UNPRUNED:
+            return False
+        return value < median(others) if METRICS[self.search.space.metric] == "maximize" else value > median(others)
 
     def fail(self, reason: str) -> None:
         """It cannot be finished, and the search goes on without it."""
@@ -212,8 +231,8 @@ class Attempt:
 
     def _end(self, state: TrialState, value: float | None = None) -> None:
         self.search.study.sampler = optuna.samplers.RandomSampler()  # GridSampler would stop a loop of Optuna's, and there is none
+        shutil.rmtree(self.search.folder(self.number), ignore_errors=True)
         self.search.study.tell(self.trial, value, state)
         self.over = True
-        shutil.rmtree(self.search.folder(self.number), ignore_errors=True)
         self.search.write()
         self._held.close()

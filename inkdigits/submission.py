@@ -1,6 +1,6 @@
 """A file of 28x28 images in, the table that Kaggle's "Digit Recognizer" marks out: a digit for every image, whatever it may be.
 
-Holds one block of images at a time, and knows nothing of networks. Source of the format: the sample_submission.csv of the competition.
+Holds one block of images at a time, and knows nothing of networks. Source of the format: Kaggle's sample_submission.csv.
 """
 
 from collections.abc import Iterator, Sequence

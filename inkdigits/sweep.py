@@ -77,14 +77,18 @@ def sweep(
     digits = prepared(space, dataset, device)
     search = Search(space, out, str(digits))
     yield from search.news()
-    if engine == "ray":
-        yield from work_on_ray(search, digits, jobs)
-    elif (jobs or 1) == 1:
-        yield from work(search, digits)
-    else:
-        given = {"--out": out, "--trials": space.trials, "--data": space.recipe.data, "--device": device, "--data-dir": data_dir}
-        options = [str(each) for option, value in given.items() if value is not None for each in (option, value)]
-        yield from work_together(search, jobs or 1, ["sweep", str(space.path), *options])
+    given = {"--out": out, "--trials": space.trials, "--data": space.recipe.data, "--device": device, "--data-dir": data_dir}
+    options = [str(each) for option, value in given.items() if value is not None for each in (option, value)]
+    try:
+        if engine == "ray":
+            yield from work_on_ray(search, digits, jobs)
+        elif (jobs or 1) == 1:
+            yield from work(search, digits)
+        else:
+            yield from work_together(search, jobs or 1, ["sweep", str(space.path), *options])
+    except (KeyboardInterrupt, GeneratorExit):
+        log.warning("the sweep was stopped; the same command goes on with it")
+        raise
 
 
 def prepared(space: Space, dataset: Dataset, device: str = "auto") -> Digits:
@@ -138,14 +142,8 @@ def work(search: Search, digits: Digits) -> Generator[Record, None, None]:
     while attempt := search.claim():
         with attempt:
             attempt.advance()
-            try:
-                while not attempt.over:
-                    yield from _next_seed(attempt, digits)
-            except (KeyboardInterrupt, GeneratorExit):
-                log.warning(
-                    "stopped in trial %d of %d; the same command goes on from there", attempt.number + 1, search.space.trials
-                )
-                raise
+            while not attempt.over:
+                yield from _next_seed(attempt, digits)
         yield from search.news()
 
 
@@ -248,7 +246,7 @@ def standing(search: Search) -> Underway:
     space, results = search.space, search.results()
     over, ranked = sum(result.over for result in results), best(results, space.metric)
     return Underway(
-        f"trial {over}/{space.trials}", over / space.trials, (f"best {figure(ranked[0], space.metric)}",) if ranked else ()
+        f"{over}/{space.trials} trials", over / space.trials, (f"best {figure(ranked[0], space.metric)}",) if ranked else ()
     )
 
 

@@ -29,7 +29,7 @@ SAID = {
         "load": r"train +[\d,]+ images\n.*validation +[\d,]+ images\n.*test +[\d,]+ images",
         "network-source": r"class LeNet\(nn\.Module\)",
         "shapes": r"60,074 numbers to learn",
-        "loop-source": r"loss\.backward\(\)",
+        "loop-source": r"loss.*\.backward\(\)",
         "train": r"epoch +1/\d+ [^$]*\nepoch +2/\d+ ",
         "evaluate": r"accuracy +9\d\.\d\d %   95 % interval",
         "same": r"to the last bit: True",

@@ -408,7 +408,7 @@ def test_what_ctrl_c_stops_goes_on_to_the_same_bits(described, tmp_path, monkeyp
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
             over(sweep(space, tmp_path / "parts"))
-    assert "stopped in trial 1 of 2; the same command goes on from there" in caplog.text
+    assert "the sweep was stopped; the same command goes on with it" in caplog.text
     parts = over(sweep(space, tmp_path / "parts"))
     assert stopped == sorted(set(stopped)), "each time it went on from where it was"
     for one, other in zip(whole, parts, strict=True):
