@@ -32,7 +32,7 @@ from inkdigits.run import run
 WORKER = "--worker"
 LONGER = dataclasses.replace(RECIPE, epochs=60)  # 720 steps
 LATEST = 4.0  # seconds of training before a kill
-AT_ONCE = 100  # restarts that torchrun allows
+SPARE = 2  # restarts that torchrun allows beyond the kills
 PATIENCE = 600.0  # seconds for one run, on a busy machine
 
 
@@ -61,10 +61,10 @@ def _write_weights(folder: Path, network: torch.nn.Module, *_: object) -> Final:
     return Final("", 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, "")
 
 
-def start(fault: Fault, out: Path) -> subprocess.Popen[bytes]:
+def start(fault: Fault, out: Path, restarts: int) -> subprocess.Popen[bytes]:
     """A training by two processes."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = [*torchrun, "--max-restarts", str(AT_ONCE), __file__, WORKER, fault.__name__, str(out)]
+    command = [*torchrun, "--max-restarts", str(restarts), __file__, WORKER, fault.__name__, str(out)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
@@ -79,11 +79,11 @@ def workers(parent: int) -> list[int]:
 def kills(n: int, folder: Path, plant: Fault) -> Found:
     """Either process killed (-9) at a random moment."""
     chance, killed, runs, different = random.Random(SEED), 0, 0, 0
-    assert start(nothing, folder / "undisturbed").wait(PATIENCE) == 0
+    assert start(nothing, folder / "undisturbed", 0).wait(PATIENCE) == 0
     expected = weights(folder / "undisturbed")
     while killed < n:
         out, runs = folder / f"run{runs}", runs + 1
-        process, begun = start(plant, out), time.monotonic()
+        process, begun = start(plant, out, n + SPARE), time.monotonic()
         while process.poll() is None and time.monotonic() - begun < PATIENCE:
             if killed < n and States(out) and (alive := workers(process.pid)):
                 time.sleep(chance.uniform(0, LATEST))

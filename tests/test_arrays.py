@@ -254,15 +254,12 @@ def test_npy_of_anything_but_images_is_refused(tmp_path: Path, array: np.ndarray
         ("(5, 28, 28)", "(05, 28, 28)"),
         ("'|u1',", "'|u1'',"),
         ("} ", "} 0"),
-        ("} ", ")} "),
-        ("'shape'", "'shade'"),
     ],
 )
 def test_a_damaged_npy_header_is_refused_as_numpy_refuses_it(tmp_path: Path, old: str, new: str) -> None:
     content = npy(IMAGES)
     header = content[:128].decode("latin1")
     damaged = header.replace(old, new, 1).rstrip().ljust(127) + "\n"
-    assert len(damaged) == len(header)
     assert damaged != header
     path = written(tmp_path / "x.npy", damaged.encode("latin1") + content[128:])
     with pytest.raises(Exception, match=r".+"):
