@@ -49,6 +49,7 @@ handwriting: $(VENV)/.train ## pages, real pictures where they are, and what rea
 soak: $(VENV)/.soak ## hostile clients, files and mirrors, kills, full disks -> docs/reliability.md (a good hour, on a quiet machine)
 	$(BIN)/python benchmarks/soak --write docs/reliability.md
 	$(BIN)/python benchmarks/soak_training.py --write docs/reliability.md
+	$(BIN)/python benchmarks/soak_torchrun.py --write docs/reliability.md
 	$(BIN)/python benchmarks/soak_downloads.py --write docs/reliability.md
 	$(BIN)/python benchmarks/soak_inputs.py --write docs/reliability.md
 

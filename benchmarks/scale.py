@@ -8,7 +8,6 @@ multiplied, not read. Memory can be measured on a busy machine, speed cannot.
 
 import argparse
 import bz2
-import contextlib
 import gzip
 import itertools
 import logging
@@ -19,7 +18,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -192,23 +190,6 @@ def clear(folder: Path) -> Path:
     return folder
 
 
-def core_seconds() -> float:
-    """Processor time of this process and of all that it has started, which other programs on the machine change little."""
-    children: dict[int, list[int]] = {}
-    used: dict[int, int] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has ended
-            fields = path.read_text().rpartition(")")[2].split()
-            pid = int(path.parent.name)
-            children.setdefault(int(fields[1]), []).append(pid)
-            used[pid] = sum(map(int, fields[11:15]))  # its own, and that of its children which have ended
-    total, family = 0, [os.getpid()]
-    while family:
-        pid = family.pop()
-        total, family = total + used.get(pid, 0), [*family, *children.get(pid, [])]
-    return total / os.sysconf("SC_CLK_TCK")
-
-
 def one_after_another(shards: Sequence[Shard]) -> float:
     """Seconds that one process, with one thread, takes for shards."""
     started = time.perf_counter()
@@ -234,35 +215,22 @@ def cluster(folder: Path, digits: Images, part: int, count: int, rounds: int, pr
         "the shards one after another, without Ray": lambda: one_after_another(find_shards(some, clear(alone))),
         f"`read_dataset`, {WORKERS} workers": lambda: read_dataset(some, clear(out), workers=WORKERS).seconds,
     }
-    used: dict[str, list[float]] = {name: [] for name in sides}
-
-    def watched(name: str) -> float:
-        before = core_seconds()
-        seconds = sides[name]()
-        used[name].append(core_seconds() - before)
-        return seconds
-
-    taken = in_turn({name: partial(watched, name) for name in sides}, rounds)
+    taken = in_turn(sides, rounds)
     same = all(pq.read_table(path).equals(pq.read_table(alone / path.name)) for path in out.glob("*.parquet"))
     yields = [f"{part:,} digits in {-(-part // SHARD)} Parquet files, digits per second; median (range) of {rounds}:", ""]
-    yields += ["| | digits/s | ratio | core-seconds a million |", "|---|---|---|---|"]
+    yields += ["| | digits/s | ratio |", "|---|---|---|"]
     base = statistics.median(taken["the shards one after another, without Ray"])
-    for name, seconds in taken.items():
-        busy = statistics.median(used[name][1:]) / part * 1e6
-        yields.append(f"| {name} | {rate(part, seconds)} | {base / statistics.median(seconds):.2f} | {busy:.0f} |")
+    yields += [f"| {name} | {rate(part, seconds)} | {base / statistics.median(seconds):.2f} |" for name, seconds in taken.items()]
     yields += ["", f"Answers of the last two: {'the same, row by row' if same else 'DIFFERENT'}.", ""]
-    before = core_seconds()
     summary = read_dataset(everything, clear(out), workers=WORKERS)
-    busy = core_seconds() - before
     assert summary.pictures == count, summary
     again = read_dataset(everything, out, workers=WORKERS)
     ray.shutdown()
-    hours = busy / count * 1e9 / 3600
+    hours = summary.seconds / count * 1e9 * WORKERS / 3600
     yields += [
-        f"All {count:,}, in {summary.shards} files, once: {summary.seconds:.0f} s, {count / summary.seconds:,.0f} digits/s,",
-        f"{busy:.0f} core-seconds. Started again, it found {again.finished_before} of them finished and was done after",
-        f"{again.seconds:.1f} s. A billion would take {hours:,.0f} core-hours if no core waits: {hours * price:,.2f} dollars,",
-        f"at an assumed {price:.2f} dollars a core-hour.",
+        f"All {count:,}, in {summary.shards} files, once: {summary.seconds:.0f} s, {count / summary.seconds:,.0f} digits/s.",
+        f"Started again, it found {again.finished_before} of them finished and was done after {again.seconds:.1f} s. A billion at",
+        f"this rate: {hours:,.0f} core-hours, at an assumed {price:.2f} dollars each {hours * price:,.2f} dollars.",
     ]
     print("\n".join(yields), flush=True)
     return yields

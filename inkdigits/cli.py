@@ -8,29 +8,19 @@ import argparse
 import contextlib
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from io import TextIOWrapper
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import inkdigits
 from inkdigits.arguments import NOTHING_DONE, parser
 from inkdigits.errors import BadValue, CannotWrite, InkdigitsError, MissingExtra
 from inkdigits.interruption import Interrupted, interruptible
 from inkdigits.launch import place_in_group
-
-if TYPE_CHECKING:
-    from inkdigits.outcome import Final
-    from inkdigits.recipe import Recipe
-    from inkdigits.recogniser import Reading
-    from inkdigits.store import Listing
+from inkdigits.lines import listing_line, outcome_lines, printable, reading_line, recipe_line
 
 OK, SOME_FAILED, INTERRUPTED = 0, 1, 130
-
-CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # but for line feeds; a file's name may hold any of them
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +51,7 @@ def _say(message: str) -> None:
     """To the person at the terminal, who may be a log file."""
     from inkdigits.display import fitted
 
-    print(fitted(f"inkdigits: {CONTROL.sub('?', message)}", sys.stderr), file=sys.stderr, flush=True)
+    print(fitted(f"inkdigits: {printable(message)}", sys.stderr), file=sys.stderr, flush=True)
 
 
 def _print(result: str) -> None:
@@ -97,7 +87,7 @@ def read(options: argparse.Namespace) -> int:
     jobs = processors() if options.jobs is None else options.jobs
     for path, trace in read_paths(recogniser, options.paths, single=options.single, jobs=jobs):
         reading = trace.reading
-        _print(reading.to_json(path) if options.json else _reading_line(path, reading))
+        _print(reading.to_json(path) if options.json else reading_line(path, reading))
         if reading.error:
             status = SOME_FAILED
             _say(str(reading.error))
@@ -122,19 +112,6 @@ def _submit(options: argparse.Namespace) -> int:
     if written.doubtful:
         _say(f"{written.doubtful:,} of {written.images:,} are doubtful: the most likely digit stands for them as well")
     return OK
-
-
-def _reading_line(path: str, reading: "Reading") -> str:
-    """For people: what is read, how sure the least sure digit is, and what else they should know."""
-    name = CONTROL.sub("?", path.replace("\n", "?"))
-    if reading.error:
-        return f"{name}: could not be read"
-    accepted = [digit for digit in reading.digits if digit.accepted]
-    lines = "/".join((reading.text or "").split("\n")) or "no digit"
-    sure = f"  {min(accepted, key=lambda digit: digit.confidence).sureness} sure" if accepted else ""
-    refused = "".join(f"  ({digit.reason})" for digit in reading.digits if not digit.accepted)
-    warnings = "".join(f"  [{warning}]" for warning in reading.warnings)
-    return f"{name}: {lines}{sure}{refused}{warnings}"
 
 
 def train(options: argparse.Namespace) -> int:
@@ -171,7 +148,7 @@ def train(options: argparse.Namespace) -> int:
             if options.json:
                 _print_while_read(json.dumps(to_record(record)))
             elif isinstance(record, Final):
-                _print_while_read(_outcome(record, dataset.name, options.out))
+                _print_while_read(outcome_lines(record, dataset.name, options.out))
     return OK
 
 
@@ -179,21 +156,6 @@ def _print_while_read(result: str) -> None:
     """A result that is not the point: whether anybody reads it or not, the run goes on and leaves its folder."""
     with contextlib.suppress(BrokenPipeError):
         _print(result)
-
-
-def _outcome(final: "Final", data: str, folder: Path) -> str:
-    from inkdigits.evaluation import percent
-
-    epochs = f"{final.epochs} epoch{'s' if final.epochs > 1 else ''}"
-    mnist = ""
-    if final.mnist_before is not None and final.mnist_after is not None:
-        mnist = f"MNIST's test digits: {percent(final.mnist_before)} before, {percent(final.mnist_after)} after\n"
-    return (
-        f"{final.recipe} on {data}, {epochs} in {final.train_seconds:.1f} s on {final.device}\n"
-        f"test accuracy {percent(final.test_accuracy)}, loss {final.test_loss:.4f}, F1 {final.test_f1_macro:.4f}; "
-        f"validation accuracy {percent(final.validation_accuracy)}\n"
-        f"{mnist}model and report: {folder}, {folder / 'report.html'}"
-    )
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -258,18 +220,9 @@ def recipes(options: argparse.Namespace) -> int:
     if options.json:
         _print(json.dumps([to_table(recipe) for recipe in loaded]))
     else:
-        rows = [f"{'recipe':<11}{'published':>9}  {'measured':>16}  test accuracy, and what it is", *map(_recipe_line, loaded)]
+        rows = [f"{'recipe':<11}{'published':>9}  {'measured':>16}  test accuracy, and what it is", *map(recipe_line, loaded)]
         _print("\n".join(fitted(row, sys.stdout, indent=40) for row in rows))
     return OK
-
-
-def _recipe_line(recipe: "Recipe") -> str:
-    from inkdigits.evaluation import percent
-
-    published = recipe.published.get("test_accuracy")
-    mean, sd = recipe.measured.get("test_accuracy_mean"), recipe.measured.get("test_accuracy_sd")
-    ours = "-" if mean is None else percent(mean) if sd is None else f"{percent(mean)} ± {100 * sd:.2f}"
-    return f"{recipe.name:<11}{percent(published) if published else '-':>9}  {ours:>16}  {recipe.summary}"
 
 
 def data_list(options: argparse.Namespace) -> int:
@@ -281,15 +234,9 @@ def data_list(options: argparse.Namespace) -> int:
     if options.json:
         _print(json.dumps([asdict(listing) for listing in listings]))
     else:
-        rows = [f"{listing.name:<15}{_whether_here(listing):>14}  {listing.description}" for listing in listings]
+        rows = map(listing_line, listings)
         _print("\n".join(fitted(row, sys.stdout, indent=31) for row in rows))
     return OK
-
-
-def _whether_here(listing: "Listing") -> str:
-    if not listing.present:
-        return "-"
-    return f"{listing.nbytes / 1e6:.1f} MB here" if listing.nbytes else "here"
 
 
 def data_fetch(options: argparse.Namespace) -> int:

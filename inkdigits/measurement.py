@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inkdigits.data import Split
+from inkdigits.evaluation import CLASSES
 
 EVALUATION_BATCH = 1000  # digits; larger ones fall out of a desktop's cache
 STATISTICS_DIGITS = 10_000  # of the training digits, for BatchNorm's statistics under averaged weights
@@ -40,6 +41,12 @@ def measure(network: nn.Module, split: Split) -> tuple[float, float]:
     """Mean cross-entropy in nats and accuracy as a fraction."""
     logits, labels = predict_logits(network, split), torch.from_numpy(split.labels).long()
     return F.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).double().mean().item()
+
+
+def accuracy_on(network: nn.Module, digits: Split) -> float:
+    """The share of digits that are read right, were each one a digit."""
+    said = predict_logits(network, digits)[:, :CLASSES].argmax(1).numpy()
+    return float((said == digits.labels).mean())
 
 
 def fit_temperature(network: nn.Module, validation: Split) -> float:

@@ -18,7 +18,7 @@ from inkdigits.data import Dataset, Split
 from inkdigits.evaluation import CLASSES, evaluate_probabilities
 from inkdigits.export import export_onnx
 from inkdigits.files import write_whole
-from inkdigits.measurement import fit_temperature, measure, predict_logits
+from inkdigits.measurement import accuracy_on, fit_temperature, measure, predict_logits
 from inkdigits.models import count_parameters
 from inkdigits.recipe import Recipe
 from inkdigits.report import write_report
@@ -108,12 +108,6 @@ def finish(folder: Path, network: nn.Module, recipe: Recipe, dataset: Dataset, w
         config=config | {"classes": dataset.classes[:CLASSES]},
     )
     return final
-
-
-def accuracy_on(network: nn.Module, digits: Split) -> float:
-    """The share of digits that are read right, were each one a digit."""
-    said = predict_logits(network, digits)[:, :CLASSES].argmax(1).numpy()
-    return float((said == digits.labels).mean())
 
 
 def write_metrics(folder: Path, epochs: list[Epoch], final: Final | None = None) -> None:

@@ -19,8 +19,9 @@ from inkdigits.data import Dataset, load_dataset
 from inkdigits.display import follow
 from inkdigits.errors import BadValue
 from inkdigits.files import alone, write_whole
+from inkdigits.job import Job
 from inkdigits.recipe import SHIPPED, Recipe, load_recipe, shipped_recipes
-from inkdigits.run import LOCKED, Job, empty, is_finished, is_stopped, run_alone, run_name
+from inkdigits.run import LOCKED, empty, is_finished, is_stopped, run_alone, run_name
 
 REFERENCE_SYSTEMS = ("lenet", "two-conv", "dropout", "sgd", "batchnorm")
 COMMAND = "inkdigits reproduce RECIPE... --seeds N --write"

@@ -5,94 +5,44 @@ then the final figures) and report.html (report.py). The test split is read once
 """
 
 import dataclasses
-import hashlib
-import importlib.util
 import json
 import logging
 import math
 import shutil
-import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch._dynamo  # noqa: F401
 from torch import nn
 
-from inkdigits.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint, load_run, machine, model_folder, versions
+from inkdigits.checkpoint import CONFIG_FILE, load_checkpoint
 from inkdigits.data import Dataset, Split, load_dataset
 from inkdigits.distributed import ALONE, Group, group
-from inkdigits.errors import BadData, BadModel, BadValue, CannotWrite, InkdigitsError, MissingExtra
+from inkdigits.errors import BadData, BadValue, CannotWrite, InkdigitsError
 from inkdigits.evaluation import CLASSES
 from inkdigits.files import alone, entries, sweep, writable_folder
 from inkdigits.interruption import uninterrupted
+from inkdigits.job import Job, check_before_training, prepare
 from inkdigits.launch import place_in_group, restarts
-from inkdigits.measurement import predict_logits
 from inkdigits.models import count_parameters, recipe_network
-from inkdigits.outcome import LAST_FILE, METRICS_FILE, Final, Work, accuracy_on, finish, write_metrics
+from inkdigits.outcome import LAST_FILE, METRICS_FILE, Final, Work, finish, write_metrics
 from inkdigits.recipe import Recipe, from_table, load_recipe
-from inkdigits.recogniser import resolve_model
-from inkdigits.resume import Interval, Saving, State, States, differences
+from inkdigits.resume import Saving, State, States, differences
 from inkdigits.speed import choose_device
-from inkdigits.teacher import load_teacher
-from inkdigits.training import Epoch, Progress, Training, seeded_network
+from inkdigits.training import Epoch, Progress, Training
 
 # The first optimiser loads torch._dynamo anyway. That takes a second, which belongs to starting up and not to the first epoch,
 # so it is loaded above.
 
 log = logging.getLogger(__name__)
 
-LARGEST_SEED = 2**63 - 1  # of torch's generators
-NEEDED = ("filelock", "safetensors", "onnx", "onnxscript", "matplotlib")  # better missed before the training than after it
 REPORT_SIZE = 1 << 20  # bytes, generously; the other files are two copies of the weights
-EVERY_MINUTE = Interval(seconds=60)
 LOCKED = "run"  # what `alone` makes .run.lock of, in the run's folder
 LOCK = f".{LOCKED}.lock"
 
 Record = Progress | Epoch | Final
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is to be trained on what, as for `run`. The same job gives the same bits on the same machine."""
-
-    recipe: Recipe
-    dataset: Dataset
-    seed: int = 0
-    device: str = "auto"
-    init: str | Path | None = None
-    members_in: Path | None = None
-    resume: bool = False
-    interval: Interval = EVERY_MINUTE
-    mnist: Split | None = None  # its test digits, to tell how many are read right before and after training from `init`
-
-    @cached_property
-    def identity(self) -> dict[str, Any]:
-        """What the bits depend on, as JSON's types: a state of another identity is of another run."""
-        teachers = [_sha256(resolve_model(model).read_bytes()) for model in self.recipe.teacher]
-        start = None if self.init is None else _sha256((model_folder(self.init) / WEIGHTS_FILE).read_bytes())
-        splits = [self.dataset[name] for name in ("train", "validation", "test")]
-        digits = " + ".join(str(len(split)) for split in splits)
-        content = _sha256(*(np.ascontiguousarray(array) for split in splits for array in (split.images, split.labels)))
-        others = {"seed": self.seed, "digits": f"{digits}, SHA-256 {content}", "teachers": teachers, "init": start}
-        return json.loads(json.dumps(self.recipe.what_it_trains | others))
-
-    @property
-    def circumstances(self) -> dict[str, Any]:
-        """What they depend on as well, but need not be the same to go on."""
-        libraries = {name: version for name, version in versions().items() if name in ("inkdigits", "torch", "onnxruntime")}
-        return libraries | {"machine": machine(), "device": choose_device(self.device).type}
-
-
-def _sha256(*contents: Any) -> str:
-    digest = hashlib.sha256()
-    for content in contents:
-        digest.update(content)
-    return digest.hexdigest()
 
 
 def train(
@@ -184,7 +134,7 @@ def _tell_followers(job: Job, processes: Group, saved: State | None) -> None:
 
 def _follow(job: Job, processes: Group) -> Generator[Record, None, None]:
     """Our share of a run that another process leads. Says nothing of it but the final figures."""
-    training, _, _ = _prepare(job, processes)
+    training, _, _ = prepare(job, processes)
     leaders = json.loads(processes.told())
     if different := differences(leaders, job.identity):
         place = f"process {processes.rank + 1} of {processes.size}"
@@ -234,25 +184,9 @@ def _refuse(out: Path, different: list[str]) -> None:
         raise BadValue(f"{out} holds another run, of {'; '.join(different)}; choose another folder, or what it was started with")
 
 
-def _prepare(job: Job, processes: Group) -> tuple[Training, float, float | None]:
-    """The training before its first step, the seconds that took, and how MNIST was read before it, where that is compared."""
-    started = time.perf_counter()
-    network = seeded_network(job.recipe, job.seed)
-    seconds = time.perf_counter() - started
-    _check_outputs(network, job.recipe, job.dataset)
-    teacher = load_teacher(job.recipe.teacher)
-    before = None
-    if job.init is not None:
-        start_from(network, job.recipe, job.init)
-        before = None if job.mnist is None else accuracy_on(network, job.mnist)
-    started = time.perf_counter()
-    training = Training(network, job.recipe, job.dataset.train, seed=job.seed, device=job.device, teacher=teacher, group=processes)
-    return training, seconds + time.perf_counter() - started, before
-
-
 def _run_one(job: Job, out: Path, processes: Group) -> Generator[Record, None, Final]:
     """Train one network from wherever its state is, or from the beginning, and finish."""
-    training, seconds, before = _prepare(job, processes)
+    training, seconds, before = prepare(job, processes)
     mnist = None if job.init is None else job.mnist
     states = States(out)
     saved = states.load() if job.resume else None
@@ -363,38 +297,6 @@ def empty(folder: Path) -> None:
             path.unlink()
 
 
-def check_before_training(job: Job) -> None:
-    """Refuse what would only come to light later. Raises UnknownName, BadValue, BadData or MissingExtra."""
-    recipe, dataset, seed = job.recipe, job.dataset, job.seed
-    choose_device(job.device)
-    if not 0 <= seed <= LARGEST_SEED:
-        raise BadValue(f"a seed is a whole number from 0 to {LARGEST_SEED}, not {seed}")
-    for split in ("train", "validation", "test"):
-        if not len(dataset.splits.get(split, ())):
-            sizes = ", ".join(f"{len(digits)} in {name!r}" for name, digits in dataset.splits.items())
-            raise BadData(f"{dataset.name} has too few digits to train on ({sizes}): none are left for the split {split!r}")
-    if recipe.members > 1 and job.init is not None:
-        raise BadValue(f"{recipe.name!r} trains {recipe.members} networks, which cannot all start from {job.init}")
-    for library in NEEDED:
-        if importlib.util.find_spec(library) is None:
-            raise MissingExtra("training", "train")
-
-
-def _check_outputs(network: nn.Module, recipe: Recipe, dataset: Dataset) -> None:
-    """Raise BadValue where there are classes without an output, or outputs of which a teacher knows nothing.
-
-    Without a teacher, more outputs than classes are no harm: digits of one's own go on teaching a network that also knows what is
-    none.
-    """
-    outputs, classes = predict_logits(network, dataset.train[:1]).shape[1], len(dataset.classes)
-    if outputs < classes:
-        raise BadValue(
-            f"{recipe.name!r} has {outputs} outputs, too few for the {classes} classes of {dataset.name}; 'default' has 11"
-        )
-    if recipe.teacher and outputs > CLASSES:
-        raise BadValue(f"{recipe.name!r} has {outputs} outputs, but a teacher speaks of the {CLASSES} digits alone: train without")
-
-
 @contextmanager
 def _left_tidy(out: Path) -> Iterator[None]:
     """Where an error leaves neither a state nor trained weights, nothing of ours is left."""
@@ -418,18 +320,3 @@ def _check_room(folder: Path, network: nn.Module) -> None:
         raise CannotWrite(
             f"{folder} has room for {free / 2**20:.1f} MiB, but a run takes {needed / 2**20:.1f}; choose another place"
         )
-
-
-def start_from(network: nn.Module, recipe: Recipe, init: str | Path) -> None:
-    """Give the network the weights of another model: a run folder or a shipped name. Raises BadModel where they do not fit."""
-    other = load_run(init)
-    if (other.recipe.network, dict(other.recipe.options)) != (recipe.network, dict(recipe.options)):
-        ours, theirs = (_described(each) for each in (recipe, other.recipe))
-        mismatch = f"{init} holds the network {theirs}, but the recipe {recipe.name!r} trains {ours}"
-        raise BadModel(f"{mismatch}; train {other.recipe.name!r}")
-    network.load_state_dict(other.network.state_dict())
-
-
-def _described(recipe: Recipe) -> str:
-    options = ", ".join(f"{name} {value}" for name, value in recipe.options.items())
-    return f"{recipe.network!r}" + (f" with {options}" if options else "")

@@ -23,11 +23,11 @@ from inkdigits.data import Dataset, load_dataset
 from inkdigits.display import Bar, downloads, fitted, progress_figures
 from inkdigits.errors import BadValue, CannotWrite, InkdigitsError, MissingExtra
 from inkdigits.interruption import uninterrupted
+from inkdigits.job import EVERY_MINUTE, Job, check_before_training
 from inkdigits.measurement import predict_logits
 from inkdigits.recipe import Recipe
 from inkdigits.recogniser import processors
 from inkdigits.resume import Saving, States
-from inkdigits.run import EVERY_MINUTE, Job, check_before_training
 from inkdigits.search import Attempt, Search
 from inkdigits.space import Space, Value
 from inkdigits.teacher import load_teacher

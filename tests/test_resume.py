@@ -18,12 +18,13 @@ from few_digits import TRAINED, few_digits
 from promised import FILES, names
 from torch import Tensor, nn
 
-from inkdigits import run as run_module
+from inkdigits import job as job_module
 from inkdigits.data import Dataset
 from inkdigits.errors import BadValue, CannotWrite, InkdigitsError
+from inkdigits.job import EVERY_MINUTE
 from inkdigits.recipe import Recipe, load_recipe
 from inkdigits.resume import Interval, State, States
-from inkdigits.run import EVERY_MINUTE, run
+from inkdigits.run import run
 from inkdigits.training import Epoch, Training, seeded_network
 
 DIGITS = Dataset(
@@ -238,8 +239,8 @@ def test_other_digits_another_teacher_and_another_start_are_refused(trained, qui
 
 def test_another_machine_or_torch_is_named_and_gone_on_with(quick, tmp_path: Path, monkeypatch, caplog) -> None:
     stopped(tmp_path / "run", tiny(), 3)
-    monkeypatch.setattr(run_module, "machine", lambda: "an abacus, 10 threads")
-    monkeypatch.setattr(run_module, "versions", lambda: {"torch": "0.1", "python": "2.7"})
+    monkeypatch.setattr(job_module, "machine", lambda: "an abacus, 10 threads")
+    monkeypatch.setattr(job_module, "versions", lambda: {"torch": "0.1", "python": "2.7"})
     finished(tmp_path / "run", tiny(), resume=True)
     assert "may differ in its last bits, as this has changed: torch" in caplog.text
     assert "now 'an abacus, 10 threads'" in caplog.text

@@ -18,8 +18,8 @@ from few_digits import few_digits
 from promised import EPOCH_KEYS, FILES, FINAL_KEYS, names
 from sklearn.metrics import f1_score
 
+from inkdigits import job as job_module
 from inkdigits import measurement, outcome, training
-from inkdigits import run as run_module
 from inkdigits.checkpoint import load_checkpoint
 from inkdigits.data import Dataset, Split, load_dataset
 from inkdigits.errors import BadData, BadModel, BadValue, CannotWrite, InkdigitsError, MissingExtra, UnknownName
@@ -109,7 +109,7 @@ def test_train_seconds_are_building_the_network_and_the_passes_alone(quick, monk
     """Not the validation before an Epoch, and not what the caller does between two records."""
     now = 0.0
     seconds = SimpleNamespace(perf_counter=lambda: now)
-    monkeypatch.setattr(run_module, "time", seconds)
+    monkeypatch.setattr(job_module, "time", seconds)
     monkeypatch.setattr(training, "time", seconds)
 
     def spends(function, duration):
@@ -120,7 +120,7 @@ def test_train_seconds_are_building_the_network_and_the_passes_alone(quick, monk
 
         return spending
 
-    monkeypatch.setattr(run_module, "seeded_network", spends(run_module.seeded_network, 3))
+    monkeypatch.setattr(job_module, "seeded_network", spends(job_module.seeded_network, 3))
     monkeypatch.setattr(Training, "_take_step", spends(Training._take_step, 0.5))
     monkeypatch.setattr(training, "measure", spends(training.measure, 1000))
     records = []
@@ -204,7 +204,7 @@ def test_ctrl_c_before_the_first_step_leaves_nothing(was_there, monkeypatch, tmp
 
     if was_there:
         (tmp_path / "run").mkdir()
-    monkeypatch.setattr(run_module, "seeded_network", interrupted)
+    monkeypatch.setattr(job_module, "seeded_network", interrupted)
     with pytest.raises(KeyboardInterrupt):
         list(run(recipe(), tmp_path / "run", digits))
     assert (tmp_path / "run").exists() == was_there
@@ -261,7 +261,7 @@ def test_a_full_disk_is_noticed_before_the_training(monkeypatch, tmp_path, digit
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("library", run_module.NEEDED)
+@pytest.mark.parametrize("library", job_module.NEEDED)
 def test_a_library_that_will_be_missing_is_missed_before_the_training(library, monkeypatch, tmp_path, digits):
     monkeypatch.setitem(__import__("sys").modules, library, None)
     with pytest.raises(MissingExtra, match=r"inkdigits\[train\]"):
