@@ -121,23 +121,26 @@ def class_folders(folder: Path) -> list[Path]:
 def read_folder(folder: Path, progress: Progress | None = None) -> tuple[Pixels, Labels]:
     """Pictures of one digit each, sorted into folders called 0 to 9: uint8 (N, 28, 28) with MNIST's geometry, and labels (N,).
 
-    Ordered by class, then by name. Raises BadData where there are no pictures, or one is blank or cannot be read.
+    Ordered by class, then by name. Raises BadData where there are no pictures, or some are blank or cannot be read: it names them.
     """
     from inkdigits import preprocessing  # not above: array files need nothing of it
 
     pictures = [(path, int(home.name)) for home in class_folders(folder) for path in pictures_below(home)]
     if not pictures:
         raise BadData(f"no pictures in folders called 0 to 9 in {folder}, but {listing(folder)}")
-    images = np.empty((len(pictures), SIDE, SIDE), np.uint8)
+    images, problems = np.empty((len(pictures), SIDE, SIDE), np.uint8), list[str]()
     for index, (path, _) in enumerate(pictures):
         try:
             images[index] = preprocessing.single(path)
+            if not images[index].any():
+                problems.append(f"no digit found in {path}")
         except BadPicture as problem:
-            raise BadData(f"a picture in {folder} cannot be used: {problem}") from problem
-        if not images[index].any():
-            raise BadData(f"a picture in {folder} cannot be used: no digit found in {path}")
+            problems.append(str(problem))
         if progress:
             progress(f"reading {folder}", index + 1, len(pictures))
+    if problems:
+        count = "a picture" if len(problems) == 1 else f"{len(problems):,} pictures"
+        raise BadData(f"{count} in {folder} cannot be used: {listed(problems)}")
     return images, np.array([label for _, label in pictures], np.uint8)
 
 

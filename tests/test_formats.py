@@ -140,5 +140,9 @@ def test_folders_that_cannot_be_learned_from_are_refused(tmp_path: Path) -> None
         read_folder(tmp_path)
     bad.unlink()
     save(np.full((40, 40), 255, np.uint8), tmp_path / "3" / "blank.png")
-    with pytest.raises(BadData, match=r"no digit found in .*blank\.png"):
+    with pytest.raises(BadData, match=r"^a picture in .* cannot be used: no digit found in .*blank\.png$"):
+        read_folder(tmp_path)
+    for number in range(8):
+        save(np.full((40, 40), 255, np.uint8), tmp_path / "3" / f"blank{number}.png")
+    with pytest.raises(BadData, match=r"^9 pictures in .*: no digit found in .*blank\.png, .*blank4\.png and 3 more$"):
         read_folder(tmp_path)
