@@ -19,6 +19,7 @@ from torch._C._distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from inkdigits.errors import BadValue, InkdigitsError
+from inkdigits.fused import keep_statistics
 from inkdigits.launch import place_in_group, restarts
 
 _P = ParamSpec("_P")
@@ -140,19 +141,10 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
             sums: Tensor = _Sum.apply(ours, self.together)  # type: ignore[no-untyped-call]
             mean, square = (part / sums[-1] for part in sums[:-1].chunk(2))
             variance = square - mean.square()
-            self._keep(mean.detach(), variance.detach() * (sums[-1] / (sums[-1] - 1)).detach())
+            keep_statistics(self, mean.detach(), variance.detach() * (sums[-1] / (sums[-1] - 1)).detach())
             scale = self.weight * torch.rsqrt(variance + self.eps)
             shift = self.bias - mean * scale
             return (values * scale.view(-1, 1, 1) + shift.view(-1, 1, 1)).to(x.dtype)
-
-    def _keep(self, mean: Tensor, variance: Tensor) -> None:
-        assert self.running_mean is not None, "ours track statistics"
-        assert self.running_var is not None
-        assert self.num_batches_tracked is not None
-        assert self.momentum is not None
-        self.num_batches_tracked += 1
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance, self.momentum)
 
 
 def share_statistics(network: nn.Module, together: Group) -> None:

@@ -53,12 +53,13 @@ def fold(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tens
     covariance = patches @ patches.T / count - torch.outer(centre, centre)
     kernels = conv.weight.flatten(1)
     mean, variance = kernels @ centre + conv.bias, (kernels @ covariance * kernels).sum(1)
-    _keep_statistics(norm, mean.detach(), variance.detach() * (count / (count - 1)))
+    keep_statistics(norm, mean.detach(), variance.detach() * (count / (count - 1)))
     scale = norm.weight * torch.rsqrt(variance + norm.eps)
     return conv.weight * scale.view(-1, 1, 1, 1), norm.bias + (conv.bias - mean) * scale
 
 
-def _keep_statistics(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+def keep_statistics(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+    """Bring the running statistics up to date as PyTorch does. mean, variance: (C,) of a batch, the variance unbiased."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert norm.num_batches_tracked is not None
