@@ -53,8 +53,9 @@ soak: $(VENV)/.soak ## hostile clients, files and mirrors, kills, full disks -> 
 	$(BIN)/python benchmarks/soak_downloads.py --write docs/reliability.md
 	$(BIN)/python benchmarks/soak_inputs.py --write docs/reliability.md
 
-scale: $(VENV)/.scale ## a million digits: memory, threads, and a Ray cluster of two workers -> docs/scale.md (a quarter of an hour)
+scale: $(VENV)/.scale $(VENV)/.train ## a million digits on a Ray cluster of two workers, two processes that train -> docs/scale.md (half an hour)
 	$(BIN)/python benchmarks/scale.py --write docs/scale.md
+	$(BIN)/python benchmarks/distributed.py --write docs/scale.md
 
 ablation: $(VENV)/.train ## what each technique is worth -> docs/ablation.json (half an hour; stop and go on as you like)
 	$(BIN)/python benchmarks/ablation.py --write docs/ablation.json

@@ -117,7 +117,8 @@ def _section(title: str, told: str, rows: list[str], seconds: float) -> str:
     libraries = [name for name in ("numpy", "torch") if name in sys.modules]
     versions = ", ".join(f"{name} {version(name)}" for name in libraries)
     made = f"{datetime.now(UTC):%Y-%m-%d}, {machine}, python {platform.python_version()}, {versions}, {seconds / 60:.0f} minutes."
-    return "\n".join([f"## {title}", "", told, "", header, *rows, "", made])
+    by = f"Made by `python benchmarks/{Path(sys.argv[0]).name}`."
+    return "\n".join([f"## {title}", "", told, "", header, *rows, "", made, by])
 
 
 def write_between(path: Path, name: str, text: str) -> None:
