@@ -21,6 +21,7 @@ STANDARD_INPUT = "-"
 LARGEST_INPUT = 256 << 20  # bytes of one picture on standard input; 64 million pixels, uncompressed, take less
 BLOCK = 1024  # images of an array that are one job: 0.1 s for the network, 2 MB as readings
 AHEAD = 2  # jobs a thread that are under way or wait to be taken: one slow picture leaves the other threads something to do
+SMALL = 10_000  # bytes of a picture that is read at once: Python's part is most of it, and two threads would wait for each other
 ARRAY_SUFFIXES = (".npz", ".npy", ".csv", ".gz", ".bz2", ".idx", "-ubyte")  # promised to be arrays, even where they are damaged
 
 Traces = list[tuple[str, Trace]]
@@ -65,7 +66,7 @@ def _jobs(recogniser: Recogniser, paths: Iterable[str], single: bool) -> Iterato
             case "array":
                 yield from _array_jobs(recogniser, Path(path))
             case "picture":
-                yield partial(_read_picture, recogniser, path, single)
+                yield _picture_job(recogniser, path, single)
 
 
 def _kind(path: str) -> Literal["standard input", "folder", "array", "picture"]:
@@ -93,6 +94,22 @@ def _unread(code: str, message: str) -> Trace:
     return Trace(Reading(None, error=BadPicture(code, message)))
 
 
+def _picture_job(recogniser: Recogniser, path: str, single: bool) -> Job:
+    """Measured: on two threads, 28x28 PNG files are read at 0.7 to 0.9 times the rate of one, photos at 1.2 times."""
+    job = partial(_read_picture, recogniser, path, single)
+    if not _is_small(path):
+        return job
+    traces = job()
+    return lambda: traces
+
+
+def _is_small(path: str) -> bool:
+    try:
+        return Path(path).stat().st_size < SMALL
+    except (OSError, ValueError):  # for the picture's decoder to say
+        return False
+
+
 def _read_picture(recogniser: Recogniser, path: str, single: bool) -> Traces:
     return [(path, _read_one(recogniser, Path(path), single))]
 
@@ -117,7 +134,7 @@ def _folder_jobs(recogniser: Recogniser, folder: Path, single: bool) -> Iterator
     for picture in pictures_below(folder):
         if not is_explanation(picture):
             empty = False
-            yield partial(_read_picture, recogniser, str(picture), single)
+            yield _picture_job(recogniser, str(picture), single)
     if empty:
         known = " ".join(sorted(PICTURE_SUFFIXES))
         yield _failed(folder, "empty", f"no pictures in {folder}; the names of pictures end in {known}")

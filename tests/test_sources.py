@@ -3,6 +3,7 @@
 import gzip
 import io
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -108,9 +109,11 @@ def test_pictures_are_read_when_their_turn_comes(recogniser, digits, tmp_path):
 # ---- several at once
 
 
+@pytest.mark.parametrize("small", [0, sources.SMALL])  # no picture is read at once, or all of these
 @pytest.mark.parametrize("jobs", [2, 3, 16])
-def test_several_at_once_give_the_same_in_the_same_order(jobs, recogniser, digits, tmp_path, monkeypatch):
+def test_several_at_once_give_the_same_in_the_same_order(jobs, small, recogniser, digits, tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "BLOCK", 2)
+    monkeypatch.setattr(sources, "SMALL", small)
     for index, field in enumerate(digits.images):
         picture(field, tmp_path / f"{index}.png")
     (tmp_path / "1.png").write_text("no picture")
@@ -135,6 +138,7 @@ def test_the_first_to_finish_does_not_overtake(recogniser, digits, tmp_path, mon
         return trace
 
     monkeypatch.setattr(recogniser, "trace", slow_at_first)
+    monkeypatch.setattr(sources, "SMALL", 0)
     for index in range(4):
         picture(digits.images[index], tmp_path / f"{index}.png")
     assert [path[-5] for path, _ in read(recogniser, tmp_path, jobs=2)] == list("0123")
@@ -180,11 +184,13 @@ def test_nothing_is_kept_of_what_was_taken(jobs, recogniser, tmp_path, monkeypat
     assert most <= sources.AHEAD * jobs + 2  # what waits, what is read and what is handed out
 
 
-def test_a_fault_of_ours_is_not_swallowed_by_a_thread(recogniser, digits, tmp_path, monkeypatch):
+@pytest.mark.parametrize("small", [0, sources.SMALL])
+def test_a_fault_of_ours_is_not_swallowed_by_a_thread(small, recogniser, digits, tmp_path, monkeypatch):
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(recogniser, "trace", broken)
+    monkeypatch.setattr(sources, "SMALL", small)
     picture(digits.images[0], tmp_path / "digit.png")
     with pytest.raises(ZeroDivisionError):
         read(recogniser, tmp_path, jobs=2)
@@ -362,3 +368,12 @@ def test_standard_input_without_end_is_not_read_to_its_end(recogniser, monkeypat
     ((_, reading),) = read(recogniser, "-")
     assert reading.error.code == "too_large"
     assert sys.stdin.buffer.tell() == 1001
+
+
+def test_small_pictures_are_not_for_threads(recogniser, digits, tmp_path, monkeypatch):
+    threads, real = set(), recogniser.trace
+    monkeypatch.setattr(recogniser, "trace", lambda *given: threads.add(threading.current_thread()) or real(*given))
+    for index in range(4):
+        picture(digits.images[index], tmp_path / f"{index}.png")
+    assert len(read(recogniser, tmp_path, jobs=2)) == 4
+    assert threads == {threading.main_thread()}
