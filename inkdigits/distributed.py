@@ -101,7 +101,7 @@ def group(device: str = "auto") -> Iterator[Group]:
     """
     rank, size = place_in_group()
     if size == 1 or dist.is_initialized():  # or a program of the user's has done it
-        yield Group(*(place_in_group() if size > 1 else (0, 1)))
+        yield Group(rank, size)
         return
     on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     if on_gpu:

@@ -89,7 +89,7 @@ def check_before_training(job: Job) -> None:
             raise MissingExtra("training", "train")
 
 
-def _check_outputs(network: nn.Module, recipe: Recipe, dataset: Dataset) -> None:
+def check_outputs(network: nn.Module, recipe: Recipe, dataset: Dataset) -> None:
     """Raise BadValue where there are classes without an output, or outputs of which a teacher knows nothing.
 
     Without a teacher, more outputs than classes are no harm: digits of one's own go on teaching a network that also knows what is
@@ -109,7 +109,7 @@ def prepare(job: Job, processes: Group) -> tuple[Training, float, float | None]:
     started = time.perf_counter()
     network = seeded_network(job.recipe, job.seed)
     seconds = time.perf_counter() - started
-    _check_outputs(network, job.recipe, job.dataset)
+    check_outputs(network, job.recipe, job.dataset)
     teacher = load_teacher(job.recipe.teacher)
     before = None
     if job.init is not None:

@@ -23,8 +23,7 @@ from inkdigits.data import Dataset, load_dataset
 from inkdigits.display import Bar, downloads, fitted, progress_figures
 from inkdigits.errors import BadValue, CannotWrite, InkdigitsError, MissingExtra
 from inkdigits.interruption import uninterrupted
-from inkdigits.job import EVERY_MINUTE, Job, check_before_training
-from inkdigits.measurement import predict_logits
+from inkdigits.job import EVERY_MINUTE, Job, check_before_training, check_outputs
 from inkdigits.recipe import Recipe
 from inkdigits.recogniser import processors
 from inkdigits.resume import Saving, States
@@ -97,12 +96,11 @@ def prepared(space: Space, dataset: Dataset, device: str = "auto") -> Digits:
     Raises UnknownName, BadValue, BadData or MissingExtra.
     """
     check_before_training(Job(space.recipe, dataset, device=device))
-    one, classes = dataset.train[:1], len(dataset.classes)
+    one = dataset.train[:1]
     for recipe in space.extremes():
         network = seeded_network(recipe, 0)
         Training(network, recipe, one, device=device)
-        if (outputs := predict_logits(network, one).shape[1]) < classes:
-            raise BadValue(f"{recipe.name!r} has {outputs} outputs, too few for the {classes} classes of {dataset.name}")
+        check_outputs(network, recipe, dataset)
     seen = {name: dataset[name] for name in ("train", "validation")}
     return Digits(Dataset(dataset.name, dataset.classes, seen), device)
 
