@@ -31,18 +31,23 @@ class Augmentation:
     noise: float = 0.0  # largest standard deviation of Gaussian noise, in ink; half of the digits get some
 
     @property
-    def moves(self) -> bool:
-        """True where digits are resampled, not only erased."""
-        return any((self.rotation, self.shear, self.zoom, self.shift, self.elastic))
+    def bends(self) -> bool:
+        """True where digits are resampled, not only shifted and erased."""
+        return any((self.rotation, self.shear, self.zoom, self.elastic))
 
 
 def augment(ink: Tensor, amount: Augmentation, generator: Generator) -> Tensor:
-    """Each digit of ink (N, 1, H, W) changed by its own draw, in the order of the fields. Returns the same shape."""
-    if amount.moves:
+    """Each digit of ink (N, 1, H, W) changed by its own draw, in the order of the fields. Returns the same shape.
+
+    A shift alone is by whole pixels, which copies where resampling would compute: a tenth of the time.
+    """
+    if amount.bends:
         grid = affine_grid(ink, amount, generator)  # (N, H, W, 2)
         if amount.elastic:
             grid = grid + elastic_field(ink, amount.elastic, generator)
         ink = F.grid_sample(ink, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    elif amount.shift:
+        ink = shift_by_pixels(ink, round(amount.shift), generator)
     if amount.erasing:
         ink = erase(ink, round(amount.erasing), generator)
     if amount.clutter:
@@ -72,6 +77,14 @@ def affine_grid(ink: Tensor, amount: Augmentation, generator: Generator) -> Tens
     across = (x + tan * y) * cos - y * sin + draw(2 * amount.shift / width)
     down = (x + tan * y) * sin + y * cos + draw(2 * amount.shift / height)
     return torch.stack((across, down), dim=-1)
+
+
+def shift_by_pixels(ink: Tensor, limit: int, generator: Generator) -> Tensor:
+    """Move each digit by up to `limit` whole pixels either way on both axes; paper comes in from outside."""
+    n, _, height, width = ink.shape
+    places = F.pad(ink, (limit,) * 4).unfold(2, height, 1).unfold(3, width, 1)  # (N, 1, 2 limit + 1, 2 limit + 1, H, W), a view
+    down, across = torch.randint(2 * limit + 1, (2, n), generator=generator, device=ink.device)
+    return places[torch.arange(n, device=ink.device), :, down, across]
 
 
 def elastic_field(ink: Tensor, displacement: float, generator: Generator) -> Tensor:
@@ -184,7 +197,15 @@ def _gaussian(sigma: float, like: Tensor) -> Tensor:
 
 
 def _blur(field: Tensor, kernel: Tensor) -> Tensor:
-    """(N, 1, H, W) blurred along both axes by the same odd kernel; beyond the border there is nothing to add."""
-    reach = len(kernel) // 2
-    field = F.conv2d(field, kernel.view(1, 1, 1, -1), padding=(0, reach))
-    return F.conv2d(field, kernel.view(1, 1, -1, 1), padding=(reach, 0))
+    """(N, 1, H, W) blurred along both axes by the same odd kernel; beyond the border there is nothing to add.
+
+    A matrix product a side: a convolution of one channel took four times as long on a CPU.
+    """
+    return _bands(kernel, field.shape[2]) @ field @ _bands(kernel, field.shape[3])
+
+
+def _bands(kernel: Tensor, size: int) -> Tensor:
+    """The symmetric kernel in every row of a matrix (size, size), its middle on the diagonal."""
+    places = torch.arange(size, device=kernel.device)
+    distance = places - places.view(-1, 1) + len(kernel) // 2
+    return kernel[distance.clamp(0, len(kernel) - 1)] * ((distance >= 0) & (distance < len(kernel)))

@@ -181,6 +181,48 @@ class StridedNet(nn.Module):
         return self.linear(self.dropout(x.flatten(1)))
 
 
+class QuickNet(nn.Module):
+    """Unpadded convolutions that stride instead of pooling, one hidden layer, and normalisation in that layer alone.
+
+    Made to learn in a second: 110,154 parameters and 0.28 million multiplications a digit as it is, 167,530 parameters with 48 kernels a layer. A first convolution of stride 4
+    leaves a field of 6x6, so that what follows are dense products, which a processor is good at. Normalising 128 numbers a digit
+    teaches as much as normalising every field, for next to no time (docs/log.md).
+
+    channels, sides, strides: of the convolutions, one number each. hidden: units of the hidden layer. norms: whether the fields are
+    normalised too, which pays where there are several passes.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int] = (32, 32),
+        sides: Sequence[int] = (8, 2),
+        strides: Sequence[int] = (4, 1),
+        hidden: int = 128,
+        norms: bool = False,
+    ) -> None:
+        super().__init__()
+        before = (1, *channels)
+        self.convs = nn.ModuleList(nn.Conv2d(*sizes) for sizes in zip(before, channels, sides, strides, strict=False))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(channel) if norms else nn.Identity() for channel in channels)
+        with torch.no_grad():
+            self.linear1 = nn.Linear(self._features(torch.zeros(1, 1, 28, 28)).shape[1], hidden, bias=False)
+        self.norm = nn.BatchNorm2d(hidden)
+        self.linear2 = nn.Linear(hidden, 10)
+
+    def _features(self, x: Tensor) -> Tensor:
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x = F.relu(norm(conv(x)))  # (N, 32, 6, 6), then (N, 32, 5, 5)
+        return x.permute(0, 2, 3, 1).flatten(1)  # as it lies in memory, channels last; any other order would have to be copied
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.linear1(self._features(x))[:, :, None, None]  # (N, 128, 1, 1)
+        if self.training and len(x) == 1:  # a digit alone, which has no variance to be normalised by
+            x = F.batch_norm(x, self.norm.running_mean, self.norm.running_var, self.norm.weight, self.norm.bias, eps=self.norm.eps)
+        else:
+            x = self.norm(x)
+        return self.linear2(F.relu(x).flatten(1))
+
+
 class SharedNet(nn.Module):
     """One set of 3x3 kernels used six times, so that few numbers make a deep network; what each use owns is its normalisation.
 
@@ -256,6 +298,7 @@ MODELS: dict[str, type[nn.Module]] = {
     "strided": StridedNet,
     "shared": SharedNet,
     "residual": ResidualNet,
+    "quick": QuickNet,
 }
 
 

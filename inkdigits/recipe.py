@@ -42,7 +42,9 @@ class Recipe:
     batch: int = 64  # digits a step
     optimiser: str = "adam"  # a key of training.OPTIMISERS
     learning_rate: float = 0.001
-    momentum: float = 0.9  # of sgd; the betas of adam stay at 0.9 and 0.999
+    momentum: float = 0.9  # of sgd
+    beta1: float = 0.9  # of adam and adamw: how far back the mean of the gradients looks,
+    beta2: float = 0.999  # and that of their squares; smaller ones suit a short training
     weight_decay: float = 0.0
     schedule: str = "constant"  # a key of training.SCHEDULES
     label_smoothing: float = 0.0
@@ -77,7 +79,7 @@ class Recipe:
             _require(self, key, getattr(self, key) > 0, "above 0")
         for key in ("weight_decay", "rotation", "shear", "shift", "elastic", "erasing", "noise", "clean_epochs", "test_rotation"):
             _require(self, key, getattr(self, key) >= 0, "0 or more")
-        for key in ("momentum", "label_smoothing", "ema", "zoom", "test_zoom"):
+        for key in ("momentum", "beta1", "beta2", "label_smoothing", "ema", "zoom", "test_zoom"):
             _require(self, key, 0 <= getattr(self, key) < 1, "from 0 to below 1")
         for key in ("clutter", "filtering", "teacher_weight"):
             _require(self, key, 0 <= getattr(self, key) <= 1, "from 0 to 1")

@@ -95,11 +95,13 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 def _adam(weights: nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:
-    return torch.optim.Adam([weights], recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+    betas = recipe.beta1, recipe.beta2
+    return torch.optim.Adam([weights], recipe.learning_rate, betas, weight_decay=recipe.weight_decay, fused=True)
 
 
 def _adamw(weights: nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:
-    return torch.optim.AdamW([weights], recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+    betas = recipe.beta1, recipe.beta2
+    return torch.optim.AdamW([weights], recipe.learning_rate, betas, weight_decay=recipe.weight_decay, fused=True)
 
 
 def _sgd(weights: nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:

@@ -67,8 +67,8 @@ def test_nothing_changes_where_every_amount_is_zero() -> None:
     before = generator.get_state()
     assert torch.equal(augment(ink, Augmentation(), generator), ink)
     assert torch.equal(generator.get_state(), before)
-    assert not Augmentation().moves
-    assert not Augmentation(erasing=3).moves
+    assert not Augmentation().bends
+    assert not Augmentation(erasing=3).bends
 
 
 def test_a_grid_of_no_change_takes_every_pixel_from_its_own_place() -> None:
@@ -139,10 +139,20 @@ def test_shift_is_uniform_on_both_axes_and_independent() -> None:
 def test_the_largest_shift_moves_by_whole_pixels_and_paper_comes_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "rand", lambda *shape, **_: torch.ones(*shape))
     ink = digits(3) * 0.5 + 0.5  # no paper anywhere
-    shifted = augment(ink, Augmentation(shift=3), seeded())
+    shifted = augment(ink, Augmentation(shift=3, zoom=1e-9), seeded())
     by_hand = torch.zeros_like(ink)
     by_hand[..., :-3, :-3] = ink[..., 3:, 3:]
     assert torch.allclose(shifted, by_hand, atol=1e-5)
+
+
+def test_a_shift_alone_copies_whole_pixels_and_every_place_is_as_likely() -> None:
+    ink = digits(1).expand(5000, 1, 28, 28) + 0.5  # no paper anywhere
+    moved = augment(ink, Augmentation(shift=2), seeded())
+    surrounded = np.pad(ink[0, 0].numpy(), 2)
+    places = [surrounded[y : y + 28, x : x + 28] for y in range(5) for x in range(5)]
+    counts = [int((moved[:, 0].numpy() == place).all((1, 2)).sum()) for place in places]
+    assert sum(counts) == 5000
+    assert stats.chisquare(counts).pvalue > 0.001
 
 
 def test_all_moves_together_are_scipy_s_resampling_at_the_places_of_both_grids() -> None:
@@ -264,8 +274,9 @@ def test_shape_type_and_range_stay_and_the_given_ink_is_not_touched(shape: tuple
 
 
 def test_what_comes_from_outside_the_field_is_paper() -> None:
-    moved = augment(torch.ones(50, 1, 28, 28), Augmentation(shift=40), seeded())
-    shifts = affine_maps(Augmentation(shift=40), 50)[1]
+    amount = Augmentation(shift=40, zoom=1e-9)
+    moved = augment(torch.ones(50, 1, 28, 28), amount, seeded())
+    shifts = affine_maps(amount, 50)[1]
     covered = np.maximum(0, 28 - np.abs(shifts)).prod(1)
     assert np.allclose(moved.sum((1, 2, 3)).numpy(), covered, atol=0.51 * 28)
     gone = (np.abs(shifts) > 29).any(1)
