@@ -184,9 +184,10 @@ class StridedNet(nn.Module):
 class QuickNet(nn.Module):
     """Unpadded convolutions that stride instead of pooling, one hidden layer, and normalisation in that layer alone.
 
-    Made to learn in a second: 110,154 parameters and 0.28 million multiplications a digit as it is, 167,530 parameters with 48 kernels a layer. A first convolution of stride 4
-    leaves a field of 6x6, so that what follows are dense products, which a processor is good at. Normalising 128 numbers a digit
-    teaches as much as normalising every field, for next to no time (docs/log.md).
+    Made to learn in a second: 110,154 parameters and 0.28 million multiplications a digit as it is, 167,530 parameters with 48
+    kernels a layer. A first convolution of stride 4 leaves a field of 6x6, so that what follows are dense products, which a
+    processor is good at. Normalising 128 numbers a digit teaches as much as normalising every field, for next to no time
+    (docs/log.md).
 
     channels, sides, strides: of the convolutions, one number each. hidden: units of the hidden layer. norms: whether the fields are
     normalised too, which pays where there are several passes.
