@@ -177,10 +177,10 @@ def section(parts: dict[str, list[str]], facts: dict[str, str], image: bool) -> 
     lines = [
         HEADING,
         "",
-        "From uint8 digits in memory to the trained network, on the same digits (MNIST's 55,000 unless said otherwise), everyone in",
-        "a process of its own, rounds in turn. Imports, start, loading and evaluation are not timed; compiling is in a column of its",
-        "own. Where a part was timed, it is multiplied. `tuomaso` is the last step of github.com/tuomaso/train_mnist_fast; its clock",
-        "starts with digits that are normalised and shuffled already, as its own does. Measured by `benchmarks/ladder.py`, "
+        "From uint8 digits in memory to the trained network, on the same digits (MNIST's 55,000 unless said otherwise), everyone",
+        "in a process of its own, rounds in turn. Imports, start, loading and evaluation are not timed; compiling is in a column",
+        "of its own. Where a part was timed, it is multiplied. `tuomaso` is the last step of github.com/tuomaso/train_mnist_fast;",
+        "its clock starts with digits that are normalised and shuffled already. Measured by `benchmarks/ladder.py`, "
         + ", ".join(map(": ".join, facts.items()))
         + ".",
         "",

@@ -57,8 +57,8 @@ class Row:
         return [outcome.seconds for outcome in self.rounds]
 
     def accuracies(self, split: str) -> Accuracies | None:
-        """On the test or validation split."""
-        values = [value for run in self.runs.values() if (value := getattr(run, split)) is not None]
+        """On the test or validation split; of the timed rounds where no seeds were trained for it."""
+        values = [value for run in self.runs.values() or self.rounds if (value := getattr(run, split)) is not None]
         return Accuracies(values) if values else None
 
     @property

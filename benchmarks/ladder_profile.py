@@ -121,9 +121,8 @@ def table(profiles: dict[str, dict[str, float]]) -> list[str]:
     groups = sorted({group for each in profiles.values() for group in each}, key=lambda name: -max(_column(profiles, name)))
     head = ["share of the time", *(f"`{name}`" for name in profiles)]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    for name in groups:
-        lines.append("| " + " | ".join([name, *(f"{100 * share:.0f} %" for share in _column(profiles, name))]) + " |")
-    return lines
+    rows = ([name, *(f"{100 * share:.0f} %" for share in _column(profiles, name))] for name in groups)
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
 
 
 def _column(profiles: dict[str, dict[str, float]], group: str) -> list[float]:
