@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ladder_workers import Contender, Outcome
 from reference_style import spread
 
-from inkdigits.style import BLUE, FONT, INK, MUTED, ORANGE, dress, figure_of
+from inkdigits.style import BLUE, FONT, GRID, INK, MUTED, ORANGE, dress, figure_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -161,7 +161,7 @@ def figure(rows: Sequence[Row]) -> "Figure":
     if own:
         axes.plot(*zip(*own, strict=True), color=BLUE, linewidth=1.2, alpha=0.5, zorder=1)
     axes.margins(x=0.16, y=0.08)
-    dress(axes, "Test accuracy (%) against seconds of training, two cores", grid="both")
+    dress(axes, "Test accuracy (%) against seconds of training", grid="both")
     low, high = axes.get_ylim()
     axes.set_yticks(ticks := [tick for tick in TICKS if low <= tick <= high], [f"{tick:g}" for tick in ticks])
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
@@ -173,32 +173,31 @@ def figure(rows: Sequence[Row]) -> "Figure":
 
 
 def write_names(axes: object, rows: Sequence[Row]) -> None:
-    """Beside each point; where two names would meet, the lower one gives way downwards."""
+    """Beside each point; where a name would meet another or a point, it gives way downwards and a line leads to it."""
     from matplotlib.axes import Axes
 
     assert isinstance(axes, Axes)
-    taken: list[tuple[float, float, float]] = []
-    width, height = axes.bbox.width, axes.bbox.height
-    for row in sorted(rows, key=lambda row: -(row.accuracy or 0)):
-        x, y = axes.transData.transform((statistics.median(row.seconds), 100 * (row.accuracy or 0)))
-        left = x - axes.bbox.x0 > 0.6 * width
-        length = 0.0125 * width * len(row.contender.name)
-        begin, shift = (x - length if left else x), 0.0
+    width, height, point = axes.bbox.width, axes.bbox.height, axes.figure.dpi / 72
+    places = [axes.transData.transform((statistics.median(row.seconds), 100 * (row.accuracy or 0))) for row in rows]
+    taken = [(x - 5 * point, x + 5 * point, y) for x, y in places]  # left, right, middle
+    for row, (x, y) in sorted(zip(rows, places, strict=True), key=lambda item: -item[1][1]):
+        left, length = x - axes.bbox.x0 > 0.6 * width, 0.0125 * width * len(row.contender.name)
+        begin, shift = (x - length - 8 * point if left else x + 8 * point), 0.0
         end = begin + length
         while any(abs(y + shift - other) < 0.042 * height and begin < last and first < end for first, last, other in taken):
             shift -= 0.01 * height
         taken.append((begin, end, y + shift))
-        scale = 72 / axes.figure.dpi
         ours = row.contender.module == "ours"
         axes.annotate(
             row.contender.name,
             (statistics.median(row.seconds), 100 * (row.accuracy or 0)),
-            (-8 if left else 8, shift * scale),
+            (-8 if left else 8, shift / point),
             textcoords="offset points",
             ha="right" if left else "left",
             va="center",
             fontsize=FONT - 1,
             color=INK if ours else MUTED,
             fontweight="bold" if ours else "normal",
+            arrowprops={"arrowstyle": "-", "color": GRID, "shrinkB": 4} if shift else None,
             parse_math=False,
         )

@@ -11,6 +11,7 @@ import dataclasses
 import io
 import itertools
 import json
+import math
 import statistics
 import sys
 import tempfile
@@ -86,8 +87,8 @@ def cost_of_training(recipe: Recipe, digits: Split, threads: int, whole: bool = 
             seen = record.epoch * len(digits)
         elif not whole:
             seen = (record.epoch - 1 + record.fraction) * len(digits)
-            if not first:
-                started, first = now, seen  # the first report: kernels are made by then
+            if not first and record.fraction < 1:
+                started, first = now, seen  # the first report of several: kernels are made by then
             elif now - started > MOMENT:
                 break
     return (time.perf_counter() - started) / (seen - first)
@@ -243,6 +244,8 @@ def hours(cost: float) -> float:
 def figure(points: Sequence[Point]) -> "Figure":
     """Small multiples: microseconds a digit against what is varied, both logarithmic."""
     drawing = figure_of(8.2, 7.2)
+    from matplotlib.ticker import LogLocator
+
     grid = drawing.subplots(3, 2)
     for axes, panel in zip(grid.flat, ("digits a batch", "digits", "passes", "parameters", "threads"), strict=False):
         for side, colour, marker in (("train", BLUE, "o"), ("read", ORANGE, "s")):
@@ -260,9 +263,12 @@ def figure(points: Sequence[Point]) -> "Figure":
             axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         else:
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
         axes.minorticks_off()
         axes.margins(x=0.12, y=0.15)
+        low, high = axes.get_ylim()
+        axes.set_ylim(min(low, math.sqrt(low * high) / 3), max(high, math.sqrt(low * high) * 3))  # what hardly varies looks so
     draw_files(grid.flat[-1], [point for point in points if point.panel == "file"])
     grid.flat[0].legend(frameon=False, fontsize=FONT - 1)
     drawing.supylabel("microseconds a digit", fontsize=FONT, color=MUTED)
@@ -281,7 +287,7 @@ def draw_files(axes: object, points: Sequence[Point]) -> None:
     dress(axes, "file, or network", grid="x")
     axes.set_yticks(range(len(points)), names, parse_math=False)
     axes.invert_yaxis()
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     axes.minorticks_off()
 
 
