@@ -32,8 +32,8 @@ from inkdigits.data import load_dataset
 from inkdigits.errors import BadData
 from inkdigits.files import write_whole
 from inkdigits.pages import write_pages
-from inkdigits.recogniser import processors
 from inkdigits.scale import DigitReader, Shard, find_shards, read_dataset
+from inkdigits.session import processors
 
 Images = NDArray[np.uint8]
 

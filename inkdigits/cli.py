@@ -75,7 +75,8 @@ def read(options: argparse.Namespace) -> int:
     """`inkdigits read`: a line a picture."""
     if options.submission:
         return _submit(options)
-    from inkdigits.recogniser import Recogniser, processors
+    from inkdigits.recogniser import Recogniser
+    from inkdigits.session import processors
     from inkdigits.sources import read_paths
 
     # Several pictures at once gain more than several threads for one.

@@ -13,20 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from inkdigits import preprocessing
+from inkdigits.cascade import Cascade
 from inkdigits.errors import BadModel, BadPicture, BadValue, UnknownName
 from inkdigits.picture import Picture, Source, open_picture, turned_left
 from inkdigits.preprocessing import Page
 from inkdigits.segmentation import Box
+from inkdigits.session import CLASSES, Network, processors
 
 WEIGHTS = Path(__file__).with_name("weights")
 DEFAULT_MODEL = "default"
-BLOCK = 128  # images of one run of the network: 1,024 leave the cache, a tenth slower, and take eight times the memory
 THRESHOLD = 0.5  # the confidence from which a digit is accepted, where the model's metadata say nothing
-CLASSES = 10
 OTHER = "not a digit"
 TURNED_FROM = 3  # candidates can tell that a page lies on its side
 WORD_FROM = 3  # candidates of similar size make a word
@@ -109,20 +108,25 @@ class Trace:
 class Recogniser:
     """Reads pictures with one model, loaded once. Safe to call from several threads.
 
-    model: a shipped name, a folder made by `train`, or an .onnx file. threads: of one call; None takes one per processor that
-    this process may use. onnx: the bytes of its file, which was read once. Raises UnknownName or BadModel.
+    model: a shipped name, a folder made by `train`, or an .onnx file; or several of them joined by +, the quickest first, each of
+    which answers what those before it were not sure of (cascade.py). threads: of one call; None takes one per processor that this
+    process may use. Raises UnknownName or BadModel.
     """
 
     def __init__(self, model: str | os.PathLike[str] = DEFAULT_MODEL, threads: int | None = None) -> None:
         if threads is not None and threads < 1:
             raise BadValue(f"{threads} threads make no sense; wanted is 1 or more")
-        self.path = resolve_model(model)
-        self.onnx = _content(self.path)
-        self._session = _open_session(self.onnx, self.path, threads or processors())
-        self._outputs = int(self._session.get_outputs()[0].shape[1])
-        metadata = self._session.get_modelmeta().custom_metadata_map
+        networks = [Network(resolve_model(part), threads or processors()) for part in _parts(model)]
+        self._network = Cascade(networks) if len(networks) > 1 else networks[0]
+        self.path = self._network.path
+        metadata = self._network.metadata
         self.trained_on: str | None = metadata.get("data")  # a dataset's name or path, as `train --data` was given it
         self.threshold = _threshold(metadata, self.path)
+
+    @property
+    def onnx(self) -> bytes:
+        """The bytes of the model's file, which was read once. Raises BadModel where there are several."""
+        return self._network.onnx
 
     def classify(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """MNIST-style images, (N, 28, 28) or (28, 28) uint8, paper 0 to ink 255 -> (N, 10) float32 chances. Raises BadValue."""
@@ -185,10 +189,8 @@ class Recogniser:
 
     def _judge(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(N, 10) probabilities of the digits, and (N,) that it is none."""
-        images = _checked(images)
-        outputs = [self._session.run(None, {"images": images[start : start + BLOCK]})[0] for start in range(0, len(images), BLOCK)]
-        raw: NDArray[np.float32] = np.concatenate(outputs) if outputs else np.empty((0, self._outputs), np.float32)
-        if self._outputs == CLASSES:
+        raw = self._network.answer(_checked(images))
+        if self._network.outputs == CLASSES:
             return raw, np.zeros(len(raw), np.float32)
         digits = np.maximum(raw[:, :CLASSES], np.float32(1e-30))
         return digits / digits.sum(axis=1, keepdims=True), raw[:, NOT_A_DIGIT]
@@ -241,6 +243,8 @@ def shipped_folder(model: str) -> Path | None:
 
 def resolve_model(model: str | os.PathLike[str]) -> Path:
     """The .onnx file that a shipped name, a run folder or a path means. Raises UnknownName or BadModel."""
+    if len(parts := _parts(model)) > 1:
+        raise BadModel(f"{os.fspath(model)!r} is {len(parts)} models, and one is wanted here")
     path = shipped_folder(os.fspath(model)) or Path(model)
     if path.is_dir():
         if not (path / "model.onnx").is_file():
@@ -253,48 +257,10 @@ def resolve_model(model: str | os.PathLike[str]) -> Path:
     raise UnknownName("model", os.fspath(model), [*shipped_models(), "a folder made by `inkdigits train`", "an .onnx file"])
 
 
-def processors() -> int:
-    """Processors that this process may use: a container's or taskset's share, not the whole machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadModel(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
-
-
-def _open_session(onnx: bytes, path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only; they arrive as exceptions too
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads would burn a processor each
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
-    try:
-        session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime has a class of its own for every way a file can be wrong
-        raise BadModel(f"{str(path)!r} is damaged or no ONNX model: {error}") from error
-    _check_interface(session, path)
-    return session
-
-
-def _check_interface(session: onnxruntime.InferenceSession, path: Path) -> None:
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    found = [(node.name, node.type, node.shape) for node in (*inputs, *outputs)]
-    fits = (
-        len(inputs) == len(outputs) == 1
-        and (inputs[0].name, inputs[0].type, inputs[0].shape[1:]) == ("images", "tensor(uint8)", [28, 28])
-        and (outputs[0].name, outputs[0].type) == ("probabilities", "tensor(float)")
-        and len(outputs[0].shape) == 2
-        and outputs[0].shape[1] in (CLASSES, CLASSES + 1)
-    )
-    if not fits:
-        raise BadModel(
-            f"{str(path)!r} was made for something else: it has {found}; wanted are images uint8 (N, 28, 28) and "
-            "probabilities float32 (N, 10) or (N, 11), as `inkdigits export` writes them"
-        )
+def _parts(model: str | os.PathLike[str]) -> list[str]:
+    """The models that a name joins by +; a file or folder may have one in its own name."""
+    name = os.fspath(model)
+    return [name] if Path(name).exists() else name.split("+")
 
 
 def _threshold(metadata: dict[str, str], path: Path) -> float:

@@ -49,7 +49,8 @@ from inkdigits.messages import (
 )
 from inkdigits.metrics import Metrics
 from inkdigits.openapi import describe
-from inkdigits.recogniser import Recogniser, processors, resolve_model
+from inkdigits.recogniser import Recogniser, resolve_model
+from inkdigits.session import processors
 from inkdigits.watch import Watch, refuse_unless_it_reads
 from inkdigits.workers import RETRY_AFTER, Workers, busy, refusal
 

@@ -25,9 +25,9 @@ from inkdigits.errors import BadValue, CannotWrite, InkdigitsError, MissingExtra
 from inkdigits.interruption import uninterrupted
 from inkdigits.job import EVERY_MINUTE, Job, check_before_training, check_outputs
 from inkdigits.recipe import Recipe
-from inkdigits.recogniser import processors
 from inkdigits.resume import Saving, States
 from inkdigits.search import Attempt, Search
+from inkdigits.session import processors
 from inkdigits.space import Space, Value
 from inkdigits.teacher import load_teacher
 from inkdigits.training import Progress, Training, seeded_network

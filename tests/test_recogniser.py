@@ -178,7 +178,7 @@ def test_a_picture_that_cannot_be_read_leaves_the_others_readable(toy: Path, tmp
 
 def test_the_module_reads_with_a_model_that_stays_loaded(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(picture_of(4), model=toy, single=True).text == "4"
-    monkeypatch.setattr(recogniser_module, "_open_session", None)
+    monkeypatch.setattr(recogniser_module, "Network", None)
     assert read(picture_of(6), model=toy).text == "6"
 
 
