@@ -22,9 +22,11 @@ from inkdigits.data import load_dataset
 from inkdigits.errors import BadData, BadModel, BadValue, InkdigitsError, MissingExtra
 from inkdigits.files import write_whole
 from inkdigits.measurement import to_ink
+from inkdigits.models import SharedNet
 
 COMPARED = 1000  # digits
 TOLERANCE = 1e-4  # largest difference of a probability
+LANES = 4  # ONNX Runtime's fast convolutions take channels by fours: with 32, `tiny` is 1.7 times as fast as with its own 30
 
 
 class ExportedNetwork(nn.Module):
@@ -60,8 +62,12 @@ def export_onnx(
         raise BadValue("no digits to compare the exported file with the network on; at least one is needed")
     exported = ExportedNetwork(copy.deepcopy(network).cpu(), temperature).eval()
     exported.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's stubs leave it out
-    program = _trace(exported)
+    quick = copy.deepcopy(exported)
+    empty = fill_lanes(quick)
+    program = _trace(quick)
     program.model.metadata_props.update({key: str(value) for key, value in (facts or {}).items()})
+    if empty:
+        program.model.metadata_props["empty_channels"] = str(empty)  # of each layer, the last
     program.model.metadata_props["softmax_temperature"] = str(temperature)
     compared = images[:COMPARED]
     difference = 0.0
@@ -77,6 +83,28 @@ def export_onnx(
 
     write_whole(path, write_and_compare)
     return difference
+
+
+def fill_lanes(network: nn.Module) -> int:
+    """Give each SharedNet in it channels that hold 0, up to a multiple of LANES; what it says stays the same. Returns how many."""
+    empty = 0
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, SharedNet):
+                channels = child.linear.in_features
+                empty = -channels % LANES
+                setattr(parent, name, _widened(child, channels + empty))
+    return empty
+
+
+def _widened(network: SharedNet, channels: int) -> SharedNet:
+    """The same with more channels, all of whose weights are 0."""
+    wide = SharedNet(channels).eval()
+    weights = wide.state_dict()
+    for name, values in network.state_dict().items():
+        weights[name].fill_(name.endswith("running_var"))  # a variance of 0 would be divided by
+        weights[name][tuple(map(slice, values.shape))] = values
+    return wide
 
 
 def _trace(exported: ExportedNetwork) -> Any:

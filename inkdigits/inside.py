@@ -93,7 +93,8 @@ def layers(recogniser: Recogniser, field: NDArray[np.uint8]) -> list[Layer]:
     """What each layer makes of a field, after its activation where it has one. Raises MissingExtra or BadModel."""
     names, session = _opened(recogniser)
     values = session.run(names, {"images": field[None]}) if names else []
-    return [Layer(f"layer {place}", _as_maps(value[0])) for place, value in enumerate(values, start=1)]
+    empty = int(recogniser.metadata.get("empty_channels", 0))  # which export.py added
+    return [Layer(f"layer {place}", _as_maps(value[0, : value.shape[1] - empty])) for place, value in enumerate(values, start=1)]
 
 
 def _as_maps(value: NDArray[np.float32]) -> NDArray[np.float32]:

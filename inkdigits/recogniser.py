@@ -119,9 +119,9 @@ class Recogniser:
         networks = [Network(resolve_model(part), threads or processors()) for part in _parts(model)]
         self._network = Cascade(networks) if len(networks) > 1 else networks[0]
         self.path = self._network.path
-        metadata = self._network.metadata
-        self.trained_on: str | None = metadata.get("data")  # a dataset's name or path, as `train --data` was given it
-        self.threshold = _threshold(metadata, self.path)
+        self.metadata = self._network.metadata  # of its file, or of the last one's
+        self.trained_on: str | None = self.metadata.get("data")  # a dataset's name or path, as `train --data` was given it
+        self.threshold = _threshold(self.metadata, self.path)
 
     @property
     def onnx(self) -> bytes:

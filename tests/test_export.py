@@ -20,6 +20,7 @@ import inkdigits.export as export_module
 from inkdigits.data import Split
 from inkdigits.errors import BadValue, CannotWrite, InkdigitsError, MissingExtra
 from inkdigits.export import ExportedNetwork, export_onnx, largest_difference
+from inkdigits.inside import layers
 from inkdigits.measurement import predict_logits
 from inkdigits.models import Standardised
 from inkdigits.recipe import Recipe, load_recipe
@@ -221,3 +222,21 @@ def test_without_the_exporter_s_libraries_the_extra_is_named(
     with pytest.raises(MissingExtra, match=r"^exporting a model needs more .*'inkdigits\[export\]'$"):
         export_onnx(lenet, tmp_path / "model.onnx", few_digits(10).images)
     assert list(tmp_path.iterdir()) == []
+
+
+# ---- channels in fours
+
+
+@pytest.mark.parametrize(("channels", "empty"), [(12, 0), (13, 3)])
+def test_a_shared_network_gets_empty_channels_that_change_nothing(tmp_path: Path, channels: int, empty: int) -> None:
+    recipe = load_recipe("nano", {"options": {"channels": channels}, "epochs": 2, "batch": 16})
+    network = seeded_network(recipe, 0)
+    for _ in fit(network, recipe, few_digits(256), few_digits(10), device="cpu"):
+        pass
+    images = few_digits(100).images
+    assert export_onnx(network, tmp_path / "model.onnx", images) <= 1e-5
+    recogniser = Recogniser(tmp_path / "model.onnx", threads=1)
+    assert int(recogniser.metadata.get("empty_channels", 0)) == empty
+    assert {len(layer.maps) for layer in layers(recogniser, images[0])} == {channels}, "nobody is shown what holds nothing"
+    kernels = [init.dims[0] for init in onnx.load(tmp_path / "model.onnx").graph.initializer if len(init.dims) == 4]
+    assert set(kernels) == {channels + empty}
