@@ -12,6 +12,7 @@ import inkdigits
 NOTHING_DONE = 2  # the exit status for wrong usage
 
 MODEL_HELP = "a shipped model's name, a folder made by train, or an .onnx file"
+CASCADE_HELP = f"{MODEL_HELP}; nano+best: best reads what nano is not sure of"
 DATA_HELP = (
     "a dataset's name (see `inkdigits data list`), a folder with MNIST's four files, an IDX, .npz or .csv file, "
     "a folder of pictures sorted into folders called 0 to 9, or several of these joined by +"
@@ -83,7 +84,7 @@ def _read_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help=text)
     parser.add_argument("--single", action="store_true", help="each picture holds at most one digit")
-    parser.add_argument("--model", default="default", metavar="M", help=f"{MODEL_HELP} (default: default)")
+    parser.add_argument("--model", default="default", metavar="M", help=f"{CASCADE_HELP} (default: default)")
     text = (
         "also draw, for each picture, why it was read so: a PNG in this folder, named after the picture, that shows the ink found, "
         "what the network saw, how sure it was, and why candidates were refused; of an array, the first 100 images"
@@ -119,7 +120,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument("model", metavar="MODEL", help=CASCADE_HELP)
     text = "mnist-c for MNIST's digits through fifteen corruptions, mnist-c/fog and its like for one of them"
     parser.add_argument("--data", default="mnist", metavar="D", help=f"{DATA_HELP}; {text} (default: mnist)")
     text = (

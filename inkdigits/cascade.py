@@ -19,12 +19,15 @@ SURE_ENOUGH = 0.99
 class Cascade:
     """Answers like a `Network`: each image by the first of several that gives a digit the probability SURE_ENOUGH, or by the last.
 
-    path, metadata: those of the last. Raises BadModel where one knows a class that another does not.
+    path, metadata: those of the last, but for the data that all have learned from. Raises BadModel where one knows a class that
+    another does not.
     """
 
     def __init__(self, networks: Sequence[Network]) -> None:
         self.networks, last = tuple(networks), networks[-1]
-        self.path, self.outputs, self.metadata = last.path, last.outputs, last.metadata
+        self.path, self.outputs = last.path, last.outputs
+        learned = dict.fromkeys(network.metadata.get("data", "") for network in networks)
+        self.metadata = last.metadata | {"data": "+".join(filter(None, learned))}
         for network in self.networks:
             if network.outputs != self.outputs:
                 raise BadModel(
