@@ -25,7 +25,7 @@ def demo(folder: Path) -> int:
         data, settings = "optdigits", ["--epochs", "30"]
     shutil.rmtree(folder, ignore_errors=True)
     for command in (
-        ["train", "lenet", "--data", data, "--out", str(folder), *settings],
+        ["train", "fast-99.5", "--data", data, "--out", str(folder), *settings],
         ["evaluate", str(folder), "--data", data, "--split", "test"],
         ["read", str(PICTURE), "--model", str(folder)],
         ["read", str(PICTURE)],

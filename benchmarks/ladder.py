@@ -33,6 +33,7 @@ from reference_style import machine, spread, write_section
 from inkdigits.data import load_dataset
 from inkdigits.files import write_whole
 from inkdigits.recipe import load_recipe, shipped_recipes
+from inkdigits.reproduction import write_evidence
 
 HEADING = "## Training: time to accuracy"
 PHASES = ("accuracy", "timing", "cold", "profile")
@@ -172,6 +173,24 @@ def cold(recipe: str, rounds: int) -> list[str]:
     return lines + [f"| {what} | {spread(values, '.2f')} |" for what, values in zip(words, taken.values(), strict=True)]
 
 
+def is_shipped(row: Row) -> bool:
+    """Whether it is a recipe of the package."""
+    return row.contender.option in shipped_recipes()
+
+
+def evidence(row: Row, facts: dict[str, str]) -> dict[str, Any]:
+    """What a recipe's [measured] table holds. The time is that of the rounds, else of the seeds."""
+    accuracies = row.accuracies("test")
+    assert accuracies is not None, "a recipe of ours is trained whole"
+    table: dict[str, Any] = {"runs": len(accuracies.values), "test_accuracy_mean": round(accuracies.mean, 6)}
+    if accuracies.deviation is not None:
+        table["test_accuracy_sd"] = round(accuracies.deviation, 6)
+    seconds = row.seconds or [outcome.seconds for outcome in row.runs.values()]
+    table["train_seconds_median"] = round(statistics.median(seconds), 2)
+    where = f"{facts['processor']}, {facts['threads']} threads"
+    return table | {"machine": where, "torch": facts["torch"], "date": facts["date"]}
+
+
 def section(parts: dict[str, list[str]], facts: dict[str, str], image: bool) -> str:
     """All that was measured, as a section of docs/benchmarks.md."""
     lines = [
@@ -260,6 +279,7 @@ def main() -> None:
         print(text)
     if options.write:
         write_section(options.write, text)
+        write_evidence({row.contender.name: evidence(row, facts) for row in rows if row.runs and is_shipped(row)})
         if image:
             (options.write.parent / "images").mkdir(exist_ok=True)
             image.savefig(options.write.parent / "images" / "ladder.png", dpi=160)

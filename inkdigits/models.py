@@ -250,20 +250,22 @@ class SharedNet(nn.Module):
 
 
 class ResidualNet(nn.Module):
-    """Two scales, 14x14 and 7x7, each with a residual block; 631,242 parameters.
+    """Two scales, 14x14 and 7x7, each with a residual block.
 
-    It takes 42 million multiplications a digit. Source of the blocks: He et al. 2016. The first convolution halves the field at
+    channels: of each scale. With 64 and 160 it has 631,242 parameters and takes 42 million multiplications a digit, with 32 and 96
+    it has 214,506 parameters and takes 13 million. Source of the blocks: He et al. 2016. The first convolution halves the field at
     once: at 28x28 its normalisation and rectification alone took a third of a training step on a CPU. The mean over the smallest
     field makes the answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, channels: Sequence[int] = (64, 160)) -> None:
         super().__init__()
-        self.stem = _convolution(1, 64, stride=2, side=5)
-        self.residual1 = _Residual(64)
-        self.halve = _convolution(64, 160, stride=2)
-        self.residual2 = _Residual(160)
-        self.linear = nn.Linear(160, 10)
+        large, small = channels
+        self.stem = _convolution(1, large, stride=2, side=5)
+        self.residual1 = _Residual(large)
+        self.halve = _convolution(large, small, stride=2)
+        self.residual2 = _Residual(small)
+        self.linear = nn.Linear(small, 10)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.residual1(self.stem(x))  # (N, 64, 14, 14)

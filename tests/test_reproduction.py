@@ -80,9 +80,21 @@ def test_measured_figures_go_into_the_recipe_and_replace_older_ones(tmp_path, re
     assert load_recipe(path).measured["runs"] == 2
 
 
+def test_the_table_names_the_machine_of_those_that_were_measured_elsewhere(result):
+    lenet = dataclasses.replace(result.recipe, measured=result.measured())
+    tiny = dataclasses.replace(lenet, name="tiny")
+    elsewhere = {"machine": "another one", "train_seconds_median": 0.94, "date": "2026-02-03"}
+    fast = dataclasses.replace(lenet, name="fast", measured=result.measured() | elsewhere)
+    table = as_short_table([lenet, fast, tiny])
+    assert "| 98.76% | 98.80% ± 0.14 | 2 | 12 s |" in table
+    assert "| 2 | 0.9 s |" in table
+    where = "a machine, 2 threads, torch 2.13.0; `fast` on another one, torch 2.13.0; 2026-02-03."
+    assert table.splitlines()[-1] == f"Test accuracy, mean ± standard deviation over seeds; {where}"
+
+
 def test_the_table_goes_between_the_marks_and_nowhere_else(result):
     page = "before\n<!-- results -->\nold\n<!-- /results -->\nafter\n"
-    written = between_marks(page, as_short_table([result]))
+    written = between_marks(page, as_short_table([dataclasses.replace(result.recipe, measured=result.measured())]))
     assert written.startswith("before\n<!-- results -->\n| recipe")
     assert written.endswith("<!-- /results -->\nafter\n")
     assert "old" not in written
