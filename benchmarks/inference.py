@@ -36,9 +36,9 @@ from inkdigits.recipe import load_recipe
 from inkdigits.recogniser import Recogniser
 from inkdigits.training import seeded_network
 
-MODELS = {"nano": 4096, "tiny": 2048, "default": 2048, "best": 512}  # images of one bulk call; multiples of all blocks
+MODELS = {"fast-99.3": 8192, "nano": 4096, "tiny": 2048, "default": 2048, "best": 512}  # images of one bulk call; multiples of all blocks
 REFERENCES = ("lenet", "two-conv", "dropout", "sgd", "batchnorm")  # fresh weights: speed does not depend on them
-CASCADES = ("nano+best", "tiny+best", "nano+tiny+best")
+CASCADES = ("nano+best", "tiny+best", "fast-99.3+best", "nano+tiny+best")
 OTHERS, TOGETHER = "others", "cascades"
 THREADS = (1, 2)
 SETTLE = 0.1  # seconds before each side: the threads of the one before go on looking for work for a while

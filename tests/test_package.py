@@ -210,7 +210,7 @@ def test_nothing_is_unpickled_anywhere() -> None:
 
 def test_the_shipped_models_are_small_and_each_has_a_card_and_reads() -> None:
     names = shipped_models()
-    assert names == ["best", "default", "nano", "tiny"]
+    assert names == ["best", "default", "fast-99.3", "nano", "tiny"]
     assert sum(path.stat().st_size for path in (PACKAGE / "weights").rglob("*") if path.is_file()) <= 8_000_000
     digits = few_digits(200)
     for name in names:
@@ -220,6 +220,6 @@ def test_the_shipped_models_are_small_and_each_has_a_card_and_reads() -> None:
 
 
 def test_the_shipped_models_are_those_of_their_recipes_as_they_are_now() -> None:
-    for name in ("best", "nano", "tiny"):
+    for name in ("best", "fast-99.3", "nano", "tiny"):
         config = json.loads((PACKAGE / "weights" / name / "config.json").read_text())
         assert from_table(config["recipe"]).what_it_trains == load_recipe(name).what_it_trains
