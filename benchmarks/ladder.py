@@ -168,7 +168,7 @@ def cold(recipe: str, rounds: int) -> list[str]:
         for name, seconds in seen.items():
             taken[name].append(seconds)
     words = ("the model is measured and saved", "and exported to ONNX", "and the report is written")
-    head = f"`inkdigits train {Path(recipe).stem} --out DIR`, a new process, until"
+    head = f"`inkdigits train {recipe} --out DIR`, a new process, until"
     lines = [f"| {head} | s, median (range) of {rounds} |", "|---|---|"]
     return lines + [f"| {what} | {spread(values, '.2f')} |" for what, values in zip(words, taken.values(), strict=True)]
 

@@ -202,8 +202,8 @@ class QuickNet(nn.Module):
         norms: bool = False,
     ) -> None:
         super().__init__()
-        before = (1, *channels)
-        self.convs = nn.ModuleList(nn.Conv2d(*sizes) for sizes in zip(before, channels, sides, strides, strict=False))
+        sizes = zip((1, *channels[:-1]), channels, sides, strides, strict=True)
+        self.convs = nn.ModuleList(nn.Conv2d(*each) for each in sizes)
         self.norms = nn.ModuleList(nn.BatchNorm2d(channel) if norms else nn.Identity() for channel in channels)
         with torch.no_grad():
             self.linear1 = nn.Linear(self._features(torch.zeros(1, 1, 28, 28)).shape[1], hidden, bias=False)

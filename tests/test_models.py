@@ -210,6 +210,23 @@ def test_a_recipe_s_network_gives_a_logit_a_class_in_any_memory_format(name: str
         assert network(ink).dtype == torch.float32
 
 
+def test_a_quick_network_learns_from_a_digit_alone_by_the_statistics_that_it_has() -> None:
+    network = build("quick", {})
+    ink = to_ink(torch.from_numpy(few_digits(64).images))
+    network(ink)
+    before = network.get_submodule("network.norm").running_mean.clone()
+    alone = network(ink[:1])
+    alone.sum().backward()
+    assert torch.equal(network.get_submodule("network.norm").running_mean, before)
+    assert torch.allclose(alone, network.eval()(ink[:1]), atol=1e-5)
+
+
+def test_a_quick_network_wants_as_many_sides_as_channels() -> None:
+    with pytest.raises(BadValue, match=r"cannot be built with channels = \[8, 8, 8\]"):
+        build("quick", {"channels": [8, 8, 8]})
+    assert build("quick", {"channels": [8], "sides": [5], "strides": [2]})(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
 def test_without_training_a_digit_s_logits_do_not_depend_on_its_neighbours() -> None:
     for name in shipped_recipes():
         recipe = load_recipe(name)
