@@ -35,7 +35,6 @@ accuracy: $(VENV)/.train ## our own recipes over ten seeds -> docs/accuracy.md, 
 
 bench: $(VENV)/.bench ## speed against other programs and frameworks -> docs/benchmarks.md (hours for all seeds, which are kept; a quiet machine)
 	$(BIN)/python benchmarks/reference_style.py --write docs/benchmarks.md
-	$(BIN)/python benchmarks/inference.py --write docs/benchmarks.md
 	$(BIN)/python benchmarks/startup.py --write docs/benchmarks.md
 	$(BIN)/python benchmarks/inference.py --write docs/benchmarks.md
 	$(BIN)/python benchmarks/ladder.py --write docs/benchmarks.md
