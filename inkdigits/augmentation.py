@@ -32,14 +32,14 @@ class Augmentation:
 
     @property
     def bends(self) -> bool:
-        """True where digits are resampled, not only shifted and erased."""
-        return any((self.rotation, self.shear, self.zoom, self.elastic))
+        """True where digits are resampled, not only erased and shifted by whole pixels."""
+        return any((self.rotation, self.shear, self.zoom, self.shift % 1, self.elastic))
 
 
 def augment(ink: Tensor, amount: Augmentation, generator: Generator) -> Tensor:
     """Each digit of ink (N, 1, H, W) changed by its own draw, in the order of the fields. Returns the same shape.
 
-    A shift alone is by whole pixels, which copies where resampling would compute: a tenth of the time.
+    A shift of whole pixels alone moves by whole pixels, which copies where resampling would compute: a tenth of the time.
     """
     if amount.bends:
         grid = affine_grid(ink, amount, generator)  # (N, H, W, 2)
@@ -47,7 +47,7 @@ def augment(ink: Tensor, amount: Augmentation, generator: Generator) -> Tensor:
             grid = grid + elastic_field(ink, amount.elastic, generator)
         ink = F.grid_sample(ink, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     elif amount.shift:
-        ink = shift_by_pixels(ink, round(amount.shift), generator)
+        ink = shift_by_pixels(ink, int(amount.shift), generator)
     if amount.erasing:
         ink = erase(ink, round(amount.erasing), generator)
     if amount.clutter:

@@ -22,7 +22,8 @@ MOST_UNITS = 512  # of a layer whose maps are one pixel each
 MOST_BYTES = 640 << 10  # of all maps together; a third more in base64
 LEARNED = ("Conv", "Gemm", "MatMul")
 ACTIVATIONS = ("Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Gelu", "HardSwish", "Sigmoid", "Tanh", "Softplus")
-BETWEEN = ("BatchNormalization", "Add", "Mul", "MaxPool", "AveragePool", "Identity", "Dropout")  # weights and activation
+# What may stand between weights and their activation.
+BETWEEN = ("Unsqueeze", "BatchNormalization", "Add", "Mul", "MaxPool", "AveragePool", "Identity", "Dropout")
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,8 @@ def test_nothing_changes_where_every_amount_is_zero() -> None:
     assert torch.equal(generator.get_state(), before)
     assert not Augmentation().bends
     assert not Augmentation(erasing=3).bends
+    assert not Augmentation(shift=2).bends
+    assert Augmentation(shift=0.5).bends, "half a pixel is no whole one"
 
 
 def test_a_grid_of_no_change_takes_every_pixel_from_its_own_place() -> None:
