@@ -4,7 +4,7 @@
     python benchmarks/accuracy.py runs/reproduce --write docs/accuracy.md
 
 Reads every run's model.onnx; nothing is trained and nothing is chosen here. An ensemble is the mean of probabilities, as the recipe
-`ensemble` combines them.
+`ensemble` combines them. A recipe without runs in DIR keeps the lines that the page has of it.
 """
 
 import argparse
@@ -183,11 +183,42 @@ def others_section(runs: Mapping[str, Sequence[Path]], data_dir: Path | None) ->
     return lines
 
 
-def card_section(name: str, tables: Iterable[Sequence[str]], measured: str) -> str:
+def measured_section(runs: Mapping[str, Sequence[Path]]) -> list[str]:
+    """When, where and with what each recipe was measured."""
+    made = ", ".join(f"{name} {version}" for name, version in versions().items())
+    lines = [row(("recipe", "date", "machine", "versions")), row(["---"] * 4)]
+    return lines + [row((f"`{name}`", f"{datetime.now(UTC):%Y-%m-%d}", machine(), made)) for name in runs]
+
+
+def with_former(table: Sequence[str], former: Sequence[str]) -> list[str]:
+    """A table with the lines that its former edition has of recipes that it lacks, in the order of OURS.
+
+    former: lines of the section that it replaces, of which nothing is kept where its columns are others. A table without lines of
+    its own becomes the former one, whatever that names.
+    """
+    if table[0] not in former:
+        return list(table)
+    if len(table) == 2:
+        return [line for line in former if line.startswith("|")]
+    lines: list[str] = []
+    for name in OURS:
+        begin = f"| `{name}` |"
+        new = [line for line in table if line.startswith(begin)]
+        lines += new or [line for line in former if line.startswith(begin)]
+    return [*table[:2], *lines] if lines else list(table)
+
+
+def former_section(page: str, title: str) -> list[str]:
+    """The lines of a section, without its heading; none where the page has no such section."""
+    return page.partition(f"## {title}\n")[2].partition("\n## ")[0].splitlines()
+
+
+def card_section(name: str, tables: Iterable[Sequence[str]]) -> str:
     """The lines of one recipe out of all tables, for its model card; tables without it are left out."""
     rows = [(table[:2], [line for line in table if line.startswith(f"| `{name}` ")]) for table in tables]
     body = "\n\n".join("\n".join([*head, *found]) for head, found in rows if found)
-    return f"## Figures\n\n{body}\n\n{measured} All columns are explained in [accuracy.md](../accuracy.md).\n"
+    explained = "All columns are explained in [accuracy.md](../accuracy.md)."
+    return f"## Figures\n\n{body}\n\nMade by `benchmarks/accuracy.py`. {explained}\n"
 
 
 def main() -> None:
@@ -199,26 +230,29 @@ def main() -> None:
     options = parser.parse_args()
     digits = load_dataset("mnist", data_dir=options.data_dir)["test"]
     runs = {name: found for name in OURS if (found := finished_runs(load_recipe(name), options.runs))}
+    if not runs:
+        parser.error(f"{options.runs} holds no finished run of {', '.join(OURS)}; `inkdigits reproduce` makes them")
     said = {name: [Recogniser(run).classify(digits.images) for run in found] for name, found in runs.items()}
     sections = {
         "MNIST's test digits": (accuracy_section(said, digits, runs), TEST_DIGITS),
-        "Ensembles of `best`": (ensemble_section(said["best"], digits), ENSEMBLES),
+        "Ensembles of `best`": (ensemble_section(said.get("best", ()), digits), ENSEMBLES),
         "MNIST-C: fifteen corruptions of the test digits": (
             corruption_section(runs, options.data_dir),
             CORRUPTED,
         ),
         "Other hands": (others_section(runs, options.data_dir), OTHERS),
+        "Measured": (measured_section(runs), "Made by `benchmarks/accuracy.py`."),
     }
-    body = "".join(f"## {title}\n\n{chr(10).join(table)}\n\n{note}\n\n" for title, (table, note) in sections.items())
-    made = ", ".join(f"{name} {version}" for name, version in versions().items())
-    measured = f"Measured {datetime.now(UTC):%Y-%m-%d} on {machine()}; {made}. Made by `benchmarks/accuracy.py`."
-    text = f"{HEAD}\n\n{body}{measured}\n"
+    former = options.write.read_text() if options.write and options.write.is_file() else ""
+    tables = {title: with_former(table, former_section(former, title)) for title, (table, _) in sections.items()}
+    parts = (f"## {title}\n\n{chr(10).join(tables[title])}\n\n{note}\n" for title, (_, note) in sections.items())
+    text = "\n".join((f"{HEAD}\n", *parts))
     print(text)
     if options.write:
         write_whole(options.write, text)
         for name in runs:
             if (card := options.write.parent / "models" / f"{name}.md").is_file():
-                write_section(card, card_section(name, (table for table, _ in sections.values()), measured))
+                write_section(card, card_section(name, tables.values()))
 
 
 if __name__ == "__main__":

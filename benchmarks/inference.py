@@ -16,13 +16,13 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from inference_opponents import Images, Side, bare_onnxruntime, ours, sides, sklearn_sides
+from peak import gemm_peak
 from reference_style import machine, write_section
 from threadpoolctl import threadpool_limits
 
@@ -44,7 +44,6 @@ OTHERS, TOGETHER = "others", "cascades"
 THREADS = (1, 2)
 SETTLE = 0.1  # seconds before each side: the threads of the one before go on looking for work for a while
 LEARNED_FROM = 2000  # digits, scikit-learn's
-SIDE = 2048  # of the matrices whose product is the machine's peak
 
 
 @dataclass(frozen=True)
@@ -108,18 +107,6 @@ def seconds_each(side: Side, image: Images, calls: int) -> list[float]:
     return taken
 
 
-def gemm_peak() -> float:
-    """GFLOP/s of a float32 matrix product, with the threads that torch and numpy have now: the best of three of either."""
-    a, b = torch.randn(2, SIDE, SIDE)
-    seconds = []
-    for product in (partial(torch.mm, a, b), partial(np.matmul, a.numpy(), b.numpy())):
-        for _ in range(3):
-            started = time.perf_counter()
-            product()
-            seconds.append(time.perf_counter() - started)
-    return 2 * SIDE**3 / min(seconds) / 1e9
-
-
 def measure(group: str, found: Iterable[Side], images: Images, threads: int, plan: Plan, peak: list[float]) -> list[Timing]:
     """Every side's rounds, in turn; the order is reversed from round to round. peak: gets a value a round."""
     contenders = list(found)
@@ -143,7 +130,7 @@ def measure(group: str, found: Iterable[Side], images: Images, threads: int, pla
                 timing.one_p99.append(1e6 * float(np.quantile(calls, 0.99)))
                 timing.bulk.append(rate)
         if number:
-            peak.append(gemm_peak())
+            peak.append(gemm_peak() / 1e9)
     for timing in timings:
         print(f"{group}, {threads} threads, {timing.side}: {statistics.median(timing.bulk):,.0f} images/s", file=sys.stderr)
     return timings

@@ -3,7 +3,8 @@
 from statistics import median
 from typing import TYPE_CHECKING
 
-from inference import LEARNED_FROM, MODELS, OTHERS, SIDE, THREADS, TOGETHER, Figures, Timing
+from inference import LEARNED_FROM, MODELS, OTHERS, THREADS, TOGETHER, Figures, Timing
+from peak import SIDE
 from reference_style import spread
 
 from inkdigits.cascade import SURE_ENOUGH

@@ -26,8 +26,9 @@ from typing import Any
 
 import torch
 from ladder_figures import Row, figure, percent, ratios, seeds_table, short, time_table
-from ladder_profile import operations, peak, shares, table
+from ladder_profile import operations, shares, table
 from ladder_workers import Contender, Outcome, start, use_processors
+from peak import SIDE, gemm_peak
 from reference_style import machine, spread, write_section
 
 from inkdigits.data import load_dataset
@@ -120,7 +121,7 @@ def measure_time(rows: Sequence[Row], rounds: int, digits: int | None, threads: 
     peaks: dict[str, list[float]] = {"float32": [], "bfloat16": []}
     for number in range(rounds):
         for kind, values in peaks.items():
-            values.append(peak(getattr(torch, kind)))
+            values.append(gemm_peak(getattr(torch, kind)))
         for worker in workers if number % 2 == 0 else workers[::-1]:
             if number < (worker.contender.rounds or rounds):
                 outcome = worker.train(1000 + number, False)
@@ -135,7 +136,7 @@ def peak_table(rows: Sequence[Row], digits: int, peaks: dict[str, list[float]]) 
     """What share of the processor's best each recipe's arithmetic reaches."""
     best = {kind: statistics.median(values) for kind, values in peaks.items()}
     top = " and ".join(f"{spread([value / 1e9 for value in values], ',.0f')} in {kind}" for kind, values in peaks.items())
-    lines = [f"A product of 4096x2048 and 2048x2048 matrices in the same rounds: {top}, in billions of operations a second.", ""]
+    lines = [f"A product of two matrices of {SIDE}x{SIDE} in the same rounds: {top}, in billions of operations a second.", ""]
     head = ("recipe", "operations a digit", "digits", "billions a second", "of float32's peak", "of bfloat16's")
     lines += ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for row in rows:
@@ -180,11 +181,13 @@ def is_shipped(row: Row) -> bool:
 
 def evidence(row: Row, facts: dict[str, str]) -> dict[str, Any]:
     """What a recipe's [measured] table holds. The time is that of the rounds, else of the seeds."""
-    accuracies = row.accuracies("test")
-    assert accuracies is not None, "a recipe of ours is trained whole"
-    table: dict[str, Any] = {"runs": len(accuracies.values), "test_accuracy_mean": round(accuracies.mean, 6)}
-    if accuracies.deviation is not None:
-        table["test_accuracy_sd"] = round(accuracies.deviation, 6)
+    table: dict[str, Any] = {}
+    for split in ("validation", "test"):
+        accuracies = row.accuracies(split)
+        assert accuracies is not None, "a recipe of ours is trained whole"
+        table |= {"runs": len(accuracies.values), f"{split}_accuracy_mean": round(accuracies.mean, 6)}
+        if accuracies.deviation is not None:
+            table[f"{split}_accuracy_sd"] = round(accuracies.deviation, 6)
     seconds = row.seconds or [outcome.seconds for outcome in row.runs.values()]
     table["train_seconds_median"] = round(statistics.median(seconds), 2)
     where = f"{facts['processor']}, {facts['threads']} threads"
@@ -279,7 +282,7 @@ def main() -> None:
         print(text)
     if options.write:
         write_section(options.write, text)
-        write_evidence({row.contender.name: evidence(row, facts) for row in rows if row.runs and is_shipped(row)})
+        write_evidence({row.contender.name: evidence(row, facts) for row in rows if row.accuracies("test") and is_shipped(row)})
         if image:
             (options.write.parent / "images").mkdir(exist_ok=True)
             image.savefig(options.write.parent / "images" / "ladder.png", dpi=160)

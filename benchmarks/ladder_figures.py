@@ -178,19 +178,24 @@ def write_names(axes: object, rows: Sequence[Row]) -> None:
 
     assert isinstance(axes, Axes)
     width, height, point = axes.bbox.width, axes.bbox.height, axes.figure.dpi / 72
-    places = [axes.transData.transform((statistics.median(row.seconds), 100 * (row.accuracy or 0))) for row in rows]
-    taken = [(x - 5 * point, x + 5 * point, y) for x, y in places]  # left, right, middle
-    for row, (x, y) in sorted(zip(rows, places, strict=True), key=lambda item: -item[1][1]):
-        left, length = x - axes.bbox.x0 > 0.6 * width, 0.0125 * width * len(row.contender.name)
-        begin, shift = (x - length - 8 * point if left else x + 8 * point), 0.0
+
+    def place(row: Row, seconds: float) -> tuple[float, float]:
+        return tuple(axes.transData.transform((seconds, 100 * (row.accuracy or 0))))
+
+    ends = [(place(row, min(row.seconds))[0], *place(row, max(row.seconds))) for row in rows]  # of the bars; y
+    taken = [(first - 5 * point, last + 5 * point, y) for first, last, y in ends]  # left, right, middle
+    for row, (first, last, y) in sorted(zip(rows, ends, strict=True), key=lambda item: -item[1][2]):
+        length = 0.0125 * width * len(row.contender.name)
+        left = last + 8 * point + length > axes.bbox.x1
+        begin, shift = (first - length - 8 * point if left else last + 8 * point), 0.0
         end = begin + length
-        while any(abs(y + shift - other) < 0.042 * height and begin < last and first < end for first, last, other in taken):
+        while any(abs(y + shift - other) < 0.042 * height and begin < right and start < end for start, right, other in taken):
             shift -= 0.01 * height
         taken.append((begin, end, y + shift))
         ours = row.contender.module == "ours"
         axes.annotate(
             row.contender.name,
-            (statistics.median(row.seconds), 100 * (row.accuracy or 0)),
+            ((min if left else max)(row.seconds), 100 * (row.accuracy or 0)),
             (-8 if left else 8, shift / point),
             textcoords="offset points",
             ha="right" if left else "left",

@@ -43,17 +43,6 @@ def operations(recipe: Recipe) -> int:
     return counter.get_total_flops()
 
 
-def peak(kind: torch.dtype, size: int = 2048) -> float:
-    """Operations a second of a matrix product of size x size, the best of several."""
-    left, right = torch.randn(2 * size, size).to(kind), torch.randn(size, size).to(kind)
-    fastest = float("inf")
-    for _ in range(4):
-        started = time.perf_counter()
-        left @ right
-        fastest = min(fastest, time.perf_counter() - started)
-    return 4 * size**3 / fastest
-
-
 def shares(recipe: Recipe, train: Split) -> dict[str, float]:
     """Fraction of the wall time that each group of operations takes, over the first seconds of a training."""
     with noted("augment"), noted("batches"):

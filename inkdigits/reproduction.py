@@ -5,10 +5,9 @@ where it was. Start it several times to have several processes share the work.
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, takewhile
 from pathlib import Path
 from statistics import mean, median, stdev
@@ -29,7 +28,7 @@ RESULTS = Path("docs/results.md")
 README = Path("README.md")
 README_MARKS = ("<!-- results -->", "<!-- /results -->")  # what lies between them is written here
 
-# column -> (key of the final record and of `published`, how it is printed)
+# column -> (key of the final record and of `published`, with _mean and _sd of `measured`, how it is printed)
 FIGURES = {
     "train accuracy": ("train_accuracy", "{:.2%}"),
     "validation accuracy": ("validation_accuracy", "{:.2%}"),
@@ -53,7 +52,7 @@ class Result:
     def measured(self) -> dict[str, Any]:
         """What a recipe's [measured] table holds."""
         table: dict[str, Any] = {"runs": len(self.configs)}
-        for key in ("train_accuracy", "test_accuracy", "test_loss", "test_f1_macro"):
+        for key, _ in FIGURES.values():
             values = self.values(key)
             table[f"{key}_mean"] = round(mean(values), 6)
             if len(values) > 1:
@@ -67,7 +66,7 @@ def reproduce(recipes: Sequence[str], seeds: int, out: Path, *, data_dir: Path |
     """Train every recipe with seeds 0 to seeds - 1, unless that run is finished already, and return the results as Markdown.
 
     recipes: shipped names; none means the five reference systems. write: also put all runs in `out`, of any shipped recipe, into
-    docs/results.md, README.md and the recipes themselves, for which it has to run in a checkout of the project.
+    the recipes, and their figures into docs/results.md and README.md, for which it has to run in a checkout of the project.
     """
     if seeds < 1:
         raise BadValue(f"{seeds} seeds make no runs; 1 or more do, and 3 give an error bar")
@@ -81,10 +80,9 @@ def reproduce(recipes: Sequence[str], seeds: int, out: Path, *, data_dir: Path |
             if wait or recipe.members == 1:
                 _ensure(recipe, seed, out, datasets[recipe.data], wait=wait)
     if write:
-        everything = [result for name in shipped_recipes() if (result := _collect(load_recipe(name), out)).configs]
-        write_whole(RESULTS, as_markdown(everything))
-        write_evidence({result.recipe.name: result.measured() for result in everything})
-    return as_markdown([_collect(recipe, out) for recipe in loaded])
+        everything = [_collect(load_recipe(name), out) for name in shipped_recipes()]
+        write_evidence({result.recipe.name: result.measured() for result in everything if result.configs})
+    return as_markdown([replace(recipe, measured=_collect(recipe, out).measured()) for recipe in loaded])
 
 
 def _jobs(recipe: Recipe, seed: int) -> list[tuple[Recipe, int]]:
@@ -115,10 +113,8 @@ def _collect(recipe: Recipe, out: Path) -> Result:
     return Result(recipe, tuple(json.loads((run / CONFIG_FILE).read_text()) for run in finished_runs(recipe, out)))
 
 
-def as_markdown(results: Sequence[Result]) -> str:
-    """The page docs/results.md."""
-    config = _latest(results)
-    versions = ", ".join(f"{name} {version}" for name, version in config["versions"].items())
+def as_markdown(recipes: Sequence[Recipe]) -> str:
+    """The page docs/results.md. recipes: with figures in `measured`; those that one lacks are a dash."""
     lines = [
         "# What the recipes reach",
         "",
@@ -130,19 +126,16 @@ def as_markdown(results: Sequence[Result]) -> str:
         "| recipe | epochs | runs | " + " | ".join(FIGURES) + " | time |",
         "|---|---|---|" + "---|" * len(FIGURES) + "---|",
     ]
-    for result in results:
-        cells = [_cell(result, key, form) for key, form in FIGURES.values()]
-        seconds = median(result.values("train_seconds"))
-        epochs = int(mean(result.values("epochs")))
-        lines.append(
-            f"| `{result.recipe.name}` | {epochs} | {len(result.configs)} | " + " | ".join(cells) + f" | {seconds:.0f} s |"
-        )
+    for recipe in recipes:
+        cells = [f"`{recipe.name}`", recipe.total_epochs, recipe.measured["runs"]]
+        cells += [*(_cell(recipe, key, form) for key, form in FIGURES.values()), _seconds(recipe)]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     lines += ["", "## Against the source", ""]
-    lines += [_verdict(result, key, form) for result in results for key, form in FIGURES.values() if key in result.recipe.published]
+    lines += [_verdict(recipe, key, form) for recipe in recipes for key, form in FIGURES.values() if _is_to_compare(recipe, key)]
     lines += [
         "",
-        f"Measured {config['date'][:10]} on {config['machine']}; {versions}.",
-        f"Made by `{COMMAND}`, N as in the column runs.",
+        f"Measured on {_where(recipes)}.",
+        f"Made by `{COMMAND}`, N as in the column runs; `fast-...` by `benchmarks/ladder.py`.",
         "",
     ]
     return "\n".join(lines)
@@ -151,30 +144,33 @@ def as_markdown(results: Sequence[Result]) -> str:
 def as_short_table(recipes: Sequence[Recipe]) -> str:
     """The README's table: recipe, published and measured test accuracy, runs, time. recipes: with figures in `measured`."""
     lines = ["| recipe | what it teaches | published | measured | runs | time |", "|---|---|---|---|---|---|"]
-    machines: dict[str, list[str]] = {}
     for recipe in recipes:
-        ours, published = recipe.measured, recipe.published.get("test_accuracy")
-        spread = f" ± {ours['test_accuracy_sd'] * 100:.2f}" if "test_accuracy_sd" in ours else ""
-        seconds = ours["train_seconds_median"]
+        published = recipe.published.get("test_accuracy")
         cells = (
             f"`{recipe.name}`",
             recipe.summary,
             "-" if published is None else f"{published:.2%}",
-            f"{ours['test_accuracy_mean']:.2%}{spread}",
-            str(ours["runs"]),
-            f"{seconds:.{int(seconds < 10)}f} s",
+            _measured_cell(recipe, "test_accuracy", "{:.2%}"),
+            str(recipe.measured["runs"]),
+            _seconds(recipe),
         )
         lines.append(f"| {' | '.join(cells)} |")
-        machines.setdefault(f"{ours['machine']}, torch {ours['torch']}", []).append(f"`{recipe.name}`")
+    return "\n".join([*lines, "", f"Test accuracy, mean ± standard deviation over seeds; {_where(recipes)}."])
+
+
+def _where(recipes: Sequence[Recipe]) -> str:
+    """The machine of most recipes, those of the others, and the last day of measuring."""
+    machines: dict[str, list[str]] = {}
+    for recipe in recipes:
+        machines.setdefault("{machine}, torch {torch}".format_map(recipe.measured), []).append(f"`{recipe.name}`")
     most, *others = sorted(machines, key=lambda machine: -len(machines[machine]))
-    where = [most, *(f"{', '.join(machines[machine])} on {machine}" for machine in others)]
     last = max(str(recipe.measured["date"]) for recipe in recipes)
-    return "\n".join([*lines, "", f"Test accuracy, mean ± standard deviation over seeds; {'; '.join(where)}; {last}."])
+    return "; ".join([most, *(f"{', '.join(machines[machine])} on {machine}" for machine in others), last])
 
 
-def _latest(results: Sequence[Result]) -> dict[str, Any]:
-    """The config of the run that was made last."""
-    return max((config for result in results for config in result.configs), key=lambda config: config["date"])
+def _seconds(recipe: Recipe) -> str:
+    seconds = recipe.measured["train_seconds_median"]
+    return f"{seconds:.{int(seconds < 10)}f} s"
 
 
 def between_marks(page: str, text: str) -> str:
@@ -187,35 +183,40 @@ def between_marks(page: str, text: str) -> str:
     return f"{before}{start}\n{text}\n{end}{after}"
 
 
-def _spread(values: Sequence[float], *, percent: bool) -> str:
-    """' ± sd', or nothing for a single value."""
-    if len(values) < 2:
-        return ""
-    return f" ± {stdev(values) * 100:.2f}" if percent else f" ± {stdev(values):.4f}"
+def _measured_cell(recipe: Recipe, key: str, form: str) -> str:
+    """'99.07% ± 0.16', or a dash; without a spread where one run was made."""
+    ours = recipe.measured
+    if f"{key}_mean" not in ours:
+        return "-"
+    said, sd = form.format(ours[f"{key}_mean"]), ours.get(f"{key}_sd")
+    return said if sd is None else f"{said} ± {sd * 100:.2f}" if form.endswith("%}") else f"{said} ± {sd:.4f}"
 
 
-def _cell(result: Result, key: str, form: str) -> str:
-    values = result.values(key)
-    spread = _spread(values, percent=form.endswith("%}"))
-    published = result.recipe.published.get(key)
-    return form.format(mean(values)) + spread + (f" (published {form.format(published)})" if published is not None else "")
+def _cell(recipe: Recipe, key: str, form: str) -> str:
+    published = recipe.published.get(key)
+    return _measured_cell(recipe, key, form) + (f" (published {form.format(published)})" if published is not None else "")
 
 
-def _verdict(result: Result, key: str, form: str) -> str:
+def _is_to_compare(recipe: Recipe, key: str) -> bool:
+    return key in recipe.published and f"{key}_mean" in recipe.measured
+
+
+def _verdict(recipe: Recipe, key: str, form: str) -> str:
     """One line: reached, within two standard deviations, or missed."""
-    values, published = result.values(key), result.recipe.published[key]
-    distance = (mean(values) - published) * (-1 if key.endswith("loss") else 1)  # above 0 is better than published
-    spread = stdev(values) if len(values) > 1 else math.nan
+    ours, published = recipe.measured[f"{key}_mean"], recipe.published[key]
+    distance = (ours - published) * (-1 if key.endswith("loss") else 1)  # above 0 is better than published
+    spread = recipe.measured.get(f"{key}_sd", 0.0)
     word = "reached" if distance >= 0 else "within two standard deviations" if -distance <= 2 * spread else "missed"
-    ours = form.format(mean(values))
-    return f"- `{result.recipe.name}`, {key.replace('_', ' ')}: published {form.format(published)}, ours {ours}: {word}."
+    said = f"published {form.format(published)}, ours {form.format(ours)}"
+    return f"- `{recipe.name}`, {key.replace('_', ' ')}: {said}: {word}."
 
 
 def write_evidence(measured: Mapping[str, Mapping[str, Any]]) -> None:
-    """Put what was measured, by the recipe's name, into the recipes, and the figures of all recipes into the README."""
+    """Put what was measured, by the recipe's name, into the recipes, and the figures of all recipes into both pages."""
     for name, table in measured.items():
         write_measured(SHIPPED / f"{name}.toml", table)
     recipes = [recipe for recipe in map(load_recipe, shipped_recipes()) if recipe.measured]
+    write_whole(RESULTS, as_markdown(recipes))
     write_whole(README, between_marks(README.read_text(), as_short_table(recipes)))
 
 

@@ -39,6 +39,10 @@ def result() -> Result:
     return Result(load_recipe("lenet"), (config(0, 0.987), config(1, 0.989)))
 
 
+def page_of(result: Result) -> str:
+    return as_markdown([dataclasses.replace(result.recipe, measured=result.measured())])
+
+
 def test_mean_and_spread_are_those_of_the_statistics_module(result):
     measured = result.measured()
     assert measured["runs"] == 2
@@ -47,7 +51,7 @@ def test_mean_and_spread_are_those_of_the_statistics_module(result):
 
 
 def test_the_page_names_published_and_measured_figures(result):
-    page = as_markdown([result])
+    page = page_of(result)
     assert "98.80% ± 0.14 (published 98.76%)" in page
     assert "`lenet`, test accuracy: published 98.76%, ours 98.80%: reached." in page
     assert "a machine, 2 threads" in page
@@ -59,14 +63,14 @@ def test_the_page_names_published_and_measured_figures(result):
 )
 def test_a_missed_figure_is_called_missed(accuracies, word):
     result = Result(load_recipe("lenet"), tuple(config(seed, accuracy) for seed, accuracy in enumerate(accuracies)))
-    (line,) = [line for line in as_markdown([result]).splitlines() if "`lenet`, test accuracy" in line]
+    (line,) = [line for line in page_of(result).splitlines() if "`lenet`, test accuracy" in line]
     assert line.endswith(f": {word}.")
 
 
 def test_a_loss_above_the_published_one_is_not_called_reached():
     recipe = dataclasses.replace(load_recipe("lenet"), published={"test_loss": 0.02})
     result = Result(recipe, (config(0, 0.99), config(1, 0.99)))
-    assert "published 0.0200, ours 0.0300: missed" in as_markdown([result])
+    assert "published 0.0200, ours 0.0300: missed" in page_of(result)
 
 
 def test_measured_figures_go_into_the_recipe_and_replace_older_ones(tmp_path, result):
