@@ -30,7 +30,7 @@ from inkdigits.cascade import SURE_ENOUGH
 from inkdigits.checkpoint import load_run
 from inkdigits.data import Dataset, load_dataset
 from inkdigits.evaluation import evaluate_probabilities
-from inkdigits.export import export_onnx
+from inkdigits.export import export_onnx, export_run
 from inkdigits.models import count_multiplications
 from inkdigits.recipe import load_recipe
 from inkdigits.recogniser import Recogniser
@@ -91,6 +91,7 @@ class Figures:
     peak: dict[int, list[float]]
     multiplications: dict[str, int]
     cascades: list[dict[str, Any]]
+    int8: list[dict[str, Any]]  # of each model, and of its file in eight bits
 
     def of(self, group: str, threads: int, side: str | None = None) -> list[Timing]:
         """The timings of a group, in the order of measuring."""
@@ -146,7 +147,7 @@ def groups(digits: Dataset, threads: int, plan: Plan, folder: Path) -> Iterator[
     images = digits.validation.images
     for model in plan.models:
         shown = images[: int(MODELS[model] * plan.share)]
-        yield model, sides(model, threads, shown, model in plan.compiled), shown
+        yield model, sides(model, in_int8(model, folder), threads, shown, model in plan.compiled), shown
     shown = images[: int(MODELS["tiny"] * plan.share)]
     yield OTHERS, others(digits, threads, shown, folder, plan.references), shown
     yield TOGETHER, (replace(ours(model, threads), name=model) for model in ("best", *CASCADES)), shown
@@ -164,8 +165,19 @@ def others(digits: Dataset, threads: int, shown: Images, folder: Path, reference
     yield from sklearn_sides(learned.images, learned.labels, shown)
 
 
-def cascade_accuracy(model: str, digits: Dataset, judged: int) -> dict[str, Any]:
-    """What a cascade, or a single model, is worth on validation and test digits, and what share goes on to each of its networks."""
+def in_int8(model: str, folder: Path) -> Path:
+    """The file of a shipped model in eight bits, made where it is not there yet."""
+    path = folder / f"{model}-int8.onnx"
+    if not path.is_file():
+        export_run(model, path, int8=True)
+    return path
+
+
+def accuracy(model: str, digits: Dataset, judged: int) -> dict[str, Any]:
+    """What a model, or a cascade, is worth on validation and test digits, and what share goes on to each network of a cascade.
+
+    model: as `--model` takes it.
+    """
     facts: dict[str, Any] = {"model": model}
     recogniser = Recogniser(model)
     for split in ("validation", "test"):
@@ -197,10 +209,15 @@ def measure_all(plan: Plan) -> Figures:
             with threadpool_limits(threads):  # scikit-learn's
                 for group, found, shown in groups(digits, threads, plan, Path(folder)):
                     timings += measure(group, found, shown, threads, plan, peak[threads])
+        int8 = [
+            accuracy(model, digits, plan.judged) | {"int8": accuracy(str(path), digits, plan.judged), "bytes": path.stat().st_size}
+            for model in plan.models
+            for path in (in_int8(model, Path(folder)),)
+        ]
     multiplications = {model: count_multiplications(load_run(model).network) for model in plan.models}
-    cascades = [cascade_accuracy(model, digits, plan.judged) for model in ("best", *CASCADES)]
+    cascades = [accuracy(model, digits, plan.judged) for model in ("best", *CASCADES)]
     facts = machine(torch.device("cpu")) | {"threads": " and ".join(map(str, THREADS))}
-    return Figures(facts, timings, peak, multiplications, cascades)
+    return Figures(facts, timings, peak, multiplications, cascades, int8)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ the threads that it was given for the whole process.
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -162,11 +162,11 @@ class Openvino:
         return answer
 
 
-def openvino(path: Path, threads: int, images: Images, precision: str | None) -> Side:
+def openvino(path: Path, threads: int, images: Images, precision: str | None, name: str = "") -> Side:
     """precision: "f32", or None for what OpenVINO takes by itself, which is bfloat16 where the processor has it."""
     runtime = Openvino(path, threads, precision)
     block = fastest([block for block in BLOCKS if len(images) % block == 0], runtime.queued, images)
-    name = f"OpenVINO, {precision or 'its own precision'}"
+    name = name or f"OpenVINO, {precision or 'its own precision'}"
     return Side(name, runtime.one, runtime.queued(block), f"latency hint; throughput hint, blocks of {block}")
 
 
@@ -189,10 +189,11 @@ def _predicted(model: Any, images: Images) -> Answers:
     return model.predict(images.reshape(len(images), -1) / np.float32(255))
 
 
-def sides(model: str, threads: int, images: Images, compiled: bool) -> Iterator[Side]:
-    """All runtimes on one shipped model, those that are there. images: to find the best blocks with."""
+def sides(model: str, int8: Path, threads: int, images: Images, compiled: bool) -> Iterator[Side]:
+    """All runtimes on a shipped model, those that are there. int8: its file in eight bits. images: to find the best blocks with."""
     path = resolve_model(model)
     yield ours(model, threads)
+    yield replace(ours(str(int8), threads), name="inkdigits, int8")
     yield bare_onnxruntime(path, threads, images)
     eager = torch_eager(model, images)
     yield eager
@@ -203,5 +204,6 @@ def sides(model: str, threads: int, images: Images, compiled: bool) -> Iterator[
     if find_spec("openvino"):
         for precision in ("f32", None):
             yield openvino(path, threads, images, precision)
+        yield openvino(int8, threads, images, None, "OpenVINO, int8")
     else:
         print("OpenVINO is left out: pip install openvino", file=sys.stderr)

@@ -88,6 +88,33 @@ def peak_section(figures: Figures) -> str:
     return "\n".join([*lines, ""])
 
 
+def int8_section(figures: Figures) -> str:
+    """What eight bits are worth, and what they cost."""
+    lines = [
+        "## Reading: in eight bits",
+        "",
+        "`inkdigits export MODEL --int8` in the rounds above: how many times as fast as our own float32 and as others, of one",
+        "image, then many. OpenVINO's int8 is the same file. Errors and NLL: in float32, then in eight bits.",
+        "",
+        "| model, threads | bytes | float32 | torch | OpenVINO, f32 | its own precision | int8 "
+        "| validation errors | NLL | test errors | NLL |",
+        "|---|" + "---|" * 10,
+    ]
+    for facts in figures.int8:
+        for threads in THREADS:
+            found = {timing.side: timing for timing in figures.of(facts["model"], threads)}
+            own = found["inkdigits, int8"]
+            cells = [f"`{facts['model']}`, {threads}", f"{facts['bytes']:,}"]
+            for side in ("inkdigits", "torch", "OpenVINO, f32", "OpenVINO, its own precision", "OpenVINO, int8"):
+                timing = found.get(side)
+                cells.append(f"{ratios(timing.one, own.one)}, {ratios(own.bulk, timing.bulk)}" if timing else "-")
+            for split in ("validation", "test"):
+                before, after = facts[split], facts["int8"][split]
+                cells += [f"{before['errors']}, {after['errors']} of {before['n']:,}", f"{before['nll']:.4f}, {after['nll']:.4f}"]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
 def others_section(figures: Figures) -> str:
     """Other networks beside `tiny`."""
     lines = [
@@ -133,7 +160,8 @@ def cascades_section(figures: Figures) -> str:
 
 def sections(figures: Figures) -> list[str]:
     """All that is written."""
-    return [runtimes_section(figures), peak_section(figures), others_section(figures), cascades_section(figures)]
+    made = (runtimes_section, peak_section, int8_section, others_section, cascades_section)
+    return [section(figures) for section in made]
 
 
 def throughput_bars(figures: Figures) -> "Figure":
@@ -147,7 +175,7 @@ def throughput_bars(figures: Figures) -> "Figure":
             [value - min(timing.bulk) for value, timing in zip(middle, found, strict=True)],
             [max(timing.bulk) - value for value, timing in zip(middle, found, strict=True)],
         ]
-        colours = [BLUE if timing.side == "inkdigits" else MUTED for timing in found]
+        colours = [BLUE if timing.side.startswith("inkdigits") else MUTED for timing in found]
         axes.barh([timing.side for timing in found], middle, xerr=reach, color=colours, height=0.62, ecolor=INK)
         for place, (value, timing) in enumerate(zip(middle, found, strict=True)):
             axes.annotate(

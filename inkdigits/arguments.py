@@ -162,6 +162,8 @@ def _data_commands(parser: argparse.ArgumentParser) -> None:
 def _export_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a shipped model's name, or a folder made by train")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE.onnx", help="the file to write")
+    text = "in eight bits: smaller, up to three times as fast, and hardly another answer"
+    parser.add_argument("--int8", action="store_true", help=text)
     _data_dir_option(parser)
 
 

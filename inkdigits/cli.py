@@ -283,13 +283,15 @@ def export(options: argparse.Namespace) -> int:
     with _extra("exporting", "train"):
         from inkdigits.export import export_run
 
-    written = export_run(options.model, options.output, data_dir=options.data_dir)
+    written = export_run(options.model, options.output, int8=options.int8, data_dir=options.data_dir)
     if options.json:
         _print(json.dumps(asdict(written)))
     else:
         compared = (
             f"its probabilities differ from the network's by at most {written.largest_difference:.1e} on {written.compared_on}"
         )
+        if options.int8:
+            compared += f", and it reads {written.read_otherwise} of {written.compared:,} digits otherwise"
         _print(f"{written.path}: {written.bytes:,} bytes; {compared}")
     return OK
 

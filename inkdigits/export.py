@@ -6,6 +6,7 @@ The file is compared with the torch network on real digits before it takes its n
 import copy
 import logging
 import os
+import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,9 +24,11 @@ from inkdigits.errors import BadData, BadModel, BadValue, InkdigitsError, Missin
 from inkdigits.files import write_whole
 from inkdigits.measurement import to_ink
 from inkdigits.models import SharedNet
+from inkdigits.quantisation import quantise
 
 COMPARED = 1000  # digits
 TOLERANCE = 1e-4  # largest difference of a probability
+MOST_OTHERWISE = 0.02  # of the digits that a file in eight bits may read otherwise
 LANES = 4  # ONNX Runtime's fast convolutions take channels by fours: with 32, `tiny` is 1.7 times as fast as with its own 30
 
 
@@ -136,31 +139,45 @@ def _trace(exported: ExportedNetwork) -> Any:
 
 def largest_difference(exported: ExportedNetwork, path: Path, images: NDArray[np.uint8]) -> float:
     """Of any probability between torch and ONNX Runtime on uint8 (N, 28, 28)."""
+    with torch.no_grad():
+        ours = exported(torch.from_numpy(images)).numpy()
+    return float(np.abs(ours - _answers(path, images)).max())
+
+
+def _answers(model: Path | bytes, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """ONNX Runtime's, on uint8 (N, 28, 28)."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
-    (theirs,) = session.run(["probabilities"], {"images": images})
-    with torch.no_grad():
-        ours = exported(torch.from_numpy(images)).numpy()
-    return float(np.abs(ours - theirs).max())
+    content = model if isinstance(model, bytes) else os.fspath(model)
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    said: NDArray[np.float32]
+    (said,) = session.run(["probabilities"], {"images": images})
+    return said
 
 
 @dataclass(frozen=True)
 class Export:
-    """What `inkdigits export` prints: the file, and the largest difference of a probability from the network's."""
+    """What `inkdigits export` prints: the file, and how far it is from the network, on digits that nothing was set by.
+
+    largest_difference: of a probability. read_otherwise: digits, of `compared`.
+    """
 
     path: str
     bytes: int
+    precision: str  # "float32" or "int8"
     largest_difference: float
+    read_otherwise: int
+    compared: int
     compared_on: str  # a dataset's name
 
 
-def export_run(model: str | Path, path: Path, *, data_dir: str | Path | None = None) -> Export:
-    """Write the network of a shipped model or a run folder as one ONNX file, compared with it on 1,000 real digits.
+def export_run(model: str | Path, path: Path, *, int8: bool = False, data_dir: str | Path | None = None) -> Export:
+    """Write the network of a shipped model or a run folder as one ONNX file, compared with it on real digits.
 
-    Those are MNIST's where they lie at hand, else optdigits. Raises InkdigitsError; then whatever lay at `path` lies there still.
+    Those are MNIST's where they lie at hand, else optdigits. int8: in eight bits, whose ranges are set by other digits of the same
+    set. Raises InkdigitsError; then whatever lay at `path` lies there still.
     """
     checkpoint = load_run(model)
     try:
@@ -172,5 +189,34 @@ def export_run(model: str | Path, path: Path, *, data_dir: str | Path | None = N
         temperature = float(checkpoint.config["temperature"])
     except (KeyError, TypeError, ValueError) as error:
         raise BadModel(f"the {CONFIG_FILE} of {model} is damaged: no good {error}") from error
-    difference = export_onnx(checkpoint.network, path, digits.train.images, temperature=temperature, facts=facts)
-    return Export(str(path), path.stat().st_size, difference, digits.name)
+    compared = digits.validation.images
+    given: dict[str, Any] = {"temperature": temperature, "facts": facts}
+    if int8:
+        difference, otherwise = export_int8(checkpoint.network, path, digits.train.images, compared, **given)
+    else:
+        difference, otherwise = export_onnx(checkpoint.network, path, compared, **given), 0
+    precision = "int8" if int8 else "float32"
+    return Export(str(path), path.stat().st_size, precision, difference, otherwise, len(compared), digits.name)
+
+
+def export_int8(
+    network: nn.Module, path: Path, images: NDArray[np.uint8], compared: NDArray[np.uint8], **given: Any
+) -> tuple[float, int]:
+    """`export_onnx` in eight bits. Returns the largest difference of a probability on `compared`, and how many are read otherwise.
+
+    images, compared: uint8 (N, 28, 28), real digits; the ranges are set by the first, and looked at on the others. given: as for
+    `export_onnx`. Raises what that raises, and InkdigitsError where more than a fiftieth is read otherwise.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        exact = Path(folder, "float32.onnx")
+        export_onnx(network, exact, compared, **given)
+        content = quantise(exact, images)
+        before, after = _answers(exact, compared), _answers(content, compared)
+    otherwise = int((before.argmax(axis=1) != after.argmax(axis=1)).sum())
+    if otherwise > MOST_OTHERWISE * len(compared):
+        raise InkdigitsError(
+            f"in eight bits it would read {otherwise:,} of {len(compared):,} digits otherwise, more than {MOST_OTHERWISE:.0%}; not "
+            "written. Without --int8 it can be exported"
+        )
+    write_whole(path, content)
+    return float(np.abs(before - after).max()), otherwise

@@ -24,7 +24,7 @@ def figures() -> object:
     timings = [
         timing(group, threads, side, times)
         for group, sides in {
-            "tiny": {"inkdigits": 1, "torch": 5},
+            "tiny": {"inkdigits": 1, "inkdigits, int8": 0.5, "torch": 5},
             inference.OTHERS: {"inkdigits": 1, "`lenet` in ONNX Runtime": 0.25},
             inference.TOGETHER: {"best": 10, "nano+best": 2},
         }.items()
@@ -32,12 +32,15 @@ def figures() -> object:
         for threads in inference.THREADS
     ]
     cascades = [{"model": name, "validation": SPLIT, "test": SPLIT, "handed_on": [0.084]} for name in ("best", "nano+best")]
-    return inference.Figures({"cores": "2"}, timings, {1: [90.0, 100.0], 2: [200.0]}, {"tiny": 5_000_000}, cascades)
+    int8 = [{"model": "tiny", "validation": SPLIT, "test": SPLIT, "bytes": 1234, "int8": cascades[0]}]
+    return inference.Figures({"cores": "2"}, timings, {1: [90.0, 100.0], 2: [200.0]}, {"tiny": 5_000_000}, cascades, int8)
 
 
 def test_ratios_are_taken_round_by_round(figures: object) -> None:
-    runtimes, peak, others, cascades = report.sections(figures)
+    runtimes, peak, int8, others, cascades = report.sections(figures)
     assert "| `tiny` | torch | 750 (500-1,000) | 750 | 5.00 (5.00-5.00) | 500 (200-800) | 5.00 (5.00-5.00) |" in runtimes
+    twice, ten_times = "2.00 (2.00-2.00), 2.00 (2.00-2.00)", "10.00 (10.00-10.00), 10.00 (10.00-10.00)"
+    assert f"| `tiny`, 1 | 1,234 | {twice} | {ten_times} | - | - | - | 17, 17 of 5,000 | 0.0131, 0.0131 |" in int8
     assert "| `lenet` in ONNX Runtime | 38 (25-50) | 38 | 0.25 (0.25-0.25) |" in others
     assert "| `nano+best` | 1,250 (500-2,000) | 5.00 (5.00-5.00) |" in cascades
     assert "8.4% | 17 of 5,000 | 0.0131 |" in cascades
@@ -47,8 +50,8 @@ def test_ratios_are_taken_round_by_round(figures: object) -> None:
 
 def test_bars_are_drawn_of_whatever_was_measured(figures: object) -> None:
     (axes,) = report.throughput_bars(figures).axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["torch", "inkdigits"]
-    assert [bar.get_width() for bar in axes.patches] == [500, 2500]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["torch", "inkdigits, int8", "inkdigits"]
+    assert [bar.get_width() for bar in axes.patches] == [500, 5000, 2500]
 
 
 def test_blocks_are_put_together_in_their_order() -> None:
