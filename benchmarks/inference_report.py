@@ -4,6 +4,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from inference import LEARNED_FROM, MODELS, OTHERS, THREADS, TOGETHER, Figures, Timing
+from inference_opponents import INT8_SIDE
 from peak import SIDE
 from reference_style import spread
 
@@ -93,8 +94,9 @@ def int8_section(figures: Figures) -> str:
     lines = [
         "## Reading: in eight bits",
         "",
-        "`inkdigits export MODEL --int8` in the rounds above: how many times as fast as our own float32 and as others, of one",
-        "image, then many. OpenVINO's int8 is the same file. Errors and NLL: in float32, then in eight bits.",
+        "The same models with `-int8` after their name, in the rounds above: how many times as fast as our own float32 and",
+        "as others, with one image, then with many. OpenVINO's int8 is the same file. Errors and NLL: in float32, then in",
+        "eight bits.",
         "",
         "| model, threads | bytes | float32 | torch | OpenVINO, f32 | its own precision | int8 "
         "| validation errors | NLL | test errors | NLL |",
@@ -103,7 +105,7 @@ def int8_section(figures: Figures) -> str:
     for facts in figures.int8:
         for threads in THREADS:
             found = {timing.side: timing for timing in figures.of(facts["model"], threads)}
-            own = found["inkdigits, int8"]
+            own = found[INT8_SIDE]
             cells = [f"`{facts['model']}`, {threads}", f"{facts['bytes']:,}"]
             for side in ("inkdigits", "torch", "OpenVINO, f32", "OpenVINO, its own precision", "OpenVINO, int8"):
                 timing = found.get(side)

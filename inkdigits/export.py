@@ -161,7 +161,7 @@ def _answers(model: Path | bytes, images: NDArray[np.uint8]) -> NDArray[np.float
 class Export:
     """What `inkdigits export` prints: the file, and how far it is from the network, on digits that nothing was set by.
 
-    largest_difference: of a probability. read_otherwise: digits, of `compared`.
+    largest_difference: of a probability. read_otherwise: how many of the `compared` digits; in float32 that is 0.
     """
 
     path: str
@@ -193,23 +193,29 @@ def export_run(model: str | Path, path: Path, *, int8: bool = False, data_dir: s
     given: dict[str, Any] = {"temperature": temperature, "facts": facts}
     if int8:
         difference, otherwise = export_int8(checkpoint.network, path, digits.train.images, compared, **given)
-    else:
-        difference, otherwise = export_onnx(checkpoint.network, path, compared, **given), 0
-    precision = "int8" if int8 else "float32"
-    return Export(str(path), path.stat().st_size, precision, difference, otherwise, len(compared), digits.name)
+        return Export(str(path), path.stat().st_size, "int8", difference, otherwise, len(compared), digits.name)
+    compared = compared[:COMPARED]
+    difference = export_onnx(checkpoint.network, path, compared, **given)
+    return Export(str(path), path.stat().st_size, "float32", difference, 0, len(compared), digits.name)
 
 
 def export_int8(
-    network: nn.Module, path: Path, images: NDArray[np.uint8], compared: NDArray[np.uint8], **given: Any
+    network: nn.Module,
+    path: Path,
+    images: NDArray[np.uint8],
+    compared: NDArray[np.uint8],
+    *,
+    temperature: float = 1.0,
+    facts: Mapping[str, Any] | None = None,
 ) -> tuple[float, int]:
     """`export_onnx` in eight bits. Returns the largest difference of a probability on `compared`, and how many are read otherwise.
 
-    images, compared: uint8 (N, 28, 28), real digits; the ranges are set by the first, and looked at on the others. given: as for
-    `export_onnx`. Raises what that raises, and InkdigitsError where more than a fiftieth is read otherwise.
+    images, compared: uint8 (N, 28, 28), real digits; the ranges are set by the first, the answers compared on the others.
+    temperature, facts: as for `export_onnx`. Raises what that raises, and InkdigitsError where more than 2 % are read otherwise.
     """
     with tempfile.TemporaryDirectory() as folder:
         exact = Path(folder, "float32.onnx")
-        export_onnx(network, exact, compared, **given)
+        export_onnx(network, exact, compared, temperature=temperature, facts=facts)
         content = quantise(exact, images)
         before, after = _answers(exact, compared), _answers(content, compared)
     otherwise = int((before.argmax(axis=1) != after.argmax(axis=1)).sum())

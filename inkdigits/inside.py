@@ -115,7 +115,7 @@ def _opened(recogniser: Recogniser) -> tuple[list[str], onnxruntime.InferenceSes
     try:
         model = onnx.load_model_from_string(recogniser.onnx)
         if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
-            raise BadModel("its layers are integers; exported without --int8 it can be looked into")
+            raise BadModel("its layers are integers; the same model without int8 can be looked into")
         names = _outputs_of_layers(model.graph)
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
         return names, onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

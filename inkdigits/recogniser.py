@@ -25,6 +25,7 @@ from inkdigits.session import CLASSES, Network, processors
 
 WEIGHTS = Path(__file__).with_name("weights")
 DEFAULT_MODEL = "default"
+INT8, INT8_FILE = "-int8", "int8.onnx"  # `best-int8` is what `export best --int8` wrote into the folder of `best`
 THRESHOLD = 0.5  # the confidence from which a digit is accepted, where the model's metadata say nothing
 OTHER = "not a digit"
 TURNED_FROM = 3  # candidates can tell that a page lies on its side
@@ -108,9 +109,9 @@ class Trace:
 class Recogniser:
     """Reads pictures with one model, loaded once. Safe to call from several threads.
 
-    model: a shipped name, a folder made by `train`, or an .onnx file; or several of them joined by +, the quickest first, each of
-    which answers what those before it were not sure of (cascade.py). threads: of one call; None takes one per processor that this
-    process may use. Raises UnknownName or BadModel.
+    model: a shipped name, such a name with -int8, a folder made by `train`, or an .onnx file; or several of them joined by +, the
+    quickest first, each of which answers what those before it were not sure of (cascade.py). threads: of one call; None takes one
+    per processor that this process may use. Raises UnknownName or BadModel.
     """
 
     def __init__(self, model: str | os.PathLike[str] = DEFAULT_MODEL, threads: int | None = None) -> None:
@@ -236,6 +237,11 @@ def shipped_models() -> list[str]:
     return sorted(path.parent.name for path in WEIGHTS.glob("*/model.onnx"))
 
 
+def quantised_models() -> list[str]:
+    """The names of those of them that came in eight bits as well: the model's own and an ending."""
+    return sorted(path.parent.name + INT8 for path in WEIGHTS.glob(f"*/{INT8_FILE}"))
+
+
 def shipped_folder(model: str) -> Path | None:
     """The folder of a shipped model: laid out as `inkdigits train` leaves one. None where no model has that name."""
     return WEIGHTS / model if model in shipped_models() else None
@@ -245,6 +251,8 @@ def resolve_model(model: str | os.PathLike[str]) -> Path:
     """The .onnx file that a shipped name, a run folder or a path means. Raises UnknownName or BadModel."""
     if len(parts := _parts(model)) > 1:
         raise BadModel(f"{os.fspath(model)!r} is {len(parts)} models, and one is wanted here")
+    if os.fspath(model) in quantised_models():
+        return WEIGHTS / os.fspath(model).removesuffix(INT8) / INT8_FILE
     path = shipped_folder(os.fspath(model)) or Path(model)
     if path.is_dir():
         if not (path / "model.onnx").is_file():
@@ -254,7 +262,8 @@ def resolve_model(model: str | os.PathLike[str]) -> Path:
         if path.suffix != ".onnx":
             raise BadModel(f"{str(path)!r} is no .onnx file; `inkdigits export` makes one")
         return path
-    raise UnknownName("model", os.fspath(model), [*shipped_models(), "a folder made by `inkdigits train`", "an .onnx file"])
+    known = [*shipped_models(), *quantised_models(), "a folder made by `inkdigits train`", "an .onnx file"]
+    raise UnknownName("model", os.fspath(model), known)
 
 
 def _parts(model: str | os.PathLike[str]) -> list[str]:

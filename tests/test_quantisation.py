@@ -16,7 +16,7 @@ from inkdigits.errors import BadModel, BadValue, InkdigitsError, MissingExtra
 from inkdigits.export import export_run
 from inkdigits.inside import layers
 from inkdigits.quantisation import quantise
-from inkdigits.recogniser import Recogniser, resolve_model, shipped_models
+from inkdigits.recogniser import Recogniser, quantised_models, resolve_model
 
 
 @pytest.fixture(autouse=True)
@@ -25,10 +25,12 @@ def _without_mnist(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Tem
     monkeypatch.setenv("INKDIGITS_DATA", str(tmp_path_factory.mktemp("empty")))
 
 
-@pytest.fixture(scope="module", params=shipped_models())
+@pytest.fixture(scope="module", params=["nano", *quantised_models()])
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A shipped model's own file, and the same in eight bits."""
-    exact, quantised = resolve_model(request.param), tmp_path_factory.mktemp("int8") / "model.onnx"
+    """A shipped model's own file, and the same in eight bits: shipped as well, or made here."""
+    exact, quantised = resolve_model(request.param.removesuffix("-int8")), tmp_path_factory.mktemp("int8") / "model.onnx"
+    if request.param in quantised_models():
+        return exact, resolve_model(request.param)
     quantised.write_bytes(quantise(exact, few_digits(500).images))
     return exact, quantised
 
@@ -60,7 +62,7 @@ def test_what_the_file_tells_of_itself_is_kept(both: tuple[Path, Path]) -> None:
 
 
 def test_nobody_is_shown_integers_as_feature_maps(both: tuple[Path, Path]) -> None:
-    with pytest.raises(BadModel, match="without --int8"):
+    with pytest.raises(BadModel, match="without int8"):
         layers(Recogniser(both[1]), few_digits(1).images[0])
 
 
