@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from inkdigits import __version__
 from inkdigits.checkpoint import CONFIG_FILE, load_run
 from inkdigits.data import load_dataset
 from inkdigits.errors import BadData, BadModel, BadValue, InkdigitsError, MissingExtra
@@ -186,6 +187,7 @@ def export_run(model: str | Path, path: Path, *, int8: bool = False, data_dir: s
         digits = load_dataset("optdigits")
     try:
         facts = {"recipe": checkpoint.recipe.name, "data": checkpoint.config["data"]["name"], "seed": checkpoint.config["seed"]}
+        facts["inkdigits"] = __version__
         temperature = float(checkpoint.config["temperature"])
     except (KeyError, TypeError, ValueError) as error:
         raise BadModel(f"the {CONFIG_FILE} of {model} is damaged: no good {error}") from error
