@@ -30,7 +30,7 @@ from inkdigits.cascade import SURE_ENOUGH
 from inkdigits.checkpoint import load_run
 from inkdigits.data import Dataset, load_dataset
 from inkdigits.evaluation import evaluate_probabilities
-from inkdigits.export import export_onnx
+from inkdigits.export import export_onnx, export_run
 from inkdigits.models import count_multiplications
 from inkdigits.recipe import load_recipe
 from inkdigits.recogniser import INT8, Recogniser, quantised_models, resolve_model
@@ -39,7 +39,7 @@ from inkdigits.training import seeded_network
 # Images of one bulk call: multiples of all blocks, and no more than the validation split has.
 MODELS = {"fast-99.3": 4096, "nano": 4096, "tiny": 2048, "default": 2048, "best": 512}
 REFERENCES = ("lenet", "two-conv", "dropout", "sgd", "batchnorm")  # fresh weights: speed does not depend on them
-CASCADES = ("nano+best", "tiny+best", "fast-99.3+best", "nano+tiny+best", "fast-99.3-int8+best-int8")
+CASCADES = ("nano+best", "tiny+best", "fast-99.3+best", "nano+tiny+best", "fast-99.3+best-int8")
 OTHERS, TOGETHER = "others", "cascades"
 THREADS = (1, 2)
 SETTLE = 0.1  # seconds before each side: the threads of the one before go on looking for work for a while
@@ -91,7 +91,7 @@ class Figures:
     peak: dict[int, list[float]]
     multiplications: dict[str, int]
     cascades: list[dict[str, Any]]
-    int8: list[dict[str, Any]]  # of each model that came in eight bits as well
+    int8: list[dict[str, Any]]  # of each model, and of the same in eight bits
 
     def of(self, group: str, threads: int, side: str | None = None) -> list[Timing]:
         """The timings of a group, in the order of measuring."""
@@ -147,7 +147,7 @@ def groups(digits: Dataset, threads: int, plan: Plan, folder: Path) -> Iterator[
     images = digits.validation.images
     for model in plan.models:
         shown = images[: int(MODELS[model] * plan.share)]
-        yield model, sides(model, threads, shown, model in plan.compiled), shown
+        yield model, sides(model, in_int8(model, folder), threads, shown, model in plan.compiled), shown
     shown = images[: int(MODELS["tiny"] * plan.share)]
     yield OTHERS, others(digits, threads, shown, folder, plan.references), shown
     yield TOGETHER, (replace(ours(model, threads), name=model) for model in ("best", *CASCADES)), shown
@@ -163,6 +163,16 @@ def others(digits: Dataset, threads: int, shown: Images, folder: Path, reference
         yield replace(bare_onnxruntime(path, threads, shown), name=f"`{name}` in ONNX Runtime")
     learned = digits.train[:LEARNED_FROM]
     yield from sklearn_sides(learned.images, learned.labels, shown)
+
+
+def in_int8(model: str, folder: Path) -> str:
+    """A shipped model in eight bits: as it came, or as a file that is made here, once."""
+    if model + INT8 in quantised_models():
+        return model + INT8
+    path = folder / f"{model}{INT8}.onnx"
+    if not path.is_file():
+        export_run(model, path, int8=True)
+    return str(path)
 
 
 def accuracy(model: str, digits: Dataset, judged: int) -> dict[str, Any]:
@@ -201,12 +211,13 @@ def measure_all(plan: Plan) -> Figures:
             with threadpool_limits(threads):  # scikit-learn's
                 for group, found, shown in groups(digits, threads, plan, Path(folder)):
                     timings += measure(group, found, shown, threads, plan, peak[threads])
+        int8 = [
+            accuracy(model, digits, plan.judged)
+            | {"int8": accuracy(other, digits, plan.judged), "bytes": resolve_model(other).stat().st_size}
+            for model in plan.models
+            if (other := in_int8(model, Path(folder)))
+        ]
     multiplications = {model: count_multiplications(load_run(model).network) for model in plan.models}
-    int8 = [
-        accuracy(model, digits, plan.judged) | {"int8": accuracy(model + INT8, digits, plan.judged), "bytes": file.stat().st_size}
-        for model in plan.models
-        if model + INT8 in quantised_models() and (file := resolve_model(model + INT8))
-    ]
     cascades = [accuracy(model, digits, plan.judged) for model in ("best", *CASCADES)]
     facts = machine(torch.device("cpu")) | {"threads": " and ".join(map(str, THREADS))}
     return Figures(facts, timings, peak, multiplications, cascades, int8)

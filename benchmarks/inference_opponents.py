@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from inkdigits.checkpoint import load_run
 from inkdigits.export import ExportedNetwork
-from inkdigits.recogniser import INT8, Recogniser, quantised_models, resolve_model
+from inkdigits.recogniser import Recogniser, resolve_model
 
 INT8_SIDE = "inkdigits, int8"
 BLOCKS = (16, 32, 64, 128, 256, 512)  # images of one call that are tried
@@ -190,12 +190,11 @@ def _predicted(model: Any, images: Images) -> Answers:
     return model.predict(images.reshape(len(images), -1) / np.float32(255))
 
 
-def sides(model: str, threads: int, images: Images, compiled: bool) -> Iterator[Side]:
-    """All runtimes that are there on a shipped model, in eight bits where it came so, too. images: to find the best blocks with."""
-    path, int8 = resolve_model(model), model + INT8
+def sides(model: str, int8: str, threads: int, images: Images, compiled: bool) -> Iterator[Side]:
+    """All runtimes that are there, on a shipped model. int8: the same in eight bits. images: to find the best blocks with."""
+    path = resolve_model(model)
     yield ours(model, threads)
-    if int8 in quantised_models():
-        yield replace(ours(int8, threads), name=INT8_SIDE)
+    yield replace(ours(int8, threads), name=INT8_SIDE)
     yield bare_onnxruntime(path, threads, images)
     eager = torch_eager(model, images)
     yield eager
@@ -206,7 +205,6 @@ def sides(model: str, threads: int, images: Images, compiled: bool) -> Iterator[
     if find_spec("openvino"):
         for precision in ("f32", None):
             yield openvino(path, threads, images, precision)
-        if int8 in quantised_models():
-            yield openvino(resolve_model(int8), threads, images, None, "OpenVINO, int8")
+        yield openvino(resolve_model(int8), threads, images, None, "OpenVINO, int8")
     else:
         print("OpenVINO is left out: pip install openvino", file=sys.stderr)

@@ -94,8 +94,8 @@ def int8_section(figures: Figures) -> str:
     lines = [
         "## Reading: in eight bits",
         "",
-        "The same models with `-int8` after their name, in the rounds above: how many times as fast as our own float32 and",
-        "as others, with one image, then with many. OpenVINO's int8 is the same file. Errors and NLL: in float32, then in",
+        "What `inkdigits export MODEL --int8` makes, in the rounds above: how many times as fast as our own float32 and as",
+        "others, with one image, then with many. OpenVINO's int8 is the same file. Errors and NLL: in float32, then in",
         "eight bits.",
         "",
         "| model, threads | bytes | float32 | torch | OpenVINO, f32 | its own precision | int8 "

@@ -65,8 +65,8 @@ class Result:
 def reproduce(recipes: Sequence[str], seeds: int, out: Path, *, data_dir: Path | None = None, write: bool = False) -> str:
     """Train every recipe with seeds 0 to seeds - 1, unless that run is finished already, and return the results as Markdown.
 
-    recipes: shipped names; none means the five reference systems. write: also put all runs in `out`, of any shipped recipe, into
-    the recipes, and their figures into docs/results.md and README.md, for which it has to run in a checkout of the project.
+    recipes: shipped names; none means the five reference systems. write: also put what these runs reached into the recipes, and the
+    figures of all recipes into docs/results.md and README.md, for which it has to run in a checkout of the project.
     """
     if seeds < 1:
         raise BadValue(f"{seeds} seeds make no runs; 1 or more do, and 3 give an error bar")
@@ -79,10 +79,10 @@ def reproduce(recipes: Sequence[str], seeds: int, out: Path, *, data_dir: Path |
         for recipe, seed in jobs:
             if wait or recipe.members == 1:
                 _ensure(recipe, seed, out, datasets[recipe.data], wait=wait)
+    measured = [replace(recipe, measured=_collect(recipe, out).measured()) for recipe in loaded]
     if write:
-        everything = [_collect(load_recipe(name), out) for name in shipped_recipes()]
-        write_evidence({result.recipe.name: result.measured() for result in everything if result.configs})
-    return as_markdown([replace(recipe, measured=_collect(recipe, out).measured()) for recipe in loaded])
+        write_evidence({recipe.name: recipe.measured for recipe in measured if recipe.name in shipped_recipes()})
+    return as_markdown(measured)
 
 
 def _jobs(recipe: Recipe, seed: int) -> list[tuple[Recipe, int]]:

@@ -16,7 +16,7 @@ from inkdigits.errors import BadModel, BadValue, InkdigitsError, MissingExtra
 from inkdigits.export import export_run
 from inkdigits.inside import layers
 from inkdigits.quantisation import quantise
-from inkdigits.recogniser import Recogniser, quantised_models, resolve_model
+from inkdigits.recogniser import INT8, Recogniser, quantised_models, resolve_model, shipped_models
 
 
 @pytest.fixture(autouse=True)
@@ -25,12 +25,12 @@ def _without_mnist(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Tem
     monkeypatch.setenv("INKDIGITS_DATA", str(tmp_path_factory.mktemp("empty")))
 
 
-@pytest.fixture(scope="module", params=["nano", *quantised_models()])
+@pytest.fixture(scope="module", params=shipped_models())
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A shipped model's own file, and the same in eight bits: shipped as well, or made here."""
-    exact, quantised = resolve_model(request.param.removesuffix("-int8")), tmp_path_factory.mktemp("int8") / "model.onnx"
-    if request.param in quantised_models():
-        return exact, resolve_model(request.param)
+    exact, quantised = resolve_model(request.param), tmp_path_factory.mktemp("int8") / "model.onnx"
+    if request.param + INT8 in quantised_models():
+        return exact, resolve_model(request.param + INT8)
     quantised.write_bytes(quantise(exact, few_digits(500).images))
     return exact, quantised
 

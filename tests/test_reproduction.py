@@ -11,12 +11,13 @@ from statistics import stdev
 import pytest
 from promised import FILES, names
 
+from inkdigits import recipe as recipe_module
 from inkdigits import reproduction
 from inkdigits.data import load_dataset
 from inkdigits.errors import BadValue, UnknownName
 from inkdigits.files import alone
-from inkdigits.recipe import Recipe, load_recipe
-from inkdigits.reproduction import Result, as_markdown, as_short_table, between_marks, reproduce, write_measured
+from inkdigits.recipe import SHIPPED, Recipe, load_recipe
+from inkdigits.reproduction import Result, as_markdown, as_short_table, between_marks, reproduce, write_evidence, write_measured
 from inkdigits.run import LOCKED, is_finished, run
 
 
@@ -104,6 +105,23 @@ def test_the_table_goes_between_the_marks_and_nowhere_else(result):
     assert "old" not in written
     with pytest.raises(BadValue, match="no place"):
         between_marks("no marks", "table")
+
+
+def test_evidence_changes_the_recipes_it_is_about_and_both_pages(tmp_path, monkeypatch, result):
+    shutil.copytree(SHIPPED, recipes := tmp_path / "recipes")
+    for module in (reproduction, recipe_module):
+        monkeypatch.setattr(module, "SHIPPED", recipes)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "README.md").write_text("before\n<!-- results --><!-- /results -->")
+    before = {path.stem: path.read_text() for path in recipes.iterdir()}
+    write_evidence({"lenet": result.measured()})
+    assert {name for name, text in before.items() if (recipes / f"{name}.toml").read_text() != text} == {"lenet"}
+    page = (tmp_path / "docs" / "results.md").read_text()
+    assert "| `lenet` | 5 | 2 | 99.90% ± 0.00 (published 99.10%) | 99.00% ± 0.00 | 98.80% ± 0.14 (published 98.76%) |" in page
+    measured = {name for name, text in before.items() if "[measured]" in text}
+    assert {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")} == measured
+    assert "98.80% ± 0.14 | 2 |" in (tmp_path / "README.md").read_text()
 
 
 @pytest.fixture
