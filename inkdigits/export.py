@@ -25,7 +25,7 @@ from inkdigits.errors import BadData, BadModel, BadValue, InkdigitsError, Missin
 from inkdigits.files import write_whole
 from inkdigits.measurement import to_ink
 from inkdigits.models import SharedNet
-from inkdigits.quantisation import quantise
+from inkdigits.quantisation import BLOCK, quantise
 
 COMPARED = 1000  # digits
 TOLERANCE = 1e-4  # largest difference of a probability
@@ -153,8 +153,8 @@ def _answers(model: Path | bytes, images: NDArray[np.uint8]) -> NDArray[np.float
     options.log_severity_level = 3
     content = model if isinstance(model, bytes) else os.fspath(model)
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    said: NDArray[np.float32]
-    (said,) = session.run(["probabilities"], {"images": images})
+    blocks = (images[start : start + BLOCK] for start in range(0, len(images), BLOCK))
+    said: NDArray[np.float32] = np.concatenate([session.run(["probabilities"], {"images": block})[0] for block in blocks])
     return said
 
 
