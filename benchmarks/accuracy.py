@@ -137,7 +137,7 @@ def ensemble_section(said: Said, digits: Split) -> list[str]:
         evaluation = evaluate_probabilities(mean, digits.labels)
         return evaluation.accuracy, evaluation.nll
 
-    for size in sorted({size for size in (1, 2, 3, 5, 10, n) if size <= n}):
+    for size in sorted({size for size in (1, 2, 3, 5, 10, n) if 1 <= size <= n}):
         groups = subsets(n, size, draw)
         values = [measure(group) for group in groups]
         disjoint = [range(start, start + size) for start in range(0, n - size + 1, size)]

@@ -163,11 +163,11 @@ class Openvino:
         return answer
 
 
-def openvino(path: Path, threads: int, images: Images, precision: str | None, name: str = "") -> Side:
+def openvino(path: Path, threads: int, images: Images, precision: str | None) -> Side:
     """precision: "f32", or None for what OpenVINO takes by itself, which is bfloat16 where the processor has it."""
     runtime = Openvino(path, threads, precision)
     block = fastest([block for block in BLOCKS if len(images) % block == 0], runtime.queued, images)
-    name = name or f"OpenVINO, {precision or 'its own precision'}"
+    name = f"OpenVINO, {precision or 'its own precision'}"
     return Side(name, runtime.one, runtime.queued(block), f"latency hint; throughput hint, blocks of {block}")
 
 
@@ -205,6 +205,6 @@ def sides(model: str, int8: str, threads: int, images: Images, compiled: bool) -
     if find_spec("openvino"):
         for precision in ("f32", None):
             yield openvino(path, threads, images, precision)
-        yield openvino(resolve_model(int8), threads, images, None, "OpenVINO, int8")
+        yield replace(openvino(resolve_model(int8), threads, images, None), name="OpenVINO, int8")
     else:
         print("OpenVINO is left out: pip install openvino", file=sys.stderr)

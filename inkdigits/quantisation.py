@@ -16,10 +16,10 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from inkdigits.errors import BadValue, MissingExtra
+from inkdigits.inside import LEARNED
 
 CALIBRATED = 2048  # digits, at most, whose feature maps say from where to where the integers reach
 BLOCK = 256  # digits at once: the feature maps of thousands would take gigabytes in a large network
-LEARNED = ("Conv", "Gemm", "MatMul")
 ALONGSIDE = ("Add", "Relu", "MaxPool", "Reshape", "Transpose")  # would else be computed between two conversions
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from few_digits import few_digits
 
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
@@ -28,6 +29,12 @@ def test_lines_of_other_columns_are_not_kept():
 
 def test_a_table_of_nothing_is_the_former_one():
     assert accuracy.with_former(HEAD, accuracy.former_section(PAGE, "First")) == [*HEAD, "| `best` | 1 |", "| `nano` | 2 |"]
+
+
+def test_without_runs_there_is_no_ensemble_and_the_former_table_stays():
+    table = accuracy.ensemble_section((), few_digits(3))
+    assert len(table) == 2
+    assert accuracy.with_former(table, [*table, "| 1 | 5 | ... |"])[2:] == ["| 1 | 5 | ... |"]
 
 
 def test_a_card_has_the_lines_of_one_recipe():
