@@ -1,7 +1,7 @@
 """Training as tutorials write it against ours: the same networks, batch sizes and images, images per second, in one run.
 
-The reference is the usual program: a PIL image a sample, ToTensor and Normalize, a Dataset behind a DataLoader with its
-default settings, .to(device), zero_grad, loss.item() every step. torchvision is not needed: its two transforms are written
+The reference is the usual program: a PIL image a sample, Resize, ToTensor and Normalize, a Dataset behind a DataLoader with its
+default settings, .to(device), zero_grad, loss.item() every step. torchvision is not needed: its three transforms are written
 out here, operation by operation as it does them. Rounds alternate, because a shared machine drifts and only ratios last.
 Imports, building, loading, a first round of each side and evaluation are not timed. Leave the machine alone meanwhile: where
 others compete for its cores, two threads that wait for each other are ten times slower than one.
@@ -36,6 +36,7 @@ from inkdigits.recipe import load_recipe
 from inkdigits.training import Epoch, fit, seeded_network
 
 LIMIT = 15.0  # seconds of one side in one round; a slow machine then does fewer steps
+DIGITS = 55_000  # that a whole training sees in every epoch
 HEADING = "## Training: tutorial style against ours"
 Transform = Callable[[Image.Image], Tensor]
 Side = Callable[[str, Split, torch.device], float]  # a network's name, images, device -> images per second
@@ -57,6 +58,11 @@ def normalise(mean: float, deviation: float) -> Transform:
         return tensor.sub_(means).div_(deviations)
 
     return transform
+
+
+def resize(side: int, transform: Transform) -> Transform:
+    """What torchvision's Resize does to a PIL image, and then the rest."""
+    return lambda image: transform(image.resize((side, side), Image.Resampling.BILINEAR))
 
 
 class Samples(TorchDataset[tuple[Tensor, int]]):
@@ -92,6 +98,24 @@ def two_conv() -> nn.Module:
     )
 
 
+def dropout() -> nn.Module:
+    """582,026 parameters."""
+    return nn.Sequential(
+        *(nn.Conv2d(1, 32, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(32, 64, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(1024, 512), nn.ReLU(), nn.Dropout(0.5), nn.Linear(512, 10)),
+    )
+
+
+def sgd() -> nn.Module:
+    """656,080 parameters, for digits of 32x32 pixels."""
+    return nn.Sequential(
+        *(nn.Conv2d(1, 20, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(20, 50, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(1250, 500), nn.ReLU(), nn.Linear(500, 10)),
+    )
+
+
 def batchnorm() -> nn.Module:
     """17,706 parameters."""
     return nn.Sequential(
@@ -101,6 +125,16 @@ def batchnorm() -> nn.Module:
     )
 
 
+def adam(model: nn.Module) -> torch.optim.Optimizer:
+    """As all but one of the sources have it."""
+    return torch.optim.Adam(model.parameters(), lr=0.001)
+
+
+def momentum(model: nn.Module) -> torch.optim.Optimizer:
+    """Stochastic gradient descent with momentum."""
+    return torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
+
+
 @dataclass(frozen=True)
 class Reference:
     """How the source trains one recipe's network."""
@@ -108,11 +142,14 @@ class Reference:
     build: Callable[[], nn.Module]
     batch: int
     transform: Transform
+    optimiser: Callable[[nn.Module], torch.optim.Optimizer] = adam
 
 
 REFERENCES = {
     "lenet": Reference(lenet, 10, to_tensor),
     "two-conv": Reference(two_conv, 64, normalise(0.1307, 0.3081)),
+    "dropout": Reference(dropout, 128, normalise(0.1307, 0.3081)),
+    "sgd": Reference(sgd, 64, resize(32, normalise(0.1307, 0.3081)), momentum),
     "batchnorm": Reference(batchnorm, 128, to_tensor),
 }
 
@@ -123,7 +160,7 @@ def train_reference(name: str, split: Split, device: torch.device) -> float:
     loader = DataLoader(Samples(split, reference.transform), batch_size=reference.batch, shuffle=True)
     model = reference.build().to(device)
     criterion = nn.CrossEntropyLoss()
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.001)
+    optimiser = reference.optimiser(model)
     running_loss, seen = 0.0, 0
     start = time.perf_counter()
     model.train()
@@ -172,7 +209,9 @@ class Result:
     def row(self) -> str:
         """The result as a line of a table: medians, with the lowest and highest round."""
         cells = [f"`{self.network}`", str(self.batch), *(spread(rates, ",.0f") for rates in (self.reference, self.ours))]
-        return "| " + " | ".join([*cells, spread(self.ratios, ".1f")]) + " |"
+        epochs = load_recipe(self.network).epochs
+        whole = [f"{epochs * DIGITS / statistics.median(rates):,.0f} s" for rates in (self.reference, self.ours)]
+        return "| " + " | ".join([*cells, spread(self.ratios, ".1f"), str(epochs), *whole]) + " |"
 
     def record(self) -> dict[str, object]:
         """The result for JSON, with the medians."""
@@ -224,12 +263,11 @@ def section(results: list[Result], facts: dict[str, str]) -> str:
             HEADING,
             "",
             "Images per second, median of the rounds (lowest-highest). Measured by `benchmarks/reference_style.py`,",
-            f"{len(results[0].ours)} rounds of {results[0].images:,} images a side ({LIMIT:.0f} s at most), in turn. "
-            + ", ".join(map(": ".join, facts.items()))
-            + ".",
+            f"{len(results[0].ours)} rounds of {results[0].images:,} images a side ({LIMIT:.0f} s at most), in turn; a whole",
+            f"training is reckoned from them, for {DIGITS:,} images an epoch. " + ", ".join(map(": ".join, facts.items())) + ".",
             "",
-            "| network | batch | tutorial style | ours | ratio |",
-            "|---|---|---|---|---|",
+            "| network | batch | tutorial style | ours | ratio | epochs | tutorial's training | our training |",
+            "|---|---|---|---|---|---|---|---|",
             *(result.row() for result in results),
             "",
         ]

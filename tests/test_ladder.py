@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from PIL import Image
 
 from inkdigits.models import count_multiplications, count_parameters, recipe_network
 from inkdigits.recipe import load_recipe
@@ -161,3 +163,18 @@ def test_every_contender_takes_its_time_from_a_known_module(benchmarks: Any) -> 
     for each in benchmarks.ladder.OTHERS:
         assert (BENCHMARKS / "contenders" / f"{each.module}.py").is_file()
         assert replace(each, seeds=0).published is None or each.module == "reference"
+
+
+@pytest.mark.parametrize("name", ["lenet", "two-conv", "dropout", "sgd", "batchnorm"])
+def test_tutorials_train_what_our_recipes_train(benchmarks: Any, name: str) -> None:
+    reference, recipe = benchmarks.reference_style.REFERENCES[name], load_recipe(name)
+    network, ours = reference.build(), recipe_network(recipe)
+    assert reference.batch == recipe.batch
+    assert [each.shape for each in network.parameters()] == [each.shape for each in ours.parameters()]
+    ink = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
+    sample = reference.transform(Image.fromarray(ink))[None]
+    expected = F.interpolate(torch.from_numpy(ink / 255).float()[None, None], size=(recipe.size,) * 2, mode="bilinear")
+    assert torch.allclose(sample * recipe.sd + recipe.mean, expected, atol=1 / 255)  # Pillow rounds to whole shades
+    assert network(sample).shape == (1, 10)
+    (group,) = reference.optimiser(network).param_groups
+    assert (group["lr"], type(group.get("betas"))) == (recipe.learning_rate, type(None) if recipe.optimiser == "sgd" else tuple)
