@@ -48,6 +48,7 @@ class Recipe:
     weight_decay: float = 0.0
     schedule: str = "constant"  # a key of training.SCHEDULES
     label_smoothing: float = 0.0
+    unsmoothed_epochs: int = 0  # the last so many passes take the labels as they are
     ema: float = 0.0  # a step, of the average of the weights that is kept in their place; 0.999 looks back a thousand steps
     reduced_precision: bool = True  # bfloat16 where the processor computes it natively
 
@@ -77,7 +78,8 @@ class Recipe:
             _require(self, key, getattr(self, key) <= LARGEST[key], f"at most {LARGEST[key]:,}")
         for key in ("learning_rate", "sd", "teacher_temperature"):
             _require(self, key, getattr(self, key) > 0, "above 0")
-        for key in ("weight_decay", "rotation", "shear", "shift", "elastic", "erasing", "noise", "clean_epochs", "test_rotation"):
+        at_least_0 = ("weight_decay", "rotation", "shear", "shift", "elastic", "erasing", "noise", "test_rotation")
+        for key in (*at_least_0, "unsmoothed_epochs", "clean_epochs"):
             _require(self, key, getattr(self, key) >= 0, "0 or more")
         for key in ("momentum", "beta1", "beta2", "label_smoothing", "ema", "zoom", "test_zoom"):
             _require(self, key, 0 <= getattr(self, key) < 1, "from 0 to below 1")

@@ -249,14 +249,15 @@ class Training:
 
     def _take_step(self, ink: Tensor, target: Tensor) -> None:
         """Batch, augment, forward, loss, backward, step. The network never takes a step along what is no number."""
-        recipe, speed = self.recipe, self.speed
-        amount = self.drawn if self.epoch <= recipe.epochs - recipe.clean_epochs else Augmentation()
+        recipe, speed, left = self.recipe, self.speed, self.recipe.epochs - self.epoch
+        amount = self.drawn if left >= recipe.clean_epochs else Augmentation()
+        smoothing = recipe.label_smoothing if left >= recipe.unsmoothed_epochs else 0.0
         set_learning_rate(self.optimiser, recipe.learning_rate * self.schedule(self.done / (recipe.epochs * self.steps)))
         with speed.convolutions():
             with speed.precision():
                 ink, target, weight = self._our_share(augment(ink, amount, self.drawing), target)
                 logits = self.network(ink.contiguous(memory_format=speed.memory_format)).float()
-            loss = F.cross_entropy(logits, target, label_smoothing=recipe.label_smoothing)
+            loss = F.cross_entropy(logits, target, label_smoothing=smoothing)
             if self.teacher:
                 imitation = imitation_loss(logits, ask(self.teacher, ink), recipe.teacher_temperature)
                 loss = loss + recipe.teacher_weight * (imitation - loss)

@@ -259,6 +259,18 @@ def test_more_clean_epochs_than_epochs_leave_no_augmentation() -> None:
     assert bits(without) == bits(all_clean)
 
 
+def test_the_last_unsmoothed_epochs_take_the_labels_as_they_are() -> None:
+    """What the labels are in the end shows in the losses: as if never smoothed from there on, and as if always until there."""
+
+    def losses(**changes: float) -> list[float]:
+        recipe = dataclasses.replace(SMALL, epochs=4, optimiser="sgd", learning_rate=STILL, **changes)
+        return [epoch.train_loss for epoch in trained(recipe, few_digits(40), few_digits(4))[1]]
+
+    never, always, until_the_end = losses(), losses(label_smoothing=0.3), losses(label_smoothing=0.3, unsmoothed_epochs=1)
+    assert until_the_end == [*always[:3], never[3]]
+    assert abs(always[3] - never[3]) > 1e-4
+
+
 # ---- averaged weights
 
 
