@@ -39,7 +39,7 @@ from inkdigits.training import seeded_network
 # Images of one bulk call: multiples of all blocks, and no more than the validation split has.
 MODELS = {"fast-99.3": 4096, "nano": 4096, "tiny": 2048, "default": 2048, "best": 512}
 REFERENCES = ("lenet", "two-conv", "dropout", "sgd", "batchnorm")  # fresh weights: speed does not depend on them
-CASCADES = ("nano+best", "tiny+best", "fast-99.3+best", "nano+tiny+best", "fast-99.3+best-int8")
+CASCADES = ("nano+best", "tiny+best", "fast-99.3+best", "nano+tiny+best", "fast-99.3+best-int8", "fast-99.3-int8+best-int8")
 OTHERS, TOGETHER = "others", "cascades"
 THREADS = (1, 2)
 SETTLE = 0.1  # seconds before each side: the threads of the one before go on looking for work for a while

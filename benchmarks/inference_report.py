@@ -184,5 +184,6 @@ def throughput_bars(figures: Figures) -> "Figure":
                 f"{value:,.0f}", (max(timing.bulk), place), (5, 0), textcoords="offset points", va="center", fontsize=FONT
             )
         axes.margins(x=0.15)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         dress(axes, f"{model}: images a second, {THREADS[-1]} threads", grid="x")
     return figure

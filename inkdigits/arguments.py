@@ -11,7 +11,7 @@ import inkdigits
 
 NOTHING_DONE = 2  # the exit status for wrong usage
 
-MODEL_HELP = "a shipped model's name (best-int8: best in eight bits), a folder made by train, or an .onnx file"
+MODEL_HELP = "a shipped model's name (tiny-int8: tiny in eight bits), a folder made by train, or an .onnx file"
 CASCADE_HELP = f"{MODEL_HELP}; nano+best: best reads what nano is not sure of"
 DATA_HELP = (
     "a dataset's name (see `inkdigits data list`), a folder with MNIST's four files, an IDX, .npz or .csv file, "

@@ -25,7 +25,7 @@ from inkdigits.session import CLASSES, Network, processors
 
 WEIGHTS = Path(__file__).with_name("weights")
 DEFAULT_MODEL = "default"
-INT8, INT8_FILE = "-int8", "int8.onnx"  # `best-int8` is what `export best --int8` wrote into the folder of `best`
+INT8, INT8_FILE = "-int8", "int8.onnx"  # `tiny-int8` is what `export tiny --int8` wrote into the folder of `tiny`
 THRESHOLD = 0.5  # the confidence from which a digit is accepted, where the model's metadata say nothing
 OTHER = "not a digit"
 TURNED_FROM = 3  # candidates can tell that a page lies on its side
