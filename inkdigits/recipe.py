@@ -78,8 +78,8 @@ class Recipe:
             _require(self, key, getattr(self, key) <= LARGEST[key], f"at most {LARGEST[key]:,}")
         for key in ("learning_rate", "sd", "teacher_temperature"):
             _require(self, key, getattr(self, key) > 0, "above 0")
-        at_least_0 = ("weight_decay", "rotation", "shear", "shift", "elastic", "erasing", "noise", "test_rotation")
-        for key in (*at_least_0, "unsmoothed_epochs", "clean_epochs"):
+        amounts = ("weight_decay", "rotation", "shear", "shift", "elastic", "erasing", "noise", "test_rotation")
+        for key in (*amounts, "unsmoothed_epochs", "clean_epochs"):
             _require(self, key, getattr(self, key) >= 0, "0 or more")
         for key in ("momentum", "beta1", "beta2", "label_smoothing", "ema", "zoom", "test_zoom"):
             _require(self, key, 0 <= getattr(self, key) < 1, "from 0 to below 1")

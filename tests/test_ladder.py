@@ -177,4 +177,6 @@ def test_tutorials_train_what_our_recipes_train(benchmarks: Any, name: str) -> N
     assert torch.allclose(sample * recipe.sd + recipe.mean, expected, atol=1 / 255)  # Pillow rounds to whole shades
     assert network(sample).shape == (1, 10)
     (group,) = reference.optimiser(network).param_groups
-    assert (group["lr"], type(group.get("betas"))) == (recipe.learning_rate, type(None) if recipe.optimiser == "sgd" else tuple)
+    assert group["lr"] == recipe.learning_rate
+    assert group.get("betas") == (None if recipe.optimiser == "sgd" else (recipe.beta1, recipe.beta2))
+    assert group.get("momentum") == (recipe.momentum if recipe.optimiser == "sgd" else None)
