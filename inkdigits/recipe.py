@@ -40,10 +40,10 @@ class Recipe:
 
     epochs: int = 10
     batch: int = 64  # digits a step
-    optimiser: str = "adam"  # a key of training.OPTIMISERS
+    optimiser: str = "adam"  # a key of optimisers.OPTIMISERS
     learning_rate: float = 0.001
     momentum: float = 0.9  # of sgd
-    beta1: float = 0.9  # of adam and adamw: how far back the mean of the gradients looks,
+    beta1: float = 0.9  # of adam, adamw and muon: how far back the mean of the gradients looks,
     beta2: float = 0.999  # and that of their squares; smaller ones suit a short training
     weight_decay: float = 0.0
     schedule: str = "constant"  # a key of training.SCHEDULES

@@ -27,6 +27,7 @@ from inkdigits.errors import BadValue, InkdigitsError, UnknownName
 from inkdigits.interruption import Interrupted, uninterrupted
 from inkdigits.measurement import measure, on_device, renew_statistics, to_ink
 from inkdigits.models import Dropout, recipe_network
+from inkdigits.optimisers import OPTIMISERS
 from inkdigits.recipe import Recipe
 from inkdigits.resume import State
 from inkdigits.speed import choose_device, fastest
@@ -94,24 +95,6 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 }
 
 
-def _adam(weights: nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:
-    betas = recipe.beta1, recipe.beta2
-    return torch.optim.Adam([weights], recipe.learning_rate, betas, weight_decay=recipe.weight_decay, fused=True)
-
-
-def _adamw(weights: nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:
-    betas = recipe.beta1, recipe.beta2
-    return torch.optim.AdamW([weights], recipe.learning_rate, betas, weight_decay=recipe.weight_decay, fused=True)
-
-
-def _sgd(weights: nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:
-    decay, momentum = recipe.weight_decay, recipe.momentum
-    return torch.optim.SGD([weights], recipe.learning_rate, momentum=momentum, weight_decay=decay, fused=True)
-
-
-OPTIMISERS: dict[str, Callable[[nn.Parameter, Recipe], torch.optim.Optimizer]] = {"adam": _adam, "adamw": _adamw, "sgd": _sgd}
-
-
 def seeded_network(recipe: Recipe, seed: int) -> nn.Module:
     """The recipe's network with the fresh weights that `seed` gives. Sets torch's global seed, which dropout draws from too."""
     torch.manual_seed(seed)
@@ -165,7 +148,7 @@ class Training:
         if group.size > 1:
             share_statistics(network, group)
         self.weights, self.gradients = as_one_vector(network)
-        self.optimiser = _lookup("optimiser", recipe.optimiser, OPTIMISERS)(self.weights, recipe)
+        self.optimiser = _lookup("optimiser", recipe.optimiser, OPTIMISERS)(network, self.weights, recipe)
         self.images, self.labels = on_device(train, self.place)
         self.shuffling = torch.Generator().manual_seed(seed)
         self.before_shuffling = self.shuffling.get_state()  # of the pass under way

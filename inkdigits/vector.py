@@ -25,20 +25,20 @@ def as_one_vector(network: nn.Module) -> tuple[nn.Parameter, Tensor]:
     return weights, weights.grad
 
 
+def views(network: nn.Module, vector: Tensor) -> list[Tensor]:
+    """Of a vector that is laid out as the network's, a tensor for each parameter."""
+    return [vector.as_strided(each.shape, each.stride(), each.storage_offset()) for each in network.parameters()]
+
+
 def by_parameter(network: nn.Module, vector: Tensor) -> Tensor:
     """A vector that is laid out as the network's, with its values in the parameters' own order, the same on every device."""
-    return torch.cat([view.flatten() for view in _views(network, vector)])
+    return torch.cat([view.flatten() for view in views(network, vector)])
 
 
 def as_vector(network: nn.Module, values: Tensor) -> Tensor:
     """What `by_parameter` was given."""
     vector = torch.empty_like(values)
-    views = _views(network, vector)
-    for view, part in zip(views, values.split([view.numel() for view in views]), strict=True):
+    parts = views(network, vector)
+    for view, part in zip(parts, values.split([view.numel() for view in parts]), strict=True):
         view.copy_(part.view_as(view))
     return vector
-
-
-def _views(network: nn.Module, vector: Tensor) -> list[Tensor]:
-    """Of a vector that is laid out as the network's, a tensor for each parameter."""
-    return [vector.as_strided(each.shape, each.stride(), each.storage_offset()) for each in network.parameters()]

@@ -7,8 +7,9 @@ import torch
 from few_digits import TRAINED, few_digits
 
 from inkdigits.measurement import measure
+from inkdigits.optimisers import OPTIMISERS
 from inkdigits.recipe import load_recipe, shipped_recipes
-from inkdigits.training import OPTIMISERS, SCHEDULES, Epoch, fit, seeded_network
+from inkdigits.training import SCHEDULES, Epoch, fit, seeded_network
 
 # What the sources state, and nothing that they leave open.
 STATED: dict[str, dict[str, Any]] = {

@@ -74,17 +74,18 @@ def figures(epochs: list[Epoch]) -> list[tuple[float, ...]]:
 # ---- the same bits
 
 
-@pytest.mark.parametrize("teacher", [None, unsure])
-def test_from_every_step_it_goes_on_to_the_same_bits(teacher, tmp_path: Path) -> None:
-    whole, states = training(ALL, teacher), []
+@pytest.mark.parametrize(("optimiser", "teacher"), [("adamw", None), ("adamw", unsure), ("muon", None)])
+def test_from_every_step_it_goes_on_to_the_same_bits(optimiser, teacher, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(ALL, optimiser=optimiser)
+    whole, states = training(recipe, teacher), []
     states.extend(whole.state() for _ in whole.passes(DIGITS.validation))  # and saving has no part in what follows:
-    undisturbed = training(ALL, teacher)
+    undisturbed = training(recipe, teacher)
     list(undisturbed.passes(DIGITS.validation))
     assert bits(undisturbed.network) == bits(whole.network)
     assert len(states) == 4 * (4 + 1)
     for number, state in enumerate(states):
         torch.rand(number)  # whatever a new process may have drawn
-        resumed, saved = training(ALL, teacher), States(tmp_path / str(number))
+        resumed, saved = training(recipe, teacher), States(tmp_path / str(number))
         saved.folder.mkdir(parents=True)
         saved.save(state)
         resumed.restore(saved.load())

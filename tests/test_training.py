@@ -19,10 +19,11 @@ from inkdigits.data import Split
 from inkdigits.errors import BadValue, InkdigitsError, UnknownName
 from inkdigits.measurement import fit_temperature, measure, predict_logits, renew_statistics, to_ink
 from inkdigits.models import Standardised
+from inkdigits.optimisers import OPTIMISERS
 from inkdigits.recipe import Recipe, load_recipe
 from inkdigits.speed import choose_device
 from inkdigits.teacher import imitation_loss
-from inkdigits.training import OPTIMISERS, SCHEDULES, Epoch, Progress, fit, seeded_network
+from inkdigits.training import SCHEDULES, Epoch, Progress, fit, seeded_network
 
 STILL = 1e-30  # a learning rate that leaves the weights as they are
 SMALL = Recipe(name="small", network="lenet", epochs=2, batch=10)
