@@ -99,10 +99,10 @@ def is_finished(folder: Path, recipe: Recipe) -> bool:
     return path.is_file() and from_table(json.loads(path.read_text())["recipe"]).what_it_trains == recipe.what_it_trains
 
 
-def run(recipe: Recipe, seed: int, folder: Path, train: Split, held_out: Split, teacher: Teacher | None) -> None:
+def run(recipe: Recipe, seed: int, folder: Path, train: Split, held_out: Split, teachers: Sequence[Teacher]) -> None:
     """Train one network, and keep its weights and what it made of the digits held out after each pass."""
     network = seeded_network(recipe, seed)
-    records = fit(network, recipe, train, held_out, seed=seed, teacher=teacher)
+    records = fit(network, recipe, train, held_out, seed=seed, teachers=teachers)
     epochs = [dataclasses.asdict(record) for record in records if isinstance(record, Epoch)]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ANSWERS).unlink(missing_ok=True)  # of an older recipe
@@ -148,11 +148,11 @@ def train_all(runs: Path, seeds: int, train: Split, held_out: Split) -> Iterator
     """Whatever is not finished yet, rung by rung. Yields the name of each run when it is done."""
     for rung in (each for each in LADDER if not each.ensemble):
         recipe = recipe_of(rung.name)
-        teacher = teacher_of(rung, folders_of(rung.teacher, runs, seeds)) if rung.teacher else None
+        teachers = [teacher_of(rung, folders_of(rung.teacher, runs, seeds))] if rung.teacher else []
         for seed in range(seeds):
             folder = runs / f"{rung.name}-seed{seed}"
             if not is_finished(folder, recipe):
-                run(recipe, seed, folder, train, held_out, teacher)
+                run(recipe, seed, folder, train, held_out, teachers)
                 yield folder.name
 
 

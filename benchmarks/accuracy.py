@@ -34,7 +34,8 @@ from inkdigits.reproduction import finished_runs
 from inkdigits.robustness import evaluate_corrupted
 from inkdigits.significance import mean_interval
 
-OURS = ("best", "tiny", "nano", "robust")
+OURS = ("best", "residual", "tiny", "nano", "robust")
+TOGETHER = ("best", "residual")  # whose mean over several networks is measured
 OTHER_SETS = {"optdigits": "all", "usps": "test", "qmnist": "test50k", "emnist-digits": "test"}  # name -> split
 CORRUPTED_RUNS = {"robust": 5}  # that read MNIST-C, where it is more than one
 MOST_SUBSETS = 200  # of an ensemble's members, where there are more
@@ -235,7 +236,7 @@ def main() -> None:
     said = {name: [Recogniser(run).classify(digits.images) for run in found] for name, found in runs.items()}
     sections = {
         "MNIST's test digits": (accuracy_section(said, digits, runs), TEST_DIGITS),
-        "Ensembles of `best`": (ensemble_section(said.get("best", ()), digits), ENSEMBLES),
+        **{f"Ensembles of `{name}`": (ensemble_section(said.get(name, ()), digits), ENSEMBLES) for name in TOGETHER},
         "MNIST-C: fifteen corruptions of the test digits": (
             corruption_section(runs, options.data_dir),
             CORRUPTED,

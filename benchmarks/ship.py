@@ -2,8 +2,8 @@
 
     python benchmarks/ship.py runs/reproduce best tiny nano
 
-Copies model.onnx, model.safetensors and config.json to inkdigits/weights/RECIPE, and makes int8.onnx of all that gain by it. The
-test digits have no say.
+Copies model.onnx, model.safetensors and config.json to inkdigits/weights/RECIPE, and makes int8.onnx of all that gain by it. Of an
+ensemble, which would be five times as large, there is int8.onnx alone, of its first run. The test digits have no say.
 """
 
 import argparse
@@ -33,17 +33,24 @@ def main() -> None:
     parser.add_argument("runs", type=Path, metavar="DIR", help="the folder that `inkdigits reproduce` fills")
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help="shipped recipes with finished runs there")
     options = parser.parse_args()
+    to_quantise: dict[str, str | Path] = {}
     for name in options.recipes:
-        runs = finished_runs(load_recipe(name), options.runs)
+        recipe = load_recipe(name)
+        runs = finished_runs(recipe, options.runs)
         if not runs:
             parser.error(f"{options.runs} holds no finished run of {name!r}; `inkdigits reproduce {name}` makes them")
-        chosen = min(runs, key=validation_loss)
         (WEIGHTS / name).mkdir(exist_ok=True)
+        if recipe.members > 1:
+            to_quantise[name] = runs[0]
+            continue
+        chosen = min(runs, key=validation_loss)
         for file in FILES:
             shutil.copyfile(chosen / file, WEIGHTS / name / file)
         print(f"{name}: {chosen.name}, validation loss {validation_loss(chosen):.4f}, the least of {len(runs)}")
-    for name in QUANTISED:
-        made = export_run(name, WEIGHTS / name / INT8_FILE, int8=True)
+        if name in QUANTISED:
+            to_quantise[name] = name
+    for name, model in to_quantise.items():
+        made = export_run(model, WEIGHTS / name / INT8_FILE, int8=True)
         print(f"{name} in eight bits: {made.read_otherwise} of {made.compared:,} digits of {made.compared_on} read otherwise")
     total = sum(path.stat().st_size for path in WEIGHTS.glob("*/*"))
     print(f"all models together: {total:,} bytes, {LARGEST:,} at most")

@@ -22,10 +22,9 @@ from inkdigits.errors import BadData, BadModel, BadValue, MissingExtra
 from inkdigits.evaluation import CLASSES
 from inkdigits.measurement import accuracy_on, predict_logits
 from inkdigits.recipe import Recipe
-from inkdigits.recogniser import resolve_model
 from inkdigits.resume import Interval
 from inkdigits.speed import choose_device
-from inkdigits.teacher import load_teacher
+from inkdigits.teacher import load_teachers, teacher_files
 from inkdigits.training import Training, seeded_network
 
 LARGEST_SEED = 2**63 - 1  # of torch's generators
@@ -50,7 +49,7 @@ class Job:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What the bits depend on, as JSON's types: a state of another identity is of another run."""
-        teachers = [_sha256(resolve_model(model).read_bytes()) for model in self.recipe.teacher]
+        teachers = [_sha256(file.read_bytes()) for file in teacher_files(self.recipe.teacher)]
         start = None if self.init is None else _sha256((model_folder(self.init) / WEIGHTS_FILE).read_bytes())
         splits = [self.dataset[name] for name in ("train", "validation", "test")]
         digits = " + ".join(str(len(split)) for split in splits)
@@ -110,13 +109,15 @@ def prepare(job: Job, processes: Group) -> tuple[Training, float, float | None]:
     network = seeded_network(job.recipe, job.seed)
     seconds = time.perf_counter() - started
     check_outputs(network, job.recipe, job.dataset)
-    teacher = load_teacher(job.recipe.teacher)
+    teachers = load_teachers(job.recipe.teacher)
     before = None
     if job.init is not None:
         start_from(network, job.recipe, job.init)
         before = None if job.mnist is None else accuracy_on(network, job.mnist)
     started = time.perf_counter()
-    training = Training(network, job.recipe, job.dataset.train, seed=job.seed, device=job.device, teacher=teacher, group=processes)
+    training = Training(
+        network, job.recipe, job.dataset.train, seed=job.seed, device=job.device, teachers=teachers, group=processes
+    )
     return training, seconds + time.perf_counter() - started, before
 
 

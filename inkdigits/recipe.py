@@ -63,7 +63,7 @@ class Recipe:
     noise: float = 0.0
     clean_epochs: int = 0  # the last so many passes see the digits as they are
 
-    teacher: tuple[str, ...] = ()  # models that are imitated: shipped names, run folders, .onnx files
+    teacher: tuple[str, ...] = ()  # models that are imitated: shipped names, run folders, .onnx files or folders of them
     teacher_weight: float = 0.5  # of their opinion; the rest is the labels'
     teacher_temperature: float = 1.0  # above 1 also tells which wrong digits they find likely
 

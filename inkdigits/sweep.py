@@ -29,7 +29,7 @@ from inkdigits.resume import Saving, States
 from inkdigits.search import Attempt, Search
 from inkdigits.session import processors
 from inkdigits.space import Space, Value
-from inkdigits.teacher import load_teacher
+from inkdigits.teacher import load_teachers
 from inkdigits.training import Progress, Training, seeded_network
 from inkdigits.trials import Figures, Result, best, figure, line
 
@@ -110,8 +110,8 @@ def train_seed(recipe: Recipe, seed: int, digits: Digits, folder: Path) -> Itera
 
     The same bits as `inkdigits train` makes with this seed. Raises InkdigitsError where the loss stops being a number.
     """
-    dataset, teacher = digits.dataset, load_teacher(recipe.teacher)
-    training = Training(seeded_network(recipe, seed), recipe, dataset.train, seed=seed, device=digits.device, teacher=teacher)
+    dataset, teachers = digits.dataset, load_teachers(recipe.teacher)
+    training = Training(seeded_network(recipe, seed), recipe, dataset.train, seed=seed, device=digits.device, teachers=teachers)
     states = States(folder / f"seed-{seed}")
     if saved := states.load():
         training.restore(saved)

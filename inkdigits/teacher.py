@@ -1,9 +1,11 @@
 """What a network can learn from besides labels: the opinion of other, trained models.
 
-Takes their names or files; gives probabilities for the digits that the student sees, and the loss of not agreeing.
+Takes their names or files; gives probabilities for the digits that the student sees, and the loss of not agreeing. Of several, one
+in turn answers each batch: over the batches the student learns from all of them, for the time of one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,26 +13,34 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from inkdigits.recogniser import Recogniser
+from inkdigits.recogniser import WEIGHTS, Recogniser, quantised_models, resolve_model, shipped_models
 
 LEAST_PROBABILITY = 1e-8  # its logarithm is taken
+TEACHERS = WEIGHTS / "teachers"  # networks that recipes of ours learn from, in eight bits
 
 # uint8 digits (N, 28, 28) -> float32 probabilities (N, 10)
 Teacher = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
-def load_teacher(models: Sequence[str]) -> Teacher | None:
-    """Several models as one, which gives the mean of their probabilities; None without any. Raises UnknownName or BadModel.
+def teacher_files(models: Iterable[str]) -> list[Path]:
+    """The .onnx files of a recipe's teachers. Raises UnknownName or BadModel.
+
+    models: shipped names, run folders, .onnx files, or folders of such; `teachers` is the folder in the package.
+    """
+    files, shipped = list[Path](), {*shipped_models(), *quantised_models()}
+    for model in models:
+        folder = TEACHERS if model == TEACHERS.name else Path(model)
+        several = [] if model in shipped else sorted(folder.glob("*.onnx"))
+        files += several or [resolve_model(model)]
+    return files
+
+
+def load_teachers(models: Iterable[str]) -> list[Teacher]:
+    """What a recipe names as its teachers; each answers every so many batches. Raises UnknownName or BadModel.
 
     They run on the processor, on as many threads as torch, wherever the network itself is trained.
     """
-    recognisers = [Recogniser(model, threads=torch.get_num_threads()) for model in models]
-
-    def teacher(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        mean: NDArray[np.float32] = np.mean([recogniser.classify(images) for recogniser in recognisers], axis=0)
-        return mean
-
-    return teacher if recognisers else None
+    return [Recogniser(file, threads=torch.get_num_threads()).classify for file in teacher_files(models)]
 
 
 def ask(teacher: Teacher, ink: Tensor) -> Tensor:

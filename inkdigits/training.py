@@ -12,7 +12,7 @@ import itertools
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -109,16 +109,16 @@ def fit(
     *,
     seed: int = 0,
     device: str = "auto",
-    teacher: Teacher | None = None,
+    teachers: Sequence[Teacher] = (),
 ) -> Iterator[Progress | Epoch]:
     """Train `network` in place as `recipe` says; yield Progress now and then and an Epoch after every pass.
 
-    train, validation: splits of uint8 digits (N, 28, 28). After each Epoch the network may be saved or the loop left. teacher: what
-    the recipe's `teacher` names, loaded; without it the labels alone teach.
+    train, validation: splits of uint8 digits (N, 28, 28). After each Epoch the network may be saved or the loop left. teachers:
+    what the recipe's `teacher` names, loaded; without any the labels alone teach.
     Raises UnknownName for an unknown schedule or optimiser, BadValue for a device that is not there, InkdigitsError where the loss
     or its gradient stops being a number.
     """
-    training = Training(network, recipe, train, seed=seed, device=device, teacher=teacher)
+    training = Training(network, recipe, train, seed=seed, device=device, teachers=teachers)
     yield from filter(None, training.passes(validation))
 
 
@@ -137,10 +137,10 @@ class Training:
         *,
         seed: int = 0,
         device: str = "auto",
-        teacher: Teacher | None = None,
+        teachers: Sequence[Teacher] = (),
         group: Group = ALONE,
     ) -> None:
-        self.network, self.recipe, self.teacher, self.group = network, recipe, teacher, group
+        self.network, self.recipe, self.teachers, self.group = network, recipe, teachers, group
         self.place = choose_device(device)
         self.schedule = _lookup("schedule", recipe.schedule, SCHEDULES)
         self.speed = fastest(recipe, self.place)
@@ -241,8 +241,9 @@ class Training:
                 ink, target, weight = self._our_share(augment(ink, amount, self.drawing), target)
                 logits = self.network(ink.contiguous(memory_format=speed.memory_format)).float()
             loss = F.cross_entropy(logits, target, label_smoothing=smoothing)
-            if self.teacher:
-                imitation = imitation_loss(logits, ask(self.teacher, ink), recipe.teacher_temperature)
+            if self.teachers:
+                teacher = self.teachers[self.done % len(self.teachers)]
+                imitation = imitation_loss(logits, ask(teacher, ink), recipe.teacher_temperature)
                 loss = loss + recipe.teacher_weight * (imitation - loss)
             self.gradients.zero_()
             (loss if weight == 1 else loss * weight).backward()

@@ -60,7 +60,7 @@ def unsure(images: np.ndarray) -> np.ndarray:
 
 
 def training(recipe: Recipe, teacher: Callable[[np.ndarray], np.ndarray] | None = None) -> Training:
-    return Training(seeded_network(recipe, 1), recipe, DIGITS.train, seed=1, device="cpu", teacher=teacher)
+    return Training(seeded_network(recipe, 1), recipe, DIGITS.train, seed=1, device="cpu", teachers=[teacher] if teacher else [])
 
 
 def bits(network: nn.Module) -> bytes:

@@ -28,7 +28,7 @@ from inkdigits.outcome import Final, to_record
 from inkdigits.recipe import Recipe, load_recipe
 from inkdigits.recogniser import Recogniser
 from inkdigits.run import is_finished, run, train
-from inkdigits.teacher import load_teacher
+from inkdigits.teacher import load_teachers
 from inkdigits.training import Epoch, Progress, Training
 
 
@@ -405,14 +405,26 @@ def test_init_from_what_is_no_run(trained, tmp_path, digits):
 # ---- a teacher
 
 
-def test_several_teachers_speak_as_their_mean(trained, digits):
-    """Shipped names, run folders and files alike."""
-    teacher = load_teacher((str(trained), str(trained / "model.onnx"), "default"))
+def test_teachers_are_shipped_names_run_folders_files_and_folders_of_files(trained, tmp_path, digits):
+    for name in ("a", "b"):
+        shutil.copyfile(trained / "model.onnx", tmp_path / f"{name}.onnx")
+    teachers = load_teachers((str(trained), str(trained / "model.onnx"), str(tmp_path), "default"))
     ours, default = (Recogniser(model).classify(digits.test.images) for model in (trained, "default"))
-    assert teacher is not None
-    assert np.abs(teacher(digits.test.images) - (2 * ours + default) / 3).max() < 1e-6
-    assert teacher(digits.test.images).dtype == np.float32
-    assert load_teacher(()) is None
+    assert len(teachers) == 5
+    for teacher, expected in zip(teachers, [ours] * 4 + [default], strict=True):
+        assert np.array_equal(teacher(digits.test.images), expected)
+    assert load_teachers(()) == []
+
+
+def test_the_shipped_teachers_read_and_a_folder_of_that_name_is_not_asked(tmp_path, monkeypatch):
+    (tmp_path / "default").mkdir()
+    for name in ("teachers.onnx", "default/model.onnx"):
+        (tmp_path / name).write_bytes(b"no model")
+    monkeypatch.chdir(tmp_path)
+    some = few_digits(200)
+    teachers = load_teachers(("teachers", "default"))
+    assert len(teachers) == 6
+    assert min(np.mean(teacher(some.images).argmax(1) == some.labels) for teacher in teachers) > 0.9
 
 
 def test_the_recipe_s_teacher_teaches(quick, trained, tmp_path, digits):

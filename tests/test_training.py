@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import math
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -368,7 +369,7 @@ def test_a_teacher_sees_the_changed_digits_that_the_student_sees() -> None:
         asked.append(images)
         return unsure(images)
 
-    for _ in fit(network, recipe, few_digits(30), few_digits(4, "test"), device="cpu", teacher=teacher):
+    for _ in fit(network, recipe, few_digits(30), few_digits(4, "test"), device="cpu", teachers=[teacher]):
         pass
     learned = [ink for training, ink in seen if training]
     assert [len(images) for images in asked] == [10, 10, 10]
@@ -377,13 +378,27 @@ def test_a_teacher_sees_the_changed_digits_that_the_student_sees() -> None:
         assert np.abs(images / 255 - ink[:, 0].numpy()).max() <= 0.5 / 255 + 1e-6
 
 
+def test_of_several_teachers_one_in_turn_answers_a_batch() -> None:
+    recipe, asked = dataclasses.replace(SMALL, epochs=2), []
+
+    def teacher(name: str) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda images: asked.append(name) or unsure(images)
+
+    teachers = [teacher("a"), teacher("b"), teacher("c")]
+    for _ in fit(seeded_network(recipe, 0), recipe, few_digits(40), few_digits(4), device="cpu", teachers=teachers):
+        pass
+    assert "".join(asked) == "abcabcab"  # four batches of ten a pass
+
+
 @pytest.mark.parametrize(("weight", "temperature"), [(0.0, 1.0), (0.3, 1.0), (0.7, 4.0), (1.0, 2.0)])
 def test_the_loss_with_a_teacher_is_the_one_of_its_definition(weight: float, temperature: float) -> None:
     given = {"teacher_weight": weight, "teacher_temperature": temperature, "label_smoothing": 0.1}
     recipe = dataclasses.replace(SMALL, epochs=1, learning_rate=STILL, reduced_precision=False, **given)
     network, train = trained(SMALL, few_digits(200), few_digits(4))[0], few_digits(100)
     epoch = next(
-        record for record in fit(network, recipe, train, few_digits(4), device="cpu", teacher=unsure) if isinstance(record, Epoch)
+        record
+        for record in fit(network, recipe, train, few_digits(4), device="cpu", teachers=[unsure])
+        if isinstance(record, Epoch)
     )
     logits = predict_logits(network, train).double().numpy()
     targets = np.eye(10)[train.labels] * 0.9 + 0.01
@@ -415,7 +430,7 @@ def test_a_student_learns_from_a_teacher_alone() -> None:
     wrong = Split(train.images, np.zeros(300, np.uint8))
     recipe = dataclasses.replace(SMALL, epochs=8, teacher_weight=1.0)
     student = seeded_network(recipe, 1)
-    for _ in fit(student, recipe, wrong, few_digits(4), device="cpu", teacher=teacher):
+    for _ in fit(student, recipe, wrong, few_digits(4), device="cpu", teachers=[teacher]):
         pass
     assert measure(student, train)[1] > 0.9
 
