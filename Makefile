@@ -28,8 +28,8 @@ reproduce: $(VENV)/.train ## all five recipes over three seeds -> docs/results.m
 	$(BIN)/inkdigits reproduce --seeds 3 --write
 
 accuracy: $(VENV)/.train ## our own recipes over ten seeds -> docs/accuracy.md, docs/errors.md (hours; stop and go on, or start it twice)
-	$(BIN)/inkdigits reproduce nano tiny robust best --seeds 10 --write
-	$(BIN)/inkdigits reproduce ensemble --seeds 2 --write
+	$(BIN)/inkdigits reproduce nano tiny robust residual best --seeds 10 --write
+	$(BIN)/inkdigits reproduce teachers ensemble --seeds 2 --write
 	$(BIN)/python benchmarks/accuracy.py runs/reproduce --write docs/accuracy.md
 	$(BIN)/python benchmarks/errors.py runs/reproduce/ensemble-seed0 --others runs/reproduce/best-seed* --write docs/errors.md
 
@@ -64,7 +64,7 @@ ablation: $(VENV)/.train ## what each technique is worth -> docs/ablation.json (
 	$(BIN)/python benchmarks/ablation.py --write docs/ablation.json
 
 notebook: $(VENV)/.dev ## run the notebooks again and keep their outputs (about ten minutes)
-	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
+	$(BIN)/python docs/execute.py notebooks/*.ipynb
 
 docs: export NO_MKDOCS_2_WARNING = 1 # says where the tool is going; docs/decisions.md does, too
 docs: $(VENV)/.docs ## the documentation site -> build/site (half a minute; strict: no warning, no dead link)

@@ -2,8 +2,8 @@
 
     python benchmarks/ship.py runs/reproduce best tiny nano
 
-Copies model.onnx, model.safetensors and config.json to inkdigits/weights/RECIPE, and makes int8.onnx of all that gain by it. Of an
-ensemble, which would be five times as large, there is int8.onnx alone, of its first run. The test digits have no say.
+Copies model.onnx, model.safetensors and config.json to inkdigits/weights/RECIPE, and makes int8.onnx of all that gain by it. Of
+`teachers` it makes a file in eight bits of each network of the first run. The test digits have no say.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from inkdigits.export import export_run
 from inkdigits.recipe import load_recipe
 from inkdigits.recogniser import INT8_FILE, WEIGHTS
 from inkdigits.reproduction import finished_runs
+from inkdigits.run import run_name
 
 FILES = ("model.onnx", "model.safetensors", "config.json")
 QUANTISED = ("default", "best", "fast-99.3", "tiny")  # `nano` gains nothing
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument("runs", type=Path, metavar="DIR", help="the folder that `inkdigits reproduce` fills")
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help="shipped recipes with finished runs there")
     options = parser.parse_args()
-    to_quantise: dict[str, str | Path] = {}
+    to_quantise: list[tuple[str | Path, Path]] = []
     for name in options.recipes:
         recipe = load_recipe(name)
         runs = finished_runs(recipe, options.runs)
@@ -41,17 +42,17 @@ def main() -> None:
             parser.error(f"{options.runs} holds no finished run of {name!r}; `inkdigits reproduce {name}` makes them")
         (WEIGHTS / name).mkdir(exist_ok=True)
         if recipe.members > 1:
-            to_quantise[name] = runs[0]
+            members = [options.runs / run_name(recipe.member, seed) for seed in recipe.member_seeds(0)]
+            to_quantise += [(member, WEIGHTS / name / f"{number}.onnx") for number, member in enumerate(members)]
             continue
         chosen = min(runs, key=validation_loss)
         for file in FILES:
             shutil.copyfile(chosen / file, WEIGHTS / name / file)
         print(f"{name}: {chosen.name}, validation loss {validation_loss(chosen):.4f}, the least of {len(runs)}")
-        if name in QUANTISED:
-            to_quantise[name] = name
-    for name, model in to_quantise.items():
-        made = export_run(model, WEIGHTS / name / INT8_FILE, int8=True)
-        print(f"{name} in eight bits: {made.read_otherwise} of {made.compared:,} digits of {made.compared_on} read otherwise")
+        to_quantise += [(name, WEIGHTS / name / INT8_FILE)] if name in QUANTISED else []
+    for model, path in to_quantise:
+        made = export_run(model, path, int8=True)
+        print(f"{model} in eight bits: {made.read_otherwise} of {made.compared:,} digits of {made.compared_on} read otherwise")
     total = sum(path.stat().st_size for path in WEIGHTS.glob("*/*"))
     print(f"all models together: {total:,} bytes, {LARGEST:,} at most")
     if total > LARGEST:

@@ -109,7 +109,7 @@ def prepare(job: Job, processes: Group) -> tuple[Training, float, float | None]:
     network = seeded_network(job.recipe, job.seed)
     seconds = time.perf_counter() - started
     check_outputs(network, job.recipe, job.dataset)
-    teachers = load_teachers(job.recipe.teacher)
+    teachers = load_teachers(job.recipe.teacher, job.dataset.classes)
     before = None
     if job.init is not None:
         start_from(network, job.recipe, job.init)

@@ -110,7 +110,7 @@ def train_seed(recipe: Recipe, seed: int, digits: Digits, folder: Path) -> Itera
 
     The same bits as `inkdigits train` makes with this seed. Raises InkdigitsError where the loss stops being a number.
     """
-    dataset, teachers = digits.dataset, load_teachers(recipe.teacher)
+    dataset, teachers = digits.dataset, load_teachers(recipe.teacher, digits.dataset.classes)
     training = Training(seeded_network(recipe, seed), recipe, dataset.train, seed=seed, device=digits.device, teachers=teachers)
     states = States(folder / f"seed-{seed}")
     if saved := states.load():

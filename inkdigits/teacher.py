@@ -4,7 +4,7 @@ Takes their names or files; gives probabilities for the digits that the student 
 in turn answers each batch: over the batches the student learns from all of them, for the time of one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from inkdigits.catalogue import DATASETS
+from inkdigits.errors import BadValue
+from inkdigits.evaluation import CLASSES
 from inkdigits.recogniser import WEIGHTS, Recogniser, quantised_models, resolve_model, shipped_models
 
 LEAST_PROBABILITY = 1e-8  # its logarithm is taken
@@ -35,12 +38,20 @@ def teacher_files(models: Iterable[str]) -> list[Path]:
     return files
 
 
-def load_teachers(models: Iterable[str]) -> list[Teacher]:
-    """What a recipe names as its teachers; each answers every so many batches. Raises UnknownName or BadModel.
+def load_teachers(models: Iterable[str], classes: Sequence[str]) -> list[Teacher]:
+    """What a recipe names as its teachers; each answers every so many batches. Raises UnknownName, BadModel or BadValue.
 
-    They run on the processor, on as many threads as torch, wherever the network itself is trained.
+    classes: what the student is to tell apart. A teacher that is known to have learned something else is refused. They run on the
+    processor, on as many threads as torch, wherever the network itself is trained.
     """
-    return [Recogniser(file, threads=torch.get_num_threads()).classify for file in teacher_files(models)]
+    recognisers = [Recogniser(file, threads=torch.get_num_threads()) for file in teacher_files(models)]
+    for recogniser in recognisers:
+        learned = DATASETS.get(recogniser.trained_on or "")
+        if learned and learned.classes[:CLASSES] != tuple(classes[:CLASSES]):
+            theirs, ours = (", ".join(names[:2]) for names in (learned.classes, classes))
+            says = f"a teacher that learned from {learned.name} knows {theirs} and so on, not {ours} and so on"
+            raise BadValue(f"{says}; --set teacher=[] trains without")
+    return [recogniser.classify for recogniser in recognisers]
 
 
 def ask(teacher: Teacher, ink: Tensor) -> Tensor:
@@ -50,9 +61,10 @@ def ask(teacher: Teacher, ink: Tensor) -> Tensor:
 
 
 def imitation_loss(logits: Tensor, probabilities: Tensor, temperature: float) -> Tensor:
-    """Cross-entropy between a teacher's probabilities (N, 10) and a student's logits (N, 10), both softened.
+    """How far a student's logits (N, 10) are from a teacher's probabilities (N, 10), both softened: 0 where they agree.
 
-    Source: Hinton, Vinyals & Dean 2015. The factor T^2 keeps the gradients as large as those of the labels.
+    The Kullback-Leibler divergence, whose gradient is that of the cross-entropy. Source: Hinton, Vinyals & Dean 2015. The factor
+    T^2 keeps the gradients as large as those of the labels.
     """
     softened = torch.softmax(probabilities.clamp_min(LEAST_PROBABILITY).log() / temperature, dim=1)
-    return F.cross_entropy(logits / temperature, softened) * temperature**2
+    return F.kl_div(torch.log_softmax(logits / temperature, dim=1), softened, reduction="batchmean") * temperature**2

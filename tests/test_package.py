@@ -29,8 +29,8 @@ DOTTED = {path: ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for pa
 FILES = {name.removesuffix(".__init__"): path for path, name in DOTTED.items()}
 MODULES = sorted(FILES.keys() - {"__init__", "__main__"})  # such as "training", "pages" and "pages.paper"
 LEARNING = {  # these need torch, or Optuna
-    *("augmentation", "checkpoint", "distributed", "export", "fused", "job", "measurement", "models", "optimisers", "outcome", "reproduction"),
-    *("run", "search", "speed", "sweep", "teacher", "tracking", "training", "vector"),
+    *("augmentation", "checkpoint", "distributed", "export", "fused", "job", "measurement", "models", "optimisers", "outcome"),
+    *("reproduction", "run", "search", "speed", "sweep", "teacher", "tracking", "training", "vector"),
 }
 EXTRAS = ["torch", "sklearn", "scipy", "matplotlib", "rich", "filelock", "safetensors", "onnx", "onnxscript"]
 

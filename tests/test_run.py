@@ -20,6 +20,7 @@ from sklearn.metrics import f1_score
 
 from inkdigits import job as job_module
 from inkdigits import measurement, outcome, training
+from inkdigits.catalogue import DATASETS, DIGITS
 from inkdigits.checkpoint import load_checkpoint
 from inkdigits.data import Dataset, Split, load_dataset
 from inkdigits.errors import BadData, BadModel, BadValue, CannotWrite, InkdigitsError, MissingExtra, UnknownName
@@ -408,12 +409,12 @@ def test_init_from_what_is_no_run(trained, tmp_path, digits):
 def test_teachers_are_shipped_names_run_folders_files_and_folders_of_files(trained, tmp_path, digits):
     for name in ("a", "b"):
         shutil.copyfile(trained / "model.onnx", tmp_path / f"{name}.onnx")
-    teachers = load_teachers((str(trained), str(trained / "model.onnx"), str(tmp_path), "default"))
+    teachers = load_teachers((str(trained), str(trained / "model.onnx"), str(tmp_path), "default"), digits.classes)
     ours, default = (Recogniser(model).classify(digits.test.images) for model in (trained, "default"))
     assert len(teachers) == 5
     for teacher, expected in zip(teachers, [ours] * 4 + [default], strict=True):
         assert np.array_equal(teacher(digits.test.images), expected)
-    assert load_teachers(()) == []
+    assert load_teachers((), digits.classes) == []
 
 
 def test_the_shipped_teachers_read_and_a_folder_of_that_name_is_not_asked(tmp_path, monkeypatch):
@@ -422,7 +423,7 @@ def test_the_shipped_teachers_read_and_a_folder_of_that_name_is_not_asked(tmp_pa
         (tmp_path / name).write_bytes(b"no model")
     monkeypatch.chdir(tmp_path)
     some = few_digits(200)
-    teachers = load_teachers(("teachers", "default"))
+    teachers = load_teachers(("teachers", "default"), DIGITS)
     assert len(teachers) == 6
     assert min(np.mean(teacher(some.images).argmax(1) == some.labels) for teacher in teachers) > 0.9
 
@@ -440,6 +441,15 @@ def test_a_teacher_that_is_not_there_is_missed_before_the_training(tmp_path, dig
     with pytest.raises(UnknownName, match="no model 'nobody'"):
         next(run(recipe(teacher="nobody"), tmp_path / "run", digits))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_teacher_of_digits_cannot_teach_clothes(tmp_path, digits):
+    clothes = dataclasses.replace(digits, name="clothes", classes=DATASETS["fashion-mnist"].classes)
+    says = r"learned from mnist knows 0, 1 and so on, not T-shirt/top, Trouser and so on; --set teacher=\[\] trains without$"
+    with pytest.raises(BadValue, match=says):
+        next(run(recipe(teacher="teachers"), tmp_path / "run", clothes))
+    assert not (tmp_path / "run").exists()
+    next(run(recipe(teacher=[]), tmp_path / "run", clothes))
 
 
 def test_a_teacher_of_ten_digits_cannot_teach_eleven_classes(trained, tmp_path, digits):
