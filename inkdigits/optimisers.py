@@ -42,12 +42,13 @@ class Muon(torch.optim.AdamW):
         """As AdamW, then the kernels' own step from where they were."""
         (group,) = self.param_groups
         rate, decay, beta = group["lr"], group["weight_decay"], group["betas"][0]
-        before = [kernels.clone() for kernels in self.kernels(self.weights.detach())]
+        hidden = self.kernels(self.weights.detach())
+        before = [kernels.clone() for kernels in hidden]
         loss = super().step(closure)
         # Nesterov's momentum: what the mean of the gradients will be if the next one is like this one.
         assert self.weights.grad is not None
         ahead = self.weights.grad.lerp(self.state[self.weights]["exp_avg"], beta)
-        for kernels, was, momentum in zip(self.kernels(self.weights.detach()), before, self.kernels(ahead), strict=True):
+        for kernels, was, momentum in zip(hidden, before, self.kernels(ahead), strict=True):
             kernels.copy_(was * (1 - rate * decay) - rate * orthogonalised(momentum.flatten(1)).view_as(was))
         return loss
 
@@ -63,19 +64,10 @@ def orthogonalised(matrix: Tensor) -> Tensor:
     return (x.T if wide is not matrix else x) * RMS * math.sqrt(max(matrix.shape))
 
 
-def _adam(_: nn.Module, weights: nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:
+def _adaptive(recipe: Recipe) -> dict[str, Any]:
+    """What Adam and its kin are given."""
     betas = recipe.beta1, recipe.beta2
-    return torch.optim.Adam([weights], recipe.learning_rate, betas, weight_decay=recipe.weight_decay, fused=True)
-
-
-def _adamw(_: nn.Module, weights: nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:
-    betas = recipe.beta1, recipe.beta2
-    return torch.optim.AdamW([weights], recipe.learning_rate, betas, weight_decay=recipe.weight_decay, fused=True)
-
-
-def _muon(network: nn.Module, weights: nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:
-    betas = recipe.beta1, recipe.beta2
-    return Muon(network, weights, lr=recipe.learning_rate, betas=betas, weight_decay=recipe.weight_decay, fused=True)
+    return {"lr": recipe.learning_rate, "betas": betas, "weight_decay": recipe.weight_decay, "fused": True}
 
 
 def _sgd(_: nn.Module, weights: nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:
@@ -85,8 +77,8 @@ def _sgd(_: nn.Module, weights: nn.Parameter, recipe: Recipe) -> torch.optim.Opt
 
 # its name in a recipe -> an optimiser over the weights of a network, which `as_one_vector` has laid out
 OPTIMISERS: dict[str, Callable[[nn.Module, nn.Parameter, Recipe], torch.optim.Optimizer]] = {
-    "adam": _adam,
-    "adamw": _adamw,
-    "muon": _muon,
+    "adam": lambda _, weights, recipe: torch.optim.Adam([weights], **_adaptive(recipe)),
+    "adamw": lambda _, weights, recipe: torch.optim.AdamW([weights], **_adaptive(recipe)),
+    "muon": lambda network, weights, recipe: Muon(network, weights, **_adaptive(recipe)),
     "sgd": _sgd,
 }

@@ -33,7 +33,8 @@ def teacher_files(models: Iterable[str]) -> list[Path]:
     files, shipped = list[Path](), {*shipped_models(), *quantised_models()}
     for model in models:
         folder = TEACHERS if model == TEACHERS.name else Path(model)
-        several = [] if model in shipped else sorted(folder.glob("*.onnx"))
+        is_one = model in shipped or (folder / "model.onnx").is_file()  # a run's folder may hold other exports of it
+        several = [] if is_one else sorted(folder.glob("*.onnx"))
         files += several or [resolve_model(model)]
     return files
 

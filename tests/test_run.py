@@ -29,7 +29,7 @@ from inkdigits.outcome import Final, to_record
 from inkdigits.recipe import Recipe, load_recipe
 from inkdigits.recogniser import Recogniser
 from inkdigits.run import is_finished, run, train
-from inkdigits.teacher import load_teachers
+from inkdigits.teacher import load_teachers, teacher_files
 from inkdigits.training import Epoch, Progress, Training
 
 
@@ -415,6 +415,12 @@ def test_teachers_are_shipped_names_run_folders_files_and_folders_of_files(train
     for teacher, expected in zip(teachers, [ours] * 4 + [default], strict=True):
         assert np.array_equal(teacher(digits.test.images), expected)
     assert load_teachers((), digits.classes) == []
+
+
+def test_a_run_folder_is_one_teacher_whatever_else_was_exported_into_it(tmp_path):
+    for name in ("model.onnx", "int8.onnx"):
+        (tmp_path / name).touch()
+    assert teacher_files([str(tmp_path)]) == [tmp_path / "model.onnx"]
 
 
 def test_the_shipped_teachers_read_and_a_folder_of_that_name_is_not_asked(tmp_path, monkeypatch):
