@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.catalogue import CLASSES
 from inkdigits.errors import BadModel
-from inkdigits.session import CLASSES, Network
+from inkdigits.session import Network
 
 # Chosen on MNIST's validation digits: of 0.9, 0.95, 0.98, 0.99 and so on the least at which nano+best, tiny+best and
 # nano+tiny+best err no more often than best.

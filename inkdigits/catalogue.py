@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 DIGITS = tuple("0123456789")
+CLASSES = len(DIGITS)
 
 
 @dataclass(frozen=True)

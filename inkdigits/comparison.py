@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.catalogue import MISLABELLED
+from inkdigits.catalogue import CLASSES, MISLABELLED
 from inkdigits.data import Split, load_dataset
 from inkdigits.errors import BadData, BadModel, BadValue, InkdigitsError
-from inkdigits.evaluation import CLASSES, evaluate_probabilities, percent
+from inkdigits.evaluation import evaluate_probabilities, percent
 from inkdigits.formats import Progress
 from inkdigits.recipe import from_table
 from inkdigits.recogniser import Recogniser, shipped_folder

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from inkdigits.catalogue import DIGITS
+from inkdigits.catalogue import CLASSES, DIGITS
 from inkdigits.data import Dataset, load_dataset
 from inkdigits.doubt import auroc, risk_coverage
 from inkdigits.errors import BadValue
@@ -22,7 +22,6 @@ from inkdigits.formats import Progress
 
 Array = NDArray[Any]
 
-CLASSES = 10
 BINS = 15  # equal widths of top-class confidence, as in Guo et al. 2017 (arXiv 1706.04599), sec. 2
 Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 SMALLEST = float(np.finfo(np.float32).tiny)  # probability 0 costs 87.3 nats: finite, and below what any float32 network outputs

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from inkdigits.catalogue import CLASSES
 from inkdigits.checkpoint import WEIGHTS_FILE, load_run, machine, model_folder, versions
 from inkdigits.data import Dataset, Split
 from inkdigits.distributed import Group
 from inkdigits.errors import BadData, BadModel, BadValue, MissingExtra
-from inkdigits.evaluation import CLASSES
 from inkdigits.measurement import accuracy_on, predict_logits
 from inkdigits.recipe import Recipe
 from inkdigits.resume import Interval

@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from inkdigits.catalogue import CLASSES
 from inkdigits.errors import BadModel
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 BLOCK = 128  # images of one run of the network, at most: 1,024 leave the cache, a tenth slower, and take eight times the memory
 SMALLEST = 4  # images that are worth a thread's waking up, which takes about as long as `nano` takes for two
-CLASSES = 10
 OUTPUT = "probabilities"
 
 

@@ -13,9 +13,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from inkdigits.catalogue import DATASETS
+from inkdigits.catalogue import CLASSES, DATASETS
 from inkdigits.errors import BadValue
-from inkdigits.evaluation import CLASSES
 from inkdigits.recogniser import WEIGHTS, Recogniser, quantised_models, resolve_model, shipped_models
 
 LEAST_PROBABILITY = 1e-8  # its logarithm is taken

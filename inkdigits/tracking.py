@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from inkdigits.catalogue import CLASSES
 from inkdigits.data import Dataset
 from inkdigits.errors import MissingExtra
-from inkdigits.evaluation import CLASSES, evaluate_probabilities
+from inkdigits.evaluation import evaluate_probabilities
 from inkdigits.launch import place_in_group
 from inkdigits.outcome import METRICS_FILE, Final, to_record
 from inkdigits.plots import confusion_matrix, error_gallery
