@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,7 @@ def handed_on(model: str, images: Images) -> list[float]:
 def measure_all(plan: Plan) -> Figures:
     """Everything, on one thread and then on two."""
     digits = load_dataset("mnist")
+    judge = cache(lambda model: accuracy(model, digits, plan.judged))  # `best` stands in two tables
     timings: list[Timing] = []
     peak: dict[int, list[float]] = {threads: [] for threads in THREADS}
     with tempfile.TemporaryDirectory() as folder:
@@ -212,13 +214,12 @@ def measure_all(plan: Plan) -> Figures:
                 for group, found, shown in groups(digits, threads, plan, Path(folder)):
                     timings += measure(group, found, shown, threads, plan, peak[threads])
         int8 = [
-            accuracy(model, digits, plan.judged)
-            | {"int8": accuracy(other, digits, plan.judged), "bytes": resolve_model(other).stat().st_size}
+            judge(model) | {"int8": judge(other), "bytes": resolve_model(other).stat().st_size}
             for model in plan.models
             if (other := in_int8(model, Path(folder)))
         ]
     multiplications = {model: count_multiplications(load_run(model).network) for model in plan.models}
-    cascades = [accuracy(model, digits, plan.judged) for model in ("best", *CASCADES)]
+    cascades = [judge(model) for model in ("best", *CASCADES)]
     facts = machine(torch.device("cpu")) | {"threads": " and ".join(map(str, THREADS))}
     return Figures(facts, timings, peak, multiplications, cascades, int8)
 
