@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from inkdigits.candidate import Box
 from inkdigits.ink import find_ink
 from inkdigits.picture import Source
 from inkdigits.preprocessing import EDGE, Page
 from inkdigits.recogniser import DEFAULT_MODEL, Digit, Reading, Trace, loaded
-from inkdigits.segmentation import Box
 
 Colour = tuple[int, int, int]
 Pixels = NDArray[np.uint8]

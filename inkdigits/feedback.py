@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inkdigits import preprocessing
+from inkdigits.candidate import Box
 from inkdigits.errors import BadData, BadValue, CannotWrite
 from inkdigits.recogniser import Digit, Trace
-from inkdigits.segmentation import Box
 
 MAX_FILE = 1 << 30  # bytes; a correction takes 2 to 100 thousand
 PATIENCE = 1.0  # seconds for another program that has the file locked; a thread that reads waits so long

@@ -20,11 +20,11 @@ from python_multipart import FormParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
+from inkdigits.candidate import Box
 from inkdigits.connections import MAX_BODY
 from inkdigits.errors import BadPicture
 from inkdigits.picture import FORMATS
 from inkdigits.recogniser import Reading, Recogniser
-from inkdigits.segmentation import Box
 
 # Pixels of a picture that is decoded whole. A JPEG is decoded at a fraction of its size, and may have 64 million.
 MAX_PIXELS = 24_000_000  # grey or colour, 0.2 s

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.candidate import Candidate
 from inkdigits.ink import POLARITY_SIDE, Ink, find_ink, find_ink_in_few_pixels, grey_of, overview_of
 from inkdigits.picture import Picture, Source, open_picture
 from inkdigits.ruling import without_printed_lines
-from inkdigits.segmentation import Candidate, find_candidates
+from inkdigits.segmentation import find_candidates
 
 FieldJudge = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
 Field = NDArray[np.uint8]  # (28, 28): paper 0, ink 255

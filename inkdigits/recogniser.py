@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits import preprocessing
+from inkdigits.candidate import Box
 from inkdigits.cascade import Cascade
 from inkdigits.catalogue import CLASSES
 from inkdigits.errors import BadModel, BadPicture, BadValue, UnknownName
 from inkdigits.picture import Picture, Source, open_picture, turned_left
 from inkdigits.preprocessing import Page
-from inkdigits.segmentation import Box
 from inkdigits.session import Network, processors
 
 WEIGHTS = Path(__file__).with_name("weights")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from drawn import Mask, Plane, ink, line, overlap
 
-from inkdigits.segmentation import Candidate, find_candidates
+from inkdigits.candidate import Candidate
+from inkdigits.segmentation import find_candidates
 
 SHAPE = (300, 600)
 Judge = Callable[[Sequence[Candidate]], np.ndarray]
