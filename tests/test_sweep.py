@@ -284,7 +284,7 @@ def test_another_search_in_the_folder_is_refused_with_what_differs_but_more_tria
             r"\[space\] batch '32 to 256 in steps of 32', now '32 to 128 in steps of 32'",
         ),
         (MADE_UP.replace('optimiser = ["adam", "sgd"]', ""), r"\[space\] optimiser 'adam, sgd', now None"),
-        (MADE_UP + "[set]\nepochs = 1", "epochs 18, now 1"),
+        (MADE_UP + "[set]\nepochs = 1", f"epochs {load_recipe('tiny').epochs}, now 1"),
         ("seed = 3\n" + MADE_UP, "seed 0, now 3"),
     ):
         with pytest.raises(BadValue, match=f"holds another sweep, of {says}; choose another folder"):
