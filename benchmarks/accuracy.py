@@ -64,7 +64,7 @@ of them; the latter can be stopped, started again, and started several times at 
 TEST_DIGITS = f"""Of the test labels {len(MISLABELLED)} lost a vote of people (Northcutt et al. 2021); without them 9,985 digits
 are left. NLL in nats, of the probabilities that a model gives out. AURC: area under the risk-coverage curve, were the least sure
 answers refused first. AUROC: the chance that a right answer is surer than a wrong one. Training: median seconds an epoch, on one
-thread; that of the teachers of `best` and `tiny`, five times `residual`, comes before."""
+thread, without that of a recipe's teachers."""
 ENSEMBLES = "Subsets share runs, so their standard deviation says too little of chance; disjoint repeats share none."
 CORRUPTED = """No network learned from a corruption. All are turned, slanted, zoomed and shifted while they learn, which is what
 four of the fifteen do; `robust` also sees its digits through random filters and noise, with pieces of other digits about."""

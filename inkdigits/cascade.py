@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.catalogue import CLASSES
+from inkdigits.digits import CLASSES
 from inkdigits.errors import BadModel
 from inkdigits.session import Network
 

@@ -9,8 +9,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-DIGITS = tuple("0123456789")
-CLASSES = len(DIGITS)
+from inkdigits.digits import DIGITS
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.catalogue import CLASSES, MISLABELLED
+from inkdigits.catalogue import MISLABELLED
 from inkdigits.data import Split, load_dataset
+from inkdigits.digits import CLASSES
 from inkdigits.errors import BadData, BadModel, BadValue, InkdigitsError
 from inkdigits.evaluation import evaluate_probabilities, percent
 from inkdigits.formats import Progress

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from inkdigits import formats, store
 from inkdigits.arrays import SIDE, Labels, Pixels, as_images, as_labels, read_idx, read_npz
-from inkdigits.catalogue import DATASETS, DIGITS, Entry
+from inkdigits.catalogue import DATASETS, Entry
+from inkdigits.digits import DIGITS
 from inkdigits.errors import BadData, BadValue, MissingExtra, UnknownName
 from inkdigits.formats import Progress
 from inkdigits.store import default_data_dir, fetch_dataset, list_datasets, verify_dataset

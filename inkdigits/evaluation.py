@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from inkdigits.catalogue import CLASSES, DIGITS
 from inkdigits.data import Dataset, load_dataset
+from inkdigits.digits import CLASSES, DIGITS
 from inkdigits.doubt import auroc, risk_coverage
 from inkdigits.errors import BadValue
 from inkdigits.formats import Progress

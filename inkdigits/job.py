@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from inkdigits.catalogue import CLASSES
 from inkdigits.checkpoint import WEIGHTS_FILE, load_run, machine, model_folder, versions
 from inkdigits.data import Dataset, Split
+from inkdigits.digits import CLASSES
 from inkdigits.distributed import Group
 from inkdigits.errors import BadData, BadModel, BadValue, MissingExtra
 from inkdigits.measurement import accuracy_on, predict_logits

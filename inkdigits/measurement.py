@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inkdigits.catalogue import CLASSES
 from inkdigits.data import Split
+from inkdigits.digits import CLASSES
 
 EVALUATION_BATCH = 1000  # digits; larger ones fall out of a desktop's cache
 STATISTICS_DIGITS = 10_000  # of the training digits, for BatchNorm's statistics under averaged weights

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from inkdigits.catalogue import CLASSES
 from inkdigits.checkpoint import save_checkpoint
 from inkdigits.data import Dataset, Split
+from inkdigits.digits import CLASSES
 from inkdigits.evaluation import evaluate_probabilities
 from inkdigits.export import export_onnx
 from inkdigits.files import write_whole

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from inkdigits.catalogue import DIGITS
+from inkdigits.digits import DIGITS
 from inkdigits.doubt import RiskCoverage
 from inkdigits.errors import BadValue
 from inkdigits.evaluation import Bin, Evaluation, errors, wilson_interval

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from inkdigits.catalogue import DIGITS
+from inkdigits.digits import DIGITS
 from inkdigits.errors import BadValue
 from inkdigits.inside import Layer
 from inkdigits.style import BLUE, FONT, GRID, INK, MUTED, ORANGE, dress, figure_of

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from inkdigits import preprocessing
 from inkdigits.candidate import Box
 from inkdigits.cascade import Cascade
-from inkdigits.catalogue import CLASSES
+from inkdigits.digits import CLASSES
 from inkdigits.errors import BadModel, BadPicture, BadValue, UnknownName
 from inkdigits.picture import Picture, Source, open_picture, turned_left
 from inkdigits.preprocessing import Page

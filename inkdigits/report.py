@@ -21,7 +21,7 @@ from PIL import Image
 
 import inkdigits
 from inkdigits import plots
-from inkdigits.catalogue import DIGITS
+from inkdigits.digits import DIGITS
 from inkdigits.doubt import risk_coverage
 from inkdigits.errors import BadValue
 from inkdigits.evaluation import Evaluation, Predictions, confusions, errors, percent, reliability

@@ -17,9 +17,9 @@ from typing import Any
 import torch._dynamo  # noqa: F401
 from torch import nn
 
-from inkdigits.catalogue import CLASSES
 from inkdigits.checkpoint import CONFIG_FILE, load_checkpoint
 from inkdigits.data import Dataset, Split, load_dataset
+from inkdigits.digits import CLASSES
 from inkdigits.distributed import ALONE, Group, group
 from inkdigits.errors import BadData, BadValue, CannotWrite, InkdigitsError
 from inkdigits.files import alone, entries, sweep, writable_folder

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from inkdigits.catalogue import CLASSES
+from inkdigits.digits import CLASSES
 from inkdigits.errors import BadModel
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from inkdigits.catalogue import CLASSES, DATASETS
+from inkdigits.catalogue import DATASETS
+from inkdigits.digits import CLASSES
 from inkdigits.errors import BadValue
 from inkdigits.recogniser import WEIGHTS, Recogniser, quantised_models, resolve_model, shipped_models
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from inkdigits.catalogue import CLASSES
 from inkdigits.data import Dataset
+from inkdigits.digits import CLASSES
 from inkdigits.errors import MissingExtra
 from inkdigits.evaluation import evaluate_probabilities
 from inkdigits.launch import place_in_group

@@ -13,9 +13,10 @@ from few_digits import few_digits
 from scipy import stats
 
 from inkdigits import cli, comparison
-from inkdigits.catalogue import DIGITS, MISLABELLED
+from inkdigits.catalogue import MISLABELLED
 from inkdigits.comparison import compare, summary
 from inkdigits.data import Dataset, Split
+from inkdigits.digits import DIGITS
 from inkdigits.errors import BadData, BadModel, BadValue, UnknownName
 from inkdigits.evaluation import SMALLEST, evaluate
 from inkdigits.recipe import load_recipe, to_table

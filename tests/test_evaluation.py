@@ -11,8 +11,8 @@ from scipy.stats import binomtest
 from sklearn import metrics
 
 import inkdigits.evaluation as evaluation_module
-from inkdigits.catalogue import DIGITS
 from inkdigits.data import Dataset, Split
+from inkdigits.digits import DIGITS
 from inkdigits.errors import BadValue, UnknownName
 from inkdigits.evaluation import (
     Evaluation,

@@ -8,9 +8,9 @@ import pytest
 from few_digits import few_digits
 
 from inkdigits import cli, evaluation
-from inkdigits.catalogue import DIGITS
 from inkdigits.corruptions import CORRUPTIONS, corrupt
 from inkdigits.data import Dataset
+from inkdigits.digits import DIGITS
 from inkdigits.errors import UnknownName
 from inkdigits.evaluation import evaluate_probabilities
 from inkdigits.recogniser import Recogniser

@@ -20,9 +20,10 @@ from sklearn.metrics import f1_score
 
 from inkdigits import job as job_module
 from inkdigits import measurement, outcome, training
-from inkdigits.catalogue import DATASETS, DIGITS
+from inkdigits.catalogue import DATASETS
 from inkdigits.checkpoint import load_checkpoint
 from inkdigits.data import Dataset, Split, load_dataset
+from inkdigits.digits import DIGITS
 from inkdigits.errors import BadData, BadModel, BadValue, CannotWrite, InkdigitsError, MissingExtra, UnknownName
 from inkdigits.export import export_run
 from inkdigits.outcome import Final, to_record

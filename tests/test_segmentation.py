@@ -1,17 +1,16 @@
 """Strokes become candidates as a person would group them: drawn here digit by digit, so that it is known what belongs together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import pytest
 from drawn import Mask, Plane, ink, line, overlap
 
-from inkdigits.candidate import Candidate
+from inkdigits.candidate import Candidate, Judge
 from inkdigits.segmentation import find_candidates
 
 SHAPE = (300, 600)
-Judge = Callable[[Sequence[Candidate]], np.ndarray]
 
 
 def found(layer: Plane, single: bool = False, judge: Judge | None = None) -> list[Candidate]:
