@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from inkdigits import InkdigitsError, load_dataset
-from inkdigits.cli import main
+from inkdigits.command.cli import main
 
 PICTURE = Path(os.path.relpath(Path(__file__).parent)) / "tests" / "assets" / "sample.jpg"
 

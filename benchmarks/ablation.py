@@ -22,15 +22,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from inkdigits.checkpoint import CONFIG_FILE, load_checkpoint, machine, save_checkpoint, versions
-from inkdigits.data import Split, load_dataset, stratified
-from inkdigits.evaluation import Evaluation, evaluate_probabilities
-from inkdigits.files import write_whole
-from inkdigits.measurement import predict_logits
-from inkdigits.models import count_parameters, recipe_network
-from inkdigits.recipe import Recipe, from_table, load_recipe
-from inkdigits.teacher import Teacher
-from inkdigits.training import Epoch, fit, seeded_network
+from inkdigits.core.files import write_whole
+from inkdigits.data.datasets import Split, load_dataset, stratified
+from inkdigits.evaluation.metrics import Evaluation, evaluate_probabilities
+from inkdigits.runs.checkpoint import CONFIG_FILE, load_checkpoint, machine, save_checkpoint, versions
+from inkdigits.training.distillation import Teacher
+from inkdigits.training.loop import Epoch, fit, seeded_network
+from inkdigits.training.models import count_parameters, recipe_network
+from inkdigits.training.predictions import predict_logits
+from inkdigits.training.recipe import Recipe, from_table, load_recipe
 
 ANSWERS = "answers.npy"
 START = "lenet"  # the shipped recipe that the settings are laid over

@@ -21,18 +21,18 @@ from statistics import fmean, median, stdev
 import numpy as np
 from reference_style import write_section
 
-from inkdigits.catalogue import MISLABELLED
-from inkdigits.checkpoint import machine, versions
-from inkdigits.data import Split, load_dataset
-from inkdigits.errors import BadData
-from inkdigits.evaluation import evaluate_probabilities, percent
-from inkdigits.files import write_whole
-from inkdigits.models import count_multiplications, count_parameters, recipe_network
-from inkdigits.recipe import load_recipe
-from inkdigits.recogniser import Recogniser
-from inkdigits.reproduction import finished_runs
-from inkdigits.robustness import evaluate_corrupted
-from inkdigits.significance import mean_interval
+from inkdigits.core.errors import BadData
+from inkdigits.core.files import write_whole
+from inkdigits.data.catalogue import MISLABELLED
+from inkdigits.data.datasets import Split, load_dataset
+from inkdigits.evaluation.metrics import evaluate_probabilities, percent
+from inkdigits.evaluation.robustness import evaluate_corrupted
+from inkdigits.evaluation.significance import mean_interval
+from inkdigits.reading.recogniser import Recogniser
+from inkdigits.runs.checkpoint import machine, versions
+from inkdigits.runs.reproduction import finished_runs
+from inkdigits.training.models import count_multiplications, count_parameters, recipe_network
+from inkdigits.training.recipe import load_recipe
 
 OURS = ("best", "residual", "tiny", "nano", "robust")
 TOGETHER = ("best", "residual")  # whose mean over several networks is measured

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from inkdigits.files import write_whole
+from inkdigits.core.files import write_whole
 
 SHOWN = 10  # failures of a check
 WHOLE = 0  # the status of a process that did all its work

@@ -22,11 +22,11 @@ from checks import write_between
 from reference_style import machine
 from torch import nn
 
-from inkdigits.augmentation import Augmentation, augment
-from inkdigits.data import load_dataset
-from inkdigits.measurement import to_ink
-from inkdigits.models import count_parameters, recipe_network
-from inkdigits.recipe import Recipe, load_recipe
+from inkdigits.data.datasets import load_dataset
+from inkdigits.training.augmentation import Augmentation, augment
+from inkdigits.training.models import count_parameters, recipe_network
+from inkdigits.training.predictions import to_ink
+from inkdigits.training.recipe import Recipe, load_recipe
 
 RECIPES = ("two-conv", "tiny", "best")
 DIGITS = 10_000

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from accuracy import row
 
-from inkdigits.catalogue import MISLABELLED
-from inkdigits.data import Split, load_dataset
-from inkdigits.evaluation import errors, evaluate_probabilities, percent
-from inkdigits.files import write_whole
-from inkdigits.plots import digit_grid
-from inkdigits.recogniser import Recogniser
+from inkdigits.core.files import write_whole
+from inkdigits.data.catalogue import MISLABELLED
+from inkdigits.data.datasets import Split, load_dataset
+from inkdigits.evaluation.metrics import errors, evaluate_probabilities, percent
+from inkdigits.evaluation.plots.curves import digit_grid
+from inkdigits.reading.recogniser import Recogniser
 
 Classified = np.ndarray  # float32 probabilities (N, 10)
 

@@ -25,11 +25,11 @@ from handwriting_figures import COVERAGES, FALSE_REJECTS, KINDS, LOOKS, ONE_DIGI
 from handwriting_views import said, write_gallery, write_plots
 from numpy.typing import NDArray
 
-from inkdigits.errors import BadData, BadPicture, InkdigitsError
-from inkdigits.evaluation import BINS, percent
-from inkdigits.files import write_whole
-from inkdigits.picture import open_picture
-from inkdigits.recogniser import Reading, Recogniser
+from inkdigits.core.errors import BadData, BadPicture, InkdigitsError
+from inkdigits.core.files import write_whole
+from inkdigits.evaluation.metrics import BINS, percent
+from inkdigits.reading.preprocessing.picture import open_picture
+from inkdigits.reading.recogniser import Reading, Recogniser
 
 WORK_SIDE = 400  # pixels; pictures are reduced to it before their look is named
 DRAWN = 0.45  # share of the pixels that have one and the same grey: no camera or scanner leaves so many

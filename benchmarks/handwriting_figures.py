@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from inkdigits.doubt import auroc
-from inkdigits.evaluation import BINS, Bin, percent, wilson_interval
+from inkdigits.evaluation.metrics import BINS, Bin, percent, wilson_interval
+from inkdigits.evaluation.selective import auroc
 
 KINDS = ("single", "crop", "string", "reject")
 ONE_DIGIT = ("single", "crop")
@@ -207,7 +207,7 @@ def threshold_for(confidence: Sequence[float], allowed: float) -> float:
 
 
 def calibration(confidence: Sequence[float], right: Sequence[bool]) -> tuple[Bin, ...]:
-    """Bins of equal width, as `inkdigits.evaluation.reliability` has them, of a confidence that need not be the largest of ten."""
+    """Bins of equal width, as `inkdigits.evaluation.metrics.reliability` has them, of a confidence that need not be the largest of ten."""
     values, hits = np.asarray(confidence, np.float64), np.asarray(right, bool)
     edges = np.linspace(0, 1, BINS + 1)
     place = np.searchsorted(edges[1:-1], values)  # a confidence on an edge belongs to the bin below it

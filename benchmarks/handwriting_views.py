@@ -14,9 +14,10 @@ import numpy as np
 from handwriting_figures import ONE_DIGIT, Figures, Outcome, Share
 from PIL import Image, ImageOps
 
-from inkdigits import plots, style
-from inkdigits.errors import BadValue
-from inkdigits.files import write_whole
+from inkdigits.core.errors import BadValue
+from inkdigits.core.files import write_whole
+from inkdigits.evaluation.plots import curves as plots
+from inkdigits.evaluation.plots import style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -27,15 +27,15 @@ from peak import gemm_peak
 from reference_style import machine, write_section
 from threadpoolctl import threadpool_limits
 
-from inkdigits.cascade import SURE_ENOUGH
-from inkdigits.checkpoint import load_run
-from inkdigits.data import Dataset, load_dataset
-from inkdigits.evaluation import evaluate_probabilities
-from inkdigits.export import export_onnx, export_run
-from inkdigits.models import count_multiplications
-from inkdigits.recipe import load_recipe
-from inkdigits.recogniser import INT8, Recogniser, quantised_models, resolve_model
-from inkdigits.training import seeded_network
+from inkdigits.data.datasets import Dataset, load_dataset
+from inkdigits.evaluation.metrics import evaluate_probabilities
+from inkdigits.reading.cascade import SURE_ENOUGH
+from inkdigits.reading.recogniser import INT8, Recogniser, quantised_models, resolve_model
+from inkdigits.runs.checkpoint import load_run
+from inkdigits.runs.export import export_onnx, export_run
+from inkdigits.training.loop import seeded_network
+from inkdigits.training.models import count_multiplications
+from inkdigits.training.recipe import load_recipe
 
 # Images of one bulk call: multiples of all blocks, and no more than the validation split has.
 MODELS = {"fast-99.3": 4096, "nano": 4096, "tiny": 2048, "default": 2048, "best": 512}

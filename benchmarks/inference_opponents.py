@@ -19,9 +19,9 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from inkdigits.checkpoint import load_run
-from inkdigits.export import ExportedNetwork
-from inkdigits.recogniser import Recogniser, resolve_model
+from inkdigits.reading.recogniser import Recogniser, resolve_model
+from inkdigits.runs.checkpoint import load_run
+from inkdigits.runs.export import ExportedNetwork
 
 INT8_SIDE = "inkdigits, int8"
 BLOCKS = (16, 32, 64, 128, 256, 512)  # images of one call that are tried

@@ -8,8 +8,8 @@ from inference_opponents import INT8_SIDE
 from peak import SIDE
 from reference_style import spread
 
-from inkdigits.cascade import SURE_ENOUGH
-from inkdigits.style import BLUE, FONT, INK, MUTED, dress, figure_of
+from inkdigits.evaluation.plots.style import BLUE, FONT, INK, MUTED, dress, figure_of
+from inkdigits.reading.cascade import SURE_ENOUGH
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

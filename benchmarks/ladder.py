@@ -31,10 +31,10 @@ from ladder_workers import Contender, Outcome, start, use_processors
 from peak import SIDE, gemm_peak
 from reference_style import machine, spread, write_section
 
-from inkdigits.data import load_dataset
-from inkdigits.files import write_whole
-from inkdigits.recipe import load_recipe, shipped_recipes
-from inkdigits.reproduction import write_evidence
+from inkdigits.core.files import write_whole
+from inkdigits.data.datasets import load_dataset
+from inkdigits.runs.reproduction import write_evidence
+from inkdigits.training.recipe import load_recipe, shipped_recipes
 
 HEADING = "## Training: time to accuracy"
 PHASES = ("accuracy", "timing", "cold", "profile")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ladder_workers import Contender, Outcome
 from reference_style import spread
 
-from inkdigits.style import BLUE, FONT, GRID, INK, MUTED, ORANGE, dress, figure_of
+from inkdigits.evaluation.plots.style import BLUE, FONT, GRID, INK, MUTED, ORANGE, dress, figure_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from inkdigits import training
-from inkdigits.data import Split
-from inkdigits.models import recipe_network
-from inkdigits.recipe import Recipe
+from inkdigits.data.datasets import Split
+from inkdigits.training import loop as training
+from inkdigits.training.models import recipe_network
+from inkdigits.training.recipe import Recipe
 
 LONGEST = 5.0  # seconds of a training that are profiled
 GROUPS = (

@@ -13,7 +13,7 @@ from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from inkdigits.data import load_dataset
+from inkdigits.data.datasets import load_dataset
 
 HERE = Path(__file__).parent
 

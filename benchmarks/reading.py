@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from reading_pictures import DRAWINGS, LOSSLESS, LOSSY, NOTHING, ROUNDED, SMALL, Pixels, Way, like_usps, nothing, photo, saved
 
-from inkdigits.data import default_data_dir, load_dataset
-from inkdigits.errors import InkdigitsError
-from inkdigits.evaluation import percent, wilson_interval
-from inkdigits.files import write_whole
-from inkdigits.picture import open_picture
-from inkdigits.recogniser import Recogniser
-from inkdigits.store import at_hand, entry_of, read_checked
+from inkdigits.core.errors import InkdigitsError
+from inkdigits.core.files import write_whole
+from inkdigits.data.datasets import default_data_dir, load_dataset
+from inkdigits.data.store import at_hand, entry_of, read_checked
+from inkdigits.evaluation.metrics import percent, wilson_interval
+from inkdigits.reading.preprocessing.picture import open_picture
+from inkdigits.reading.recogniser import Recogniser
 
 MOST_LOST = 0.05  # points of accuracy against `classify`
 LEAST_OF_OTHERS = 0.97  # of the digits of other sets
@@ -246,7 +246,7 @@ def _milliseconds(call: Callable[[], object]) -> float:
 READ_ALONE = """
 import resource, sys
 from pathlib import Path
-from inkdigits.recogniser import Recogniser
+from inkdigits.reading.recogniser import Recogniser
 Recogniser(sys.argv[2], threads=1).read(sys.argv[1])
 status = Path("/proc/self/status")
 if status.is_file():

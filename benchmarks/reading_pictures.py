@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from inkdigits.pages import camera
-from inkdigits.pages.generator import render
-from inkdigits.pages.layout import Mark
-from inkdigits.pages.scene import Scene
-from inkdigits.pages.writing import Pen, random_hand
-from inkdigits.picture import Source
+from inkdigits.data.synthetic.pages import camera
+from inkdigits.data.synthetic.pages.generator import render
+from inkdigits.data.synthetic.pages.layout import Mark
+from inkdigits.data.synthetic.pages.scene import Scene
+from inkdigits.data.synthetic.pages.writing import Pen, random_hand
+from inkdigits.reading.preprocessing.picture import Source
 
 Pixels = NDArray[np.uint8]
 Way = Callable[[Pixels], Source]  # of handing over one digit

@@ -29,11 +29,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from inkdigits.data import Split, load_dataset
-from inkdigits.files import write_whole
-from inkdigits.models import count_parameters
-from inkdigits.recipe import load_recipe
-from inkdigits.training import Epoch, fit, seeded_network
+from inkdigits.core.files import write_whole
+from inkdigits.data.datasets import Split, load_dataset
+from inkdigits.training.loop import Epoch, fit, seeded_network
+from inkdigits.training.models import count_parameters
+from inkdigits.training.recipe import load_recipe
 
 LIMIT = 15.0  # seconds of one side in one round; a slow machine then does fewer steps
 DIGITS = 55_000  # that a whole training sees in every epoch

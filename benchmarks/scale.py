@@ -28,12 +28,12 @@ from handwriting import machine
 from numpy.typing import NDArray
 from PIL import Image
 
-from inkdigits.data import load_dataset
-from inkdigits.errors import BadData
-from inkdigits.files import write_whole
-from inkdigits.pages import write_pages
-from inkdigits.scale import DigitReader, Shard, find_shards, read_dataset
-from inkdigits.session import processors
+from inkdigits.core.errors import BadData
+from inkdigits.core.files import write_whole
+from inkdigits.data.datasets import load_dataset
+from inkdigits.data.synthetic.pages import write_pages
+from inkdigits.reading.cluster import DigitReader, Shard, find_shards, read_dataset
+from inkdigits.reading.network import processors
 
 Images = NDArray[np.uint8]
 
@@ -45,7 +45,7 @@ PNGS, PAGES = 4000, 40  # pictures a round: MNIST's as files, and drawn pages
 CHILD = """
 import re, sys
 from pathlib import Path
-from inkdigits.cli import main
+from inkdigits.command.cli import main
 status = main(sys.argv[1:])
 print(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1], file=sys.stderr)
 sys.exit(status)

@@ -29,15 +29,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from reference_style import machine, spread, write_section
 
-from inkdigits.arrays import iter_idx, iter_npy, iter_npz
-from inkdigits.checkpoint import load_run
-from inkdigits.data import Split, load_dataset
-from inkdigits.models import count_parameters
-from inkdigits.picture import open_picture
-from inkdigits.recipe import Recipe, load_recipe
-from inkdigits.recogniser import Recogniser, shipped_models
-from inkdigits.style import BLUE, FONT, MUTED, ORANGE, dress, figure_of
-from inkdigits.training import Epoch, fit, seeded_network
+from inkdigits.core.arrays import iter_idx, iter_npy, iter_npz
+from inkdigits.data.datasets import Split, load_dataset
+from inkdigits.evaluation.plots.style import BLUE, FONT, MUTED, ORANGE, dress, figure_of
+from inkdigits.reading.preprocessing.picture import open_picture
+from inkdigits.reading.recogniser import Recogniser, shipped_models
+from inkdigits.runs.checkpoint import load_run
+from inkdigits.training.loop import Epoch, fit, seeded_network
+from inkdigits.training.models import count_parameters
+from inkdigits.training.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

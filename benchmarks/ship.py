@@ -11,11 +11,11 @@ import json
 import shutil
 from pathlib import Path
 
-from inkdigits.export import export_run
-from inkdigits.recipe import load_recipe
-from inkdigits.recogniser import INT8_FILE, WEIGHTS
-from inkdigits.reproduction import finished_runs
-from inkdigits.run import run_name
+from inkdigits.reading.recogniser import INT8_FILE, WEIGHTS
+from inkdigits.runs.export import export_run
+from inkdigits.runs.reproduction import finished_runs
+from inkdigits.runs.run import run_name
+from inkdigits.training.recipe import load_recipe
 
 FILES = ("model.onnx", "model.safetensors", "config.json")
 QUANTISED = ("default", "best", "fast-99.3", "tiny")  # `nano` gains nothing

@@ -31,9 +31,9 @@ from random import Random
 from checks import WHOLE, Checks, Fault, Found, child, ending, put, soak
 from mirrors import CONTENT, FAULTS, GOOD, LIMIT, PACKED, RIGHT, serving
 
-from inkdigits import download
-from inkdigits.errors import DownloadFailed
-from inkdigits.formats import Progress
+from inkdigits.core.errors import DownloadFailed
+from inkdigits.core.formats import Progress
+from inkdigits.data import download
 
 SEED = 0
 TIMEOUT = 1.0  # seconds without a byte; a mirror may take twice as long

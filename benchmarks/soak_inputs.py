@@ -33,10 +33,10 @@ from checks import SHOWN, WHOLE, Checks, Fault, Found, child, ending, put, soak
 from mutations import BOMB, TRAP, Mutant, mutant
 from numpy.typing import NDArray
 
-from inkdigits import arrays, formats, tables
-from inkdigits.data import load_dataset
-from inkdigits.errors import BadData, InkdigitsError
-from inkdigits.formats import iter_images, read_images
+from inkdigits.core import arrays, formats, tables
+from inkdigits.core.errors import BadData, InkdigitsError
+from inkdigits.core.formats import iter_images, read_images
+from inkdigits.data.datasets import load_dataset
 
 MEMORY = 192 << 20  # bytes of address space that reading may add
 SECONDS = 1.0  # of processor time for one file

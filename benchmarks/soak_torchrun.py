@@ -23,11 +23,11 @@ import torch
 from checks import Checks, Fault, Found, nothing, put, soak
 from soak_training import DIGITS, INTERVAL, RECIPE, SEED, forgotten_generator, weights
 
-from inkdigits import run as run_module
-from inkdigits.files import write_whole
-from inkdigits.outcome import Final
-from inkdigits.resume import Interval, States
-from inkdigits.run import run
+from inkdigits.core.files import write_whole
+from inkdigits.runs import run as run_module
+from inkdigits.runs.artifacts import Final
+from inkdigits.runs.resume import Interval, States
+from inkdigits.runs.run import run
 
 WORKER = "--worker"
 LONGER = dataclasses.replace(RECIPE, epochs=60)  # 720 steps

@@ -30,14 +30,16 @@ os.environ["OMP_NUM_THREADS"] = "1"  # the same bits need the same threads, and 
 import torch
 from checks import WHOLE, Checks, Fault, Found, child, ending, put, soak
 
-from inkdigits import cli, outcome, resume
-from inkdigits.data import load_dataset
-from inkdigits.files import write_whole
-from inkdigits.interruption import uninterrupted
-from inkdigits.recipe import load_recipe
-from inkdigits.resume import Interval, State, States
-from inkdigits.run import run
-from inkdigits.training import Training
+from inkdigits.command import cli
+from inkdigits.core.files import write_whole
+from inkdigits.core.signals import uninterrupted
+from inkdigits.data.datasets import load_dataset
+from inkdigits.runs import artifacts as outcome
+from inkdigits.runs import resume
+from inkdigits.runs.resume import Interval, State, States
+from inkdigits.runs.run import run
+from inkdigits.training.loop import Training
+from inkdigits.training.recipe import load_recipe
 
 SEED = 0
 INTERVAL = 9  # steps from save to save

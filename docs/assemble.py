@@ -5,9 +5,9 @@
 
 A comment on a line of its own is replaced by what it names, as that is at the moment, so that no page can fall behind the code:
 
-    <!-- source: inkdigits.augmentation.augment -->  the code of a function, class or constant
-    <!-- source: inkdigits.recipe.Recipe fields -->  that of a class up to its first method
-    <!-- file: inkdigits/recipes/lenet.toml -->      a whole file
+    <!-- source: inkdigits.training.augmentation.augment -->  the code of a function, class or constant
+    <!-- source: inkdigits.training.recipe.Recipe fields -->  that of a class up to its first method
+    <!-- file: inkdigits/training/recipes/lenet.toml -->      a whole file
     <!-- help -->                                    what every command says of itself
     <!-- endpoints -->                               what /openapi.json says
     <!-- notebooks -->                               the notebooks that there are
@@ -34,9 +34,10 @@ import griffe
 from PIL import Image, ImageFilter
 
 import inkdigits
-from inkdigits import arguments, openapi
-from inkdigits.connections import MAX_BODY
-from inkdigits.server import MAX_JSON
+from inkdigits.command import arguments
+from inkdigits.service import openapi
+from inkdigits.service.connections import MAX_BODY
+from inkdigits.service.server import MAX_JSON
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent

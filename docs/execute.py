@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from inkdigits.files import write_whole
+from inkdigits.core.files import write_whole
 
 
 def main() -> None:

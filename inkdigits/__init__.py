@@ -12,27 +12,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from inkdigits.data import load_dataset
-    from inkdigits.errors import InkdigitsError
-    from inkdigits.evaluation import evaluate
-    from inkdigits.explanation import explain
-    from inkdigits.recipe import load_recipe
-    from inkdigits.recogniser import Digit, Reading, Recogniser, read
-    from inkdigits.run import train
+    from inkdigits.core.errors import InkdigitsError
+    from inkdigits.data.datasets import load_dataset
+    from inkdigits.evaluation.metrics import evaluate
+    from inkdigits.reading.explanation import explain
+    from inkdigits.reading.recogniser import Digit, Reading, Recogniser, read
+    from inkdigits.runs.run import train
+    from inkdigits.training.recipe import load_recipe
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Digit": "recogniser",
-    "InkdigitsError": "errors",
-    "Reading": "recogniser",
-    "Recogniser": "recogniser",
-    "evaluate": "evaluation",
-    "explain": "explanation",
-    "load_dataset": "data",
-    "load_recipe": "recipe",
-    "read": "recogniser",
-    "train": "run",
+    "Digit": "reading.recogniser",
+    "InkdigitsError": "core.errors",
+    "Reading": "reading.recogniser",
+    "Recogniser": "reading.recogniser",
+    "evaluate": "evaluation.metrics",
+    "explain": "reading.explanation",
+    "load_dataset": "data.datasets",
+    "load_recipe": "training.recipe",
+    "read": "reading.recogniser",
+    "train": "runs.run",
 }
 
 __all__ = [

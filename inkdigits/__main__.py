@@ -2,6 +2,6 @@
 
 import sys
 
-from inkdigits.cli import main
+from inkdigits.command.cli import main
 
 sys.exit(main())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from inkdigits.data import Dataset, load_dataset
+from inkdigits.data.datasets import Dataset, load_dataset
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def mnist(data_dir: Path) -> Dataset:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that `inkdigits train` made: a small network that has seen optdigits four times. Read it, do not write there."""
-    from inkdigits.run import train
+    from inkdigits.runs.run import train
 
     folder = tmp_path_factory.mktemp("trained") / "run"
     train("lenet", folder, data="optdigits", settings={"epochs": 4, "batch": 32})
@@ -36,8 +36,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exporting and reporting take seconds and have tests of their own; with this, runs leave their files, but empty ones."""
-    from inkdigits import outcome
-    from inkdigits.files import write_whole
+    from inkdigits.core.files import write_whole
+    from inkdigits.runs import artifacts as outcome
 
     monkeypatch.setattr(outcome, "export_onnx", lambda _, path, *args, **kwargs: write_whole(path, ""))
     monkeypatch.setattr(outcome, "write_report", lambda path, **kwargs: write_whole(path, ""))

@@ -30,7 +30,8 @@ from few_digits import few_digits
 from PIL import Image
 
 import inkdigits
-from inkdigits import cli, models
+from inkdigits.command import cli
+from inkdigits.training import models
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^<!-- test(?:: (?P<mode>\w+))? -->\n+```(?P<kind>\w*)\n(?P<text>.*?)^```", re.DOTALL | re.MULTILINE)

@@ -2,8 +2,8 @@
 
 from functools import lru_cache
 
-from inkdigits.data import Dataset, Split, load_dataset
-from inkdigits.recipe import load_recipe, shipped_recipes
+from inkdigits.data.datasets import Dataset, Split, load_dataset
+from inkdigits.training.recipe import load_recipe, shipped_recipes
 
 # The members of an ensemble are trained one by one, and as the recipe says that it starts from.
 TRAINED = [name for name in shipped_recipes() if load_recipe(name).members == 1]

@@ -19,10 +19,10 @@ from few_digits import few_digits
 from PIL import Image
 
 import inkdigits
-from inkdigits.export import ExportedNetwork, export_onnx
-from inkdigits.recipe import from_table, load_recipe
-from inkdigits.recogniser import quantised_models, shipped_models
-from inkdigits.training import seeded_network
+from inkdigits.reading.recogniser import quantised_models, shipped_models
+from inkdigits.runs.export import ExportedNetwork, export_onnx
+from inkdigits.training.loop import seeded_network
+from inkdigits.training.recipe import from_table, load_recipe
 
 PACKAGE = Path(inkdigits.__file__).parent
 DOTTED = {path: ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")}
@@ -148,7 +148,7 @@ def test_the_array_s_digits_are_read_as_torch_reads_them_without_torch(folder: P
 def test_a_picture_is_read_without_any_extra_from_python_and_from_the_command(folder: Path) -> None:
     program = """
         import inkdigits
-        from inkdigits.cli import main
+        from inkdigits.command.cli import main
         picture, model = sys.argv[1:]
         print(inkdigits.read(picture, model=model).to_json(picture))
         raise SystemExit(main(["read", picture, "--model", model, "--json"]))
@@ -160,7 +160,7 @@ def test_a_picture_is_read_without_any_extra_from_python_and_from_the_command(fo
 
 def test_a_command_that_needs_an_extra_names_it(folder: Path) -> None:
     program = """
-        from inkdigits.cli import main
+        from inkdigits.command.cli import main
         print(main(["train", "lenet", "--data", sys.argv[1], "--out", sys.argv[2]]))
     """
     np.savez(folder / "digits.npz", images=few_digits(20).images, labels=few_digits(20).labels)

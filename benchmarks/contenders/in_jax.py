@@ -16,7 +16,7 @@ from jax import lax
 
 from contenders import Pixels, Said, Trained, Trainer, normalised, one_cycle, timed
 from contenders.train_mnist_fast import BATCH, BETAS, HIGHEST
-from inkdigits.data import Split
+from inkdigits.data.datasets import Split
 
 Weights = dict[str, tuple[Any, Any]]
 SHAPES = {"conv1": (24, 1, 5, 5), "conv2": (32, 24, 3, 3), "full1": (256, 800), "full2": (10, 256)}

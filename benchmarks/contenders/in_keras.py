@@ -15,7 +15,7 @@ import numpy as np
 from keras import layers
 
 from contenders import Pixels, Said, Trained, Trainer, timed
-from inkdigits.data import Split
+from inkdigits.data.datasets import Split
 
 EPOCHS, BATCH = 15, 128
 

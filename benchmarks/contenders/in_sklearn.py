@@ -11,7 +11,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
 from contenders import Pixels, Said, Trained, Trainer
-from inkdigits.data import Split
+from inkdigits.data.datasets import Split
 
 Flat = NDArray[np.float32]  # (N, 784)
 Training = Callable[[int, bool], Trained]

@@ -14,7 +14,7 @@ from tinygrad.nn.state import get_parameters, get_state_dict
 
 from contenders import Pixels, Said, Trained, Trainer, normalised, one_cycle, timed
 from contenders.train_mnist_fast import BATCH, BETAS, HIGHEST
-from inkdigits.data import Split
+from inkdigits.data.datasets import Split
 
 PART = 10.0  # seconds after which it is left, unless the whole is wanted
 

@@ -4,10 +4,10 @@ import dataclasses
 import time
 
 from contenders import Pixels, Said, Trained, Trainer
-from inkdigits.data import Split
-from inkdigits.measurement import predict_logits
-from inkdigits.recipe import load_recipe
-from inkdigits.training import fit, seeded_network
+from inkdigits.data.datasets import Split
+from inkdigits.training.loop import fit, seeded_network
+from inkdigits.training.predictions import predict_logits
+from inkdigits.training.recipe import load_recipe
 
 
 def prepare(train: Split, option: str) -> Trainer:

@@ -7,8 +7,8 @@ import torch
 from reference_style import REFERENCES, train_reference
 
 from contenders import Trained, Trainer
-from inkdigits.data import Split
-from inkdigits.recipe import load_recipe
+from inkdigits.data.datasets import Split
+from inkdigits.training.recipe import load_recipe
 
 PART = 10.0  # seconds, about
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contenders import Pixels, Said, Trained, Trainer, normalised
-from inkdigits.data import Split
+from inkdigits.data.datasets import Split
 
 BATCH, HIGHEST, BETAS = 256, 0.01, (0.7, 0.9)
 
@@ -57,7 +57,7 @@ def prepare(train: Split, option: str) -> Trainer:
     ink = torch.from_numpy(normalised(train.images)).unsqueeze(1).contiguous(memory_format=manner.layout)
     labels = torch.from_numpy(train.labels).long()
     if manner.fused:
-        from inkdigits.speed import _keep_freed_memory
+        from inkdigits.training.device import _keep_freed_memory
 
         _keep_freed_memory()
 

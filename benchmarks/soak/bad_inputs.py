@@ -13,7 +13,7 @@ from harness import request
 from promises import jpeg, passes, png
 from samples import FORM, INFER, READ, digits, encoded, form, tensor
 
-from inkdigits.connections import MAX_BODY
+from inkdigits.service.connections import MAX_BODY
 
 SAMPLE = Path(__file__).parents[2] / "tests" / "assets" / "sample.jpg"
 

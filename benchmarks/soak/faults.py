@@ -177,7 +177,7 @@ FAULTS: dict[str, Callable[[], None]] = {
 
 def main() -> int:
     """Plant it, then serve as the command does."""
-    from inkdigits import cli
+    from inkdigits.command import cli
 
     name, *arguments = sys.argv[1:]
     FAULTS[name]()

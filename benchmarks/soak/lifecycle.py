@@ -16,7 +16,7 @@ from harness import Check, Outcome, Serve, Server, ask
 from load import Load, answers, open_loop, p, picture, post, run, spread, unlike, wait_until
 from samples import READ
 
-from inkdigits.recogniser import Recogniser, resolve_model
+from inkdigits.reading.recogniser import Recogniser, resolve_model
 
 STOP_RATE, WANTED_EXIT = 300, 10.0  # requests/s, seconds
 RELOAD_RATE, RELOAD_PATIENCE = 200, 10.0

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from harness import percentile
 from samples import digits, encoded
 
-from inkdigits.preprocessing import single
+from inkdigits.reading.preprocessing.fields import single
 
 try:
     import uvloop

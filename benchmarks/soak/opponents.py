@@ -19,8 +19,8 @@ from fastapi import FastAPI, Request
 from PIL import Image
 from torch import Tensor, nn
 
-from inkdigits.checkpoint import load_checkpoint
-from inkdigits.recogniser import DEFAULT_MODEL, shipped_folder
+from inkdigits.reading.recogniser import DEFAULT_MODEL, shipped_folder
+from inkdigits.runs.checkpoint import load_checkpoint
 
 
 def network() -> nn.Module:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inkdigits.pages.writing import DIGITS, Pen, draw, parse
+from inkdigits.data.synthetic.pages.writing import DIGITS, Pen, draw, parse
 
 READ, INFER = "/v1/read", "/v2/models/default/infer"
 FORM = "multipart/form-data; boundary=edge"

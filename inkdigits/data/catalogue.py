@@ -1,0 +1,233 @@
+"""The datasets that have a name: their files, where these are served, and how to tell that they are the right ones.
+
+Only facts, gathered from the publishers and from what TensorFlow Datasets and torchvision publish about the same files; nothing
+here touches a disk or the network. MNIST is known by its unpacked bytes, as its mirrors pack it differently. Of the others only
+the hashes of the packed files are published, so a copy that somebody packed anew can be checked by its structure alone.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from inkdigits.core.digits import DIGITS
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a dataset, which lies there as `name`, or as `packed_name`, which is how it is served.
+
+    shape: of the array in it. sha256: of the unpacked bytes where of_unpacked, else of the file as it is served.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    sha256: str | None = None
+    of_unpacked: bool = False
+    packing: str = ".gz"
+    kind: Literal["idx", "libsvm"] = "idx"
+
+    @property
+    def packed_name(self) -> str:
+        """What mirrors call it."""
+        return self.name + self.packing
+
+    @property
+    def limit(self) -> int:
+        """Bytes that the file can have at most, packed or not."""
+        width = 16 if self.kind == "libsvm" else 4 if self.name.endswith("-int") else 1  # bytes a value
+        return math.prod(self.shape) * width + (1 << 20)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A zip file that holds a dataset among others. folder: where in it the packed files are."""
+
+    name: str
+    urls: tuple[str, ...]
+    sha256: str
+    nbytes: int
+    folder: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A dataset with a name.
+
+    files: training images and labels, then test images and labels. mirrors: what a file's packed name is appended to.
+    balanced: every class has the same number of images, in training and in test. made_from: the dataset that it is computed
+    from, whose files it needs, where they lie for that one.
+    """
+
+    name: str
+    description: str
+    licence: str
+    files: tuple[File, ...] = ()
+    mirrors: tuple[str, ...] = ()
+    archive: Archive | None = None
+    classes: tuple[str, ...] = DIGITS
+    balanced: bool = False
+    made_from: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """Where in the data folder its files lie."""
+        return self.made_from or self.name
+
+
+def _like_mnist(hashes: tuple[str, str, str, str], *, of_unpacked: bool = False) -> tuple[File, ...]:
+    names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+    shapes = ((60_000, 28, 28), (60_000,), (10_000, 28, 28), (10_000,))
+    return tuple(File(name, shape, sha256, of_unpacked) for name, shape, sha256 in zip(names, shapes, hashes, strict=True))
+
+
+def _usps(name: str, count: int, sha256: str) -> File:
+    return File(name, (count, 1 + 16 * 16), sha256, packing=".bz2", kind="libsvm")  # a label, then the pixels
+
+
+_ENTRIES = (
+    Entry(
+        "mnist",
+        "handwritten digits of census employees and pupils: 60,000 to learn from, 10,000 to test (LeCun, Cortes, Burges 1998)",
+        "CC BY-SA 3.0",
+        _like_mnist(
+            (
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+            ),
+            of_unpacked=True,
+        ),
+        (
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",  # torchvision's
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",  # TensorFlow Datasets'
+            "https://raw.githubusercontent.com/fgnt/mnist/master/",  # MLX's
+            "https://cdn.jsdelivr.net/gh/fgnt/mnist/",  # the same repository, where GitHub is blocked
+        ),
+    ),
+    Entry(
+        "fashion-mnist",
+        "ten kinds of clothes in MNIST's format (Xiao, Rasul, Vollgraf 2017)",
+        "MIT",
+        _like_mnist(
+            (
+                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+                "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+            )
+        ),
+        (
+            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+            "https://fashion-mnist.s3.eu-central-1.amazonaws.com/",
+            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        ),
+        classes=("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        balanced=True,
+    ),
+    Entry(
+        "kmnist",
+        "ten cursive Japanese characters in MNIST's format (Clanuwat et al. 2018)",
+        "CC BY-SA 4.0",
+        _like_mnist(
+            (
+                "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+                "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+                "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+                "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
+            )
+        ),
+        (
+            "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+            "https://web.archive.org/web/2020id_/http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+        ),
+        classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+        balanced=True,
+    ),
+    Entry(
+        "qmnist",
+        "MNIST made again from its sources, with the 50,000 test digits that it left out (Yadav, Bottou 2019)",
+        "BSD",
+        (
+            File(
+                "qmnist-train-images-idx3-ubyte",
+                (60_000, 28, 28),
+                "9e26a7bf1683614e065d7b76460ccd52807165b3f22561fb782bd9f38c52b51d",
+            ),
+            File(
+                "qmnist-train-labels-idx2-int",
+                (60_000, 8),
+                "2c05dc77f6b916b38e455e97ab129a42a444f3dbef09b278a366f82904e0dd9f",
+            ),
+            File(
+                "qmnist-test-images-idx3-ubyte",
+                (60_000, 28, 28),
+                "43fc22bf7498b8fc98de98369d72f752d0deabc280a43a7bcc364ab19e57b375",
+            ),
+            File(
+                "qmnist-test-labels-idx2-int",
+                (60_000, 8),
+                "9fbcbe594c3766fdf4f0b15c5165dc0d1e57ac604e01422608bb72c906030d06",
+            ),
+        ),
+        (
+            "https://raw.githubusercontent.com/facebookresearch/qmnist/master/",
+            "https://cdn.jsdelivr.net/gh/facebookresearch/qmnist@master/",
+        ),
+    ),
+    Entry(
+        "emnist-digits",
+        "280,000 digits of NIST's Special Database 19, with MNIST's geometry (Cohen et al. 2017)",
+        "no licence stated; data of the US government",
+        (
+            File("emnist-digits-train-images-idx3-ubyte", (240_000, 28, 28)),
+            File("emnist-digits-train-labels-idx1-ubyte", (240_000,)),
+            File("emnist-digits-test-images-idx3-ubyte", (40_000, 28, 28)),
+            File("emnist-digits-test-labels-idx1-ubyte", (40_000,)),
+        ),
+        archive=Archive(
+            "gzip.zip",
+            (
+                "https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",
+                "https://www.itl.nist.gov/iaui/vip/cs_links/EMNIST/gzip.zip",
+            ),
+            "fb9bb67e33772a9cc0b895e4ecf36d2cf35be8b709693c3564cea2a019fcda8e",
+            561_753_746,
+            "gzip/",
+        ),
+        balanced=True,
+    ),
+    Entry(
+        "usps",
+        "9,298 digits from envelopes, 16x16, brought to MNIST's geometry (Hull 1994; LIBSVM's copy)",
+        "no licence stated",
+        (
+            _usps("usps", 7_291, "3771e9dd6ba685185f89867b6e249233dd74652389f263963b3b741e994b034f"),
+            _usps("usps.t", 2_007, "a9c0164e797d60142a50604917f0baa604f326e9a689698763793fa5d12ffc4e"),
+        ),
+        (
+            "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/",
+            "https://web.archive.org/web/2020id_/https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/",
+        ),
+    ),
+    Entry(
+        "optdigits",
+        "1,797 digits of 13 people, 8x8, brought to MNIST's geometry; scikit-learn carries them (Alpaydin, Kaynak 1998)",
+        "CC BY 4.0",
+    ),
+)
+
+_HANDWRITING = replace(
+    _ENTRIES[0],
+    name="handwriting",
+    description="MNIST through other people's pens, scanners and cameras, and things that are no digits; made from it in minutes",
+    classes=(*DIGITS, "not a digit"),
+    made_from="mnist",
+)
+
+DATASETS = {entry.name: entry for entry in (*_ENTRIES[:-1], _HANDWRITING, _ENTRIES[-1])}
+
+# Of MNIST's 10,000 test digits those whose label lost a vote of people who looked at them. Indexes from 0.
+# Source: Northcutt, Athalye & Mueller 2021, "Pervasive label errors in test sets destabilize machine learning benchmarks"
+# (arXiv 2103.14749).
+MISLABELLED = (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729)

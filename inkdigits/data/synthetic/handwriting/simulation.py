@@ -1,0 +1,75 @@
+"""MNIST's digits as other people's pens, scanners, cameras and paint programs left them, and things that are no digits."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.random import PCG64, Generator
+from numpy.typing import NDArray
+
+from inkdigits.data.synthetic.handwriting.hands import cross_seven, in_another_hand, with_another_pen
+from inkdigits.data.synthetic.handwriting.others import other_things
+from inkdigits.data.synthetic.handwriting.recording import damaged, framed, recorded
+from inkdigits.data.synthetic.handwriting.strokes import digit_strokes, draw, printed
+from inkdigits.reading.preprocessing.fields import SIDE
+
+Progress = Callable[[str, int, int | None], None]  # what is worked on, how much is done, how much there is
+
+NOT_A_DIGIT = 10  # the label beside 0 to 9
+NEGATIVES = 0.25  # things that are no digits, to each digit
+AS_IT_IS = 0.15  # share of the digits that stay as MNIST has them
+PRINTED = 0.02  # share that is replaced by print
+DRAWN = (0.04, 0.30, 0.04, 0.10, 0.26, 0.06, 0.04, 0.22, 0.04, 0.10)  # by strokes, for 0 to 9; 1, 4 and 7 vary most
+
+
+def simulate(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    *,
+    seed: int,
+    copies: int = 1,
+    negatives: float = NEGATIVES,
+    progress: Progress | None = None,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Each digit `copies` times as somebody else might have written and photographed it, then things that are no digits.
+
+    images: uint8 (N, 28, 28), paper 0 to ink 255; labels: uint8 (N,), 0 to 9. negatives: how many of these to each digit.
+    progress: hears of the work now and then.
+    Returns fields uint8 (M, 28, 28) and labels uint8 (M,), with M = N * copies * (1 + negatives): first the digits, their labels in
+    the order of `labels`, `copies` times over; then the others, labelled NOT_A_DIGIT.
+    """
+    rng = Generator(PCG64(seed))
+    digits = len(images) * copies
+    others = round(digits * negatives)
+    fields = np.empty((digits + others, SIDE, SIDE), np.uint8)
+    for i in range(digits):
+        fields[i] = written(images[i % len(images)], int(labels[i % len(images)]), rng)
+        _tell(progress, i, len(fields))
+    for i, field in enumerate(other_things(images, labels, others, rng), start=digits):
+        fields[i] = field
+        _tell(progress, i, len(fields))
+    return fields, np.concatenate([np.tile(labels, copies), np.full(others, NOT_A_DIGIT, np.uint8)])
+
+
+def _tell(progress: Progress | None, done: int, total: int) -> None:
+    if progress and (done % 1000 == 999 or done == total - 1):
+        progress("making handwriting", done + 1, total)
+
+
+def written(image: NDArray[np.uint8], label: int, rng: Generator) -> NDArray[np.uint8]:
+    """One digit in another hand, with another pen, on other paper: uint8 (28, 28), and it still is `label`.
+
+    image: uint8 (28, 28). Some stay as they are, some are replaced by print or by strokes, in styles that MNIST hardly holds.
+    """
+    chance = rng.random()
+    if chance < AS_IT_IS:
+        return image
+    if chance < AS_IT_IS + DRAWN[label]:
+        canvas = draw(digit_strokes(label, rng), rng)
+    elif chance > 1 - PRINTED:
+        canvas = printed(str(label), rng)
+    else:
+        canvas = in_another_hand(image, rng)
+        if label == 7 and rng.random() < 0.15:
+            canvas = cross_seven(canvas, rng)
+        canvas = with_another_pen(canvas, rng)
+    return framed(recorded(damaged(canvas, rng), rng), rng, otherwise=canvas)

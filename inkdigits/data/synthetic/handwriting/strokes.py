@@ -1,0 +1,190 @@
+"""Digits, letters and signs as somebody draws them, stroke by stroke, and as printers have them.
+
+Takes what is to be drawn; returns it on a canvas. Among the digits are styles that MNIST hardly holds: a one with a long flag or a
+base, a crossed seven, a four closed to a triangle.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.random import Generator
+from PIL import Image, ImageDraw, ImageFont
+
+from inkdigits.data.synthetic.handwriting.canvas import CANVAS, HEIGHT, MIDDLE, Canvas, Points, ink, paper
+from inkdigits.data.synthetic.handwriting.hands import lean
+
+# Strokes on a grid, x and y from 0 to 9, y downwards: "10 80 39" goes from (1, 0) over (8, 0) to (3, 9). A stroke that starts with
+# ~ is a smooth curve through its points; | lifts the pen.
+DIGIT_STROKES = {
+    0: ("~50 21 15 28 59 78 85 72 50", "~50 21 15 28 59 78 85 72 50|82 18", "~50 21 15 28 59 78 85 72 50|73 36"),
+    2: ("~13 40 72 54 19|19 89", "~13 40 73 56 29 17 38 69 98"),
+    3: ("10 80 44|~44 75 78 49 18", "~11 50 82 54|~54 86 59 18"),
+    5: ("80 20 24|~24 54 86 59 18", "20 24|~24 54 86 59 18|20 90"),
+    6: ("~70 32 15 28 59 78 75 54 26", "70 26|~26 18 59 78 75 54 26"),
+    8: ("~50 32 54 72 50|~54 26 59 86 54", "~71 40 22 55 87 59 27 54 71"),
+    9: ("~82 50 22 24 55 83|82 79", "~82 50 22 24 55 83|82 88 59 28", "~82 50 22 24 55 83|82 59"),
+}
+
+# Signs that nobody should take for a digit. Missing are those that look like one: B b D d G g I i J j l O o Q q S s t U u Y y Z z.
+SIGN_STROKES = (
+    "09 40 89|26 66",  # A
+    "~82 40 12 15 18 49 87",  # C
+    "80 10 19 89|14 74",  # E
+    "80 10 19|14 64",  # F
+    "10 19|70 79|15 75",  # H
+    "10 19|80 14 89",  # K
+    "10 19 89",  # L
+    "19 10 45 80 89",  # M
+    "19 10 89 80",  # N
+    "19 10|~10 70 83 75 15",  # P
+    "19 10|~10 70 83 75 15|35 89",  # R
+    "00 90|50 59",  # T
+    "00 49 80",  # V
+    "00 29 44 69 90",  # W
+    "00 89|80 09",  # X
+    "~25 75 62 32 16 38 78",  # e
+    "~81 60 42 49|15 75",  # f
+    "20 29|~25 45 66 69",  # h
+    "20 29|74 26 79",  # k
+    "13 19|~14 33 44 49|~44 63 84 89",  # m
+    "23 29|~25 43 64 69",  # n
+    "~13 28 45 68 83",  # w
+    "~13 34 67 88|~83 64 37 18",  # x
+    "~81 65 38 15 32 64 98",  # alpha
+    "~02 23 47|82 46 29",  # gamma
+    "80 10 19",  # Gamma
+    "~10 30 54 99|53 09",  # lambda
+    "02 92|32 29|62 69",  # pi
+    "~72 32 14 45 16 38 78",  # epsilon
+    "~42 13 16 47 76 73 42|40 49",  # phi
+    "09 29|~29 15 40 75 69|69 89",  # Omega
+    "80 10 54 19 89",  # Sigma
+    "40 09 89 40",  # a triangle
+    "40 49|05 85",  # plus
+    "13 83|16 86",  # equals
+    "30 29|70 69|03 93|06 96",  # hash
+    "50 59|12 87|82 17",  # asterisk
+    "~13 40 72 54 46|48 49",  # question mark
+    "80 15 89",  # less than
+    "09 40 89",  # caret
+    "~05 23 45 67 85",  # tilde
+    "05 95|62 95 68",  # arrow
+    "05 39 90",  # check mark
+    "29 50 79 13 93 29",  # star
+    "~53 31 12 25 59|~53 71 92 85 59",  # heart
+    "~55 64 43 25 48 86 72 30 03",  # spiral
+    "04 09 99 94|04 50 94",  # house
+    "60 20 29 69",  # bracket
+    "~45 22 05 28 45 62 95 78 45",  # infinity
+    "~50 12 16 59 96 92 50|33 34|73 74|~36 57 76",  # face
+    "10 90|50 59|19 99",  # I with serifs, wide
+)
+LETTERS = "ACEFHKLMNPRVWXacefhkmnprvwx%#@?+*=<>αγεκλμξπφχψωΓΔΛΞΠΣΦΨΩ"  # of print; without those that could be digits
+FACES = ("DejaVuSans", "DejaVuSans-Oblique", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif", "DejaVuSerif-Italic")
+
+
+def draw(strokes: list[Points], rng: Generator) -> Canvas:
+    """Strokes on the grid, drawn with a pen of some width: each point a little off, the whole leaning as `lean` has it."""
+    leaning = lean(rng, 6.0) * (HEIGHT / 9)
+    wobble = rng.uniform(0.0, 0.35)
+    lines = [(stroke + rng.normal(0, wobble, (1, 2)) * 0.5 - 4.5) @ leaning.T + MIDDLE for stroke in strokes]
+    return ink(paper(), lines, int(rng.integers(4, 24)))
+
+
+def digit_strokes(label: int, rng: Generator) -> list[Points]:
+    """A digit as strokes on the grid, in one of the styles that MNIST hardly holds."""
+    if label == 1:
+        return one(rng)
+    if label == 4:
+        return four(rng)
+    if label == 7:
+        return seven(rng)
+    return parse(str(rng.choice(DIGIT_STROKES[label])), rng)
+
+
+def one(rng: Generator) -> list[Points]:
+    """A stem, mostly with a flag that goes down from its top to the left, sometimes with a base.
+
+    Tells itself from a seven by the flag, which falls at 30 degrees or more.
+    """
+    x = rng.uniform(4, 6)
+    stem = np.array([[x, 0], [x + rng.normal(0, 0.3), 9]])
+    strokes = [stem]
+    flagged = rng.random() < 0.85
+    if flagged:
+        length, fall = rng.uniform(0.8, 5.5), np.deg2rad(rng.uniform(35, 72))
+        tip = stem[0] + length * np.array([-np.cos(fall), np.sin(fall)])
+        bend = (tip + stem[0]) / 2 + rng.normal(0, 0.12, 2) * length
+        strokes[0] = np.vstack([smooth(np.array([tip, bend, stem[0]])), stem])
+    if rng.random() < (0.3 if flagged else 0.6):
+        reach = rng.uniform(1, 4.5)
+        strokes.append(np.array([[x - reach, 9 + rng.normal(0, 0.2)], [x + reach * rng.uniform(0.7, 1.2), 9 + rng.normal(0, 0.2)]]))
+    return strokes
+
+
+def four(rng: Generator) -> list[Points]:
+    """Closed to a triangle or open at the top, its bar high or low, through the stem or only up to it."""
+    x, bar, corner = rng.uniform(5, 7), rng.uniform(3.5, 6.8), rng.uniform(0, 1.8)
+    over = x + (0 if rng.random() < 0.25 else rng.uniform(0.5, 2.6))
+    stem_top = np.array([x + rng.normal(0, 0.3), 0])
+    if rng.random() < 0.3:
+        stem_top = np.array([x, rng.uniform(0, bar - 1.5)])
+        start = np.array([corner + rng.uniform(0.3, 2), 0])
+    else:
+        start = stem_top
+    angle = np.array([corner, bar + rng.normal(0, 0.4)])
+    return [np.array([start, angle, [over, bar]]), np.array([stem_top, [x + rng.normal(0, 0.3), 9]])]
+
+
+def seven(rng: Generator) -> list[Points]:
+    """A level bar and a leaning stem, straight or bent; mostly crossed, sometimes with a tick at its beginning."""
+    left, right, foot = rng.uniform(0.5, 2), rng.uniform(7, 8.5), rng.uniform(2.5, 5)
+    corner, end = np.array([right, rng.normal(0, 0.3)]), np.array([foot, 9])
+    bend = (corner + end) / 2 - np.array([rng.uniform(-0.2, 0.9), 0])
+    stem = smooth(np.array([corner, bend, end]))
+    top = [[left, rng.normal(0, 0.3)]]
+    if rng.random() < 0.35:
+        top.insert(0, [left, rng.uniform(0.8, 2.2)])
+    strokes = [np.vstack([top, stem])]
+    if rng.random() < 0.75:
+        (x, y), tilt, reach = stem[len(stem) // 2], rng.normal(0, 0.3), rng.uniform(1.2, 2.6)
+        strokes.append(np.array([[x - reach, y + tilt], [x + reach * rng.uniform(0.7, 1.1), y - tilt]]))
+    return strokes
+
+
+def parse(text: str, rng: Generator | None = None) -> list[Points]:
+    """Strokes as written in DIGIT_STROKES, on the grid; with rng, each point is a little off."""
+    strokes = []
+    for stroke in text.split("|"):
+        points = np.array([[int(point[0]), int(point[1])] for point in stroke.removeprefix("~").split()], np.float64)
+        if rng:
+            points += rng.normal(0, 0.3, points.shape)
+        strokes.append(smooth(points) if stroke.startswith("~") else points)
+    return strokes
+
+
+def smooth(points: Points, steps: int = 8) -> Points:
+    """A curve through all points, `steps` pieces between two of them. Source: Catmull & Rom 1974."""
+    padded = np.vstack([2 * points[0] - points[1], points, 2 * points[-1] - points[-2]])
+    before, start, end, after = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
+    t = np.linspace(0, 1, steps, endpoint=False)[:, None, None]
+    curve = start + t / 2 * (
+        end - before + t * (2 * before - 5 * start + 4 * end - after + t * (3 * (start - end) + after - before))
+    )
+    return np.vstack([curve.transpose(1, 0, 2).reshape(-1, 2), points[-1:]])
+
+
+def printed(text: str, rng: Generator) -> Canvas:
+    """A letter or digit of print, in one of the faces that matplotlib carries, leaning a little."""
+    size = int(rng.integers(70, 100))
+    canvas = Image.new("L", (CANVAS, CANVAS))
+    ImageDraw.Draw(canvas).text((MIDDLE, MIDDLE), text, 255, _face(FACES[rng.integers(len(FACES))], size), anchor="mm")
+    return np.asarray(canvas.rotate(float(np.clip(rng.normal(0, 5), -15, 15)), Image.Resampling.BILINEAR))
+
+
+@cache
+def _face(name: str, size: int) -> ImageFont.FreeTypeFont:
+    import matplotlib as mpl
+
+    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf", size)

@@ -1,0 +1,1 @@
+"""Predictions and labels come in; figures, plots and a report go out."""

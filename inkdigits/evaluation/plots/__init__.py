@@ -1,0 +1,1 @@
+"""Figures come in, matplotlib plots go out, all in one style."""

@@ -1,0 +1,241 @@
+"""From whatever the user has, a file, bytes, a PIL image or an array, to upright 8-bit pixels.
+
+Knows formats, colour modes, transparency, orientation and how large a picture may be; knows nothing of ink or digits.
+Decoding is Pillow's, from an allow-list of formats, and the size is checked before a pixel is decoded.
+"""
+
+import io
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from inkdigits.core.errors import BadPicture
+
+Pixels = NDArray[np.uint8]
+Source = str | PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[Any]
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "WEBP", "TIFF", "AVIF")
+ORIENTATION = 0x0112  # the EXIF tag that says which way is up
+MAX_PIXELS = 64_000_000  # 192 MB once decoded; phones make 12 to 50 million
+DRAFT_SIDE = 1600  # pixels; a JPEG is decoded at 1/2, 1/4 or 1/8 as long as its longest side keeps this
+WORK_SIDE = 1600  # pixels; larger pictures are reduced: a 4 mm digit on a photographed A4 page keeps 21 px
+COLOURS = 100_000  # visible pixels of a transparent picture that say which paper suits it
+
+# What people try that Pillow's core formats do not cover: first bytes, where they lie, name.
+FOREIGN = (
+    (b"ftypheic", 4, "HEIC"),
+    (b"ftypheix", 4, "HEIC"),
+    (b"ftypmif1", 4, "HEIF"),
+    (b"%PDF", 0, "PDF"),
+    (b"<svg", 0, "SVG"),
+    (b"<?xml", 0, "XML or SVG"),
+    (b"\x00\x00\x01\x00", 0, "ICO"),
+    (b"8BPS", 0, "Photoshop"),
+    (b"II\x2a\x00\x10\x00\x00\x00CR", 0, "CR2 raw"),
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Upright pixels, ready to look for ink in.
+
+    pixels: (H, W) where the picture is grey, else (H, W, 3) red, green, blue; uint8.
+    scale: pixels of the upright original per pixel here (x, y); (1, 1) unless the original was reduced.
+    """
+
+    pixels: Pixels
+    scale: tuple[float, float] = (1.0, 1.0)
+    warnings: tuple[str, ...] = ()
+
+
+def open_picture(source: Source) -> Picture:
+    """Decode a picture into upright pixels, at most WORK_SIDE on a side.
+
+    source: a path, the bytes of a file, a PIL image, or an array (H, W), (1, H, W), (H, W, 1), (H, W, 3) or (H, W, 4) that holds
+    bool, integers 0-255, uint16 or floats (0-1, or 0-255 where a value is above 1).
+    Raises BadPicture with the code not_found, unreadable, empty, not_a_picture, unsupported, truncated or too_large.
+    """
+    if isinstance(source, Image.Image):
+        return _from_image(source, "the image")
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _from_file(io.BytesIO(source), "the data")
+    if isinstance(source, str | PathLike):
+        return _from_path(Path(source))
+    return _from_array(np.asarray(source))
+
+
+def turned_left(picture: Picture, quarters: int) -> Picture:
+    """The picture turned to the left by so many right angles."""
+    pixels = np.ascontiguousarray(np.rot90(picture.pixels, quarters))
+    return replace(picture, pixels=pixels, scale=picture.scale[::-1] if quarters % 2 else picture.scale)
+
+
+def _from_path(path: Path) -> Picture:
+    try:
+        with path.open("rb") as file:
+            return _from_file(file, str(path))
+    except (FileNotFoundError, NotADirectoryError):
+        raise BadPicture("not_found", f"no file {str(path)!r}") from None
+    except IsADirectoryError:
+        raise BadPicture("not_a_picture", f"{str(path)!r} is a folder, not a picture") from None
+    except (PermissionError, ValueError, OSError) as error:
+        raise BadPicture("unreadable", f"{str(path)!r} cannot be read: {error}") from None
+
+
+def _from_file(file: Any, name: str) -> Picture:
+    head = file.read(16)
+    if not head:
+        raise BadPicture("empty", f"{name} is empty: 0 bytes")
+    file.seek(0)
+    try:
+        image = Image.open(file, formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise BadPicture("too_large", f"{name} has more than the {MAX_PIXELS:,} pixels that are allowed") from None
+    except Exception as error:  # a parser that trips over foreign bytes may raise anything
+        raise _not_a_picture(head, name) from error
+    with image:
+        return _from_image(image, name)
+
+
+def _not_a_picture(head: bytes, name: str) -> BadPicture:
+    readable = "PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and AVIF"
+    for magic, offset, format_name in FOREIGN:
+        if head[offset:].startswith(magic):
+            return BadPicture("unsupported", f"{name} is {format_name}, which is not read here; save it as one of {readable}")
+    return BadPicture("not_a_picture", f"{name} is not a picture that can be read; readable are {readable}")
+
+
+def _from_image(image: Image.Image, name: str) -> Picture:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise BadPicture("too_large", f"{name} has {width} x {height} pixels; at most {MAX_PIXELS:,} are read")
+    if width * height == 0:
+        raise BadPicture("empty", f"{name} has no pixels: {width} x {height}")
+    try:
+        several = image.format != "MPO" and getattr(image, "is_animated", False)  # n_frames would go through them all
+        if image.format in ("JPEG", "MPO"):
+            image.draft(None, (DRAFT_SIDE, DRAFT_SIDE) if width == height else _fit(width, height, DRAFT_SIDE))
+        image.load()
+        upright = _upright(image)
+        pixels = _pixels(upright)
+    except MemoryError:
+        raise BadPicture("too_large", f"{name}: {width} x {height} pixels do not fit into memory") from None
+    except Exception as error:  # damaged data: Pillow raises OSError, SyntaxError, ValueError, struct.error, EOFError, ...
+        raise BadPicture("truncated", f"{name} is cut short or damaged: {error}") from error
+    turned = (upright.width > upright.height) != (image.width > image.height)
+    size = (height, width) if turned else (width, height)
+    warnings = ("only the first of several frames is read",) if several else ()
+    return _reduced(pixels, size, warnings)
+
+
+def _fit(width: int, height: int, side: int) -> tuple[int, int]:
+    scale = side / max(width, height)
+    return max(1, int(width * scale)), max(1, int(height * scale))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image) if image.getexif().get(ORIENTATION, 1) != 1 else image
+    except Exception:  # broken metadata is no reason to refuse a picture
+        return image
+
+
+def _pixels(image: Image.Image) -> Pixels:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _to_bytes(np.asarray(image))
+    if image.has_transparency_data:
+        return _without_alpha(image.convert("RGBA"))
+    if image.mode == "L":
+        return np.asarray(image)
+    if image.mode == "1":
+        return np.asarray(image.convert("L"))
+    return _grey_if_grey(np.asarray(image.convert("RGB")))
+
+
+def _from_array(array: NDArray[Any]) -> Picture:
+    if array.ndim == 3 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))) or array.dtype.kind not in "buif":
+        raise BadPicture(
+            "unsupported",
+            f"an array of shape {array.shape} and type {array.dtype} is no picture; "
+            "wanted are numbers of shape (H, W), (H, W, 3) or (H, W, 4)",
+        )
+    height, width = array.shape[:2]
+    if array.size == 0:
+        raise BadPicture("empty", f"the array has no pixels: shape {array.shape}")
+    if height * width > MAX_PIXELS:
+        raise BadPicture("too_large", f"the array has {width} x {height} pixels; at most {MAX_PIXELS:,} are read")
+    pixels = _to_bytes(array)
+    if pixels.ndim == 3:
+        pixels = _without_alpha(Image.fromarray(pixels)) if pixels.shape[2] == 4 else _grey_if_grey(pixels)
+    return _reduced(pixels, (width, height), ())
+
+
+def _to_bytes(array: NDArray[Any]) -> Pixels:
+    """Any numbers to 0-255: by the type's or the values' evident range, never stretched by their minimum."""
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * 255
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise BadPicture("unsupported", "the picture holds values that are not numbers (NaN or infinity)")
+    low, high = float(array.min()), float(array.max())
+    if low < 0 or high > 65535:
+        raise BadPicture("unsupported", f"the picture holds values from {low:g} to {high:g}; wanted are 0-1, 0-255 or 0-65535")
+    if array.dtype.kind == "f" and high <= 1:
+        return np.rint(array * 255).astype(np.uint8)
+    if high <= 255:
+        return np.rint(array).astype(np.uint8)
+    return np.rint(array / 257.0).astype(np.uint8)  # 65535 / 255
+
+
+def _without_alpha(image: Image.Image) -> Pixels:
+    """Lay a picture with transparency on paper that its visible part stands out from, at most WORK_SIDE on a side.
+
+    Strokes alone get white paper, or black where they are light; a picture that is mostly opaque and brings its own paper
+    gets more of that.
+    """
+    alpha = np.asarray(image.getchannel("A"))
+    if alpha.min() == 255:
+        return _grey_if_grey(np.asarray(image.convert("RGB")))
+    if max(image.size) > WORK_SIDE:  # before anything else, or 8 million pixels would take 2 s
+        image = image.resize(_fit(*image.size, WORK_SIDE), Image.Resampling.BOX)
+        alpha = np.asarray(image.getchannel("A"))
+    visible = alpha >= 128
+    if not visible.any():
+        visible = alpha > 0
+    if not visible.any():
+        return np.full(alpha.shape, 255, np.uint8)
+    colours = np.asarray(image.convert("RGB"))[visible]
+    colours = colours[:: 1 + len(colours) // COLOURS].astype(np.float32)
+    median = np.median(colours, axis=0)
+    brings_paper = visible.mean() > 0.5 and np.abs(colours - median).max(axis=1).mean() > 8  # grey levels
+    paper = median if brings_paper else np.full(3, 0 if colours.mean() > 160 else 255)
+    page = Image.new("RGB", image.size, tuple(np.rint(paper).astype(int).tolist()))
+    page.paste(image, mask=image.getchannel("A"))
+    return _grey_if_grey(np.asarray(page))
+
+
+def _grey_if_grey(rgb: Pixels) -> Pixels:
+    red = rgb[:, :, 0]
+    if np.array_equal(red, rgb[:, :, 1]) and np.array_equal(red, rgb[:, :, 2]):
+        return np.ascontiguousarray(red)
+    return rgb
+
+
+def _reduced(pixels: Pixels, size: tuple[int, int], warnings: tuple[str, ...]) -> Picture:
+    """Area-average down to WORK_SIDE. size: (width, height) of the upright original, which a draft may have reduced already."""
+    height, width = pixels.shape[:2]
+    if max(width, height) > WORK_SIDE:
+        width, height = _fit(width, height, WORK_SIDE)
+        pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return Picture(pixels, (size[0] / width, size[1] / height), warnings)

@@ -1,0 +1,141 @@
+"""A trained network as a folder: the weights, and everything needed to build it again without guessing.
+
+`model.safetensors` holds the weights, `config.json` the recipe, the preprocessing, the classes, what the data were, and which
+versions made it. Nothing here is a pickle, so a folder from a stranger can be opened.
+"""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import inkdigits
+from inkdigits.core.errors import BadModel, InkdigitsError, MissingExtra, UnknownName
+from inkdigits.core.files import write_whole
+from inkdigits.reading.recogniser import shipped_folder, shipped_models
+from inkdigits.training.models import recipe_network
+from inkdigits.training.recipe import Recipe, from_table, to_table
+
+WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+FORMAT = 1  # of config.json; goes up when an older reader would misunderstand it
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a folder holds. The network is on the CPU, in training mode."""
+
+    network: nn.Module
+    recipe: Recipe
+    config: dict[str, Any]
+
+
+def save_checkpoint(folder: Path, network: nn.Module, recipe: Recipe, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the weights, then the config that makes them a checkpoint. Returns the config.
+
+    facts: what else is worth keeping, as JSON types: seed, data, classes, temperature, final figures. Raises CannotWrite.
+    """
+    try:
+        from safetensors.torch import save
+    except ImportError as error:
+        raise MissingExtra("saving a model", "train") from error
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_whole(folder / WEIGHTS_FILE, save(weights))
+    config = {
+        "format": FORMAT,
+        "recipe": to_table(recipe),
+        "preprocessing": {
+            "input": "uint8 (N, 28, 28), paper 0 to ink 255, a digit's longer side 20 pixels, its centre of mass in the middle",
+            "scale": "1/255",
+            "mean": recipe.mean,
+            "sd": recipe.sd,
+            "size": recipe.size,
+        },
+        **facts,
+        "versions": versions(),
+        "machine": machine(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    write_whole(folder / CONFIG_FILE, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+    return config
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """The network of a folder that `save_checkpoint` wrote. Raises BadModel, saying which file is missing or wrong and how."""
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise MissingExtra("loading a model for training", "train") from error
+    config = _read_config(folder)
+    try:
+        recipe = from_table(config["recipe"])
+        network = recipe_network(recipe)
+        weights = load_file(folder / WEIGHTS_FILE)
+        network.load_state_dict(weights)
+    except (OSError, SafetensorError) as error:
+        raise BadModel(f"{folder / WEIGHTS_FILE} is missing or damaged: {error}") from error
+    except RuntimeError as error:
+        raise BadModel(f"{folder / WEIGHTS_FILE} does not fit the network {recipe.network!r} of its config: {error}") from error
+    except (InkdigitsError, KeyError, TypeError, ValueError) as error:
+        raise BadModel(f"{folder / CONFIG_FILE} holds no recipe that this version knows: {error}") from error
+    return Checkpoint(network, recipe, config)
+
+
+def load_run(model: str | Path) -> Checkpoint:
+    """The network of a shipped model or of a folder made by training. Raises UnknownName or BadModel."""
+    return load_checkpoint(model_folder(model))
+
+
+def model_folder(model: str | Path) -> Path:
+    """Where a shipped model's or a run's weights lie. Raises UnknownName or BadModel."""
+    folder = shipped_folder(str(model)) or Path(model)
+    if folder.is_dir():
+        return folder
+    wanted = "a folder made by `inkdigits train`"
+    if folder.is_file():
+        raise BadModel(f"{folder} is a file, and no network can be trained or exported from it; needs {wanted}")
+    raise UnknownName("model", model, [*shipped_models(), wanted])
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        raise BadModel(f"{folder} holds no {CONFIG_FILE}; a folder made by `inkdigits train` does")
+    try:
+        config = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadModel(f"{path} is damaged: {error}") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        found = config.get("format") if isinstance(config, dict) else type(config).__name__
+        raise BadModel(f"{path} has format {found}; this version reads format {FORMAT}")
+    return config
+
+
+def versions() -> dict[str, str]:
+    """What computed the result, so that it can be computed again."""
+    found = {"python": platform.python_version(), "inkdigits": inkdigits.__version__}
+    for package in ("torch", "numpy", "onnx", "onnxruntime"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> str:
+    """The processor, in words, with the threads that torch uses on it, and the GPU where there is one."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        name = models[0] if models else name
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{name}, {torch.get_num_threads()} threads{gpu}"

@@ -1,0 +1,237 @@
+"""A terminal gets a bar that fits it, a log gets plain lines, and both only on standard error."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from inkdigits.command import display
+from inkdigits.command.display import BESIDE, SHORTEST_BAR, Pace, downloads, epoch_line, fitted, fitting, follow, progress_figures
+from inkdigits.runs.artifacts import Final
+from inkdigits.training.loop import Epoch, Progress
+
+SLOW = Epoch(100, 123.4567, 1.0, 0.5, 1.0, 12345.6, 1_234_567.8)
+FINAL = Final("lenet", 0, 2, 1.0, 0.99, 0.98, 0.98, 0.05, 0.98, 60_074, "cpu")
+
+
+def records(epochs: int = 2) -> Iterator[Progress | Epoch | Final]:
+    for epoch in range(1, epochs + 1):
+        yield Progress(epoch, 0.5, 0.25, 0.9, 12_345.6)
+        yield Progress(epoch, 1.0, 0.2, 0.95, 12_000.0)
+        yield Epoch(epoch, 0.2, 0.95, 0.1, 0.9786, 1.26, 12_000.0)
+    yield FINAL
+
+
+def test_follow_passes_on_what_counts(capsys):
+    passed = list(follow(records(), 2))
+    assert [type(record) for record in passed] == [Epoch, Epoch, Final]
+    assert passed[-1] is FINAL
+
+
+def test_a_log_gets_a_line_an_epoch_and_no_control_characters(capsys):
+    list(follow(records(), 2))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "epoch 1/2  loss 0.2000  accuracy  95.00 %  validation  97.86 %  1.3 s\n"
+        "epoch 2/2  loss 0.2000  accuracy  95.00 %  validation  97.86 %  1.3 s\n"
+    )
+
+
+def test_a_title_stands_above_what_there_is_to_show(capsys):
+    list(follow(records(1), 1, "lenet, seed 0"))
+    assert capsys.readouterr().err.splitlines()[0] == "lenet, seed 0"
+    assert list(follow(iter([FINAL]), 1, "lenet, seed 0")) == [FINAL]
+    assert capsys.readouterr().err == ""
+
+
+def test_lines_fit_a_terminal_of_80_columns():
+    assert len(epoch_line(SLOW, 100)) <= 80
+    figures = progress_figures(Progress(100, 0.5, 123.4567, 1.0, 1_234_567.8))
+    assert fitting(figures, 80 - BESIDE - len("epoch 100/100") - SHORTEST_BAR) == "  ".join(figures)
+
+
+def test_a_narrow_terminal_gets_what_counts_most():
+    figures = ("loss 0.1234", "", "accuracy  98.76 %", "12,345 images/s")
+    assert fitting(figures, 100) == "loss 0.1234  accuracy  98.76 %  12,345 images/s"
+    assert fitting(figures, 30) == "loss 0.1234  accuracy  98.76 %"
+    assert fitting(figures, 29) == "loss 0.1234"
+    assert fitting(figures, 10) == ""
+
+
+def test_the_time_left_is_told_by_the_time_taken(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(display, "time", SimpleNamespace(monotonic=lambda: now))
+    pace = Pace()
+    assert pace.left(0.5) == ""  # a run that goes on: what was done before says nothing
+    now += 1
+    assert pace.left(0.51) == ""  # too early
+    now += 29
+    assert pace.left(0.6) == "2:00 left"
+    now += 2 * 3600
+    assert pace.left(0.75) == "2:00:30 left"
+    assert pace.left(1.0) == "0:00 left"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+ROW = "lenet   98.76 %  the small classic: two tiny convolutions"
+
+
+@pytest.mark.parametrize(
+    ("columns", "lines"),
+    [
+        (47, ["lenet   98.76 %  the small classic: two tiny", " " * 17 + "convolutions"]),
+        (40, ["lenet   98.76 %  the small classic: two", "  tiny convolutions"]),
+    ],
+)
+def test_a_row_is_fitted_to_a_terminal_and_to_nothing_else(columns, lines, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert fitted(ROW, Terminal(), indent=17).splitlines() == lines
+    assert fitted(ROW, io.StringIO(), indent=17) == ROW
+
+
+def test_no_address_is_broken(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    address = "https://example.org/a-long/path-with/hyphens-and-more.gz"
+    assert address in fitted(f"nothing came from {address} today", Terminal()).splitlines()[1]
+
+
+def test_downloads_say_once_what_they_do(capsys):
+    with downloads() as progress:
+        for done in (1000, 5000, None):
+            progress("downloading a.gz", done or 9000, 9000)
+        progress("reading digits", 1, 2)
+        progress("reading digits", 2, 2)
+        progress("downloading b.gz", 1000, None)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == ["downloading a.gz", "reading digits", "downloading b.gz"]
+
+
+def test_an_error_ends_the_bar_and_goes_on(capsys):
+    def broken() -> Iterator[Progress]:
+        yield Progress(1, 0.5, 1.0, 0.5, 100.0)
+        raise RuntimeError("disk")
+
+    with pytest.raises(RuntimeError, match="disk"):
+        list(follow(broken(), 2))
+
+
+@pytest.fixture
+def on_terminal() -> Callable[..., str]:
+    """Run a program whose standard error is a terminal of 80 columns; return what arrives there. printed: on standard output."""
+    pty = pytest.importorskip("pty")
+
+    def run(program: str, printed: str = "", **environment: str) -> str:
+        terminal, theirs = pty.openpty()
+        variables = os.environ | {"COLUMNS": "80", "TERM": "xterm"} | environment
+        process = subprocess.Popen([sys.executable, "-c", program], stderr=theirs, stdout=subprocess.PIPE, env=variables)
+        os.close(theirs)
+        seen = b""
+        while chunk := _read(terminal):
+            seen += chunk
+        os.close(terminal)
+        assert process.communicate()[0].decode() == printed
+        assert process.returncode == 0, seen.decode()
+        return seen.decode()
+
+    return run
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # Linux says so when the other side is closed
+        return b""
+
+
+def lines_drawn(seen: str) -> list[str]:
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", re.sub(r"\x1b\[[0-9;]*m", "", seen))  # colours, then movements
+    return [line for line in re.split(r"[\r\n]+", plain) if line.strip()]
+
+
+EPOCHS = """
+import time
+from inkdigits.command.display import follow
+from inkdigits.training.loop import Epoch, Progress
+def records():
+    for epoch in (1, 2):
+        for part in (1, 2, 3, 4):
+            time.sleep(0.15)
+            yield Progress(epoch, part / 4, 2.5 / part, 0.2 * part, 123456.7)
+        yield Epoch(epoch, 0.2, 0.95, 0.1, 0.9786, 1.26, 12000.0)
+list(follow(records(), 2))
+"""
+
+
+def test_a_terminal_gets_a_bar_with_loss_accuracy_and_speed(on_terminal):
+    seen = on_terminal(EPOCHS)
+    drawn = lines_drawn(seen)
+    bars = [line for line in drawn if "images/s" in line]
+    assert any(re.fullmatch(r"epoch 1/2 .*━.* loss \d\.\d{4}  accuracy  \d0\.00 %  123,457 images/s", line) for line in bars)
+    assert max(map(len, drawn)) <= 80
+    assert sum(line.startswith("epoch 1/2  loss 0.2000") for line in drawn) == 1
+    assert seen.count("\x1b[?25l") == seen.count("\x1b[?25h") > 0  # the cursor comes back
+    assert not lines_drawn(seen.rpartition("\x1b[?25h")[2])  # and nothing of the bar stays
+
+
+def test_what_is_printed_reaches_its_file_and_not_the_terminal(on_terminal):
+    line = "a result " * 20
+    seen = on_terminal(
+        EPOCHS.replace("list(follow(records(), 2))", f"for _ in follow(records(), 2): print({line!r})"), f"{line}\n" * 2
+    )
+    assert "a result" not in seen
+
+
+@pytest.mark.parametrize("columns", [20, 40, 120])
+def test_the_bar_fits_other_terminals_too(columns, on_terminal):
+    bars = [line for line in lines_drawn(on_terminal(EPOCHS, COLUMNS=str(columns))) if "━" in line]
+    assert bars
+    assert max(map(len, bars)) <= columns - BESIDE
+    assert all("…" not in line for line in bars)
+    assert any("loss" in line for line in bars) == (columns >= 40)
+
+
+def test_no_colours_where_none_are_wanted(on_terminal):
+    coloured = re.compile(r"\x1b\[[0-9;]*[349][0-9][;m]")
+    assert coloured.search(on_terminal(EPOCHS))
+    assert not coloured.search(on_terminal(EPOCHS, NO_COLOR="1"))
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_the_lines(on_terminal):
+    assert on_terminal(EPOCHS, TERM="dumb").splitlines() == [
+        "epoch 1/2  loss 0.2000  accuracy  95.00 %  validation  97.86 %  1.3 s",
+        "epoch 2/2  loss 0.2000  accuracy  95.00 %  validation  97.86 %  1.3 s",
+    ]
+
+
+def test_a_terminal_without_rich_gets_the_lines(on_terminal):
+    assert lines_drawn(on_terminal(f"import sys; sys.modules['rich.progress'] = None{EPOCHS}")) == [
+        "epoch 1/2  loss 0.2000  accuracy  95.00 %  validation  97.86 %  1.3 s",
+        "epoch 2/2  loss 0.2000  accuracy  95.00 %  validation  97.86 %  1.3 s",
+    ]
+
+
+def test_a_download_shows_how_much_has_arrived(on_terminal):
+    program = """
+import time
+from inkdigits.command.display import downloads
+with downloads() as progress:
+    for done in (1_000_000, 2_500_000, 9_912_422):
+        progress("downloading a.gz", done, 9_912_422)
+        time.sleep(0.2)
+    progress("downloading [b].gz", 5, None)
+    time.sleep(0.2)
+"""
+    drawn = lines_drawn(on_terminal(program))
+    assert any("2.5 of 9.9 MB" in line for line in drawn)
+    assert [line for line in drawn if line.startswith("downloading")] == ["downloading a.gz", "downloading [b].gz"]

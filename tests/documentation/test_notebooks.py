@@ -1,0 +1,183 @@
+"""Every notebook runs from top to bottom and shows what it promises; the file keeps its outputs, and no trace of a machine."""
+
+import importlib
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LARGEST = 1_000_000  # bytes: what a browser and a diff still handle well
+ABSOLUTE_PATH = re.compile(r"(?<![\w.~/:])/(?:[\w.-]+/)+|\b[A-Z]:\\")
+FIGURES = ROOT / "docs" / "ablation.json"
+# notebook -> the cells that show a picture, whatever they are run on
+ILLUSTRATED = {
+    "mnist": "hands one-digit average-digits curves inside confusion reliability samples blind augment boxes fields",
+    "your-own-digits": "photo explain one-harder sheets",
+    "inside-the-network": "kernels maps pca tsne mattered doubtful confusion corruptions breaks reliability risk",
+    "from-99-to-99.8": "ladder branches steps live-plain live-schedule time size",
+}
+# notebook -> cell -> what its output says, as a pattern
+SAID = {
+    "mnist": {
+        "load": r"train +[\d,]+ images\n.*validation +[\d,]+ images\n.*test +[\d,]+ images",
+        "network-source": r"class LeNet\(nn\.Module\)",
+        "shapes": r"60,074 numbers to learn",
+        "loop-source": r"loss.*\.backward\(\)",
+        "train": r"epoch +1/\d+ [^$]*\nepoch +2/\d+ ",
+        "evaluate": r"accuracy +9\d\.\d\d %   95 % interval",
+        "same": r"to the last bit: True",
+        "read": r"^read: 27354\ntorch loaded: False\n$",
+        "shipped": r"^2 .*\n7 .*\n3 .*\n5 .*\n4 .*",
+    },
+    "your-own-digits": {
+        "read": r"^text: 27354\n2  99",
+        "harder": r"\| touching\.jpg \| 352 \|",
+        "before": r"found [1-9]\d* to learn from and [1-9]\d* to measure on",
+        "correct": r"[1-9]\d* pictures in 10 folders",
+        "tune": r"\| nano \|.*\n\| mine alone \|.*\n\| mine and old ones \|.*\n\| default \|",
+    },
+    "inside-the-network": {
+        "kernels": r"\(30, 1, 5, 5\)",
+        "confusion": r"\d\d\.\d\d % right, 95 % interval",
+        "breaks": r"tiny .*\nbest .*\ndefault .* mean of 15 corruptions",
+        "overconfident": r"(\| [a-z ]+ \|( +\d+\.\d% \|){3}\n){15}",
+    },
+    "from-99-to-99.8": {
+        "gains": r"\| schedule \| plain \| 60,074 \| 3 \| \d\d\.\d\d ± \d\.\d\d \| \d\.\d\d ± \d\.\d\d \|",
+        "luck": r"\| schedule \| .* to .* \| 0\.\d\d \|",
+        "live": r"plain .* ± .*\n.*schedule .* ± ",
+    },
+}
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def texts(output):
+    """Everything that a reader of one output can read."""
+    return output.get("text", "") + "".join(text for kind, text in output.get("data", {}).items() if kind.startswith("text/"))
+
+
+def shown(cell):
+    return "".join(texts(output) for output in cell.get("outputs", []))
+
+
+def pictures(cell):
+    return [output for output in cell.get("outputs", []) if {"image/png", "image/jpeg"} & output.get("data", {}).keys()]
+
+
+def code_cells(notebook):
+    return {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
+
+
+def assert_ran(notebook):
+    """Every cell, in order, without an error or a warning."""
+    cells = code_cells(notebook).values()
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    for cell in cells:
+        for output in cell.outputs:
+            assert output.output_type != "error", f"{cell.id}: {output.evalue}"
+            assert output.get("name") != "stderr", f"{cell.id} complains: {output.text}"
+
+
+def assert_promises_kept(name, notebook):
+    """What the notebook says that it will show, by the names of its cells."""
+    cells = code_cells(notebook)
+    for cell in ILLUSTRATED[name].split():
+        assert pictures(cells[cell]), f"{cell} shows no picture"
+    for cell, pattern in SAID[name].items():
+        assert re.search(pattern, shown(cells[cell])), f"{cell} says {shown(cells[cell])!r}"
+    if name == "mnist":
+        assert pictures(cells["worst"]) or "No errors" in shown(cells["worst"])
+        for recipe in ("lenet", "two-conv", "dropout", "sgd", "batchnorm"):
+            line = rf"^\| `{recipe}` \| [\d,]+ \| [\d.]+ % \| [\d.]+ \|"
+            assert re.search(line, shown(cells["five-table"]), re.MULTILINE)
+
+
+@pytest.fixture
+def kernel(tmp_path, monkeypatch):
+    """A kernel called python3 that is this Python, whatever the user has installed under that name."""
+    folder = tmp_path / "jupyter" / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    arguments = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (folder / "kernel.json").write_text(json.dumps({"argv": arguments, "display_name": "Python 3", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+
+
+@every_notebook
+@pytest.mark.usefixtures("kernel")
+def test_runs_in_quick_mode(path, tmp_path, monkeypatch):
+    monkeypatch.setenv("INKDIGITS_QUICK", "1")
+    shutil.copytree(ROOT / "tests" / "assets", tmp_path / "tests" / "assets")
+    (place := tmp_path / "notebooks").mkdir()
+    (tmp_path / "docs").mkdir()
+    shutil.copy(FIGURES, tmp_path / "docs")
+    notebook = nbformat.read(path, as_version=4)
+    for cell in code_cells(notebook).values():
+        cell.update(outputs=[], execution_count=None)
+    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(place)}}).execute()
+    assert_ran(notebook)
+    assert_promises_kept(path.stem, notebook)
+
+
+@every_notebook
+def test_keeps_its_outputs(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert_ran(notebook)
+    assert_promises_kept(path.stem, notebook)
+    assert "optdigits" not in "".join(map(shown, code_cells(notebook).values())), "the outputs are those of another dataset"
+
+
+def test_every_notebook_has_promises():
+    assert {path.stem for path in NOTEBOOKS} == ILLUSTRATED.keys() == SAID.keys()
+
+
+def test_the_ladder_is_what_its_benchmark_trains(monkeypatch):
+    """Every rung of the file, with its settings, is one of the benchmark's, and each of its figures that of a whole run."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    ablation = importlib.import_module("ablation")
+    found = json.loads(FIGURES.read_text())
+    assert [(rung["name"], rung["after"], rung["settings"]) for rung in found["rungs"]] == [
+        (rung.name, ablation.before(rung), dict(rung.settings)) for rung in ablation.LADDER
+    ]
+    for rung in found["rungs"]:
+        recipe = ablation.recipe_of(rung["name"])
+        for run in rung["runs"]:
+            right = run["accuracy"] * found["held_out"]
+            assert right == pytest.approx(round(right)), "so many digits cannot be right"
+            assert rung["ensemble"] or len(run["epochs"]) == recipe.epochs
+
+
+@every_notebook
+def test_holds_no_trace_of_the_machine_that_ran_it(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.metadata.kernelspec == {"display_name": "Python 3", "language": "python", "name": "python3"}
+    for cell in notebook.cells:
+        found = ABSOLUTE_PATH.search(f"{cell.source}\n{shown(cell)}")
+        assert not found, f"{cell.id} says {found and found[0]!r}"
+
+
+@every_notebook
+def test_is_small_enough_to_browse(path):
+    assert path.stat().st_size < LARGEST
+
+
+@pytest.mark.parametrize(
+    "text", ["File /home/ada/inkdigits/runs/run.py:3", "in '/tmp/x/model.onnx'", r"C:\Users\ada", "(/usr/lib/python3/a.py)"]
+)
+def test_a_trace_would_be_found(text):
+    assert ABSOLUTE_PATH.search(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["../tests/assets/sample.jpg", "https://example.org/a/b", "FOLDER / name", "runs/mine/report.html"]
+)
+def test_a_relative_path_is_no_trace(text):
+    assert not ABSOLUTE_PATH.search(text)

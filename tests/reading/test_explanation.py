@@ -1,0 +1,354 @@
+"""An explanation shows what the network saw and what became of the ink; a folder of them loses nothing that lay there."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from few_digits import few_digits
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import inkdigits
+from inkdigits.core.errors import BadPicture, CannotWrite
+from inkdigits.reading import explanation
+from inkdigits.reading import explanation_folder as explained
+from inkdigits.reading.explanation import draw
+from inkdigits.reading.explanation_folder import Explanations, is_explanation
+from inkdigits.reading.preprocessing.fields import prepare
+from inkdigits.reading.preprocessing.picture import open_picture
+from inkdigits.reading.recogniser import Digit, Reading, Recogniser, Trace
+
+ASSETS = Path(__file__).parents[1] / "assets"
+
+
+@pytest.fixture(scope="module")
+def fields() -> np.ndarray:
+    return few_digits(120).images
+
+
+def page_of(fields: np.ndarray, columns: int = 6, size: int = 1) -> np.ndarray:
+    """Digits in rows, dark on white, far enough from each other to be one candidate each."""
+    cells = [np.pad(field, 8) for field in fields]
+    cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
+    rows = [np.concatenate(cells[start : start + columns], axis=1) for start in range(0, len(cells), columns)]
+    return 255 - np.kron(np.concatenate(rows), np.ones((size, size), np.uint8))
+
+
+def traced(picture: object, refused: tuple[int, ...] = (), reason: str = "too doubtful", warnings: tuple[str, ...] = ()) -> Trace:
+    """The trace of a picture in the eyes of a network that is 90 % sure of 3; some of its candidates are refused."""
+    page = prepare(open_picture(picture))
+    chances = np.full(10, 0.1 / 9, np.float32)
+    chances[3] = 0.9
+    digits = tuple(
+        Digit(3, 0.9, number not in refused, candidate.box, reason if number in refused else None, 0, chances, field)
+        for number, (candidate, field) in enumerate(zip(page.candidates, page.fields, strict=True))
+    )
+    return Trace(Reading("3" * (len(digits) - len(refused)), digits, page.warnings + warnings), page)
+
+
+def places(image: Image.Image, patch: np.ndarray) -> list[tuple[int, int]]:
+    """(left, top) of every place where an image has exactly this grey patch."""
+    pixels, patch = np.asarray(image), np.repeat(patch[:, :, None], 3, axis=2)
+    height, width = patch.shape[:2]
+    busiest = max(range(height), key=lambda row: len(np.unique(patch[row])))
+    found = []
+    for y in range(pixels.shape[0] - height + 1):
+        line, needle, start = pixels[y + busiest].tobytes(), patch[busiest].tobytes(), -1
+        while (start := line.find(needle, start + 1)) >= 0:
+            x = start // 3
+            if start % 3 == 0 and np.array_equal(pixels[y : y + height, x : x + width], patch):
+                found.append((x, y))
+    return found
+
+
+def enlarged(field: np.ndarray) -> np.ndarray:
+    return np.kron(field, np.ones((5, 5), np.uint8))
+
+
+def count(image: Image.Image, colour: tuple[int, int, int]) -> int:
+    return int((np.asarray(image) == colour).all(axis=2).sum())
+
+
+# ---- what is drawn
+
+
+def test_every_candidate_is_shown_as_the_network_saw_it_in_reading_order(fields):
+    trace = traced(page_of(fields[:6], columns=3))
+    assert len(trace.page.fields) == 6
+    image = draw(trace)
+    found = [places(image, enlarged(field)) for field in trace.page.fields]
+    assert [len(each) for each in found] == [1] * 6
+    in_rows = [(y, x) for ((x, y),) in found]
+    assert in_rows == sorted(in_rows)
+
+
+def test_the_picture_has_a_box_around_each_candidate_blue_if_accepted_and_vermilion_if_not(fields):
+    """A picture as wide as its panel is shown pixel by pixel."""
+    picture = np.random.default_rng(0).integers(253, 256, (400, explanation.PANEL), np.uint8)  # to be found again
+    picture[100:240, 60:200] = 255 - enlarged(fields[0])
+    picture[110:250, 330:470] = 255 - enlarged(fields[1])
+    trace = traced(picture, refused=(1,))
+    image = draw(trace)
+    ((x, y),) = places(image, picture[5:90, 5:500])
+    pixels = np.asarray(image)[y - 5 :, x - 5 :]
+    for candidate, colour in zip(trace.page.candidates, (explanation.ACCEPTED, explanation.REFUSED), strict=True):
+        left, top, right, bottom = candidate.box
+        assert (pixels[top - 3, left : right + 2] == colour).all()
+        assert (pixels[bottom + 2, left : right + 2] == colour).all()
+        assert (pixels[top : bottom + 2, left - 3] == colour).all()
+        assert (pixels[top : bottom + 2, right + 2] == colour).all()
+        assert np.array_equal(pixels[top:bottom, left:right, 0], picture[top:bottom, left:right])  # and nothing inside it
+        assert (pixels[top:bottom, [left - 4, left - 1, right, right + 3]] == 255).all()  # but white on both sides of its lines
+
+
+def test_ink_has_the_colour_of_what_became_of_it(fields):
+    picture = page_of(fields[:2], size=5)
+    picture[5:14, 5:14] = 0  # a speck, which is no part of a candidate
+    trace = traced(picture, refused=(1,))
+    ink, legend = explanation._coloured_ink(trace.page, trace.reading.digits)
+    assert [words for _, words in legend] == ["accepted", "refused", "no part of a candidate"]
+    pixels = np.asarray(ink)
+    for candidate, colour in zip(trace.page.candidates, (explanation.ACCEPTED, explanation.REFUSED), strict=True):
+        left, top, right, bottom = candidate.box
+        full = trace.page.ink.strength[top:bottom, left:right] == 255
+        assert full.sum() > 500
+        assert (pixels[top:bottom, left:right][full & candidate.mask] == colour).all()
+    assert (pixels[9, 9] == explanation.UNUSED).all()
+    assert (pixels[-1, -1] == 255).all()
+
+
+def test_ink_that_was_left_out_and_what_is_not_the_sheet_have_colours_of_their_own(fields):
+    page = traced(page_of(fields[:2], columns=2, size=5)).page
+    first, second = page.candidates
+    left, top, right, bottom = second.box
+    mask = page.ink.mask.copy()
+    mask[top:bottom, left:right] = False
+    outside = np.zeros_like(mask)
+    outside[:20] = True
+    ink = replace(page.ink, mask=mask, outside=outside, warnings=("printed lines removed",))
+    chances = np.full(10, 0.1, np.float32)
+    digit = Digit(1, 0.1, True, first.box, probabilities=chances, image=page.fields[0])
+    image, legend = explanation._coloured_ink(replace(page, ink=ink, candidates=(first,)), [digit])
+    assert [words for _, words in legend] == ["accepted", "left out: print or texture", "outside the sheet"]
+    pixels = np.asarray(image)
+    assert (pixels[page.ink.mask & ~mask] == explanation.PRINTED).all()
+    assert (pixels[:20] == explanation.OUTSIDE).all()
+    assert count(image, explanation.OUTSIDE) == 20 * image.width
+
+
+def test_a_form_s_printed_boxes_are_shown_as_left_out():
+    trace = traced(ASSETS / "form.png")
+    assert explanation.LEFT_OUT.intersection(trace.page.warnings)
+    boxes = np.asarray(Image.open(ASSETS / "form.png").convert("L")) < 120
+    assert count(draw(trace), explanation.PRINTED) > 0.2 * boxes.sum()
+
+
+def test_small_writing_in_a_large_picture_is_shown_enlarged_below_the_whole(fields):
+    picture = np.full((1200, 1600), 230, np.uint8)
+    picture[600:628, 800:828] = np.minimum(230, 255 - fields[0])
+    image = draw(traced(picture))
+    blue = np.nonzero((np.asarray(image) == explanation.ACCEPTED).all(axis=2)[:, : explanation.PANEL].any(axis=1))[0]
+    runs = np.split(blue, np.nonzero(np.diff(blue) > 1)[0] + 1)
+    assert len(runs[0]) < 30  # the box in the whole picture,
+    assert max(map(len, runs)) > 150  # and the same box again
+
+
+@pytest.mark.parametrize("shape", [(300, 400), (1, 1), (2, 1500), (1500, 2)])
+def test_where_there_is_nothing_the_picture_is_shown_and_it_is_said(shape, monkeypatch):
+    said = []
+    monkeypatch.setattr(explanation, "_written", lambda rows, width: (said.extend(row.words for row in rows), blank(width))[1])
+    image = draw(traced(np.full(shape, 235, np.uint8)))
+    assert "There is nothing that could be a digit." in said
+    assert "nothing read" in said
+    if min(shape) != 2:
+        assert count(image, (235, 235, 235)) > 200_000
+
+
+def blank(width: int) -> Image.Image:
+    return Image.new("RGB", (width, 20), explanation.BACKGROUND)
+
+
+def test_an_image_of_an_array_has_a_card_and_no_page(trained, fields):
+    reading, nothing = Recogniser(trained).read_images(np.stack([fields[0], 0 * fields[0]]))
+    image = draw(Trace(reading), "digits.npy[0]")
+    assert len(places(image, enlarged(fields[0]))) == 1
+    assert image.width < draw(traced(page_of(fields[:1]))).width
+    assert draw(Trace(nothing)).height < image.height
+
+
+def test_of_many_candidates_those_are_shown_that_are_the_least_sure(fields):
+    trace = traced(page_of(fields[:110], columns=11))
+    digits = trace.reading.digits
+    assert len(digits) == 110 > explanation.MOST_CARDS
+    digits = tuple(replace(digit, confidence=0.99 if n < 30 else 0.8) for n, digit in enumerate(digits))
+    digits = (replace(digits[0], accepted=False, reason="a fragment"), *digits[1:])
+    image = draw(Trace(replace(trace.reading, digits=digits), trace.page))
+    shown = [bool(places(image, enlarged(digit.image))) for digit in (*digits[:40], digits[-1])]
+    assert shown[0]  # refused
+    assert shown[30:] == [True] * 11
+    assert sum(shown[1:30]) == explanation.MOST_CARDS - 80 - 1
+
+
+def test_chances_are_of_the_digit_and_of_none():
+    chances = np.array([0.5, 0.3, 0.2, 0, 0, 0, 0, 0, 0, 0], np.float32)
+    drawn = explanation._chances(Digit(0, 0.1, False, (0, 0, 1, 1), "not a digit", probabilities=chances))
+    assert drawn == pytest.approx([0.1, 0.06, 0.04, 0, 0, 0, 0, 0, 0, 0, 0.8])
+
+
+MANY_WORDS = "a warning of many words that does not fit into one line of the picture, however small the letters of it " * 4
+
+
+@pytest.mark.parametrize(
+    ("columns", "size", "text", "warnings"),
+    [
+        (1, 4, "3\n" * 29 + "3", ()),
+        (30, 2, "3" * 400, ()),
+        (6, 1, "33", (MANY_WORDS, "x" * 400, "Größe 中", "", "touches the border")),
+    ],
+    ids=["very tall", "very wide", "long warnings"],
+)
+def test_nothing_reaches_into_the_margin(columns, size, text, warnings, fields):
+    trace = traced(page_of(fields[:30], columns, size), refused=(0, 7), reason=MANY_WORDS)
+    image = draw(Trace(replace(trace.reading, text=text, warnings=warnings), trace.page), "/some/folder" * 40 + "\n/Größe.jpg")
+    pixels, margin = np.asarray(image), explanation.MARGIN
+    for edge in (pixels[:margin], pixels[-margin:], pixels[:, :margin], pixels[:, -margin:]):
+        assert (edge == explanation.BACKGROUND).all()
+    assert image.height < 6000
+
+
+def test_no_line_of_the_header_is_cut_off():
+    reading = Reading("3" * 400, (), (MANY_WORDS, "x" * 400))
+    for width in (500, 600, 700):
+        header = np.asarray(explanation._header(reading, "/some/folder" * 40, width))
+        assert (header[:, -1] == explanation.BACKGROUND).all()
+        assert (header != explanation.BACKGROUND).any(axis=2)[:, -40:].any()
+
+
+@given(st.text(st.sampled_from("iW m…3"), max_size=80), st.sampled_from([12, 15, 44]), st.integers(60, 500))
+def test_wrapped_words_fit_and_none_is_lost(text, size, width):
+    lines = explanation._wrapped(text, size, width)
+    assert all(explanation._font(size).getlength(line) <= width for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+@given(st.text(max_size=30))
+def test_only_letters_are_drawn_that_the_font_has(text):
+    font = explanation._font(20)
+    missing = bytes(font.getmask("\U0001f600"))
+    written = explanation._writable(text)
+    assert len(written) == len(text)
+    assert all(bytes(font.getmask(letter)) != missing for letter in written if letter != " ")
+
+
+def test_from_python_a_picture_is_explained_with_the_model_of_one_s_choice(trained, fields):
+    picture = page_of(fields[:3], size=4)
+    expected = draw(Recogniser(trained).trace(picture))
+    assert np.array_equal(np.asarray(inkdigits.explain(picture, model=trained)), np.asarray(expected))
+    with pytest.raises(BadPicture):
+        inkdigits.explain(b"no picture", model=trained)
+
+
+def test_explaining_needs_nothing_of_what_training_needs(trained, tmp_path, fields):
+    Image.fromarray(page_of(fields[:2], size=4)).save(tmp_path / "digits.png")
+    program = """
+import sys
+for name in ("torch", "sklearn", "scipy", "matplotlib", "rich", "filelock", "safetensors", "onnx"):
+    sys.modules[name] = None
+from inkdigits.command.cli import main
+raise SystemExit(main(["read", "digits.png", "--model", sys.argv[1], "--explain", "why"]))
+"""
+    command = [sys.executable, "-W", "error", "-c", program, str(trained)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "inkdigits: 1 explanation in why\n")
+    assert (tmp_path / "why" / "digits.png.png").exists()
+
+
+# ---- the folder
+
+
+@pytest.fixture(scope="module")
+def trace(fields) -> Trace:
+    return traced(page_of(fields[:1], size=2))
+
+
+def written(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["a/x.jpg", "b/x.png"], ["x.jpg.png", "x.png.png"]),
+        (["a/x.jpg", "b/x.jpg", "c/X.JPG", "x.jpg"], ["x.jpg.png", "x.jpg-2.png", "X.JPG-3.png", "x.jpg-4.png"]),
+        (["x.jpg", "x.jpg-2", "x.jpg"], ["x.jpg.png", "x.jpg-2.png", "x.jpg-3.png"]),
+        (["-", "-"], ["standard-input.png", "standard-input-2.png"]),
+        (["some/digits.npz[3]", "digits.npz[4]"], ["digits.npz[3].png", "digits.npz[4].png"]),
+        (
+            [".hidden.jpg", "...", "a\nb.jpg", "not unicode \udcff.jpg"],
+            ["hidden.jpg.png", "picture.png", "a_b.jpg.png", "not unicode _.jpg.png"],
+        ),
+        (["n" * 255, "n" * 254], ["n" * 200 + ".png", "n" * 200 + "-2.png"]),
+        (["ä" * 120 + ".jpg"], ["ä" * 100 + ".png"]),
+    ],
+)
+def test_an_explanation_is_named_after_its_picture_and_no_two_have_one_name(paths, names, trace, tmp_path):
+    explanations = Explanations(tmp_path)
+    for number, path in enumerate(paths):
+        explanations.add(path, trace)
+        assert written(tmp_path) == set(names[: number + 1])
+    assert all(is_explanation(path) for path in tmp_path.iterdir())
+
+
+def test_the_folder_is_made_and_what_is_written_there_is_what_is_drawn(trace, tmp_path):
+    explanations = Explanations(tmp_path / "new" / "why")
+    explanations.add("photos/x.jpg", trace)
+    with Image.open(tmp_path / "new" / "why" / "x.jpg.png") as image:
+        assert np.array_equal(np.asarray(image), np.asarray(draw(trace, "photos/x.jpg")))
+    assert str(explanations) == f"1 explanation in {tmp_path / 'new' / 'why'}"
+
+
+def test_explanations_of_an_earlier_run_are_replaced_and_other_files_are_not(trace, fields, tmp_path):
+    Image.fromarray(page_of(fields[:1])).save(tmp_path / "mine.jpg.png")
+    (tmp_path / "dangling.jpg.png").symlink_to(tmp_path / "nowhere")
+    before = (tmp_path / "mine.jpg.png").read_bytes()
+    for shown in (traced(page_of(fields[1:2])), trace):
+        explanations = Explanations(tmp_path)
+        for path in ("mine.jpg", "dangling.jpg", "new.jpg"):
+            explanations.add(path, shown)
+    expected = {"mine.jpg.png", "mine.jpg-2.png", "dangling.jpg.png", "dangling.jpg-2.png", "new.jpg.png"}
+    assert written(tmp_path) == expected
+    assert (tmp_path / "mine.jpg.png").read_bytes() == before
+    assert not (tmp_path / "nowhere").exists()
+    with Image.open(tmp_path / "new.jpg.png") as image:
+        assert np.array_equal(np.asarray(image), np.asarray(draw(trace, "new.jpg")))
+
+
+def test_what_could_not_be_read_has_no_explanation(tmp_path):
+    explanations = Explanations(tmp_path)
+    explanations.add("x.jpg", Trace(Reading(None, error=BadPicture("empty", "x.jpg is empty"))))
+    assert written(tmp_path) == set()
+    assert str(explanations) == f"0 explanations in {tmp_path}"
+
+
+def test_of_each_array_a_few_images_are_explained_and_it_is_said(fields, tmp_path, monkeypatch):
+    monkeypatch.setattr(explained, "MOST_OF_A_FILE", 2)
+    explanations = Explanations(tmp_path)
+    drawn = Trace(Reading("", (), ("nothing is drawn in it",)))
+    for path in ("a.npy", "b.npy"):
+        for index in range(4 if path == "a.npy" else 2):
+            explanations.add(f"{path}[{index}]", drawn)
+    assert written(tmp_path) == {"a.npy[0].png", "a.npy[1].png", "b.npy[0].png", "b.npy[1].png"}
+    assert str(explanations).startswith(f"4 explanations in {tmp_path}; of the images in a.npy only the first 2")
+    assert "b.npy" not in str(explanations)
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_a_folder_that_cannot_be_is_refused(below, tmp_path):
+    (tmp_path / "file.png").write_bytes(b"kept")
+    with pytest.raises(CannotWrite, match=r"cannot write into .*file\.png"):
+        Explanations(tmp_path / "file.png" / below)
+    assert (tmp_path / "file.png").read_bytes() == b"kept"

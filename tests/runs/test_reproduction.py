@@ -1,0 +1,205 @@
+"""Several seeds of a recipe become a table; nothing in it is typed by hand."""
+
+import dataclasses
+import json
+import shutil
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import stdev
+
+import pytest
+from promised import FILES, names
+
+from inkdigits.core.errors import BadValue, UnknownName
+from inkdigits.core.files import alone
+from inkdigits.data.datasets import load_dataset
+from inkdigits.runs import reproduction
+from inkdigits.runs.reproduction import (
+    Result,
+    as_markdown,
+    as_short_table,
+    between_marks,
+    reproduce,
+    write_evidence,
+    write_measured,
+)
+from inkdigits.runs.run import LOCKED, is_finished, run
+from inkdigits.training import recipe as recipe_module
+from inkdigits.training.recipe import SHIPPED, Recipe, load_recipe
+
+
+def config(seed: int, accuracy: float) -> dict:
+    final = {
+        "train_accuracy": 0.999,
+        "validation_accuracy": 0.99,
+        "test_accuracy": accuracy,
+        "test_loss": 0.03,
+        "test_f1_macro": accuracy,
+        "train_seconds": 12.0,
+        "epochs": 5,
+    }
+    versions = {"python": "3.11.7", "torch": "2.13.0"}
+    return {"seed": seed, "final": final, "versions": versions, "machine": "a machine, 2 threads", "date": "2026-01-02T03:04:05"}
+
+
+@pytest.fixture
+def result() -> Result:
+    return Result(load_recipe("lenet"), (config(0, 0.987), config(1, 0.989)))
+
+
+def page_of(result: Result) -> str:
+    return as_markdown([dataclasses.replace(result.recipe, measured=result.measured())])
+
+
+def test_mean_and_spread_are_those_of_the_statistics_module(result):
+    measured = result.measured()
+    assert measured["runs"] == 2
+    assert measured["test_accuracy_mean"] == pytest.approx(0.988)
+    assert measured["test_accuracy_sd"] == pytest.approx(stdev([0.987, 0.989]), abs=1e-6)
+
+
+def test_the_page_names_published_and_measured_figures(result):
+    page = page_of(result)
+    assert "98.80% ± 0.14 (published 98.76%)" in page
+    assert "`lenet`, test accuracy: published 98.76%, ours 98.80%: reached." in page
+    assert "a machine, 2 threads" in page
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "word"),
+    [((0.9880, 0.9882), "reached"), ((0.985, 0.990), "within two standard deviations"), ((0.9800, 0.9801), "missed")],
+)
+def test_a_missed_figure_is_called_missed(accuracies, word):
+    result = Result(load_recipe("lenet"), tuple(config(seed, accuracy) for seed, accuracy in enumerate(accuracies)))
+    (line,) = [line for line in page_of(result).splitlines() if "`lenet`, test accuracy" in line]
+    assert line.endswith(f": {word}.")
+
+
+def test_a_loss_above_the_published_one_is_not_called_reached():
+    recipe = dataclasses.replace(load_recipe("lenet"), published={"test_loss": 0.02})
+    result = Result(recipe, (config(0, 0.99), config(1, 0.99)))
+    assert "published 0.0200, ours 0.0300: missed" in page_of(result)
+
+
+def test_measured_figures_go_into_the_recipe_and_replace_older_ones(tmp_path, result):
+    path = tmp_path / "mine.toml"
+    path.write_text('network = "lenet"\n\n[published]\ntest_accuracy = 0.9\n')
+    write_measured(path, {"runs": 1})
+    write_measured(path, result.measured())
+    table = tomllib.loads(path.read_text())
+    assert table["published"] == {"test_accuracy": 0.9}
+    assert table["measured"] == result.measured()
+    assert load_recipe(path).measured["runs"] == 2
+
+
+def test_the_table_names_the_machine_of_those_that_were_measured_elsewhere(result):
+    lenet = dataclasses.replace(result.recipe, measured=result.measured())
+    tiny = dataclasses.replace(lenet, name="tiny")
+    elsewhere = {"machine": "another one", "train_seconds_median": 0.94, "date": "2026-02-03"}
+    fast = dataclasses.replace(lenet, name="fast", measured=result.measured() | elsewhere)
+    table = as_short_table([lenet, fast, tiny])
+    assert "| 98.76% | 98.80% ± 0.14 | 2 | 12 s |" in table
+    assert "| 2 | 0.9 s |" in table
+    where = "a machine, 2 threads, torch 2.13.0; `fast` on another one, torch 2.13.0; 2026-02-03."
+    assert table.splitlines()[-1] == f"Test accuracy, mean ± standard deviation over seeds; {where}"
+
+
+def test_the_table_goes_between_the_marks_and_nowhere_else(result):
+    page = "before\n<!-- results -->\nold\n<!-- /results -->\nafter\n"
+    written = between_marks(page, as_short_table([dataclasses.replace(result.recipe, measured=result.measured())]))
+    assert written.startswith("before\n<!-- results -->\n| recipe")
+    assert written.endswith("<!-- /results -->\nafter\n")
+    assert "old" not in written
+    with pytest.raises(BadValue, match="no place"):
+        between_marks("no marks", "table")
+
+
+def test_evidence_changes_the_recipes_it_is_about_and_both_pages(tmp_path, monkeypatch, result):
+    shutil.copytree(SHIPPED, recipes := tmp_path / "recipes")
+    for module in (reproduction, recipe_module):
+        monkeypatch.setattr(module, "SHIPPED", recipes)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "README.md").write_text("before\n<!-- results --><!-- /results -->")
+    before = {path.stem: path.read_text() for path in recipes.iterdir()}
+    write_evidence({"lenet": result.measured()})
+    assert {name for name, text in before.items() if (recipes / f"{name}.toml").read_text() != text} == {"lenet"}
+    page = (tmp_path / "docs" / "results.md").read_text()
+    assert "| `lenet` | 5 | 2 | 99.90% ± 0.00 (published 99.10%) | 99.00% ± 0.00 | 98.80% ± 0.14 (published 98.76%) |" in page
+    measured = {name for name, text in before.items() if "[measured]" in text}
+    assert {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")} == measured
+    assert "98.80% ± 0.14 | 2 |" in (tmp_path / "README.md").read_text()
+
+
+@pytest.fixture
+def quick_lenet(monkeypatch) -> Recipe:
+    """One pass over few digits, whatever recipe is asked for."""
+    digits = load_dataset("optdigits")
+    monkeypatch.setattr(reproduction, "load_dataset", lambda *_, **__: digits)
+    recipe = load_recipe("lenet", {"epochs": 1, "batch": 100})
+    monkeypatch.setattr(reproduction, "load_recipe", lambda _: recipe)
+    return recipe
+
+
+def test_finished_runs_are_kept_and_missing_ones_made(tmp_path, quick_lenet):
+    table = reproduce(["lenet"], 1, tmp_path)
+    assert "| `lenet` | 1 | 1 |" in table
+    first = (tmp_path / "lenet-seed0" / "model.onnx").stat().st_mtime_ns
+    (tmp_path / "lenet-seed1").mkdir()
+    (tmp_path / "lenet-seed1" / "half").write_text("a killed run")
+    assert "| `lenet` | 1 | 2 |" in reproduce(["lenet"], 2, tmp_path)
+    assert (tmp_path / "lenet-seed0" / "model.onnx").stat().st_mtime_ns == first
+    assert json.loads((tmp_path / "lenet-seed1" / "config.json").read_text())["seed"] == 1
+
+
+def test_wrong_wishes_are_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadValue, match="0 seeds"):
+        reproduce(["lenet"], 0, Path("runs"))
+    with pytest.raises(BadValue, match="docs"):
+        reproduce(["lenet"], 1, Path("runs"), write=True)
+    with pytest.raises(UnknownName, match="nix"):
+        reproduce(["nix"], 1, Path("runs"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_another_process_is_at_is_left_to_it(tmp_path, quick_lenet):
+    with alone(tmp_path / "lenet-seed0" / LOCKED):
+        reproduction._ensure(quick_lenet, 0, tmp_path, load_dataset("optdigits"), wait=False)
+    assert list((tmp_path / "lenet-seed0").iterdir()) == []
+
+
+def test_a_stopped_run_is_gone_on_with_and_one_of_another_recipe_made_anew(tmp_path, quick_lenet, quick, caplog):
+    digits, folder = load_dataset("optdigits"), tmp_path / "lenet-seed0"
+    for recipe in (quick_lenet, dataclasses.replace(quick_lenet, learning_rate=0.5)):
+        running = run(recipe, folder, digits)
+        next(running)
+        running.close()
+        caplog.clear()
+        reproduction._ensure(quick_lenet, 0, tmp_path, digits, wait=True)
+        assert ("going on in epoch 1 of 1" in caplog.text) == (recipe is quick_lenet)
+        assert names(folder) == FILES
+        assert is_finished(folder, quick_lenet, 0)
+        shutil.rmtree(folder)
+
+
+def test_two_that_run_at_once_share_the_work(tmp_path, quick_lenet, quick):
+    with ThreadPoolExecutor(2) as pool:
+        tables = list(pool.map(lambda _: reproduce(["lenet"], 2, tmp_path), range(2)))
+    assert tables[0] == tables[1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lenet-seed0", "lenet-seed1"]
+
+
+def test_an_ensemble_takes_the_runs_of_its_members(tmp_path, quick_lenet, monkeypatch):
+    reproduce(["lenet"], 3, tmp_path)
+    made = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/model.onnx")}
+    pair = dataclasses.replace(quick_lenet, name="pair", base="lenet", members=2)
+    monkeypatch.setattr(reproduction, "load_recipe", lambda _: pair)
+    assert "| `pair` | 2 | 2 |" in reproduce(["pair"], 2, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *(f"lenet-seed{seed}" for seed in range(4)),
+        "pair-seed0",
+        "pair-seed1",
+    ]
+    assert {path: path.stat().st_mtime_ns for path in made} == made

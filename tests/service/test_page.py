@@ -1,0 +1,670 @@
+"""The draw page in a real Chromium, at the size of a phone and of a desktop, with strokes by real touch and mouse events."""
+
+import base64
+import contextlib
+import functools
+import io
+import itertools
+import math
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from drawn import GLYPHS
+from PIL import Image
+
+from inkdigits.reading.layers import look_inside
+from inkdigits.reading.recogniser import loaded
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright, which drives the browser, is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+SIZES = {"phone": (390, 844), "desktop": (1280, 800)}
+NARROW, TABLET, SIDEWAYS = (360, 640), (820, 1180), (844, 390)
+SAMPLE = Path(__file__).parents[1] / "assets" / "sample.jpg"
+PATIENCE = 20_000  # ms; a loaded machine is no reason to fail
+READ = "**/v1/read?*"
+
+# What is asked of the page, in its own language.
+HAS_TEXT = "([id, text]) => document.getElementById(id).textContent === text"
+BEGINS = "([id, text]) => document.getElementById(id).textContent.startsWith(text)"
+INK = """(paper) => new Promise(requestAnimationFrame).then(() => new Promise(requestAnimationFrame)).then(() =>
+    paper.getContext("2d").getImageData(0, 0, paper.width, paper.height).data.filter((v, i) => i % 4 === 3 && v > 127).length)"""
+FIELD = "(field) => [...field.getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 === 0)"
+BARS = """(bars) => bars.map((bar) => [bar, bar.parentNode].map((part) => part.getBoundingClientRect()))
+    .map(([bar, track]) => Math.max(0, bar.right - track.left) / track.width)"""
+FOCUS = """() => {
+    const element = document.activeElement;
+    return [element.id || element.textContent, getComputedStyle(element.closest("label") ?? element).outlineStyle];
+}"""
+LISTEN = "window.heard = []; new MutationObserver(() => heard.push(spoken.textContent)).observe(spoken, {childList: true}); null"
+NAMELESS = """[...document.querySelectorAll("button, input, canvas")]
+    .filter((one) => !(one.ariaLabel || one.textContent.trim() || one.labels?.[0]?.textContent.trim())).map((one) => one.id)"""
+GIVE = """([data, kind]) => {
+    const files = new DataTransfer();
+    files.items.add(new File([Uint8Array.from(atob(data), (byte) => byte.charCodeAt(0))], "sample.jpg", {type: "image/jpeg"}));
+    dispatchEvent(kind === "paste" ? new ClipboardEvent(kind, {clipboardData: files}) : new DragEvent(kind, {dataTransfer: files}));
+}"""
+HOLD = """{
+    const ask = fetch, released = new Promise((done) => (window.release = done));
+    window.held = 0;
+    window.fetch = (...how) => (held++, released.then(() => ask(...how)));
+    null;
+}"""
+KEEP_SENT = "window.ask = fetch; window.fetch = (to, how) => (window.sent = how.body, ask(to, how)); null"
+SENT = "sent.arrayBuffer().then((data) => [...new Uint8Array(data)])"
+STORED = """Promise.all([indexedDB.databases(), caches.keys()])
+    .then((all) => [...all.flat(), ...Object.keys(localStorage), ...Object.keys(sessionStorage)])"""
+CONTRAST = """(element) => {  // of an element's text with what is behind it; source: WCAG 2.2
+    const linear = (value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+    const light = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map((value) => linear(value / 255))
+        .reduce((sum, value, i) => sum + value * [0.2126, 0.7152, 0.0722][i], 0);
+    let ground = element;
+    while (getComputedStyle(ground).backgroundColor === "rgba(0, 0, 0, 0)") ground = ground.parentElement;
+    const both = [getComputedStyle(element).color, getComputedStyle(ground).backgroundColor].map(light);
+    return (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05);
+}"""
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Where `inkdigits serve` answers."""
+    with serving() as told:
+        yield told
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("collected") / "corrections"
+
+
+@pytest.fixture(scope="module")
+def collecting(file: Path) -> Iterator[str]:
+    """Where `inkdigits serve --collect` answers."""
+    with serving("--collect", str(file)) as told:
+        yield told
+
+
+@contextlib.contextmanager
+def serving(*options: str) -> Iterator[str]:
+    pytest.importorskip("uvicorn", reason="the extra serve is not installed")
+    command = [sys.executable, "-m", "inkdigits", "serve", "--port", "0", *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        told = re.search(r"http://\S+:\d+/", server.stderr.readline())
+        assert told
+        yield told[0]
+        server.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Tab:
+    """The page as somebody uses it: by touch or by mouse."""
+
+    page: Any
+    touch: bool
+    home: str = ""  # the only place that it may ask
+    troubles: list[str] = field(default_factory=list)  # errors in the console, and requests to other origins
+
+    def __post_init__(self) -> None:
+        self.finger = self.page.context.new_cdp_session(self.page)
+
+    def __getitem__(self, identity: str) -> Any:
+        return self.page.locator(f"#{identity}")
+
+    def stroke(self, points: list[tuple[float, float]], end: str = "touchEnd") -> None:
+        """One stroke; points in pixels of the window. end: of a touch."""
+        path = [points[0]]
+        for (x, y), (next_x, next_y) in itertools.pairwise(points):
+            halfway = [((x + next_x) / 2, (y + next_y) / 2)] if math.dist((x, y), (next_x, next_y)) > 30 else []
+            path += [*halfway, (next_x, next_y)]
+        if self.touch:
+            for kind, at in [("touchStart", path[0]), *(("touchMove", point) for point in path[1:]), (end, None)]:
+                touches = [{"x": at[0], "y": at[1]}] if at else []
+                self.finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+        else:
+            self.page.mouse.move(*path[0])
+            self.page.mouse.down()
+            for point in path[1:]:
+                self.page.mouse.move(*point)
+            self.page.mouse.up()
+
+    def write(self, text: str, height: float = 130) -> list[tuple[float, float, float, float]]:
+        """Digits side by side in the middle of the sheet. Returns the box of each one's strokes, in pixels of the window."""
+        sheet = self["paper"].bounding_box()
+        width = 0.667 * height
+        left = sheet["x"] + (sheet["width"] - (1.6 * len(text) - 0.6) * width) / 2
+        top = sheet["y"] + (sheet["height"] - height) / 2
+        boxes = []
+        for place, digit in enumerate(text):
+            strokes = [np.array(stroke) * (width / 9, height / 9) + (left + 1.6 * place * width, top) for stroke in GLYPHS[digit]]
+            for points in strokes:
+                self.stroke([(float(x), float(y)) for x, y in points])
+            ink = np.vstack(strokes)
+            boxes.append((*ink.min(axis=0), *ink.max(axis=0)))
+        return boxes
+
+    def tap(self, x: float, y: float) -> None:
+        (self.page.touchscreen.tap if self.touch else self.page.mouse.click)(x, y)
+
+    def says(self, identity: str, text: str) -> None:
+        """Waits until an element has this text."""
+        with contextlib.suppress(playwright.TimeoutError):
+            self.page.wait_for_function(HAS_TEXT, arg=[identity, text], timeout=PATIENCE)
+        assert self[identity].text_content() == text
+
+    def begins(self, identity: str, text: str) -> None:
+        """Waits until the text of an element begins so."""
+        self.page.wait_for_function(BEGINS, arg=[identity, text], timeout=PATIENCE)
+
+    def boxes(self) -> list[tuple[float, float, float, float]]:
+        rows = [box.bounding_box() for box in self["boxes"].locator("i").all()]
+        return [(row["x"], row["y"], row["x"] + row["width"], row["y"] + row["height"]) for row in rows]
+
+    def looks_into(self, digit: str) -> None:
+        playwright.expect(self.page.locator("#boxes .chosen")).to_have_attribute("data-digit", digit)
+
+    def ink(self) -> int:
+        """Pixels of ink on the sheet."""
+        return self["paper"].evaluate(INK)
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Any, address: str) -> Callable[..., Tab]:
+    """Opens the page at a size, by touch or not, in light or dark. Tabs are used again: a new one takes a second."""
+
+    @functools.cache
+    def tab_of(size: tuple[int, int], touch: bool, scheme: str) -> Tab:
+        window = {"width": size[0], "height": size[1]}
+        context = browser.new_context(
+            viewport=window, has_touch=touch, is_mobile=touch, color_scheme=scheme, reduced_motion="reduce"
+        )
+        tab = Tab(context.new_page(), touch)
+        tab.page.on("console", lambda message: tab.troubles.append(message.text) if message.type == "error" else None)
+        tab.page.on("pageerror", lambda error: tab.troubles.append(str(error)))
+        tab.page.on("request", lambda asked: None if asked.url.startswith((tab.home, "data:")) else tab.troubles.append(asked.url))
+        return tab
+
+    def open_tab(size: tuple[int, int] = SIZES["desktop"], touch: bool = False, scheme: str = "light", at: str = address) -> Tab:
+        tab = tab_of(size, touch, scheme)
+        tab.page.unroute_all()
+        tab.page.set_viewport_size({"width": size[0], "height": size[1]})
+        tab.home = at
+        tab.troubles.clear()
+        tab.page.goto(at)
+        return tab
+
+    return open_tab
+
+
+@pytest.fixture(params=SIZES)
+def tab(request: pytest.FixtureRequest, opened: Callable[..., Tab]) -> Iterator[Tab]:
+    """The page at the size of a phone and of a desktop; at the end nothing may have been wrong with it."""
+    tab = opened(SIZES[request.param], touch=request.param == "phone")
+    yield tab
+    assert tab.troubles == []
+
+
+@pytest.fixture
+def desktop(opened: Callable[..., Tab]) -> Tab:
+    """The page at the size of a desktop; tests that plan trouble look at it themselves."""
+    return opened()
+
+
+def test_the_ten_digits_are_read_as_they_are_drawn(tab: Tab) -> None:
+    for pair in ("01", "23", "45", "67", "89"):
+        tab.write(pair)
+        tab.says("text", pair)
+        tab["clear"].click()
+        tab.says("text", "")
+
+
+def test_two_digits_are_read_in_order_with_a_box_around_each(tab: Tab) -> None:
+    drawn = tab.write("42")
+    tab.says("text", "42")
+    tab.begins("sure", "2 digits, each at least 9")
+    boxes = tab.boxes()
+    assert len(boxes) == 2
+    spare, label, pen = 7, 19, 6  # around the ink, above that for the digit, and half the pen's width
+    for (left, top, right, bottom), box in zip(drawn, boxes, strict=True):
+        expected = left - pen - spare, top - pen - spare - label, right + pen + spare, bottom + pen + spare
+        assert np.allclose(box, expected, atol=8)  # curves cut corners
+
+
+def test_reads_while_the_pen_is_down(desktop: Tab) -> None:
+    drawn = [(400 + 60 * np.cos(angle), 400 + 90 * np.sin(angle)) for angle in np.linspace(-1.5, 4.7, 25)]
+    desktop.page.mouse.move(*drawn[0])
+    desktop.page.mouse.down()
+    for point in drawn[1:]:
+        desktop.page.mouse.move(*point)
+    desktop.says("text", "0")
+    desktop.page.mouse.up()
+    assert desktop.troubles == []
+
+
+def test_a_tap_on_a_digit_shows_what_the_network_saw_and_thought(tab: Tab) -> None:
+    four, _ = tab.write("42")
+    tab.says("text", "42")
+    tab.looks_into("2")
+    ink = tab.ink()
+    tab.tap((four[0] + four[2]) / 2, (four[1] + four[3]) / 2)
+    tab.begins("verdict", "4, 9")
+    tab.looks_into("4")
+    assert tab.ink() == ink
+    seen = np.array(tab["field"].evaluate(FIELD), np.uint8).reshape(28, 28)
+    thought = loaded("default").classify(seen)[0]
+    assert thought.argmax() == 4
+    shown = [float(text.rstrip("%")) for text in tab.page.locator("#bars li span:last-child").all_inner_texts()]
+    assert np.allclose(shown, np.minimum(100 * thought, 99.9), atol=0.06)
+    assert np.allclose(tab.page.eval_on_selector_all("#bars b", BARS), thought, atol=0.02)
+
+
+def test_what_is_no_digit_is_shown_with_the_reason(desktop: Tab) -> None:
+    for points in ([(300, 500), (350, 300), (400, 500)], [(320, 430), (380, 430)]):  # an A
+        desktop.stroke(points)
+    desktop.says("sure", "1 not accepted")
+    desktop.says("text", "")
+    desktop.says("verdict", "Not accepted: not a digit")
+    assert "refused" in (desktop.page.locator("#boxes i").get_attribute("class") or "")
+
+
+def test_undo_redo_and_clear(tab: Tab) -> None:
+    tab.write("17")
+    tab.says("text", "17")
+    tab["undo"].click()
+    tab.says("text", "1")
+    tab["undo"].click()
+    tab.says("text", "")
+    playwright.expect(tab["undo"]).to_be_disabled()
+    assert tab.ink() == 0
+    tab["redo"].click()
+    tab["redo"].click()
+    tab.says("text", "17")
+    playwright.expect(tab["redo"]).to_be_disabled()
+    tab["clear"].click()
+    assert tab.ink() == 0
+    tab["undo"].click()
+    tab.says("text", "17")
+
+
+def test_everything_can_be_done_by_keyboard(desktop: Tab) -> None:
+    desktop.write("42")
+    desktop.says("text", "42")
+    names = []
+    for _ in range(20):
+        desktop.page.keyboard.press("Tab")
+        name, outline = desktop.page.evaluate(FOCUS)
+        if name in names or outline == "none":
+            break
+        names.append(name)
+    assert names == ["undo", "clear", "width", "picture", "4", "2", "Look inside"]
+    desktop.page.locator("#digits button").first.focus()
+    desktop.page.keyboard.press("Enter")
+    desktop.begins("verdict", "4, 9")
+    assert desktop.page.locator("#digits [aria-pressed=true]").inner_text() == "4"
+    desktop.page.keyboard.press("Control+z")
+    desktop.says("text", "4")
+    desktop.page.keyboard.press("Control+Shift+z")
+    desktop.says("text", "42")
+    desktop.page.keyboard.press("Delete")
+    desktop.says("text", "")
+    desktop.page.keyboard.press("Control+z")
+    desktop.says("text", "42")
+    desktop["width"].focus()
+    desktop.page.keyboard.press("ArrowRight")
+    assert desktop["width"].input_value() == "13"
+    assert desktop.troubles == []
+
+
+def test_whoever_listens_hears_the_answer_once_it_has_settled(desktop: Tab) -> None:
+    desktop.page.evaluate(LISTEN)
+    desktop.write("42")
+    desktop.begins("spoken", "42. 2 digits, each at least 9")
+    assert desktop.page.evaluate("heard.filter((text, i) => text !== heard[i - 1]).length") <= 2
+    assert desktop.page.evaluate(NAMELESS) == []
+
+
+def test_the_pen_has_a_width(desktop: Tab) -> None:
+    desktop.stroke([(300, 400), (300, 500)])
+    thin = desktop.ink()
+    desktop["width"].fill("24")
+    desktop.stroke([(400, 400), (400, 500)])
+    assert thin == pytest.approx(12 * 100 + np.pi * 6**2, rel=0.05)
+    assert desktop.ink() - thin == pytest.approx(24 * 100 + np.pi * 12**2, rel=0.05)
+
+
+def test_the_hand_that_holds_the_pen_does_not_draw(opened: Callable[..., Tab]) -> None:
+    tab = opened(TABLET, touch=True)
+    for kind, y in (("mousePressed", 400), ("mouseMoved", 450), ("mouseMoved", 550), ("mouseReleased", 550)):
+        pen = {"x": 300, "y": y, "button": "left", "buttons": 1, "clickCount": 1, "pointerType": "pen"}
+        tab.finger.send("Input.dispatchMouseEvent", {"type": kind, **pen})
+    drawn = tab.ink()
+    assert drawn > 0
+    tab.stroke([(400, 450), (400, 550)])
+    assert tab.ink() == drawn
+    tab.page.wait_for_timeout(1200)
+    tab.stroke([(400, 450), (400, 550)])
+    assert tab.ink() > drawn
+
+
+def test_a_stroke_that_the_system_takes_for_a_gesture_is_dropped(opened: Callable[..., Tab]) -> None:
+    tab = opened(SIZES["phone"], touch=True)
+    tab.stroke([(200, 250), (200, 350)], end="touchCancel")
+    assert tab.ink() == 0
+    playwright.expect(tab["undo"]).to_be_disabled()
+
+
+def test_a_picture_is_read_whether_chosen_pasted_or_dropped(tab: Tab) -> None:
+    tab["picture"].set_input_files(SAMPLE)
+    tab.says("text", "27354")
+    assert len(tab.boxes()) == 5
+    tab["clear"].click()
+    tab.says("text", "")
+    for kind in ("paste", "drop"):
+        tab.page.evaluate(GIVE, [base64.b64encode(SAMPLE.read_bytes()).decode(), kind])
+        tab.says("text", "27354")
+        tab["clear"].click()
+        tab.says("text", "")
+
+
+def test_drawing_takes_a_new_sheet_and_undo_brings_the_picture_back(desktop: Tab) -> None:
+    desktop["picture"].set_input_files(SAMPLE)
+    desktop.says("text", "27354")
+    desktop.write("8")
+    desktop.says("text", "8")
+    desktop["undo"].click()
+    desktop.says("text", "27354")
+
+
+def test_a_picture_that_the_browser_cannot_show_is_read_nevertheless(desktop: Tab, tmp_path: Path) -> None:
+    Image.open(SAMPLE).save(tmp_path / "sample.tiff")
+    desktop["picture"].set_input_files(tmp_path / "sample.tiff")
+    desktop.says("text", "27354")
+    desktop.says("hint", "This browser cannot show the picture; it is read nevertheless")
+
+
+def test_what_is_no_picture_is_refused_in_the_words_of_the_service(desktop: Tab, tmp_path: Path) -> None:
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear reader")
+    desktop["picture"].set_input_files(letter)
+    formats = "PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and AVIF"
+    desktop.says("message", f"The data is not a picture that can be read; readable are {formats}.")
+    desktop.says("sure", "Not read.")
+    desktop["clear"].click()
+    desktop.says("message", "")
+
+
+BUSY = {"status": 503, "headers": {"Retry-After": "1"}, "body": '{"error": {"code": "busy", "message": "full"}}'}
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [(BUSY, "The service is busy."), (None, "The service does not answer. Is it still running?")],
+    ids=["busy", "away"],
+)
+def test_a_service_that_is_away_or_busy_is_asked_again(desktop: Tab, fault: dict[str, Any] | None, message: str) -> None:
+    desktop.page.route(READ, lambda route: route.fulfill(**fault) if fault else route.abort("connectionrefused"))
+    desktop.write("4")
+    desktop.says("message", f"{message} Trying again …")
+    desktop.page.unroute(READ)
+    desktop.says("text", "4")
+    desktop.says("message", "")
+
+
+def test_a_service_that_fails_is_said_to_have_failed(desktop: Tab) -> None:
+    desktop.page.route(READ, lambda route: route.fulfill(status=500, body="<h1>oh</h1>"))
+    desktop.write("4")
+    desktop.says("message", "The service failed (500).")
+
+
+def test_one_request_at_a_time_and_the_latest_drawing_wins(desktop: Tab) -> None:
+    desktop.page.evaluate(HOLD)
+    desktop.stroke([(300, 300), (300, 450)])
+    desktop.page.wait_for_timeout(500)
+    desktop.stroke([(400, 300), (400, 450)])
+    desktop.page.wait_for_timeout(500)
+    assert desktop.page.evaluate("held") == 1
+    desktop.page.evaluate("release()")
+    desktop.says("text", "11")
+
+
+def test_an_answer_that_comes_after_the_sheet_was_cleared_is_dropped(desktop: Tab) -> None:
+    desktop.page.evaluate(HOLD)
+    desktop.write("4")
+    desktop.page.wait_for_timeout(500)
+    desktop["clear"].click()
+    with desktop.page.expect_response(READ):
+        desktop.page.evaluate("release()")
+    desktop.page.wait_for_timeout(300)
+    desktop.says("text", "")
+    assert desktop.boxes() == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_colours_of_the_page_are_not_those_of_the_picture_and_can_be_read(opened: Callable[..., Tab], scheme: str) -> None:
+    tab = opened(scheme=scheme)
+    tab.page.evaluate(KEEP_SENT)
+    tab.stroke([(300, 300), (300, 450)])
+    tab.says("text", "1")
+    pixels = np.array(Image.open(io.BytesIO(bytes(tab.page.evaluate(SENT)))))
+    assert np.median(pixels) == 255
+    assert pixels[:, :, :3].min() == 0
+    for selector in ("#text", "#sure", "#verdict", "#bars li", "button:enabled", "#digits button", "summary", "footer"):
+        assert tab.page.eval_on_selector(selector, CONTRAST) >= 4.5, selector
+    assert tab.page.eval_on_selector("#bars b", "b => getComputedStyle(b).transitionDuration") == "0s"
+    assert tab.troubles == []
+
+
+@pytest.mark.parametrize("size", [NARROW, TABLET, SIDEWAYS, *SIZES.values()], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_nothing_is_cut_off_and_every_tool_can_be_hit(opened: Callable[..., Tab], size: tuple[int, int]) -> None:
+    tab = opened(size, touch=size != SIZES["desktop"])
+    tab.write("4", height=100)
+    tab.says("text", "4")
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    for tool in tab.page.locator(".tools button, .tools .button").all():
+        if tool.is_visible():
+            box = tool.bounding_box()
+            assert box["width"] >= 40
+            assert box["height"] >= 40
+            assert 0 <= box["x"] <= size[0] - box["width"]
+            assert box["y"] + box["height"] <= size[1]
+    assert tab.page.locator(".photo").is_visible() == tab.touch
+
+
+def test_turning_the_phone_keeps_the_drawing(opened: Callable[..., Tab]) -> None:
+    tab = opened(SIZES["phone"], touch=True)
+    tab.write("42", height=195)
+    tab.says("text", "42")
+    tab.page.set_viewport_size({"width": SIDEWAYS[0], "height": SIDEWAYS[1]})
+    tab.page.wait_for_timeout(200)
+    sheet = tab["sheet"].bounding_box()
+    for left, top, right, bottom in tab.boxes():
+        assert sheet["x"] < left < right < sheet["x"] + sheet["width"]
+        assert sheet["y"] < top + 26 < bottom < sheet["y"] + sheet["height"]
+    x = max(box[2] for box in tab.boxes())
+    tab.stroke([(x + 30, sheet["y"] + 60), (x + 30, sheet["y"] + 160)])
+    tab.says("text", "421")
+
+
+# ---- teaching it
+
+
+def rows(file: Path) -> list[tuple[int, int, bytes]]:
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        return database.execute("SELECT label, digit, field FROM feedback ORDER BY rowid").fetchall()
+
+
+def pressed(tab: Tab) -> list[str]:
+    return tab.page.locator("#labels [aria-pressed=true]").all_inner_texts()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_was_read_wrong_is_corrected_and_corrected_again(
+    opened: Callable[..., Tab], collecting: str, file: Path, size: str
+) -> None:
+    tab, before = opened(SIZES[size], touch=size == "phone", at=collecting), len(rows(file))
+    tab.says("storing", "What you correct is stored by whoever runs this service; nothing else is.")
+    tab.write("42", height=120 if size == "phone" else 140)
+    tab.says("text", "42")
+    tab.says("wrong", "Wrong? It is a")
+    assert pressed(tab) == []
+    seen = bytes(tab["field"].evaluate(FIELD))
+    tab.page.locator("#labels button").nth(7).click()
+    tab.says("wrong", "Thank you. It is a")
+    tab.says("spoken", "Thank you. It is stored as a 7.")
+    assert rows(file)[before:] == [(7, 2, seen)]
+    tab.page.locator("#labels button").nth(3).focus()
+    tab.page.keyboard.press("Enter")
+    tab.says("spoken", "Thank you. It is stored as a 3.")
+    assert rows(file)[before:] == [(3, 2, seen)]
+    tab.page.locator("#digits button").first.click()
+    tab.says("wrong", "Wrong? It is a")
+    assert pressed(tab) == []
+    tab.page.locator("#digits button").last.click()
+    tab.says("wrong", "Thank you. It is a")
+    assert pressed(tab) == ["3"]
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= SIZES[size][0]
+    assert tab.page.locator("#labels button").first.bounding_box()["width"] >= 24
+    assert tab.page.eval_on_selector("#wrong", CONTRAST) >= 4.5
+    assert tab.troubles == []
+
+
+def test_a_digit_in_a_picture_is_corrected(opened: Callable[..., Tab], collecting: str, file: Path) -> None:
+    tab = opened(at=collecting)
+    tab["picture"].set_input_files(SAMPLE)
+    tab.says("text", "27354")
+    tab.page.locator("#digits button").nth(1).click()
+    tab.page.locator("#labels button").nth(1).click()
+    tab.says("wrong", "Thank you. It is a")
+    assert rows(file)[-1][:2] == (1, 7)
+
+
+def test_a_correction_that_cannot_be_stored_is_said(opened: Callable[..., Tab], collecting: str) -> None:
+    full = {"status": 507, "body": '{"error": {"code": "full", "message": "there is no more room for corrections"}}'}
+    tab = opened(at=collecting)
+    tab.page.route("**/v1/feedback?*", lambda route: route.fulfill(**full))
+    tab.write("4")
+    tab.says("text", "4")
+    tab.page.locator("#labels button").nth(7).click()
+    tab.says("wrong", "Not stored: There is no more room for corrections.")
+    assert pressed(tab) == []
+
+
+# ---- looking inside
+
+
+PAINTED = """() => [...document.querySelectorAll("#layers canvas")].map((canvas) => {
+    const values = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.filter((_, i) => i % 4 === 0);
+    return new Set(values).size;
+})"""
+HEAT = "(canvas) => [...canvas.getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 < 3)"
+
+
+def asked_inside(tab: Tab) -> list[str]:
+    asked: list[str] = []
+    tab.page.route("**/v1/inside", lambda route: (asked.append(route.request.url), route.continue_()))
+    return asked
+
+
+def test_who_asks_sees_each_layer_and_the_pixels_that_mattered(tab: Tab) -> None:
+    asked = asked_inside(tab)
+    tab.write("42")
+    tab.says("text", "42")
+    tab.page.wait_for_timeout(700)
+    assert asked == []
+    tab.page.locator("summary").click()
+    tab.begins("insight", "Cover the coloured part, and the 2 falls from 99.9% to ")
+    seen = np.array(tab["field"].evaluate(FIELD), np.uint8).reshape(28, 28)
+    inside = look_inside(loaded("default"), seen)
+    captions = tab.page.locator("#layers figcaption").all_inner_texts()
+    assert captions[:2] == ["layer 1: 16 maps of 28x28", "layer 2: 32 maps of 14x14"]
+    assert captions[-1] == "layer 6: 96 maps of 4x4, the first 32"
+    assert len(captions) == len(inside["layers"])
+    assert min(tab.page.evaluate(PAINTED)) > 10
+    heat = np.array(tab["mattered"].evaluate(HEAT), int).reshape(28, 28, 3)
+    coloured = heat[:, :, 0] - heat[:, :, 2]
+    assert np.unravel_index(coloured.argmax(), (28, 28)) == np.unravel_index((seen * inside["occlusion"]).argmax(), (28, 28))
+    assert not coloured[seen == 0].any()
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= tab.page.viewport_size["width"]
+    assert tab.page.evaluate(NAMELESS) == []
+
+
+def test_the_inside_follows_the_eye_and_waits_for_the_pen(desktop: Tab) -> None:
+    asked = asked_inside(desktop)
+    desktop.write("42")
+    desktop.says("text", "42")
+    desktop.page.locator("summary").click()
+    desktop.begins("insight", "Cover the coloured part, and the 2 falls")
+    desktop.page.locator("#digits button").first.click()
+    desktop.begins("insight", "Cover the coloured part, and the 4 falls")
+    assert len(asked) == 2
+    drawn = [(250 + 5 * step, 150 + 2 * step) for step in range(80)]
+    desktop.page.mouse.move(*drawn[0])
+    desktop.page.mouse.down()
+    for point in drawn[1:]:
+        desktop.page.mouse.move(*point)
+        desktop.page.wait_for_timeout(20)
+    assert len(asked) == 2
+    desktop.page.mouse.up()
+    with desktop.page.expect_response("**/v1/inside"):
+        pass
+    assert len(asked) == 3
+    assert desktop.troubles == []
+
+
+def test_where_nobody_can_look_inside_it_is_said(desktop: Tab) -> None:
+    missing = {"status": 501, "body": '{"error": {"code": "missing_extra", "message": "nobody can look inside here"}}'}
+    desktop.page.route("**/v1/inside", lambda route: route.fulfill(**missing))
+    desktop.write("4")
+    desktop.says("text", "4")
+    desktop.page.locator("summary").click()
+    desktop.says("insight", "Nobody can look inside here.")
+
+
+def test_nothing_is_stored(desktop: Tab) -> None:
+    desktop.write("4")
+    desktop.says("text", "4")
+    desktop.says("storing", "Nothing is stored.")
+    assert not desktop["correction"].is_visible()
+    assert desktop.page.evaluate(STORED) == []
+    assert desktop.page.context.cookies() == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "document.body.setAttribute('style', 'color: red')",
+        "document.body.append(Object.assign(document.createElement('script'), {textContent: '1'}))",
+        "fetch('http://127.0.0.1:9/').catch(() => {})",
+        "setTimeout(() => { throw Error('oh') })",
+    ],
+)
+def test_trouble_in_the_page_is_seen_by_these_tests(desktop: Tab, fault: str) -> None:
+    desktop.page.evaluate(fault)
+    desktop.page.wait_for_timeout(200)
+    assert desktop.troubles
