@@ -25,7 +25,13 @@ from torch import nn
 from inkdigits.core.files import write_whole
 from inkdigits.data.datasets import Split, load_dataset, stratified
 from inkdigits.evaluation.metrics import Evaluation, evaluate_probabilities
-from inkdigits.runs.checkpoint import CONFIG_FILE, load_checkpoint, machine, save_checkpoint, versions
+from inkdigits.runs.checkpoint import (
+    CONFIG_FILE,
+    load_checkpoint,
+    machine,
+    save_checkpoint,
+    versions,
+)
 from inkdigits.training.distillation import Teacher
 from inkdigits.training.loop import Epoch, fit, seeded_network
 from inkdigits.training.models import count_parameters, recipe_network
@@ -57,9 +63,21 @@ EPOCHS = 3
 PLAIN = {"batch": 64, "learning_rate": 0.001, "schedule": "constant", "epochs": EPOCHS}
 LADDER = (
     Rung("plain", "LeNet, Adam at a constant rate", PLAIN),
-    Rung("schedule", "the rate rises, then falls to zero", {"schedule": "one-cycle", "learning_rate": 0.003}),
-    Rung("wider", "ten times the parameters", {"network": "dropout", "options": {"dropout": 0.0}, "batch": 128}),
-    Rung("affine", "digits turned, slanted, zoomed, shifted", {"rotation": 10, "shear": 5, "zoom": 0.1, "shift": 2}),
+    Rung(
+        "schedule",
+        "the rate rises, then falls to zero",
+        {"schedule": "one-cycle", "learning_rate": 0.003},
+    ),
+    Rung(
+        "wider",
+        "ten times the parameters",
+        {"network": "dropout", "options": {"dropout": 0.0}, "batch": 128},
+    ),
+    Rung(
+        "affine",
+        "digits turned, slanted, zoomed, shifted",
+        {"rotation": 10, "shear": 5, "zoom": 0.1, "shift": 2},
+    ),
     Rung("elastic", "and bent", {"elastic": 0.8}),
     Rung("erasing", "a square of each digit blotted out", {"erasing": 6}, "elastic"),
     Rung("average", "weights averaged over 100 steps", {"ema": 0.99}, "elastic"),
@@ -67,7 +85,13 @@ LADDER = (
     Rung("ensemble", "the mean of the networks' probabilities", after="elastic", ensemble=True),
     Rung("longer", f"{LONG} times the passes", {"epochs": LONG * EPOCHS}, "elastic"),
     Rung("longer-ensemble", "the mean of their probabilities", ensemble=True),
-    Rung("taught", "LeNet imitates the ensemble", {"teacher_weight": 0.5, "teacher_temperature": 2}, "schedule", teacher="elastic"),
+    Rung(
+        "taught",
+        "LeNet imitates the ensemble",
+        {"teacher_weight": 0.5, "teacher_temperature": 2},
+        "schedule",
+        teacher="elastic",
+    ),
 )
 
 
@@ -81,7 +105,9 @@ def recipe_of(name: str) -> Recipe:
     """All settings up to a rung, over the recipe at which the ladder starts."""
     rung = next(each for each in LADDER if each.name == name)
     below = recipe_of(before(rung)) if before(rung) else load_recipe(START)
-    return dataclasses.replace(load_recipe(below, rung.settings), name=rung.name, summary=rung.what, source="", measured={})
+    return dataclasses.replace(
+        load_recipe(below, rung.settings), name=rung.name, summary=rung.what, source="", measured={}
+    )
 
 
 def digits(data_dir: Path | None) -> tuple[Split, Split]:
@@ -89,17 +115,31 @@ def digits(data_dir: Path | None) -> tuple[Split, Split]:
     mnist = load_dataset("mnist", data_dir=data_dir)
     extra = stratified(mnist.train.labels, EXTRA)
     parts = mnist.validation, mnist.train[extra]
-    held_out = Split(np.concatenate([part.images for part in parts]), np.concatenate([part.labels for part in parts]))
+    held_out = Split(
+        np.concatenate([part.images for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+    )
     return mnist.train[~extra], held_out
 
 
 def is_finished(folder: Path, recipe: Recipe) -> bool:
     """Whether that run is there, made by the recipe as it is now. Its config is the last file that a run writes."""
     path = folder / CONFIG_FILE
-    return path.is_file() and from_table(json.loads(path.read_text())["recipe"]).what_it_trains == recipe.what_it_trains
+    return (
+        path.is_file()
+        and from_table(json.loads(path.read_text())["recipe"]).what_it_trains
+        == recipe.what_it_trains
+    )
 
 
-def run(recipe: Recipe, seed: int, folder: Path, train: Split, held_out: Split, teachers: Sequence[Teacher]) -> None:
+def run(
+    recipe: Recipe,
+    seed: int,
+    folder: Path,
+    train: Split,
+    held_out: Split,
+    teachers: Sequence[Teacher],
+) -> None:
     """Train one network, and keep its weights and what it made of the digits held out after each pass."""
     network = seeded_network(recipe, seed)
     records = fit(network, recipe, train, held_out, seed=seed, teachers=teachers)
@@ -133,7 +173,10 @@ def answers(folder: Path, recipe: Recipe, held_out: Split) -> NDArray[np.float32
     """What a finished run says about the digits held out, (N, 10); asked once, and kept beside its weights."""
     path = folder / ANSWERS
     if not path.is_file():
-        write_whole(path, lambda file: np.save(file, probabilities(joined(recipe, [folder]), held_out.images)))
+        write_whole(
+            path,
+            lambda file: np.save(file, probabilities(joined(recipe, [folder]), held_out.images)),
+        )
     said: NDArray[np.float32] = np.load(path)
     return said
 
@@ -164,16 +207,29 @@ def result(rung: Rung, runs: Path, seeds: int, held_out: Split) -> dict[str, Any
     if rung.ensemble:
         measured = [{"seeds": len(said), **figures(said, held_out)}] if len(said) == seeds else []
     else:
-        measured = [_one_run(folder) | figures([each], held_out) for folder, each in zip(folders, said, strict=True)]
+        measured = [
+            _one_run(folder) | figures([each], held_out)
+            for folder, each in zip(folders, said, strict=True)
+        ]
     said_of = {key: getattr(rung, key) for key in ("name", "what", "teacher", "ensemble")}
     size = count_parameters(recipe_network(recipe)) * (seeds if rung.ensemble else 1)
-    return {**said_of, "after": before(rung), "settings": dict(rung.settings), "parameters": size, "runs": measured}
+    return {
+        **said_of,
+        "after": before(rung),
+        "settings": dict(rung.settings),
+        "parameters": size,
+        "runs": measured,
+    }
 
 
 def _one_run(folder: Path) -> dict[str, Any]:
     config = json.loads((folder / CONFIG_FILE).read_text())
     validation = [round(epoch["validation_accuracy"], 4) for epoch in config["epochs"]]
-    return {"seed": config["seed"], "seconds": round(sum(epoch["seconds"] for epoch in config["epochs"]), 1), "epochs": validation}
+    return {
+        "seed": config["seed"],
+        "seconds": round(sum(epoch["seconds"] for epoch in config["epochs"]), 1),
+        "epochs": validation,
+    }
 
 
 def figures(said: Sequence[NDArray[np.float32]], held_out: Split) -> dict[str, Any]:
@@ -184,12 +240,22 @@ def figures(said: Sequence[NDArray[np.float32]], held_out: Split) -> dict[str, A
 
 def main() -> None:
     """Train, measure, and write where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each rung (default: 3)")
-    parser.add_argument("--runs", type=Path, default=Path("runs/ablation"), metavar="DIR", help="where they lie")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=3, metavar="N", help="runs of each rung (default: 3)"
+    )
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs/ablation"), metavar="DIR", help="where they lie"
+    )
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where datasets lie")
-    parser.add_argument("--only-write", action="store_true", help="train nothing, write what is finished")
-    parser.add_argument("--write", type=Path, metavar="FILE.json", help="put the figures into this file")
+    parser.add_argument(
+        "--only-write", action="store_true", help="train nothing, write what is finished"
+    )
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE.json", help="put the figures into this file"
+    )
     options = parser.parse_args()
     train, held_out = digits(options.data_dir)
     if not options.only_write:
@@ -197,7 +263,10 @@ def main() -> None:
             print(f"{datetime.now(UTC):%H:%M:%S} {name}", flush=True)
     rungs = [result(rung, options.runs, options.seeds, held_out) for rung in LADDER]
     for rung in rungs:
-        print(f"{rung['name']:<16}", " ".join(f"{100 * run['accuracy']:.2f} % {run['loss']:.4f} " for run in rung["runs"]))
+        print(
+            f"{rung['name']:<16}",
+            " ".join(f"{100 * run['accuracy']:.2f} % {run['loss']:.4f} " for run in rung["runs"]),
+        )
     made = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine(), "versions": versions()}
     facts = {"start": START, "learned_from": len(train), "held_out": len(held_out), **made}
     if options.write:

@@ -36,7 +36,12 @@ from inkdigits.training.recipe import load_recipe
 
 OURS = ("best", "residual", "tiny", "nano", "robust")
 TOGETHER = ("best", "residual")  # whose mean over several networks is measured
-OTHER_SETS = {"optdigits": "all", "usps": "test", "qmnist": "test50k", "emnist-digits": "test"}  # name -> split
+OTHER_SETS = {
+    "optdigits": "all",
+    "usps": "test",
+    "qmnist": "test50k",
+    "emnist-digits": "test",
+}  # name -> split
 CORRUPTED_RUNS = {"robust": 5}  # that read MNIST-C, where it is more than one
 MOST_SUBSETS = 200  # of an ensemble's members, where there are more
 Said = Sequence[np.ndarray]  # of each run, probabilities (N, 10)
@@ -88,7 +93,9 @@ def row(cells: Iterable[object]) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def accuracy_section(said: Mapping[str, Said], digits: Split, runs: Mapping[str, Sequence[Path]]) -> list[str]:
+def accuracy_section(
+    said: Mapping[str, Said], digits: Split, runs: Mapping[str, Sequence[Path]]
+) -> list[str]:
     """A line a recipe."""
     kept = np.delete(np.arange(len(digits)), MISLABELLED)
     lines = [row(COLUMNS), row(["---"] * len(COLUMNS))]
@@ -97,9 +104,14 @@ def accuracy_section(said: Mapping[str, Said], digits: Split, runs: Mapping[str,
         network = recipe_network(recipe)
         figures = [evaluate_probabilities(each, digits.labels) for each in each_said]
         values = [each.accuracy for each in figures]
-        without = [evaluate_probabilities(each[kept], digits.labels[kept]).accuracy for each in each_said]
+        without = [
+            evaluate_probabilities(each[kept], digits.labels[kept]).accuracy for each in each_said
+        ]
         low_high = mean_interval(values) if len(values) > 1 else None
-        seconds = [json.loads((run / "config.json").read_text())["final"]["train_seconds"] for run in runs[name]]
+        seconds = [
+            json.loads((run / "config.json").read_text())["final"]["train_seconds"]
+            for run in runs[name]
+        ]
         cells = [
             f"`{name}`",
             f"{count_parameters(network):,}",
@@ -143,7 +155,12 @@ def ensemble_section(said: Said, digits: Split) -> list[str]:
         values = [measure(group) for group in groups]
         disjoint = [range(start, start + size) for start in range(0, n - size + 1, size)]
         apart = [measure(group)[0] for group in disjoint]
-        cells = [size, len(groups), mean_sd(points(a for a, _ in values), ".3f"), mean_sd([nll for _, nll in values], ".4f")]
+        cells = [
+            size,
+            len(groups),
+            mean_sd(points(a for a, _ in values), ".3f"),
+            mean_sd([nll for _, nll in values], ".4f"),
+        ]
         cells += [len(disjoint), mean_sd(points(apart), ".3f")]
         lines.append(row(cells))
     return lines
@@ -156,8 +173,14 @@ def corruption_section(runs: Mapping[str, Sequence[Path]], data_dir: Path | None
         "|---|---|---|---|---|",
     ]
     for name, folders in runs.items():
-        seen = [evaluate_corrupted(run, data_dir=data_dir) for run in folders[: CORRUPTED_RUNS.get(name, 1)]]
-        each = {corruption: fmean(one.corrupted[corruption].accuracy for one in seen) for corruption in seen[0].corrupted}
+        seen = [
+            evaluate_corrupted(run, data_dir=data_dir)
+            for run in folders[: CORRUPTED_RUNS.get(name, 1)]
+        ]
+        each = {
+            corruption: fmean(one.corrupted[corruption].accuracy for one in seen)
+            for corruption in seen[0].corrupted
+        }
         worst = sorted(each, key=each.__getitem__)[:3]
         cells = [f"`{name}`", len(seen), mean_sd(points(one.accuracy for one in seen), ".2f")]
         cells += [mean_sd(points(one.accuracy_without_affine for one in seen), ".2f")]
@@ -172,15 +195,25 @@ def others_section(runs: Mapping[str, Sequence[Path]], data_dir: Path | None) ->
     for name, split in OTHER_SETS.items():
         with suppress(BadData):  # it is not at hand
             sets[name] = load_dataset(name, data_dir=data_dir, download=False)[split]
-    lines = [f"| recipe | runs | {' | '.join(f'{name}, n {len(digits):,}' for name, digits in sets.items())} |"]
+    lines = [
+        f"| recipe | runs | {' | '.join(f'{name}, n {len(digits):,}' for name, digits in sets.items())} |"
+    ]
     lines += ["|---|---|" + "---|" * len(sets)]
     for name, folders in runs.items():
         models = [Recogniser(run) for run in folders]
         found = [
-            mean_sd(points(np.mean(model.classify(digits.images).argmax(1) == digits.labels) for model in models), ".2f")
+            mean_sd(
+                points(
+                    np.mean(model.classify(digits.images).argmax(1) == digits.labels)
+                    for model in models
+                ),
+                ".2f",
+            )
             for digits in sets.values()
         ]
-        lines.append(f"| `{name}` | {len(models)} | " + " | ".join(f"{value} %" for value in found) + " |")
+        lines.append(
+            f"| `{name}` | {len(models)} | " + " | ".join(f"{value} %" for value in found) + " |"
+        )
     return lines
 
 
@@ -188,7 +221,9 @@ def measured_section(runs: Mapping[str, Sequence[Path]]) -> list[str]:
     """When, where and with what each recipe was measured."""
     made = ", ".join(f"{name} {version}" for name, version in versions().items())
     lines = [row(("recipe", "date", "machine", "versions")), row(["---"] * 4)]
-    return lines + [row((f"`{name}`", f"{datetime.now(UTC):%Y-%m-%d}", machine(), made)) for name in runs]
+    return lines + [
+        row((f"`{name}`", f"{datetime.now(UTC):%Y-%m-%d}", machine(), made)) for name in runs
+    ]
 
 
 def with_former(table: Sequence[str], former: Sequence[str]) -> list[str]:
@@ -216,7 +251,9 @@ def former_section(page: str, title: str) -> list[str]:
 
 def card_section(name: str, tables: Iterable[Sequence[str]]) -> str:
     """The lines of one recipe out of all tables, for its model card; tables without it are left out."""
-    rows = [(table[:2], [line for line in table if line.startswith(f"| `{name}` ")]) for table in tables]
+    rows = [
+        (table[:2], [line for line in table if line.startswith(f"| `{name}` ")]) for table in tables
+    ]
     body = "\n\n".join("\n".join([*head, *found]) for head, found in rows if found)
     explained = "All columns are explained in [accuracy.md](../accuracy.md)."
     return f"## Figures\n\n{body}\n\nMade by `benchmarks/accuracy.py`. {explained}\n"
@@ -224,19 +261,38 @@ def card_section(name: str, tables: Iterable[Sequence[str]]) -> str:
 
 def main() -> None:
     """Measure, print, and write where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", type=Path, metavar="DIR", help="the folder that `inkdigits reproduce` fills")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "runs", type=Path, metavar="DIR", help="the folder that `inkdigits reproduce` fills"
+    )
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where datasets lie")
-    parser.add_argument("--write", type=Path, metavar="FILE.md", help="write the page here, and into the model cards beside it")
+    parser.add_argument(
+        "--write",
+        type=Path,
+        metavar="FILE.md",
+        help="write the page here, and into the model cards beside it",
+    )
     options = parser.parse_args()
     digits = load_dataset("mnist", data_dir=options.data_dir)["test"]
-    runs = {name: found for name in OURS if (found := finished_runs(load_recipe(name), options.runs))}
+    runs = {
+        name: found for name in OURS if (found := finished_runs(load_recipe(name), options.runs))
+    }
     if not runs:
-        parser.error(f"{options.runs} holds no finished run of {', '.join(OURS)}; `inkdigits reproduce` makes them")
-    said = {name: [Recogniser(run).classify(digits.images) for run in found] for name, found in runs.items()}
+        parser.error(
+            f"{options.runs} holds no finished run of {', '.join(OURS)}; `inkdigits reproduce` makes them"
+        )
+    said = {
+        name: [Recogniser(run).classify(digits.images) for run in found]
+        for name, found in runs.items()
+    }
     sections = {
         "MNIST's test digits": (accuracy_section(said, digits, runs), TEST_DIGITS),
-        **{f"Ensembles of `{name}`": (ensemble_section(said.get(name, ()), digits), ENSEMBLES) for name in TOGETHER},
+        **{
+            f"Ensembles of `{name}`": (ensemble_section(said.get(name, ()), digits), ENSEMBLES)
+            for name in TOGETHER
+        },
         "MNIST-C: fifteen corruptions of the test digits": (
             corruption_section(runs, options.data_dir),
             CORRUPTED,
@@ -245,8 +301,14 @@ def main() -> None:
         "Measured": (measured_section(runs), "Made by `benchmarks/accuracy.py`."),
     }
     former = options.write.read_text() if options.write and options.write.is_file() else ""
-    tables = {title: with_former(table, former_section(former, title)) for title, (table, _) in sections.items()}
-    parts = (f"## {title}\n\n{chr(10).join(tables[title])}\n\n{note}\n" for title, (_, note) in sections.items())
+    tables = {
+        title: with_former(table, former_section(former, title))
+        for title, (table, _) in sections.items()
+    }
+    parts = (
+        f"## {title}\n\n{chr(10).join(tables[title])}\n\n{note}\n"
+        for title, (_, note) in sections.items()
+    )
     text = "\n".join((f"{HEAD}\n", *parts))
     print(text)
     if options.write:

@@ -34,7 +34,9 @@ class Found:
 
 Fault = Callable[[], None]  # planted in a child, before it works
 Check = Callable[[int, Path, Fault], Found]  # how much is tried, an empty folder, what is planted
-Checks = dict[Check, tuple[int, int, tuple[Fault, ...]]]  # how much is tried, how much in short, what has to be noticed
+Checks = dict[
+    Check, tuple[int, int, tuple[Fault, ...]]
+]  # how much is tried, how much in short, what has to be noticed
 
 
 def nothing() -> None:
@@ -70,11 +72,17 @@ def soak(checks: Checks, *, description: str, title: str, told: str) -> int:
 
     title: names the section and its markers. told: how it was done, in a sentence below it.
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     names = [check.__name__ for check in checks]
-    parser.add_argument("checks", nargs="*", metavar="CHECK", help=f"of {', '.join(names)}; all unless given")
+    parser.add_argument(
+        "checks", nargs="*", metavar="CHECK", help=f"of {', '.join(names)}; all unless given"
+    )
     parser.add_argument("--quick", action="store_true", help="a small part of each")
-    parser.add_argument("--write", type=Path, metavar="FILE.md", help="put the table into this file, too")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE.md", help="put the table into this file, too"
+    )
     options = parser.parse_args()
     if unknown := set(options.checks) - set(names):
         parser.error(f"no check {', '.join(unknown)}; checks are {', '.join(names)}")
@@ -89,11 +97,22 @@ def soak(checks: Checks, *, description: str, title: str, told: str) -> int:
         result = ("" if found.passed else "**failed:** ") + found.figures
         rows.append(f"| {_in_words(check)} | {found.n} | {result} | {caught} |")
         print("passed" if found.passed else "FAILED", rows[-1], flush=True)
-        print(*(f"    {failure}\n" for failure in found.failures[:SHOWN]), sep="", end="", flush=True)
-        print(*(f"FAILED to notice: {_in_words(fault)}\n" for fault in missed), sep="", end="", flush=True)
+        print(
+            *(f"    {failure}\n" for failure in found.failures[:SHOWN]), sep="", end="", flush=True
+        )
+        print(
+            *(f"FAILED to notice: {_in_words(fault)}\n" for fault in missed),
+            sep="",
+            end="",
+            flush=True,
+        )
     if options.write:
         short = " In short (`--quick`): these are no results." if options.quick else ""
-        write_between(options.write, title.lower(), _section(title, told, rows, time.monotonic() - begun) + short)
+        write_between(
+            options.write,
+            title.lower(),
+            _section(title, told, rows, time.monotonic() - begun) + short,
+        )
     return 0 if passed else 1
 
 
@@ -124,6 +143,8 @@ def _section(title: str, told: str, rows: list[str], seconds: float) -> str:
 def write_between(path: Path, name: str, text: str) -> None:
     """Put a text between the markers of that name; they are added at the end where there are none."""
     begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-    before, found, rest = (path.read_text() if path.is_file() else "# Reliability\n").partition(begin)
+    before, found, rest = (path.read_text() if path.is_file() else "# Reliability\n").partition(
+        begin
+    )
     after = rest.partition(end)[2] if found else "\n"
     write_whole(path, f"{before.rstrip()}\n\n{begin}\n{text}\n\n{end}{after}")

@@ -30,7 +30,11 @@ from inkdigits.training.recipe import Recipe, load_recipe
 
 RECIPES = ("two-conv", "tiny", "best")
 DIGITS = 10_000
-WAYS = {"1 process, 1 thread": (1, 1), "1 process, 2 threads": (1, 2), "2 processes, 1 thread each": (2, 1)}
+WAYS = {
+    "1 process, 1 thread": (1, 1),
+    "1 process, 2 threads": (1, 2),
+    "2 processes, 1 thread each": (2, 1),
+}
 BATCH = 128  # the same for all, so that shares have a size
 BANDWIDTH, LATENCY = 1.25e9, 50e-6  # bytes and seconds: 10 Gbit/s between machines, and a message
 SIZES = (2, 4, 8, 16, 32)
@@ -43,8 +47,29 @@ def images_per_second(recipe: str, digits: Path, processes: int, threads: int) -
     """Of the one pass of a run."""
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     with tempfile.TemporaryDirectory() as folder:
-        train = ["-m", "inkdigits", "train", recipe, "--data", str(digits), "--out", f"{folder}/run", "--json", "--device", "cpu"]
-        settings = ["--epochs", "1", "--set", f"batch={BATCH}", "--set", "clean_epochs=0", "--set", "teacher=[]"]
+        train = [
+            "-m",
+            "inkdigits",
+            "train",
+            recipe,
+            "--data",
+            str(digits),
+            "--out",
+            f"{folder}/run",
+            "--json",
+            "--device",
+            "cpu",
+        ]
+        settings = [
+            "--epochs",
+            "1",
+            "--set",
+            f"batch={BATCH}",
+            "--set",
+            "clean_epochs=0",
+            "--set",
+            "teacher=[]",
+        ]
         command = [sys.executable, *(torchrun if processes > 1 else []), *train, *settings]
         environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
@@ -55,7 +80,10 @@ def augmentation_seconds(recipe: Recipe, rounds: int) -> float:
     """A batch's, on one thread: every process does it for the whole batch, so that all draw the same numbers."""
     torch.set_num_threads(1)
     amount = Augmentation(**{name: getattr(recipe, name) for name in vars(Augmentation())})
-    ink, generator = to_ink(torch.zeros(BATCH, 28, 28, dtype=torch.uint8)), torch.Generator().manual_seed(0)
+    ink, generator = (
+        to_ink(torch.zeros(BATCH, 28, 28, dtype=torch.uint8)),
+        torch.Generator().manual_seed(0),
+    )
     taken = []
     for _ in range(10 * rounds):
         begun = time.perf_counter()
@@ -76,9 +104,15 @@ def estimate(step: float, undivided: float, gradients: int, norms: int, size: in
 
 def main() -> None:
     """Measure, print, and write where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="of each way (default: 5)")
-    parser.add_argument("--write", type=Path, metavar="FILE.md", help="put the tables into this file, too")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, metavar="N", help="of each way (default: 5)"
+    )
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE.md", help="put the tables into this file, too"
+    )
     options = parser.parse_args()
     train = load_dataset("mnist").train
     measured, beyond = [], []
@@ -93,11 +127,21 @@ def main() -> None:
             measured.append(_measured_row(name, speeds))
             print(measured[-1], flush=True)
             recipe = load_recipe(name)
-            step, undivided = BATCH / statistics.median(speeds["1 process, 1 thread"]), augmentation_seconds(recipe, options.rounds)
+            step, undivided = (
+                BATCH / statistics.median(speeds["1 process, 1 thread"]),
+                augmentation_seconds(recipe, options.rounds),
+            )
             network = recipe_network(recipe)
-            gradients, norms = 4 * count_parameters(network), sum(isinstance(part, nn.BatchNorm2d) for part in network.modules())
-            left = " | ".join(f"{estimate(step, undivided, gradients, norms, size):.0%}" for size in SIZES)
-            beyond.append(f"| `{name}` | {1e3 * step:.0f} ms | {1e3 * undivided:.1f} ms | {gradients:,} | {norms} | {left} |")
+            gradients, norms = (
+                4 * count_parameters(network),
+                sum(isinstance(part, nn.BatchNorm2d) for part in network.modules()),
+            )
+            left = " | ".join(
+                f"{estimate(step, undivided, gradients, norms, size):.0%}" for size in SIZES
+            )
+            beyond.append(
+                f"| `{name}` | {1e3 * step:.0f} ms | {1e3 * undivided:.1f} ms | {gradients:,} | {norms} | {left} |"
+            )
     text = _text(measured, beyond, options.rounds)
     print(text)
     if options.write:
@@ -105,9 +149,15 @@ def main() -> None:
 
 
 def _measured_row(name: str, speeds: dict[str, list[float]]) -> str:
-    cells = [f"{statistics.median(values):,.0f} ({min(values):,.0f}-{max(values):,.0f})" for values in speeds.values()]
+    cells = [
+        f"{statistics.median(values):,.0f} ({min(values):,.0f}-{max(values):,.0f})"
+        for values in speeds.values()
+    ]
     alone, threads, processes = speeds.values()
-    against = [statistics.median(b / a for a, b in zip(other, processes, strict=True)) for other in (threads, alone)]
+    against = [
+        statistics.median(b / a for a, b in zip(other, processes, strict=True))
+        for other in (threads, alone)
+    ]
     return f"| `{name}` | {' | '.join(cells)} | {against[0]:.2f} | {against[1] / 2:.0%} |"
 
 

@@ -28,7 +28,9 @@ def page(name: str, digits: Split, said: Classified, others: Sequence[Classified
     """The page as Markdown. others: what further networks said about the same digits; how many of them err, too, is shown."""
     wrong = errors(said, digits.labels)
     lost = np.isin(wrong, MISLABELLED)
-    shared = np.sum([other.argmax(1) != digits.labels for other in others], axis=0) if others else None
+    shared = (
+        np.sum([other.argmax(1) != digits.labels for other in others], axis=0) if others else None
+    )
     evaluation = evaluate_probabilities(said, digits.labels)
     agreed = [index for index in MISLABELLED if index not in wrong]
     prose = (
@@ -37,14 +39,31 @@ def page(name: str, digits: Split, said: Classified, others: Sequence[Classified
         f"of people who looked at them (Northcutt et al. 2021): {lost.sum()} of those are here; with the labels of the "
         f"others it agrees ({', '.join(map(str, agreed)) or 'none'})."
     )
-    columns = ["test image", "label", "read", "sure", "probability of the label", "people agree with the label"]
+    columns = [
+        "test image",
+        "label",
+        "read",
+        "sure",
+        "probability of the label",
+        "people agree with the label",
+    ]
     columns += [f"wrong in {len(others)} single networks"] if others else []
     lines = [f"# What `{name}` reads wrong", "", *textwrap.wrap(prose, 130), ""]
-    lines += ["![each digit with its index, its label, and what it was read as](images/errors.png)", ""]
+    lines += [
+        "![each digit with its index, its label, and what it was read as](images/errors.png)",
+        "",
+    ]
     lines += [row(columns), row(["---"] * len(columns))]
     for index, disputed in zip(wrong.tolist(), lost, strict=True):
         label, read = int(digits.labels[index]), int(said[index].argmax())
-        cells = [index, label, read, percent(said[index, read]), percent(said[index, label]), "no" if disputed else "yes"]
+        cells = [
+            index,
+            label,
+            read,
+            percent(said[index, read]),
+            percent(said[index, label]),
+            "no" if disputed else "yes",
+        ]
         cells += [] if shared is None else [int(shared[index])]
         lines.append(row(cells))
     return "\n".join(lines)
@@ -52,16 +71,30 @@ def page(name: str, digits: Split, said: Classified, others: Sequence[Classified
 
 def main() -> None:
     """Measure, print, and write where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", metavar="MODEL", help="a shipped model's name, a folder made by train, or an .onnx file")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
-        "--others", nargs="*", default=[], metavar="MODEL", help="single networks, to count in how many each digit is wrong"
+        "model",
+        metavar="MODEL",
+        help="a shipped model's name, a folder made by train, or an .onnx file",
+    )
+    parser.add_argument(
+        "--others",
+        nargs="*",
+        default=[],
+        metavar="MODEL",
+        help="single networks, to count in how many each digit is wrong",
     )
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where datasets lie")
-    parser.add_argument("--write", type=Path, metavar="FILE.md", help="write the page, and its picture beside it")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE.md", help="write the page, and its picture beside it"
+    )
     options = parser.parse_args()
     digits = load_dataset("mnist", data_dir=options.data_dir)["test"]
-    said, *others = (Recogniser(model).classify(digits.images) for model in (options.model, *options.others))
+    said, *others = (
+        Recogniser(model).classify(digits.images) for model in (options.model, *options.others)
+    )
     name = Path(options.model).name.partition("-seed")[0]
     text = page(name, digits, said, others)
     made = f"Made on {datetime.now(UTC):%Y-%m-%d} by `benchmarks/errors.py`."
@@ -70,7 +103,10 @@ def main() -> None:
         wrong = errors(said, digits.labels)
         captions = [f"{index}: {digits.labels[index]}→{said[index].argmax()}" for index in wrong]
         figure = digit_grid(digits.images[wrong], captions, columns=6)
-        write_whole(options.write.with_name("images") / "errors.png", lambda path: figure.savefig(path, format="png", dpi=160))
+        write_whole(
+            options.write.with_name("images") / "errors.png",
+            lambda path: figure.savefig(path, format="png", dpi=160),
+        )
         write_whole(options.write, f"{text}\n\n{made}\n")
 
 

@@ -127,18 +127,32 @@ class Figures:
 
     def record(self) -> dict[str, Any]:
         """For JSON."""
-        plain = {name: _record(value) for name, value in vars(self).items() if name not in ("by", "bins", "risk", "milliseconds")}
+        plain = {
+            name: _record(value)
+            for name, value in vars(self).items()
+            if name not in ("by", "bins", "risk", "milliseconds")
+        }
         return plain | {
-            "by": {group: {name: _record(share) for name, share in shares.items()} for group, shares in self.by.items()},
+            "by": {
+                group: {name: _record(share) for name, share in shares.items()}
+                for group, shares in self.by.items()
+            },
             "character_error_rate": self.character_error_rate,
             "bins": [asdict(bin_) for bin_ in self.bins],
             "risk_at_coverage": {str(coverage): self.risk_at(coverage) for coverage in COVERAGES},
-            "milliseconds": {kind: {"median": median, "p95": high} for kind, (median, high) in self.milliseconds.items()},
+            "milliseconds": {
+                kind: {"median": median, "p95": high}
+                for kind, (median, high) in self.milliseconds.items()
+            },
         }
 
 
 def _record(value: object) -> object:
-    return asdict(value) | {"value": value.value, "ci95": value.interval} if isinstance(value, Share) else value
+    return (
+        asdict(value) | {"value": value.value, "ci95": value.interval}
+        if isinstance(value, Share)
+        else value
+    )
 
 
 def figures(outcomes: Sequence[Outcome]) -> Figures:
@@ -146,7 +160,10 @@ def figures(outcomes: Sequence[Outcome]) -> Figures:
     digits = [outcome for outcome in outcomes if outcome.kind in ONE_DIGIT]
     strings = [outcome for outcome in outcomes if outcome.kind == "string"]
     others = [outcome for outcome in outcomes if outcome.kind == "reject"]
-    confidence, doubtful = [outcome.confidence for outcome in digits], [outcome.confidence for outcome in others]
+    confidence, doubtful = (
+        [outcome.confidence for outcome in digits],
+        [outcome.confidence for outcome in others],
+    )
     right = [outcome.right for outcome in digits]
     threshold = threshold_for(confidence, FALSE_REJECTS) if digits else None
     bins = calibration(confidence, right)
@@ -155,19 +172,28 @@ def figures(outcomes: Sequence[Outcome]) -> Figures:
     return Figures(
         digits=rights(digits),
         by={group: grouped(digits, group) for group in LOOKS} | {"writer": writers},
-        writers_mean=statistics.fmean(share.value or 0.0 for share in writers.values()) if writers else None,
+        writers_mean=statistics.fmean(share.value or 0.0 for share in writers.values())
+        if writers
+        else None,
         accepted=Share(len(accepted), len(digits)),
         trusted=rights(accepted),
         strings=rights(strings),
         rows=Share(sum(outcome.text == outcome.content for outcome in strings), len(strings)),
-        edits=sum(edit_distance(digits_of(outcome.text), digits_of(outcome.content)) for outcome in strings),
+        edits=sum(
+            edit_distance(digits_of(outcome.text), digits_of(outcome.content))
+            for outcome in strings
+        ),
         string_digits=sum(len(digits_of(outcome.content)) for outcome in strings),
         rejected=Share(sum(not outcome.accepted for outcome in others), len(others)),
         rejected_as_page=Share(sum(not outcome.as_page for outcome in others), len(others)),
         threshold=threshold,
-        rejected_at=Share(0, 0) if threshold is None else Share(sum(value < threshold for value in doubtful), len(doubtful)),
+        rejected_at=Share(0, 0)
+        if threshold is None
+        else Share(sum(value < threshold for value in doubtful), len(doubtful)),
         auroc=auroc(confidence, doubtful),
-        ece=sum(bin_.n * abs(bin_.accuracy - bin_.confidence) for bin_ in bins) / len(digits) if digits else None,
+        ece=sum(bin_.n * abs(bin_.accuracy - bin_.confidence) for bin_ in bins) / len(digits)
+        if digits
+        else None,
         bins=bins,
         risk=risk_by_coverage(confidence, right),
         milliseconds={
@@ -197,7 +223,10 @@ def edit_distance(read: str, truth: str) -> int:
     for place, character in enumerate(read, start=1):
         before, row[0] = row[0], place
         for column, wanted in enumerate(truth, start=1):
-            before, row[column] = row[column], min(row[column] + 1, row[column - 1] + 1, before + (character != wanted))
+            before, row[column] = (
+                row[column],
+                min(row[column] + 1, row[column - 1] + 1, before + (character != wanted)),
+            )
     return row[-1]
 
 
@@ -210,7 +239,9 @@ def calibration(confidence: Sequence[float], right: Sequence[bool]) -> tuple[Bin
     """Bins of equal width, as `inkdigits.evaluation.metrics.reliability` has them, of a confidence that need not be the largest of ten."""
     values, hits = np.asarray(confidence, np.float64), np.asarray(right, bool)
     edges = np.linspace(0, 1, BINS + 1)
-    place = np.searchsorted(edges[1:-1], values)  # a confidence on an edge belongs to the bin below it
+    place = np.searchsorted(
+        edges[1:-1], values
+    )  # a confidence on an edge belongs to the bin below it
     return tuple(
         Bin(
             low=float(edges[i]),

@@ -60,7 +60,9 @@ def risk_coverage(risk: Sequence[float]) -> "Figure":
     """The share of errors when only the most confident digits are answered."""
     figure = style.figure_of(3.2)
     axes = figure.subplots()
-    axes.plot(100 * np.arange(1, len(risk) + 1) / len(risk), 100 * np.asarray(risk), color=style.BLUE)
+    axes.plot(
+        100 * np.arange(1, len(risk) + 1) / len(risk), 100 * np.asarray(risk), color=style.BLUE
+    )
     style.dress(axes, "Errors among the surest digits (%)", grid="both")
     axes.set_xlabel("digits answered (%)", fontsize=style.FONT, color=style.MUTED)
     axes.set(xlim=(0, 100), ylim=(0, None))
@@ -71,10 +73,15 @@ def confidence_of_both(outcomes: Sequence[Outcome]) -> "Figure":
     """How confidence is spread over digits and over what is none."""
     figure = style.figure_of(4.2)
     above, below = figure.subplots(2, 1, sharex=True)
-    for axes, kinds, name, colour in ((above, ONE_DIGIT, "Digits", style.BLUE), (below, ("reject",), "No digits", style.ORANGE)):
+    for axes, kinds, name, colour in (
+        (above, ONE_DIGIT, "Digits", style.BLUE),
+        (below, ("reject",), "No digits", style.ORANGE),
+    ):
         confidence = [outcome.confidence for outcome in outcomes if outcome.kind in kinds]
         axes.hist(confidence, bins=np.linspace(0, 1, 21).tolist(), color=colour)
-        axes.set_yscale("symlog", linthresh=10)  # a handful in the middle shows beside hundreds at the end
+        axes.set_yscale(
+            "symlog", linthresh=10
+        )  # a handful in the middle shows beside hundreds at the end
         style.dress(axes, f"{name} (pictures)")
     below.set_xlabel("confidence of the best guess", fontsize=style.FONT, color=style.MUTED)
     return figure
@@ -87,8 +94,16 @@ def writer_accuracies(writers: Mapping[str, Share]) -> "Figure":
     axes = figure.subplots()
     low, high = 100 * np.array([share.interval for _, share in ordered]).T
     axes.hlines(range(len(ordered)), low, high, color=style.MUTED, linewidth=1.2)
-    axes.plot([100 * (share.value or 0.0) for _, share in ordered], range(len(ordered)), "o", color=style.BLUE, markersize=4)
-    axes.set_yticks(range(len(ordered)), [f"{name} ({share.n})" for name, share in ordered], parse_math=False)
+    axes.plot(
+        [100 * (share.value or 0.0) for _, share in ordered],
+        range(len(ordered)),
+        "o",
+        color=style.BLUE,
+        markersize=4,
+    )
+    axes.set_yticks(
+        range(len(ordered)), [f"{name} ({share.n})" for name, share in ordered], parse_math=False
+    )
     style.dress(axes, "Accuracy by writer (%)", grid="x")
     return figure
 
@@ -99,15 +114,22 @@ def write_gallery(path: Path, folder: Path, outcomes: Sequence[Outcome]) -> None
     Raises BadValue for a place inside the repository, and CannotWrite.
     """
     if ROOT in path.resolve().parents:
-        raise BadValue(f"{path} lies in the repository, and the gallery holds other people's pictures; choose a folder elsewhere")
+        raise BadValue(
+            f"{path} lies in the repository, and the gallery holds other people's pictures; choose a folder elsewhere"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     wrong = [outcome for outcome in outcomes if not outcome.right]
     items = "\n".join(_item(folder, outcome) for outcome in wrong)
-    write_whole(path, f"{GALLERY}<h1>{len(wrong)} of {len(outcomes)} pictures read wrong</h1>\n<main>\n{items}\n</main>\n</html>\n")
+    write_whole(
+        path,
+        f"{GALLERY}<h1>{len(wrong)} of {len(outcomes)} pictures read wrong</h1>\n<main>\n{items}\n</main>\n</html>\n",
+    )
 
 
 def _item(folder: Path, outcome: Outcome) -> str:
-    what, file, content = (html.escape(text) for text in (said(outcome), outcome.file, outcome.content))
+    what, file, content = (
+        html.escape(text) for text in (said(outcome), outcome.file, outcome.content)
+    )
     caption = f"<b>{content}</b>: {what}<br>{file}<br>{outcome.polarity}, {outcome.background}"
     return f'<figure><img src="{thumbnail(folder / outcome.file)}" alt=""><figcaption>{caption}</figcaption></figure>'
 
@@ -134,7 +156,9 @@ def thumbnail(path: Path) -> str:
     scale = THUMBNAIL / max(upright.size)
     size = max(1, round(upright.width * scale)), max(1, round(upright.height * scale))
     ground = Image.new("RGBA", size, (215, 240, 215, 255))
-    ground.alpha_composite(upright.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST))
+    ground.alpha_composite(
+        upright.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST)
+    )
     buffer = io.BytesIO()
     ground.convert("RGB").save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -39,8 +39,21 @@ from inkdigits.training.recipe import load_recipe
 
 # Images of one bulk call: multiples of all blocks, and no more than the validation split has.
 MODELS = {"fast-99.3": 4096, "nano": 4096, "tiny": 2048, "default": 2048, "best": 512}
-REFERENCES = ("lenet", "two-conv", "dropout", "sgd", "batchnorm")  # fresh weights: speed does not depend on them
-CASCADES = ("nano+best", "tiny+best", "fast-99.3+best", "nano+tiny+best", "fast-99.3+best-int8", "fast-99.3-int8+best-int8")
+REFERENCES = (
+    "lenet",
+    "two-conv",
+    "dropout",
+    "sgd",
+    "batchnorm",
+)  # fresh weights: speed does not depend on them
+CASCADES = (
+    "nano+best",
+    "tiny+best",
+    "fast-99.3+best",
+    "nano+tiny+best",
+    "fast-99.3+best-int8",
+    "fast-99.3-int8+best-int8",
+)
 OTHERS, TOGETHER = "others", "cascades"
 THREADS = (1, 2)
 SETTLE = 0.1  # seconds before each side: the threads of the one before go on looking for work for a while
@@ -63,7 +76,15 @@ class Plan:
     references: tuple[str, ...] = REFERENCES
 
 
-QUICK = Plan(rounds=2, calls=10, share=1 / 16, judged=500, models=("tiny",), compiled=(), references=("lenet",))
+QUICK = Plan(
+    rounds=2,
+    calls=10,
+    share=1 / 16,
+    judged=500,
+    models=("tiny",),
+    compiled=(),
+    references=("lenet",),
+)
 
 
 @dataclass(frozen=True)
@@ -96,7 +117,11 @@ class Figures:
 
     def of(self, group: str, threads: int, side: str | None = None) -> list[Timing]:
         """The timings of a group, in the order of measuring."""
-        return [t for t in self.timings if (t.group, t.threads) == (group, threads) and side in (None, t.side)]
+        return [
+            t
+            for t in self.timings
+            if (t.group, t.threads) == (group, threads) and side in (None, t.side)
+        ]
 
 
 def seconds_each(side: Side, image: Images, calls: int) -> list[float]:
@@ -109,7 +134,9 @@ def seconds_each(side: Side, image: Images, calls: int) -> list[float]:
     return taken
 
 
-def measure(group: str, found: Iterable[Side], images: Images, threads: int, plan: Plan, peak: list[float]) -> list[Timing]:
+def measure(
+    group: str, found: Iterable[Side], images: Images, threads: int, plan: Plan, peak: list[float]
+) -> list[Timing]:
     """Every side's rounds, in turn; the order is reversed from round to round. peak: gets a value a round."""
     contenders = list(found)
     reference = contenders[0].bulk(images)
@@ -134,7 +161,10 @@ def measure(group: str, found: Iterable[Side], images: Images, threads: int, pla
         if number:
             peak.append(gemm_peak() / 1e9)
     for timing in timings:
-        print(f"{group}, {threads} threads, {timing.side}: {statistics.median(timing.bulk):,.0f} images/s", file=sys.stderr)
+        print(
+            f"{group}, {threads} threads, {timing.side}: {statistics.median(timing.bulk):,.0f} images/s",
+            file=sys.stderr,
+        )
     return timings
 
 
@@ -143,18 +173,30 @@ def _digits(said: np.ndarray) -> np.ndarray:
     return said if said.shape[1] == 10 else said[:, :10] / said[:, :10].sum(axis=1, keepdims=True)
 
 
-def groups(digits: Dataset, threads: int, plan: Plan, folder: Path) -> Iterator[tuple[str, Iterable[Side], Images]]:
+def groups(
+    digits: Dataset, threads: int, plan: Plan, folder: Path
+) -> Iterator[tuple[str, Iterable[Side], Images]]:
     """What is measured against each other, with the images of a bulk call."""
     images = digits.validation.images
     for model in plan.models:
         shown = images[: int(MODELS[model] * plan.share)]
-        yield model, sides(model, in_int8(model, folder), threads, shown, model in plan.compiled), shown
+        yield (
+            model,
+            sides(model, in_int8(model, folder), threads, shown, model in plan.compiled),
+            shown,
+        )
     shown = images[: int(MODELS["tiny"] * plan.share)]
     yield OTHERS, others(digits, threads, shown, folder, plan.references), shown
-    yield TOGETHER, (replace(ours(model, threads), name=model) for model in ("best", *CASCADES)), shown
+    yield (
+        TOGETHER,
+        (replace(ours(model, threads), name=model) for model in ("best", *CASCADES)),
+        shown,
+    )
 
 
-def others(digits: Dataset, threads: int, shown: Images, folder: Path, references: Iterable[str]) -> Iterator[Side]:
+def others(
+    digits: Dataset, threads: int, shown: Images, folder: Path, references: Iterable[str]
+) -> Iterator[Side]:
     """Other networks: the reference systems' in ONNX Runtime, and scikit-learn's. First ours, for the ratio."""
     yield ours("tiny", threads)
     for name in references:
@@ -187,7 +229,11 @@ def accuracy(model: str, digits: Dataset, judged: int) -> dict[str, Any]:
         seen = digits[split][:judged]
         said = recogniser.classify(seen.images)
         figures = evaluate_probabilities(said, seen.labels)
-        facts[split] = {"n": len(seen), "errors": int((said.argmax(axis=1) != seen.labels).sum()), "nll": figures.nll}
+        facts[split] = {
+            "n": len(seen),
+            "errors": int((said.argmax(axis=1) != seen.labels).sum()),
+            "nll": figures.nll,
+        }
     facts["handed_on"] = handed_on(model, digits.validation.images[:judged])
     return facts
 
@@ -218,7 +264,9 @@ def measure_all(plan: Plan) -> Figures:
             for model in plan.models
             if (other := in_int8(model, Path(folder)))
         ]
-    multiplications = {model: count_multiplications(load_run(model).network) for model in plan.models}
+    multiplications = {
+        model: count_multiplications(load_run(model).network) for model in plan.models
+    }
     cascades = [judge(model) for model in ("best", *CASCADES)]
     facts = machine(torch.device("cpu")) | {"threads": " and ".join(map(str, THREADS))}
     return Figures(facts, timings, peak, multiplications, cascades, int8)
@@ -228,11 +276,24 @@ def main() -> None:
     """Measure, print, and write where asked."""
     from inference_report import sections, throughput_bars
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=Plan.rounds, metavar="N", help="after one that is not counted")
-    parser.add_argument("--quick", action="store_true", help="few of everything, to see that it works")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
-    parser.add_argument("--write", type=Path, metavar="FILE.md", help="put the tables into this file, too, and the figure beside")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=Plan.rounds, metavar="N", help="after one that is not counted"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="few of everything, to see that it works"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object instead of tables"
+    )
+    parser.add_argument(
+        "--write",
+        type=Path,
+        metavar="FILE.md",
+        help="put the tables into this file, too, and the figure beside",
+    )
     options = parser.parse_args()
     figures = measure_all(QUICK if options.quick else Plan(rounds=options.rounds))
     written = sections(figures)

@@ -49,10 +49,14 @@ def ours(model: str, threads: int) -> Side:
 
 def in_blocks(answer: Answer, block: int, images: Images) -> Answers:
     """The answers to all images, a block at a time."""
-    return np.concatenate([answer(images[start : start + block]) for start in range(0, len(images), block)])
+    return np.concatenate(
+        [answer(images[start : start + block]) for start in range(0, len(images), block)]
+    )
 
 
-def fastest(tries: Sequence[Key], run: Callable[[Key], Callable[[Images], object]], images: Images) -> Key:
+def fastest(
+    tries: Sequence[Key], run: Callable[[Key], Callable[[Images], object]], images: Images
+) -> Key:
     """Which of several settings reads the images in the least time, each tried three times, the first not counted."""
     taken: dict[Key, float] = {}
     for key in tries:
@@ -106,7 +110,12 @@ def torch_eager(model: str, images: Images) -> Side:
     one = fastest(list(answers), lambda name: partial(_repeated, answers[name], 10), images[:1])
     tries = [(name, block) for name in answers for block in BLOCKS if block <= len(images)]
     name, block = fastest(tries, lambda key: partial(in_blocks, answers[key[0]], key[1]), images)
-    return Side("torch", answers[one], partial(in_blocks, answers[name], block), f"{one}; {name}, blocks of {block}")
+    return Side(
+        "torch",
+        answers[one],
+        partial(in_blocks, answers[name], block),
+        f"{one}; {name}, blocks of {block}",
+    )
 
 
 def _repeated(answer: Answer, times: int, images: Images) -> None:
@@ -122,7 +131,12 @@ def torch_compiled(model: str, images: Images, block: int) -> Side:
     for shown in (images[:1], images[:block]):
         answer(shown)
     warm_up = time.perf_counter() - started
-    return Side("torch.compile", answer, partial(in_blocks, answer, block), f"blocks of {block}; compiled in {warm_up:.0f} s")
+    return Side(
+        "torch.compile",
+        answer,
+        partial(in_blocks, answer, block),
+        f"blocks of {block}; compiled in {warm_up:.0f} s",
+    )
 
 
 class Openvino:
@@ -152,11 +166,15 @@ class Openvino:
         """Many, as many requests at a time as OpenVINO wants; their number is a multiple of the block."""
         queue = self._openvino.AsyncInferQueue(self._compiled(block, "THROUGHPUT"))
         said: dict[int, Answers] = {}
-        queue.set_callback(lambda request, start: said.__setitem__(start, request.get_output_tensor().data.copy()))
+        queue.set_callback(
+            lambda request, start: said.__setitem__(start, request.get_output_tensor().data.copy())
+        )
 
         def answer(images: Images) -> Answers:
             for start in range(0, len(images), block):
-                queue.start_async({0: images[start : start + block]}, userdata=start, share_inputs=True)
+                queue.start_async(
+                    {0: images[start : start + block]}, userdata=start, share_inputs=True
+                )
             queue.wait_all()
             return np.concatenate([said.pop(start) for start in range(0, len(images), block)])
 
@@ -168,7 +186,12 @@ def openvino(path: Path, threads: int, images: Images, precision: str | None) ->
     runtime = Openvino(path, threads, precision)
     block = fastest([block for block in BLOCKS if len(images) % block == 0], runtime.queued, images)
     name = f"OpenVINO, {precision or 'its own precision'}"
-    return Side(name, runtime.one, runtime.queued(block), f"latency hint; throughput hint, blocks of {block}")
+    return Side(
+        name,
+        runtime.one,
+        runtime.queued(block),
+        f"latency hint; throughput hint, blocks of {block}",
+    )
 
 
 def sklearn_sides(images: Images, labels: NDArray[np.uint8], tried: Images) -> Iterator[Side]:
@@ -180,10 +203,15 @@ def sklearn_sides(images: Images, labels: NDArray[np.uint8], tried: Images) -> I
     from sklearn.svm import SVC
 
     flat = images.reshape(len(images), -1) / np.float32(255)
-    for name, model in (("MLPClassifier(100)", MLPClassifier((100,), early_stopping=True)), ("SVC, RBF", SVC())):
+    for name, model in (
+        ("MLPClassifier(100)", MLPClassifier((100,), early_stopping=True)),
+        ("SVC, RBF", SVC()),
+    ):
         answer = partial(_predicted, model.fit(flat, labels))
         block = fastest(BLOCKS, partial(partial, in_blocks, answer), tried)
-        yield Side(f"scikit-learn, {name}", answer, partial(in_blocks, answer, block), f"blocks of {block}")
+        yield Side(
+            f"scikit-learn, {name}", answer, partial(in_blocks, answer, block), f"blocks of {block}"
+        )
 
 
 def _predicted(model: Any, images: Images) -> Answers:

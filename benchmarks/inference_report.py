@@ -25,7 +25,13 @@ def ratios(values: list[float], by: list[float]) -> str:
 
 def row(timing: Timing, reference: Timing, first: str) -> str:
     """A line of a table. first: what stands in front of it."""
-    cells = [first, timing.side, spread(timing.one, ",.0f"), f"{median(timing.one_p99):,.0f}", ratios(timing.one, reference.one)]
+    cells = [
+        first,
+        timing.side,
+        spread(timing.one, ",.0f"),
+        f"{median(timing.one_p99):,.0f}",
+        ratios(timing.one, reference.one),
+    ]
     cells += [spread(timing.bulk, ",.0f"), ratios(reference.bulk, timing.bulk)]
     difference = "-" if timing.difference is None else f"{timing.difference:.0e}"
     return f"| {' | '.join([*cells, timing.setting, difference])} |"
@@ -76,7 +82,10 @@ def peak_section(figures: Figures) -> str:
     for model, count in figures.multiplications.items():
         shares = []
         for threads in THREADS:
-            reached = [2e-9 * count * rate / peak[threads] for rate in figures.of(model, threads, "inkdigits")[0].bulk]
+            reached = [
+                2e-9 * count * rate / peak[threads]
+                for rate in figures.of(model, threads, "inkdigits")[0].bulk
+            ]
             shares.append(spread(reached, ".0%"))
         lines.append(f"| `{model}` | {count:,} | {' | '.join(shares)} |")
     if "tiny" in figures.multiplications:
@@ -107,12 +116,25 @@ def int8_section(figures: Figures) -> str:
             found = {timing.side: timing for timing in figures.of(facts["model"], threads)}
             own = found[INT8_SIDE]
             cells = [f"`{facts['model']}`, {threads}", f"{facts['bytes']:,}"]
-            for side in ("inkdigits", "torch", "OpenVINO, f32", "OpenVINO, its own precision", "OpenVINO, int8"):
+            for side in (
+                "inkdigits",
+                "torch",
+                "OpenVINO, f32",
+                "OpenVINO, its own precision",
+                "OpenVINO, int8",
+            ):
                 timing = found.get(side)
-                cells.append(f"{ratios(timing.one, own.one)}, {ratios(own.bulk, timing.bulk)}" if timing else "-")
+                cells.append(
+                    f"{ratios(timing.one, own.one)}, {ratios(own.bulk, timing.bulk)}"
+                    if timing
+                    else "-"
+                )
             for split in ("validation", "test"):
                 before, after = facts[split], facts["int8"][split]
-                cells += [f"{before['errors']}, {after['errors']} of {before['n']:,}", f"{before['nll']:.4f}, {after['nll']:.4f}"]
+                cells += [
+                    f"{before['errors']}, {after['errors']} of {before['n']:,}",
+                    f"{before['nll']:.4f}, {after['nll']:.4f}",
+                ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
@@ -143,14 +165,18 @@ def cascades_section(figures: Figures) -> str:
         "validation digits that reaches each network after the first. Bulk: images a second of validation digits, as above.",
         "",
         "| model | "
-        + " | ".join(f"bulk, {threads} thread{'s' * (threads > 1)} | times `best`" for threads in THREADS)
+        + " | ".join(
+            f"bulk, {threads} thread{'s' * (threads > 1)} | times `best`" for threads in THREADS
+        )
         + " | handed on | validation errors | NLL | test errors | NLL |",
         "|---|" + "---|" * (2 * len(THREADS) + 5),
     ]
     for facts in figures.cascades:
         cells = [f"`{facts['model']}`"]
         for threads in THREADS:
-            best, own = (figures.of(TOGETHER, threads, str(name))[0] for name in ("best", facts["model"]))
+            best, own = (
+                figures.of(TOGETHER, threads, str(name))[0] for name in ("best", facts["model"])
+            )
             cells += [spread(own.bulk, ",.0f"), ratios(own.bulk, best.bulk)]
         cells.append(", ".join(f"{share:.1%}" for share in facts["handed_on"]) or "-")
         for split in ("validation", "test"):
@@ -178,10 +204,22 @@ def throughput_bars(figures: Figures) -> "Figure":
             [max(timing.bulk) - value for value, timing in zip(middle, found, strict=True)],
         ]
         colours = [BLUE if timing.side.startswith("inkdigits") else MUTED for timing in found]
-        axes.barh([timing.side for timing in found], middle, xerr=reach, color=colours, height=0.62, ecolor=INK)
+        axes.barh(
+            [timing.side for timing in found],
+            middle,
+            xerr=reach,
+            color=colours,
+            height=0.62,
+            ecolor=INK,
+        )
         for place, (value, timing) in enumerate(zip(middle, found, strict=True)):
             axes.annotate(
-                f"{value:,.0f}", (max(timing.bulk), place), (5, 0), textcoords="offset points", va="center", fontsize=FONT
+                f"{value:,.0f}",
+                (max(timing.bulk), place),
+                (5, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=FONT,
             )
         axes.margins(x=0.15)
         axes.xaxis.set_major_formatter("{x:,.0f}")

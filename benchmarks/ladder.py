@@ -51,7 +51,12 @@ OTHERS = (
     Contender("MLP, scikit-learn", "in_sklearn", "MLP", ("sklearn",), seeds=3, rounds=5),
     Contender("SVC, scikit-learn", "in_sklearn", "SVC", ("sklearn",), seeds=1, rounds=3),
     *(
-        Contender(f"{name}, tutorial style", "reference", name, published=load_recipe(name).published["test_accuracy"])
+        Contender(
+            f"{name}, tutorial style",
+            "reference",
+            name,
+            published=load_recipe(name).published["test_accuracy"],
+        )
         for name in ("lenet", "batchnorm")
     ),
 )
@@ -65,8 +70,12 @@ PAIRS = (
 
 def ours(recipes: Sequence[str]) -> list[Contender]:
     """recipes: names, or files of one's own."""
-    names = {recipe: Path(recipe).stem if recipe.endswith(".toml") else recipe for recipe in recipes}
-    return [Contender(name, "ours", recipe, seeds=SEEDS.get(name, 5)) for recipe, name in names.items()]
+    names = {
+        recipe: Path(recipe).stem if recipe.endswith(".toml") else recipe for recipe in recipes
+    }
+    return [
+        Contender(name, "ours", recipe, seeds=SEEDS.get(name, 5)) for recipe, name in names.items()
+    ]
 
 
 def identity(contender: Contender, digits: int | None) -> str:
@@ -82,7 +91,9 @@ class Results:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self.kept: dict[str, dict[str, dict[str, Any]]] = json.loads(path.read_text()) if path and path.is_file() else {}
+        self.kept: dict[str, dict[str, dict[str, Any]]] = (
+            json.loads(path.read_text()) if path and path.is_file() else {}
+        )
 
     def of(self, key: str) -> dict[str, Outcome]:
         """By seed."""
@@ -96,7 +107,9 @@ class Results:
             write_whole(self.path, json.dumps(self.kept, indent=1))
 
 
-def measure_accuracy(rows: Sequence[Row], results: Results, digits: int | None, threads: int) -> list[str]:
+def measure_accuracy(
+    rows: Sequence[Row], results: Results, digits: int | None, threads: int
+) -> list[str]:
     """Train every seed that is not in the file yet, one contender after the other. Returns who is left out."""
     problems: list[str] = []
     for row in rows:
@@ -108,13 +121,22 @@ def measure_accuracy(rows: Sequence[Row], results: Results, digits: int | None, 
             for seed in seeds:
                 outcome = worker.train(seed, True)
                 results.add(key, seed, outcome)
-                print(f"{row.contender.name}, seed {seed}: {percent(outcome.test)} %, {short(outcome.seconds)} s", file=sys.stderr)
+                print(
+                    f"{row.contender.name}, seed {seed}: {percent(outcome.test)} %, {short(outcome.seconds)} s",
+                    file=sys.stderr,
+                )
             worker.stop()
-        row.runs = {seed: outcome for seed, outcome in results.of(key).items() if int(seed) < row.contender.seeds}
+        row.runs = {
+            seed: outcome
+            for seed, outcome in results.of(key).items()
+            if int(seed) < row.contender.seeds
+        }
     return problems
 
 
-def measure_time(rows: Sequence[Row], rounds: int, digits: int | None, threads: int) -> tuple[list[str], dict[str, list[float]]]:
+def measure_time(
+    rows: Sequence[Row], rounds: int, digits: int | None, threads: int
+) -> tuple[list[str], dict[str, list[float]]]:
     """Rounds of everyone in turn, every second one backwards, and matrix products. Returns who is left out, and operations/s."""
     workers, problems = start([row.contender for row in rows], digits, threads, digits is not None)
     by_name = {row.contender.name: row for row in rows}
@@ -126,7 +148,10 @@ def measure_time(rows: Sequence[Row], rounds: int, digits: int | None, threads: 
             if number < (worker.contender.rounds or rounds):
                 outcome = worker.train(1000 + number, False)
                 by_name[worker.contender.name].rounds.append(outcome)
-                print(f"round {number + 1} of {rounds}: {worker.contender.name} {short(outcome.seconds)} s", file=sys.stderr)
+                print(
+                    f"round {number + 1} of {rounds}: {worker.contender.name} {short(outcome.seconds)} s",
+                    file=sys.stderr,
+                )
     for worker in workers:
         worker.stop()
     return problems, peaks
@@ -135,17 +160,39 @@ def measure_time(rows: Sequence[Row], rounds: int, digits: int | None, threads: 
 def peak_table(rows: Sequence[Row], digits: int, peaks: dict[str, list[float]]) -> list[str]:
     """What share of the processor's best each recipe's arithmetic reaches."""
     best = {kind: statistics.median(values) for kind, values in peaks.items()}
-    top = " and ".join(f"{spread([value / 1e9 for value in values], ',.0f')} in {kind}" for kind, values in peaks.items())
-    lines = [f"A product of two matrices of {SIDE}x{SIDE} in the same rounds: {top}, in billions of operations a second.", ""]
-    head = ("recipe", "operations a digit", "digits", "billions a second", "of float32's peak", "of bfloat16's")
+    top = " and ".join(
+        f"{spread([value / 1e9 for value in values], ',.0f')} in {kind}"
+        for kind, values in peaks.items()
+    )
+    lines = [
+        f"A product of two matrices of {SIDE}x{SIDE} in the same rounds: {top}, in billions of operations a second.",
+        "",
+    ]
+    head = (
+        "recipe",
+        "operations a digit",
+        "digits",
+        "billions a second",
+        "of float32's peak",
+        "of bfloat16's",
+    )
     lines += ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for row in rows:
         if row.contender.module == "ours" and row.rounds:
             recipe = load_recipe(row.contender.option)
             count, seen = operations(recipe), digits * recipe.total_epochs
             rate = count * seen / statistics.median(row.seconds)
-            cells = [f"`{row.contender.name}`", f"{count / 1e6:.2f} million", f"{seen:,}", f"{rate / 1e9:,.0f}"]
-            lines.append("| " + " | ".join([*cells, *(f"{100 * rate / value:.0f} %" for value in best.values())]) + " |")
+            cells = [
+                f"`{row.contender.name}`",
+                f"{count / 1e6:.2f} million",
+                f"{seen:,}",
+                f"{rate / 1e9:,.0f}",
+            ]
+            lines.append(
+                "| "
+                + " | ".join([*cells, *(f"{100 * rate / value:.0f} %" for value in best.values())])
+                + " |"
+            )
     return lines
 
 
@@ -171,7 +218,10 @@ def cold(recipe: str, rounds: int) -> list[str]:
     words = ("the model is measured and saved", "and exported to ONNX", "and the report is written")
     head = f"`inkdigits train {recipe} --out DIR`, a new process, until"
     lines = [f"| {head} | s, median (range) of {rounds} |", "|---|---|"]
-    return lines + [f"| {what} | {spread(values, '.2f')} |" for what, values in zip(words, taken.values(), strict=True)]
+    return lines + [
+        f"| {what} | {spread(values, '.2f')} |"
+        for what, values in zip(words, taken.values(), strict=True)
+    ]
 
 
 def is_shipped(row: Row) -> bool:
@@ -185,7 +235,10 @@ def evidence(row: Row, facts: dict[str, str]) -> dict[str, Any]:
     for split in ("validation", "test"):
         accuracies = row.accuracies(split)
         assert accuracies is not None, "a recipe of ours is trained whole"
-        table |= {"runs": len(accuracies.values), f"{split}_accuracy_mean": round(accuracies.mean, 6)}
+        table |= {
+            "runs": len(accuracies.values),
+            f"{split}_accuracy_mean": round(accuracies.mean, 6),
+        }
         if accuracies.deviation is not None:
             table[f"{split}_accuracy_sd"] = round(accuracies.deviation, 6)
     seconds = row.seconds or [outcome.seconds for outcome in row.runs.values()]
@@ -207,7 +260,9 @@ def section(parts: dict[str, list[str]], facts: dict[str, str], image: bool) -> 
         + ".",
         "",
     ]
-    lines += ["![test accuracy against seconds of training](images/ladder.png)", ""] if image else []
+    lines += (
+        ["![test accuracy against seconds of training](images/ladder.png)", ""] if image else []
+    )
     for title, text in parts.items():
         if text:
             lines += [*([f"### {title}", ""] if title else []), *text, ""]
@@ -216,19 +271,58 @@ def section(parts: dict[str, list[str]], facts: dict[str, str], image: bool) -> 
 
 def arguments() -> argparse.Namespace:
     """What the command was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     shipped = [name for name in shipped_recipes() if name.startswith("fast-")]
     names = [contender.name for contender in OTHERS]
-    parser.add_argument("--recipes", nargs="*", default=shipped, help="ours, names or .toml files (default: all fast-*)")
-    parser.add_argument("--against", nargs="*", default=names, choices=names, metavar="NAME", help=f"of: {'; '.join(names)}")
+    parser.add_argument(
+        "--recipes",
+        nargs="*",
+        default=shipped,
+        help="ours, names or .toml files (default: all fast-*)",
+    )
+    parser.add_argument(
+        "--against",
+        nargs="*",
+        default=names,
+        choices=names,
+        metavar="NAME",
+        help=f"of: {'; '.join(names)}",
+    )
     parser.add_argument("--phases", nargs="+", choices=PHASES, default=list(PHASES))
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="timed rounds (default: 5)")
-    parser.add_argument("--seeds", nargs="*", default=[], metavar="NAME=N", help="seeds whose accuracy is measured, by contender")
-    parser.add_argument("--results", type=Path, default=Path("runs/ladder.json"), metavar="FILE", help="keeps finished seeds")
-    parser.add_argument("--threads", type=int, default=2, metavar="N", help="processors that are used (default: 2)")
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK:,} digits, one seed, one round: does it work?")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
-    parser.add_argument("--write", type=Path, metavar="FILE.md", help="put the section into this file, and the figure beside it")
+    parser.add_argument(
+        "--rounds", type=int, default=5, metavar="N", help="timed rounds (default: 5)"
+    )
+    parser.add_argument(
+        "--seeds",
+        nargs="*",
+        default=[],
+        metavar="NAME=N",
+        help="seeds whose accuracy is measured, by contender",
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("runs/ladder.json"),
+        metavar="FILE",
+        help="keeps finished seeds",
+    )
+    parser.add_argument(
+        "--threads", type=int, default=2, metavar="N", help="processors that are used (default: 2)"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help=f"{QUICK:,} digits, one seed, one round: does it work?"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object instead of tables"
+    )
+    parser.add_argument(
+        "--write",
+        type=Path,
+        metavar="FILE.md",
+        help="put the section into this file, and the figure beside it",
+    )
     return parser.parse_args()
 
 
@@ -238,8 +332,15 @@ def everyone(options: argparse.Namespace) -> list[Row]:
     every = [*ours(options.recipes), *(each for each in OTHERS if each.name in options.against)]
     unknown = wanted.keys() - {each.name for each in every}
     if unknown:
-        sys.exit(f"--seeds: nobody is called {', '.join(sorted(unknown))}; there are {', '.join(each.name for each in every)}")
-    seeds = {each.name: int(wanted.get(each.name, each.module == "ours" if options.quick else each.seeds)) for each in every}
+        sys.exit(
+            f"--seeds: nobody is called {', '.join(sorted(unknown))}; there are {', '.join(each.name for each in every)}"
+        )
+    seeds = {
+        each.name: int(
+            wanted.get(each.name, each.module == "ours" if options.quick else each.seeds)
+        )
+        for each in every
+    }
     return [Row(Contender(**asdict(each) | {"seeds": seeds[each.name]})) for each in every]
 
 
@@ -268,7 +369,9 @@ def main() -> None:
     if peaks and own:
         parts["Share of the processor's peak"] = peak_table(rows, len(train), peaks)
     if "profile" in options.phases and own:
-        parts["Where the time goes"] = table({each.name: shares(load_recipe(each.option), train) for each in own})
+        parts["Where the time goes"] = table(
+            {each.name: shares(load_recipe(each.option), train) for each in own}
+        )
     if "cold" in options.phases and own:
         parts["From the shell to the saved model"] = cold(own[0].option, rounds)
     parts["Not measured"] = [f"- {problem}" for problem in problems]
@@ -276,13 +379,23 @@ def main() -> None:
     image = figure(rows) if "timing" in options.phases else None
     text = section(parts, facts, image is not None)
     if options.json:
-        found = {"rows": [asdict(row) for row in rows], "operations_a_second": peaks, "problems": problems}
+        found = {
+            "rows": [asdict(row) for row in rows],
+            "operations_a_second": peaks,
+            "problems": problems,
+        }
         print(json.dumps({"machine": facts} | found))
     else:
         print(text)
     if options.write:
         write_section(options.write, text)
-        write_evidence({row.contender.name: evidence(row, facts) for row in rows if row.accuracies("test") and is_shipped(row)})
+        write_evidence(
+            {
+                row.contender.name: evidence(row, facts)
+                for row in rows
+                if row.accuracies("test") and is_shipped(row)
+            }
+        )
         if image:
             (options.write.parent / "images").mkdir(exist_ok=True)
             image.savefig(options.write.parent / "images" / "ladder.png", dpi=160)

@@ -27,7 +27,10 @@ GROUPS = (
     ("matrix products", ("addmm", "::mm", "bmm", "::linear", "matmul", "mkldnn_linear", "addmv")),
     ("optimiser", ("fused_adam", "fused_sgd", "optimizer", "lerp")),
     ("pooling", ("pool",)),
-    ("copies and conversions", ("copy_", "::to", "contiguous", "clone", "reorder", "::cat", "zero_", "fill_")),
+    (
+        "copies and conversions",
+        ("copy_", "::to", "contiguous", "clone", "reorder", "::cat", "zero_", "fill_"),
+    ),
 )
 DATA, OTHER, PYTHON = "data and augmentation", "elementwise and other", "Python, between operations"
 
@@ -37,7 +40,9 @@ def operations(recipe: Recipe) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
     alone = dataclasses.replace(recipe, test_rotation=0.0, test_zoom=0.0, members=1)
-    network = recipe_network(alone).eval()  # with the layers as they are written: a fused operation may do more than it must
+    network = recipe_network(
+        alone
+    ).eval()  # with the layers as they are written: a fused operation may do more than it must
     with FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 1, 28, 28)).sum().backward()
     return counter.get_total_flops()
@@ -83,7 +88,11 @@ class noted:  # noqa: N801
 
     def __enter__(self) -> None:
         if self.before is not None:
-            setattr(training, self.name, self._marked_generator if self.name == "batches" else self._marked)
+            setattr(
+                training,
+                self.name,
+                self._marked_generator if self.name == "batches" else self._marked,
+            )
 
     def __exit__(self, *_: object) -> None:
         if self.before is not None:
@@ -107,10 +116,15 @@ class noted:  # noqa: N801
 
 def table(profiles: dict[str, dict[str, float]]) -> list[str]:
     """A row a group of operations, a column a recipe."""
-    groups = sorted({group for each in profiles.values() for group in each}, key=lambda name: -max(_column(profiles, name)))
+    groups = sorted(
+        {group for each in profiles.values() for group in each},
+        key=lambda name: -max(_column(profiles, name)),
+    )
     head = ["share of the time", *(f"`{name}`" for name in profiles)]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    rows = ([name, *(f"{100 * share:.0f} %" for share in _column(profiles, name))] for name in groups)
+    rows = (
+        [name, *(f"{100 * share:.0f} %" for share in _column(profiles, name))] for name in groups
+    )
     return lines + ["| " + " | ".join(row) + " |" for row in rows]
 
 

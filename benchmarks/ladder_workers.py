@@ -33,7 +33,11 @@ class Contender:
     @property
     def missing(self) -> list[str]:
         """What it needs and is not here."""
-        return [name for name in self.needs if importlib.util.find_spec(name) is None and shutil.which(name) is None]
+        return [
+            name
+            for name in self.needs
+            if importlib.util.find_spec(name) is None and shutil.which(name) is None
+        ]
 
 
 @dataclass(frozen=True)
@@ -90,12 +94,16 @@ class Worker:
         self.process.join()
 
 
-def serve(connection: Connection, module: str, option: str, digits: int | None, threads: int) -> None:
+def serve(
+    connection: Connection, module: str, option: str, digits: int | None, threads: int
+) -> None:
     """In the process: prepare, then train whenever a seed arrives. Sends (error, outcome)."""
     sys.path[:0] = [str(HERE)]
     try:
         dataset = load_dataset("mnist", download=False)
-        train, validation, test = (dataset[name][:digits] for name in ("train", "validation", "test"))
+        train, validation, test = (
+            dataset[name][:digits] for name in ("train", "validation", "test")
+        )
         limit_threads(threads)
         trainer = importlib.import_module(f"contenders.{module}").prepare(train, option)
         connection.send((None, None))
@@ -104,8 +112,13 @@ def serve(connection: Connection, module: str, option: str, digits: int | None, 
             trained = trainer.train(seed, whole)
             accuracies: list[float | None] = [None, None]
             if (read := trained.read) is not None:
-                accuracies = [float((read(split.images) == split.labels).mean()) for split in (test, validation)]
-            outcome = Outcome(trained.seconds, trainer.compiling, trained.part, trained.note, *accuracies)
+                accuracies = [
+                    float((read(split.images) == split.labels).mean())
+                    for split in (test, validation)
+                ]
+            outcome = Outcome(
+                trained.seconds, trainer.compiling, trained.part, trained.note, *accuracies
+            )
             connection.send((None, asdict(outcome)))
     except EOFError:
         pass
@@ -130,13 +143,17 @@ def use_processors(count: int) -> None:
     limit_threads(count)
 
 
-def start(contenders: Sequence[Contender], digits: int | None, threads: int, at_once: bool) -> tuple[list[Worker], list[str]]:
+def start(
+    contenders: Sequence[Contender], digits: int | None, threads: int, at_once: bool
+) -> tuple[list[Worker], list[str]]:
     """Those that could be started, and a line for each that could not. at_once: not one after another, as timed compiling wants."""
     workers, left_out = list[Worker](), list[str]()
     for contender in contenders:
         if contender.missing:
             names = " and ".join(contender.missing)
-            left_out.append(f"{contender.name}: left out, as it needs {names}, not here (make bench installs the packages)")
+            left_out.append(
+                f"{contender.name}: left out, as it needs {names}, not here (make bench installs the packages)"
+            )
         else:
             workers.append(Worker(contender, digits, threads))
             if not at_once:

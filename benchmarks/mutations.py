@@ -18,7 +18,29 @@ from random import Random
 import numpy as np
 
 PIXELS = 784
-NUMBERS = (0, 1, 2, 3, 5, 27, 28, 29, 127, 128, 255, 256, 783, 784, 785, 2**15, 2**16, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
+NUMBERS = (
+    0,
+    1,
+    2,
+    3,
+    5,
+    27,
+    28,
+    29,
+    127,
+    128,
+    255,
+    256,
+    783,
+    784,
+    785,
+    2**15,
+    2**16,
+    2**24,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+)
 TRAP = "opened"  # the folder that appears where somebody opens a pickle
 TRAPPED = 0.03
 BOMB = 20_000_000  # bytes at most, unpacked
@@ -95,12 +117,16 @@ def _flip(chance: Random, data: bytearray, place: int) -> None:
 
 
 def _set(chance: Random, data: bytearray, place: int) -> None:
-    data[place : place + 1] = chance.choice((b"\0", b"\xff", b"\x80", b"\n", b",", b'"', b"'", b" ", b"9", b"(", b"-"))
+    data[place : place + 1] = chance.choice(
+        (b"\0", b"\xff", b"\x80", b"\n", b",", b'"', b"'", b" ", b"9", b"(", b"-")
+    )
 
 
 def _number(chance: Random, data: bytearray, place: int) -> None:
     code = chance.choice(("<I", ">I", "<H", ">H", "<Q"))
-    data[place : place + struct.calcsize(code)] = struct.pack(code, chance.choice(NUMBERS) & (2 ** (8 * struct.calcsize(code)) - 1))
+    data[place : place + struct.calcsize(code)] = struct.pack(
+        code, chance.choice(NUMBERS) & (2 ** (8 * struct.calcsize(code)) - 1)
+    )
 
 
 def _cut(_: Random, data: bytearray, place: int) -> None:
@@ -151,7 +177,10 @@ CHANGES: tuple[Callable[[Random, bytearray, int], None], ...] = (
 def _shape(chance: Random, count: int) -> tuple[int, ...]:
     """That of `count` images, or nearly."""
     shape = list(
-        chance.choice(((count, 28, 28),) * 5 + ((count, PIXELS), (count, 28, 28, 1), (count, 1, 28, 28), (count * PIXELS,)))
+        chance.choice(
+            ((count, 28, 28),) * 5
+            + ((count, PIXELS), (count, 28, 28, 1), (count, 1, 28, 28), (count * PIXELS,))
+        )
     )
     if chance.random() < 0.12:
         shape[chance.randrange(len(shape))] = chance.choice(NUMBERS)
@@ -178,7 +207,11 @@ def idx(chance: Random) -> bytes:
     types = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
     code = 8 if chance.random() < 0.7 else chance.choice(list(types))
     count = chance.choice((0, 1, 1, 2, 2, 3))
-    content = bytearray(_idx_file(code, _shape(chance, count), _values(chance, types[code], count * PIXELS % len(POOL))))
+    content = bytearray(
+        _idx_file(
+            code, _shape(chance, count), _values(chance, types[code], count * PIXELS % len(POOL))
+        )
+    )
     if chance.random() < 0.1:
         content[chance.randrange(4)] = chance.randrange(256)
     return bytes(content)
@@ -191,27 +224,66 @@ def npy(chance: Random) -> bytes:
     count = chance.choice((0, 1, 1, 2, 2, 3))
     descr, dtype = "|u1", "u1"
     if chance.random() < 0.3:
-        descr = dtype = chance.choice(("|b1", "|i1", "<u2", ">i2", "<i4", ">i8", "<u8", "<f4", ">f8", "<f2"))
+        descr = dtype = chance.choice(
+            ("|b1", "|i1", "<u2", ">i2", "<i4", ">i8", "<u8", "<f4", ">f8", "<f2")
+        )
     if chance.random() < 0.05:
         descr = chance.choice(
-            ("|O", "<U3", "|S1", "|V1", "<M8[s]", "u1", "=u1", "<c8", "|u1'", "[('a','u1')]", "(2,)u1", "<i16", "")
+            (
+                "|O",
+                "<U3",
+                "|S1",
+                "|V1",
+                "<M8[s]",
+                "u1",
+                "=u1",
+                "<c8",
+                "|u1'",
+                "[('a','u1')]",
+                "(2,)u1",
+                "<i16",
+                "",
+            )
         )
     order = chance.choice(("False",) * 20 + ("True",) * 4 + ("0", "None"))
     shape = str(_shape(chance, count))
     if chance.random() < 0.1:
         shape = chance.choice(
-            (shape[1:-1], "()", "(,)", "(-1, 28, 28)", "(1 28 28)", "(1, 28, 28,)", "(01, 28, 28)", "(1L, 28, 28)", "(" * 300)
+            (
+                shape[1:-1],
+                "()",
+                "(,)",
+                "(-1, 28, 28)",
+                "(1 28 28)",
+                "(1, 28, 28,)",
+                "(01, 28, 28)",
+                "(1L, 28, 28)",
+                "(" * 300,
+            )
         )
     header = f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}"
     if chance.random() < 0.1:
         header = chance.choice(
-            (header.replace("'", '"'), header + header, header * 60, "{" + header, header.replace(":", "="), header[:-1])
+            (
+                header.replace("'", '"'),
+                header + header,
+                header * 60,
+                "{" + header,
+                header.replace(":", "="),
+                header[:-1],
+            )
         )
     version = chance.choice((1,) * 20 + (2, 2, 3, 3, 0, 9))
     header += " " * (-(len(header) + 11) % 64) + "\n"
     length = len(header) if chance.random() < 0.95 else chance.choice(NUMBERS)
     size = struct.pack("<H", length & 0xFFFF) if version == 1 else struct.pack("<I", length)
-    return b"\x93NUMPY" + bytes((version, 0)) + size + header.encode() + _values(chance, dtype, count * PIXELS)
+    return (
+        b"\x93NUMPY"
+        + bytes((version, 0))
+        + size
+        + header.encode()
+        + _values(chance, dtype, count * PIXELS)
+    )
 
 
 def npz(chance: Random) -> bytes:
@@ -222,10 +294,31 @@ def npz(chance: Random) -> bytes:
     if chance.random() < 0.04:
         method = chance.choice((zipfile.ZIP_BZIP2,) * 4 + (zipfile.ZIP_LZMA,))
     names = chance.choice(
-        (("images",), ("images", "labels"), ("x_train", "y_train", "x_test", "y_test"), ("x", "y"), ("arr_0", "arr_1"))
+        (
+            ("images",),
+            ("images", "labels"),
+            ("x_train", "y_train", "x_test", "y_test"),
+            ("x", "y"),
+            ("arr_0", "arr_1"),
+        )
     )
     if chance.random() < 0.1:
-        names = (*names, chance.choice(("images", "labels", "x", "../images", "/images", "", "images/", "\u0665", "a" * 300)))
+        names = (
+            *names,
+            chance.choice(
+                (
+                    "images",
+                    "labels",
+                    "x",
+                    "../images",
+                    "/images",
+                    "",
+                    "images/",
+                    "\u0665",
+                    "a" * 300,
+                )
+            ),
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a name that is there twice
         with zipfile.ZipFile(file, "w", method, compresslevel=1) as archive:
@@ -244,7 +337,11 @@ def _member(chance: Random, name: str) -> bytes:
         if chance.random() < 0.5:
             return npy(chance)
         return _npy_file("(2, 28, 28)", POOL[: 2 * PIXELS])
-    labels = bytes(chance.choice((0, 1, 9, 9, 10, 255)) for _ in range(2)) if chance.random() < 0.3 else b"\3\1"
+    labels = (
+        bytes(chance.choice((0, 1, 9, 9, 10, 255)) for _ in range(2))
+        if chance.random() < 0.3
+        else b"\3\1"
+    )
     return _npy_file("(2,)", labels)
 
 
@@ -260,7 +357,11 @@ def _npy_file(shape: str, content: bytes) -> bytes:
 
 def _change_directory(chance: Random, content: bytearray) -> None:
     """One field, or a few, of the local headers, the directory or its end gets another number."""
-    fields = {b"PK\3\4": ("HHHHHIIIHH", 4), b"PK\1\2": ("HHHHHHIIIHHHHHII", 4), b"PK\5\6": ("HHHHIIH", 4)}
+    fields = {
+        b"PK\3\4": ("HHHHHIIIHH", 4),
+        b"PK\1\2": ("HHHHHHIIIHHHHHII", 4),
+        b"PK\5\6": ("HHHHIIH", 4),
+    }
     for _ in range(chance.choice((1, 1, 2, 3))):
         signature, (codes, begin) = chance.choice(list(fields.items()))
         place = chance.choice((content.find, content.rfind))(signature)
@@ -275,7 +376,10 @@ def _change_directory(chance: Random, content: bytearray) -> None:
 
 def csv(chance: Random) -> bytes:
     """Kaggle's, and what others may take for it."""
-    rows = [[str(row), *TEXTS[row * PIXELS : (row + 1) * PIXELS]] for row in range(chance.choice((0, 1, 1, 2)))]
+    rows = [
+        [str(row), *TEXTS[row * PIXELS : (row + 1) * PIXELS]]
+        for row in range(chance.choice((0, 1, 1, 2)))
+    ]
     rows = [[*HEADER], *rows] if chance.random() < 0.5 or not rows else rows
     order = chance.random()
     if order < 0.2:
@@ -294,7 +398,9 @@ def csv(chance: Random) -> bytes:
     text = end.join(separator.join(row) for row in rows) + (end if chance.random() < 0.8 else "")
     if chance.random() < 0.02:
         text = text.replace(",", "," + " " * chance.choice((100, 70_000)), 1)
-    return text.encode(chance.choice(("utf-8",) * 40 + ("utf-8-sig", "utf-8-sig", "utf-16", "utf-32", "utf-7")))
+    return text.encode(
+        chance.choice(("utf-8",) * 40 + ("utf-8-sig", "utf-8-sig", "utf-16", "utf-32", "utf-7"))
+    )
 
 
 FIELDS = (
@@ -357,10 +463,26 @@ def _bomb(kind: str, number: int) -> bytes:
     if kind == "npy":
         return _npy_file(f"({count}, 28, 28)", bytes(count * PIXELS))
     if kind == "csv":
-        return b"\n".join([",".join(HEADER).encode(), b"5" + b",0" * PIXELS, FILLINGS[number % len(FILLINGS)] * size])
+        return b"\n".join(
+            [
+                ",".join(HEADER).encode(),
+                b"5" + b",0" * PIXELS,
+                FILLINGS[number % len(FILLINGS)] * size,
+            ]
+        )
     entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", *bytes(9), 1, *bytes(6)) + b"a"
     start, count = b"PK\3\4" + bytes(26), size // len(entry)
-    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count & 0xFFFF, count & 0xFFFF, count * len(entry), len(start), 0)
+    end = struct.pack(
+        "<4s4H2LH",
+        b"PK\5\6",
+        0,
+        0,
+        count & 0xFFFF,
+        count & 0xFFFF,
+        count * len(entry),
+        len(start),
+        0,
+    )
     return start + entry * count + end
 
 

@@ -24,7 +24,20 @@ import numpy as np
 from handwriting import machine, write_section
 from numpy.typing import NDArray
 from PIL import Image
-from reading_pictures import DRAWINGS, LOSSLESS, LOSSY, NOTHING, ROUNDED, SMALL, Pixels, Way, like_usps, nothing, photo, saved
+from reading_pictures import (
+    DRAWINGS,
+    LOSSLESS,
+    LOSSY,
+    NOTHING,
+    ROUNDED,
+    SMALL,
+    Pixels,
+    Way,
+    like_usps,
+    nothing,
+    photo,
+    saved,
+)
 
 from inkdigits.core.errors import InkdigitsError
 from inkdigits.core.files import write_whole
@@ -98,9 +111,17 @@ def answers(recogniser: Recogniser, images: Pixels, way: Way, *, single: bool = 
     digits, accepted = np.full(len(images), -1), np.zeros(len(images), np.bool_)
     probabilities = np.zeros((len(images), 10), np.float32)
     for number, image in enumerate(images):
-        best = max(recogniser.read(way(image), single).digits, key=lambda digit: digit.confidence, default=None)
+        best = max(
+            recogniser.read(way(image), single).digits,
+            key=lambda digit: digit.confidence,
+            default=None,
+        )
         if best is not None and best.probabilities is not None:
-            digits[number], accepted[number], probabilities[number] = best.digit, best.accepted, best.probabilities
+            digits[number], accepted[number], probabilities[number] = (
+                best.digit,
+                best.accepted,
+                best.probabilities,
+            )
     return Answers(digits, accepted, probabilities)
 
 
@@ -114,19 +135,42 @@ def mnist_as_pictures(recogniser: Recogniser, sizes: Sizes) -> Iterator[Figure]:
     probabilities = np.concatenate([recogniser.classify(image) for image in images])
     right = probabilities.argmax(axis=1) == labels
     yield Figure("`classify`", len(images), percent(float(right.mean())))
-    ways: dict[str, Way] = {"an array": lambda pixels: pixels, "an array, inverted": lambda pixels: 255 - pixels}
+    ways: dict[str, Way] = {
+        "an array": lambda pixels: pixels,
+        "an array, inverted": lambda pixels: 255 - pixels,
+    }
     for name, way in (ways | LOSSLESS).items():
         read = answers(recogniser, images, way)
         differ = int((read.probabilities != probabilities).any(axis=1).sum())
-        yield _against(right, read, labels, f"28x28, {name}", f", {differ} with other probabilities", "none", kept=differ == 0)
+        yield _against(
+            right,
+            read,
+            labels,
+            f"28x28, {name}",
+            f", {differ} with other probabilities",
+            "none",
+            kept=differ == 0,
+        )
     for name, way in ROUNDED.items():
         off = max(_levels_off(image, way) for image in images)
         said = f", pixels up to {off} grey level off"
-        yield _against(right, answers(recogniser, images, way), labels, f"28x28, {name}", said, "1 level", kept=off <= 1)
+        yield _against(
+            right,
+            answers(recogniser, images, way),
+            labels,
+            f"28x28, {name}",
+            said,
+            "1 level",
+            kept=off <= 1,
+        )
     for name, way in LOSSY.items():
         read = answers(recogniser, images[: sizes.others], way)
         yield _information(right, read, labels, f"28x28, {name}")
-    images, labels, right = images[: sizes.drawings], labels[: sizes.drawings], right[: sizes.drawings]
+    images, labels, right = (
+        images[: sizes.drawings],
+        labels[: sizes.drawings],
+        right[: sizes.drawings],
+    )
     for name, drawn in DRAWINGS.items():
         yield _against(right, answers(recogniser, images, drawn), labels, f"200 px, {name}")
     for name, drawn in DRAWINGS.items():
@@ -151,7 +195,9 @@ def _against(
     return Figure(what, len(labels), measured, wanted, kept and lost <= MOST_LOST + 1e-9)
 
 
-def _information(right: NDArray[np.bool_], read: Answers, labels: NDArray[np.uint8], what: str) -> Figure:
+def _information(
+    right: NDArray[np.bool_], read: Answers, labels: NDArray[np.uint8], what: str
+) -> Figure:
     count = len(read.digits)
     lost = 100 * (float(right[:count].mean()) - read.accuracy(labels[:count]))
     return Figure(what, count, f"{percent(read.accuracy(labels[:count]))}, loss {lost:+.2f}")
@@ -168,11 +214,21 @@ def other_sets(recogniser: Recogniser, sizes: Sizes) -> Iterator[Figure]:
     """Small digits that fill their picture, as files of their own size and enlarged."""
     for name, (images, labels) in _small_digits(sizes).items():
         for how, shown in SMALL.items():
-            read = answers(recogniser, images, lambda pixels, shown=shown: saved(Image.fromarray(shown(pixels)), "PNG"))  # type: ignore[misc]
+            read = answers(
+                recogniser,
+                images,
+                lambda pixels, shown=shown: saved(Image.fromarray(shown(pixels)), "PNG"),
+            )  # type: ignore[misc]
             accuracy = read.accuracy(labels)
             low, high = wilson_interval(round(accuracy * len(labels)), len(labels))
             measured = f"{percent(accuracy)} ({100 * low:.1f}-{100 * high:.1f}), {percent(float(read.accepted.mean()))} accepted"
-            yield Figure(f"{name}, {how}", len(labels), measured, f">= {LEAST_OF_OTHERS:.0%}", accuracy >= LEAST_OF_OTHERS)
+            yield Figure(
+                f"{name}, {how}",
+                len(labels),
+                measured,
+                f">= {LEAST_OF_OTHERS:.0%}",
+                accuracy >= LEAST_OF_OTHERS,
+            )
 
 
 def _small_digits(sizes: Sizes) -> dict[str, tuple[Pixels, NDArray[np.uint8]]]:
@@ -181,9 +237,15 @@ def _small_digits(sizes: Sizes) -> dict[str, tuple[Pixels, NDArray[np.uint8]]]:
 
     digits, test = load_digits(), load_dataset("mnist", download=False).test[: sizes.others]
     sets = {
-        "optdigits (8x8)": ((digits.images * (255 / 16)).round().astype(np.uint8), digits.target.astype(np.uint8)),
+        "optdigits (8x8)": (
+            (digits.images * (255 / 16)).round().astype(np.uint8),
+            digits.target.astype(np.uint8),
+        ),
         "USPS-like (16x16)": (np.array([like_usps(image) for image in test.images]), test.labels),
-        "USPS-like, stretched (16x16)": (np.array([like_usps(image, stretched=True) for image in test.images]), test.labels),
+        "USPS-like, stretched (16x16)": (
+            np.array([like_usps(image, stretched=True) for image in test.images]),
+            test.labels,
+        ),
     }
     file, folder = entry_of("usps").files[1], default_data_dir() / "usps"
     if at_hand(folder, file):
@@ -192,7 +254,10 @@ def _small_digits(sizes: Sizes) -> dict[str, tuple[Pixels, NDArray[np.uint8]]]:
             np.rint((rows[:, 1:] + 1) * 127.5).astype(np.uint8).reshape(-1, 16, 16),
             (rows[:, 0] - 1).astype(np.uint8),
         )
-    return {name: (images[: sizes.others], labels[: sizes.others]) for name, (images, labels) in sets.items()}
+    return {
+        name: (images[: sizes.others], labels[: sizes.others])
+        for name, (images, labels) in sets.items()
+    }
 
 
 # ---- nothing
@@ -204,7 +269,10 @@ def pictures_of_nothing(recogniser: Recogniser, sizes: Sizes) -> Iterator[Figure
         accepted = {True: 0, False: 0}
         for number in range(sizes.nothing):
             for single in accepted:
-                accepted[single] += any(digit.accepted for digit in recogniser.read(nothing(kind, number), single).digits)
+                accepted[single] += any(
+                    digit.accepted
+                    for digit in recogniser.read(nothing(kind, number), single).digits
+                )
         measured = f"{accepted[True]} accepted with --single, {accepted[False]} without"
         yield Figure(kind, sizes.nothing, measured, "0", not any(accepted.values()))
 
@@ -217,15 +285,28 @@ def cost(recogniser: Recogniser, sizes: Sizes) -> Iterator[Figure]:
     images = load_dataset("mnist", download=False).test.images[: READS if sizes.rounds > 1 else 50]
     for name, way in {"28x28, arrays": None, "28x28, PNG": LOSSLESS["PNG, grey"]}.items():
         sources = [way(image) if way else image for image in images]
-        yield _timed(name, [partial(recogniser.read, source, single=True) for source in sources], LONGEST_SMALL, sizes.rounds)
+        yield _timed(
+            name,
+            [partial(recogniser.read, source, single=True) for source in sources],
+            LONGEST_SMALL,
+            sizes.rounds,
+        )
     for print_ in PRINTS:
         name = f"12-megapixel photo, {print_ or 'blank'} sheet"
         file = photo(print_)
         for single in (False, True):
             how = f"{name}, --single" if single else name
-            yield _timed(how, [partial(recogniser.read, file, single=single)], LONGEST_PHOTO, sizes.rounds)
+            yield _timed(
+                how, [partial(recogniser.read, file, single=single)], LONGEST_PHOTO, sizes.rounds
+            )
         used = _memory(file, recogniser.path)
-        yield Figure(f"{name}, memory", 1, f"{used:.0f} MiB", f"<= {MOST_MEMORY:.0f} MiB", used <= MOST_MEMORY)
+        yield Figure(
+            f"{name}, memory",
+            1,
+            f"{used:.0f} MiB",
+            f"<= {MOST_MEMORY:.0f} MiB",
+            used <= MOST_MEMORY,
+        )
 
 
 def _timed(what: str, calls: Sequence[Callable[[], object]], limit: float, rounds: int) -> Figure:
@@ -279,20 +360,52 @@ GROUPS: dict[str, Callable[[Recogniser, Sizes], Iterator[Figure]]] = {
 def section(name: str, model: str, figures: Sequence[Figure]) -> str:
     """A group's figures as a section of docs/reading.md."""
     facts = ", ".join(map(": ".join, machine().items()))
-    lines = [f"## {name}", "", f"Model `{model}`. {facts}.", "", "| what | n | measured | wanted | |", "|---|---|---|---|---|"]
-    lines += [f"| {item.what} | {item.n:,} | {item.measured} | {item.wanted} | {item.verdict} |" for item in figures]
+    lines = [
+        f"## {name}",
+        "",
+        f"Model `{model}`. {facts}.",
+        "",
+        "| what | n | measured | wanted | |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {item.what} | {item.n:,} | {item.measured} | {item.wanted} | {item.verdict} |"
+        for item in figures
+    ]
     return "\n".join(lines) + "\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write where asked. Returns 0 where all promises are kept, 1 where one is not, 2 on errors."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--model", default="default", metavar="M", help="a shipped model's name, a run folder, or an .onnx file")
-    parser.add_argument("--only", action="append", choices=GROUPS, metavar="GROUP", help=f"one of {', '.join(GROUPS)}; repeatable")
-    parser.add_argument("--quick", action="store_true", help="a few pictures of each kind, to see that everything works")
-    parser.add_argument("--count", type=int, metavar="N", help="draw at most N of MNIST's test images, which takes longest")
+    parser.add_argument(
+        "--model",
+        default="default",
+        metavar="M",
+        help="a shipped model's name, a run folder, or an .onnx file",
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=GROUPS,
+        metavar="GROUP",
+        help=f"one of {', '.join(GROUPS)}; repeatable",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a few pictures of each kind, to see that everything works",
+    )
+    parser.add_argument(
+        "--count",
+        type=int,
+        metavar="N",
+        help="draw at most N of MNIST's test images, which takes longest",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    parser.add_argument("--write", type=Path, metavar="FILE.md", help="put the figures into this file, too")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE.md", help="put the figures into this file, too"
+    )
     options = parser.parse_args(arguments)
     try:
         return run(options)
@@ -313,17 +426,33 @@ def run(options: argparse.Namespace) -> int:
         for figure in GROUPS[name](recogniser, sizes):
             measured[name].append(figure)
             if not options.json:
-                print(f"{figure.verdict or '-':4}  {name}: {figure.what}, n {figure.n:,}: {figure.measured}", flush=True)
+                print(
+                    f"{figure.verdict or '-':4}  {name}: {figure.what}, n {figure.n:,}: {figure.measured}",
+                    flush=True,
+                )
         if options.write:
             if not options.write.is_file():
                 write_whole(options.write, TITLE)
             write_section(options.write, section(name, options.model, measured[name]))
     missed = [figure for figures in measured.values() for figure in figures if figure.kept is False]
     if options.json:
-        groups = {name: [asdict(figure) for figure in figures] for name, figures in measured.items()}
-        print(json.dumps({"model": options.model, "machine": machine(), "missed": len(missed), "groups": groups}))
+        groups = {
+            name: [asdict(figure) for figure in figures] for name, figures in measured.items()
+        }
+        print(
+            json.dumps(
+                {
+                    "model": options.model,
+                    "machine": machine(),
+                    "missed": len(missed),
+                    "groups": groups,
+                }
+            )
+        )
     else:
-        print(f"{len(missed)} of {sum(f.kept is not None for fs in measured.values() for f in fs)} promises missed")
+        print(
+            f"{len(missed)} of {sum(f.kept is not None for fs in measured.values() for f in fs)} promises missed"
+        )
     return 1 if missed else 0
 
 

@@ -82,7 +82,9 @@ def _wide_rgb(pixels: Pixels) -> bytes:
 def _any_low_byte(pixels: Pixels) -> NDArray[np.uint16]:
     """16 bit, a little brighter or darker than the 8 bits say, except paper and full ink."""
     low = np.random.default_rng(int(pixels.sum())).integers(0, 256, pixels.shape, dtype=np.uint16)
-    return np.where((pixels == 0) | (pixels == 255), _wide(pixels), pixels.astype(np.uint16) * 256 + low)
+    return np.where(
+        (pixels == 0) | (pixels == 255), _wide(pixels), pixels.astype(np.uint16) * 256 + low
+    )
 
 
 LOSSLESS: dict[str, Way] = {
@@ -99,9 +101,15 @@ LOSSLESS: dict[str, Way] = {
     "TIFF, deflate": _as("TIFF", compression="tiff_adobe_deflate"),
     "TIFF, PackBits": _as("TIFF", compression="packbits"),
     "TIFF, 16 bit": lambda pixels: saved(Image.fromarray(_wide(pixels)), "TIFF"),
-    **({"AVIF, quality 100": _as("AVIF", quality=100, speed=10, max_threads=1)} if features.check("avif") else {}),
+    **(
+        {"AVIF, quality 100": _as("AVIF", quality=100, speed=10, max_threads=1)}
+        if features.check("avif")
+        else {}
+    ),
     "WebP, lossless": _as("WEBP", "RGB", lossless=True),
-    "TIFF, CMYK": lambda pixels: saved(Image.fromarray(pixels).convert("RGB").convert("CMYK"), "TIFF"),
+    "TIFF, CMYK": lambda pixels: saved(
+        Image.fromarray(pixels).convert("RGB").convert("CMYK"), "TIFF"
+    ),
     "GIF, interlaced": _as("GIF", interlace=1),
     "BMP, palette": _as("BMP"),
     "BMP, RGB": _as("BMP", "RGB"),
@@ -115,8 +123,12 @@ LOSSLESS: dict[str, Way] = {
     "an array, RGB": lambda pixels: np.dstack([pixels] * 3),
 }
 ROUNDED: dict[str, Way] = {  # 16 bits that are no multiples of 257: each pixel may be a level off
-    "PNG, 16 bit, shifted": lambda pixels: saved(Image.fromarray(pixels.astype(np.uint16) << 8), "PNG"),
-    "PNG, 16 bit, any second byte": lambda pixels: saved(Image.fromarray(_any_low_byte(pixels)), "PNG"),
+    "PNG, 16 bit, shifted": lambda pixels: saved(
+        Image.fromarray(pixels.astype(np.uint16) << 8), "PNG"
+    ),
+    "PNG, 16 bit, any second byte": lambda pixels: saved(
+        Image.fromarray(_any_low_byte(pixels)), "PNG"
+    ),
 }
 LOSSY: dict[str, Way] = {
     "JPEG, quality 90": _as("JPEG", quality=90),
@@ -135,7 +147,9 @@ def enlarged(pixels: Pixels, side: int, interpolation: int) -> Pixels:
 def _with_margin(pixels: Pixels) -> Pixels:
     """The digit off the middle of a sheet of DRAWING pixels."""
     small = enlarged(pixels, DRAWING - 60, cv2.INTER_CUBIC)
-    return np.asarray(cv2.copyMakeBorder(small, 45, 15, 10, 50, cv2.BORDER_CONSTANT, value=(0,)), np.uint8)
+    return np.asarray(
+        cv2.copyMakeBorder(small, 45, 15, 10, 50, cv2.BORDER_CONSTANT, value=(0,)), np.uint8
+    )
 
 
 DRAWINGS: dict[str, Callable[[Pixels], Pixels]] = {
@@ -150,7 +164,9 @@ SMALL: dict[str, Callable[[Pixels], Pixels]] = {  # digits of few pixels, light 
     "as they are": lambda pixels: pixels,
     "inverted": lambda pixels: 255 - pixels,
     "enlarged to 160 px, bicubic": lambda pixels: enlarged(pixels, 160, cv2.INTER_CUBIC),
-    "enlarged to 160 px, nearest, inverted": lambda pixels: 255 - enlarged(pixels, 160, cv2.INTER_NEAREST),
+    "enlarged to 160 px, nearest, inverted": lambda pixels: (
+        255 - enlarged(pixels, 160, cv2.INTER_NEAREST)
+    ),
 }
 
 
@@ -183,7 +199,9 @@ def _blank_paper(size: tuple[int, int], rng: np.random.Generator) -> Pixels:
     """Unevenly lit, with a sensor's grain."""
     across, down = np.meshgrid(np.linspace(-1, 1, size[1]), np.linspace(-1, 1, size[0]))
     light = rng.uniform(120, 250) * (
-        1 - rng.uniform(0, 0.4) * (np.hypot(across - rng.uniform(-1, 1), down - rng.uniform(-1, 1)) / 3)
+        1
+        - rng.uniform(0, 0.4)
+        * (np.hypot(across - rng.uniform(-1, 1), down - rng.uniform(-1, 1)) / 3)
     )
     return _bytes(light + rng.normal(0, rng.uniform(0, 4), size))
 
@@ -197,7 +215,11 @@ def _gaussian(size: tuple[int, int], rng: np.random.Generator) -> Pixels:
 
 
 def _salt_and_pepper(size: tuple[int, int], rng: np.random.Generator) -> Pixels:
-    pixels, chance, share = np.full(size, rng.integers(256), np.uint8), rng.random(size), rng.uniform(0.01, 0.5)
+    pixels, chance, share = (
+        np.full(size, rng.integers(256), np.uint8),
+        rng.random(size),
+        rng.uniform(0.01, 0.5),
+    )
     pixels[chance < share] = 255
     pixels[chance < share / 2] = 0
     return pixels
@@ -255,5 +277,7 @@ def photo(print_: str | None, seed: int = 0) -> bytes:
     rows = [[Mark(str(digit)) for digit in rng.integers(0, 10, 8)] for _ in range(3)]
     page = render(rows, scene, random_hand(rng, mnist=0), None, rng).picture
     large = cv2.resize(page, PHOTO, interpolation=cv2.INTER_CUBIC).astype(np.float32)
-    large += rng.normal(0, 3, large.shape[:2]).astype(np.float32)[:, :, None]  # grey levels of grain
+    large += rng.normal(0, 3, large.shape[:2]).astype(np.float32)[
+        :, :, None
+    ]  # grey levels of grain
     return camera.encoded(_bytes(large), quality=90)

@@ -39,13 +39,21 @@ LIMIT = 15.0  # seconds of one side in one round; a slow machine then does fewer
 DIGITS = 55_000  # that a whole training sees in every epoch
 HEADING = "## Training: tutorial style against ours"
 Transform = Callable[[Image.Image], Tensor]
-Side = Callable[[str, Split, torch.device], float]  # a network's name, images, device -> images per second
+Side = Callable[
+    [str, Split, torch.device], float
+]  # a network's name, images, device -> images per second
 
 
 def to_tensor(image: Image.Image) -> Tensor:
     """(28, 28) uint8 picture -> (1, 28, 28) float32 in [0, 1], as torchvision's ToTensor."""
     pixels = torch.from_numpy(np.array(image, np.uint8, copy=True))
-    return pixels.view(image.size[1], image.size[0], 1).permute((2, 0, 1)).contiguous().to(torch.float32).div(255)
+    return (
+        pixels.view(image.size[1], image.size[0], 1)
+        .permute((2, 0, 1))
+        .contiguous()
+        .to(torch.float32)
+        .div(255)
+    )
 
 
 def normalise(mean: float, deviation: float) -> Transform:
@@ -54,7 +62,9 @@ def normalise(mean: float, deviation: float) -> Transform:
     def transform(image: Image.Image) -> Tensor:
         tensor = to_tensor(image).clone()
         means = torch.as_tensor((mean,), dtype=tensor.dtype, device=tensor.device).view(-1, 1, 1)
-        deviations = torch.as_tensor((deviation,), dtype=tensor.dtype, device=tensor.device).view(-1, 1, 1)
+        deviations = torch.as_tensor((deviation,), dtype=tensor.dtype, device=tensor.device).view(
+            -1, 1, 1
+        )
         return tensor.sub_(means).div_(deviations)
 
     return transform
@@ -69,7 +79,10 @@ class Samples(TorchDataset[tuple[Tensor, int]]):
     """One (1, 28, 28) image and its label at a time, through PIL, as torchvision's MNIST hands them out."""
 
     def __init__(self, split: Split, transform: Transform) -> None:
-        self.data, self.targets = torch.tensor(split.images), torch.tensor(split.labels.astype(np.int64))
+        self.data, self.targets = (
+            torch.tensor(split.images),
+            torch.tensor(split.labels.astype(np.int64)),
+        )
         self.transform = transform
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
@@ -85,7 +98,15 @@ def lenet() -> nn.Module:
     return nn.Sequential(
         *(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(6, 16, 3), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10), nn.LogSoftmax(1)),
+        *(
+            nn.Flatten(),
+            nn.Linear(400, 120),
+            nn.ReLU(),
+            nn.Linear(120, 84),
+            nn.ReLU(),
+            nn.Linear(84, 10),
+            nn.LogSoftmax(1),
+        ),
     )
 
 
@@ -157,7 +178,9 @@ REFERENCES = {
 def train_reference(name: str, split: Split, device: torch.device) -> float:
     """One epoch over the split, or LIMIT seconds of it, the tutorials' way. Returns images per second."""
     reference = REFERENCES[name]
-    loader = DataLoader(Samples(split, reference.transform), batch_size=reference.batch, shuffle=True)
+    loader = DataLoader(
+        Samples(split, reference.transform), batch_size=reference.batch, shuffle=True
+    )
     model = reference.build().to(device)
     criterion = nn.CrossEntropyLoss()
     optimiser = reference.optimiser(model)
@@ -208,15 +231,24 @@ class Result:
 
     def row(self) -> str:
         """The result as a line of a table: medians, with the lowest and highest round."""
-        cells = [f"`{self.network}`", str(self.batch), *(spread(rates, ",.0f") for rates in (self.reference, self.ours))]
+        cells = [
+            f"`{self.network}`",
+            str(self.batch),
+            *(spread(rates, ",.0f") for rates in (self.reference, self.ours)),
+        ]
         epochs = load_recipe(self.network).epochs
-        whole = [f"{epochs * DIGITS / statistics.median(rates):,.0f} s" for rates in (self.reference, self.ours)]
+        whole = [
+            f"{epochs * DIGITS / statistics.median(rates):,.0f} s"
+            for rates in (self.reference, self.ours)
+        ]
         return "| " + " | ".join([*cells, spread(self.ratios, ".1f"), str(epochs), *whole]) + " |"
 
     def record(self) -> dict[str, object]:
         """The result for JSON, with the medians."""
         medians = {"reference": self.reference, "ours": self.ours, "ratio": self.ratios}
-        return asdict(self) | {"median": {name: statistics.median(values) for name, values in medians.items()}}
+        return asdict(self) | {
+            "median": {name: statistics.median(values) for name, values in medians.items()}
+        }
 
 
 def spread(values: list[float], style: str) -> str:
@@ -224,15 +256,22 @@ def spread(values: list[float], style: str) -> str:
     return f"{statistics.median(values):{style}} ({min(values):{style}}-{max(values):{style}})"
 
 
-def measure(name: str, split: Split, rounds: int, device: torch.device, full_precision: bool) -> Result:
+def measure(
+    name: str, split: Split, rounds: int, device: torch.device, full_precision: bool
+) -> Result:
     """`rounds` rounds of both sides in turn, after one that is not counted; who goes first alternates."""
-    sides: dict[str, Side] = {"reference": train_reference, "ours": partial(train_ours, full_precision=full_precision)}
+    sides: dict[str, Side] = {
+        "reference": train_reference,
+        "ours": partial(train_ours, full_precision=full_precision),
+    }
     rates: dict[str, list[float]] = {side: [] for side in sides}
     for number in range(rounds + 1):
         images = split[: max(1000, len(split) // 10)] if number == 0 else split
         for side in sorted(sides, reverse=number % 2 == 1):
             rate = sides[side](name, images, device)
-            print(f"{name}, round {number} of {rounds}: {side} {rate:,.0f} images/s", file=sys.stderr)
+            print(
+                f"{name}, round {number} of {rounds}: {side} {rate:,.0f} images/s", file=sys.stderr
+            )
             if number:
                 rates[side].append(rate)
     return Result(name, REFERENCES[name].batch, len(split), **rates)
@@ -264,7 +303,9 @@ def section(results: list[Result], facts: dict[str, str]) -> str:
             "",
             "Images per second, median of the rounds (lowest-highest). Measured by `benchmarks/reference_style.py`,",
             f"{len(results[0].ours)} rounds of {results[0].images:,} images a side ({LIMIT:.0f} s at most), in turn; a whole",
-            f"training is reckoned from them, for {DIGITS:,} images an epoch. " + ", ".join(map(": ".join, facts.items())) + ".",
+            f"training is reckoned from them, for {DIGITS:,} images an epoch. "
+            + ", ".join(map(": ".join, facts.items()))
+            + ".",
             "",
             "| network | batch | tutorial style | ours | ratio | epochs | tutorial's training | our training |",
             "|---|---|---|---|---|---|---|---|",
@@ -277,7 +318,9 @@ def section(results: list[Result], facts: dict[str, str]) -> str:
 def write_section(path: Path, text: str) -> None:
     """Put a section in the place of the one with the same heading, or at the end."""
     heading = text.splitlines()[0]
-    before, _, after = (path.read_text() if path.is_file() else "# Benchmarks\n\n").partition(heading + "\n")
+    before, _, after = (path.read_text() if path.is_file() else "# Benchmarks\n\n").partition(
+        heading + "\n"
+    )
     _, following, rest = after.partition("\n## ")
     write_whole(path, before.rstrip() + "\n\n" + text + (following + rest if following else ""))
 
@@ -289,14 +332,27 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each side")
     parser.add_argument("--images", type=int, default=20_000, help="MNIST training images a round")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--full-precision", action="store_true", help="float32 on our side, too, where it would take bfloat16")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument("--write", type=Path, metavar="FILE.md", help="put the table into this file, too")
+    parser.add_argument(
+        "--full-precision",
+        action="store_true",
+        help="float32 on our side, too, where it would take bfloat16",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object instead of a table"
+    )
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE.md", help="put the table into this file, too"
+    )
     options = parser.parse_args()
     device = torch.device(options.device)
     split = load_dataset("mnist").train[: options.images]
-    facts = machine(device) | {"our precision": "float32" if options.full_precision else "as the recipe says"}
-    results = [measure(name, split, options.rounds, device, options.full_precision) for name in options.networks]
+    facts = machine(device) | {
+        "our precision": "float32" if options.full_precision else "as the recipe says"
+    }
+    results = [
+        measure(name, split, options.rounds, device, options.full_precision)
+        for name in options.networks
+    ]
     if options.json:
         print(json.dumps({"machine": facts, "results": [result.record() for result in results]}))
     else:

@@ -63,7 +63,9 @@ def idx_header(count: int) -> bytes:
     return bytes([0, 0, 8, 3]) + np.array([count, 28, 28], ">u4").tobytes()
 
 
-def write_idx(path: Path, digits: Images, count: int, pack: Callable[[bytes], bytes] = bytes) -> None:
+def write_idx(
+    path: Path, digits: Images, count: int, pack: Callable[[bytes], bytes] = bytes
+) -> None:
     """Packed block by block: gzip and bzip2 both take what is packed in parts for one file."""
     with path.open("wb") as file:
         file.write(pack(idx_header(count)))
@@ -99,9 +101,15 @@ def write_folder(path: Path, digits: Images, count: int) -> None:
 
 KINDS: dict[str, Callable[[Path, Images, int], None]] = {
     "digits-ubyte": write_idx,
-    "digits-ubyte.gz": lambda path, digits, count: write_idx(path, digits, count, lambda data: gzip.compress(data, 1)),
-    "digits-ubyte.bz2": lambda path, digits, count: write_idx(path, digits, count, lambda data: bz2.compress(data, 1)),
-    "digits.npy": lambda path, digits, count: np.save(path, np.concatenate(list(repeated(digits, count)))),
+    "digits-ubyte.gz": lambda path, digits, count: write_idx(
+        path, digits, count, lambda data: gzip.compress(data, 1)
+    ),
+    "digits-ubyte.bz2": lambda path, digits, count: write_idx(
+        path, digits, count, lambda data: bz2.compress(data, 1)
+    ),
+    "digits.npy": lambda path, digits, count: np.save(
+        path, np.concatenate(list(repeated(digits, count)))
+    ),
     "digits.npz": write_npz,
     "digits.csv": write_csv,
     "folder": write_folder,
@@ -112,7 +120,9 @@ def read(*arguments: object) -> tuple[float, float]:
     """Seconds and peak MB of `inkdigits read --json`, in a process of its own."""
     started = time.perf_counter()
     command = [sys.executable, "-c", CHILD, "read", "--json", *map(str, arguments)]
-    said = subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True).stderr
+    said = subprocess.run(
+        command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ).stderr
     return time.perf_counter() - started, int(said.split()[-1]) * 1024 / 1e6
 
 
@@ -126,9 +136,17 @@ def memory(folder: Path, digits: Images, count: int) -> list[str]:
             path = folder / kind
             write(path, digits, some)
             peaks.append(read(path, "--model", FAST)[1])
-            size = sum(file.stat().st_size for file in path.iterdir()) if path.is_dir() else path.stat().st_size
+            size = (
+                sum(file.stat().st_size for file in path.iterdir())
+                if path.is_dir()
+                else path.stat().st_size
+            )
             subprocess.run(["rm", "-r", str(path)], check=True)
-        name = f"a folder of {count // 100:,} and {count // 10:,} PNG files" if kind == "folder" else f"`{kind}`"
+        name = (
+            f"a folder of {count // 100:,} and {count // 10:,} PNG files"
+            if kind == "folder"
+            else f"`{kind}`"
+        )
         yields.append(f"| {name} | {peaks[0]:.0f} MB | {peaks[1]:.0f} MB | {size / 1e6:,.0f} MB |")
         print(yields[-1], flush=True)
     return yields
@@ -156,10 +174,18 @@ def jobs(folder: Path, digits: Images, count: int, rounds: int) -> list[str]:
     write_idx(folder / "digits-ubyte", digits, count)
     write_folder(folder / "png", digits, 10 * PNGS)
     write_pages(folder / "pages", PAGES)
-    pages = sum(1 for _ in (folder / "pages").rglob("*.jpg")) + sum(1 for _ in (folder / "pages").rglob("*.png"))
-    inputs = {f"{count:,} digits in an IDX file": ("digits-ubyte", count), f"{PNGS:,} PNG files of 28x28": ("png", PNGS)}
+    pages = sum(1 for _ in (folder / "pages").rglob("*.jpg")) + sum(
+        1 for _ in (folder / "pages").rglob("*.png")
+    )
+    inputs = {
+        f"{count:,} digits in an IDX file": ("digits-ubyte", count),
+        f"{PNGS:,} PNG files of 28x28": ("png", PNGS),
+    }
     inputs[f"{pages} pictures of handwriting"] = ("pages", pages)
-    yields = [f"`inkdigits read --json`, pictures per second, start of the process included; median (range) of {rounds}:", ""]
+    yields = [
+        f"`inkdigits read --json`, pictures per second, start of the process included; median (range) of {rounds}:",
+        "",
+    ]
     yields += ["| | `--jobs 1` | `--jobs 2` | ratio of medians |", "|---|---|---|---|"]
     for what, (name, number) in inputs.items():
         path = folder / name
@@ -179,7 +205,9 @@ def write_shards(folder: Path, digits: Images, count: int) -> Path:
     every = itertools.cycle(digits)
     for index, start in enumerate(range(0, count, SHARD)):
         images = [image.tobytes() for image in itertools.islice(every, min(SHARD, count - start))]
-        pq.write_table(pa.table({"image": pa.array(images, pa.binary(784))}), folder / f"{index:04}.parquet")
+        pq.write_table(
+            pa.table({"image": pa.array(images, pa.binary(784))}), folder / f"{index:04}.parquet"
+        )
     return folder
 
 
@@ -199,29 +227,58 @@ def one_after_another(shards: Sequence[Shard]) -> float:
     return time.perf_counter() - started
 
 
-def cluster(folder: Path, digits: Images, part: int, count: int, rounds: int, price: float) -> list[str]:
+def cluster(
+    folder: Path, digits: Images, part: int, count: int, rounds: int, price: float
+) -> list[str]:
     """Two Ray workers against one process without Ray, and against the command."""
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # the latter: on 127.0.0.1 alone
+    os.environ |= {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    }  # the latter: on 127.0.0.1 alone
     import ray.data
 
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    ray.init(num_cpus=WORKERS, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
-    some, everything = write_shards(folder / "some", digits, part), write_shards(folder / "all", digits, count)
+    ray.init(
+        num_cpus=WORKERS, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False
+    )
+    some, everything = (
+        write_shards(folder / "some", digits, part),
+        write_shards(folder / "all", digits, count),
+    )
     out, alone = folder / "out", folder / "alone"
     write_idx(folder / "some-ubyte", digits, part)
     sides = {
-        "`inkdigits read --json`, 2 threads": lambda: read(folder / "some-ubyte", "--jobs", WORKERS)[0],
-        "the shards one after another, without Ray": lambda: one_after_another(find_shards(some, clear(alone))),
-        f"`read_dataset`, {WORKERS} workers": lambda: read_dataset(some, clear(out), workers=WORKERS).seconds,
+        "`inkdigits read --json`, 2 threads": lambda: read(
+            folder / "some-ubyte", "--jobs", WORKERS
+        )[0],
+        "the shards one after another, without Ray": lambda: one_after_another(
+            find_shards(some, clear(alone))
+        ),
+        f"`read_dataset`, {WORKERS} workers": lambda: (
+            read_dataset(some, clear(out), workers=WORKERS).seconds
+        ),
     }
     taken = in_turn(sides, rounds)
-    same = all(pq.read_table(path).equals(pq.read_table(alone / path.name)) for path in out.glob("*.parquet"))
-    yields = [f"{part:,} digits in {-(-part // SHARD)} Parquet files, digits per second; median (range) of {rounds}:", ""]
+    same = all(
+        pq.read_table(path).equals(pq.read_table(alone / path.name))
+        for path in out.glob("*.parquet")
+    )
+    yields = [
+        f"{part:,} digits in {-(-part // SHARD)} Parquet files, digits per second; median (range) of {rounds}:",
+        "",
+    ]
     yields += ["| | digits/s | ratio |", "|---|---|---|"]
     base = statistics.median(taken["the shards one after another, without Ray"])
-    yields += [f"| {name} | {rate(part, seconds)} | {base / statistics.median(seconds):.2f} |" for name, seconds in taken.items()]
-    yields += ["", f"Answers of the last two: {'the same, row by row' if same else 'DIFFERENT'}.", ""]
+    yields += [
+        f"| {name} | {rate(part, seconds)} | {base / statistics.median(seconds):.2f} |"
+        for name, seconds in taken.items()
+    ]
+    yields += [
+        "",
+        f"Answers of the last two: {'the same, row by row' if same else 'DIFFERENT'}.",
+        "",
+    ]
     summary = read_dataset(everything, clear(out), workers=WORKERS)
     assert summary.pictures == count, summary
     again = read_dataset(everything, out, workers=WORKERS)
@@ -245,21 +302,59 @@ def put(path: Path, name: str, lines: Sequence[str]) -> None:
 
 def main() -> None:
     """Measure, print, and write where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=("memory", "jobs", "cluster"), default=["memory", "jobs", "cluster"])
-    parser.add_argument("--images", type=int, default=1_000_000, metavar="N", help="digits (default: a million)")
-    parser.add_argument("--part", type=int, default=100_000, metavar="N", help="digits of a round (default: 100,000)")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="after one that is not counted (default: 5)")
-    parser.add_argument("--price", type=float, default=0.04, metavar="P", help="assumed dollars a core-hour (default: 0.04)")
-    parser.add_argument("--beside", default="nothing", metavar="TEXT", help="what else ran on the machine, for the record")
-    parser.add_argument("--write", type=Path, metavar="FILE.md", help="put the figures into this file, too")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=("memory", "jobs", "cluster"),
+        default=["memory", "jobs", "cluster"],
+    )
+    parser.add_argument(
+        "--images", type=int, default=1_000_000, metavar="N", help="digits (default: a million)"
+    )
+    parser.add_argument(
+        "--part",
+        type=int,
+        default=100_000,
+        metavar="N",
+        help="digits of a round (default: 100,000)",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=5,
+        metavar="N",
+        help="after one that is not counted (default: 5)",
+    )
+    parser.add_argument(
+        "--price",
+        type=float,
+        default=0.04,
+        metavar="P",
+        help="assumed dollars a core-hour (default: 0.04)",
+    )
+    parser.add_argument(
+        "--beside",
+        default="nothing",
+        metavar="TEXT",
+        help="what else ran on the machine, for the record",
+    )
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE.md", help="put the figures into this file, too"
+    )
     options = parser.parse_args()
     try:
         mnist = load_dataset("mnist", download=False)
     except BadData as error:
         sys.exit(f"skipped: {error}")
     digits = np.concatenate([mnist[split].images for split in ("train", "validation", "test")])
-    facts = machine() | {"pyarrow": pa.__version__, "ray": version("ray"), "beside it ran": options.beside}
+    facts = machine() | {
+        "pyarrow": pa.__version__,
+        "ray": version("ray"),
+        "beside it ran": options.beside,
+    }
     made = f"Measured by `benchmarks/scale.py`, {', '.join(': '.join(fact) for fact in facts.items() if fact[0] != 'threads')}."
     for name in options.only:
         with tempfile.TemporaryDirectory() as temporary:
@@ -269,7 +364,9 @@ def main() -> None:
             elif name == "jobs":
                 lines = jobs(folder, digits, options.part, options.rounds)
             else:
-                lines = cluster(folder, digits, options.part, options.images, options.rounds, options.price)
+                lines = cluster(
+                    folder, digits, options.part, options.images, options.rounds, options.price
+                )
         if options.write:
             put(options.write, name, [*lines, "", made])
 

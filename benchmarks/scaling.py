@@ -44,7 +44,15 @@ if TYPE_CHECKING:
 
 HEADING = "## What a digit costs"
 RECIPE, MODEL = "two-conv", "tiny"  # whose batch, digits, passes and threads are varied
-NETWORKS = ("nano", "batchnorm", "tiny", "lenet", "two-conv", "dropout", "best")  # whose parameters are
+NETWORKS = (
+    "nano",
+    "batchnorm",
+    "tiny",
+    "lenet",
+    "two-conv",
+    "dropout",
+    "best",
+)  # whose parameters are
 BATCHES = (8, 32, 128, 512, 2048)
 DIGITS = (2_000, 10_000, 55_000, 220_000)
 PASSES = (1, 2, 4, 8)
@@ -110,20 +118,41 @@ def varied(train: Split, threads: int) -> Iterator[Point]:
     recipe, reader = _with(load_recipe(RECIPE), epochs=1), Recogniser(MODEL, threads)
     some = train.images[:10_000]
     for batch in BATCHES:
-        yield Point("digits a batch", "train", batch, partial(cost_of_training, _with(recipe, batch=batch), train, threads))
+        yield Point(
+            "digits a batch",
+            "train",
+            batch,
+            partial(cost_of_training, _with(recipe, batch=batch), train, threads),
+        )
         yield Point("digits a batch", "read", batch, partial(cost_of_reading, reader, some, batch))
-    large = _with(load_recipe(MODEL), epochs=1, batch=512, teacher=())  # so that a pass over the most digits gives reports in time
+    large = _with(
+        load_recipe(MODEL), epochs=1, batch=512, teacher=()
+    )  # so that a pass over the most digits gives reports in time
     for count in sorted({min(count, 4 * len(train)) for count in DIGITS}):
         digits = repeated(train, count)
         whole = len(digits) <= 10_000
-        yield Point("digits", "train", len(digits), partial(cost_of_training, large, digits, threads, whole))
-        yield Point("digits", "read", len(digits), partial(cost_of_reading, reader, digits.images, BLOCK))
+        yield Point(
+            "digits", "train", len(digits), partial(cost_of_training, large, digits, threads, whole)
+        )
+        yield Point(
+            "digits", "read", len(digits), partial(cost_of_reading, reader, digits.images, BLOCK)
+        )
     for passes in PASSES:
         several = _with(recipe, epochs=passes)
-        yield Point("passes", "train", passes, partial(cost_of_training, several, train[:2000], threads, whole=True))
+        yield Point(
+            "passes",
+            "train",
+            passes,
+            partial(cost_of_training, several, train[:2000], threads, whole=True),
+        )
     for count in range(1, threads + 1):
         yield Point("threads", "train", count, partial(cost_of_training, recipe, train, count))
-        yield Point("threads", "read", count, partial(cost_of_reading, Recogniser(MODEL, count), some, BLOCK))
+        yield Point(
+            "threads",
+            "read",
+            count,
+            partial(cost_of_reading, Recogniser(MODEL, count), some, BLOCK),
+        )
 
 
 def by_network(train: Split, threads: int) -> Iterator[Point]:
@@ -131,21 +160,34 @@ def by_network(train: Split, threads: int) -> Iterator[Point]:
     for name in NETWORKS:
         recipe = _with(load_recipe(name), epochs=1, teacher=(), batch=128)
         size = count_parameters(seeded_network(recipe, 0))
-        yield Point("parameters", "train", size, partial(cost_of_training, recipe, train, threads), name)
+        yield Point(
+            "parameters", "train", size, partial(cost_of_training, recipe, train, threads), name
+        )
     for name, size in models():
         reader = Recogniser(name, threads)
-        yield Point("parameters", "read", size, partial(cost_of_reading, reader, train.images[:10_000], BLOCK), name)
+        yield Point(
+            "parameters",
+            "read",
+            size,
+            partial(cost_of_reading, reader, train.images[:10_000], BLOCK),
+            name,
+        )
 
 
 def models() -> list[tuple[str, int]]:
     """Those that are shipped, with their numbers of parameters, the smallest first."""
-    return sorted(((name, count_parameters(load_run(name).network)) for name in shipped_models()), key=lambda item: item[1])
+    return sorted(
+        ((name, count_parameters(load_run(name).network)) for name in shipped_models()),
+        key=lambda item: item[1],
+    )
 
 
 def decoding(folder: Path, images: Pixels) -> Iterator[Point]:
     """From a digit's file, in the system's cache, to uint8 pixels, on one thread; and the networks on one thread beside it."""
     idx, npy, npz = (folder / name for name in ("digits", "digits.npy", "digits.npz"))
-    idx.write_bytes(bytes([0, 0, 8, 3]) + np.array([len(images), 28, 28], ">u4").tobytes() + images.tobytes())
+    idx.write_bytes(
+        bytes([0, 0, 8, 3]) + np.array([len(images), 28, 28], ">u4").tobytes() + images.tobytes()
+    )
     np.save(npy, images)
     np.savez_compressed(npz, images=images)
     pictures = [as_png(image) for image in images[:500]]
@@ -153,13 +195,22 @@ def decoding(folder: Path, images: Pixels) -> Iterator[Point]:
         "IDX": (lambda: iter_idx(idx, BLOCK), len(images)),
         "NPY": (lambda: iter_npy(npy, BLOCK), len(images)),
         "NPZ, packed": (lambda: iter_npz(npz, BLOCK), len(images)),
-        "PNG, Pillow alone": (lambda: (np.asarray(Image.open(io.BytesIO(data))) for data in pictures), len(pictures)),
+        "PNG, Pillow alone": (
+            lambda: (np.asarray(Image.open(io.BytesIO(data))) for data in pictures),
+            len(pictures),
+        ),
         "PNG, with our checks": (lambda: map(open_picture, pictures), len(pictures)),
     }
     for place, (name, (decode, count)) in enumerate(ways.items()):
         yield Point("file", "decode", place, partial(cost_of_decoding, decode, count), name)
     for place, (name, _) in enumerate(models(), len(ways)):
-        yield Point("file", "read", place, partial(cost_of_reading, Recogniser(name, 1), images, BLOCK), f"the network `{name}`")
+        yield Point(
+            "file",
+            "read",
+            place,
+            partial(cost_of_reading, Recogniser(name, 1), images, BLOCK),
+            f"the network `{name}`",
+        )
 
 
 def as_png(image: Pixels) -> bytes:
@@ -193,14 +244,23 @@ def cost_table(points: Sequence[Point], panel: str) -> list[str]:
     """Microseconds a digit by what is varied."""
     chosen = [point for point in points if point.panel == panel]
     sides = [side for side in ("train", "read") if any(point.side == side for point in chosen)]
-    head = [panel, *(f"to {side}, us a digit" + (" and pass" if side == "train" else "") for side in sides)]
+    head = [
+        panel,
+        *(f"to {side}, us a digit" + (" and pass" if side == "train" else "") for side in sides),
+    ]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for key in sorted({(point.x, point.name) for point in chosen}):
         cells = []
         for side in sides:
-            found = [point for point in chosen if (point.x, point.name) == key and point.side == side]
-            cells.append(spread([1e6 * value for value in found[0].values], ",.1f") if found else "")
-        lines.append(f"| {key[0]:,.0f}{f' (`{key[1]}`)' if key[1] else ''} | " + " | ".join(cells) + " |")
+            found = [
+                point for point in chosen if (point.x, point.name) == key and point.side == side
+            ]
+            cells.append(
+                spread([1e6 * value for value in found[0].values], ",.1f") if found else ""
+            )
+        lines.append(
+            f"| {key[0]:,.0f}{f' (`{key[1]}`)' if key[1] else ''} | " + " | ".join(cells) + " |"
+        )
     return lines
 
 
@@ -215,12 +275,28 @@ def file_table(points: Sequence[Point]) -> list[str]:
     """A digit's file against the networks, one thread."""
     files = [point for point in points if point.side == "decode"]
     networks = [point for point in points if point.panel == "file" and point.side == "read"]
-    head = ["one thread", "us a digit", *(f"times {point.name.removeprefix('the network ')}'s" for point in networks)]
+    head = [
+        "one thread",
+        "us a digit",
+        *(f"times {point.name.removeprefix('the network ')}'s" for point in networks),
+    ]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for point in [*files, *networks]:
-        shares = [f"{point.cost / network.cost:.2g}" if point.side == "decode" else "" for network in networks]
-        lines.append("| " + " | ".join([point.name, spread([1e6 * value for value in point.values], ",.2f"), *shares]) + " |")
-    over = [f"{', '.join(f.name for f in files if f.cost > n.cost) or 'nothing'} than {n.name}" for n in networks]
+        shares = [
+            f"{point.cost / network.cost:.2g}" if point.side == "decode" else ""
+            for network in networks
+        ]
+        lines.append(
+            "| "
+            + " | ".join(
+                [point.name, spread([1e6 * value for value in point.values], ",.2f"), *shares]
+            )
+            + " |"
+        )
+    over = [
+        f"{', '.join(f.name for f in files if f.cost > n.cost) or 'nothing'} than {n.name}"
+        for n in networks
+    ]
     return [*lines, "", "Decoding takes longer: " + "; ".join(over) + "."]
 
 
@@ -231,9 +307,13 @@ def billion_table(points: Sequence[Point], threads: int) -> list[str]:
     for point in points:
         if point.panel == "parameters":
             what = "one training pass of" if point.side == "train" else "read by"
-            lines.append(f"| {what} `{point.name}` | {hours(point.cost):,.1f} | {threads * hours(point.cost):,.1f} |")
+            lines.append(
+                f"| {what} `{point.name}` | {hours(point.cost):,.1f} | {threads * hours(point.cost):,.1f} |"
+            )
     decoded = [(name, hours(files[name].cost)) for name in ("IDX", "PNG, with our checks")]
-    return lines + [f"| decoded, {name}, one thread | {cost:,.1f} | {cost:,.1f} |" for name, cost in decoded]
+    return lines + [
+        f"| decoded, {name}, one thread | {cost:,.1f} | {cost:,.1f} |" for name, cost in decoded
+    ]
 
 
 def hours(cost: float) -> float:
@@ -247,13 +327,30 @@ def figure(points: Sequence[Point]) -> "Figure":
     from matplotlib.ticker import LogLocator
 
     grid = drawing.subplots(3, 2)
-    for axes, panel in zip(grid.flat, ("digits a batch", "digits", "passes", "parameters", "threads"), strict=False):
+    for axes, panel in zip(
+        grid.flat, ("digits a batch", "digits", "passes", "parameters", "threads"), strict=False
+    ):
         for side, colour, marker in (("train", BLUE, "o"), ("read", ORANGE, "s")):
-            chosen = sorted((point for point in points if (point.panel, point.side) == (panel, side)), key=lambda point: point.x)
+            chosen = sorted(
+                (point for point in points if (point.panel, point.side) == (panel, side)),
+                key=lambda point: point.x,
+            )
             if chosen:
                 x, y = [point.x for point in chosen], [1e6 * point.cost for point in chosen]
-                bars = [[1e6 * (p.cost - min(p.values)) for p in chosen], [1e6 * (max(p.values) - p.cost) for p in chosen]]
-                axes.errorbar(x, y, bars, fmt=marker, color=colour, markersize=4, elinewidth=1, label=f"to {side}")
+                bars = [
+                    [1e6 * (p.cost - min(p.values)) for p in chosen],
+                    [1e6 * (max(p.values) - p.cost) for p in chosen],
+                ]
+                axes.errorbar(
+                    x,
+                    y,
+                    bars,
+                    fmt=marker,
+                    color=colour,
+                    markersize=4,
+                    elinewidth=1,
+                    label=f"to {side}",
+                )
                 if panel != "parameters":  # which are not all that tells networks apart
                     axes.plot(x, y, color=colour, linewidth=1.2, alpha=0.6)
         axes.set(xscale="log", yscale="log")
@@ -268,7 +365,9 @@ def figure(points: Sequence[Point]) -> "Figure":
         axes.minorticks_off()
         axes.margins(x=0.12, y=0.15)
         low, high = axes.get_ylim()
-        axes.set_ylim(min(low, math.sqrt(low * high) / 3), max(high, math.sqrt(low * high) * 3))  # what hardly varies looks so
+        axes.set_ylim(
+            min(low, math.sqrt(low * high) / 3), max(high, math.sqrt(low * high) * 3)
+        )  # what hardly varies looks so
     draw_files(grid.flat[-1], [point for point in points if point.panel == "file"])
     grid.flat[0].legend(frameon=False, fontsize=FONT - 1)
     drawing.supylabel("microseconds a digit", fontsize=FONT, color=MUTED)
@@ -322,12 +421,25 @@ def section(points: Sequence[Point], facts: dict[str, str], threads: int, rounds
 
 def main() -> None:
     """Measure, print, and write where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="of every point (default: 5)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, metavar="N", help="of every point (default: 5)"
+    )
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="at most (default: 2)")
-    parser.add_argument("--quick", action="store_true", help="one round, short moments: does it work?")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
-    parser.add_argument("--write", type=Path, metavar="FILE.md", help="put the section into this file, and the figure beside it")
+    parser.add_argument(
+        "--quick", action="store_true", help="one round, short moments: does it work?"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object instead of tables"
+    )
+    parser.add_argument(
+        "--write",
+        type=Path,
+        metavar="FILE.md",
+        help="put the section into this file, and the figure beside it",
+    )
     options = parser.parse_args()
     use_processors(options.threads)
     train, rounds = load_dataset("mnist").train, options.rounds
@@ -340,7 +452,10 @@ def main() -> None:
     facts = machine(torch.device("cpu")) | {"threads": str(options.threads)}
     text = section(points, facts, options.threads, rounds)
     if options.json:
-        found = [{"panel": p.panel, "side": p.side, "x": p.x, "name": p.name, "seconds": p.values} for p in points]
+        found = [
+            {"panel": p.panel, "side": p.side, "x": p.x, "name": p.name, "seconds": p.values}
+            for p in points
+        ]
         print(json.dumps({"machine": facts, "points": found}))
     else:
         print(text)

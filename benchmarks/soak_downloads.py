@@ -48,7 +48,13 @@ def trusted(url: str) -> bool:
     return url.startswith("http://127.0.0.1:")
 
 
-def bring(address: str, mirrors: Sequence[str], path: Path, packed: bool = False, progress: Progress | None = None) -> None:
+def bring(
+    address: str,
+    mirrors: Sequence[str],
+    path: Path,
+    packed: bool = False,
+    progress: Progress | None = None,
+) -> None:
     """Fetch CONTENT from the mirrors with these names. packed: by the hash of the packed file."""
     download.fetch(
         [mirror if mirror == REFUSED else address + mirror for mirror in mirrors],
@@ -100,7 +106,9 @@ def asked(address: str) -> dict[str, int]:
 class Tally(ctypes.Structure):
     """What came of the downloads: shared with the child that counts."""
 
-    _fields_ = tuple((name, ctypes.c_int64) for name in ("done", "accepted", "missed", "untyped", "left", "late"))
+    _fields_ = tuple(
+        (name, ctypes.c_int64) for name in ("done", "accepted", "missed", "untyped", "left", "late")
+    )
 
     @classmethod
     def shared(cls) -> "Tally":
@@ -146,7 +154,9 @@ def mirrors(n: int, folder: Path, plant: Fault) -> Found:
                 setattr(tally, name, getattr(tally, name) + value)
             if sum(found.values()) > 1:
                 with failures.open("a") as file:
-                    file.write(f"{', '.join(names)}: {', '.join(name for name in found if found[name])}\n")
+                    file.write(
+                        f"{', '.join(names)}: {', '.join(name for name in found if found[name])}\n"
+                    )
 
     def work() -> None:
         plant()
@@ -163,7 +173,12 @@ def mirrors(n: int, folder: Path, plant: Fault) -> Found:
     )
     bad = tally.accepted + tally.missed + strangers + tally.left + tally.late + tally.untyped
     passed = status == WHOLE and tally.done == len(lists) and not bad
-    return Found(passed, f"{tally.done:,} downloads, {len(ALL_FAULTS)} faults", figures, tuple(failures.read_text().splitlines()))
+    return Found(
+        passed,
+        f"{tally.done:,} downloads, {len(ALL_FAULTS)} faults",
+        figures,
+        tuple(failures.read_text().splitlines()),
+    )
 
 
 def kills(n: int, folder: Path, plant: Fault) -> Found:
@@ -197,8 +212,20 @@ def damaged_contents(chance: Random) -> Iterator[bytes]:
     yield bytes((*PACKED[:place], PACKED[place] ^ 1 << chance.randrange(8), *PACKED[place + 1 :]))
     yield PACKED + chance.randbytes(20)
     yield PACKED[:place] + bytes(len(PACKED) - place)
-    yield from (b"", bytes(len(PACKED)), b"<html>", gzip.compress(CONTENT[:-1]), PACKED[:2], bz2.compress(CONTENT)[:-30])
-    yield from (CONTENT[:-1], gzip.compress(bytes(10 * LIMIT)), chance.randbytes(1000), b"BZh9" + chance.randbytes(99))
+    yield from (
+        b"",
+        bytes(len(PACKED)),
+        b"<html>",
+        gzip.compress(CONTENT[:-1]),
+        PACKED[:2],
+        bz2.compress(CONTENT)[:-30],
+    )
+    yield from (
+        CONTENT[:-1],
+        gzip.compress(bytes(10 * LIMIT)),
+        chance.randbytes(1000),
+        b"BZh9" + chance.randbytes(99),
+    )
 
 
 def links(path: Path) -> None:
@@ -223,7 +250,9 @@ def damage(n: int, folder: Path, plant: Fault) -> Found:
     def work() -> None:
         plant()
         while tally.done < n:
-            hurts: list[Callable[[Path], object]] = [partial(Path.write_bytes, data=each) for each in damaged_contents(chance)]
+            hurts: list[Callable[[Path], object]] = [
+                partial(Path.write_bytes, data=each) for each in damaged_contents(chance)
+            ]
             for hurt in (*hurts, links, circle, fifo):
                 path, packed = folder / str(tally.done) / "file.gz", chance.random() < 0.5
                 path.parent.mkdir()
@@ -237,7 +266,9 @@ def damage(n: int, folder: Path, plant: Fault) -> Found:
     with server() as address:
         status = ending(child(work))
     figures = f"{tally.accepted} not healed, {tally.left} times something left behind"
-    return Found(status == WHOLE and tally.accepted == tally.left == 0, f"{tally.done:,} files", figures)
+    return Found(
+        status == WHOLE and tally.accepted == tally.left == 0, f"{tally.done:,} files", figures
+    )
 
 
 def told(path: Path, processes: list[int]) -> int:
@@ -290,7 +321,11 @@ def unchecked_hash() -> None:
 def first_mirror_only() -> None:
     """Only the first mirror is asked."""
     fetch = download.fetch
-    put(download, "fetch", lambda urls, *arguments, **options: fetch(urls[:1], *arguments, **options))
+    put(
+        download,
+        "fetch",
+        lambda urls, *arguments, **options: fetch(urls[:1], *arguments, **options),
+    )
 
 
 def patient() -> None:
@@ -317,7 +352,11 @@ def no_temporary_file() -> None:
 def other_names() -> None:
     """Temporary files are called otherwise each time, and nobody looks for old ones."""
     beside = download.temporary_beside
-    put(download, "temporary_beside", lambda path: beside(path.with_name(f"{os.getpid()}-{path.name}")))
+    put(
+        download,
+        "temporary_beside",
+        lambda path: beside(path.with_name(f"{os.getpid()}-{path.name}")),
+    )
 
 
 def no_lock() -> None:

@@ -82,25 +82,46 @@ def _npy(content: bytes) -> NDArray[Any]:
 def _npz(stream: IO[bytes]) -> Pair:
     found = np.load(stream, allow_pickle=False)
     names = found.zip.namelist()
-    pairs = [("images", "labels"), ("x_train", "y_train"), ("x_test", "y_test"), ("x", "y"), ("arr_0", "arr_1")]
-    pairs = [(f"{images}.npy", f"{labels}.npy") for images, labels in pairs if f"{images}.npy" in names]
+    pairs = [
+        ("images", "labels"),
+        ("x_train", "y_train"),
+        ("x_test", "y_test"),
+        ("x", "y"),
+        ("arr_0", "arr_1"),
+    ]
+    pairs = [
+        (f"{images}.npy", f"{labels}.npy") for images, labels in pairs if f"{images}.npy" in names
+    ]
     images = np.concatenate([_fields(found[name]) for name, _ in pairs])
     if not all(labels in names for _, labels in pairs):
         return images, None
-    return images, np.concatenate([found[labels].astype(np.uint8).reshape(-1) for _, labels in pairs])
+    return images, np.concatenate(
+        [found[labels].astype(np.uint8).reshape(-1) for _, labels in pairs]
+    )
 
 
 def _csv(content: bytes) -> Pair:
     text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", errors="replace")
-    first, *others = [row for row in csv.reader(text, skipinitialspace=True) if "".join(row).strip()]
+    first, *others = [
+        row for row in csv.reader(text, skipinitialspace=True) if "".join(row).strip()
+    ]
     names = [field.strip().lower() for field in first]
     named = [names[place] == "label" for place in (0, -1)]
     label = {784: None, 785: 784 if named == [False, True] else 0}[len(first)]
     headed = any(named) or sum(map(_is_number, names)) < len(names) / 2
-    table = np.array([[float(field.strip()) for field in row] for row in (others if headed else [first, *others])])
+    table = np.array(
+        [
+            [float(field.strip()) for field in row]
+            for row in (others if headed else [first, *others])
+        ]
+    )
     assert (table == table.astype(np.uint8)).all(), "not bytes"
     table = table.astype(np.uint8)
-    return (_fields(table), None) if label is None else (_fields(np.delete(table, label, 1)), table[:, label])
+    return (
+        (_fields(table), None)
+        if label is None
+        else (_fields(np.delete(table, label, 1)), table[:, label])
+    )
 
 
 def _is_number(field: str) -> bool:
@@ -123,7 +144,11 @@ def refused_wrongly(content: bytes) -> bool:
         if content[:2] != b"\0\0":
             return False
         array = _idx(content)
-        return len(_fields(array)) > 0 and [n for n in array.shape[1:] if n != 1] in ([28, 28], [784]) and array.ndim <= 4
+        return (
+            len(_fields(array)) > 0
+            and [n for n in array.shape[1:] if n != 1] in ([28, 28], [784])
+            and array.ndim <= 4
+        )
     except Exception:  # any error says that it was right to refuse it
         return False
 
@@ -140,7 +165,10 @@ def ours(made: Mutant, way: int, path: Path) -> Pair | None:
         return np.concatenate(list(iter_images(path, 2))), None
     if way == 1:
         splits = load_dataset(path).splits
-        assert all(len(split.images) == len(split.labels) and split.labels.max(initial=0) <= 9 for split in splits.values())
+        assert all(
+            len(split.images) == len(split.labels) and split.labels.max(initial=0) <= 9
+            for split in splits.values()
+        )
         everything = splits.get("all")
         return (everything.images, everything.labels) if everything and made.kind != "npz" else None
     return read_images(path)
@@ -149,7 +177,9 @@ def ours(made: Mutant, way: int, path: Path) -> Pair | None:
 def theirs(made: Mutant, way: int) -> Pair:
     """The same by the other readers."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that an array seems old to NumPy is none of our readers' doing
+        warnings.simplefilter(
+            "ignore"
+        )  # that an array seems old to NumPy is none of our readers' doing
         images, labels = expected(made.content)
     if way == 0 and made.kind != "npz":
         return images, None
@@ -166,7 +196,10 @@ class Tally(ctypes.Structure):
     """What has come of the files so far, and the number of the one that is being read."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("number", "read", "refused", "different", "untyped", "opened", "ended")),
+        *(
+            (name, ctypes.c_int64)
+            for name in ("number", "read", "refused", "different", "untyped", "opened", "ended")
+        ),
         ("slowest", ctypes.c_double),
     )
 
@@ -238,7 +271,11 @@ def inputs(n: int, folder: Path, plant: Fault) -> Found:
     """Damaged and hostile IDX, .npy, .npz and CSV files, plain, gzipped and packed with bzip2, made from seeds: bytes and fields
     changed, cut, inserted, repeated and spliced.
     """
-    tally, complaints, begin = Tally.from_buffer(mmap.mmap(-1, ctypes.sizeof(Tally))), folder / COMPLAINTS, 0
+    tally, complaints, begin = (
+        Tally.from_buffer(mmap.mmap(-1, ctypes.sizeof(Tally))),
+        folder / COMPLAINTS,
+        0,
+    )
     complaints.touch()
     while begin < n and len(complaints.read_text().splitlines()) < SHOWN:
         numbers = range(begin, min(n, begin + BATCH))
@@ -275,7 +312,9 @@ def filled_up() -> None:
     """Missing values are taken for zeros."""
     whole = arrays._read_values
 
-    def padded(stream: arrays.Stream, shape: tuple[int, ...], dtype: np.dtype[Any], name: object) -> NDArray[Any]:
+    def padded(
+        stream: arrays.Stream, shape: tuple[int, ...], dtype: np.dtype[Any], name: object
+    ) -> NDArray[Any]:
         try:
             return whole(stream, shape, dtype, name)
         except BadData:
@@ -300,8 +339,16 @@ def swallowed_errors() -> None:
     """What is no number in a table is a zero."""
 
     def lenient(lines: list[str], _: int, largest: NDArray[np.int_], __: Path) -> Images:
-        rows = [[int(field) if field.isdecimal() and int(field) < 256 else 0 for field in line.split(",")] for line in lines]
-        return np.array([row for row in rows if len(row) == len(largest)], np.uint8).reshape(-1, len(largest))
+        rows = [
+            [
+                int(field) if field.isdecimal() and int(field) < 256 else 0
+                for field in line.split(",")
+            ]
+            for line in lines
+        ]
+        return np.array([row for row in rows if len(row) == len(largest)], np.uint8).reshape(
+            -1, len(largest)
+        )
 
     put(tables, "_parse_slowly", lenient)
 
@@ -312,7 +359,11 @@ def unread_end() -> None:
 
 
 CHECKS: Checks = {
-    inputs: (1_000_000, 1_000, (believed_count, endless_table, filled_up, opened_pickles, swallowed_errors, unread_end))
+    inputs: (
+        1_000_000,
+        1_000,
+        (believed_count, endless_table, filled_up, opened_pickles, swallowed_errors, unread_end),
+    )
 }
 TOLD = (
     f"Each with one of `read_images`, `iter_images` and `load_dataset`, which may add {MEMORY >> 20} MiB of address space and take "

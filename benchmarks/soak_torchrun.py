@@ -41,7 +41,9 @@ def forgotten_restart() -> None:
     put(run_module, "restarts", lambda: 0)
 
 
-FAULTS: dict[str, Fault] = {fault.__name__: fault for fault in (nothing, forgotten_restart, forgotten_generator)}
+FAULTS: dict[str, Fault] = {
+    fault.__name__: fault for fault in (nothing, forgotten_restart, forgotten_generator)
+}
 
 
 def worker(fault: str, out: Path) -> None:
@@ -63,9 +65,26 @@ def _write_weights(folder: Path, network: torch.nn.Module, *_: object) -> Final:
 
 def start(fault: Fault, out: Path, restarts: int) -> subprocess.Popen[bytes]:
     """A training by two processes."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = [*torchrun, "--max-restarts", str(restarts), __file__, WORKER, fault.__name__, str(out)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+    ]
+    command = [
+        *torchrun,
+        "--max-restarts",
+        str(restarts),
+        __file__,
+        WORKER,
+        fault.__name__,
+        str(out),
+    ]
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
 
 
 def workers(parent: int) -> list[int]:
@@ -98,7 +117,9 @@ def kills(n: int, folder: Path, plant: Fault) -> Found:
             return Found(False, f"{killed} kills", f"a run ended with {process.returncode}")
         different += weights(out) != expected
         shutil.rmtree(out)
-    return Found(different == 0, f"{killed} kills, {runs} runs", f"{different} runs with other bits")
+    return Found(
+        different == 0, f"{killed} kills, {runs} runs", f"{different} runs with other bits"
+    )
 
 
 def wait_for_restart(process: subprocess.Popen[bytes], before: list[int]) -> None:
@@ -115,4 +136,6 @@ if __name__ == "__main__":
     if sys.argv[1:2] == [WORKER]:
         worker(sys.argv[2], Path(sys.argv[3]))
     else:
-        sys.exit(soak(CHECKS, description=str(__doc__), title="Training by several processes", told=TOLD))
+        sys.exit(
+            soak(CHECKS, description=str(__doc__), title="Training by several processes", told=TOLD)
+        )

@@ -25,7 +25,9 @@ from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
 
-os.environ["OMP_NUM_THREADS"] = "1"  # the same bits need the same threads, and a thread would not survive a fork
+os.environ["OMP_NUM_THREADS"] = (
+    "1"  # the same bits need the same threads, and a thread would not survive a fork
+)
 
 import torch
 from checks import WHOLE, Checks, Fault, Found, child, ending, put, soak
@@ -46,15 +48,21 @@ INTERVAL = 9  # steps from save to save
 IN_TIME = 5.0  # seconds from SIGTERM to the end of the process
 KILLED, TERMINATED = -signal.SIGKILL, 143
 DIGITS = load_dataset("optdigits")
-DIGITS = dataclasses.replace(DIGITS, splits={name: DIGITS[name][:300] for name in ("train", "validation", "test")})
+DIGITS = dataclasses.replace(
+    DIGITS, splits={name: DIGITS[name][:300] for name in ("train", "validation", "test")}
+)
 # With it, all that a state holds: dropout, BatchNorm, an average, augmentation, a pass without it, a learning rate that changes.
 AUGMENTATION = {"rotation": 10.0, "elastic": 1.0, "erasing": 4.0, "clean_epochs": 1}
-RECIPE = load_recipe("batchnorm", {"epochs": 3, "batch": 25, "schedule": "one-cycle", "ema": 0.9, **AUGMENTATION})
+RECIPE = load_recipe(
+    "batchnorm", {"epochs": 3, "batch": 25, "schedule": "one-cycle", "ema": 0.9, **AUGMENTATION}
+)
 
 
 def train(out: Path, counter: mmap.mmap | None = None) -> None:
     """Make the run or go on with it. counter: gets the number of steps taken."""
-    put(outcome, "export_onnx", lambda _, path, *__, **___: write_whole(path, ""))  # they take a second, and have no state
+    put(
+        outcome, "export_onnx", lambda _, path, *__, **___: write_whole(path, "")
+    )  # they take a second, and have no state
     put(outcome, "write_report", lambda path, **_: write_whole(path, ""))
     step = Training._take_step
 
@@ -79,7 +87,10 @@ def on_calls(act: Callable[[int, Callable[[], object]], object]) -> None:
 
         return called
 
-    for owner, names in ((Path, ("write_bytes", "open", "replace", "unlink", "mkdir")), (os, ("fsync", "open"))):
+    for owner, names in (
+        (Path, ("write_bytes", "open", "replace", "unlink", "mkdir")),
+        (os, ("fsync", "open")),
+    ):
         for name in names:
             put(owner, name, through(getattr(owner, name)))
 
@@ -109,7 +120,12 @@ def unusable(out: Path) -> int:
 def steps_saved(out: Path) -> int:
     """The step after which the newest good state was saved."""
     state = States(out).load()
-    return len(state.facts["epochs"]) * -(-len(DIGITS.train) // RECIPE.batch) + int(state.facts["step"]) if state else 0
+    return (
+        len(state.facts["epochs"]) * -(-len(DIGITS.train) // RECIPE.batch)
+        + int(state.facts["step"])
+        if state
+        else 0
+    )
 
 
 def is_finished(out: Path) -> bool:
@@ -153,7 +169,9 @@ def kills(n: int, folder: Path, plant: Fault) -> Found:
         f"{different} of {runs} runs with other bits, {damaged} unusable states, at most {lost} steps lost, of {INTERVAL} "
         "from save to save"
     )
-    return Found(different == damaged == 0 and lost <= INTERVAL, f"{killed} kills, {runs} runs", figures)
+    return Found(
+        different == damaged == 0 and lost <= INTERVAL, f"{killed} kills, {runs} runs", figures
+    )
 
 
 def refusals(n: int, folder: Path, plant: Fault) -> Found:
@@ -229,7 +247,9 @@ def terminations(n: int, folder: Path, plant: Fault) -> Found:
 
     def work() -> int:
         plant()
-        return cli.main(["train", "best", "--data", "optdigits", "--epochs", "3", "--out", str(out), "--resume"])
+        return cli.main(
+            ["train", "best", "--data", "optdigits", "--epochs", "3", "--out", str(out), "--resume"]
+        )
 
     while len(seconds) < n:
         number = child(work)
@@ -271,7 +291,11 @@ def forgotten_generator() -> None:
     everything = Training._randomness
 
     def without(training: Training) -> dict[str, object]:
-        return {name: each for name, each in everything(training).items() if not name.startswith("drawing")}
+        return {
+            name: each
+            for name, each in everything(training).items()
+            if not name.startswith("drawing")
+        }
 
     put(Training, "_randomness", without)
 

@@ -18,7 +18,9 @@ from reference_style import machine, write_section
 
 PICTURE = Path(__file__).parents[1] / "tests" / "assets" / "sample.jpg"
 # Compiled modules are kept, as they are wherever a package is installed; the round that is not counted makes them.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+}
 COMMANDS = {
     "`python -c pass`": ["-c", "pass"],
     "`import inkdigits`": ["-c", "import inkdigits, sys; assert 'torch' not in sys.modules"],
@@ -47,13 +49,25 @@ def measure(rounds: int) -> dict[str, list[float]]:
 
 def main() -> None:
     """Measure, print, and write where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=9, metavar="N", help="after one that is not counted (default: 9)")
-    parser.add_argument("--write", type=Path, metavar="FILE.md", help="put the table into this file, too")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=9,
+        metavar="N",
+        help="after one that is not counted (default: 9)",
+    )
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE.md", help="put the table into this file, too"
+    )
     options = parser.parse_args()
     lines = ["| command | median | fastest | slowest |", "|---|---|---|---|"]
     for name, values in measure(options.rounds).items():
-        lines.append(f"| {name} | {statistics.median(values):.2f} s | {min(values):.2f} s | {max(values):.2f} s |")
+        lines.append(
+            f"| {name} | {statistics.median(values):.2f} s | {min(values):.2f} s | {max(values):.2f} s |"
+        )
     table = "\n".join(lines)
     print(table)
     if options.write:

@@ -43,8 +43,13 @@ DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 BUILT = ROOT / "build" / "docs"
 REPOSITORY = "https://github.com/inkdigits/inkdigits/blob/main"
-ELSEWHERE = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}  # pages that lie in the repository's root
-INCLUDE = re.compile(r"^<!-- (source|file|help|endpoints|notebooks|explain)(?:: (.+))? -->$", re.MULTILINE)
+ELSEWHERE = {
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+}  # pages that lie in the repository's root
+INCLUDE = re.compile(
+    r"^<!-- (source|file|help|endpoints|notebooks|explain)(?:: (.+))? -->$", re.MULTILINE
+)
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
 FENCED = re.compile(r"^(```+).*?^\1", re.DOTALL | re.MULTILINE)
 METHOD = re.compile(r"\n+    (?:@|def )")
@@ -91,12 +96,16 @@ def assemble(out: Path) -> None:
 def notebooks() -> list[Path]:
     """Those that there are, in the order in which they teach."""
     paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    return sorted(paths, key=lambda path: LESSONS.index(path.stem) if path.stem in LESSONS else len(LESSONS))
+    return sorted(
+        paths, key=lambda path: LESSONS.index(path.stem) if path.stem in LESSONS else len(LESSONS)
+    )
 
 
 def _page(text: str, path: Path, place: Path, out: Path) -> str:
     """A page's text, complete. path: where it comes from. place: where in `out` it goes to."""
-    text = _outside_code(text, lambda part: LINK.sub(lambda link: _mended(link[1], path, place, out), part))
+    text = _outside_code(
+        text, lambda part: LINK.sub(lambda link: _mended(link[1], path, place, out), part)
+    )
     return INCLUDE.sub(lambda found: "\n".join(_included(found[1], found[2] or "", place)), text)
 
 
@@ -181,7 +190,9 @@ def commands() -> Iterator[tuple[str, ...]]:
 
 
 def _actions(parser: Any) -> dict[str, Any]:
-    return next((action.choices for action in parser._actions if hasattr(action.choices, "items")), {})
+    return next(
+        (action.choices for action in parser._actions if hasattr(action.choices, "items")), {}
+    )
 
 
 def printed_help(words: tuple[str, ...]) -> str:
@@ -202,10 +213,24 @@ def _endpoints() -> Iterator[str]:
     yield from ("", "| endpoint | what it does | may also refuse with |", "|---|---|---|")
     for path, methods in described["paths"].items():
         for method, operation in methods.items():
-            parameters = [f"`{each['name']}`: {each['description']}" for each in operation["parameters"] if each["in"] == "query"]
-            refusals = [status for status in operation["responses"] if int(status) not in (200, *openapi.ALWAYS)]
+            parameters = [
+                f"`{each['name']}`: {each['description']}"
+                for each in operation["parameters"]
+                if each["in"] == "query"
+            ]
+            refusals = [
+                status
+                for status in operation["responses"]
+                if int(status) not in (200, *openapi.ALWAYS)
+            ]
             yield f"| `{method.upper()} {path}` | {'<br>'.join([operation['summary'], *parameters])} | {', '.join(refusals)} |"
-    yield from ("", f"All may refuse with {', '.join(map(str, openapi.ALWAYS))}.", "", "| status | when |", "|---|---|")
+    yield from (
+        "",
+        f"All may refuse with {', '.join(map(str, openapi.ALWAYS))}.",
+        "",
+        "| status | when |",
+        "|---|---|",
+    )
     yield from (f"| {status} | {text} |" for status, text in openapi.ERRORS.items())
 
 
@@ -226,7 +251,12 @@ def _notebook(path: Path, place: Path) -> str:
     parts: list[str] = []
     for cell in json.loads(path.read_text())["cells"]:
         text = "".join(cell["source"])
-        parts += ["", HEADING.sub(_anchored, text) if cell["cell_type"] == "markdown" else "\n".join(_code(text, "python"))]
+        parts += [
+            "",
+            HEADING.sub(_anchored, text)
+            if cell["cell_type"] == "markdown"
+            else "\n".join(_code(text, "python")),
+        ]
         for number, output in enumerate(cell.get("outputs", [])):
             parts += ["", *_output(output, place, f"{cell['id']}-{number}")]
     link = f"*This page is a notebook, to run and to change: [{path.name}]({REPOSITORY}/notebooks/{path.name}).*"
@@ -241,7 +271,9 @@ def _anchored(heading: re.Match[str]) -> str:
 
 def _announced(path: Path) -> str:
     """A notebook's first heading as a link, and its first paragraph."""
-    heading, paragraph, *_ = "".join(json.loads(path.read_text())["cells"][0]["source"]).split("\n\n")
+    heading, paragraph, *_ = "".join(json.loads(path.read_text())["cells"][0]["source"]).split(
+        "\n\n"
+    )
     return f"\n## [{heading.lstrip('# ')}]({path.stem}.md)\n\n{paragraph}"
 
 

@@ -16,7 +16,9 @@ from inkdigits.core.files import write_whole
 
 def main() -> None:
     """Each in turn, in its own folder; a notebook that fails stays as it was."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("notebooks", nargs="+", type=Path, metavar="FILE.ipynb")
     for path in parser.parse_args().notebooks:
         notebook = nbformat.read(path, as_version=4)

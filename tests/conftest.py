@@ -39,5 +39,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     from inkdigits.core.files import write_whole
     from inkdigits.runs import artifacts as outcome
 
-    monkeypatch.setattr(outcome, "export_onnx", lambda _, path, *args, **kwargs: write_whole(path, ""))
+    monkeypatch.setattr(
+        outcome, "export_onnx", lambda _, path, *args, **kwargs: write_whole(path, "")
+    )
     monkeypatch.setattr(outcome, "write_report", lambda path, **kwargs: write_whole(path, ""))

@@ -34,7 +34,10 @@ from inkdigits.command import cli
 from inkdigits.training import models
 
 ROOT = Path(__file__).parent.parent
-BLOCK = re.compile(r"^<!-- test(?:: (?P<mode>\w+))? -->\n+```(?P<kind>\w*)\n(?P<text>.*?)^```", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(
+    r"^<!-- test(?:: (?P<mode>\w+))? -->\n+```(?P<kind>\w*)\n(?P<text>.*?)^```",
+    re.DOTALL | re.MULTILINE,
+)
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*(?:e-?\d+)?")
 
 
@@ -49,14 +52,27 @@ class Block:
 def marked_blocks(markdown: str, page: str) -> list[Block]:
     """Every marked block. Raises ValueError for a mark without a block, or one that cannot be run."""
     found = [
-        Block(match["kind"], match["text"], f"{page} line {markdown[: match.start('text')].count(chr(10)) + 1}", match["mode"])
+        Block(
+            match["kind"],
+            match["text"],
+            f"{page} line {markdown[: match.start('text')].count(chr(10)) + 1}",
+            match["mode"],
+        )
         for match in BLOCK.finditer(markdown)
     ]
     if len(found) != markdown.count("<!-- test"):
-        raise ValueError(f"{page}: {markdown.count('<!-- test')} marks, but {len(found)} blocks of code right behind one")
+        raise ValueError(
+            f"{page}: {markdown.count('<!-- test')} marks, but {len(found)} blocks of code right behind one"
+        )
     for block in found:
-        if block.kind not in ("console", "sh", "python") or block.mode not in (None, "output", "figures"):
-            raise ValueError(f"{block.where}: a block of {block.kind!r} cannot be run for its {block.mode!r}")
+        if block.kind not in ("console", "sh", "python") or block.mode not in (
+            None,
+            "output",
+            "figures",
+        ):
+            raise ValueError(
+                f"{block.where}: a block of {block.kind!r} cannot be run for its {block.mode!r}"
+            )
     return found
 
 
@@ -107,9 +123,13 @@ def run_commands(block: Block, command: Callable[[list[str]], int]) -> None:
 def compare(expected: str, printed: str, what: str, mode: str | None) -> None:
     if mode is None:
         return
-    wanted, got = (NUMBER.sub("#", text) if mode == "figures" else text for text in (expected, printed))
+    wanted, got = (
+        NUMBER.sub("#", text) if mode == "figures" else text for text in (expected, printed)
+    )
     flags = doctest.ELLIPSIS | (doctest.NORMALIZE_WHITESPACE if mode == "figures" else 0)
-    assert doctest.OutputChecker().check_output(wanted, got, flags), f"{what} prints\n{printed}and the page says\n{expected}"
+    assert doctest.OutputChecker().check_output(wanted, got, flags), (
+        f"{what} prints\n{printed}and the page says\n{expected}"
+    )
 
 
 def run_python(block: Block, variables: dict[str, object]) -> None:
@@ -132,20 +152,38 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         shutil.copy(sample, place)
     for number, (field, label) in enumerate(zip(digits.images, digits.labels, strict=True)):
         (folder / "my-digits" / str(label)).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(255 - np.kron(field, np.ones((4, 4), np.uint8))).save(folder / "my-digits" / str(label) / f"{number}.png")
+        Image.fromarray(255 - np.kron(field, np.ones((4, 4), np.uint8))).save(
+            folder / "my-digits" / str(label) / f"{number}.png"
+        )
     shutil.copy(next((folder / "my-digits").rglob("*.png")), folder / "digit.png")
     (folder / "mine.toml").write_text('network = "lenet"\nbatch = 64\n')
     header = bytes([0, 0, 8, 3, 0, 0, 0, 60, 0, 0, 0, 28, 0, 0, 0, 28])
-    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(header + digits.images.tobytes())  # gzipped or not
-    pixels, names = digits.images.reshape(-1, 784), ",".join(f"pixel{number}" for number in range(784))
+    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(
+        header + digits.images.tobytes()
+    )  # gzipped or not
+    pixels, names = (
+        digits.images.reshape(-1, 784),
+        ",".join(f"pixel{number}" for number in range(784)),
+    )
     np.savetxt(folder / "test.csv", pixels, "%d", ",", header=names, comments="")
-    np.savetxt(folder / "train.csv", np.c_[digits.labels, pixels], "%d", ",", header=f"label,{names}", comments="")
-    (folder / "train.csv").write_text(_table(np.column_stack([digits.labels, digits.images.reshape(-1, 784)]), "label"))
+    np.savetxt(
+        folder / "train.csv",
+        np.c_[digits.labels, pixels],
+        "%d",
+        ",",
+        header=f"label,{names}",
+        comments="",
+    )
+    (folder / "train.csv").write_text(
+        _table(np.column_stack([digits.labels, digits.images.reshape(-1, 784)]), "label")
+    )
     (folder / "test.csv").write_text(_table(digits.images.reshape(-1, 784)))
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(sample.read_bytes())))
     monkeypatch.setattr(models, "MODELS", dict(models.MODELS))  # a page may add one
-    one_epoch = functools.partial(inkdigits.train, data="optdigits", settings={"epochs": 1, "batch": 64})
+    one_epoch = functools.partial(
+        inkdigits.train, data="optdigits", settings={"epochs": 1, "batch": 64}
+    )
     monkeypatch.setattr(inkdigits, "train", one_epoch)
 
 

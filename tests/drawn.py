@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 Plane = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-CIRCLE = [(5 + 4 * np.cos(angle), 4.5 + 4.5 * np.sin(angle)) for angle in np.linspace(0, 2 * np.pi, 25)]
+CIRCLE = [
+    (5 + 4 * np.cos(angle), 4.5 + 4.5 * np.sin(angle)) for angle in np.linspace(0, 2 * np.pi, 25)
+]
 GLYPHS = {  # strokes of points (x, y) on a grid from 0 to 9
     "0": [CIRCLE],
     "1": [[(5, 0), (5, 9)]],
@@ -17,25 +19,55 @@ GLYPHS = {  # strokes of points (x, y) on a grid from 0 to 9
     "5": [[(8, 0), (2, 0), (2, 4), (6, 3.8), (8, 6), (6.5, 8.5), (3, 9), (1, 8)]],
     "6": [[(7, 0), (3, 3), (1.5, 6), (2.5, 8.5), (5, 9), (7.5, 8), (7.5, 6), (5, 5), (2, 6)]],
     "7": [[(1, 0), (8, 0), (4, 9)]],
-    "8": [[(5, 4), (2, 2.5), (3, 0.5), (5, 0), (7, 0.5), (8, 2.5), (5, 4), (2, 6), (2.5, 8.5), (5, 9), (7.5, 8.5), (8, 6), (5, 4)]],
+    "8": [
+        [
+            (5, 4),
+            (2, 2.5),
+            (3, 0.5),
+            (5, 0),
+            (7, 0.5),
+            (8, 2.5),
+            (5, 4),
+            (2, 6),
+            (2.5, 8.5),
+            (5, 9),
+            (7.5, 8.5),
+            (8, 6),
+            (5, 4),
+        ]
+    ],
     "9": [[(8, 3), (5, 4.5), (2.5, 3.5), (2, 1.5), (4, 0), (7, 0.3), (8, 3), (7.5, 6), (6, 9)]],
 }
 
 
-def ink(digit: str, shape: tuple[int, int], left: float, top: float, height: float = 80, pen: int = 8) -> Plane:
+def ink(
+    digit: str, shape: tuple[int, int], left: float, top: float, height: float = 80, pen: int = 8
+) -> Plane:
     """One digit on a sheet of this shape: paper 0, ink 255, edges grey. left, top: of its box; its width is two thirds."""
     layer = np.zeros(shape, np.uint8)
     for stroke in GLYPHS[digit]:
         points = np.array(stroke) * (0.667 * height / 9, height / 9) + (left, top)
-        cv2.polylines(layer, [np.rint(16 * points).astype(np.int32)], False, 255, pen, cv2.LINE_AA, 4)
+        cv2.polylines(
+            layer, [np.rint(16 * points).astype(np.int32)], False, 255, pen, cv2.LINE_AA, 4
+        )
     return layer
 
 
 def line(
-    text: str, shape: tuple[int, int] = (200, 500), left: float = 40, top: float = 60, height: float = 80, pen: int = 8
+    text: str,
+    shape: tuple[int, int] = (200, 500),
+    left: float = 40,
+    top: float = 60,
+    height: float = 80,
+    pen: int = 8,
 ) -> Plane:
     """Digits side by side, as far apart as a third of their height."""
-    return np.maximum.reduce([ink(digit, shape, left + place * height, top, height, pen) for place, digit in enumerate(text)])
+    return np.maximum.reduce(
+        [
+            ink(digit, shape, left + place * height, top, height, pen)
+            for place, digit in enumerate(text)
+        ]
+    )
 
 
 def written(layer: Plane, paper: object = 230, pen: object = 40) -> Plane:

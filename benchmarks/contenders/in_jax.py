@@ -41,7 +41,9 @@ def forward(weights: Weights, ink: Any, layout: str) -> Any:
     x = jnp.expand_dims(ink, channels)
     for name in ("conv1", "conv2"):
         kernel, bias = weights[name]
-        x = lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=(layout, "OIHW", layout))
+        x = lax.conv_general_dilated(
+            x, kernel, (1, 1), "VALID", dimension_numbers=(layout, "OIHW", layout)
+        )
         x = x + (bias[:, None, None] if channels == 1 else bias)
         x = jax.nn.relu(pool(x, channels))
     x = x.reshape(len(x), -1)
@@ -54,7 +56,9 @@ def pool(x: Any, channels: int) -> Any:
     high, wide = (2, 3) if channels == 1 else (1, 2)
     for axis in (high, wide):
         even = x.shape[axis] // 2 * 2
-        x = jnp.maximum(lax.slice_in_dim(x, 0, even, 2, axis), lax.slice_in_dim(x, 1, even, 2, axis))
+        x = jnp.maximum(
+            lax.slice_in_dim(x, 0, even, 2, axis), lax.slice_in_dim(x, 1, even, 2, axis)
+        )
     return x
 
 
@@ -70,7 +74,9 @@ def prepare(train: Split, option: str) -> Trainer:
         weights, moments = state
 
         def loss(weights: Weights) -> Any:
-            return optax.softmax_cross_entropy_with_integer_labels(forward(weights, x, option), y).mean()
+            return optax.softmax_cross_entropy_with_integer_labels(
+                forward(weights, x, option), y
+            ).mean()
 
         updates, moments = adam.update(jax.grad(loss)(weights), moments)
         return jax.tree.map(lambda w, u: w - rate * u, weights, updates), moments
@@ -91,7 +97,9 @@ def prepare(train: Split, option: str) -> Trainer:
         jax.block_until_ready(step(begin(0), ink[:count], labels[:count], rates[0]))
 
     # The whole batch and the last, smaller one are two programs.
-    compiling = sum(timed(partial(compile_for, count)) for count in {BATCH, len(train) % BATCH or BATCH})
+    compiling = sum(
+        timed(partial(compile_for, count)) for count in {BATCH, len(train) % BATCH or BATCH}
+    )
     answer = jax.jit(lambda weights, x: forward(weights, x, option).argmax(1))
 
     def run(seed: int, whole: bool) -> Trained:

@@ -56,7 +56,9 @@ def prepare(train: Split, option: str) -> Trainer:
         seconds = time.perf_counter() - started
 
         def read(images: Pixels) -> Said:
-            said: Said = network.predict(images[..., None].astype(np.float32) / 255, batch_size=1000, verbose=0).argmax(1)
+            said: Said = network.predict(
+                images[..., None].astype(np.float32) / 255, batch_size=1000, verbose=0
+            ).argmax(1)
             return said
 
         return Trained(seconds * EPOCHS / epochs, read if whole else None, epochs / EPOCHS)

@@ -26,7 +26,9 @@ def flat(images: Pixels) -> Flat:
     return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
 
 
-def extrapolated(sizes: tuple[int, int], seconds: tuple[float, float], size: int) -> tuple[float, float]:
+def extrapolated(
+    sizes: tuple[int, int], seconds: tuple[float, float], size: int
+) -> tuple[float, float]:
     """Seconds at a size, and the power of the size that they grow with, from what two smaller sizes took."""
     power = float(np.log(seconds[1] / seconds[0]) / np.log(sizes[1] / sizes[0]))
     return seconds[1] * (size / sizes[1]) ** power, power
@@ -46,7 +48,9 @@ def perceptron(ink: Flat, labels: Said) -> Training:
         network = MLPClassifier((HIDDEN,), batch_size=BATCH, max_iter=EPOCHS, random_state=seed)
         started = time.perf_counter()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # it ends when its epochs are over, as we asked
+            warnings.simplefilter(
+                "ignore", ConvergenceWarning
+            )  # it ends when its epochs are over, as we asked
             network.fit(ink, labels)
         return Trained(time.perf_counter() - started, lambda images: network.predict(flat(images)))
 
@@ -69,6 +73,11 @@ def machine(ink: Flat, labels: Said) -> Training:
             return Trained(seconds, lambda images: vectors.predict(flat(images)))
         small, large = (len(labels) // part for part in PARTS)
         seconds, power = extrapolated((small, large), (fit(small)[0], fit(large)[0]), len(labels))
-        return Trained(seconds, None, large / len(labels), f"from {small:,} and {large:,} digits, growing as n^{power:.2f}")
+        return Trained(
+            seconds,
+            None,
+            large / len(labels),
+            f"from {small:,} and {large:,} digits, growing as n^{power:.2f}",
+        )
 
     return run

@@ -54,11 +54,15 @@ def prepare(train: Split, option: str) -> Trainer:
 
     def take(number: int, order: Said) -> None:
         picks = order[number * BATCH : (number + 1) * BATCH]
-        optimiser.lr.assign(Tensor([np.float32(one_cycle(number, steps, HIGHEST))], dtype=optimiser.lr.dtype)).realize()
+        optimiser.lr.assign(
+            Tensor([np.float32(one_cycle(number, steps, HIGHEST))], dtype=optimiser.lr.dtype)
+        ).realize()
         step(Tensor(ink[picks]).realize(), Tensor(labels[picks]).realize()).numpy()
 
     first = np.arange(BATCH) % len(train)
-    compiling = sum(timed(partial(take, 0, first)) for _ in range(3))  # run, recorded, and run as recorded
+    compiling = sum(
+        timed(partial(take, 0, first)) for _ in range(3)
+    )  # run, recorded, and run as recorded
 
     def run(seed: int, whole: bool) -> Trained:
         order = np.random.default_rng(seed).permutation(len(labels))
@@ -69,7 +73,11 @@ def prepare(train: Split, option: str) -> Trainer:
             take(taken, order)
             taken += 1
         seconds = (time.perf_counter() - started) * steps / taken
-        return Trained(seconds, (lambda images: read(network, images)) if taken == steps else None, taken / steps)
+        return Trained(
+            seconds,
+            (lambda images: read(network, images)) if taken == steps else None,
+            taken / steps,
+        )
 
     return Trainer(run, compiling)
 
@@ -79,7 +87,9 @@ def begin_anew(network: Net, optimiser: Any, shapes: dict[str, Any], seed: int) 
     generator = np.random.default_rng(seed)
     for name, weights in get_state_dict(network).items():
         inputs = shapes[name.rpartition(".")[0] + ".weight"][0].size
-        drawn = generator.uniform(-(inputs**-0.5), inputs**-0.5, shapes[name].shape).astype(np.float32)
+        drawn = generator.uniform(-(inputs**-0.5), inputs**-0.5, shapes[name].shape).astype(
+            np.float32
+        )
         weights.assign(Tensor(drawn)).realize()
     for moment in (*optimiser.m, *optimiser.v):
         moment.assign(Tensor.zeros(*moment.shape)).realize()

@@ -18,17 +18,25 @@ def prepare(train: Split, option: str) -> Trainer:
         del whole  # there is no shorter way
         started = time.perf_counter()
         network = seeded_network(recipe, seed)
-        for _ in fit(network, recipe, train, train[:1], seed=seed, device="cpu"):  # validates on one digit: nothing to subtract
+        for _ in fit(
+            network, recipe, train, train[:1], seed=seed, device="cpu"
+        ):  # validates on one digit: nothing to subtract
             pass
         seconds = time.perf_counter() - started
 
         def read(images: Pixels) -> Said:
-            answers: Said = predict_logits(network, Split(images, train.labels[: len(images)])).argmax(1).numpy()
+            answers: Said = (
+                predict_logits(network, Split(images, train.labels[: len(images)]))
+                .argmax(1)
+                .numpy()
+            )
             return answers
 
         return Trained(seconds, read)
 
     few = train[: 4 * recipe.batch]
-    for _ in fit(seeded_network(recipe, 0), dataclasses.replace(recipe, epochs=1), few, few[:1], device="cpu"):
+    for _ in fit(
+        seeded_network(recipe, 0), dataclasses.replace(recipe, epochs=1), few, few[:1], device="cpu"
+    ):
         pass  # oneDNN makes its kernels at their first use
     return Trainer(run)

@@ -54,7 +54,11 @@ class Net(nn.Module):
 def prepare(train: Split, option: str) -> Trainer:
     """option: a key of MANNERS."""
     manner = MANNERS[option]
-    ink = torch.from_numpy(normalised(train.images)).unsqueeze(1).contiguous(memory_format=manner.layout)
+    ink = (
+        torch.from_numpy(normalised(train.images))
+        .unsqueeze(1)
+        .contiguous(memory_format=manner.layout)
+    )
     labels = torch.from_numpy(train.labels).long()
     if manner.fused:
         from inkdigits.training.device import _keep_freed_memory
@@ -74,7 +78,9 @@ def prepare(train: Split, option: str) -> Trainer:
         @torch.no_grad()
         def read(images: Pixels) -> Said:
             digits = torch.from_numpy(normalised(images)).unsqueeze(1)
-            answers: Said = torch.cat([network(batch).argmax(1) for batch in digits.split(1000)]).numpy()
+            answers: Said = torch.cat(
+                [network(batch).argmax(1) for batch in digits.split(1000)]
+            ).numpy()
             return answers
 
         return Trained(seconds, read)
@@ -86,8 +92,12 @@ def prepare(train: Split, option: str) -> Trainer:
 def train_once(network: nn.Module, ink: Tensor, labels: Tensor, manner: Manner) -> None:
     """One epoch."""
     steps = -(-len(ink) // BATCH)
-    optimiser = torch.optim.Adam(network.parameters(), HIGHEST, betas=BETAS, fused=manner.fused or None)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimiser, HIGHEST, total_steps=steps, cycle_momentum=False)
+    optimiser = torch.optim.Adam(
+        network.parameters(), HIGHEST, betas=BETAS, fused=manner.fused or None
+    )
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, HIGHEST, total_steps=steps, cycle_momentum=False
+    )
     network.train()
     for batch, target in zip(ink.split(BATCH), labels.split(BATCH), strict=True):
         optimiser.zero_grad()

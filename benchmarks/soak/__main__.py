@@ -31,7 +31,9 @@ from faults import FAULTS
 from harness import PROCESSORS, Check, Dead, Outcome, Server, machine, read_between, write_between
 
 MODULES = (named, hostile, schema, lossless, pressure, lifecycle, slow, aborts, memory)
-CHECKS: dict[str, Check] = {name: check for module in MODULES for name, check in module.CHECKS.items()}
+CHECKS: dict[str, Check] = {
+    name: check for module in MODULES for name, check in module.CHECKS.items()
+}
 SHOWN = 5  # failures of a check
 HEADER = "| check | what is done | n | result | wanted | planted fault, which was caught |\n|---|---|---|---|---|---|\n"
 
@@ -51,10 +53,18 @@ class Done:
 
 def main() -> int:
     """Check, print, and write where asked."""
-    parser = argparse.ArgumentParser(prog="soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checks", nargs="*", metavar="CHECK", help=f"of {', '.join(CHECKS)}; all unless given")
-    parser.add_argument("--quick", action="store_true", help="a small part of each: does everything run?")
-    parser.add_argument("--write", type=Path, metavar="FILE.md", help="put the tables into this file, too")
+    parser = argparse.ArgumentParser(
+        prog="soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "checks", nargs="*", metavar="CHECK", help=f"of {', '.join(CHECKS)}; all unless given"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a small part of each: does everything run?"
+    )
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE.md", help="put the tables into this file, too"
+    )
     options = parser.parse_args()
     if unknown := [name for name in options.checks if name not in CHECKS]:
         parser.error(f"no check {unknown[0]!r}; checks are {', '.join(CHECKS)}")
@@ -78,7 +88,9 @@ def _run(name: str, quick: bool) -> Done:
     planted = _outcome(check, partial(Server, fault=check.fault), True)
     done = Done(name, outcome, not planted.passed and not planted.result.startswith(BROKEN))
     word, seconds = "passed" if done.passed else "FAILED", time.perf_counter() - begun
-    print(f"{word}  {name}: {outcome.n}; {outcome.result}; wanted: {outcome.wanted} ({seconds:.0f} s)")
+    print(
+        f"{word}  {name}: {outcome.n}; {outcome.result}; wanted: {outcome.wanted} ({seconds:.0f} s)"
+    )
     for failure in outcome.failures[:SHOWN]:
         print(f"        {failure[:400]}")
     if not done.caught:
@@ -102,16 +114,26 @@ def _outcome(check: Check, serve: Callable[..., Server], quick: bool) -> Outcome
 
 def _write(path: Path, done: Done, quick: bool) -> None:
     """Put the row in the place of the one before, and what belongs to it below."""
-    rows = {line.split(" | ")[0]: line for line in read_between(path, "soak").splitlines() if line.startswith("| `")}
+    rows = {
+        line.split(" | ")[0]: line
+        for line in read_between(path, "soak").splitlines()
+        if line.startswith("| `")
+    }
     outcome, check = done.outcome, CHECKS[done.name]
     fault = _first_line(FAULTS[check.fault]) + ("" if done.caught else " - NOT caught")
     result = ("" if outcome.passed else "**failed:** ") + outcome.result
     cells = [f"`{done.name}`", _first_line(check.run), outcome.n, result, outcome.wanted, fault]
-    rows[f"| `{done.name}`"] = "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+    rows[f"| `{done.name}`"] = (
+        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+    )
     table = HEADER + "\n".join(row for name in CHECKS if (row := rows.get(f"| `{name}`")))
     short = " In short (`--quick`): these are no results." if quick else ""
     write_between(path, "soak", f"{table}\n\nMeasured by `make soak`, {machine()}.{short}")
-    write_between(path, f"soak {done.name}", f"### `{done.name}`\n\n{outcome.details}" if outcome.details else "")
+    write_between(
+        path,
+        f"soak {done.name}",
+        f"### `{done.name}`\n\n{outcome.details}" if outcome.details else "",
+    )
 
 
 def _first_line(function: Callable[..., object]) -> str:

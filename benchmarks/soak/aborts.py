@@ -23,7 +23,9 @@ def aborts(serve: Serve, quick: bool) -> Outcome:
     good = request("POST", READ, encoded(digits()), "image/png")
     with serve() as server:
         stages = list(_stages(good))
-        asyncio.run(_vanish(server, stages, len(stages) * 5))  # what is loaded with the first of a kind
+        asyncio.run(
+            _vanish(server, stages, len(stages) * 5)
+        )  # what is loaded with the first of a kind
         asyncio.run(_left_behind(server, None))
         descriptors = server.descriptors()
         asyncio.run(_vanish(server, stages, count))
@@ -33,7 +35,9 @@ def aborts(serve: Serve, quick: bool) -> Outcome:
     failures += [] if read else ["afterwards, a good picture is not read"]
     result = "nothing left behind" if not any(left.values()) else "; ".join(failures)
     wanted = "no bytes held, nobody waiting, descriptors as before, pictures read"
-    return Outcome(not failures, f"{count:,} clients, {len(stages)} stages", result, wanted, tuple(failures))
+    return Outcome(
+        not failures, f"{count:,} clients, {len(stages)} stages", result, wanted, tuple(failures)
+    )
 
 
 def _stages(good: bytes) -> Iterator[tuple[bytes, float]]:
@@ -88,7 +92,10 @@ async def _left_behind(server: Server, before: int | None) -> dict[str, float]:
     """What is there still; where it is known how many there were before, the descriptors that have come on top."""
     until = time.monotonic() + SETTLED
     while True:
-        left = {name: await server.metric(name) for name in ("held_bytes", "waiting", "idle_connections")}
+        left = {
+            name: await server.metric(name)
+            for name in ("held_bytes", "waiting", "idle_connections")
+        }
         await asyncio.sleep(0.2)
         left["descriptors"] = 0 if before is None else server.descriptors() - before
         if not any(left.values()) or time.monotonic() > until:

@@ -33,12 +33,22 @@ class Refusal:
             code, message = answer["error"]["code"], answer["error"]["message"]
         except (ValueError, KeyError, TypeError):
             return False
-        same = message.startswith(self.message[:-3]) if self.message.endswith("...") else message == self.message
-        return same and (status, code) == (self.status, self.code) and answer == {"error": {"code": code, "message": message}}
+        same = (
+            message.startswith(self.message[:-3])
+            if self.message.endswith("...")
+            else message == self.message
+        )
+        return (
+            same
+            and (status, code) == (self.status, self.code)
+            and answer == {"error": {"code": code, "message": message}}
+        )
 
 
 READABLE = "PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and AVIF"
-NO_PICTURE = Refusal(415, "not_a_picture", f"the data is not a picture that can be read; readable are {READABLE}")
+NO_PICTURE = Refusal(
+    415, "not_a_picture", f"the data is not a picture that can be read; readable are {READABLE}"
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,15 @@ class BadInput:
 
 def bad_inputs() -> list[BadInput]:
     """All of them, for a service whose model is called `default`."""
-    return [*_pictures(), *_forms(), *_kinds_and_fields(), *_paths(), *_parameters(), *_protocol(), *_arrays()]
+    return [
+        *_pictures(),
+        *_forms(),
+        *_kinds_and_fields(),
+        *_paths(),
+        *_parameters(),
+        *_protocol(),
+        *_arrays(),
+    ]
 
 
 def _damaged() -> Refusal:
@@ -63,12 +81,22 @@ def _pictures() -> Iterator[BadInput]:
     picture = encoded(digits())
 
     def foreign(name: str) -> Refusal:
-        return Refusal(415, "unsupported", f"the data is {name}, which is not read here; save it as one of {READABLE}")
+        return Refusal(
+            415,
+            "unsupported",
+            f"the data is {name}, which is not read here; save it as one of {READABLE}",
+        )
 
     def too_large(count: int, limit: int, what: str = "pixels") -> Refusal:
-        return Refusal(413, "too_large", f"the picture has {count:,} {what}; at most {limit:,} of its kind are read here")
+        return Refusal(
+            413,
+            "too_large",
+            f"the picture has {count:,} {what}; at most {limit:,} of its kind are read here",
+        )
 
-    beyond = Refusal(413, "too_large", "the data has more than the 64,000,000 pixels that are allowed")
+    beyond = Refusal(
+        413, "too_large", "the data has more than the 64,000,000 pixels that are allowed"
+    )
     for name, body, refusal in (
         ("no bytes", b"", Refusal(400, "empty", "the data is empty: 0 bytes")),
         ("one byte", b"\x89", NO_PICTURE),
@@ -78,7 +106,11 @@ def _pictures() -> Iterator[BadInput]:
         ("zeros", bytes(5000), NO_PICTURE),
         ("a zip file", b"PK\x03\x04" + bytes(60), NO_PICTURE),
         ("a pickle", b"\x80\x04\x95\x0c\x00\x00\x00\x00\x00\x00\x00\x8c\x02os\x94", NO_PICTURE),
-        ("EPS, which would start Ghostscript", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", NO_PICTURE),
+        (
+            "EPS, which would start Ghostscript",
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+            NO_PICTURE,
+        ),
         ("PNG: its signature alone", b"\x89PNG\r\n\x1a\n", NO_PICTURE),
         ("PNG: width 0", png(0, 30), NO_PICTURE),
         ("PDF", b"%PDF-1.7 ...", foreign("PDF")),
@@ -88,13 +120,29 @@ def _pictures() -> Iterator[BadInput]:
         ("HEIF", b"\x00\x00\x00\x18ftypmif1\x00\x00", foreign("HEIF")),
         ("ICO", b"\x00\x00\x01\x00\x01\x00\x10\x10", foreign("ICO")),
         ("Photoshop", b"8BPS\x00\x01", foreign("Photoshop")),
-        ("PNG: 25 million grey pixels promised", png(5000, 5000), too_large(25_000_000, 24_000_000)),
-        ("PNG: 9 million transparent pixels promised", png(3000, 3000, 6), too_large(9_000_000, 8_000_000)),
+        (
+            "PNG: 25 million grey pixels promised",
+            png(5000, 5000),
+            too_large(25_000_000, 24_000_000),
+        ),
+        (
+            "PNG: 9 million transparent pixels promised",
+            png(3000, 3000, 6),
+            too_large(9_000_000, 8_000_000),
+        ),
         ("PNG: 3.6 billion pixels promised", png(60_000, 60_000), beyond),
         ("JPEG: 65500 x 65500 promised", jpeg(65_500, 65_500), beyond),
-        ("JPEG: progressive, 8000 x 8000 promised", jpeg(8000, 8000, progressive=True), too_large(64_000_000, 24_000_000)),
+        (
+            "JPEG: progressive, 8000 x 8000 promised",
+            jpeg(8000, 8000, progressive=True),
+            too_large(64_000_000, 24_000_000),
+        ),
         ("JPEG: 101 scans", passes(80, 101), too_large(101, 100, "scans")),
-        ("PPM: a megabyte in letters", b"P3 600 600 255 " + b"0 " * (1 << 19), too_large((1 << 20) + 15, 1 << 20, "bytes of text")),
+        (
+            "PPM: a megabyte in letters",
+            b"P3 600 600 255 " + b"0 " * (1 << 19),
+            too_large((1 << 20) + 15, 1 << 20, "bytes of text"),
+        ),
         ("PNG: nothing but a header", png(30, 30), _damaged()),
         ("PNG: cut in half", picture[: len(picture) // 2], _damaged()),
         ("JPEG: cut short", SAMPLE.read_bytes()[:9000], _damaged()),
@@ -128,7 +176,12 @@ def _forms() -> Iterator[BadInput]:
             FORM,
             Refusal(400, "bad_form", "the form has more than 100 parts"),
         ),
-        ("form: a file that is no picture", form(('name="file"; filename="a.png"', b"text")), FORM, NO_PICTURE),
+        (
+            "form: a file that is no picture",
+            form(('name="file"; filename="a.png"', b"text")),
+            FORM,
+            NO_PICTURE,
+        ),
         (
             "form: an empty file",
             form(('name="file"; filename="a.png"', b"")),
@@ -142,25 +195,54 @@ def _forms() -> Iterator[BadInput]:
 def _kinds_and_fields() -> Iterator[BadInput]:
     known = "image/png, image/jpeg and their like, application/octet-stream or multipart/form-data"
     refusal = Refusal(415, "unsupported_media_type", f"the content type should be {known}")
-    for kind in ("text/plain", "application/json", "application/x-www-form-urlencoded", "imagepng", "multipart/mixed", ";"):
-        yield BadInput(f"content type `{kind}`", request("POST", READ, encoded(digits()), kind), refusal)
-    refusal = Refusal(415, "unsupported_media_type", "the content type should be application/octet-stream")
-    yield BadInput("field: content type `image/png`", request("POST", "/v1/inside", bytes(784), "image/png"), refusal)
-    refusal = Refusal(400, "bad_field", "the body should be a field, 28 rows of 28 bytes, and not 783 bytes")
+    for kind in (
+        "text/plain",
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "imagepng",
+        "multipart/mixed",
+        ";",
+    ):
+        yield BadInput(
+            f"content type `{kind}`", request("POST", READ, encoded(digits()), kind), refusal
+        )
+    refusal = Refusal(
+        415, "unsupported_media_type", "the content type should be application/octet-stream"
+    )
+    yield BadInput(
+        "field: content type `image/png`",
+        request("POST", "/v1/inside", bytes(784), "image/png"),
+        refusal,
+    )
+    refusal = Refusal(
+        400, "bad_field", "the body should be a field, 28 rows of 28 bytes, and not 783 bytes"
+    )
     yield BadInput("field: a byte too few", request("POST", "/v1/inside", bytes(783)), refusal)
     refusal = Refusal(413, "too_large", "the body has more than the 784 bytes that are allowed")
     yield BadInput("field: a byte too many", request("POST", "/v1/inside", bytes(785)), refusal)
-    refusal = Refusal(404, "not_collecting", "nothing is stored here; a service that is started with --collect FILE does")
-    yield BadInput("a correction that nobody asked for", request("POST", "/v1/feedback?label=3", encoded(digits())), refusal)
+    refusal = Refusal(
+        404,
+        "not_collecting",
+        "nothing is stored here; a service that is started with --collect FILE does",
+    )
+    yield BadInput(
+        "a correction that nobody asked for",
+        request("POST", "/v1/feedback?label=3", encoded(digits())),
+        refusal,
+    )
 
 
 def _paths() -> Iterator[BadInput]:
-    nothing = Refusal(404, "not_found", "there is nothing at this path; /openapi.json lists what there is")
+    nothing = Refusal(
+        404, "not_found", "there is nothing at this path; /openapi.json lists what there is"
+    )
     no_page = Refusal(404, "not_found", "there is no such page")
     no_model = Refusal(404, "unknown_model", "the only model here is 'default', version 1")
 
     def method(method: str, allowed: str) -> Refusal:
-        return Refusal(405, "method_not_allowed", f"{method} is not for this path; it takes {allowed}")
+        return Refusal(
+            405, "method_not_allowed", f"{method} is not for this path; it takes {allowed}"
+        )
 
     for line, refusal in (
         ("GET /nothing", nothing),
@@ -187,17 +269,28 @@ def _paths() -> Iterator[BadInput]:
 
 def _parameters() -> Iterator[BadInput]:
     refusal = Refusal(400, "bad_parameter", "parameters are single and explain, each true or false")
-    for query in ("single=yes", "single=", "single=True", "singel=true", "single=true&single=1", "%00=true"):
+    for query in (
+        "single=yes",
+        "single=",
+        "single=True",
+        "singel=true",
+        "single=true&single=1",
+        "%00=true",
+    ):
         yield BadInput(f"`/v1/read?{query}`", request("POST", f"{READ}?{query}", b""), refusal)
 
 
 def _protocol() -> Iterator[BadInput]:
     no_http = Refusal(400, "bad_request", "this is not HTTP/1.1")
-    head_too_large = Refusal(431, "head_too_large", "request line and headers have more than 32,768 bytes")
+    head_too_large = Refusal(
+        431, "head_too_large", "request line and headers have more than 32,768 bytes"
+    )
     post = b"POST /v1/read HTTP/1.1\r\n"
 
     def too_large(limit: int) -> Refusal:
-        return Refusal(413, "too_large", f"the body has more than the {limit:,} bytes that are allowed")
+        return Refusal(
+            413, "too_large", f"the body has more than the {limit:,} bytes that are allowed"
+        )
 
     for name, sent, refusal in (
         ("no HTTP", b"hello\r\n\r\n", no_http),
@@ -210,13 +303,25 @@ def _protocol() -> Iterator[BadInput]:
         ("bytes beyond ASCII in the path", b"GET /\xff\xfe HTTP/1.1\r\n\r\n", no_http),
         ("Content-Length: -1", post + b"Content-Length: -1\r\n\r\n", no_http),
         ("Content-Length: many", post + b"Content-Length: many\r\n\r\n", no_http),
-        ("Content-Length beyond 64 bits", post + b"Content-Length: 99999999999999999999\r\n\r\n", no_http),
+        (
+            "Content-Length beyond 64 bits",
+            post + b"Content-Length: 99999999999999999999\r\n\r\n",
+            no_http,
+        ),
         ("Content-Length twice", post + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", no_http),
-        ("Content-Length and chunks", post + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", no_http),
+        (
+            "Content-Length and chunks",
+            post + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            no_http,
+        ),
         ("a chunk without a length", post + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n", no_http),
         ("a head of 100,000 bytes", b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000, head_too_large),
         ("a path of 100,000 bytes", b"GET /" + b"x" * 100_000, head_too_large),
-        ("a picture of 32 MiB and a byte promised", post + b"Content-Length: %d\r\n\r\n" % (MAX_BODY + 1), too_large(MAX_BODY)),
+        (
+            "a picture of 32 MiB and a byte promised",
+            post + b"Content-Length: %d\r\n\r\n" % (MAX_BODY + 1),
+            too_large(MAX_BODY),
+        ),
         (
             "JSON of 5 million bytes promised",
             b"POST %s HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n" % INFER.encode(),
@@ -233,7 +338,9 @@ def _arrays() -> Iterator[BadInput]:
     def bad(message: str) -> Refusal:
         return Refusal(400, "bad_inference", message)
 
-    wanted = bad("the body should be an object with one input 'images' of datatype UINT8, shape [N, 28, 28], and its data")
+    wanted = bad(
+        "the body should be an object with one input 'images' of datatype UINT8, shape [N, 28, 28], and its data"
+    )
     shape = bad("the input's shape should be [N, 28, 28] with N of at least 1")
     numbers = bad("the input's data should be whole numbers from 0 to 255")
     for name, body, refusal in (
@@ -248,7 +355,11 @@ def _arrays() -> Iterator[BadInput]:
         ("an input that is a number", {"inputs": [1]}, wanted),
         ("two inputs", {"inputs": [tensor(one), tensor(one)]}, wanted),
         ("an input called pixels", tensor(one, name="pixels"), wanted),
-        ("datatype FP32", tensor(one, datatype="FP32"), bad("the input's datatype should be UINT8")),
+        (
+            "datatype FP32",
+            tensor(one, datatype="FP32"),
+            bad("the input's datatype should be UINT8"),
+        ),
         ("shape [1, 784]", tensor(one, shape=[1, 784]), shape),
         ("shape [-1, 28, 28]", tensor(one, shape=[-1, 28, 28]), shape),
         ("shape [0, 28, 28]", tensor(one, shape=[0, 28, 28]), shape),
@@ -267,10 +378,26 @@ def _arrays() -> Iterator[BadInput]:
         ("10^30", tensor(one, data=[10**30] * 784), numbers),
         ("no data", tensor(one, data=[]), numbers),
         ("data that is an object", tensor(one, data={"a": 1}), numbers),
-        ("ragged data", tensor(one, data=[[1], [1, 2]]), bad("the input's data should be a flat or evenly nested list")),
-        ("an id that is a number", tensor(one) | {"id": 7}, bad("id should be a string of at most 256 characters")),
-        ("an id that is long", tensor(one) | {"id": "é" * 257}, bad("id should be a string of at most 256 characters")),
-        ("another output", tensor(one) | {"outputs": [{"name": "logits"}]}, bad("the only output is 'probabilities'")),
+        (
+            "ragged data",
+            tensor(one, data=[[1], [1, 2]]),
+            bad("the input's data should be a flat or evenly nested list"),
+        ),
+        (
+            "an id that is a number",
+            tensor(one) | {"id": 7},
+            bad("id should be a string of at most 256 characters"),
+        ),
+        (
+            "an id that is long",
+            tensor(one) | {"id": "é" * 257},
+            bad("id should be a string of at most 256 characters"),
+        ),
+        (
+            "another output",
+            tensor(one) | {"outputs": [{"name": "logits"}]},
+            bad("the only output is 'probabilities'"),
+        ),
     ):
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
         yield BadInput(f"array: {name}", request("POST", INFER, sent, "application/json"), refusal)

@@ -41,7 +41,9 @@ def limits_after_decoding() -> None:
     from PIL import Image
 
     picture, server = _module("picture"), _module("server")
-    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))  # so that nobody else on this machine has to go
+    resource.setrlimit(
+        resource.RLIMIT_AS, (4 << 30, 4 << 30)
+    )  # so that nobody else on this machine has to go
     Image.MAX_IMAGE_PIXELS = None
     read = server.read_picture
 
@@ -83,7 +85,9 @@ def sixteen_bits_clipped() -> None:
     """Of 16-bit pictures all that is above 255 is white."""
     picture = _module("picture")
     whole = picture._to_bytes
-    picture._to_bytes = lambda array: whole(np.minimum(array, 255).astype(np.uint8) if array.dtype == np.uint16 else array)
+    picture._to_bytes = lambda array: whole(
+        np.minimum(array, 255).astype(np.uint8) if array.dtype == np.uint16 else array
+    )
 
 
 def no_deadline() -> None:

@@ -26,7 +26,16 @@ FAULTS = Path(__file__).with_name("faults.py")
 PROCESSORS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 START = 60.0  # seconds until the service has to be ready
 PATIENCE = 30.0  # seconds until an answer has to be there
-LIBRARIES = ("uvicorn", "httptools", "uvloop", "starlette", "python-multipart", "pillow", "numpy", "onnxruntime")
+LIBRARIES = (
+    "uvicorn",
+    "httptools",
+    "uvloop",
+    "starlette",
+    "python-multipart",
+    "pillow",
+    "numpy",
+    "onnxruntime",
+)
 MARKERS = "<!-- {} -->\n", "<!-- /{} -->"
 
 
@@ -46,7 +55,12 @@ class Server:
     host: str
     port: int
 
-    def __init__(self, *arguments: object, fault: str | None = None, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: object,
+        fault: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         start = ["-m", "inkdigits", "serve"] if fault is None else [str(FAULTS), fault]
         self._command = [sys.executable, *start, "--port", "0", *map(str, arguments)]
         self._environment = {**os.environ, **(environment or {})}
@@ -54,7 +68,9 @@ class Server:
     def __enter__(self) -> "Server":
         self._said = tempfile.TemporaryFile()
         with on_processors(PROCESSORS[:1]):
-            self.process = subprocess.Popen(self._command, stdout=self._said, stderr=self._said, env=self._environment)
+            self.process = subprocess.Popen(
+                self._command, stdout=self._said, stderr=self._said, env=self._environment
+            )
         try:
             self.host, port = self._until_said(r"http://([^/\s]+):(\d+)/")
             self.port = int(port)
@@ -127,8 +143,14 @@ class Server:
 
     def held(self) -> set[int]:
         """The ports of the clients whose connections it has open; what it has closed may still be on its way to them."""
-        rows = [line.split() for line in Path(f"/proc/{self.pid}/net/tcp").read_text().splitlines()[1:]]
-        return {int(row[2][9:], 16) for row in rows if int(row[1][9:], 16) == self.port and row[9] != "0"}
+        rows = [
+            line.split() for line in Path(f"/proc/{self.pid}/net/tcp").read_text().splitlines()[1:]
+        ]
+        return {
+            int(row[2][9:], 16)
+            for row in rows
+            if int(row[1][9:], 16) == self.port and row[9] != "0"
+        }
 
     async def metric(self, name: str) -> float:
         """The value of a counter or gauge, without `inkdigits_` in front; 0 where it was never counted."""
@@ -137,7 +159,9 @@ class Server:
         return float(found[1]) if found else 0.0
 
     def _memory(self, name: str) -> int:
-        found = re.search(rf"^{name}:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
+        found = re.search(
+            rf"^{name}:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE
+        )
         if found is None:  # of a dead process there is nothing but its name
             raise Dead(self.stderr[-300:])
         return int(found[1]) << 10
@@ -188,7 +212,9 @@ class Client:
         self.abort()
 
     async def connect(self) -> None:
-        self.reader, self.writer = await asyncio.open_connection(self._server.host, self._server.port)
+        self.reader, self.writer = await asyncio.open_connection(
+            self._server.host, self._server.port
+        )
         self.kept = True
 
     def abort(self) -> None:
@@ -216,13 +242,18 @@ class Client:
             head = await self._received(self.reader.readuntil(b"\r\n\r\n"))
             first, *lines = head[:-4].decode("latin-1").split("\r\n")
             status = int(first.split(" ", 2)[1])
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        headers = {
+            name.lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in lines)
+        }
         self.kept = "close" not in headers.get("connection", "")
         length = headers.get("content-length")
         if to_head or status in (204, 304):
             body = b""
         else:
-            body = await self._received(self.reader.read() if length is None else self.reader.readexactly(int(length)))
+            body = await self._received(
+                self.reader.read() if length is None else self.reader.readexactly(int(length))
+            )
         if not self.kept:
             self.writer.close()
         return Answer(status, headers, body, time.perf_counter() - begun)
@@ -231,10 +262,14 @@ class Client:
         try:
             return await receiving
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-            raise ConnectionResetError("the connection was closed before the answer was whole") from error
+            raise ConnectionResetError(
+                "the connection was closed before the answer was whole"
+            ) from error
 
 
-def request(method: str, path: str, body: bytes | None = None, kind: str = "", headers: Iterable[str] = ()) -> bytes:
+def request(
+    method: str, path: str, body: bytes | None = None, kind: str = "", headers: Iterable[str] = ()
+) -> bytes:
     """The bytes of a request. kind: its content type; headers: whole lines."""
     lines = [f"{method} {path} HTTP/1.1", "Host: soak", *headers]
     if kind:
@@ -244,7 +279,9 @@ def request(method: str, path: str, body: bytes | None = None, kind: str = "", h
     return "\r\n".join((*lines, "", "")).encode("latin-1") + (body or b"")
 
 
-async def ask(server: Server, method: str, path: str, body: bytes | None = None, kind: str = "") -> Answer:
+async def ask(
+    server: Server, method: str, path: str, body: bytes | None = None, kind: str = ""
+) -> Answer:
     """One request over a new connection."""
     async with Client(server) as client:
         return await client.send(request(method, path, body, kind))
@@ -285,7 +322,10 @@ def percentile(values: Iterable[float], share: float) -> float:
 def machine() -> str:
     """When, where and with what the figures were measured."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    processor = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+    processor = next(
+        (line.partition(": ")[2] for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
     date = datetime.now(UTC).strftime("%Y-%m-%d")
     return f"{date}, {processor}, {len(PROCESSORS)} cores, python {platform.python_version()}, {versions}"
@@ -294,12 +334,19 @@ def machine() -> str:
 def read_between(path: Path, name: str) -> str:
     """The text between the two markers of that name, nothing where there are none."""
     begin, end = (marker.format(name) for marker in MARKERS)
-    return (path.read_text() if path.is_file() else "").partition(begin)[2].partition(end)[0].strip("\n")
+    return (
+        (path.read_text() if path.is_file() else "")
+        .partition(begin)[2]
+        .partition(end)[0]
+        .strip("\n")
+    )
 
 
 def write_between(path: Path, name: str, text: str) -> None:
     """Put a text between the two markers of that name; both are added at the end where there are none."""
     begin, end = (marker.format(name) for marker in MARKERS)
-    before, found, rest = (path.read_text() if path.is_file() else "# Reliability\n").partition(begin)
+    before, found, rest = (path.read_text() if path.is_file() else "# Reliability\n").partition(
+        begin
+    )
     after = rest.partition(end)[2] if found else "\n"
     path.write_text(f"{before.rstrip(chr(10))}\n\n{begin}\n{text.strip(chr(10))}\n\n{end}{after}")

@@ -23,8 +23,21 @@ REQUESTS, REQUESTS_QUICK = 20_000, 1_000
 CLIENTS = 4  # at once: fewer than may wait, so that nothing is refused for being too much
 SLOWEST = 1.0  # seconds
 STILL_WAITING = 0.5  # seconds without an answer, after which a spoilt head may count as one that the service waits for the rest of
-GIVES_AWAY = re.compile(rb'Traceback|File "|\.py\b|site-packages|/(usr|home|root|work|tmp|opt|proc)/|\bat 0x[0-9a-f]{6}')
-LIKELY = (b"\0", b"\1", b"\x7f", b"\x80", b"\xff", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\0", b"\r\n", b"--edge")
+GIVES_AWAY = re.compile(
+    rb'Traceback|File "|\.py\b|site-packages|/(usr|home|root|work|tmp|opt|proc)/|\bat 0x[0-9a-f]{6}'
+)
+LIKELY = (
+    b"\0",
+    b"\1",
+    b"\x7f",
+    b"\x80",
+    b"\xff",
+    b"\xff\xff\xff\xff",
+    b"\x7f\xff\xff\xff",
+    b"\0\0\0\0",
+    b"\r\n",
+    b"--edge",
+)
 TOKENS = (
     b"1e999",
     b"NaN",
@@ -64,19 +77,37 @@ def originals() -> list[Mutant]:
     turned = Image.Exif()
     turned[0x0112] = 6
     pictures = {
-        "image/png": [encoded(grey), encoded(small), encoded(clear), encoded(grey.convert("P")), encoded(grey, exif=turned)],
-        "image/jpeg": [encoded(grey, "JPEG"), encoded(grey.convert("RGB"), "JPEG", progressive=True, exif=turned)],
-        "image/gif": [encoded(grey, "GIF"), encoded(small, "GIF", save_all=True, append_images=[small.rotate(90), small])],
+        "image/png": [
+            encoded(grey),
+            encoded(small),
+            encoded(clear),
+            encoded(grey.convert("P")),
+            encoded(grey, exif=turned),
+        ],
+        "image/jpeg": [
+            encoded(grey, "JPEG"),
+            encoded(grey.convert("RGB"), "JPEG", progressive=True, exif=turned),
+        ],
+        "image/gif": [
+            encoded(grey, "GIF"),
+            encoded(small, "GIF", save_all=True, append_images=[small.rotate(90), small]),
+        ],
         "image/webp": [encoded(grey, "WEBP"), encoded(clear, "WEBP", lossless=True)],
         "image/bmp": [encoded(grey, "BMP"), encoded(small.convert("1"), "BMP")],
         "image/tiff": [encoded(small, "TIFF", compression="tiff_lzw")],
         "image/x-portable-anymap": [encoded(small, "PPM")],
     }
-    reads = [Mutant("POST", READ, kind, body) for kind, bodies in pictures.items() for body in bodies]
+    reads = [
+        Mutant("POST", READ, kind, body) for kind, bodies in pictures.items() for body in bodies
+    ]
     forms = [form(('name="note"', b"hello"), ('name="file"; filename="a.png"', encoded(small)))]
     forms.append(form(('name="file"', encoded(grey, "JPEG"))))
     images = np.stack([field()] * 2)
-    asked = [tensor(images), tensor(images, data=images.tolist()) | {"id": "1"}, tensor(field()[None])]
+    asked = [
+        tensor(images),
+        tensor(images, data=images.tolist()) | {"id": "1"},
+        tensor(field()[None]),
+    ]
     return [
         *reads,
         *(Mutant("POST", READ, FORM, body) for body in forms),
@@ -90,10 +121,15 @@ def mutant(number: int) -> Mutant:
     rng = random.Random(f"{SEED}-{number}")
     spoilt = rng.choice(originals())
     if rng.random() < 0.9:
-        spoilt = replace(spoilt, body=_spoil(spoilt.body, rng, tokens=spoilt.kind == "application/json"))
+        spoilt = replace(
+            spoilt, body=_spoil(spoilt.body, rng, tokens=spoilt.kind == "application/json")
+        )
     if rng.random() < 0.15:
         spoilt = replace(
-            spoilt, kind=rng.choice([*{original.kind for original in originals()}, "", "text/plain", FORM[:-4], ";;;"])
+            spoilt,
+            kind=rng.choice(
+                [*{original.kind for original in originals()}, "", "text/plain", FORM[:-4], ";;;"]
+            ),
         )
     if rng.random() < 0.1:
         spoilt = rng.choice((_other_path, _other_method, _other_query))(spoilt, rng)
@@ -102,7 +138,17 @@ def mutant(number: int) -> Mutant:
 
 def _spoil(body: bytes, rng: random.Random, tokens: bool) -> bytes:
     for _ in range(rng.choice((1, 1, 1, 2, 4, 16))):
-        ways = [_flip, _overwrite, _number, _cut, _leave_out, _repeat, _swap, _graft, *([_token] * 4 if tokens else [])]
+        ways = [
+            _flip,
+            _overwrite,
+            _number,
+            _cut,
+            _leave_out,
+            _repeat,
+            _swap,
+            _graft,
+            *([_token] * 4 if tokens else []),
+        ]
         body = rng.choice(ways)(body or b"\0", rng)
     return body
 
@@ -122,7 +168,9 @@ def _number(body: bytes, rng: random.Random) -> bytes:
     width, order = rng.choice((2, 4)), rng.choice(("little", "big"))
     place = rng.randrange(min(len(body), rng.choice((64, 1 << 20))))
     value = int.from_bytes(body[place : place + width], order)  # type: ignore[arg-type]
-    value = rng.choice((value + 1, value - 1, 2 * value, value << 8, value >> 8, 1 << rng.randrange(32))) % (1 << 8 * width)
+    value = rng.choice(
+        (value + 1, value - 1, 2 * value, value << 8, value >> 8, 1 << rng.randrange(32))
+    ) % (1 << 8 * width)
     return body[:place] + value.to_bytes(width, order) + body[place + width :]  # type: ignore[arg-type]
 
 
@@ -184,7 +232,12 @@ def _other_path(spoilt: Mutant, rng: random.Random) -> Mutant:
 
 
 def _other_method(spoilt: Mutant, rng: random.Random) -> Mutant:
-    return replace(spoilt, method=rng.choice(("GET", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "LOCK", "PROPFIND")))
+    return replace(
+        spoilt,
+        method=rng.choice(
+            ("GET", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "LOCK", "PROPFIND")
+        ),
+    )
 
 
 def _other_query(spoilt: Mutant, rng: random.Random) -> Mutant:
@@ -208,9 +261,15 @@ def _with_bytes(spoilt: Mutant, rng: random.Random) -> Mutant:
     draw = rng.random()
     sent = request(spoilt.method, spoilt.path, spoilt.body, spoilt.kind)
     if draw < 0.1:
-        head = request(spoilt.method, spoilt.path, None, spoilt.kind, ["Transfer-Encoding: chunked"])
+        head = request(
+            spoilt.method, spoilt.path, None, spoilt.kind, ["Transfer-Encoding: chunked"]
+        )
         sizes = itertools.cycle([rng.randrange(1, 700) for _ in range(3)])
-        sent = head + b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in _parts(spoilt.body, sizes)) + b"0\r\n\r\n"
+        sent = (
+            head
+            + b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in _parts(spoilt.body, sizes))
+            + b"0\r\n\r\n"
+        )
     if draw < 0.95:
         return replace(spoilt, sent=sent)
     head, _, body = sent.partition(b"\r\n\r\n")
@@ -240,12 +299,23 @@ def hostile(serve: Serve, quick: bool) -> Outcome:
             failures.append("afterwards, a good picture is read differently")
         if "Traceback" in server.stderr:
             failures.append(f"a traceback in its log: {server.stderr[-300:]}")
-    told = ", ".join(f"{number:,} x {status or 'more awaited'}" for status, number in sorted(statuses.items()))
+    told = ", ".join(
+        f"{number:,} x {status or 'more awaited'}" for status, number in sorted(statuses.items())
+    )
     faults = sum(number for status, number in statuses.items() if status >= 500)
-    times = f"slowest {max(seconds, default=0):.2f} s, p99 {1000 * percentile(seconds, 0.99):.0f} ms"
+    times = (
+        f"slowest {max(seconds, default=0):.2f} s, p99 {1000 * percentile(seconds, 0.99):.0f} ms"
+    )
     result = f"{faults} x 5xx, {len(failures)} failures, {times}"
     wanted = f"0 x 5xx, 0 crashes, every answer within {SLOWEST:g} s and without a trace of where it was made"
-    return Outcome(not failures, f"{count:,} requests", result, wanted, tuple(failures), f"Statuses of `hostile`: {told}.")
+    return Outcome(
+        not failures,
+        f"{count:,} requests",
+        result,
+        wanted,
+        tuple(failures),
+        f"Statuses of `hostile`: {told}.",
+    )
 
 
 async def _one(server: Server, sent: bytes) -> Answer:
@@ -273,7 +343,9 @@ async def _send_all(server: Server, count: int) -> tuple[Counter[int], list[floa
             statuses[answer.status] += 1
             seconds.append(answer.seconds)
             if wrong := _wrong_with(answer):
-                failures.append(f"mutant {number}: {wrong}: {answer.status} {answer.body[:200]!r}, {answer.seconds:.2f} s")
+                failures.append(
+                    f"mutant {number}: {wrong}: {answer.status} {answer.body[:200]!r}, {answer.seconds:.2f} s"
+                )
             if not spoilt.whole and client.kept:
                 client.abort()  # what is left of it would be taken for the next request
 
@@ -296,7 +368,9 @@ def _wrong_with(answer: Answer) -> str | None:
 def _is_error(body: bytes) -> bool:
     try:
         error = json.loads(body)["error"]
-        return sorted(error) == ["code", "message"] and all(isinstance(value, str) for value in error.values())
+        return sorted(error) == ["code", "message"] and all(
+            isinstance(value, str) for value in error.values()
+        )
     except (ValueError, KeyError, TypeError):
         return False
 

@@ -36,17 +36,24 @@ def stopping(serve: Serve, quick: bool) -> Outcome:
             status = server.process.poll()
         sent += len(load.answers) + load.failures.total()
         exits.append(seconds)
-        accepted_but = [f"{load.failures[kind]} {kind}" for kind in ("lost", "silent") if load.failures[kind]]
+        accepted_but = [
+            f"{load.failures[kind]} {kind}" for kind in ("lost", "silent") if load.failures[kind]
+        ]
         failures += [f"stop {number}: {wrong}" for wrong in (*accepted_but, *unlike_answers(load))]
         if status != 0 or seconds > WANTED_EXIT:
             failures.append(f"stop {number}: exit status {status} after {seconds:.1f} s")
-    details = (
-        f"From SIGTERM to the exit: {spread(exits, '.2f')} s. Requests that came after the connection was closed do not count."
-    )
+    details = f"From SIGTERM to the exit: {spread(exits, '.2f')} s. Requests that came after the connection was closed do not count."
     lost = sum("lost" in failure or "silent" in failure for failure in failures)
     result = f"{lost} stops with lost requests, exit within {max(exits):.2f} s"
     wanted = f"0 accepted requests lost, exit status 0 within {WANTED_EXIT:g} s"
-    return Outcome(not failures, f"{len(exits)} stops, {sent:,} requests", result, wanted, tuple(failures), details)
+    return Outcome(
+        not failures,
+        f"{len(exits)} stops, {sent:,} requests",
+        result,
+        wanted,
+        tuple(failures),
+        details,
+    )
 
 
 def unlike_answers(load: Load) -> list[str]:
@@ -91,8 +98,12 @@ def other_shape(model: bytes) -> bytes:
     helper = onnx.helper
     inputs = helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, ["n", 32, 32])
     outputs = helper.make_tensor_value_info("probabilities", onnx.TensorProto.UINT8, ["n", 32, 32])
-    graph = helper.make_graph([helper.make_node("Identity", ["images"], ["probabilities"])], "other", [inputs], [outputs])
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["images"], ["probabilities"])], "other", [inputs], [outputs]
+    )
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
+    ).SerializeToString()
 
 
 BAD: dict[str, Callable[[bytes], bytes | None]] = {
@@ -116,20 +127,25 @@ def reloads(serve: Serve, quick: bool) -> Outcome:
     failed = sum(load.statuses.values()) - load.statuses[200] + load.failures.total()
     failures += unlike(load, 200)
     bad = len(range(1, count, every))
-    details = (
-        f"From the file to the decision: {spread(waits, '.1f')} s. p99 meanwhile {p([load], 0.99)} ms. Bad files: {', '.join(BAD)}."
-    )
+    details = f"From the file to the decision: {spread(waits, '.1f')} s. p99 meanwhile {p([load], 0.99)} ms. Bad files: {', '.join(BAD)}."
     result = f"{len(load.answers):,} requests, {failed:,} failed, {len(failures)} complaints"
     wanted = "0 failed requests, every bad file refused with a sentence, every good one used"
     number = f"{count} replacements, {bad} of them bad"
     return Outcome(not failures, number, result, wanted, tuple(failures), details)
 
 
-async def replaced(server: Server, file: Path, every: int, count: int) -> tuple[Load, list[float], list[str]]:
+async def replaced(
+    server: Server, file: Path, every: int, count: int
+) -> tuple[Load, list[float], list[str]]:
     """The load, seconds until each file was decided on, and what was wrong."""
     done, waits, failures = asyncio.Event(), [], []
-    good = [(content := resolve_model(name).read_bytes(), said_by(content)) for name in ("tiny", "default")]
-    task = asyncio.create_task(open_loop(server.port, post(picture()), RELOAD_RATE, 1e9, 32, stop=done))
+    good = [
+        (content := resolve_model(name).read_bytes(), said_by(content))
+        for name in ("tiny", "default")
+    ]
+    task = asyncio.create_task(
+        open_loop(server.port, post(picture()), RELOAD_RATE, 1e9, 32, stop=done)
+    )
     expected, bad = good[1][1], iter([*BAD.items()] * count)
     try:
         for number in range(count):
@@ -143,14 +159,18 @@ async def replaced(server: Server, file: Path, every: int, count: int) -> tuple[
             put(file, new, in_place=number % 3 == 2)
             while await server.metric(f'reloads_total{{result="{result}"}}') == before:
                 if time.perf_counter() > begun + RELOAD_PATIENCE:
-                    failures.append(f"file {number}, {kind}: not {result} within {RELOAD_PATIENCE:g} s")
+                    failures.append(
+                        f"file {number}, {kind}: not {result} within {RELOAD_PATIENCE:g} s"
+                    )
                     break
                 await asyncio.sleep(0.05)
             waits.append(time.perf_counter() - begun)
             if make and server.stderr.removeprefix(said).count("\n") != 1:
                 failures.append(f"file {number}, {kind}: refused without a sentence")
             if (await ask(server, "POST", READ, picture(), "image/png")).body != expected:
-                failures.append(f"file {number}, {kind}: not the answer of the model that should be used")
+                failures.append(
+                    f"file {number}, {kind}: not the answer of the model that should be used"
+                )
     finally:
         done.set()
         load = await task
@@ -189,8 +209,16 @@ def start(serve: Serve, quick: bool) -> Outcome:
             wait_until(partial(answers, server.port, post(picture())))
             taken.append(time.perf_counter() - begun)
     taken = taken[1:]  # the first one brings the files into memory
-    failures = () if statistics.median(taken) <= WANTED_START else (f"{statistics.median(taken):.2f} s",)
-    return Outcome(not failures, f"{len(taken)} starts", f"{spread(taken, '.2f')} s", f"median <= {WANTED_START:g} s", failures)
+    failures = (
+        () if statistics.median(taken) <= WANTED_START else (f"{statistics.median(taken):.2f} s",)
+    )
+    return Outcome(
+        not failures,
+        f"{len(taken)} starts",
+        f"{spread(taken, '.2f')} s",
+        f"median <= {WANTED_START:g} s",
+        failures,
+    )
 
 
 CHECKS = {

@@ -45,7 +45,9 @@ class Load:
     answers: list[tuple[float, float, int]] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
     without_retry_after: int = 0
-    late: list[float] = field(default_factory=list)  # seconds by which the generator itself missed a due time
+    late: list[float] = field(
+        default_factory=list
+    )  # seconds by which the generator itself missed a due time
 
     @property
     def statuses(self) -> Counter[int]:
@@ -55,7 +57,10 @@ class Load:
     @property
     def rate(self) -> float:
         """Requests answered with 200 before the end, per second."""
-        return sum(due + taken <= self.seconds for due, taken, status in self.answers if status == 200) / self.seconds
+        return (
+            sum(due + taken <= self.seconds for due, taken, status in self.answers if status == 200)
+            / self.seconds
+        )
 
     def latency(self, share: float, status: int = 200) -> float:
         """The quantile of the latencies in seconds, infinite where nobody was answered."""
@@ -64,7 +69,11 @@ class Load:
 
     def between(self, begin: float, end: float) -> "Load":
         """The requests that were due in this span."""
-        answers = [(due - begin, taken, status) for due, taken, status in self.answers if begin <= due < end]
+        answers = [
+            (due - begin, taken, status)
+            for due, taken, status in self.answers
+            if begin <= due < end
+        ]
         return Load(end - begin, answers, self.failures, self.without_retry_after, self.late)
 
 
@@ -97,7 +106,9 @@ class _Connection(asyncio.Protocol):
         self.due = due
         self.transport.write(self.run.request)
         if self.run.careful:  # loopback has delivered it by now, or has had it refused
-            self.open = self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == ESTABLISHED
+            self.open = (
+                self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == ESTABLISHED
+            )
 
     def data_received(self, data: bytes) -> None:
         data = self.received + data if self.received else data
@@ -154,7 +165,9 @@ class _Run:
         self.alive.discard(connection)
         if connection.due is not None:
             self.on_its_way -= 1
-            self.load.failures["lost" if connection.open or connection.received or not self.careful else "closed"] += 1
+            self.load.failures[
+                "lost" if connection.open or connection.received or not self.careful else "closed"
+            ] += 1
 
     def free(self, connection: _Connection, now: float) -> None:
         raise NotImplementedError
@@ -187,7 +200,13 @@ class _Open(_Run):
     """Requests at fixed times, over the connection that has been free for longest; where none is, the request waits."""
 
     def __init__(
-        self, port: int, request: bytes, seconds: float, dues: Iterator[float], careful: bool, stop: asyncio.Event | None
+        self,
+        port: int,
+        request: bytes,
+        seconds: float,
+        dues: Iterator[float],
+        careful: bool,
+        stop: asyncio.Event | None,
     ) -> None:
         super().__init__(port, request, seconds)
         self.dues, self.careful, self.stop = dues, careful, stop
@@ -272,7 +291,14 @@ async def open_loop(
     careful: tell requests that were sent to an open connection from those that came too late; needs asyncio's own loop, which
     sends at once.
     """
-    run = _Open(port, request, seconds, arrivals(rate if callable(rate) else lambda _: rate, seed), careful, stop)
+    run = _Open(
+        port,
+        request,
+        seconds,
+        arrivals(rate if callable(rate) else lambda _: rate, seed),
+        careful,
+        stop,
+    )
     await run.connect(connections)
     run.start()
     await run.arrive()
@@ -294,7 +320,10 @@ def run(work: Coroutine[Any, Any, Result], careful: bool = False) -> Result:
 
 def answers(port: int, request: bytes) -> bool:
     """Whether the request is answered with 200."""
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection(("127.0.0.1", port), PATIENCE) as connection,
+    ):
         connection.sendall(request)
         return connection.recv(1 << 16)[9:12] == b"200"
     return False

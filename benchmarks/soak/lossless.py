@@ -33,7 +33,12 @@ def lossless(serve: Serve, quick: bool) -> Outcome:
     result = f"{count - len(failures)} read as the plain PNG is"
     details = f"Encodings of `lossless`: {', '.join(names)}."
     return Outcome(
-        not failures, f"{len(names)} encodings of {len(texts)} pictures", result, "all, to the byte", tuple(failures), details
+        not failures,
+        f"{len(names)} encodings of {len(texts)} pictures",
+        result,
+        "all, to the byte",
+        tuple(failures),
+        details,
     )
 
 
@@ -50,7 +55,9 @@ async def _compare(server: Server, texts: tuple[str, ...]) -> tuple[list[str], i
                     count += 1
                     names += [name] if name not in names else []
                     if answer.body != expected or _text(answer) != text:
-                        failures.append(f"{text!r} as {name}: {answer.status} {answer.body[:150]!r}")
+                        failures.append(
+                            f"{text!r} as {name}: {answer.status} {answer.body[:150]!r}"
+                        )
     return failures, count, names
 
 
@@ -61,7 +68,9 @@ def _text(answer: Answer) -> str | None:
 
 def _grey_levels(grey: Grey) -> Iterator[tuple[str, bytes]]:
     image, wide = Image.fromarray(grey), grey.astype(np.uint16) * 257
-    strokes = Image.fromarray(np.dstack([np.zeros((*grey.shape, 3), np.uint8), 255 - grey]))  # black of varying opacity
+    strokes = Image.fromarray(
+        np.dstack([np.zeros((*grey.shape, 3), np.uint8), 255 - grey])
+    )  # black of varying opacity
     yield "PNG", encoded(image)
     yield "form", form(('name="file"; filename="a.png"', encoded(image)))
     for mode in ("RGB", "RGBA", "LA", "P"):
@@ -69,10 +78,16 @@ def _grey_levels(grey: Grey) -> Iterator[tuple[str, bytes]]:
     yield "PNG interlaced", interlaced(grey)
     yield "PNG 16 bits", encoded(Image.fromarray(wide))
     yield "PNG 16 bits RGB", _by_opencv(".png", np.dstack([wide] * 3))
-    yield "PNG 16 bits RGBA", _by_opencv(".png", np.dstack([*[wide] * 3, np.full_like(wide, 65535)]))
+    yield (
+        "PNG 16 bits RGBA",
+        _by_opencv(".png", np.dstack([*[wide] * 3, np.full_like(wide, 65535)])),
+    )
     yield "PNG transparent", encoded(strokes)
     yield "PNG LA transparent", encoded(strokes.convert("LA"))
-    yield "PNG 16 bits transparent", _by_opencv(".png", np.dstack([*[np.zeros_like(wide)] * 3, 65535 - wide]))
+    yield (
+        "PNG 16 bits transparent",
+        _by_opencv(".png", np.dstack([*[np.zeros_like(wide)] * 3, 65535 - wide])),
+    )
     yield "WebP transparent", encoded(strokes, "WEBP", lossless=True, exact=True)
     yield "TIFF transparent", encoded(strokes, "TIFF")
     yield "GIF", encoded(image, "GIF")
@@ -92,12 +107,18 @@ def _grey_levels(grey: Grey) -> Iterator[tuple[str, bytes]]:
         exif = Image.Exif()
         exif[0x0112] = orientation
         yield f"PNG turned {orientation}", encoded(image.transpose(way), exif=exif)
-        yield f"WebP turned {orientation}", encoded(image.transpose(way), "WEBP", lossless=True, exif=exif)
+        yield (
+            f"WebP turned {orientation}",
+            encoded(image.transpose(way), "WEBP", lossless=True, exif=exif),
+        )
 
 
 def _black_and_white(grey: Grey) -> Iterator[tuple[str, bytes]]:
     plain = np.where(grey < 128, 0, 255).astype(np.uint8)
-    image, two = Image.fromarray(plain), Image.fromarray(plain).convert("1", dither=Image.Dither.NONE)
+    image, two = (
+        Image.fromarray(plain),
+        Image.fromarray(plain).convert("1", dither=Image.Dither.NONE),
+    )
     yield "PNG black and white", encoded(image)
     yield "PNG 1 bit", encoded(two)
     palette = Image.fromarray((plain > 0).astype(np.uint8))
@@ -115,10 +136,27 @@ def _black_and_white(grey: Grey) -> Iterator[tuple[str, bytes]]:
 
 def interlaced(grey: Grey) -> bytes:
     """As PNG in seven passes, which Pillow reads but does not write. Source: PNG specification, 8.1."""
-    passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # x, y, steps
-    rows = b"".join(b"\0" + row.tobytes() for x, y, dx, dy in passes for row in grey[y::dy, x::dx] if row.size)
-    chunks = ((b"IHDR", struct.pack(">IIBBBBB", *grey.shape[::-1], 8, 0, 0, 0, 1)), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    parts = [struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks]
+    passes = (
+        (0, 0, 8, 8),
+        (4, 0, 8, 8),
+        (0, 4, 4, 8),
+        (2, 0, 4, 4),
+        (0, 2, 2, 4),
+        (1, 0, 2, 2),
+        (0, 1, 1, 2),
+    )  # x, y, steps
+    rows = b"".join(
+        b"\0" + row.tobytes() for x, y, dx, dy in passes for row in grey[y::dy, x::dx] if row.size
+    )
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", *grey.shape[::-1], 8, 0, 0, 0, 1)),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    )
+    parts = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 

@@ -28,8 +28,13 @@ def memory(serve: Serve, quick: bool) -> Outcome:
         asyncio.run(_send_each(server))
         asyncio.run(_send(server, 0, int(WARM_UP * wanted_count), LONGEST))
         rss, descriptors = _settled(server)
-        count, statuses, samples = asyncio.run(_send(server, int(WARM_UP * wanted_count), wanted_count, LONGEST))
-        grown, more = (after - before for after, before in zip(_settled(server), (rss, descriptors), strict=True))
+        count, statuses, samples = asyncio.run(
+            _send(server, int(WARM_UP * wanted_count), wanted_count, LONGEST)
+        )
+        grown, more = (
+            after - before
+            for after, before in zip(_settled(server), (rss, descriptors), strict=True)
+        )
     failures = [f"{number:,} x {status}" for status, number in statuses.items() if status >= 500]
     if grown > GROWTH:
         failures.append(f"{grown / 2**20:.1f} MiB more than after the first tenth")
@@ -38,7 +43,9 @@ def memory(serve: Serve, quick: bool) -> Outcome:
     result = f"{grown / 2**20:+.1f} MiB, {more:+} descriptors"
     wanted = f"at most {GROWTH >> 20} MiB after the first tenth, descriptors constant"
     in_between = ", ".join(f"{sample / 2**20:.0f}" for sample in (rss, *samples))
-    told = ", ".join(f"{number:,} x {status or 'vanished'}" for status, number in sorted(statuses.items()))
+    told = ", ".join(
+        f"{number:,} x {status or 'vanished'}" for status, number in sorted(statuses.items())
+    )
     details = f"MiB of `memory` after a tenth of the requests and ten times from there: {in_between}. Statuses: {told}."
     return Outcome(not failures, f"{count:,} requests", result, wanted, tuple(failures), details)
 
@@ -64,12 +71,29 @@ def _plan() -> Planned:
     reads = [request("POST", READ, body, "image/png") for body in pictures]
     reads.append(request("POST", READ, form(('name="file"; filename="a.png"', pictures[0])), FORM))
     reads.append(request("POST", f"{READ}?explain=true", pictures[1], "image/png"))
-    arrays = [inference(field()[None]), inference(images[:3]), json.dumps(tensor(images[:1]) | {"id": "a"}).encode()]
-    pages = ("/", "/page/page.js", "/page/page.css", "/healthz", "/readyz", "/metrics", "/v2", "/v2/models/default", "/nothing")
+    arrays = [
+        inference(field()[None]),
+        inference(images[:3]),
+        json.dumps(tensor(images[:1]) | {"id": "a"}).encode(),
+    ]
+    pages = (
+        "/",
+        "/page/page.js",
+        "/page/page.css",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/v2",
+        "/v2/models/default",
+        "/nothing",
+    )
     return [
         (0.10, reads),
         (0.001, [request("POST", READ, encoded(sheet), "image/png")]),
-        (0.001, [request("POST", READ, encoded(np.full((2000, 3000), 255, np.uint8)), "image/png")]),
+        (
+            0.001,
+            [request("POST", READ, encoded(np.full((2000, 3000), 255, np.uint8)), "image/png")],
+        ),
         (0.30, [request("POST", INFER, body, "application/json") for body in arrays]),
         (0.003, [request("POST", INFER, inference(images), "application/json")]),
         (0.45, [request("GET", page) for page in pages]),
@@ -94,7 +118,9 @@ async def _send_each(server: Server) -> None:
     await asyncio.gather(*(each() for _ in range(CLIENTS)))
 
 
-async def _send(server: Server, begin: int, end: int, longest: float) -> tuple[int, Counter[int], list[int]]:
+async def _send(
+    server: Server, begin: int, end: int, longest: float
+) -> tuple[int, Counter[int], list[int]]:
     """How many were sent, the statuses of the answers, and memory in between."""
     statuses: Counter[int] = Counter()
     samples: list[int] = []
@@ -107,7 +133,11 @@ async def _send(server: Server, begin: int, end: int, longest: float) -> tuple[i
                 if (number - begin) % ((end - begin) // SAMPLES) == 0:
                     samples.append(server.rss())
                 draw = rng.random()
-                sent = mutant(number).sent if draw < SPOILT else rng.choice(rng.choices(bodies, shares)[0])
+                sent = (
+                    mutant(number).sent
+                    if draw < SPOILT
+                    else rng.choice(rng.choices(bodies, shares)[0])
+                )
                 statuses[await _one(client, sent, draw, rng)] += 1
                 if time.monotonic() > until:
                     return

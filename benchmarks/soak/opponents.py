@@ -87,13 +87,21 @@ class ManyDigits(Digits):
 def litserve(api: ls.LitAPI, port: int) -> None:
     """Serve one of these."""
     server = ls.LitServer(api, accelerator="cpu")
-    server.run(host="127.0.0.1", port=port, log_level="warning", generate_client_file=False, access_log=False)
+    server.run(
+        host="127.0.0.1",
+        port=port,
+        log_level="warning",
+        generate_client_file=False,
+        access_log=False,
+    )
 
 
 SERVICES: dict[str, Callable[[int], None]] = {
     "fastapi": fastapi,
     "litserve": lambda port: litserve(Digits(), port),
-    "litserve-batches": lambda port: litserve(ManyDigits(max_batch_size=16, batch_timeout=0.002), port),
+    "litserve-batches": lambda port: litserve(
+        ManyDigits(max_batch_size=16, batch_timeout=0.002), port
+    ),
 }
 
 

@@ -16,7 +16,19 @@ from functools import partial
 from pathlib import Path
 
 from harness import PROCESSORS, Check, Outcome, Serve, on_processors
-from load import Load, answers, closed_loop, open_loop, p, picture, post, run, spread, unlike, wait_until
+from load import (
+    Load,
+    answers,
+    closed_loop,
+    open_loop,
+    p,
+    picture,
+    post,
+    run,
+    spread,
+    unlike,
+    wait_until,
+)
 from samples import FORM, form
 
 WANTED_RATE, WANTED_P99 = 1500, 0.025  # requests/s, seconds
@@ -67,7 +79,11 @@ def throughput(serve: Serve, quick: bool) -> Outcome:
         for number in range(rounds):
             full.append(run(closed_loop(server.port, post(picture()), seconds, clients)))
             light.append(run(open_loop(server.port, post(picture()), LIGHT, seconds, seed=number)))
-    rates, p99s, light_p99s = [o.rate for o in full], [o.latency(0.99) for o in full], [o.latency(0.99) for o in light]
+    rates, p99s, light_p99s = (
+        [o.rate for o in full],
+        [o.latency(0.99) for o in full],
+        [o.latency(0.99) for o in light],
+    )
     failures = [wrong for load in (*full, *light) for wrong in unlike(load, 200)]
     if statistics.median(rates) < WANTED_RATE:
         failures.append(f"{statistics.median(rates):,.0f} requests/s")
@@ -86,10 +102,17 @@ def throughput(serve: Serve, quick: bool) -> Outcome:
 
 {rounds} rounds of {seconds:g} s of each in turn. The generator alone manages {bare:,.0f} requests/s; its own delays in open
 loop, which are counted as the service's, are below {1e3 * late:.1f} ms in 99 % of all cases."""
-    result = f"{spread(rates)} requests/s, p99 {p(full, 0.99)} ms; p99 {p(light, 0.99)} ms at {LIGHT}/s"
+    result = (
+        f"{spread(rates)} requests/s, p99 {p(full, 0.99)} ms; p99 {p(light, 0.99)} ms at {LIGHT}/s"
+    )
     wanted = f">= {WANTED_RATE:,} requests/s with p99 <= {1e3 * WANTED_P99:g} ms; p99 <= {1e3 * WANTED_LIGHT_P99:g} ms at {LIGHT}/s"
     return Outcome(
-        not failures, f"{sum(len(load.answers) for load in (*full, *light)):,}", result, wanted, tuple(failures), details
+        not failures,
+        f"{sum(len(load.answers) for load in (*full, *light)):,}",
+        result,
+        wanted,
+        tuple(failures),
+        details,
     )
 
 
@@ -105,12 +128,24 @@ def overload(serve: Serve, quick: bool) -> Outcome:
         for number in range(rounds):
             sustained = run(closed_loop(server.port, post(picture()), 2.0, clients)).rate
             calms.append(run(open_loop(server.port, post(picture()), CALM, 2.0, seed=number)))
-            load = run(open_loop(server.port, post(picture()), double(sustained, seconds), seconds + 2, 400, number))
+            load = run(
+                open_loop(
+                    server.port,
+                    post(picture()),
+                    double(sustained, seconds),
+                    seconds + 2,
+                    400,
+                    number,
+                )
+            )
             storm, after = load.between(0, seconds), load.between(seconds + 1, seconds + 2)
             storms.append(storm)
             afters.append(after)
             shares.append(storm.rate / sustained)
-            failures += [*unlike(storm, 200, 503), *(f"{wrong} a second later" for wrong in unlike(after, 200))]
+            failures += [
+                *unlike(storm, 200, 503),
+                *(f"{wrong} a second later" for wrong in unlike(after, 200)),
+            ]
             if storm.without_retry_after:
                 failures.append(f"{storm.without_retry_after} x 503 without Retry-After")
             if storm.latency(0.99) > WANTED_ACCEPTED_P99:
@@ -132,11 +167,18 @@ def overload(serve: Serve, quick: bool) -> Outcome:
 | {CALM} requests/s in the second second after | {spread(load.rate for load in afters)} | {p(afters, 0.5)} | {p(afters, 0.99)} |
 
 {rounds} rounds of {seconds:g} s, through up to 400 connections, of which each carries one request at a time."""
-    result = f"{spread(shares, '.0%')} answered, p99 {p(storms, 0.99)} ms; then p99 {p(afters, 0.99)} ms"
-    wanted = (
-        f"goodput >= {WANTED_GOODPUT:.0%}, p99 <= {1e3 * WANTED_ACCEPTED_P99:g} ms, others 503 with Retry-After; normal after 1 s"
+    result = (
+        f"{spread(shares, '.0%')} answered, p99 {p(storms, 0.99)} ms; then p99 {p(afters, 0.99)} ms"
     )
-    return Outcome(not failures, f"{sum(len(load.answers) for load in storms):,}", result, wanted, tuple(failures), details)
+    wanted = f"goodput >= {WANTED_GOODPUT:.0%}, p99 <= {1e3 * WANTED_ACCEPTED_P99:g} ms, others 503 with Retry-After; normal after 1 s"
+    return Outcome(
+        not failures,
+        f"{sum(len(load.answers) for load in storms):,}",
+        result,
+        wanted,
+        tuple(failures),
+        details,
+    )
 
 
 def double(sustained: float, seconds: float) -> Callable[[float], float]:
@@ -155,7 +197,9 @@ def opponents(serve: Serve, quick: bool) -> Outcome:
         "litserve": "LitServe",
         "litserve-batches": "LitServe, batches of 16",
     }
-    requests = dict.fromkeys(names, post(form(('name="file"; filename="a.png"', picture())), "/predict", FORM))
+    requests = dict.fromkeys(
+        names, post(form(('name="file"; filename="a.png"', picture())), "/predict", FORM)
+    )
     requests |= {"fastapi": post(picture(), "/predict"), "inkdigits": post(picture())}
     full: dict[str, list[Load]] = {name: [] for name in requests}
     double: dict[str, list[Load]] = {name: [] for name in requests}
@@ -163,7 +207,9 @@ def opponents(serve: Serve, quick: bool) -> Outcome:
         raise RuntimeError("the others are not installed: pip install -e '.[soak]'")
     with contextlib.ExitStack() as stack:
         ports = {name: free_port() for name in names}
-        others = {name: stack.enter_context(started(opponent(name, port))) for name, port in ports.items()}
+        others = {
+            name: stack.enter_context(started(opponent(name, port))) for name, port in ports.items()
+        }
         for name, port in ports.items():
             wait_until(partial(answers, port, requests[name]))
             os.killpg(others[name].pid, signal.SIGSTOP)
@@ -175,11 +221,18 @@ def opponents(serve: Serve, quick: bool) -> Outcome:
                     run(closed_loop(port, requests[name], 0.3, clients))
                     full[name].append(run(closed_loop(port, requests[name], seconds, clients)))
                     rate = 2 * full[name][-1].rate
-                    double[name].append(run(open_loop(port, requests[name], rate, seconds, 400, number)))
+                    double[name].append(
+                        run(open_loop(port, requests[name], rate, seconds, 400, number))
+                    )
     rates = {name: statistics.median(load.rate for load in loads) for name, loads in full.items()}
-    rows = [row(names.get(name, "ours"), full[name], double[name]) for name in sorted(requests, key=lambda name: -rates[name])]
+    rows = [
+        row(names.get(name, "ours"), full[name], double[name])
+        for name in sorted(requests, key=lambda name: -rates[name])
+    ]
     better = sorted(name for name in names if rates[name] >= rates["inkdigits"])
-    failures = tuple(f"{names[name]} answers more: {rates[name]:,.0f} requests/s" for name in better)
+    failures = tuple(
+        f"{names[name]} answers more: {rates[name]:,.0f} requests/s" for name in better
+    )
     details = "\n".join(
         [
             f"{clients} waiting clients, then twice the rate that they got, in open loop; {rounds} rounds of {seconds:g} s.",
@@ -191,14 +244,28 @@ def opponents(serve: Serve, quick: bool) -> Outcome:
         ]
     )
     result = "; ".join(f"{names.get(name, 'ours')} {rate:,.0f}/s" for name, rate in rates.items())
-    return Outcome(not failures, f"{rounds} rounds", result, "more requests/s than the others", failures, details)
+    return Outcome(
+        not failures,
+        f"{rounds} rounds",
+        result,
+        "more requests/s than the others",
+        failures,
+        details,
+    )
 
 
 def row(name: str, full: list[Load], double: list[Load]) -> str:
     """A line of the table: as many as clients that wait get answered, and at twice that."""
-    failed = sum(load.statuses[503] + load.failures.total() for load in double) / sum(map(requests_of, double))
+    failed = sum(load.statuses[503] + load.failures.total() for load in double) / sum(
+        map(requests_of, double)
+    )
     cells = [spread(load.rate for load in full), p(full, 0.5), p(full, 0.99)]
-    cells += [spread(load.rate for load in double), p(double, 0.5), p(double, 0.99), f"{failed:.0%}"]
+    cells += [
+        spread(load.rate for load in double),
+        p(double, 0.5),
+        p(double, 0.99),
+        f"{failed:.0%}",
+    ]
     return " | ".join([f"| {name}", *cells]) + " |"
 
 
@@ -209,14 +276,22 @@ def requests_of(load: Load) -> int:
 
 def opponent(name: str, port: int) -> list[str]:
     """The command that starts it."""
-    return [sys.executable, str(Path(__file__).with_name("opponents.py")), name, "--port", str(port)]
+    return [
+        sys.executable,
+        str(Path(__file__).with_name("opponents.py")),
+        name,
+        "--port",
+        str(port),
+    ]
 
 
 @contextlib.contextmanager
 def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     """A process with all its children on the first processor, killed with them at the end."""
     with on_processors(PROCESSORS[:1]):
-        process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
     try:
         yield process
     finally:

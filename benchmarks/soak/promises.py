@@ -7,11 +7,15 @@ import numpy as np
 from samples import encoded
 
 
-def png(width: int, height: int, colour: int = 0, pixels: bytes = b"", *more: tuple[bytes, bytes]) -> bytes:
+def png(
+    width: int, height: int, colour: int = 0, pixels: bytes = b"", *more: tuple[bytes, bytes]
+) -> bytes:
     """A PNG that promises what it may not hold. colour: 0 for grey, 6 with transparency; pixels: compressed; more: chunks."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
     parts = [(b"IHDR", header), *more, (b"IDAT", pixels or zlib.compress(b"")), (b"IEND", b"")]
@@ -29,7 +33,13 @@ def gif(width: int, height: int, frames: int) -> bytes:
     """Frames of one pixel on a large canvas."""
     frame = b"\x21\xf9\x04\0\0\0\0\0,\0\0\0\0\1\0\1\0\0\x02\x02\x44\x01\0"
     palette = b"\0\0\0\xff\xff\xff"
-    return b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + palette + frame * frames + b";"
+    return (
+        b"GIF89a"
+        + struct.pack("<HHBBB", width, height, 0x80, 0, 0)
+        + palette
+        + frame * frames
+        + b";"
+    )
 
 
 def bmp(width: int, height: int) -> bytes:
@@ -66,9 +76,17 @@ def passes(side: int, count: int) -> bytes:
         return struct.pack(">BBH", 255, marker, len(data) + 2) + data
 
     blocks, run = (-(-side // 8)) ** 2, 32767
-    bits = ("0" + 14 * "1") * -(-blocks // run)  # "the next 32,767 blocks have no more coefficients"
+    bits = ("0" + 14 * "1") * -(
+        -blocks // run
+    )  # "the next 32,767 blocks have no more coefficients"
     bits += "1" * (-len(bits) % 8)
     unchanged = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
-    head = b"\xff\xd8" + segment(0xDB, b"\0" + b"\1" * 64) + segment(0xC2, struct.pack(">BHHB3s", 8, side, side, 1, b"\1\x11\0"))
-    table = segment(0xC4, b"\x10\1" + bytes(15) + b"\xe0")  # one code, of one bit: a run of 2^14 blocks and what 14 bits add
+    head = (
+        b"\xff\xd8"
+        + segment(0xDB, b"\0" + b"\1" * 64)
+        + segment(0xC2, struct.pack(">BHHB3s", 8, side, side, 1, b"\1\x11\0"))
+    )
+    table = segment(
+        0xC4, b"\x10\1" + bytes(15) + b"\xe0"
+    )  # one code, of one bit: a run of 2^14 blocks and what 14 bits add
     return head + table + (segment(0xDA, b"\1\1\0\1\x3f\0") + unchanged) * count + b"\xff\xd9"

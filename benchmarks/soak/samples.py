@@ -19,7 +19,13 @@ HEIGHT = 60.0  # pixels of a digit
 def digits(text: str = "27", height: float = HEIGHT) -> NDArray[np.uint8]:
     """Black digits side by side on white paper, uint8 (H, W)."""
     rng, pen = np.random.default_rng(0), Pen("soak", 0.1)
-    ink = [np.pad(draw(parse(next(iter(DIGITS[int(digit)].values()))), height, pen, rng), round(height / 3)) for digit in text]
+    ink = [
+        np.pad(
+            draw(parse(next(iter(DIGITS[int(digit)].values()))), height, pen, rng),
+            round(height / 3),
+        )
+        for digit in text
+    ]
     tallest = max(len(one) for one in ink)
     ink = [np.pad(one, ((0, tallest - len(one)), (0, 0))) for one in ink]
     return np.rint(255 * (1 - np.concatenate(ink, axis=1))).astype(np.uint8)
@@ -32,7 +38,9 @@ def field() -> NDArray[np.uint8]:
     return np.asarray(small)
 
 
-def encoded(picture: Image.Image | NDArray[np.uint8], kind: str = "PNG", **options: object) -> bytes:
+def encoded(
+    picture: Image.Image | NDArray[np.uint8], kind: str = "PNG", **options: object
+) -> bytes:
     """The bytes of a file of that kind."""
     file = io.BytesIO()
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
@@ -42,14 +50,22 @@ def encoded(picture: Image.Image | NDArray[np.uint8], kind: str = "PNG", **optio
 
 def form(*fields: tuple[str, bytes], boundary: str = "edge") -> bytes:
     """A multipart form of fields (what follows `form-data; `, content)."""
-    parts = [f"--{boundary}\r\nContent-Disposition: form-data; {name}\r\n\r\n".encode() + value + b"\r\n" for name, value in fields]
+    parts = [
+        f"--{boundary}\r\nContent-Disposition: form-data; {name}\r\n\r\n".encode() + value + b"\r\n"
+        for name, value in fields
+    ]
     return b"".join(parts) + f"--{boundary}--\r\n".encode()
 
 
 def tensor(images: NDArray[np.uint8], **other: object) -> dict[str, object]:
     """A request of the Open Inference Protocol for images (N, 28, 28). other: in place of the input's own keys."""
     data = images.ravel().tolist()
-    return {"inputs": [{"name": "images", "datatype": "UINT8", "shape": list(images.shape), "data": data} | other]}
+    return {
+        "inputs": [
+            {"name": "images", "datatype": "UINT8", "shape": list(images.shape), "data": data}
+            | other
+        ]
+    }
 
 
 def inference(images: NDArray[np.uint8]) -> bytes:

@@ -24,7 +24,10 @@ LEAST_P99 = 0.002  # seconds; below it, two measurements differ by more than tha
 DRIP = 0.5  # seconds between two bytes
 PAUSE = 5.0  # seconds between the beginnings of one and of the next in its place
 ARRIVAL = 3.0  # seconds in which the slow ones come
-ANSWERS = 8, 30  # of 8 kB each, that those who never read ask for; about twelve fill the buffers on the way
+ANSWERS = (
+    8,
+    30,
+)  # of 8 kB each, that those who never read ask for; about twelve fill the buffers on the way
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -55,26 +58,38 @@ def slow(serve: Serve, quick: bool) -> Outcome:
     wrong = [f"{number} honest requests: {what}" for what, number in failures.items()]
     if p99 > TIMES * max(usual, LEAST_P99):
         wrong.append(f"p99 {1000 * p99:.1f} ms instead of {1000 * usual:.1f} ms")
-    wrong += [f"{kind}: the service kept one for {seconds:.0f} s" for kind, seconds in longest.items() if seconds > LONGEST]
+    wrong += [
+        f"{kind}: the service kept one for {seconds:.0f} s"
+        for kind, seconds in longest.items()
+        if seconds > LONGEST
+    ]
     honest = sum(len(seconds) + failed.total() for seconds, failed in phases)
-    result = f"{failures.total()} failures; p99 {1000 * p99:.1f} ms, without them {1000 * usual:.1f} ms"
-    wanted = f"0 failures, p99 at most {TIMES} x, no slow client kept longer than {LONGEST:g} s"
-    kinds = "; ".join(f"{kind} {len(book.lives[kind]):,}, {seconds:.1f} s" for kind, seconds in longest.items())
-    details = (
-        f"Slow clients by kind, how many there were, how long the service kept one at most: {kinds}. {most} descriptors at the end."
+    result = (
+        f"{failures.total()} failures; p99 {1000 * p99:.1f} ms, without them {1000 * usual:.1f} ms"
     )
-    return Outcome(not wrong, f"{honest:,} requests, {SLOW} sockets", result, wanted, tuple(wrong), details)
+    wanted = f"0 failures, p99 at most {TIMES} x, no slow client kept longer than {LONGEST:g} s"
+    kinds = "; ".join(
+        f"{kind} {len(book.lives[kind]):,}, {seconds:.1f} s" for kind, seconds in longest.items()
+    )
+    details = f"Slow clients by kind, how many there were, how long the service kept one at most: {kinds}. {most} descriptors at the end."
+    return Outcome(
+        not wrong, f"{honest:,} requests, {SLOW} sockets", result, wanted, tuple(wrong), details
+    )
 
 
 Act = Callable[[Streams, Book], Awaitable[None]]
 Phase = tuple[list[float], Counter[str]]  # seconds of what was answered; what went wrong, how often
 
 
-async def _measure(server: Server, seconds: tuple[float, float, float]) -> tuple[list[Phase], Book, int]:
+async def _measure(
+    server: Server, seconds: tuple[float, float, float]
+) -> tuple[list[Phase], Book, int]:
     before = await _ask_steadily(server, seconds[0])
     book = Book()
     kinds = list(KINDS.items())
-    slow_ones = [asyncio.create_task(_be_slow(server, *kinds[i % len(kinds)], i, book)) for i in range(SLOW)]
+    slow_ones = [
+        asyncio.create_task(_be_slow(server, *kinds[i % len(kinds)], i, book)) for i in range(SLOW)
+    ]
     looking = asyncio.create_task(_look(server, book))
     await asyncio.sleep(ARRIVAL + 1)
     with_them = await _ask_steadily(server, seconds[1])
@@ -186,7 +201,9 @@ async def _never_reads(streams: Streams, book: Book) -> None:
     """Asks for about what the buffers hold, or more, and takes none of it; only the system's table shows when it is let go."""
     streams[1].transport.pause_reading()  # type: ignore[attr-defined]
     port, looked = streams[1].get_extra_info("sockname")[1], book.looked
-    streams[1].write(request("GET", "/page/page.css") * (ANSWERS[0] + port % (ANSWERS[1] - ANSWERS[0])))
+    streams[1].write(
+        request("GET", "/page/page.css") * (ANSWERS[0] + port % (ANSWERS[1] - ANSWERS[0]))
+    )
     while book.looked < looked + 2 or port in book.held:
         await asyncio.sleep(DRIP)
 

@@ -59,7 +59,9 @@ def _print(result: str) -> None:
     try:
         print(result, flush=True)
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries again when it ends
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # or Python tries again when it ends
         if isinstance(error, BrokenPipeError):
             raise
         raise CannotWrite(f"cannot write to standard output: {error.strerror}") from error
@@ -106,12 +108,22 @@ def _submit(options: argparse.Namespace) -> int:
     from inkdigits.reading.submission import write_submission
 
     if options.explain:
-        raise BadValue("--explain draws what is read, and --submission writes it into a table: choose one of them")
+        raise BadValue(
+            "--explain draws what is read, and --submission writes it into a table: choose one of them"
+        )
     with downloads() as progress:
-        written = write_submission(Recogniser(options.model), options.paths, options.submission, progress)
-    _print(json.dumps(asdict(written)) if options.json else f"{written.path}: {written.images:,} images")
+        written = write_submission(
+            Recogniser(options.model), options.paths, options.submission, progress
+        )
+    _print(
+        json.dumps(asdict(written))
+        if options.json
+        else f"{written.path}: {written.images:,} images"
+    )
     if written.doubtful:
-        _say(f"{written.doubtful:,} of {written.images:,} are doubtful: the most likely digit stands for them as well")
+        _say(
+            f"{written.doubtful:,} of {written.images:,} are doubtful: the most likely digit stands for them as well"
+        )
     return OK
 
 
@@ -126,14 +138,20 @@ def train(options: argparse.Namespace) -> int:
     from inkdigits.command.display import downloads, follow
     from inkdigits.data.datasets import load_dataset
 
-    settings = parse_settings(options.set) | ({} if options.epochs is None else {"epochs": options.epochs})
+    settings = parse_settings(options.set) | (
+        {} if options.epochs is None else {"epochs": options.epochs}
+    )
     recipe = load_recipe(options.recipe, settings)
     with downloads() as progress:
-        dataset = load_dataset(options.data or recipe.data, data_dir=options.data_dir, progress=progress)
+        dataset = load_dataset(
+            options.data or recipe.data, data_dir=options.data_dir, progress=progress
+        )
     given = {"seed": options.seed, "device": options.device, "init": options.init}
     interval = Interval.parse(options.checkpoint_every)
     mnist = mnist_to_compare(dataset, options.data_dir) if options.init else None
-    running = run(recipe, options.out, dataset, **given, resume=options.resume, interval=interval, mnist=mnist)
+    running = run(
+        recipe, options.out, dataset, **given, resume=options.resume, interval=interval, mnist=mnist
+    )
     if place_in_group()[0]:  # another process speaks for all
         with contextlib.closing(running):
             for _ in running:
@@ -144,7 +162,10 @@ def train(options: argparse.Namespace) -> int:
         from inkdigits.runs.tensorboard import track
 
         running = track(running, recipe, dataset, options.out, options.seed)
-    with contextlib.closing(running), contextlib.closing(follow(running, recipe.total_epochs, title)) as records:
+    with (
+        contextlib.closing(running),
+        contextlib.closing(follow(running, recipe.total_epochs, title)) as records,
+    ):
         for record in records:
             if options.json:
                 _print_while_read(json.dumps(to_record(record)))
@@ -169,7 +190,9 @@ def evaluate(options: argparse.Namespace) -> int:
         return _evaluate_corrupted(options)
     look = robustness.predict_corrupted if robustness.is_corrupted(options.data) else predict
     with downloads() as progress:
-        seen = look(options.model, options.data, options.split, data_dir=options.data_dir, progress=progress)
+        seen = look(
+            options.model, options.data, options.split, data_dir=options.data_dir, progress=progress
+        )
     evaluation = evaluate_predictions(seen)
     _print(json.dumps(evaluation.to_json()) if options.json else summary(evaluation, seen.classes))
     if options.report:
@@ -193,9 +216,13 @@ def _evaluate_corrupted(options: argparse.Namespace) -> int:
     from inkdigits.evaluation.robustness import evaluate_corrupted, summary
 
     if options.report:
-        raise BadValue("--report shows one set of digits, not fifteen; --data mnist-c/fog and its like can have one")
+        raise BadValue(
+            "--report shows one set of digits, not fifteen; --data mnist-c/fog and its like can have one"
+        )
     with downloads() as progress:
-        seen = evaluate_corrupted(options.model, options.split, data_dir=options.data_dir, progress=progress)
+        seen = evaluate_corrupted(
+            options.model, options.split, data_dir=options.data_dir, progress=progress
+        )
     _print(json.dumps(seen.to_json()) if options.json else summary(seen))
     return OK
 
@@ -207,7 +234,9 @@ def compare(options: argparse.Namespace) -> int:
     from inkdigits.runs.comparison import summary
 
     with downloads() as progress:
-        comparison = compare_runs(options.runs, options.data, options.split, data_dir=options.data_dir, progress=progress)
+        comparison = compare_runs(
+            options.runs, options.data, options.split, data_dir=options.data_dir, progress=progress
+        )
     _print(json.dumps(comparison.to_json()) if options.json else summary(comparison))
     return OK
 
@@ -221,7 +250,10 @@ def recipes(options: argparse.Namespace) -> int:
     if options.json:
         _print(json.dumps([to_table(recipe) for recipe in loaded]))
     else:
-        rows = [f"{'recipe':<11}{'published':>9}  {'measured':>16}  test accuracy, and what it is", *map(recipe_line, loaded)]
+        rows = [
+            f"{'recipe':<11}{'published':>9}  {'measured':>16}  test accuracy, and what it is",
+            *map(recipe_line, loaded),
+        ]
         _print("\n".join(fitted(row, sys.stdout, indent=40) for row in rows))
     return OK
 
@@ -260,7 +292,11 @@ def data_verify(options: argparse.Namespace) -> int:
     from inkdigits.data.store import verify_dataset
 
     findings = verify_dataset(options.name, options.data_dir)
-    _print(json.dumps([asdict(finding) for finding in findings]) if options.json else "\n".join(map(str, findings)))
+    _print(
+        json.dumps([asdict(finding) for finding in findings])
+        if options.json
+        else "\n".join(map(str, findings))
+    )
     return OK if all(finding.right for finding in findings) else SOME_FAILED
 
 
@@ -283,15 +319,17 @@ def export(options: argparse.Namespace) -> int:
     with _extra("exporting", "train"):
         from inkdigits.runs.export import export_run
 
-    written = export_run(options.model, options.output, int8=options.int8, data_dir=options.data_dir)
+    written = export_run(
+        options.model, options.output, int8=options.int8, data_dir=options.data_dir
+    )
     if options.json:
         _print(json.dumps(asdict(written)))
     else:
-        compared = (
-            f"its probabilities differ from the network's by at most {written.largest_difference:.1e} on {written.compared_on}"
-        )
+        compared = f"its probabilities differ from the network's by at most {written.largest_difference:.1e} on {written.compared_on}"
         if options.int8:
-            compared += f", and it reads {written.read_otherwise} of {written.compared:,} digits otherwise"
+            compared += (
+                f", and it reads {written.read_otherwise} of {written.compared:,} digits otherwise"
+            )
         _print(f"{written.path}: {written.bytes:,} bytes; {compared}")
     return OK
 
@@ -301,7 +339,15 @@ def reproduce(options: argparse.Namespace) -> int:
     with _extra("training", "train"):
         from inkdigits.runs.reproduction import reproduce as run_all
 
-    _print(run_all(options.recipes, options.seeds, options.out, data_dir=options.data_dir, write=options.write))
+    _print(
+        run_all(
+            options.recipes,
+            options.seeds,
+            options.out,
+            data_dir=options.data_dir,
+            write=options.write,
+        )
+    )
     return OK
 
 
@@ -324,7 +370,11 @@ def sweep(options: argparse.Namespace) -> int:
                 _print_while_read(json.dumps(result.to_record()))
     if not options.json:
         rows = summary(results, space, options.out)
-        _print("\n".join(fitted(row, sys.stdout, indent=44 if row.startswith(" ") else 2) for row in rows))
+        _print(
+            "\n".join(
+                fitted(row, sys.stdout, indent=44 if row.startswith(" ") else 2) for row in rows
+            )
+        )
     return OK if best(results, space.metric) else NOTHING_DONE
 
 
@@ -337,10 +387,16 @@ def pages(options: argparse.Namespace) -> int:
     digits = None
     if not options.drawn:
         with downloads() as progress:
-            digits = load_dataset("mnist", data_dir=options.data_dir, progress=progress)[options.split]
+            digits = load_dataset("mnist", data_dir=options.data_dir, progress=progress)[
+                options.split
+            ]
     kinds = write_pages(options.out, options.count, options.seed, digits)
     listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    _print(json.dumps({"folder": str(options.out), "pages": kinds}) if options.json else f"{options.out}: {listed}")
+    _print(
+        json.dumps({"folder": str(options.out), "pages": kinds})
+        if options.json
+        else f"{options.out}: {listed}"
+    )
     return OK
 
 

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from inkdigits.training.loop import Epoch, Progress
 
 BESIDE = 2  # columns that a bar leaves free: a terminal writes ^C there, and a line that it breaks cannot be taken away
-SHORTEST_BAR = 8  # columns, with the blank on either side; figures that leave less room are left out
+SHORTEST_BAR = (
+    8  # columns, with the blank on either side; figures that leave less room are left out
+)
 NARROWEST = 30  # columns of text that are worth an indent
 SOONEST = 2.0  # seconds that say something about the rest
 
@@ -53,7 +55,9 @@ class Bar:
         console.width = _columns() - BESIDE
         shown = fitting(figures, console.width - len(name) - SHORTEST_BAR)
         total = None if fraction is None else 1.0
-        self._progress.update(task, total=total, completed=fraction or 0.0, name=name, figures=shown)
+        self._progress.update(
+            task, total=total, completed=fraction or 0.0, name=name, figures=shown
+        )
         if not self._progress.live.is_started:
             self._progress.start()
 
@@ -91,7 +95,15 @@ def _rich_progress() -> "RichProgress | None":
         for text in ("{task.fields[name]}", "{task.fields[figures]}")
     )
     # Standard output may be a file, and what goes there is none of the terminal's business.
-    return Progress(name, BarColumn(bar_width=None), figures, console=console, transient=True, expand=True, redirect_stdout=False)
+    return Progress(
+        name,
+        BarColumn(bar_width=None),
+        figures,
+        console=console,
+        transient=True,
+        expand=True,
+        redirect_stdout=False,
+    )
 
 
 def _columns() -> int:
@@ -115,15 +127,24 @@ class Pace:
             return ""
         seconds = round((now - began) * (1 - done) / (done - before))
         hours, minutes = divmod(seconds // 60, 60)
-        return f"{hours}:{minutes:02}:{seconds % 60:02} left" if hours else f"{minutes}:{seconds % 60:02} left"
+        return (
+            f"{hours}:{minutes:02}:{seconds % 60:02} left"
+            if hours
+            else f"{minutes}:{seconds % 60:02} left"
+        )
 
 
-def follow(records: Iterable["Record"], epochs: int, title: str = "") -> "Generator[Epoch | Final, None, None]":
+def follow(
+    records: Iterable["Record"], epochs: int, title: str = ""
+) -> "Generator[Epoch | Final, None, None]":
     """Pass the epochs and the final figures on; show the epoch under way as a bar and every finished one as a line.
 
     title: the line above them, once there is anything to show.
     """
-    from inkdigits.training.loop import Epoch, Progress  # not above: downloads are shown without torch, too
+    from inkdigits.training.loop import (  # not above: downloads are shown without torch, too
+        Epoch,
+        Progress,
+    )
 
     pace = Pace()
     with Bar() as bar:
@@ -133,7 +154,12 @@ def follow(records: Iterable["Record"], epochs: int, title: str = "") -> "Genera
                 title = ""
             if isinstance(record, Progress):
                 left = pace.left((record.epoch - 1 + record.fraction) / epochs)
-                bar.show(f"epoch {_of(record.epoch, epochs)}", record.fraction, *progress_figures(record), left)
+                bar.show(
+                    f"epoch {_of(record.epoch, epochs)}",
+                    record.fraction,
+                    *progress_figures(record),
+                    left,
+                )
                 continue
             bar.hide()
             if isinstance(record, Epoch):
@@ -141,13 +167,20 @@ def follow(records: Iterable["Record"], epochs: int, title: str = "") -> "Genera
             yield record
             if isinstance(record, Epoch):
                 last = record.epoch == epochs
-                bar.show("measuring and writing" if last else f"epoch {_of(record.epoch + 1, epochs)}", None if last else 0.0)
+                bar.show(
+                    "measuring and writing" if last else f"epoch {_of(record.epoch + 1, epochs)}",
+                    None if last else 0.0,
+                )
 
 
 def progress_figures(progress: "Progress") -> tuple[str, str, str]:
     """The epoch under way, beside its bar, what counts most first."""
     accuracy = percent(progress.train_accuracy)
-    return f"loss {progress.train_loss:.4f}", f"accuracy {accuracy:>8}", f"{progress.images_per_second:,.0f} images/s"
+    return (
+        f"loss {progress.train_loss:.4f}",
+        f"accuracy {accuracy:>8}",
+        f"{progress.images_per_second:,.0f} images/s",
+    )
 
 
 def epoch_line(epoch: "Epoch", epochs: int) -> str:
@@ -175,7 +208,12 @@ def downloads() -> Iterator[Callable[[str, int, int | None], None]]:
                 _line(work)
                 paces[work] = Pace()
             share = done / total if total else None
-            bar.show("", share, _amount(work, done, total), "" if share is None else paces[work].left(share))
+            bar.show(
+                "",
+                share,
+                _amount(work, done, total),
+                "" if share is None else paces[work].left(share),
+            )
 
         yield update
 
@@ -196,7 +234,9 @@ def fitted(text: str, stream: TextIO, indent: int = 2) -> str:
         return text
     columns = shutil.get_terminal_size().columns
     blanks = " " * (indent if indent + NARROWEST <= columns else 2)
-    return textwrap.fill(text, columns, subsequent_indent=blanks, break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(
+        text, columns, subsequent_indent=blanks, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _line(text: str) -> None:

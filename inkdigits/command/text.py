@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from inkdigits.runs.artifacts import Final
     from inkdigits.training.recipe import Recipe
 
-CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # but for line feeds; a file's name may hold any of them
+CONTROL = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f]"
+)  # but for line feeds; a file's name may hold any of them
 
 
 def printable(text: str) -> str:
@@ -25,7 +27,9 @@ def reading_line(path: str, reading: "Reading") -> str:
         return f"{name}: could not be read"
     accepted = [digit for digit in reading.digits if digit.accepted]
     lines = "/".join((reading.text or "").split("\n")) or "no digit"
-    sure = f"  {min(accepted, key=lambda digit: digit.confidence).sureness} sure" if accepted else ""
+    sure = (
+        f"  {min(accepted, key=lambda digit: digit.confidence).sureness} sure" if accepted else ""
+    )
     refused = "".join(f"  ({digit.reason})" for digit in reading.digits if not digit.accepted)
     warnings = "".join(f"  [{warning}]" for warning in reading.warnings)
     return f"{name}: {lines}{sure}{refused}{warnings}"
@@ -53,7 +57,13 @@ def recipe_line(recipe: "Recipe") -> str:
 
     published = recipe.published.get("test_accuracy")
     mean, sd = recipe.measured.get("test_accuracy_mean"), recipe.measured.get("test_accuracy_sd")
-    ours = "-" if mean is None else percent(mean) if sd is None else f"{percent(mean)} ± {100 * sd:.2f}"
+    ours = (
+        "-"
+        if mean is None
+        else percent(mean)
+        if sd is None
+        else f"{percent(mean)} ± {100 * sd:.2f}"
+    )
     return f"{recipe.name:<11}{percent(published) if published else '-':>9}  {ours:>16}  {recipe.summary}"
 
 

@@ -41,7 +41,13 @@ NPY_HEADER = re.compile(
     re.ASCII,
 )
 LARGEST_NPY_HEADER = 1 << 12  # bytes; NumPy writes 128
-NPZ_NAMES = (("images", "labels"), ("x_train", "y_train"), ("x_test", "y_test"), ("x", "y"), ("arr_0", "arr_1"))
+NPZ_NAMES = (
+    ("images", "labels"),
+    ("x_train", "y_train"),
+    ("x_test", "y_test"),
+    ("x", "y"),
+    ("arr_0", "arr_1"),
+)
 
 # Deflate packs real digits to a fifth of their size, and blank fields to a thousandth at the very best.
 DEFLATE_RATIO = 1032
@@ -102,7 +108,9 @@ def unpacked(path: Path) -> Iterator[IO[bytes]]:
         raise BadData(f"no file {path}") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
         raise BadData(f"{path} is damaged or cut short: {problem}") from None
-    except OSError as problem:  # a folder, no permission, and damaged bzip2, which has no error of its own
+    except (
+        OSError
+    ) as problem:  # a folder, no permission, and damaged bzip2, which has no error of its own
         raise BadData(f"{path} cannot be read: {problem.strerror or problem}") from None
 
 
@@ -128,7 +136,9 @@ def is_idx(head: bytes) -> bool:
 def refuse_bombs(claimed: int, packed: int, name: object) -> None:
     """Raise BadData where so many bytes cannot be, or should not be, in a file of `packed` bytes."""
     if claimed > packed * (LARGEST_RATIO if claimed > LARGE else DEFLATE_RATIO):
-        raise BadData(f"{name} claims {claimed:,} bytes of values in a file of {packed:,}: damaged, or not digits")
+        raise BadData(
+            f"{name} claims {claimed:,} bytes of values in a file of {packed:,}: damaged, or not digits"
+        )
 
 
 # ---- IDX and NumPy's arrays: a header, then the values
@@ -137,7 +147,9 @@ def refuse_bombs(claimed: int, packed: int, name: object) -> None:
 def _idx_header(stream: Stream, name: object) -> Header:
     head = stream.read(4)
     if not is_idx(head):
-        raise BadData(f"{name} is not an IDX file: it starts with {head!r} where b'\\x00\\x00\\x08\\x03' stands before images")
+        raise BadData(
+            f"{name} is not an IDX file: it starts with {head!r} where b'\\x00\\x00\\x08\\x03' stands before images"
+        )
     sizes = stream.read(4 * head[3])
     if len(sizes) < 4 * head[3]:
         raise BadData(f"{name} is cut short: its header alone takes {4 + 4 * head[3]} bytes")
@@ -154,14 +166,18 @@ def _npy_header(stream: Stream, name: object) -> Header:
     text = stream.read(min(length, LARGEST_NPY_HEADER)).decode("latin1")
     header = NPY_HEADER.fullmatch(text)
     if not header or len(text) < length:
-        raise BadData(f"{name} is not an array of plain numbers: its header reads {text.strip()[:80]!r}")
+        raise BadData(
+            f"{name} is not an array of plain numbers: its header reads {text.strip()[:80]!r}"
+        )
     dtype, order, shape = header.groups()
     if not NPY_TYPES.fullmatch(dtype):
         raise BadData(f"{name} holds values of type {dtype!r}; needs whole numbers, best as uint8")
     return Header(tuple(map(int, re.findall(r"\d+", shape))), np.dtype(dtype), order == "True")
 
 
-def _read_values(stream: Stream, shape: tuple[int, ...], dtype: np.dtype[Any], name: object) -> NDArray[Any]:
+def _read_values(
+    stream: Stream, shape: tuple[int, ...], dtype: np.dtype[Any], name: object
+) -> NDArray[Any]:
     """The next values of the stream, in the machine's byte order. Raises BadData where it ends before that."""
     array = np.empty(shape, dtype)
     view = memoryview(cast(Any, array.reshape(-1).view(np.uint8)))
@@ -170,7 +186,9 @@ def _read_values(stream: Stream, shape: tuple[int, ...], dtype: np.dtype[Any], n
         view[filled : filled + len(chunk)] = chunk
         filled += len(chunk)
     if filled < len(view):
-        raise BadData(f"{name} is cut short: its header promises {shape}, but {len(view) - filled:,} bytes of that are missing")
+        raise BadData(
+            f"{name} is cut short: its header promises {shape}, but {len(view) - filled:,} bytes of that are missing"
+        )
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
@@ -181,12 +199,16 @@ def _refuse_more(stream: Stream, name: object) -> None:
 
 def _read_whole(stream: Stream, header: Header, packed: int, name: object) -> NDArray[Any]:
     refuse_bombs(header.nbytes, packed, name)
-    array = _read_values(stream, header.shape[::-1] if header.columns_first else header.shape, header.dtype, name)
+    array = _read_values(
+        stream, header.shape[::-1] if header.columns_first else header.shape, header.dtype, name
+    )
     _refuse_more(stream, name)
     return array.transpose() if header.columns_first else array
 
 
-def _blocks(stream: Stream, header: Header, packed: int, name: object, rows: int) -> Iterator[Pixels]:
+def _blocks(
+    stream: Stream, header: Header, packed: int, name: object, rows: int
+) -> Iterator[Pixels]:
     refuse_bombs(header.nbytes, packed, name)
     _refuse_other_shapes(header.shape, name)
     if header.columns_first:  # the first image's pixels are strewn over the whole file
@@ -208,7 +230,9 @@ def read_idx(path: Path, *, sha256: str | None = None) -> NDArray[Any]:
         hashed = Hashed(stream) if sha256 else stream
         array = _read_whole(hashed, _idx_header(hashed, path), path.stat().st_size, path)
     if isinstance(hashed, Hashed) and hashed.digest.hexdigest() != sha256:
-        raise BadData(f"{path} is whole, but its content is not the expected one: SHA-256 {hashed.digest.hexdigest()}")
+        raise BadData(
+            f"{path} is whole, but its content is not the expected one: SHA-256 {hashed.digest.hexdigest()}"
+        )
     return array
 
 
@@ -242,7 +266,11 @@ def read_npz(path: Path) -> dict[str, tuple[Pixels, Labels | None]]:
             images = as_images(_read_member(archive, images_name, path), f"{images_name} in {path}")
             labels = None
             if labels_name in _arrays(archive):
-                labels = as_labels(_read_member(archive, labels_name, path), len(images), f"{labels_name} in {path}")
+                labels = as_labels(
+                    _read_member(archive, labels_name, path),
+                    len(images),
+                    f"{labels_name} in {path}",
+                )
             found[images_name] = images, labels
         return found
 
@@ -253,7 +281,9 @@ def _zipped(path: Path) -> Iterator[zipfile.ZipFile]:
         with unpacked(path) as file:
             file.seek(ZIP_RATIO * path.stat().st_size)
             if file.read(1):
-                raise BadData(f"{path} unpacks to more than {ZIP_RATIO} times its size: damaged, or not digits")
+                raise BadData(
+                    f"{path} unpacks to more than {ZIP_RATIO} times its size: damaged, or not digits"
+                )
             with zipfile.ZipFile(file) as archive:
                 yield archive
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, UnicodeError) as problem:
@@ -261,13 +291,19 @@ def _zipped(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _arrays(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    return {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist() if entry.filename.endswith(".npy")}
+    return {
+        entry.filename.removesuffix(".npy"): entry
+        for entry in archive.infolist()
+        if entry.filename.endswith(".npy")
+    }
 
 
 def _image_arrays(archive: zipfile.ZipFile, path: Path) -> list[tuple[str, str]]:
     names = [pair for pair in NPZ_NAMES if pair[0] in _arrays(archive)]
     if not names:
-        raise BadData(f"{path} holds {listed(archive.namelist())}; needs images[, labels] or x_train, y_train, x_test, y_test")
+        raise BadData(
+            f"{path} holds {listed(archive.namelist())}; needs images[, labels] or x_train, y_train, x_test, y_test"
+        )
     return names
 
 
@@ -276,7 +312,9 @@ def _opened(archive: zipfile.ZipFile, array: str, path: Path) -> Iterator[tuple[
     """The stream of one array behind its header."""
     entry = _arrays(archive)[array]
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise BadData(f"{array} in {path} is packed in an unusual way; write it with numpy.savez_compressed")
+        raise BadData(
+            f"{array} in {path} is packed in an unusual way; write it with numpy.savez_compressed"
+        )
     with archive.open(entry) as stream:
         yield stream, _npy_header(stream, f"{array} in {path}")
 
@@ -308,7 +346,9 @@ def as_images(array: NDArray[Any], name: object) -> Pixels:
 
 def _refuse_other_shapes(shape: tuple[int, ...], name: object) -> None:
     if tuple(n for n in shape[1:] if n != 1) not in ((SIDE, SIDE), (PIXELS,)):
-        raise BadData(f"{name} has the shape {shape}; images are (N, {SIDE}, {SIDE}) or (N, {PIXELS})")
+        raise BadData(
+            f"{name} has the shape {shape}; images are (N, {SIDE}, {SIDE}) or (N, {PIXELS})"
+        )
 
 
 def as_labels(array: NDArray[Any], count: int, name: object) -> Labels:
@@ -316,15 +356,21 @@ def as_labels(array: NDArray[Any], count: int, name: object) -> Labels:
     if array.ndim == 2 and array.shape[1] in (1, 8):
         array = array[:, 0]
     if array.shape != (count,):
-        raise BadData(f"{name} has the shape {array.shape}; needs {count:,} labels for {count:,} images")
+        raise BadData(
+            f"{name} has the shape {array.shape}; needs {count:,} labels for {count:,} images"
+        )
     return _to_uint8(array, 9, name)
 
 
 def _to_uint8(array: NDArray[Any], largest: int, name: object) -> Pixels:
     if array.dtype.kind not in "bui":
-        raise BadData(f"{name} holds values of type {array.dtype}; needs whole numbers from 0 to {largest}")
+        raise BadData(
+            f"{name} holds values of type {array.dtype}; needs whole numbers from 0 to {largest}"
+        )
     if array.size and not 0 <= int(array.min()) <= int(array.max()) <= largest:
-        raise BadData(f"{name} holds values from {array.min()} to {array.max()}; needs 0 to {largest}")
+        raise BadData(
+            f"{name} holds values from {array.min()} to {array.max()}; needs 0 to {largest}"
+        )
     return np.ascontiguousarray(array, np.uint8)
 
 

@@ -66,4 +66,6 @@ class MissingExtra(InkdigitsError):
     code = "missing_extra"
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs more than the core install: pip install 'inkdigits[{extra}]'")
+        super().__init__(
+            f"{what} needs more than the core install: pip install 'inkdigits[{extra}]'"
+        )

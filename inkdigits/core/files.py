@@ -10,7 +10,9 @@ from pathlib import Path
 
 from inkdigits.core.errors import CannotWrite, MissingExtra
 
-TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.")  # how the names begin that are given away here for a moment
+TEMPORARY = re.compile(
+    r"\.[0-9a-f]{8}\."
+)  # how the names begin that are given away here for a moment
 
 
 def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> None:
@@ -18,12 +20,18 @@ def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> 
 
     The temporary file lies beside `path`, reaches the disk, and then takes its name, which reaches it too. Raises CannotWrite.
     """
-    temporary = path.parent / f".{secrets.token_hex(4)}.{path.name}"  # the suffix stays: some writers choose a format by it
+    temporary = (
+        path.parent / f".{secrets.token_hex(4)}.{path.name}"
+    )  # the suffix stays: some writers choose a format by it
     try:
         if callable(content):
             content(temporary)
         else:
-            temporary.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "xmlcharrefreplace"))
+            temporary.write_bytes(
+                content
+                if isinstance(content, bytes)
+                else content.encode("utf-8", "xmlcharrefreplace")
+            )
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -33,7 +41,9 @@ def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> 
             temporary.unlink()
         if not isinstance(error, OSError):
             raise
-        raise CannotWrite(f"cannot write {path}: {error.strerror or error}; choose a place with room that is yours") from error
+        raise CannotWrite(
+            f"cannot write {path}: {error.strerror or error}; choose a place with room that is yours"
+        ) from error
 
 
 def _sync_folder(folder: Path) -> None:
@@ -61,7 +71,9 @@ def entries(folder: Path) -> list[Path]:
 def new_folder(path: Path) -> Path:
     """Make a folder that is not there yet, or take one that is empty. Raises CannotWrite."""
     if entries(writable_folder(path)):
-        raise CannotWrite(f"the folder {path} exists and is not empty; choose a new one, or delete it first")
+        raise CannotWrite(
+            f"the folder {path} exists and is not empty; choose a new one, or delete it first"
+        )
     return path
 
 
@@ -75,7 +87,9 @@ def writable_folder(path: Path) -> Path:
         finally:
             probe.unlink(missing_ok=True)
     except OSError as error:
-        raise CannotWrite(f"cannot write into {path}: {error.strerror or error}; choose a place that is yours") from error
+        raise CannotWrite(
+            f"cannot write into {path}: {error.strerror or error}; choose a place that is yours"
+        ) from error
     return path
 
 
@@ -90,7 +104,9 @@ def alone(path: Path, wait: bool = True) -> Iterator[bool]:
         from filelock import FileLock, Timeout
     except ImportError:
         raise MissingExtra("downloading a dataset", "train") from None
-    lock = FileLock(path.with_name(f".{path.name}.lock"), thread_local=False)  # another thread may close a generator
+    lock = FileLock(
+        path.with_name(f".{path.name}.lock"), thread_local=False
+    )  # another thread may close a generator
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(Timeout):

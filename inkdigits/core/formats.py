@@ -33,10 +33,26 @@ from inkdigits.core.errors import BadData, BadPicture
 from inkdigits.core.tables import iter_csv
 
 Kind = Literal["idx", "npz", "npy", "csv"]
-Progress = Callable[[str, int, int | None], None]  # what is worked on, how much is done, how much there is (None: unknown)
+Progress = Callable[
+    [str, int, int | None], None
+]  # what is worked on, how much is done, how much there is (None: unknown)
 
 PICTURE_SUFFIXES = frozenset(
-    [".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif"]
+    [
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".bmp",
+        ".gif",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".avif",
+    ]
 )
 
 
@@ -71,7 +87,9 @@ def read_images(path: Path) -> tuple[Pixels, Labels | None]:
     raise _unknown(path)
 
 
-def _joined(parts: Iterable[tuple[Pixels, Labels | None]], path: Path) -> tuple[Pixels, Labels | None]:
+def _joined(
+    parts: Iterable[tuple[Pixels, Labels | None]], path: Path
+) -> tuple[Pixels, Labels | None]:
     """One pair of arrays; labels only where every part has them."""
     parts = list(parts)
     if not any(len(images) for images, _ in parts):
@@ -79,7 +97,9 @@ def _joined(parts: Iterable[tuple[Pixels, Labels | None]], path: Path) -> tuple[
     if len(parts) == 1:
         return parts[0]
     labels = [labels for _, labels in parts if labels is not None]
-    return np.concatenate([images for images, _ in parts]), np.concatenate(labels) if len(labels) == len(parts) else None
+    return np.concatenate([images for images, _ in parts]), np.concatenate(labels) if len(
+        labels
+    ) == len(parts) else None
 
 
 def iter_images(path: Path, block: int = 8192) -> Iterator[Pixels]:
@@ -123,9 +143,13 @@ def read_folder(folder: Path, progress: Progress | None = None) -> tuple[Pixels,
 
     Ordered by class, then by name. Raises BadData where there are no pictures, or some are blank or cannot be read: it names them.
     """
-    from inkdigits.reading.preprocessing import fields as preprocessing  # not above: array files need nothing of it
+    from inkdigits.reading.preprocessing import (
+        fields as preprocessing,  # not above: array files need nothing of it
+    )
 
-    pictures = [(path, int(home.name)) for home in class_folders(folder) for path in pictures_below(home)]
+    pictures = [
+        (path, int(home.name)) for home in class_folders(folder) for path in pictures_below(home)
+    ]
     if not pictures:
         raise BadData(f"no pictures in folders called 0 to 9 in {folder}, but {listing(folder)}")
     images, problems = np.empty((len(pictures), SIDE, SIDE), np.uint8), list[str]()
@@ -155,7 +179,11 @@ def pictures_below(folder: Path) -> Iterator[Path]:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 inner.add(entry.name)
-            elif Path(entry.name).suffix.lower() in PICTURE_SUFFIXES and not entry.name.startswith(".") and Path(entry).is_file():
+            elif (
+                Path(entry.name).suffix.lower() in PICTURE_SUFFIXES
+                and not entry.name.startswith(".")
+                and Path(entry).is_file()
+            ):
                 pictures.append(entry.name)
     for name in sorted([*inner, *pictures]):
         if name in inner:

@@ -22,12 +22,20 @@ class _Uninterrupted:
     """`with uninterrupted:` a signal waits for its end. Cheap enough to stand around every step of a training."""
 
     def __init__(self) -> None:
-        self.depth, self.waiting = 0, 0  # how many such blocks we are in; the signal that came meanwhile
+        self.depth, self.waiting = (
+            0,
+            0,
+        )  # how many such blocks we are in; the signal that came meanwhile
 
     def __enter__(self) -> None:
         self.depth += 1
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.depth -= 1
         if self.waiting and not self.depth:
             number, self.waiting = self.waiting, 0

@@ -30,7 +30,10 @@ def iter_csv(path: Path, rows: int = ROWS) -> Iterator[tuple[Pixels, Labels | No
     A row holds 784 pixels 0-255, with a label 0-9 before or after them. A header names the label's column, as Kaggle's does;
     without a header the label comes first. Raises BadData that names the line.
     """
-    with unpacked(path) as stream, TextIOWrapper(stream, encoding="utf-8-sig", errors="replace") as text:
+    with (
+        unpacked(path) as stream,
+        TextIOWrapper(stream, encoding="utf-8-sig", errors="replace") as text,
+    ):
         lines = _lines(text, path)
         first = next(lines, "")
         names = _names(first, path)
@@ -65,7 +68,10 @@ def _lines(text: TextIO, path: Path) -> Iterator[str]:
 def _names(line: str, path: Path) -> list[str]:
     """The fields of the first line, which may be names."""
     try:
-        return [name.strip().lower() for name in next(csv.reader([line], skipinitialspace=True, strict=True), [])]
+        return [
+            name.strip().lower()
+            for name in next(csv.reader([line], skipinitialspace=True, strict=True), [])
+        ]
     except csv.Error as problem:  # a quote that is not closed
         raise BadData(f"{path}, line 1: {problem}") from None
 
@@ -75,12 +81,16 @@ def _label_column(names: list[str], path: Path) -> int | None:
     if len(names) == PIXELS:
         return None
     if len(names) != PIXELS + 1:
-        raise BadData(f"{path}, line 1: {len(names)} values; needs {PIXELS} pixels, or {PIXELS + 1} values with the label")
+        raise BadData(
+            f"{path}, line 1: {len(names)} values; needs {PIXELS} pixels, or {PIXELS + 1} values with the label"
+        )
     if names[0] in LABEL_NAMES or WHOLE_NUMBER.fullmatch(names[0]):
         return 0
     if names[-1] in LABEL_NAMES:
         return PIXELS
-    raise BadData(f"{path}, line 1: {len(names)} columns, but neither {names[0]!r} nor {names[-1]!r} is called 'label'")
+    raise BadData(
+        f"{path}, line 1: {len(names)} columns, but neither {names[0]!r} nor {names[-1]!r} is called 'label'"
+    )
 
 
 def _parse(lines: list[str], number: int, largest: NDArray[np.int_], path: Path) -> Pixels:
@@ -107,12 +117,16 @@ def _parse_slowly(lines: list[str], number: int, largest: NDArray[np.int_], path
             continue
         fields = line.strip().split(",")
         if len(fields) != len(largest):
-            raise BadData(f"{path}, line {line_number}: {len(fields)} values; line 1 has {len(largest)}")
+            raise BadData(
+                f"{path}, line {line_number}: {len(fields)} values; line 1 has {len(largest)}"
+            )
         matches = [WHOLE_NUMBER.fullmatch(field) for field in fields]
         row = [int(match[2]) if match else 999 for match in matches]
         for field, value, most in zip(fields, row, largest, strict=True):
             if value > most:
-                raise BadData(f"{path}, line {line_number}: {field[:40]!r} is not a whole number from 0 to {most}")
+                raise BadData(
+                    f"{path}, line {line_number}: {field[:40]!r} is not a whole number from 0 to {most}"
+                )
         rows.append(row)
     return np.array(rows, np.uint8)
 
@@ -134,7 +148,9 @@ def read_libsvm(path: Path, columns: int, limit: int) -> NDArray[np.float32]:
     if len(text) > limit:
         raise BadData(f"{path} unpacks to more than the {limit:,} bytes expected at most")
     indexes = list(range(1, columns))
-    shortest = 4 * columns - 3  # "1", " 1:0" for each value and an end, or fewer: blank lines must not make us allocate
+    shortest = (
+        4 * columns - 3
+    )  # "1", " 1:0" for each value and an end, or fewer: blank lines must not make us allocate
     rows = np.empty((len(text) // shortest + 1, columns), np.float32)
     count = 0
     for number, line in enumerate(text.split(b"\n"), 1):

@@ -34,7 +34,9 @@ class File:
     @property
     def limit(self) -> int:
         """Bytes that the file can have at most, packed or not."""
-        width = 16 if self.kind == "libsvm" else 4 if self.name.endswith("-int") else 1  # bytes a value
+        width = (
+            16 if self.kind == "libsvm" else 4 if self.name.endswith("-int") else 1
+        )  # bytes a value
         return math.prod(self.shape) * width + (1 << 20)
 
 
@@ -74,14 +76,26 @@ class Entry:
         return self.made_from or self.name
 
 
-def _like_mnist(hashes: tuple[str, str, str, str], *, of_unpacked: bool = False) -> tuple[File, ...]:
-    names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+def _like_mnist(
+    hashes: tuple[str, str, str, str], *, of_unpacked: bool = False
+) -> tuple[File, ...]:
+    names = (
+        "train-images-idx3-ubyte",
+        "train-labels-idx1-ubyte",
+        "t10k-images-idx3-ubyte",
+        "t10k-labels-idx1-ubyte",
+    )
     shapes = ((60_000, 28, 28), (60_000,), (10_000, 28, 28), (10_000,))
-    return tuple(File(name, shape, sha256, of_unpacked) for name, shape, sha256 in zip(names, shapes, hashes, strict=True))
+    return tuple(
+        File(name, shape, sha256, of_unpacked)
+        for name, shape, sha256 in zip(names, shapes, hashes, strict=True)
+    )
 
 
 def _usps(name: str, count: int, sha256: str) -> File:
-    return File(name, (count, 1 + 16 * 16), sha256, packing=".bz2", kind="libsvm")  # a label, then the pixels
+    return File(
+        name, (count, 1 + 16 * 16), sha256, packing=".bz2", kind="libsvm"
+    )  # a label, then the pixels
 
 
 _ENTRIES = (
@@ -122,7 +136,18 @@ _ENTRIES = (
             "https://fashion-mnist.s3.eu-central-1.amazonaws.com/",
             "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
         ),
-        classes=("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        classes=(
+            "T-shirt/top",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Ankle boot",
+        ),
         balanced=True,
     ),
     Entry(
@@ -202,8 +227,12 @@ _ENTRIES = (
         "9,298 digits from envelopes, 16x16, brought to MNIST's geometry (Hull 1994; LIBSVM's copy)",
         "no licence stated",
         (
-            _usps("usps", 7_291, "3771e9dd6ba685185f89867b6e249233dd74652389f263963b3b741e994b034f"),
-            _usps("usps.t", 2_007, "a9c0164e797d60142a50604917f0baa604f326e9a689698763793fa5d12ffc4e"),
+            _usps(
+                "usps", 7_291, "3771e9dd6ba685185f89867b6e249233dd74652389f263963b3b741e994b034f"
+            ),
+            _usps(
+                "usps.t", 2_007, "a9c0164e797d60142a50604917f0baa604f326e9a689698763793fa5d12ffc4e"
+            ),
         ),
         (
             "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/",
@@ -230,4 +259,20 @@ DATASETS = {entry.name: entry for entry in (*_ENTRIES[:-1], _HANDWRITING, _ENTRI
 # Of MNIST's 10,000 test digits those whose label lost a vote of people who looked at them. Indexes from 0.
 # Source: Northcutt, Athalye & Mueller 2021, "Pervasive label errors in test sets destabilize machine learning benchmarks"
 # (arXiv 2103.14749).
-MISLABELLED = (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729)
+MISLABELLED = (
+    947,
+    1621,
+    1901,
+    2130,
+    2462,
+    2597,
+    2654,
+    3520,
+    3558,
+    5937,
+    6651,
+    6783,
+    8527,
+    9679,
+    9729,
+)

@@ -22,7 +22,15 @@ from inkdigits.data import store
 from inkdigits.data.catalogue import DATASETS, Entry
 from inkdigits.data.store import default_data_dir, fetch_dataset, list_datasets, verify_dataset
 
-__all__ = ["Dataset", "Split", "default_data_dir", "fetch_dataset", "list_datasets", "load_dataset", "verify_dataset"]
+__all__ = [
+    "Dataset",
+    "Split",
+    "default_data_dir",
+    "fetch_dataset",
+    "list_datasets",
+    "load_dataset",
+    "verify_dataset",
+]
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +84,11 @@ class Dataset:
 
 
 def load_dataset(
-    source: str | Path, *, data_dir: str | Path | None = None, download: bool = True, progress: Progress | None = None
+    source: str | Path,
+    *,
+    data_dir: str | Path | None = None,
+    download: bool = True,
+    progress: Progress | None = None,
 ) -> Dataset:
     """A dataset by name, or read from a path, with the splits train, validation and test.
 
@@ -91,14 +103,23 @@ def load_dataset(
     Raises UnknownName, BadData, BadValue, and what `fetch_dataset` raises.
     """
     if isinstance(source, str) and source in DATASETS:
-        return _load_named(DATASETS[source], Path(data_dir) if data_dir else default_data_dir(), download, progress)
+        return _load_named(
+            DATASETS[source], Path(data_dir) if data_dir else default_data_dir(), download, progress
+        )
     if Path(source).exists():
         return Dataset(str(source), DIGITS, _load_path(Path(source), progress))
     if len(parts := str(source).split("+")) > 1:
-        return _join([load_dataset(part, data_dir=data_dir, download=download, progress=progress) for part in parts])
+        return _join(
+            [
+                load_dataset(part, data_dir=data_dir, download=download, progress=progress)
+                for part in parts
+            ]
+        )
     if isinstance(source, Path) or re.search(r"[/\\.]", source):
         raise BadData(f"no file or folder {str(source)!r}")
-    raise UnknownName("dataset", source, [*DATASETS, "or the path of a folder, IDX, .npz or CSV file"])
+    raise UnknownName(
+        "dataset", source, [*DATASETS, "or the path of a folder, IDX, .npz or CSV file"]
+    )
 
 
 def _join(datasets: list[Dataset]) -> Dataset:
@@ -109,15 +130,26 @@ def _join(datasets: list[Dataset]) -> Dataset:
     first = max(datasets, key=lambda dataset: len(dataset.classes))
     for other in datasets:
         if other.classes != first.classes[: len(other.classes)]:
-            raise BadValue(f"{first.name} and {other.name} cannot be joined: their classes are not the same things")
+            raise BadValue(
+                f"{first.name} and {other.name} cannot be joined: their classes are not the same things"
+            )
     divided = [dataset.splits for dataset in datasets if "train" in dataset.splits]
-    heaps = [dataset["all"] for dataset in datasets if "train" not in dataset.splits] if divided else []
+    heaps = (
+        [dataset["all"] for dataset in datasets if "train" not in dataset.splits] if divided else []
+    )
     divided = divided or [dataset.splits for dataset in datasets]
-    parts = {name: [splits[name] for splits in divided] for name in divided[0] if all(name in splits for splits in divided)}
+    parts = {
+        name: [splits[name] for splits in divided]
+        for name in divided[0]
+        if all(name in splits for splits in divided)
+    }
     for name in parts.keys() & {"train", "all"}:
         parts[name] += heaps
     splits = {
-        name: Split(np.concatenate([part.images for part in several]), np.concatenate([part.labels for part in several]))
+        name: Split(
+            np.concatenate([part.images for part in several]),
+            np.concatenate([part.labels for part in several]),
+        )
         for name, several in parts.items()
     }
     return Dataset("+".join(dataset.name for dataset in datasets), first.classes, splits)
@@ -156,7 +188,12 @@ def _divided(everything: Split) -> dict[str, Split]:
     for_test = stratified(everything.labels, count)
     rest, test = everything[~for_test], everything[for_test]
     for_validation = stratified(rest.labels, count)
-    return {"train": rest[~for_validation], "validation": rest[for_validation], "test": test, "all": everything}
+    return {
+        "train": rest[~for_validation],
+        "validation": rest[for_validation],
+        "test": test,
+        "all": everything,
+    }
 
 
 # ---- datasets with a name
@@ -169,7 +206,9 @@ def _load_named(entry: Entry, data_dir: Path, download: bool, progress: Progress
     try:
         return Dataset(entry.name, entry.classes, _named_splits(entry, folder, progress))
     except BadData as problem:
-        raise BadData(f"{problem}; `inkdigits data fetch {entry.name}` downloads what is missing or wrong") from None
+        raise BadData(
+            f"{problem}; `inkdigits data fetch {entry.name}` downloads what is missing or wrong"
+        ) from None
 
 
 def _named_splits(entry: Entry, folder: Path, progress: Progress | None) -> dict[str, Split]:
@@ -195,7 +234,11 @@ def _handwriting(mnist: dict[str, Split], progress: Progress | None) -> dict[str
     from inkdigits.data.synthetic.handwriting import simulate  # not above: it needs OpenCV
 
     made = {
-        name: Split(*simulate(mnist[name].images, mnist[name].labels, seed=seed, copies=copies, progress=progress))
+        name: Split(
+            *simulate(
+                mnist[name].images, mnist[name].labels, seed=seed, copies=copies, progress=progress
+            )
+        )
         for seed, (name, copies) in enumerate((("train", COPIES), ("validation", 1)))
     }
     return {**made, "test": mnist["test"]}
@@ -207,7 +250,9 @@ def _idx_split(entry: Entry, images: NDArray[Any], labels: NDArray[Any]) -> Spli
         images = np.ascontiguousarray(images.transpose(0, 2, 1))
     split = Split(images, as_labels(labels, len(images), f"a labels file of {entry.name}"))
     if entry.balanced and np.ptp(np.bincount(split.labels, minlength=10)):
-        raise BadData(f"{entry.name} has equally many images of every class, but these files do not")
+        raise BadData(
+            f"{entry.name} has equally many images of every class, but these files do not"
+        )
     return split
 
 
@@ -230,13 +275,17 @@ def _optdigits() -> Split:
 
 def _to_fields(ink: Pixels) -> Pixels:
     """Bring small digits (N, H, W), paper 0 to ink 255, to MNIST's geometry: (N, 28, 28)."""
-    from inkdigits.reading.preprocessing import fields as preprocessing  # not above: other datasets do not need it
+    from inkdigits.reading.preprocessing import (
+        fields as preprocessing,  # not above: other datasets do not need it
+    )
 
     fields = np.zeros((len(ink), SIDE, SIDE), np.uint8)
     for field, digit in zip(fields, ink, strict=True):
         rows, columns = np.flatnonzero(digit.any(axis=1)), np.flatnonzero(digit.any(axis=0))
         if len(rows):
-            field[:] = preprocessing.to_field(digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+            field[:] = preprocessing.to_field(
+                digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            )
     return fields
 
 
@@ -261,7 +310,9 @@ def _labelled(images: Pixels, labels: Labels | None, name: object) -> Split:
     if not len(images):
         raise BadData(f"{name} holds no images")
     if labels is None:
-        raise BadData(f"{name} holds {len(images):,} images, but no labels to learn from or to measure with")
+        raise BadData(
+            f"{name} holds {len(images):,} images, but no labels to learn from or to measure with"
+        )
     return Split(images, labels)
 
 
@@ -278,9 +329,13 @@ def _idx_folder(folder: Path) -> dict[str, Split]:
     """IDX files named as MNIST's: train-images..., train-labels..., t10k-images... or test-images..., and their labels."""
     found = {}
     for split, pattern in (("train", r"train[-_.]images"), ("test", r"(t10k|test)[-_.]images")):
-        paths = sorted(path for path in folder.iterdir() if re.search(pattern, path.name) and path.is_file())
+        paths = sorted(
+            path for path in folder.iterdir() if re.search(pattern, path.name) and path.is_file()
+        )
         if len({path.name.removesuffix(".gz") for path in paths}) > 1:
-            raise BadData(f"{folder} has several files of {split} images, {', '.join(path.name for path in paths)}: name one")
+            raise BadData(
+                f"{folder} has several files of {split} images, {', '.join(path.name for path in paths)}: name one"
+            )
         if paths:
             found[split] = _idx_pair(paths[0])
     if not found:
@@ -294,11 +349,20 @@ def _idx_pair(path: Path) -> Split:
     images = as_images(read_idx(path), path)
     beside = _labels_beside(path)
     if not beside:
-        raise BadData(f"no labels beside {path}: needs a file of the same name with 'labels' in place of 'images'")
+        raise BadData(
+            f"no labels beside {path}: needs a file of the same name with 'labels' in place of 'images'"
+        )
     return _labelled(images, as_labels(read_idx(beside), len(images), beside), path)
 
 
 def _labels_beside(path: Path) -> Path | None:
     stem = path.name.removesuffix(".gz").replace("images", "labels")
-    names = [stem.replace("idx3-ubyte", kind) + packed for kind in ("idx1-ubyte", "idx2-int") for packed in ("", ".gz")]
-    return next((beside for name in names if (beside := path.with_name(name)) != path and beside.is_file()), None)
+    names = [
+        stem.replace("idx3-ubyte", kind) + packed
+        for kind in ("idx1-ubyte", "idx2-int")
+        for packed in ("", ".gz")
+    ]
+    return next(
+        (beside for name in names if (beside := path.with_name(name)) != path and beside.is_file()),
+        None,
+    )

@@ -71,13 +71,17 @@ def fetch(
                     with closing(_in_time(_chunks(url, limit, timeout, trusts), timeout)) as chunks:
                         _write(chunks, temporary, path, progress)
                     if not _has_hash(temporary, sha256, of_unpacked, limit):
-                        raise _MirrorError("sent something else, its SHA-256 is not the published one")
+                        raise _MirrorError(
+                            "sent something else, its SHA-256 is not the published one"
+                        )
                     with writing(path):
                         return temporary.replace(path)
                 except _MirrorError as reason:
                     failures.append(f"{url} {_in_a_line(reason)}")
         reasons = "; ".join(failures or ["there is none"])
-        raise DownloadFailed(f"no mirror delivered {path.name}: {reasons}; try again later, or put it into {path.parent} yourself")
+        raise DownloadFailed(
+            f"no mirror delivered {path.name}: {reasons}; try again later, or put it into {path.parent} yourself"
+        )
 
 
 def _in_a_line(reason: object) -> str:
@@ -103,7 +107,10 @@ def temporary_beside(path: Path) -> Iterator[Path]:
 def _has_hash(path: Path, sha256: str, of_unpacked: bool, limit: int) -> bool:
     try:
         return arrays.sha256(path, unpack=of_unpacked, limit=limit) == sha256
-    except (BadData, OSError):  # it starts like gzip, but is not, or it is a bomb; or it cannot be read at all
+    except (
+        BadData,
+        OSError,
+    ):  # it starts like gzip, but is not, or it is a bomb; or it cannot be read at all
         return False
 
 
@@ -164,7 +171,9 @@ def _chunks(url: str, limit: int, timeout: float, trusts: Trusts) -> Iterator[Ch
             total = response.headers.get("Content-Length")
             total = int(total) if total and total.isdecimal() else None
             if total and total > limit:
-                raise _MirrorError(f"announced {total:,} bytes, more than the {limit:,} expected at most")
+                raise _MirrorError(
+                    f"announced {total:,} bytes, more than the {limit:,} expected at most"
+                )
             yield from ((chunk, total) for chunk in _received(response, total, limit))
     except urllib.error.HTTPError as problem:
         problem.close()
@@ -182,14 +191,25 @@ def _request(url: str) -> urllib.request.Request:
 def _opener(trusts: Trusts) -> urllib.request.OpenerDirector:
     class Redirections(urllib.request.HTTPRedirectHandler):
         def redirect_request(
-            self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
+            self,
+            req: urllib.request.Request,
+            fp: IO[bytes],
+            code: int,
+            msg: str,
+            headers: http.client.HTTPMessage,
+            newurl: str,
         ) -> urllib.request.Request | None:
             if not trusts(newurl):
                 raise _MirrorError(f"redirected to {newurl}, which is not https")
             return super().redirect_request(req, fp, code, msg, headers, newurl)
 
         def http_error_302(
-            self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage
+            self,
+            req: urllib.request.Request,
+            fp: IO[bytes],
+            code: int,
+            msg: str,
+            headers: http.client.HTTPMessage,
         ) -> IO[bytes] | None:
             try:
                 return super().http_error_302(req, fp, code, msg, headers)
@@ -204,7 +224,9 @@ def _opener(trusts: Trusts) -> urllib.request.OpenerDirector:
 
 def _received(response: http.client.HTTPResponse, total: int | None, limit: int) -> Iterator[bytes]:
     received = 0
-    while chunk := response.read1(CHUNK):  # not read, which would wait for the whole chunk however slowly it drips
+    while chunk := response.read1(
+        CHUNK
+    ):  # not read, which would wait for the whole chunk however slowly it drips
         received += len(chunk)
         if received > limit:
             raise _MirrorError(f"sent more than the {limit:,} bytes expected at most")

@@ -23,7 +23,9 @@ from inkdigits.data.catalogue import DATASETS, Archive, Entry, File
 from inkdigits.data.download import fetch, temporary_beside
 
 PROVED = "right, SHA-256 as published"
-UNPROVED = "right shape, but packed differently from the published file, so its SHA-256 cannot be compared"
+UNPROVED = (
+    "right shape, but packed differently from the published file, so its SHA-256 cannot be compared"
+)
 WITHOUT_HASH = "right shape; its SHA-256 is not published, only that of the archive it comes in"
 
 
@@ -55,7 +57,9 @@ def default_data_dir() -> Path:
     if folder := os.environ.get("INKDIGITS_DATA"):
         return Path(folder).expanduser()
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "inkdigits"
+        return (
+            Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "inkdigits"
+        )
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "inkdigits"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "inkdigits"
@@ -63,7 +67,10 @@ def default_data_dir() -> Path:
 
 def list_datasets(data_dir: Path | None = None) -> list[Listing]:
     """Every dataset that has a name, and whether it lies there whole. Looks at names and sizes only; `verify_dataset` reads."""
-    return [_listing(entry, (data_dir or default_data_dir()) / entry.folder) for entry in DATASETS.values()]
+    return [
+        _listing(entry, (data_dir or default_data_dir()) / entry.folder)
+        for entry in DATASETS.values()
+    ]
 
 
 def _listing(entry: Entry, folder: Path) -> Listing:
@@ -81,7 +88,13 @@ def verify_dataset(name: str, data_dir: Path | None = None) -> list[Finding]:
     entry = entry_of(name)
     folder = (data_dir or default_data_dir()) / entry.folder
     if not entry.files:
-        return [Finding(name, has_sklearn(), "comes with scikit-learn" if has_sklearn() else "needs scikit-learn")]
+        return [
+            Finding(
+                name,
+                has_sklearn(),
+                "comes with scikit-learn" if has_sklearn() else "needs scikit-learn",
+            )
+        ]
     return [_finding(folder, file) for file in entry.files]
 
 
@@ -94,7 +107,9 @@ def _finding(folder: Path, file: File) -> Finding:
         return Finding(name, False, str(problem).removeprefix(name).lstrip(": "))
 
 
-def fetch_dataset(name: str, data_dir: Path | None = None, progress: Progress | None = None) -> Path:
+def fetch_dataset(
+    name: str, data_dir: Path | None = None, progress: Progress | None = None
+) -> Path:
     """Download what is missing or wrong of a named dataset; return its folder.
 
     progress: called with what is downloaded, the bytes that have arrived, and the bytes expected.
@@ -119,14 +134,25 @@ def fetch_dataset(name: str, data_dir: Path | None = None, progress: Progress | 
     return folder
 
 
-def _fetch_from_archive(archive: Archive, folder: Path, wanted: list[File], progress: Progress | None) -> None:
+def _fetch_from_archive(
+    archive: Archive, folder: Path, wanted: list[File], progress: Progress | None
+) -> None:
     """Download a zip file, take the wanted files out of it, and delete it again."""
     path = folder / archive.name
     with alone(folder / "archive"):
-        wanted = [file for file in wanted if not _is_right(folder, file)]  # unless they came while we waited
+        wanted = [
+            file for file in wanted if not _is_right(folder, file)
+        ]  # unless they came while we waited
         if not wanted:
             return
-        fetch(archive.urls, path, sha256=archive.sha256, of_unpacked=False, limit=archive.nbytes, progress=progress)
+        fetch(
+            archive.urls,
+            path,
+            sha256=archive.sha256,
+            of_unpacked=False,
+            limit=archive.nbytes,
+            progress=progress,
+        )
         try:
             with zipfile.ZipFile(path) as zipped:
                 for file in wanted:
@@ -156,7 +182,9 @@ def read_checked(folder: Path, file: File) -> tuple[NDArray[Any], str]:
         array = read_idx(path, sha256=file.sha256 if file.of_unpacked else None)
     if array.shape != file.shape:
         raise BadData(f"{path} has the shape {array.shape}, not {file.shape}")
-    if file.of_unpacked or (file.sha256 and sha256(path, unpack=False, limit=file.limit) == file.sha256):
+    if file.of_unpacked or (
+        file.sha256 and sha256(path, unpack=False, limit=file.limit) == file.sha256
+    ):
         return array, PROVED
     return array, UNPROVED if file.sha256 else WITHOUT_HASH
 
@@ -171,7 +199,9 @@ def _is_right(folder: Path, file: File) -> bool:
 
 def at_hand(folder: Path, file: File) -> Path | None:
     """Where the file lies, packed or not; None where it does not."""
-    return next((path for path in (folder / file.packed_name, folder / file.name) if path.is_file()), None)
+    return next(
+        (path for path in (folder / file.packed_name, folder / file.name) if path.is_file()), None
+    )
 
 
 def entry_of(name: str) -> Entry:

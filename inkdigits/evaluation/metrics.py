@@ -24,7 +24,9 @@ Array = NDArray[Any]
 
 BINS = 15  # equal widths of top-class confidence, as in Guo et al. 2017 (arXiv 1706.04599), sec. 2
 Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
-SMALLEST = float(np.finfo(np.float32).tiny)  # probability 0 costs 87.3 nats: finite, and below what any float32 network outputs
+SMALLEST = float(
+    np.finfo(np.float32).tiny
+)  # probability 0 costs 87.3 nats: finite, and below what any float32 network outputs
 SUM_TOLERANCE = 0.01  # a softmax in bfloat16 sums to 1 within this; logits do not
 COLUMNS = 80  # of a terminal
 CONFUSIONS = 8  # listed in the summary
@@ -114,7 +116,11 @@ class Predictions:
 
 
 def evaluate(
-    model: str | Path = "default", data: str | Path = "mnist", split: str | None = None, *, data_dir: str | Path | None = None
+    model: str | Path = "default",
+    data: str | Path = "mnist",
+    split: str | None = None,
+    *,
+    data_dir: str | Path | None = None,
 ) -> Evaluation:
     """Measure a model on a dataset, whole: `inkdigits evaluate`.
 
@@ -145,7 +151,9 @@ def predict(
     split = split or default_split(dataset, recogniser.trained_on)
     seen = dataset[split]
     shown = change(seen.images) if change else seen.images
-    digit = seen.labels < CLASSES  # which digit the other things of `handwriting` are is no question
+    digit = (
+        seen.labels < CLASSES
+    )  # which digit the other things of `handwriting` are is no question
     images, others = shown[digit], shown[~digit]
     return Predictions(
         model=str(model),
@@ -155,7 +163,9 @@ def predict(
         images=images,
         labels=seen.labels[digit],
         probabilities=recogniser.classify(images),
-        sureness=(recogniser.sureness(images), recogniser.sureness(others)) if len(others) else None,
+        sureness=(recogniser.sureness(images), recogniser.sureness(others))
+        if len(others)
+        else None,
     )
 
 
@@ -164,13 +174,18 @@ def default_split(dataset: Dataset, trained_on: str | None = None) -> str:
 
     trained_on: the name of what it has learned from, where that is known.
     """
-    ours, learned = ({Path(part).resolve() for part in name.split("+") if part} for name in (dataset.name, trained_on or ""))
+    ours, learned = (
+        {Path(part).resolve() for part in name.split("+") if part}
+        for name in (dataset.name, trained_on or "")
+    )
     return "all" if "all" in dataset.splits and not ours & learned else "test"
 
 
 def evaluate_predictions(seen: Predictions) -> Evaluation:
     """The figures of what a model said."""
-    figures = evaluate_probabilities(seen.probabilities, seen.labels, model=seen.model, data=seen.data, split=seen.split)
+    figures = evaluate_probabilities(
+        seen.probabilities, seen.labels, model=seen.model, data=seen.data, split=seen.split
+    )
     if seen.sureness is None:
         return figures
     return replace(figures, n_no_digit=len(seen.sureness[1]), auroc_no_digit=auroc(*seen.sureness))
@@ -202,7 +217,11 @@ def evaluate_probabilities(
         accuracy=correct / n,
         accuracy_ci95=wilson_interval(correct, n),
         nll=float(-np.log(np.maximum(probabilities[np.arange(n), labels], SMALLEST)).mean()),
-        ece=sum(bin_.n * abs(bin_.accuracy - bin_.confidence) for bin_ in reliability(probabilities, labels)) / n,
+        ece=sum(
+            bin_.n * abs(bin_.accuracy - bin_.confidence)
+            for bin_ in reliability(probabilities, labels)
+        )
+        / n,
         f1_macro=float(np.mean([score.f1 for score in scores if occurs[score.digit]])),
         per_class=scores,
         confusion=tuple(tuple(row) for row in confusion.tolist()),
@@ -217,21 +236,33 @@ def _checked(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Array, Array]
     """Both as arrays that the figures can rely on: float64 (N, 10) and int64 (N,). Raises BadValue."""
     probabilities, labels = np.asarray(probabilities), np.asarray(labels)
     if probabilities.ndim != 2 or probabilities.shape[1] != CLASSES:
-        raise BadValue(f"probabilities have shape {probabilities.shape}; they should be (N, {CLASSES})")
+        raise BadValue(
+            f"probabilities have shape {probabilities.shape}; they should be (N, {CLASSES})"
+        )
     if labels.shape != probabilities.shape[:1]:
-        raise BadValue(f"labels have shape {labels.shape}; probabilities of shape {probabilities.shape} need one a row")
+        raise BadValue(
+            f"labels have shape {labels.shape}; probabilities of shape {probabilities.shape} need one a row"
+        )
     if not len(labels):
         raise BadValue("nothing to evaluate: the split has no images")
     if probabilities.dtype.kind not in "fiu" or labels.dtype.kind not in "iu":
-        raise BadValue(f"probabilities are {probabilities.dtype} and labels {labels.dtype}; they should be floats and integers")
+        raise BadValue(
+            f"probabilities are {probabilities.dtype} and labels {labels.dtype}; they should be floats and integers"
+        )
     if labels.min() < 0 or labels.max() >= CLASSES:
-        raise BadValue(f"labels run from {labels.min()} to {labels.max()}; they should lie in 0 to {CLASSES - 1}")
+        raise BadValue(
+            f"labels run from {labels.min()} to {labels.max()}; they should lie in 0 to {CLASSES - 1}"
+        )
     probabilities = probabilities.astype(np.float64)
     if not np.isfinite(probabilities).all():
         row = np.flatnonzero(~np.isfinite(probabilities).all(1))[0]
-        raise BadValue(f"the probabilities of image {row} are not numbers; the model is broken or its training diverged")
+        raise BadValue(
+            f"the probabilities of image {row} are not numbers; the model is broken or its training diverged"
+        )
     if probabilities.min() < 0 or np.abs(probabilities.sum(1) - 1).max() > SUM_TOLERANCE:
-        raise BadValue("the rows are not probabilities: they should be >= 0 and sum to 1 (logits need a softmax first)")
+        raise BadValue(
+            "the rows are not probabilities: they should be >= 0 and sum to 1 (logits need a softmax first)"
+        )
     return probabilities, labels.astype(np.int64)
 
 
@@ -268,7 +299,9 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float]:
     p, z2 = correct / n, Z_95**2
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = Z_95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n**2))
-    return (max(0.0, centre - half) if correct else 0.0), (min(1.0, centre + half) if correct < n else 1.0)
+    return (max(0.0, centre - half) if correct else 0.0), (
+        min(1.0, centre + half) if correct < n else 1.0
+    )
 
 
 def reliability(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Bin, ...]:
@@ -280,7 +313,9 @@ def reliability(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Bin, ...]:
     probabilities, labels = _checked(probabilities, labels)
     confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
     edges = np.linspace(0, 1, BINS + 1)
-    place = np.searchsorted(edges[1:-1], confidence)  # a confidence on an edge belongs to the bin below it
+    place = np.searchsorted(
+        edges[1:-1], confidence
+    )  # a confidence on an edge belongs to the bin below it
     return tuple(
         Bin(
             low=float(edges[i]),
@@ -308,14 +343,21 @@ def errors(probabilities: ArrayLike, labels: ArrayLike) -> Array:
 def confusions(evaluation: Evaluation) -> list[tuple[int, int, int]]:
     """(label, what was read, images) of every confusion that happened, the most frequent first."""
     table = evaluation.confusion
-    happened = [(i, j, table[i][j]) for i in range(CLASSES) for j in range(CLASSES) if i != j and table[i][j]]
+    happened = [
+        (i, j, table[i][j])
+        for i in range(CLASSES)
+        for j in range(CLASSES)
+        if i != j and table[i][j]
+    ]
     return sorted(happened, key=lambda confusion: -confusion[2])
 
 
 def summary(evaluation: Evaluation, classes: Sequence[str] = DIGITS) -> str:
     """The evaluation as text for a terminal of 80 columns. classes: the ten names, where they are not digits."""
     headline = "\n".join([_headline(evaluation), *_doubt(evaluation)])
-    return "\n\n".join([headline, _class_table(evaluation, classes), _frequent_confusions(evaluation, classes)])
+    return "\n\n".join(
+        [headline, _class_table(evaluation, classes), _frequent_confusions(evaluation, classes)]
+    )
 
 
 def percent(fraction: float) -> str:
@@ -336,10 +378,15 @@ def _headline(evaluation: Evaluation) -> str:
 
 def _doubt(evaluation: Evaluation) -> list[str]:
     """What confidence is good for, a line each; nothing of what it could not be asked."""
-    none, few = percent(evaluation.coverage_no_error), percent(evaluation.coverage_one_error_in_1000)
+    none, few = (
+        percent(evaluation.coverage_no_error),
+        percent(evaluation.coverage_one_error_in_1000),
+    )
     lines = [f"  surest       {none:>9}   without an error, {few} with at most 1 in 1,000"]
     if evaluation.auroc_errors is not None:
-        lines.append(f"  doubt        {evaluation.auroc_errors:9.4f}   auroc of confidence, right against wrong answers")
+        lines.append(
+            f"  doubt        {evaluation.auroc_errors:9.4f}   auroc of confidence, right against wrong answers"
+        )
     if evaluation.auroc_no_digit is not None:
         others = f"auroc of sureness, digits against {evaluation.n_no_digit:,} other things"
         lines.append(f"  no digit     {evaluation.auroc_no_digit:9.4f}   {others}")
@@ -352,7 +399,9 @@ def _class_table(evaluation: Evaluation, classes: Sequence[str]) -> str:
     for score in evaluation.per_class:
         missed = score.support - evaluation.confusion[score.digit][score.digit]
         shares = f"{percent(score.precision):>9}  {percent(score.recall):>9}"
-        lines.append(f"  {classes[score.digit]:<{width}}  {shares}  {score.f1:.4f}  {score.support:7,}  {missed:7,}")
+        lines.append(
+            f"  {classes[score.digit]:<{width}}  {shares}  {score.f1:.4f}  {score.support:7,}  {missed:7,}"
+        )
     return "\n".join(lines)
 
 
@@ -360,6 +409,13 @@ def _frequent_confusions(evaluation: Evaluation, classes: Sequence[str]) -> str:
     happened = confusions(evaluation)
     if not happened:
         return "No errors."
-    phrases = [f"{classes[label]} read as {classes[read]} ({count:,})" for label, read, count in happened[:CONFUSIONS]]
-    unbroken = [phrase.replace(" ", "\xa0") for phrase in phrases]  # lines break between phrases only
-    return textwrap.fill("Most frequent confusions: " + ", ".join(unbroken), COLUMNS).replace("\xa0", " ")
+    phrases = [
+        f"{classes[label]} read as {classes[read]} ({count:,})"
+        for label, read, count in happened[:CONFUSIONS]
+    ]
+    unbroken = [
+        phrase.replace(" ", "\xa0") for phrase in phrases
+    ]  # lines break between phrases only
+    return textwrap.fill("Most frequent confusions: " + ", ".join(unbroken), COLUMNS).replace(
+        "\xa0", " "
+    )

@@ -23,7 +23,14 @@ import inkdigits
 from inkdigits.core.digits import DIGITS
 from inkdigits.core.errors import BadValue
 from inkdigits.core.files import write_whole
-from inkdigits.evaluation.metrics import Evaluation, Predictions, confusions, errors, percent, reliability
+from inkdigits.evaluation.metrics import (
+    Evaluation,
+    Predictions,
+    confusions,
+    errors,
+    percent,
+    reliability,
+)
 from inkdigits.evaluation.plots import curves as plots
 from inkdigits.evaluation.plots.style import svg
 from inkdigits.evaluation.selective import risk_coverage
@@ -67,8 +74,13 @@ def write_report(
         probabilities=np.asarray(probabilities),
     )
     if seen.images.shape != (evaluation.n, 28, 28) or seen.images.dtype != np.uint8:
-        raise BadValue(f"images are {seen.images.dtype} {seen.images.shape}; they should be uint8 {(evaluation.n, 28, 28)}")
-    if seen.labels.shape != (evaluation.n,) or seen.probabilities.shape != (evaluation.n, len(DIGITS)):
+        raise BadValue(
+            f"images are {seen.images.dtype} {seen.images.shape}; they should be uint8 {(evaluation.n, 28, 28)}"
+        )
+    if seen.labels.shape != (evaluation.n,) or seen.probabilities.shape != (
+        evaluation.n,
+        len(DIGITS),
+    ):
         shapes = f"labels {seen.labels.shape} and probabilities {seen.probabilities.shape}"
         raise BadValue(f"{shapes} do not belong to an evaluation of {evaluation.n} images")
     write_whole(Path(path), render(evaluation, seen, history, config))
@@ -76,19 +88,30 @@ def write_report(
 
 def _class_names(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Ten names. A class may be named after a folder whose name is no valid text; it becomes text here."""
-    classes = tuple(str(name).encode(errors="replace").decode() for name in config.get("classes", DIGITS))
+    classes = tuple(
+        str(name).encode(errors="replace").decode() for name in config.get("classes", DIGITS)
+    )
     if len(classes) != len(DIGITS):
-        raise BadValue(f"{len(classes)} class names in the report's config; there are {len(DIGITS)} classes")
+        raise BadValue(
+            f"{len(classes)} class names in the report's config; there are {len(DIGITS)} classes"
+        )
     return classes
 
 
-def render(evaluation: Evaluation, seen: Predictions, history: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> str:
+def render(
+    evaluation: Evaluation,
+    seen: Predictions,
+    history: Sequence[Mapping[str, Any]],
+    config: Mapping[str, Any],
+) -> str:
     """The page as HTML. seen: the predictions that were evaluated; the rest as for `write_report`."""
     learning = _learning(history)
     sections = [
         learning,
         _confusion(evaluation, seen.classes),
-        _per_class(evaluation, seen.classes, wide=bool(learning)),  # three would leave a gap in rows of two
+        _per_class(
+            evaluation, seen.classes, wide=bool(learning)
+        ),  # three would leave a gap in rows of two
         _worst_errors(seen),
         _calibration(evaluation, seen),
         _doubt(evaluation, seen),
@@ -121,20 +144,30 @@ def _drawing(figure: "Figure", what: str) -> str:
 def _headline(evaluation: Evaluation) -> str:
     low, high = evaluation.accuracy_ci95
     figures = [
-        ("accuracy", percent(evaluation.accuracy), f"95 % interval {percent(low)} to {percent(high)}"),
+        (
+            "accuracy",
+            percent(evaluation.accuracy),
+            f"95 % interval {percent(low)} to {percent(high)}",
+        ),
         ("errors", f"{evaluation.errors:,}", f"of {evaluation.n:,} images"),
         ("loss", f"{evaluation.nll:.4f}", "negative log-likelihood, nats an image"),
         ("calibration error", percent(evaluation.ece), "confidence against truth, on average"),
         ("F1", f"{evaluation.f1_macro:.4f}", "mean of the classes"),
     ]
-    return "".join(f"<div><dt>{name}</dt><dd><b>{value}</b> {note}</dd></div>" for name, value, note in figures)
+    return "".join(
+        f"<div><dt>{name}</dt><dd><b>{value}</b> {note}</dd></div>" for name, value, note in figures
+    )
 
 
 def _learning(history: Sequence[Mapping[str, Any]]) -> str:
     if not any("epoch" in record for record in history):
         return ""
     explanation = "After each pass over the training images. Where validation stops improving, more training only memorises."
-    return _section("How it learned", explanation, _drawing(plots.learning_curves(history), "loss and accuracy by epoch"))
+    return _section(
+        "How it learned",
+        explanation,
+        _drawing(plots.learning_curves(history), "loss and accuracy by epoch"),
+    )
 
 
 def _confusion(evaluation: Evaluation, classes: Sequence[str]) -> str:
@@ -143,7 +176,11 @@ def _confusion(evaluation: Evaluation, classes: Sequence[str]) -> str:
         label, read, count = happened[0]
         most = f"{_text(classes[label])} read as {_text(classes[read])}, {_times(count)}"
         explanation = f"Grey is right, orange is wrong, and the stronger the more often. Most frequent: {most}."
-    return _section("What it confuses", explanation, _drawing(plots.confusion_matrix(evaluation, classes), "confusion matrix"))
+    return _section(
+        "What it confuses",
+        explanation,
+        _drawing(plots.confusion_matrix(evaluation, classes), "confusion matrix"),
+    )
 
 
 def _times(count: int) -> str:
@@ -155,7 +192,11 @@ def _worst_errors(seen: Predictions) -> str:
     shown = wrong[:WORST].tolist()
     if not shown:
         return _section("Errors", "There are none.", "", wide=True)
-    which = f"The {WORST} it was surest of, out of {len(wrong):,}" if len(wrong) > WORST else "All, the surest first"
+    which = (
+        f"The {WORST} it was surest of, out of {len(wrong):,}"
+        if len(wrong) > WORST
+        else "All, the surest first"
+    )
     explanation = f"{which}: what was read, how sure it was, and the label with its share."
     body = "".join(_error(seen, index) for index in shown)
     return _section("Errors", explanation, f'<div class="digits">{body}</div>', wide=True)
@@ -166,7 +207,10 @@ def _error(seen: Predictions, index: int) -> str:
     said = "".join(
         f'<tr><td>{role}</td><th class="{role}">{_text(seen.classes[which])}</th>'
         f"<td>{_share(seen.probabilities[index, which])}</td></tr>"
-        for role, which in (("read", int(seen.probabilities[index].argmax())), ("label", int(seen.labels[index])))
+        for role, which in (
+            ("read", int(seen.probabilities[index].argmax())),
+            ("label", int(seen.labels[index])),
+        )
     )
     return f"<figure>{_picture(seen, index)}<figcaption><table>{said}</table></figcaption></figure>"
 
@@ -181,16 +225,21 @@ def _picture(seen: Predictions, index: int) -> str:
 
 
 def _per_class(evaluation: Evaluation, classes: Sequence[str], *, wide: bool) -> str:
-    explanation = (
-        "Precision: of the images read as this class, how many are. Recall: of the images of this class, how many were found."
+    explanation = "Precision: of the images read as this class, how many are. Recall: of the images of this class, how many were found."
+    head = "".join(
+        f"<th>{name}</th>"
+        for name in ("", "images", "wrong", "precision %", "recall %", "F1", "taken for")
     )
-    head = "".join(f"<th>{name}</th>" for name in ("", "images", "wrong", "precision %", "recall %", "F1", "taken for"))
     rows = []
     for score in evaluation.per_class:
-        taken_for = [(read, count) for label, read, count in confusions(evaluation) if label == score.digit]
+        taken_for = [
+            (read, count) for label, read, count in confusions(evaluation) if label == score.digit
+        ]
         counts = f"{score.support:,}", f"{sum(count for _, count in taken_for):,}"
         shares = f"{100 * score.precision:.2f}", f"{100 * score.recall:.2f}", f"{score.f1:.4f}"
-        most = "".join(f"{_text(classes[read])} <small>({count:,})</small>" for read, count in taken_for[:1])
+        most = "".join(
+            f"{_text(classes[read])} <small>({count:,})</small>" for read, count in taken_for[:1]
+        )
         cells = "".join(f"<td>{cell}</td>" for cell in (*counts, *shares, most))
         rows.append(f"<tr><th>{_text(classes[score.digit])}</th>{cells}</tr>")
     table = f'<table class="figures"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
@@ -203,7 +252,9 @@ def _calibration(evaluation: Evaluation, seen: Predictions) -> str:
         f" model is surer than it should be. Weighted by their images the points miss it by {percent(evaluation.ece)}."
     )
     diagram = plots.reliability_diagram(reliability(seen.probabilities, seen.labels))
-    return _section("How honest its confidence is", explanation, _drawing(diagram, "reliability diagram"))
+    return _section(
+        "How honest its confidence is", explanation, _drawing(diagram, "reliability diagram")
+    )
 
 
 def _doubt(evaluation: Evaluation, seen: Predictions) -> str:
@@ -222,12 +273,20 @@ def _doubt(evaluation: Evaluation, seen: Predictions) -> str:
             f" {percent(evaluation.auroc_no_digit)} of all pairs (AUROC)."
         )
     curve = risk_coverage(seen.probabilities.max(1), seen.probabilities.argmax(1) == seen.labels)
-    return _section("What its doubt is worth", explanation, _drawing(plots.risk_coverage_curve(curve), "risk-coverage curve"))
+    return _section(
+        "What its doubt is worth",
+        explanation,
+        _drawing(plots.risk_coverage_curve(curve), "risk-coverage curve"),
+    )
 
 
 def _samples(seen: Predictions) -> str:
     """One image of each class, not chosen by its result, and those where the best guess had the least probability."""
-    firsts = [int(np.argmax(seen.labels == digit)) for digit in range(len(seen.classes)) if (seen.labels == digit).any()]
+    firsts = [
+        int(np.argmax(seen.labels == digit))
+        for digit in range(len(seen.classes))
+        if (seen.labels == digit).any()
+    ]
     doubtful = np.argsort(seen.probabilities.max(1), kind="stable").tolist()
     unsure = [index for index in doubtful if index not in firsts][:UNSURE]
     body = "".join(_sample(seen, index) for index in [*firsts, *unsure])
@@ -241,9 +300,15 @@ def _sample(seen: Predictions, index: int) -> str:
     bars = "".join(
         f'<tr class="{"best" if which == read else ""}"><th>{_text(name)}</th>'
         f'<td><i style="width:{100 * share:.1f}%"></i></td><td>{_share(share) if share >= VISIBLE else ""}</td></tr>'
-        for which, (name, share) in enumerate(zip(seen.classes, seen.probabilities[index].tolist(), strict=True))
+        for which, (name, share) in enumerate(
+            zip(seen.classes, seen.probabilities[index].tolist(), strict=True)
+        )
     )
-    verdict = "right" if label == read else f'<b class="read">wrong</b>, it is {_text(seen.classes[label])}'
+    verdict = (
+        "right"
+        if label == read
+        else f'<b class="read">wrong</b>, it is {_text(seen.classes[label])}'
+    )
     said = f"read as <b>{_text(seen.classes[read])}</b>: {verdict}"
     return f"<figure>{_picture(seen, index)}<table>{bars}</table><figcaption>{said}</figcaption></figure>"
 
@@ -251,7 +316,13 @@ def _sample(seen: Predictions, index: int) -> str:
 def _share(probability: float) -> str:
     """Whole per cents, but never 0 or 100 for what is neither."""
     per_cent = 100 * float(probability)
-    return "&lt;1 %" if per_cent < 0.5 else "&gt;99 %" if 99.5 <= per_cent < 100 else f"{per_cent:.0f} %"
+    return (
+        "&lt;1 %"
+        if per_cent < 0.5
+        else "&gt;99 %"
+        if 99.5 <= per_cent < 100
+        else f"{per_cent:.0f} %"
+    )
 
 
 def _making(config: Mapping[str, Any]) -> str:
@@ -268,7 +339,12 @@ def _making(config: Mapping[str, Any]) -> str:
             group, _, rest = name.partition(".") if isinstance(value, Mapping) else ("", "", name)
             groups.setdefault(group, {})[rest] = text
     body = "".join(_group(name, groups[name]) for name in sorted(groups, key=bool))
-    return _section("How it was made", "As recorded with the model.", f'<div class="making">{body}</div>', wide=True)
+    return _section(
+        "How it was made",
+        "As recorded with the model.",
+        f'<div class="making">{body}</div>',
+        wide=True,
+    )
 
 
 def _flat(key: str, value: object) -> list[tuple[str, str]]:
@@ -281,7 +357,9 @@ def _flat(key: str, value: object) -> list[tuple[str, str]]:
 
 def _group(name: str, pairs: Mapping[str, str]) -> str:
     caption = f"<caption>{_text(name)}</caption>" if name else ""
-    rows = "".join(f"<tr><th>{_text(key)}</th><td>{_text(value)}</td></tr>" for key, value in pairs.items())
+    rows = "".join(
+        f"<tr><th>{_text(key)}</th><td>{_text(value)}</td></tr>" for key, value in pairs.items()
+    )
     return f"<table>{caption}{rows}</table>"
 
 

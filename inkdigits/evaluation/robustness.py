@@ -14,7 +14,13 @@ from typing import Any
 from inkdigits.core.errors import UnknownName
 from inkdigits.core.formats import Progress
 from inkdigits.data.synthetic.corruptions import AFFINE, CORRUPTIONS, corrupt
-from inkdigits.evaluation.metrics import Evaluation, Predictions, evaluate_predictions, percent, predict
+from inkdigits.evaluation.metrics import (
+    Evaluation,
+    Predictions,
+    evaluate_predictions,
+    percent,
+    predict,
+)
 
 MNIST_C = "mnist-c"
 SEED = 0  # of the draws: the same digits for everybody
@@ -57,7 +63,9 @@ class Robustness:
             "nll": self._mean("nll", names),
             "ece": self._mean("ece", names),
             "identity": self.identity.to_json(),
-            "corruptions": {name: evaluation.to_json() for name, evaluation in self.corrupted.items()},
+            "corruptions": {
+                name: evaluation.to_json() for name, evaluation in self.corrupted.items()
+            },
         }
 
 
@@ -85,9 +93,13 @@ def evaluate_corrupted(
     corrupted: dict[str, Evaluation] = {}
     for name in CORRUPTIONS:
         if progress:
-            progress("corrupting MNIST's digits, and reading them", len(corrupted), len(CORRUPTIONS))
+            progress(
+                "corrupting MNIST's digits, and reading them", len(corrupted), len(CORRUPTIONS)
+            )
         probabilities = recogniser.classify(corrupt(seen.images, name, seed))
-        corrupted[name] = evaluate_predictions(replace(seen, data=f"{MNIST_C}/{name}", probabilities=probabilities))
+        corrupted[name] = evaluate_predictions(
+            replace(seen, data=f"{MNIST_C}/{name}", probabilities=probabilities)
+        )
     return Robustness(seen.model, seen.split, seed, evaluate_predictions(seen), corrupted)
 
 
@@ -105,7 +117,12 @@ def predict_corrupted(
     if name not in CORRUPTIONS:
         raise UnknownName(f"corruption in {MNIST_C}:", name, CORRUPTIONS)
     through = partial(corrupt, corruption=name, seed=seed)
-    return replace(predict(model, "mnist", split or "test", data_dir=data_dir, progress=progress, change=through), data=data)
+    return replace(
+        predict(
+            model, "mnist", split or "test", data_dir=data_dir, progress=progress, change=through
+        ),
+        data=data,
+    )
 
 
 def summary(robustness: Robustness) -> str:
@@ -116,7 +133,10 @@ def summary(robustness: Robustness) -> str:
             f"{robustness.model} on {MNIST_C}, {robustness.split}: {robustness.identity.n:,} digits a corruption",
             "",
             f"  {'corruption':<15}{'accuracy':>9}   errors  loss (nll)  calibration (ece)",
-            *(_line(name, each) for name, each in {"identity": robustness.identity, **robustness.corrupted}.items()),
+            *(
+                _line(name, each)
+                for name, each in {"identity": robustness.identity, **robustness.corrupted}.items()
+            ),
             "",
             f"  {f'mean of {everything}':<15}{percent(robustness.accuracy):>9}",
             f"  {f'mean of {others}':<15}{percent(robustness.accuracy_without_affine):>9}   without {', '.join(AFFINE)}",

@@ -65,7 +65,9 @@ def risk_coverage(confidence: ArrayLike, right: ArrayLike) -> RiskCoverage:
     """
     confidence, right = _numbers(confidence, "confidences"), np.asarray(right)
     if right.shape != confidence.shape or right.dtype != bool:
-        raise BadValue(f"right is {right.dtype} {right.shape}; {len(confidence)} confidences need a bool each")
+        raise BadValue(
+            f"right is {right.dtype} {right.shape}; {len(confidence)} confidences need a bool each"
+        )
     if not len(confidence):
         raise BadValue("no answers, so none to accept or refuse; wanted is at least one")
     falling, place = np.unique(-confidence, return_inverse=True)
@@ -86,7 +88,10 @@ def auroc(expected_higher: ArrayLike, expected_lower: ArrayLike) -> float | None
     higher, lower = _numbers(expected_higher, "values"), np.sort(_numbers(expected_lower, "values"))
     if not len(higher) or not len(lower):
         return None
-    below, not_above = np.searchsorted(lower, higher, "left"), np.searchsorted(lower, higher, "right")
+    below, not_above = (
+        np.searchsorted(lower, higher, "left"),
+        np.searchsorted(lower, higher, "right"),
+    )
     return float((below.sum() + not_above.sum()) / (2 * len(higher) * len(lower)))
 
 
@@ -96,5 +101,7 @@ def _numbers(values: ArrayLike, what: str) -> Array:
     if numbers.ndim != 1 or (numbers.size and numbers.dtype.kind not in "fiu"):
         raise BadValue(f"{what} are {numbers.dtype} {numbers.shape}; they should be numbers (N,)")
     if np.isnan(numbers := numbers.astype(np.float64)).any():
-        raise BadValue(f"of the {what} {np.isnan(numbers).sum():,} are not numbers, and so neither high nor low")
+        raise BadValue(
+            f"of the {what} {np.isnan(numbers).sum():,} are not numbers, and so neither high nor low"
+        )
     return numbers

@@ -12,7 +12,9 @@ import numpy as np
 
 from inkdigits.core.errors import BadValue
 
-EXACT_UP_TO = 200_000  # ways to share out runs that are tried one by one; ten against ten have 184,756
+EXACT_UP_TO = (
+    200_000  # ways to share out runs that are tried one by one; ten against ten have 184,756
+)
 SHUFFLES = 100_000  # where there are more
 
 
@@ -24,7 +26,11 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[fl
     """
     if len(values) < 2:
         raise BadValue(f"a mean of {len(values)} has no interval; 2 runs or more have one")
-    half = student_quantile((1 + confidence) / 2, len(values) - 1) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    half = (
+        student_quantile((1 + confidence) / 2, len(values) - 1)
+        * float(np.std(values, ddof=1))
+        / math.sqrt(len(values))
+    )
     return float(np.mean(values)) - half, float(np.mean(values)) + half
 
 
@@ -50,7 +56,9 @@ def student_cdf(t: float, degrees: int) -> float:
     for k in range(2 + odd, degrees + 1, 2):
         series += term
         term *= math.cos(angle) ** 2 * (k - 1) / k
-    two_sided = 2 / math.pi * (angle + math.sin(angle) * series) if odd else math.sin(angle) * series
+    two_sided = (
+        2 / math.pi * (angle + math.sin(angle) * series) if odd else math.sin(angle) * series
+    )
     return (1 + two_sided) / 2
 
 
@@ -68,7 +76,9 @@ def permutation_p(first: Sequence[int], second: Sequence[int], seed: int = 0) ->
         sums = np.append(shuffled[:, : len(first)].sum(axis=1), sum(first))
     # The means differ by this over the sizes of both: whole numbers, so that equal differences are equal.
     differences = abs(len(everyone) * sums - len(first) * everyone.sum())
-    return float(np.mean(differences >= abs(len(everyone) * sum(first) - len(first) * everyone.sum())))
+    return float(
+        np.mean(differences >= abs(len(everyone) * sum(first) - len(first) * everyone.sum()))
+    )
 
 
 def smallest_p(first: int, second: int) -> float:

@@ -59,7 +59,9 @@ class Shard:
 
         def write(temporary: Path) -> None:
             columns, tables = self._tables(reader)
-            with arrow().parquet.ParquetWriter(temporary, columns.with_metadata({MADE_OF: self.made_of})) as writer:
+            with arrow().parquet.ParquetWriter(
+                temporary, columns.with_metadata({MADE_OF: self.made_of})
+            ) as writer:
                 while some := list(islice(tables, TABLES)):
                     table = arrow().concat_tables(some).cast(writer.schema)
                     writer.write_table(table)
@@ -72,8 +74,13 @@ class Shard:
         """The columns of its file, and what they hold, some rows at a time. Raises BadData."""
         name = self.inputs[0]
         if not name.endswith(PARQUET):
-            rows = (np.array(self.inputs[start : start + ROWS], object) for start in range(0, len(self.inputs), ROWS))
-            return arrow().schema([("path", arrow().string()), *schema()]), (reader({"path": paths}) for paths in rows)
+            rows = (
+                np.array(self.inputs[start : start + ROWS], object)
+                for start in range(0, len(self.inputs), ROWS)
+            )
+            return arrow().schema([("path", arrow().string()), *schema()]), (
+                reader({"path": paths}) for paths in rows
+            )
         try:
             file = arrow().parquet.ParquetFile(name)
         except _damage() as error:
@@ -92,8 +99,13 @@ def _read_parquet(file: Any, name: str, reader: DigitReader) -> Iterator["pa.Tab
     pictures = picture_column(file.schema_arrow.names)
     try:
         for batch in file.iter_batches(ROWS, use_threads=False):
-            others = {name: batch.column(name) for name in batch.schema.names if name not in DROPPED}
-            yield beside(others, reader.read(_values(batch.column(pictures), name), encoded=pictures != "image"))
+            others = {
+                name: batch.column(name) for name in batch.schema.names if name not in DROPPED
+            }
+            yield beside(
+                others,
+                reader.read(_values(batch.column(pictures), name), encoded=pictures != "image"),
+            )
     except _damage() as error:
         raise BadData(f"{name} is damaged: {error}") from error
 
@@ -105,7 +117,9 @@ def _values(column: Any, name: str) -> NDArray[Any]:
     """
     column = getattr(column, "storage", column)
     if not _is_plain(column.type):
-        raise BadData(f"{name} has pictures of the type {column.type}; needed are plain lists, bytes or text")
+        raise BadData(
+            f"{name} has pictures of the type {column.type}; needed are plain lists, bytes or text"
+        )
     return column.to_numpy(zero_copy_only=False)
 
 
@@ -120,29 +134,51 @@ def find_shards(source: Path, out: Path, made_by: Sequence[object] = ()) -> list
     made_by: what else the readings depend on. Raises BadData where there is nothing to read, BadValue where `out` lies in `source`.
     """
     if out.resolve().is_relative_to(source.resolve()):
-        raise BadValue(f"{out} lies in {source}, where readings would be taken for pictures; choose a folder beside it")
+        raise BadValue(
+            f"{out} lies in {source}, where readings would be taken for pictures; choose a folder beside it"
+        )
     if source.is_file() and source.suffix == PARQUET:
         home, named = source.parent, [(source.name, [source])]
     else:
-        home, named = source, [(str(file.relative_to(source)), [file]) for file in sorted(source.rglob(f"*{PARQUET}"))]
+        home, named = (
+            source,
+            [
+                (str(file.relative_to(source)), [file])
+                for file in sorted(source.rglob(f"*{PARQUET}"))
+            ],
+        )
         named = named or list(_grouped(source))
     if not named:
         known = " ".join(sorted({*PICTURE_SUFFIXES, PARQUET}))
-        raise BadData(f"nothing to read in {source}; the names of Parquet files and pictures end in {known}")
-    return [Shard([str(path) for path in paths], str(out / name), _hash(paths, home, made_by)) for name, paths in named]
+        raise BadData(
+            f"nothing to read in {source}; the names of Parquet files and pictures end in {known}"
+        )
+    return [
+        Shard([str(path) for path in paths], str(out / name), _hash(paths, home, made_by))
+        for name, paths in named
+    ]
 
 
 def _grouped(source: Path) -> Iterator[tuple[str, list[Path]]]:
     """The pictures of each folder, at most PICTURES at a time, and a name for them."""
-    for folder, inside in groupby(sorted(pictures_below(source), key=lambda path: (path.parent, path)), lambda path: path.parent):
+    for folder, inside in groupby(
+        sorted(pictures_below(source), key=lambda path: (path.parent, path)),
+        lambda path: path.parent,
+    ):
         pictures = list(inside)
         for part, start in enumerate(range(0, len(pictures), PICTURES)):
-            yield str(folder.relative_to(source) / f"part-{part:05}{PARQUET}"), pictures[start : start + PICTURES]
+            yield (
+                str(folder.relative_to(source) / f"part-{part:05}{PARQUET}"),
+                pictures[start : start + PICTURES],
+            )
 
 
 def _hash(paths: Sequence[Path], home: Path, made_by: Sequence[object]) -> str:
     """Of names, sizes and times of change: reading all of a large dataset to see whether it changed would take too long."""
-    facts = [(str(path.relative_to(home)), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    facts = [
+        (str(path.relative_to(home)), path.stat().st_size, path.stat().st_mtime_ns)
+        for path in paths
+    ]
     return hashlib.sha256(json.dumps([facts, *made_by]).encode()).hexdigest()
 
 
@@ -160,7 +196,9 @@ class Summary:
     def __str__(self) -> str:
         said = f"{self.pictures:,} pictures of {self.shards - self.finished_before} shards in {self.seconds:.1f} s"
         said += f", {self.failed:,} of them could not be read" if self.failed else ""
-        said += f"; {self.finished_before} shards were finished before" if self.finished_before else ""
+        said += (
+            f"; {self.finished_before} shards were finished before" if self.finished_before else ""
+        )
         return "\n".join([said, *self.errors])
 
 
@@ -189,7 +227,9 @@ def read_dataset(
     with alone(out / "shards", wait=False) as ours:
         if not ours:
             raise CannotWrite(f"another run is at work in {out}; choose another folder, or wait")
-        shards = find_shards(source, out, (hashlib.sha256(onnx.read_bytes()).hexdigest(), single, __version__))
+        shards = find_shards(
+            source, out, (hashlib.sha256(onnx.read_bytes()).hexdigest(), single, __version__)
+        )
         for folder in {Path(shard.out).parent for shard in shards}:
             if folder.is_dir():
                 sweep(folder)
@@ -197,18 +237,31 @@ def read_dataset(
         done = _read_on(ray, waiting, (everywhere, single), workers) if waiting else []
     pictures, failed = (sum(row[name] for row in done) for name in ("pictures", "failed"))
     errors = tuple(row["error"] for row in done if row["error"])
-    return Summary(len(shards), len(shards) - len(waiting), pictures, failed, errors, time.perf_counter() - started)
+    return Summary(
+        len(shards),
+        len(shards) - len(waiting),
+        pictures,
+        failed,
+        errors,
+        time.perf_counter() - started,
+    )
 
 
-def _read_on(ray: Any, shards: Sequence[Shard], reader: tuple[str, bool], workers: int | None) -> list[dict[str, Any]]:
+def _read_on(
+    ray: Any, shards: Sequence[Shard], reader: tuple[str, bool], workers: int | None
+) -> list[dict[str, Any]]:
     """What came of each shard. Raises CannotWrite as soon as one of them could not be written."""
     if not ray.is_initialized():
         ray.init()
     workers = min(len(shards), workers or int(ray.cluster_resources()["CPU"]))
-    pool = ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1)  # no shard waits for a slow one
+    pool = ray.data.ActorPoolStrategy(
+        size=workers, max_tasks_in_flight_per_actor=1
+    )  # no shard waits for a slow one
     rows = ray.data.from_items([asdict(shard) for shard in shards], override_num_blocks=len(shards))
     done = []
-    for row in rows.map_batches(_ShardReader, fn_constructor_args=reader, batch_size=1, compute=pool, num_cpus=1).iter_rows():
+    for row in rows.map_batches(
+        _ShardReader, fn_constructor_args=reader, batch_size=1, compute=pool, num_cpus=1
+    ).iter_rows():
         if row["code"] == CannotWrite.code:
             raise CannotWrite(row["error"])
         done.append(row)
@@ -224,7 +277,9 @@ class _ShardReader:
     def __call__(self, batch: Mapping[str, NDArray[Any]]) -> dict[str, list[Any]]:
         shards = zip(batch["inputs"], batch["out"], batch["made_of"], strict=True)
         done = [self._read(Shard(list(inputs), out, made_of)) for inputs, out, made_of in shards]
-        return {name: [row[name] for row in done] for name in ("pictures", "failed", "code", "error")}
+        return {
+            name: [row[name] for row in done] for name in ("pictures", "failed", "code", "error")
+        }
 
     def _read(self, shard: Shard) -> dict[str, Any]:
         try:

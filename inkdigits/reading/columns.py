@@ -43,16 +43,33 @@ class DigitReader:
         on. A picture that cannot be read has null for its text, and its error. Raises BadData where no column holds pictures.
         """
         pictures = picture_column(batch)
-        others = {name: arrow().array(list(column)) for name, column in batch.items() if name not in DROPPED}
+        others = {
+            name: arrow().array(list(column))
+            for name, column in batch.items()
+            if name not in DROPPED
+        }
         return beside(others, self.read(batch[pictures], encoded=pictures != "image"))
 
     def read(self, pictures: Sequence[Any] | NDArray[Any], *, encoded: bool = False) -> "pa.Table":
         """The readings of N pictures, in N rows. encoded: bytes are those of picture files, never pixels."""
-        fields = {row: field for row, picture in enumerate(pictures) if (field := _field(picture, encoded)) is not None}
+        fields = {
+            row: field
+            for row, picture in enumerate(pictures)
+            if (field := _field(picture, encoded)) is not None
+        }
         readings: dict[int, Reading] = {}
         if fields:
-            readings = dict(zip(fields, self.recogniser.read_images(np.stack(list(fields.values()))), strict=True))
-        rows = [_row(readings.get(row) or self._read_one(picture, encoded)) for row, picture in enumerate(pictures)]
+            readings = dict(
+                zip(
+                    fields,
+                    self.recogniser.read_images(np.stack(list(fields.values()))),
+                    strict=True,
+                )
+            )
+        rows = [
+            _row(readings.get(row) or self._read_one(picture, encoded))
+            for row, picture in enumerate(pictures)
+        ]
         return arrow().Table.from_pylist(rows, schema=schema())
 
     def _read_one(self, picture: Any, encoded: bool) -> Reading:
@@ -78,7 +95,13 @@ def schema() -> "pa.Schema":
     pa = arrow()
     number, text = pa.float64(), pa.string()
     box = pa.list_(pa.int32(), 4)
-    digit = [("digit", pa.int8()), ("confidence", number), ("accepted", pa.bool_()), ("box", box), ("reason", text)]
+    digit = [
+        ("digit", pa.int8()),
+        ("confidence", number),
+        ("accepted", pa.bool_()),
+        ("box", box),
+        ("reason", text),
+    ]
     return pa.schema(
         [
             ("text", text),
@@ -100,7 +123,9 @@ def picture_column(names: Iterable[str]) -> str:
     names = list(names)
     found = next((name for name in COLUMNS if name in names), None)
     if found is None:
-        raise BadData(f"the columns are {', '.join(names) or 'none'}; pictures are looked for in {', '.join(COLUMNS)}")
+        raise BadData(
+            f"the columns are {', '.join(names) or 'none'}; pictures are looked for in {', '.join(COLUMNS)}"
+        )
     return found
 
 
@@ -108,8 +133,12 @@ def beside(others: Mapping[str, Any], readings: "pa.Table") -> "pa.Table":
     """One table of both. Raises BadData where they have a name in common."""
     taken = sorted({*others} & {*readings.column_names})
     if taken:
-        raise BadData(f"a column is called {taken[0]!r} already; give it another name, as readings have one of that name")
-    return arrow().table({**others, **dict(zip(readings.column_names, readings.columns, strict=True))})
+        raise BadData(
+            f"a column is called {taken[0]!r} already; give it another name, as readings have one of that name"
+        )
+    return arrow().table(
+        {**others, **dict(zip(readings.column_names, readings.columns, strict=True))}
+    )
 
 
 def _field(picture: Any, encoded: bool) -> Pixels | None:
@@ -134,7 +163,10 @@ def _source(picture: Any, encoded: bool) -> Any:
     if picture is None:
         raise BadPicture("empty", "there is no picture in this row")
     if isinstance(picture, bytes) and not encoded:
-        raise BadPicture("unsupported", f"{len(picture)} bytes are not {SIDE}x{SIDE} pixels; a column `bytes` has encoded pictures")
+        raise BadPicture(
+            "unsupported",
+            f"{len(picture)} bytes are not {SIDE}x{SIDE} pixels; a column `bytes` has encoded pictures",
+        )
     if isinstance(picture, np.ndarray):
         with contextlib.suppress(ValueError):
             return _dense(picture)

@@ -23,9 +23,15 @@ Pixels = NDArray[np.uint8]
 
 BACKGROUND, CARD, RULE = (246, 246, 243), (255, 255, 255), (222, 222, 216)
 TEXT, QUIET = (32, 33, 36), (112, 112, 106)
-ACCEPTED, REFUSED = (0, 105, 168), (205, 88, 20)  # blue and vermilion: told apart by every kind of eye
+ACCEPTED, REFUSED = (
+    (0, 105, 168),
+    (205, 88, 20),
+)  # blue and vermilion: told apart by every kind of eye
 UNUSED, PRINTED, OUTSIDE = (150, 150, 145), (214, 160, 192), (226, 224, 214)
-LEFT_OUT = {"printed lines removed", "texture, no writing"}  # warnings that there is more ink than what is used
+LEFT_OUT = {
+    "printed lines removed",
+    "texture, no writing",
+}  # warnings that there is more ink than what is used
 NOBODY, IS_ACCEPTED, IS_REFUSED = 0, 1, 2  # whose a pixel of ink is
 
 MARGIN, GAP = 24, 16  # pixels, as are all sizes here
@@ -46,7 +52,9 @@ NOTE = 15  # size of letters
 TITLE, LABEL = 24, 22  # room above a panel, and above a box
 
 
-def explain(picture: Source, model: str | os.PathLike[str] = DEFAULT_MODEL, single: bool = False) -> Image.Image:
+def explain(
+    picture: Source, model: str | os.PathLike[str] = DEFAULT_MODEL, single: bool = False
+) -> Image.Image:
     """Draw how a picture is read: a path, bytes, a PIL image or an array. Raises what `read` raises.
 
     >>> explain("photo.jpg").save("why.png")
@@ -83,7 +91,12 @@ def _header(reading: Reading, name: str, width: int) -> Image.Image:
     summary = f"{counted(len(reading.digits) - refused, 'digit')} read"
     rows = [_Row(_end_of(_writable(name), NOTE, width), colour=QUIET)] if name else []
     rows += _text_rows(reading.text or "", width)
-    rows.append(_Row(summary + (f", {counted(refused, 'candidate')} refused" if refused else ""), colour=QUIET))
+    rows.append(
+        _Row(
+            summary + (f", {counted(refused, 'candidate')} refused" if refused else ""),
+            colour=QUIET,
+        )
+    )
     for warning in reading.warnings:
         first, *others = _wrapped(_writable(warning), NOTE, width - 18)
         rows += [_Row(first, dot=REFUSED, indent=18), *(_Row(other, indent=18) for other in others)]
@@ -95,7 +108,14 @@ def _text_rows(text: str, width: int) -> list[_Row]:
     lines = text.split("\n")
     if not text:
         return [_Row("nothing read", 36, QUIET)]
-    size = next((size for size in (44, 36, 30, 24) if size * len(lines) <= 150 and _fits(lines, size, width)), 20)
+    size = next(
+        (
+            size
+            for size in (44, 36, 30, 24)
+            if size * len(lines) <= 150 and _fits(lines, size, width)
+        ),
+        20,
+    )
     rows = [_Row(part, size) for line in lines for part in _wrapped(line, size, width)]
     return rows[:MOST_LINES] + ([_Row("…", size)] if len(rows) > MOST_LINES else [])
 
@@ -109,7 +129,13 @@ def _written(rows: Sequence[_Row], width: int) -> Image.Image:
         bottom += height
         if row.dot:
             draw.ellipse((1, bottom - 16, 9, bottom - 8), row.dot)
-        draw.text((row.indent, bottom - round(row.size * 0.3) - 3), row.words, row.colour, _font(row.size), anchor="ls")
+        draw.text(
+            (row.indent, bottom - round(row.size * 0.3) - 3),
+            row.words,
+            row.colour,
+            _font(row.size),
+            anchor="ls",
+        )
     return image
 
 
@@ -136,7 +162,11 @@ def _wrapped(text: str, size: int, width: int) -> list[str]:
             lines.append(line)
             longer = word
         while not _fits([longer], size, width):
-            fitting = next(length for length in range(len(longer), 0, -1) if length == 1 or _fits([longer[:length]], size, width))
+            fitting = next(
+                length
+                for length in range(len(longer), 0, -1)
+                if length == 1 or _fits([longer[:length]], size, width)
+            )
             lines.append(longer[:fitting])
             longer = longer[fitting:]
         line = longer
@@ -146,7 +176,9 @@ def _wrapped(text: str, size: int, width: int) -> list[str]:
 def _end_of(text: str, size: int, width: int) -> str:
     """The end of a path says more than its beginning."""
     start = next(
-        start for start in range(max(0, len(text) - 300), len(text)) if _fits([("…" if start else "") + text[start:]], size, width)
+        start
+        for start in range(max(0, len(text) - 300), len(text))
+        if _fits([("…" if start else "") + text[start:]], size, width)
     )
     return ("…" if start else "") + text[start:]
 
@@ -155,7 +187,9 @@ def _views(page: Page, digits: Sequence[Digit]) -> list[Image.Image]:
     """The picture beside its ink, whole and, where the writing is a small part of it, enlarged; then what the colours mean."""
     ink, legend = _coloured_ink(page, digits)
     pictures = Image.fromarray(page.picture.pixels).convert("RGB"), ink
-    marks = [(candidate.box, digit) for candidate, digit in zip(page.candidates, digits, strict=True)]
+    marks = [
+        (candidate.box, digit) for candidate, digit in zip(page.candidates, digits, strict=True)
+    ]
     whole = 0, 0, ink.width, ink.height
     close = _surroundings([box for box, _ in marks], whole)
     titles = "the picture, upright", "the ink that was found in it"
@@ -164,19 +198,29 @@ def _views(page: Page, digits: Sequence[Digit]) -> list[Image.Image]:
     else:
         views = [
             _view(pictures, whole, TALLEST_OVERVIEW, marks, titles, labelled=False),
-            _view(pictures, close, TALLEST, marks, ("the writing, enlarged", "its ink"), labelled=True),
+            _view(
+                pictures, close, TALLEST, marks, ("the writing, enlarged", "its ink"), labelled=True
+            ),
         ]
     return views + ([_legend(legend)] if legend else [])
 
 
-def _coloured_ink(page: Page, digits: Sequence[Digit]) -> tuple[Image.Image, list[tuple[Colour, str]]]:
+def _coloured_ink(
+    page: Page, digits: Sequence[Digit]
+) -> tuple[Image.Image, list[tuple[Colour, str]]]:
     """The ink, coloured by what became of it, on white; and the colours that occur with their meaning."""
     owner = np.full(page.ink.mask.shape, NOBODY, np.uint8)
     for candidate, digit in zip(page.candidates, digits, strict=True):
         left, top, right, bottom = candidate.box
-        owner[top:bottom, left:right][candidate.mask] = IS_ACCEPTED if digit.accepted else IS_REFUSED
+        owner[top:bottom, left:right][candidate.mask] = (
+            IS_ACCEPTED if digit.accepted else IS_REFUSED
+        )
     nowhere = np.zeros_like(page.ink.mask)
-    left_out = find_ink(page.picture.pixels).mask & ~page.ink.mask if LEFT_OUT.intersection(page.ink.warnings) else nowhere
+    left_out = (
+        find_ink(page.picture.pixels).mask & ~page.ink.mask
+        if LEFT_OUT.intersection(page.ink.warnings)
+        else nowhere
+    )
     outside = nowhere if page.ink.outside is None else page.ink.outside
     unused = page.ink.mask & (owner == NOBODY)
     strength = np.where(_grown(page.ink.mask.view(np.uint8)) > 0, page.ink.strength, np.uint8(0))
@@ -191,7 +235,9 @@ def _coloured_ink(page: Page, digits: Sequence[Digit]) -> tuple[Image.Image, lis
         (PRINTED, "left out: print or texture", left_out.any()),
         (OUTSIDE, "outside the sheet", outside.any()),
     )
-    return Image.fromarray(np.rint(pixels).astype(np.uint8)), [(colour, words) for colour, words, occurs in meanings if occurs]
+    return Image.fromarray(np.rint(pixels).astype(np.uint8)), [
+        (colour, words) for colour, words, occurs in meanings if occurs
+    ]
 
 
 def _grown(plane: Pixels) -> Pixels:
@@ -206,12 +252,20 @@ def _surroundings(boxes: Sequence[Box], whole: Box) -> Box:
     left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
     right, bottom = max(box[2] for box in boxes), max(box[3] for box in boxes)
     margin = round(AROUND * max(right - left, bottom - top))
-    return max(0, left - margin), max(0, top - margin), min(whole[2], right + margin), min(whole[3], bottom + margin)
+    return (
+        max(0, left - margin),
+        max(0, top - margin),
+        min(whole[2], right + margin),
+        min(whole[3], bottom + margin),
+    )
 
 
 def _scale(window: Box, tallest: int) -> float:
     width, height = window[2] - window[0], window[3] - window[1]
-    room = CONTENT if width > LONG * height else PANEL, tallest * LONG if height > LONG * width else tallest
+    room = (
+        CONTENT if width > LONG * height else PANEL,
+        tallest * LONG if height > LONG * width else tallest,
+    )
     return min(room[0] / width, room[1] / height, LARGEST_PIXEL)
 
 
@@ -231,10 +285,17 @@ def _view(
 ) -> Image.Image:
     """A part of the picture and the same part of its ink, with a box around each candidate."""
     scale = _scale(window, tallest)
-    width, height = (max(1, round((end - start) * scale)) for start, end in zip(window[:2], window[2:], strict=True))
+    width, height = (
+        max(1, round((end - start) * scale))
+        for start, end in zip(window[:2], window[2:], strict=True)
+    )
     placed = [_Mark(_moved(box, window, scale), digit) for box, digit in marks]
     title = TITLE + (LABEL if labelled and any(mark.box[1] < LABEL for mark in placed) else 0)
-    step = (0, height + title + GAP) if width > PANEL else ((CARD_WIDTH if width <= CARD_WIDTH else PANEL) + GAP, 0)
+    step = (
+        (0, height + title + GAP)
+        if width > PANEL
+        else ((CARD_WIDTH if width <= CARD_WIDTH else PANEL) + GAP, 0)
+    )
     image = Image.new("RGB", (CONTENT, title + height + 4 + step[1]), BACKGROUND)
     draw = ImageDraw.Draw(image)
     for number, (words, picture) in enumerate(zip(titles, pictures, strict=True)):
@@ -244,21 +305,33 @@ def _view(
         draw.rectangle((x, y + title, x + width - 1, y + title + height - 1), outline=RULE)
         _draw_boxes(draw, (x, y + title), placed)
         if labelled and number == 0:
-            _draw_labels(draw, (x, y + title), [(mark, str(mark.digit.digit)) for mark in placed if mark.digit.accepted])
+            _draw_labels(
+                draw,
+                (x, y + title),
+                [(mark, str(mark.digit.digit)) for mark in placed if mark.digit.accepted],
+            )
         elif labelled:
-            _draw_labels(draw, (x, y + title), [(mark, str(index)) for index, mark in enumerate(placed, start=1)])
+            _draw_labels(
+                draw,
+                (x, y + title),
+                [(mark, str(index)) for index, mark in enumerate(placed, start=1)],
+            )
     return image
 
 
 def _moved(box: Box, window: Box, scale: float) -> Box:
-    left, top, right, bottom = (round((edge - window[axis % 2]) * scale) for axis, edge in enumerate(box))
+    left, top, right, bottom = (
+        round((edge - window[axis % 2]) * scale) for axis, edge in enumerate(box)
+    )
     return left, top, right, bottom
 
 
 def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     if size[0] < image.width:
         return image.resize(size, Image.Resampling.BOX)
-    return image.resize(size, Image.Resampling.NEAREST if size[0] > 3 * image.width else Image.Resampling.BICUBIC)
+    return image.resize(
+        size, Image.Resampling.NEAREST if size[0] > 3 * image.width else Image.Resampling.BICUBIC
+    )
 
 
 def _draw_boxes(draw: ImageDraw.ImageDraw, origin: tuple[int, int], marks: Sequence[_Mark]) -> None:
@@ -271,11 +344,16 @@ def _draw_boxes(draw: ImageDraw.ImageDraw, origin: tuple[int, int], marks: Seque
             draw.rectangle((start, stop), outline=colour, width=width)
 
 
-def _draw_labels(draw: ImageDraw.ImageDraw, origin: tuple[int, int], labels: Sequence[tuple[_Mark, str]]) -> None:
+def _draw_labels(
+    draw: ImageDraw.ImageDraw, origin: tuple[int, int], labels: Sequence[tuple[_Mark, str]]
+) -> None:
     """A label above each box that is not too small for one."""
     for ((left, top, right, bottom), digit), label in labels:
         if max(right - left, bottom - top) >= 14:
-            place, font = (origin[0] + left - 1, origin[1] + top - 6), _font(min(18, max(12, (bottom - top) // 3)))
+            place, font = (
+                (origin[0] + left - 1, origin[1] + top - 6),
+                _font(min(18, max(12, (bottom - top) // 3))),
+            )
             before, above, after, below = draw.textbbox(place, label, font, anchor="ls")
             draw.rectangle((before - 2, above - 2, after + 1, below), CARD)
             draw.text(place, label, ACCEPTED if digit.accepted else REFUSED, font, anchor="ls")
@@ -298,7 +376,12 @@ def _cards(digits: Sequence[Digit], width: int) -> list[Image.Image]:
     numbered, note = list(enumerate(digits, start=1)), []
     if len(digits) > MOST_CARDS:
         numbered = sorted(sorted(numbered, key=_sureness)[:MOST_CARDS], key=lambda item: item[0])
-        note = [_written([_Row(f"the {MOST_CARDS} least sure of {len(digits)} candidates", colour=QUIET)], width)]
+        note = [
+            _written(
+                [_Row(f"the {MOST_CARDS} least sure of {len(digits)} candidates", colour=QUIET)],
+                width,
+            )
+        ]
     rows = [numbered[start : start + COLUMNS] for start in range(0, len(numbered), COLUMNS)]
     return note + [_row_of_cards(row, width) for row in rows]
 
@@ -324,9 +407,18 @@ def _card(digit: Digit, number: int, reason: Sequence[str], height: int) -> Imag
     draw.rectangle((0, 0, CARD_WIDTH - 1, height - 1), outline=RULE)
     draw.rectangle((0, 0, CARD_WIDTH - 1, STRIP - 1), colour)
     draw.text((12, STRIP - 7), str(number), CARD, _font(NOTE), anchor="ls")
-    draw.text((CARD_WIDTH - 12, STRIP - 7), "accepted" if digit.accepted else "refused", CARD, _font(NOTE), anchor="rs")
+    draw.text(
+        (CARD_WIDTH - 12, STRIP - 7),
+        "accepted" if digit.accepted else "refused",
+        CARD,
+        _font(NOTE),
+        anchor="rs",
+    )
     if digit.image is not None:
-        image.paste(Image.fromarray(digit.image).resize((SEEN, SEEN), Image.Resampling.NEAREST), (12, STRIP + 10))
+        image.paste(
+            Image.fromarray(digit.image).resize((SEEN, SEEN), Image.Resampling.NEAREST),
+            (12, STRIP + 10),
+        )
     draw.text((162, STRIP + 46), str(digit.digit), colour, _font(48), anchor="ls")
     draw.text((198, STRIP + 28), digit.sureness, TEXT, _font(18), anchor="ls")
     if digit.probabilities is not None:
@@ -343,15 +435,26 @@ def _chances(digit: Digit) -> list[float]:
     return [*(digit.probabilities * sure).tolist(), max(0.0, 1 - sure)]
 
 
-def _draw_bars(draw: ImageDraw.ImageDraw, chances: Sequence[float], best: int, colour: Colour) -> None:
+def _draw_bars(
+    draw: ImageDraw.ImageDraw, chances: Sequence[float], best: int, colour: Colour
+) -> None:
     """A bar each, the runner-up also as a figure."""
-    second = max((guess for guess in range(len(chances)) if guess != best), key=lambda guess: chances[guess])
+    second = max(
+        (guess for guess in range(len(chances)) if guess != best), key=lambda guess: chances[guess]
+    )
     if chances[second] >= 0.0005:
-        words = f"none: {chances[second]:.1%}" if second == DOUBT else f"or {second}: {chances[second]:.1%}"
+        words = (
+            f"none: {chances[second]:.1%}"
+            if second == DOUBT
+            else f"or {second}: {chances[second]:.1%}"
+        )
         draw.text((198, STRIP + 46), words, QUIET, _font(12), anchor="ls")
     for guess, chance in enumerate(chances):
         left, foot = 162 + 9 * guess + (6 if guess == DOUBT else 0), STRIP + 132
-        draw.rectangle((left, foot - max(1, round(70 * chance)), left + 6, foot), colour if guess == best else UNUSED)
+        draw.rectangle(
+            (left, foot - max(1, round(70 * chance)), left + 6, foot),
+            colour if guess == best else UNUSED,
+        )
         name, shade = "no" if guess == DOUBT else str(guess), TEXT if guess == best else QUIET
         draw.text((left + 3, foot + 16), name, shade, _font(12), anchor="ms")
 

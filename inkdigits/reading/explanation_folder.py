@@ -28,7 +28,9 @@ class Explanations:
     def __init__(self, folder: Path) -> None:
         """Makes the folder if need be. Raises CannotWrite."""
         self.folder = folder
-        self._taken: set[str] = set()  # names of files, as a file system that ignores case would compare them
+        self._taken: set[str] = (
+            set()
+        )  # names of files, as a file system that ignores case would compare them
         self._explained: Counter[str] = Counter()  # of each array; of all else
         self._left_out: Counter[str] = Counter()
         try:
@@ -36,7 +38,9 @@ class Explanations:
             with tempfile.TemporaryFile(dir=folder):
                 pass
         except OSError as error:
-            raise CannotWrite(f"cannot write into {folder}: {error.strerror or error}; choose a folder that is yours") from error
+            raise CannotWrite(
+                f"cannot write into {folder}: {error.strerror or error}; choose a folder that is yours"
+            ) from error
 
     def add(self, path: str, trace: Trace) -> None:
         """Write the explanation of a picture, unless it could not be read or its array has enough of them. Raises CannotWrite."""
@@ -49,7 +53,9 @@ class Explanations:
         info = PngInfo()
         info.add_text("Software", SOFTWARE)
         image = draw(trace, path)
-        write_whole(self._free_file(_file_name(path)), lambda file: image.save(file, "PNG", pnginfo=info))
+        write_whole(
+            self._free_file(_file_name(path)), lambda file: image.save(file, "PNG", pnginfo=info)
+        )
         self._explained[array] += 1
 
     def _free_file(self, name: str) -> Path:
@@ -61,7 +67,9 @@ class Explanations:
 
     def _is_free(self, name: str) -> bool:
         file = self.folder / name
-        return name.casefold() not in self._taken and (not os.path.lexists(file) or is_explanation(file))
+        return name.casefold() not in self._taken and (
+            not os.path.lexists(file) or is_explanation(file)
+        )
 
     def __str__(self) -> str:
         """What was written, and what was not."""
@@ -74,7 +82,9 @@ class Explanations:
 def _file_name(path: str) -> str:
     """A name that every file system takes, made of the last part of a path."""
     name = "standard-input" if path == "-" else Path(path).name
-    name = "".join(letter if letter.isprintable() else "_" for letter in name).lstrip(".") or "picture"
+    name = (
+        "".join(letter if letter.isprintable() else "_" for letter in name).lstrip(".") or "picture"
+    )
     return name.encode()[:LONGEST_NAME].decode(errors="ignore")
 
 

@@ -16,14 +16,37 @@ from numpy.typing import NDArray
 from inkdigits.core.errors import BadModel, MissingExtra
 from inkdigits.reading.recogniser import Recogniser
 
-PATCH, STEP = 6, 2  # pixels: a stroke is 2 to 4 wide, so that a patch covers it and leaves the rest of the digit
+PATCH, STEP = (
+    6,
+    2,
+)  # pixels: a stroke is 2 to 4 wide, so that a patch covers it and leaves the rest of the digit
 MOST_MAPS = 32  # of a layer; more cannot be told apart by eye
 MOST_UNITS = 512  # of a layer whose maps are one pixel each
 MOST_BYTES = 640 << 10  # of all maps together; a third more in base64
 LEARNED = ("Conv", "Gemm", "MatMul")
-ACTIVATIONS = ("Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Gelu", "HardSwish", "Sigmoid", "Tanh", "Softplus")
+ACTIVATIONS = (
+    "Relu",
+    "LeakyRelu",
+    "PRelu",
+    "Elu",
+    "Selu",
+    "Gelu",
+    "HardSwish",
+    "Sigmoid",
+    "Tanh",
+    "Softplus",
+)
 # What may stand between weights and their activation.
-BETWEEN = ("Unsqueeze", "BatchNormalization", "Add", "Mul", "MaxPool", "AveragePool", "Identity", "Dropout")
+BETWEEN = (
+    "Unsqueeze",
+    "BatchNormalization",
+    "Add",
+    "Mul",
+    "MaxPool",
+    "AveragePool",
+    "Identity",
+    "Dropout",
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +67,12 @@ class Layer:
         shown = self.maps[: self.shown]
         grey = np.rint((shown - low) * (255 / ((high - low) or 1))).astype(np.uint8)
         scale = {"shown": len(shown), "lowest": round(low, 6), "highest": round(high, 6)}
-        return {"name": self.name, "shape": list(self.maps.shape), **scale, "maps": base64.b64encode(grey.tobytes()).decode()}
+        return {
+            "name": self.name,
+            "shape": list(self.maps.shape),
+            **scale,
+            "maps": base64.b64encode(grey.tobytes()).decode(),
+        }
 
 
 def look_inside(recogniser: Recogniser, field: NDArray[np.uint8]) -> dict[str, Any]:
@@ -67,7 +95,9 @@ def look_inside(recogniser: Recogniser, field: NDArray[np.uint8]) -> dict[str, A
     }
 
 
-def occluded(recogniser: Recogniser, field: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def occluded(
+    recogniser: Recogniser, field: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Which pixels mattered: probabilities (10,), and (28, 28) how much the best one falls where paper covers the pixel.
 
     Of all patches over a pixel of ink, the mean; negative where covering it makes the network surer.
@@ -95,7 +125,10 @@ def layers(recogniser: Recogniser, field: NDArray[np.uint8]) -> list[Layer]:
     names, session = _opened(recogniser)
     values = session.run(names, {"images": field[None]}) if names else []
     empty = int(recogniser.metadata.get("empty_channels", 0))  # which export.py added
-    return [Layer(f"layer {place}", _as_maps(value[0, : value.shape[1] - empty])) for place, value in enumerate(values, start=1)]
+    return [
+        Layer(f"layer {place}", _as_maps(value[0, : value.shape[1] - empty]))
+        for place, value in enumerate(values, start=1)
+    ]
 
 
 def _as_maps(value: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -115,10 +148,14 @@ def _opened(recogniser: Recogniser) -> tuple[list[str], onnxruntime.InferenceSes
     try:
         model = onnx.load_model_from_string(recogniser.onnx)
         if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
-            raise BadModel("its layers are integers; the same model without int8 can be looked into")
+            raise BadModel(
+                "its layers are integers; the same model without int8 can be looked into"
+            )
         names = _outputs_of_layers(model.graph)
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-        return names, onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return names, onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
     except Exception as error:  # such as weights in another file; the model itself has been loaded
         raise BadModel(f"nobody can look inside this model: {error}") from error
 
@@ -139,4 +176,8 @@ def _outputs_of_layers(graph: Any) -> list[str]:
         return None
 
     found = ((node, activated(node.output[0])) for node in graph.node if node.op_type in LEARNED)
-    return list(dict.fromkeys(name or node.output[0] for node, name in found if name or node.op_type == "Conv"))
+    return list(
+        dict.fromkeys(
+            name or node.output[0] for node, name in found if name or node.op_type == "Conv"
+        )
+    )

@@ -54,7 +54,9 @@ class Network:
         helpers = [self._pool.submit(work) for _ in range(waking)] if self._pool else []
         work()
         for helper in helpers:
-            if not helper.cancel():  # one that has not begun, because others keep the pool busy, has nothing left to do
+            if (
+                not helper.cancel()
+            ):  # one that has not begun, because others keep the pool busy, has nothing left to do
                 helper.result()
         return said
 
@@ -93,10 +95,14 @@ def _open_session(onnx: bytes, path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # threads are ours; see Network
     options.log_severity_level = 3  # errors only; they arrive as exceptions too
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
+    options.add_session_config_entry(
+        "session.model_external_initializers_file_folder_path", str(path.parent)
+    )
     try:
         session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime has a class of its own for every way a file can be wrong
+    except (
+        Exception
+    ) as error:  # ONNX Runtime has a class of its own for every way a file can be wrong
         raise BadModel(f"{str(path)!r} is damaged or no ONNX model: {error}") from error
     _check_interface(session, path)
     return session
@@ -107,7 +113,8 @@ def _check_interface(session: onnxruntime.InferenceSession, path: Path) -> None:
     found = [(node.name, node.type, node.shape) for node in (*inputs, *outputs)]
     fits = (
         len(inputs) == len(outputs) == 1
-        and (inputs[0].name, inputs[0].type, inputs[0].shape[1:]) == ("images", "tensor(uint8)", [28, 28])
+        and (inputs[0].name, inputs[0].type, inputs[0].shape[1:])
+        == ("images", "tensor(uint8)", [28, 28])
         and (outputs[0].name, outputs[0].type) == (OUTPUT, "tensor(float)")
         and len(outputs[0].shape) == 2
         and outputs[0].shape[1] in (CLASSES, CLASSES + 1)

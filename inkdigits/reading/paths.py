@@ -18,17 +18,29 @@ from inkdigits.core.formats import PICTURE_SUFFIXES, iter_images, kind_of, pictu
 from inkdigits.reading.recogniser import Reading, Recogniser, Trace
 
 STANDARD_INPUT = "-"
-LARGEST_INPUT = 256 << 20  # bytes of one picture on standard input; 64 million pixels, uncompressed, take less
+LARGEST_INPUT = (
+    256 << 20
+)  # bytes of one picture on standard input; 64 million pixels, uncompressed, take less
 BLOCK = 1024  # images of an array that are one job: 0.1 s for the network, 2 MB as readings
 AHEAD = 2  # jobs a thread that are under way or wait to be taken: one slow picture leaves the other threads something to do
 SMALL = 10_000  # bytes of a picture that is read at once: Python's part is most of it, and two threads would wait for each other
-ARRAY_SUFFIXES = (".npz", ".npy", ".csv", ".gz", ".bz2", ".idx", "-ubyte")  # promised to be arrays, even where they are damaged
+ARRAY_SUFFIXES = (
+    ".npz",
+    ".npy",
+    ".csv",
+    ".gz",
+    ".bz2",
+    ".idx",
+    "-ubyte",
+)  # promised to be arrays, even where they are damaged
 
 Traces = list[tuple[str, Trace]]
 Job = Callable[[], Traces]
 
 
-def read_paths(recogniser: Recogniser, paths: Iterable[str], *, single: bool = False, jobs: int = 1) -> Iterator[tuple[str, Trace]]:
+def read_paths(
+    recogniser: Recogniser, paths: Iterable[str], *, single: bool = False, jobs: int = 1
+) -> Iterator[tuple[str, Trace]]:
     """(path, reading and what led to it) of every picture, in input order; a folder's are sorted by name.
 
     A picture in an array is `FILE[INDEX]`. A folder's explanations are none of its pictures. jobs: threads that read, on which
@@ -37,7 +49,9 @@ def read_paths(recogniser: Recogniser, paths: Iterable[str], *, single: bool = F
     if jobs < 1:
         raise BadValue(f"{jobs} jobs make no sense; wanted is 1 or more")
     todo = _jobs(recogniser, paths, single)
-    for traces in (job() if callable(job) else job for job in todo) if jobs == 1 else _in_order(todo, jobs):
+    for traces in (
+        (job() if callable(job) else job for job in todo) if jobs == 1 else _in_order(todo, jobs)
+    ):
         yield from traces
 
 
@@ -84,7 +98,9 @@ def _kind(path: str) -> Literal["standard input", "folder", "array", "picture"]:
             return "folder"
         if path.lower().endswith(tuple(PICTURE_SUFFIXES)) or not Path(path).is_file():
             return "picture"
-        return "array" if path.lower().endswith(ARRAY_SUFFIXES) or kind_of(Path(path)) else "picture"
+        return (
+            "array" if path.lower().endswith(ARRAY_SUFFIXES) or kind_of(Path(path)) else "picture"
+        )
     except (OSError, BadData):  # for the picture's decoder to say
         return "picture"
 
@@ -120,9 +136,15 @@ def _read_picture(recogniser: Recogniser, path: str, single: bool) -> Traces:
 def _read_standard_input(recogniser: Recogniser, single: bool) -> Traces:
     data = sys.stdin.buffer.read(LARGEST_INPUT + 1)
     if not data:
-        trace = _unread("empty", "nothing arrived on standard input; it takes one picture, as in `inkdigits read - < photo.jpg`")
+        trace = _unread(
+            "empty",
+            "nothing arrived on standard input; it takes one picture, as in `inkdigits read - < photo.jpg`",
+        )
     elif len(data) > LARGEST_INPUT:
-        trace = _unread("too_large", f"more than {LARGEST_INPUT:,} bytes on standard input; it takes one picture")
+        trace = _unread(
+            "too_large",
+            f"more than {LARGEST_INPUT:,} bytes on standard input; it takes one picture",
+        )
     else:
         trace = _read_one(recogniser, data, single)
         error = trace.reading.error
@@ -131,7 +153,9 @@ def _read_standard_input(recogniser: Recogniser, single: bool) -> Traces:
 
 
 def _folder_jobs(recogniser: Recogniser, folder: Path, single: bool) -> Iterator[Job | Traces]:
-    from inkdigits.reading.explanation_folder import is_explanation  # not above: single pictures need nothing of it
+    from inkdigits.reading.explanation_folder import (
+        is_explanation,  # not above: single pictures need nothing of it
+    )
 
     empty = True
     for picture in pictures_below(folder):
@@ -140,7 +164,9 @@ def _folder_jobs(recogniser: Recogniser, folder: Path, single: bool) -> Iterator
             yield _picture_job(recogniser, str(picture), single)
     if empty:
         known = " ".join(sorted(PICTURE_SUFFIXES))
-        yield _failed(folder, "empty", f"no pictures in {folder}; the names of pictures end in {known}")
+        yield _failed(
+            folder, "empty", f"no pictures in {folder}; the names of pictures end in {known}"
+        )
 
 
 def _array_jobs(recogniser: Recogniser, path: Path) -> Iterator[Job]:
@@ -154,7 +180,10 @@ def _array_jobs(recogniser: Recogniser, path: Path) -> Iterator[Job]:
 
 
 def _read_block(recogniser: Recogniser, path: Path, start: int, images: Pixels) -> Traces:
-    return [(f"{path}[{index}]", Trace(reading)) for index, reading in enumerate(recogniser.read_images(images), start)]
+    return [
+        (f"{path}[{index}]", Trace(reading))
+        for index, reading in enumerate(recogniser.read_images(images), start)
+    ]
 
 
 def _failed(path: Path, code: str, message: str) -> Job:

@@ -26,8 +26,13 @@ from inkdigits.reading.preprocessing.picture import Picture, Source, open_pictur
 
 WEIGHTS = Path(__file__).with_name("weights")
 DEFAULT_MODEL = "default"
-INT8, INT8_FILE = "-int8", "int8.onnx"  # `tiny-int8` is what `export tiny --int8` wrote into the folder of `tiny`
-THRESHOLD = 0.5  # the confidence from which a digit is accepted, where the model's metadata say nothing
+INT8, INT8_FILE = (
+    "-int8",
+    "int8.onnx",
+)  # `tiny-int8` is what `export tiny --int8` wrote into the folder of `tiny`
+THRESHOLD = (
+    0.5  # the confidence from which a digit is accepted, where the model's metadata say nothing
+)
 OTHER = "not a digit"
 TURNED_FROM = 3  # candidates can tell that a page lies on its side
 WORD_FROM = 3  # candidates of similar size make a word
@@ -36,7 +41,9 @@ TEXT_FROM = 10  # or a text
 TEXT_SHARE = 0.3  # where so many of them are no digits; pages of digits with letters among them have up to 0.2
 NOT_A_DIGIT = 10  # the column of a model with eleven outputs that says so
 
-_to_json = json.JSONEncoder(ensure_ascii=False).encode  # made once: json.dumps would make one for each picture
+_to_json = json.JSONEncoder(
+    ensure_ascii=False
+).encode  # made once: json.dumps would make one for each picture
 
 
 @dataclass(frozen=True)
@@ -115,14 +122,18 @@ class Recogniser:
     per processor that this process may use. Raises UnknownName or BadModel.
     """
 
-    def __init__(self, model: str | os.PathLike[str] = DEFAULT_MODEL, threads: int | None = None) -> None:
+    def __init__(
+        self, model: str | os.PathLike[str] = DEFAULT_MODEL, threads: int | None = None
+    ) -> None:
         if threads is not None and threads < 1:
             raise BadValue(f"{threads} threads make no sense; wanted is 1 or more")
         networks = [Network(resolve_model(part), threads or processors()) for part in _parts(model)]
         self._network = Cascade(networks) if len(networks) > 1 else networks[0]
         self.path = self._network.path
         self.metadata = self._network.metadata  # of its file, or of the last one's
-        self.trained_on: str | None = self.metadata.get("data")  # a dataset's name or path, as `train --data` was given it
+        self.trained_on: str | None = self.metadata.get(
+            "data"
+        )  # a dataset's name or path, as `train --data` was given it
         self.threshold = _threshold(self.metadata, self.path)
 
     @property
@@ -154,8 +165,12 @@ class Recogniser:
     def read_images(self, images: NDArray[np.uint8]) -> Iterator[Reading]:
         """Read MNIST-style images, (N, 28, 28) uint8, as they are: one digit each, none where there is no ink. Raises BadValue."""
         chances_and_doubts = self._judge(images)  # first: it checks them
-        for image, most_ink, chances, doubt in zip(images, images.max(axis=(1, 2)), *chances_and_doubts, strict=True):
-            digits = (self._digit((0, 0, 28, 28), 0, image, chances, float(doubt)),) if most_ink else ()
+        for image, most_ink, chances, doubt in zip(
+            images, images.max(axis=(1, 2)), *chances_and_doubts, strict=True
+        ):
+            digits = (
+                (self._digit((0, 0, 28, 28), 0, image, chances, float(doubt)),) if most_ink else ()
+            )
             yield Reading(_text(digits), digits, () if digits else ("nothing is drawn in it",))
 
     def trace(self, picture: Source, single: bool = False) -> Trace:
@@ -169,10 +184,15 @@ class Recogniser:
         best = trace
         for quarters, words in ((1, "to the left"), (3, "to the right")):
             turned = self._traced(turned_left(picture, quarters))
-            if _makes_sense(turned.reading) and _mean_confidence(turned.reading) > _mean_confidence(best.reading):
+            if _makes_sense(turned.reading) and _mean_confidence(turned.reading) > _mean_confidence(
+                best.reading
+            ):
                 height, width = picture.pixels.shape[:2]
                 size = width * picture.scale[0], height * picture.scale[1]
-                digits = tuple(replace(digit, box=_turned_back(digit.box, quarters, size)) for digit in turned.reading.digits)
+                digits = tuple(
+                    replace(digit, box=_turned_back(digit.box, quarters, size))
+                    for digit in turned.reading.digits
+                )
                 warnings = (*turned.reading.warnings, f"read turned {words}")
                 best = Trace(replace(turned.reading, digits=digits, warnings=warnings), turned.page)
         return best
@@ -181,7 +201,14 @@ class Recogniser:
         page = preprocessing.prepare(picture, single, self.sureness)
         probabilities, doubts = self._judge(page.fields)
         digits = tuple(
-            self._digit(_original(candidate.box, page.picture.scale), candidate.line, image, chances, float(doubt), flaw)
+            self._digit(
+                _original(candidate.box, page.picture.scale),
+                candidate.line,
+                image,
+                chances,
+                float(doubt),
+                flaw,
+            )
             for candidate, image, chances, doubt, flaw in zip(
                 page.candidates, page.fields, probabilities, doubts, page.flaws, strict=True
             )
@@ -224,7 +251,9 @@ def loaded(model: str) -> Recogniser:
     return Recogniser(model)
 
 
-def read(picture: Source, model: str | os.PathLike[str] = DEFAULT_MODEL, single: bool = False) -> Reading:
+def read(
+    picture: Source, model: str | os.PathLike[str] = DEFAULT_MODEL, single: bool = False
+) -> Reading:
     """Read the digits in a path, bytes, a PIL image or an array. The model stays loaded. Raises BadPicture, UnknownName, BadModel.
 
     >>> read("photo.jpg").text
@@ -257,13 +286,20 @@ def resolve_model(model: str | os.PathLike[str]) -> Path:
     path = shipped_folder(os.fspath(model)) or Path(model)
     if path.is_dir():
         if not (path / "model.onnx").is_file():
-            raise BadModel(f"the folder {str(path)!r} holds no model.onnx; a folder made by `inkdigits train` does")
+            raise BadModel(
+                f"the folder {str(path)!r} holds no model.onnx; a folder made by `inkdigits train` does"
+            )
         return path / "model.onnx"
     if path.is_file():
         if path.suffix != ".onnx":
             raise BadModel(f"{str(path)!r} is no .onnx file; `inkdigits export` makes one")
         return path
-    known = [*shipped_models(), *quantised_models(), "a folder made by `inkdigits train`", "an .onnx file"]
+    known = [
+        *shipped_models(),
+        *quantised_models(),
+        "a folder made by `inkdigits train`",
+        "an .onnx file",
+    ]
     raise UnknownName("model", os.fspath(model), known)
 
 
@@ -279,7 +315,9 @@ def _threshold(metadata: dict[str, str], path: Path) -> float:
     except ValueError:
         threshold = -1.0
     if not 0 < threshold < float("inf"):
-        raise BadModel(f"{str(path)!r} has threshold {metadata['threshold']!r} in its metadata; wanted is a positive number")
+        raise BadModel(
+            f"{str(path)!r} has threshold {metadata['threshold']!r} in its metadata; wanted is a positive number"
+        )
     return threshold
 
 
@@ -316,7 +354,9 @@ def _looks_turned(reading: Reading) -> bool:
 
 def _makes_sense(reading: Reading) -> bool:
     accepted = sum(digit.accepted for digit in reading.digits)
-    return accepted >= max(TURNED_FROM, 0.8 * len(reading.digits)) and _mean_confidence(reading) > 0.8
+    return (
+        accepted >= max(TURNED_FROM, 0.8 * len(reading.digits)) and _mean_confidence(reading) > 0.8
+    )
 
 
 def _mean_confidence(reading: Reading) -> float:
@@ -329,11 +369,16 @@ def _without_print(digits: tuple[Digit, ...]) -> tuple[Digit, ...]:
     if not heights or len(digits) < WORD_FROM:
         return digits
     usual = heights[len(heights) // 2]
-    others = sum(digit.reason == OTHER and digit.box[3] - digit.box[1] > 0.5 * usual for digit in digits)
+    others = sum(
+        digit.reason == OTHER and digit.box[3] - digit.box[1] > 0.5 * usual for digit in digits
+    )
     total = len(heights) + others
     if total < WORD_FROM or others < (WORD_SHARE if total < TEXT_FROM else TEXT_SHARE) * total:
         return digits
-    return tuple(replace(digit, accepted=False, reason=digit.reason or "stands in a text") for digit in digits)
+    return tuple(
+        replace(digit, accepted=False, reason=digit.reason or "stands in a text")
+        for digit in digits
+    )
 
 
 def _text(digits: Iterable[Digit]) -> str:

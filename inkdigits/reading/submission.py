@@ -24,18 +24,26 @@ class Submission:
     doubtful: int
 
 
-def write_submission(recogniser: Recogniser, sources: Sequence[str], target: Path, progress: Progress | None = None) -> Submission:
+def write_submission(
+    recogniser: Recogniser, sources: Sequence[str], target: Path, progress: Progress | None = None
+) -> Submission:
     """Put the most likely digit of each image into the table `target`, whole or not at all; a file that is there is replaced.
 
     sources: one IDX, .npz, .npy or CSV file; labels in it are not looked at. progress: called with the images read so far.
     Raises BadValue for anything else than one file, BadData where it holds no images, CannotWrite.
     """
     if len(sources) != 1 or Path(sources[0]).is_dir():
-        found = f"the folder {sources[0]}" if len(sources) == 1 else f"{len(sources)} things to read"
-        raise BadValue(f"a submission is made of one file of 28x28 images, such as Kaggle's test.csv, not of {found}")
+        found = (
+            f"the folder {sources[0]}" if len(sources) == 1 else f"{len(sources)} things to read"
+        )
+        raise BadValue(
+            f"a submission is made of one file of 28x28 images, such as Kaggle's test.csv, not of {found}"
+        )
     source = Path(sources[0])
     if target.exists() and source.exists() and target.samefile(source):
-        raise BadValue(f"the submission would take the place of what is read, {source}; choose another name")
+        raise BadValue(
+            f"the submission would take the place of what is read, {source}; choose another name"
+        )
     counts = [0, 0]
 
     def write(temporary: Path) -> None:
@@ -49,7 +57,9 @@ def write_submission(recogniser: Recogniser, sources: Sequence[str], target: Pat
     return Submission(str(target), images=counts[0], doubtful=counts[1])
 
 
-def _answers(recogniser: Recogniser, source: Path, progress: Progress | None) -> Iterator[tuple[int, bool]]:
+def _answers(
+    recogniser: Recogniser, source: Path, progress: Progress | None
+) -> Iterator[tuple[int, bool]]:
     """The most likely digit of each image, and whether it would be read as one."""
     done = 0
     for images in iter_images(source):

@@ -67,12 +67,18 @@ class Work:
     mnist_before: float | None = None
 
 
-def finish(folder: Path, network: nn.Module, recipe: Recipe, dataset: Dataset, work: Work, seed: int) -> Final:
+def finish(
+    folder: Path, network: nn.Module, recipe: Recipe, dataset: Dataset, work: Work, seed: int
+) -> Final:
     """Calibrate on the validation digits, measure on the test digits, and write what a run folder holds. Returns the figures."""
     temperature = fit_temperature(network, dataset.validation)
-    logits = predict_logits(network, dataset.test)[:, :CLASSES]  # that it is no digit is nothing the figures ask
+    logits = predict_logits(network, dataset.test)[
+        :, :CLASSES
+    ]  # that it is no digit is nothing the figures ask
     probabilities = torch.softmax(logits / temperature, dim=1).numpy()
-    evaluation = evaluate_probabilities(probabilities, dataset.test.labels, model=str(folder), data=dataset.name, split="test")
+    evaluation = evaluate_probabilities(
+        probabilities, dataset.test.labels, model=str(folder), data=dataset.name, split="test"
+    )
     final = Final(
         recipe=recipe.name,
         seed=seed,
@@ -90,14 +96,29 @@ def finish(folder: Path, network: nn.Module, recipe: Recipe, dataset: Dataset, w
     )
     facts = {
         "seed": seed,
-        "data": {"name": dataset.name, "train": len(dataset.train), "validation": len(dataset.validation)},
+        "data": {
+            "name": dataset.name,
+            "train": len(dataset.train),
+            "validation": len(dataset.validation),
+        },
         "classes": list(dataset.classes),
         "temperature": temperature,
         "final": to_record(final),
     }
     config = save_checkpoint(folder, network, recipe, facts)
-    described = {"recipe": recipe.name, "data": dataset.name, "seed": seed, "inkdigits": config["versions"]["inkdigits"]}
-    export_onnx(network, folder / "model.onnx", dataset.validation.images, temperature=temperature, facts=described)
+    described = {
+        "recipe": recipe.name,
+        "data": dataset.name,
+        "seed": seed,
+        "inkdigits": config["versions"]["inkdigits"],
+    }
+    export_onnx(
+        network,
+        folder / "model.onnx",
+        dataset.validation.images,
+        temperature=temperature,
+        facts=described,
+    )
     write_metrics(folder, work.epochs, final)
     write_report(
         folder / LAST_FILE,
@@ -114,7 +135,9 @@ def finish(folder: Path, network: nn.Module, recipe: Recipe, dataset: Dataset, w
 def write_metrics(folder: Path, epochs: list[Epoch], final: Final | None = None) -> None:
     """metrics.jsonl, whole: a line an epoch, and the final figures once there are some."""
     records: list[Epoch | Final] = [*epochs, *([final] if final else [])]
-    write_whole(folder / METRICS_FILE, "".join(json.dumps(to_record(record)) + "\n" for record in records))
+    write_whole(
+        folder / METRICS_FILE, "".join(json.dumps(to_record(record)) + "\n" for record in records)
+    )
 
 
 def to_record(record: Epoch | Final) -> dict[str, Any]:

@@ -37,7 +37,9 @@ class Checkpoint:
     config: dict[str, Any]
 
 
-def save_checkpoint(folder: Path, network: nn.Module, recipe: Recipe, facts: Mapping[str, Any]) -> dict[str, Any]:
+def save_checkpoint(
+    folder: Path, network: nn.Module, recipe: Recipe, facts: Mapping[str, Any]
+) -> dict[str, Any]:
     """Write the weights, then the config that makes them a checkpoint. Returns the config.
 
     facts: what else is worth keeping, as JSON types: seed, data, classes, temperature, final figures. Raises CannotWrite.
@@ -46,7 +48,9 @@ def save_checkpoint(folder: Path, network: nn.Module, recipe: Recipe, facts: Map
         from safetensors.torch import save
     except ImportError as error:
         raise MissingExtra("saving a model", "train") from error
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    weights = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+    }
     write_whole(folder / WEIGHTS_FILE, save(weights))
     config = {
         "format": FORMAT,
@@ -83,9 +87,13 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     except (OSError, SafetensorError) as error:
         raise BadModel(f"{folder / WEIGHTS_FILE} is missing or damaged: {error}") from error
     except RuntimeError as error:
-        raise BadModel(f"{folder / WEIGHTS_FILE} does not fit the network {recipe.network!r} of its config: {error}") from error
+        raise BadModel(
+            f"{folder / WEIGHTS_FILE} does not fit the network {recipe.network!r} of its config: {error}"
+        ) from error
     except (InkdigitsError, KeyError, TypeError, ValueError) as error:
-        raise BadModel(f"{folder / CONFIG_FILE} holds no recipe that this version knows: {error}") from error
+        raise BadModel(
+            f"{folder / CONFIG_FILE} holds no recipe that this version knows: {error}"
+        ) from error
     return Checkpoint(network, recipe, config)
 
 
@@ -101,7 +109,9 @@ def model_folder(model: str | Path) -> Path:
         return folder
     wanted = "a folder made by `inkdigits train`"
     if folder.is_file():
-        raise BadModel(f"{folder} is a file, and no network can be trained or exported from it; needs {wanted}")
+        raise BadModel(
+            f"{folder} is a file, and no network can be trained or exported from it; needs {wanted}"
+        )
     raise UnknownName("model", model, [*shipped_models(), wanted])
 
 
@@ -135,7 +145,11 @@ def machine() -> str:
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
-        models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        models = [
+            line.split(":", 1)[1].strip()
+            for line in cpuinfo.read_text().splitlines()
+            if line.startswith("model name")
+        ]
         name = models[0] if models else name
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{name}, {torch.get_num_threads()} threads{gpu}"

@@ -95,7 +95,10 @@ class Group:
         """As `compare --json` prints it."""
         clean = self.without_mislabelled and self.without_mislabelled.to_json()
         named = {"recipe": self.recipe, "runs": len(self.seeds), "seeds": list(self.seeds)}
-        nll = {"nll_mean": fmean(self.nll), "nll_sd": stdev(self.nll) if len(self.nll) > 1 else None}
+        nll = {
+            "nll_mean": fmean(self.nll),
+            "nll_sd": stdev(self.nll) if len(self.nll) > 1 else None,
+        }
         return named | self.all_labels.to_json() | {"without_mislabelled": clean} | nll
 
 
@@ -133,7 +136,8 @@ class Comparison:
             "split": self.split,
             "recipes": [group.to_json() for group in self.groups],
             "differences": [
-                {key: value for key, value in vars(difference).items() if value is not None} for difference in self.differences
+                {key: value for key, value in vars(difference).items() if value is not None}
+                for difference in self.differences
             ],
         }
 
@@ -152,7 +156,9 @@ def compare(
     seed, are taken together; but two runs, and no more, are always compared with each other. data, split: as for `evaluate`.
     Raises BadModel, BadValue, UnknownName and what `load_dataset` raises.
     """
-    groups = group_runs(list({run.folder.resolve(): run for path in paths for run in find_runs(path)}.values()))
+    groups = group_runs(
+        list({run.folder.resolve(): run for path in paths for run in find_runs(path)}.values())
+    )
     dataset = load_dataset(data, data_dir=data_dir, progress=progress)
     digits = dataset[split]
     digits = digits[digits.labels < CLASSES]
@@ -178,7 +184,9 @@ def find_runs(path: str | Path) -> list[Run]:
         return [_read_run(str(path), folder)]
     inside = sorted(config.parent for config in folder.glob(f"*/{CONFIG_FILE}"))
     if not inside:
-        raise BadModel(f"{str(path)!r} is no run; wanted is a folder made by `inkdigits train`, or one that holds such folders")
+        raise BadModel(
+            f"{str(path)!r} is no run; wanted is a folder made by `inkdigits train`, or one that holds such folders"
+        )
     return [_read_run(str(each), each) for each in inside]
 
 
@@ -190,7 +198,9 @@ def _read_run(name: str, folder: Path) -> Run:
         settings |= {"epochs": config["final"]["epochs"], "data": config["data"]["name"]}
         return Run(name, folder, recipe.name, int(config["seed"]), settings)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, InkdigitsError) as error:
-        raise BadModel(f"{folder / CONFIG_FILE} is damaged, or of another version: {error}") from error
+        raise BadModel(
+            f"{folder / CONFIG_FILE} is damaged, or of another version: {error}"
+        ) from error
 
 
 def group_runs(runs: Sequence[Run]) -> dict[str, list[Run]]:
@@ -207,15 +217,23 @@ def group_runs(runs: Sequence[Run]) -> dict[str, list[Run]]:
         group.sort(key=lambda run: run.seed)
         for run, after in pairwise(group):
             if run.seed == after.seed:
-                raise BadValue(f"{run.name} and {after.name} are the same recipe with the same seed: name one of them")
+                raise BadValue(
+                    f"{run.name} and {after.name} are the same recipe with the same seed: name one of them"
+                )
     firsts = [group[0] for group in alike.values()]
     return {_name(group[0], firsts): group for group in alike.values()}
 
 
 def _name(run: Run, others: Sequence[Run]) -> str:
     namesakes = [other.settings for other in others if other.recipe == run.recipe]
-    differing = [key for key, value in run.settings.items() if any(other[key] != value for other in namesakes)]
-    return run.recipe + (f" ({', '.join(f'{key} {run.settings[key]}' for key in differing)})" if differing else "")
+    differing = [
+        key
+        for key, value in run.settings.items()
+        if any(other[key] != value for other in namesakes)
+    ]
+    return run.recipe + (
+        f" ({', '.join(f'{key} {run.settings[key]}' for key in differing)})" if differing else ""
+    )
 
 
 # ---- figures
@@ -236,9 +254,14 @@ def _figures(right: NDArray[np.bool_]) -> Figures:
 def _difference(first: Group, second: Group) -> Difference:
     difference = first.all_labels.mean - second.all_labels.mean
     if len(first.right) == len(second.right) == 1:
-        only_first, only_second = (int(np.sum(a & ~b)) for a, b in ((first.right, second.right), (second.right, first.right)))
+        only_first, only_second = (
+            int(np.sum(a & ~b))
+            for a, b in ((first.right, second.right), (second.right, first.right))
+        )
         p = mcnemar_p(only_first, only_second)
-        return Difference(first.recipe, second.recipe, difference, "mcnemar", p, None, only_first, only_second)
+        return Difference(
+            first.recipe, second.recipe, difference, "mcnemar", p, None, only_first, only_second
+        )
     p = permutation_p(*(group.right.sum(axis=1).tolist() for group in (first, second)))
     smallest = smallest_p(len(first.right), len(second.right))
     return Difference(first.recipe, second.recipe, difference, "permutation", p, smallest)
@@ -260,12 +283,19 @@ def summary(comparison: Comparison) -> str:
         *(_group_line(group, width) for group in groups),
     ]
     if clean:
-        lines += ["", f"* without {len(MISLABELLED)} digits whose labels people outvote (Northcutt et al. 2021)"]
+        lines += [
+            "",
+            f"* without {len(MISLABELLED)} digits whose labels people outvote (Northcutt et al. 2021)",
+        ]
     if comparison.differences:
-        pairs = [f"{difference.first} - {difference.second}" for difference in comparison.differences]
+        pairs = [
+            f"{difference.first} - {difference.second}" for difference in comparison.differences
+        ]
         width = max(len("difference"), *map(len, pairs))
         lines += ["", f"  {'difference':<{width}}  points  p-value"]
-        lines += [_difference_line(*row, width) for row in zip(comparison.differences, pairs, strict=True)]
+        lines += [
+            _difference_line(*row, width) for row in zip(comparison.differences, pairs, strict=True)
+        ]
         tests = {difference.test for difference in comparison.differences}
         lines += ["", *(note for test, note in NOTES.items() if test in tests)]
     return "\n".join(lines)
@@ -274,7 +304,11 @@ def summary(comparison: Comparison) -> str:
 def _group_line(group: Group, width: int) -> str:
     figures, clean = group.all_labels, group.without_mislabelled
     sd = "-" if figures.sd is None else f"{100 * figures.sd:.2f}"
-    interval = "-" if figures.ci95 is None else " to ".join(f"{100 * end:.2f}" for end in figures.ci95) + " %"
+    interval = (
+        "-"
+        if figures.ci95 is None
+        else " to ".join(f"{100 * end:.2f}" for end in figures.ci95) + " %"
+    )
     line = f"  {group.recipe:<{width}}  {len(group.seeds):4}  {percent(figures.mean):>8}  {sd:>5}  {interval:>20}"
     line += f"  {fmean(group.nll):.4f}"
     return line + (f"  {percent(clean.mean):>8}" if clean else "")

@@ -63,7 +63,9 @@ def export_onnx(
     MissingExtra without onnx and onnxscript.
     """
     if not len(images):
-        raise BadValue("no digits to compare the exported file with the network on; at least one is needed")
+        raise BadValue(
+            "no digits to compare the exported file with the network on; at least one is needed"
+        )
     exported = ExportedNetwork(copy.deepcopy(network).cpu(), temperature).eval()
     exported.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's stubs leave it out
     quick = copy.deepcopy(exported)
@@ -118,7 +120,9 @@ def _trace(exported: ExportedNetwork) -> Any:
     exporter.setLevel(logging.ERROR)  # it tells of operators of packages that are not installed
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # onnxscript uses parts of torch and of itself that are on their way out
+            warnings.simplefilter(
+                "ignore"
+            )  # onnxscript uses parts of torch and of itself that are on their way out
             program = torch.onnx.export(
                 exported,
                 (torch.zeros(2, 28, 28, dtype=torch.uint8),),
@@ -154,7 +158,9 @@ def _answers(model: Path | bytes, images: NDArray[np.uint8]) -> NDArray[np.float
     content = model if isinstance(model, bytes) else os.fspath(model)
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     blocks = (images[start : start + BLOCK] for start in range(0, len(images), BLOCK))
-    said: NDArray[np.float32] = np.concatenate([session.run(["probabilities"], {"images": block})[0] for block in blocks])
+    said: NDArray[np.float32] = np.concatenate(
+        [session.run(["probabilities"], {"images": block})[0] for block in blocks]
+    )
     return said
 
 
@@ -174,7 +180,9 @@ class Export:
     compared_on: str  # a dataset's name
 
 
-def export_run(model: str | Path, path: Path, *, int8: bool = False, data_dir: str | Path | None = None) -> Export:
+def export_run(
+    model: str | Path, path: Path, *, int8: bool = False, data_dir: str | Path | None = None
+) -> Export:
     """Write the network of a shipped model or a run folder as one ONNX file, compared with it on real digits.
 
     Those are MNIST's where they lie at hand, else optdigits. int8: in eight bits, whose ranges are set by other digits of the same
@@ -186,7 +194,11 @@ def export_run(model: str | Path, path: Path, *, int8: bool = False, data_dir: s
     except BadData:
         digits = load_dataset("optdigits")
     try:
-        facts = {"recipe": checkpoint.recipe.name, "data": checkpoint.config["data"]["name"], "seed": checkpoint.config["seed"]}
+        facts = {
+            "recipe": checkpoint.recipe.name,
+            "data": checkpoint.config["data"]["name"],
+            "seed": checkpoint.config["seed"],
+        }
         facts["inkdigits"] = __version__
         temperature = float(checkpoint.config["temperature"])
     except (KeyError, TypeError, ValueError) as error:
@@ -194,11 +206,23 @@ def export_run(model: str | Path, path: Path, *, int8: bool = False, data_dir: s
     compared = digits.validation.images
     given: dict[str, Any] = {"temperature": temperature, "facts": facts}
     if int8:
-        difference, otherwise = export_int8(checkpoint.network, path, digits.train.images, compared, **given)
-        return Export(str(path), path.stat().st_size, "int8", difference, otherwise, len(compared), digits.name)
+        difference, otherwise = export_int8(
+            checkpoint.network, path, digits.train.images, compared, **given
+        )
+        return Export(
+            str(path),
+            path.stat().st_size,
+            "int8",
+            difference,
+            otherwise,
+            len(compared),
+            digits.name,
+        )
     compared = compared[:COMPARED]
     difference = export_onnx(checkpoint.network, path, compared, **given)
-    return Export(str(path), path.stat().st_size, "float32", difference, 0, len(compared), digits.name)
+    return Export(
+        str(path), path.stat().st_size, "float32", difference, 0, len(compared), digits.name
+    )
 
 
 def export_int8(

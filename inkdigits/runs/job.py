@@ -28,7 +28,13 @@ from inkdigits.training.predictions import accuracy_on, predict_logits
 from inkdigits.training.recipe import Recipe
 
 LARGEST_SEED = 2**63 - 1  # of torch's generators
-NEEDED = ("filelock", "safetensors", "onnx", "onnxscript", "matplotlib")  # better missed before the training than after it
+NEEDED = (
+    "filelock",
+    "safetensors",
+    "onnx",
+    "onnxscript",
+    "matplotlib",
+)  # better missed before the training than after it
 EVERY_MINUTE = Interval(seconds=60)
 
 
@@ -44,23 +50,44 @@ class Job:
     members_in: Path | None = None
     resume: bool = False
     interval: Interval = EVERY_MINUTE
-    mnist: Split | None = None  # its test digits, to tell how many are read right before and after training from `init`
+    mnist: Split | None = (
+        None  # its test digits, to tell how many are read right before and after training from `init`
+    )
 
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What the bits depend on, as JSON's types: a state of another identity is of another run."""
         teachers = [_sha256(file.read_bytes()) for file in teacher_files(self.recipe.teacher)]
-        start = None if self.init is None else _sha256((model_folder(self.init) / WEIGHTS_FILE).read_bytes())
+        start = (
+            None
+            if self.init is None
+            else _sha256((model_folder(self.init) / WEIGHTS_FILE).read_bytes())
+        )
         splits = [self.dataset[name] for name in ("train", "validation", "test")]
         digits = " + ".join(str(len(split)) for split in splits)
-        content = _sha256(*(np.ascontiguousarray(array) for split in splits for array in (split.images, split.labels)))
-        others = {"seed": self.seed, "digits": f"{digits}, SHA-256 {content}", "teachers": teachers, "init": start}
+        content = _sha256(
+            *(
+                np.ascontiguousarray(array)
+                for split in splits
+                for array in (split.images, split.labels)
+            )
+        )
+        others = {
+            "seed": self.seed,
+            "digits": f"{digits}, SHA-256 {content}",
+            "teachers": teachers,
+            "init": start,
+        }
         return json.loads(json.dumps(self.recipe.what_it_trains | others))
 
     @property
     def circumstances(self) -> dict[str, Any]:
         """What they depend on as well, but need not be the same to go on."""
-        libraries = {name: version for name, version in versions().items() if name in ("inkdigits", "torch", "onnxruntime")}
+        libraries = {
+            name: version
+            for name, version in versions().items()
+            if name in ("inkdigits", "torch", "onnxruntime")
+        }
         return libraries | {"machine": machine(), "device": choose_device(self.device).type}
 
 
@@ -79,10 +106,16 @@ def check_before_training(job: Job) -> None:
         raise BadValue(f"a seed is a whole number from 0 to {LARGEST_SEED}, not {seed}")
     for split in ("train", "validation", "test"):
         if not len(dataset.splits.get(split, ())):
-            sizes = ", ".join(f"{len(digits)} in {name!r}" for name, digits in dataset.splits.items())
-            raise BadData(f"{dataset.name} has too few digits to train on ({sizes}): none are left for the split {split!r}")
+            sizes = ", ".join(
+                f"{len(digits)} in {name!r}" for name, digits in dataset.splits.items()
+            )
+            raise BadData(
+                f"{dataset.name} has too few digits to train on ({sizes}): none are left for the split {split!r}"
+            )
     if recipe.members > 1 and job.init is not None:
-        raise BadValue(f"{recipe.name!r} trains {recipe.members} networks, which cannot all start from {job.init}")
+        raise BadValue(
+            f"{recipe.name!r} trains {recipe.members} networks, which cannot all start from {job.init}"
+        )
     for library in NEEDED:
         if importlib.util.find_spec(library) is None:
             raise MissingExtra("training", "train")
@@ -100,7 +133,9 @@ def check_outputs(network: nn.Module, recipe: Recipe, dataset: Dataset) -> None:
             f"{recipe.name!r} has {outputs} outputs, too few for the {classes} classes of {dataset.name}; 'default' has 11"
         )
     if recipe.teacher and outputs > CLASSES:
-        raise BadValue(f"{recipe.name!r} has {outputs} outputs, but a teacher speaks of the {CLASSES} digits alone: train without")
+        raise BadValue(
+            f"{recipe.name!r} has {outputs} outputs, but a teacher speaks of the {CLASSES} digits alone: train without"
+        )
 
 
 def prepare(job: Job, processes: Group) -> tuple[Training, float, float | None]:
@@ -116,7 +151,13 @@ def prepare(job: Job, processes: Group) -> tuple[Training, float, float | None]:
         before = None if job.mnist is None else accuracy_on(network, job.mnist)
     started = time.perf_counter()
     training = Training(
-        network, job.recipe, job.dataset.train, seed=job.seed, device=job.device, teachers=teachers, group=processes
+        network,
+        job.recipe,
+        job.dataset.train,
+        seed=job.seed,
+        device=job.device,
+        teachers=teachers,
+        group=processes,
     )
     return training, seconds + time.perf_counter() - started, before
 
@@ -126,7 +167,9 @@ def start_from(network: nn.Module, recipe: Recipe, init: str | Path) -> None:
     other = load_run(init)
     if (other.recipe.network, dict(other.recipe.options)) != (recipe.network, dict(recipe.options)):
         ours, theirs = (_described(each) for each in (recipe, other.recipe))
-        mismatch = f"{init} holds the network {theirs}, but the recipe {recipe.name!r} trains {ours}"
+        mismatch = (
+            f"{init} holds the network {theirs}, but the recipe {recipe.name!r} trains {ours}"
+        )
         raise BadModel(f"{mismatch}; train {other.recipe.name!r}")
     network.load_state_dict(other.network.state_dict())
 

@@ -20,7 +20,13 @@ from inkdigits.reading.layers import LEARNED
 
 CALIBRATED = 2048  # digits, at most, whose feature maps say from where to where the integers reach
 BLOCK = 256  # digits at once: the feature maps of thousands would take gigabytes in a large network
-ALONGSIDE = ("Add", "Relu", "MaxPool", "Reshape", "Transpose")  # would else be computed between two conversions
+ALONGSIDE = (
+    "Add",
+    "Relu",
+    "MaxPool",
+    "Reshape",
+    "Transpose",
+)  # would else be computed between two conversions
 
 
 def quantise(source: Path, images: NDArray[np.uint8]) -> bytes:
@@ -30,7 +36,9 @@ def quantise(source: Path, images: NDArray[np.uint8]) -> bytes:
     any, and MissingExtra without onnx.
     """
     if not len(images):
-        raise BadValue("no digits to see on them how large the feature maps become; at least one is needed")
+        raise BadValue(
+            "no digits to see on them how large the feature maps become; at least one is needed"
+        )
     try:
         import onnx
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -64,7 +72,9 @@ class _Digits:
     """Images in blocks, as the calibration asks for them: an input of the network at a time, None at the end."""
 
     def __init__(self, images: NDArray[np.uint8]) -> None:
-        self.blocks: Iterator[NDArray[np.uint8]] = iter([images[start : start + BLOCK] for start in range(0, len(images), BLOCK)])
+        self.blocks: Iterator[NDArray[np.uint8]] = iter(
+            [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
+        )
 
     def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
         block = next(self.blocks, None)

@@ -57,12 +57,25 @@ class Result:
             table[f"{key}_mean"] = round(mean(values), 6)
             if len(values) > 1:
                 table[f"{key}_sd"] = round(stdev(values), 6)
-        table["train_seconds_median"] = round(median(self.values("train_seconds")), 1)  # one run may meet a busy machine
+        table["train_seconds_median"] = round(
+            median(self.values("train_seconds")), 1
+        )  # one run may meet a busy machine
         last = self.configs[-1]
-        return table | {"machine": last["machine"], "torch": last["versions"]["torch"], "date": last["date"][:10]}
+        return table | {
+            "machine": last["machine"],
+            "torch": last["versions"]["torch"],
+            "date": last["date"][:10],
+        }
 
 
-def reproduce(recipes: Sequence[str], seeds: int, out: Path, *, data_dir: Path | None = None, write: bool = False) -> str:
+def reproduce(
+    recipes: Sequence[str],
+    seeds: int,
+    out: Path,
+    *,
+    data_dir: Path | None = None,
+    write: bool = False,
+) -> str:
     """Train every recipe with seeds 0 to seeds - 1, unless that run is finished already, and return the results as Markdown.
 
     recipes: shipped names; none means the five reference systems. write: also put what these runs reached into the recipes, and the
@@ -71,9 +84,13 @@ def reproduce(recipes: Sequence[str], seeds: int, out: Path, *, data_dir: Path |
     if seeds < 1:
         raise BadValue(f"{seeds} seeds make no runs; 1 or more do, and 3 give an error bar")
     if write and not RESULTS.parent.is_dir():
-        raise BadValue(f"--write puts its table into {RESULTS}, and there is no folder {RESULTS.parent} here")
+        raise BadValue(
+            f"--write puts its table into {RESULTS}, and there is no folder {RESULTS.parent} here"
+        )
     loaded = [load_recipe(name) for name in recipes or REFERENCE_SYSTEMS]
-    datasets = {name: load_dataset(name, data_dir=data_dir) for name in {recipe.data for recipe in loaded}}
+    datasets = {
+        name: load_dataset(name, data_dir=data_dir) for name in {recipe.data for recipe in loaded}
+    }
     jobs = [job for recipe in loaded for seed in range(seeds) for job in _jobs(recipe, seed)]
     for wait in (False, True):  # what nobody else is at, then what they have not finished
         for recipe, seed in jobs:
@@ -81,19 +98,30 @@ def reproduce(recipes: Sequence[str], seeds: int, out: Path, *, data_dir: Path |
                 _ensure(recipe, seed, out, datasets[recipe.data], wait=wait)
     measured = [replace(recipe, measured=_collect(recipe, out).measured()) for recipe in loaded]
     if write:
-        write_evidence({recipe.name: recipe.measured for recipe in measured if recipe.name in shipped_recipes()})
+        write_evidence(
+            {
+                recipe.name: recipe.measured
+                for recipe in measured
+                if recipe.name in shipped_recipes()
+            }
+        )
     return as_markdown(measured)
 
 
 def _jobs(recipe: Recipe, seed: int) -> list[tuple[Recipe, int]]:
     """A run, after those of its members where it has some."""
-    members = [(recipe.member, each) for each in recipe.member_seeds(seed)] if recipe.members > 1 else []
+    members = (
+        [(recipe.member, each) for each in recipe.member_seeds(seed)] if recipe.members > 1 else []
+    )
     return [*members, (recipe, seed)]
 
 
 def _ensure(recipe: Recipe, seed: int, out: Path, dataset: Dataset, *, wait: bool) -> None:
     """Make a run, or go on with it, unless it is finished, or another process is at it and we do not wait."""
-    folder, job = out / run_name(recipe, seed), Job(recipe, dataset, seed, members_in=out, resume=True)
+    folder, job = (
+        out / run_name(recipe, seed),
+        Job(recipe, dataset, seed, members_in=out, resume=True),
+    )
     with alone(folder / LOCKED, wait) as ours:
         if ours and not is_finished(folder, recipe, seed):
             if not is_stopped(folder, job):
@@ -106,11 +134,17 @@ def _ensure(recipe: Recipe, seed: int, out: Path, dataset: Dataset, *, wait: boo
 def finished_runs(recipe: Recipe, out: Path) -> list[Path]:
     """The folders of the finished runs with seeds 0, 1 and so on, as far as they go."""
     folders = enumerate(out / run_name(recipe, seed) for seed in count())
-    return [folder for _, folder in takewhile(lambda place: is_finished(place[1], recipe, place[0]), folders)]
+    return [
+        folder
+        for _, folder in takewhile(lambda place: is_finished(place[1], recipe, place[0]), folders)
+    ]
 
 
 def _collect(recipe: Recipe, out: Path) -> Result:
-    return Result(recipe, tuple(json.loads((run / CONFIG_FILE).read_text()) for run in finished_runs(recipe, out)))
+    return Result(
+        recipe,
+        tuple(json.loads((run / CONFIG_FILE).read_text()) for run in finished_runs(recipe, out)),
+    )
 
 
 def as_markdown(recipes: Sequence[Recipe]) -> str:
@@ -131,7 +165,12 @@ def as_markdown(recipes: Sequence[Recipe]) -> str:
         cells += [*(_cell(recipe, key, form) for key, form in FIGURES.values()), _seconds(recipe)]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     lines += ["", "## Against the source", ""]
-    lines += [_verdict(recipe, key, form) for recipe in recipes for key, form in FIGURES.values() if _is_to_compare(recipe, key)]
+    lines += [
+        _verdict(recipe, key, form)
+        for recipe in recipes
+        for key, form in FIGURES.values()
+        if _is_to_compare(recipe, key)
+    ]
     lines += [
         "",
         f"Measured on {_where(recipes)}.",
@@ -143,7 +182,10 @@ def as_markdown(recipes: Sequence[Recipe]) -> str:
 
 def as_short_table(recipes: Sequence[Recipe]) -> str:
     """The README's table: recipe, published and measured test accuracy, runs, time. recipes: with figures in `measured`."""
-    lines = ["| recipe | what it teaches | published | measured | runs | time |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| recipe | what it teaches | published | measured | runs | time |",
+        "|---|---|---|---|---|---|",
+    ]
     for recipe in recipes:
         published = recipe.published.get("test_accuracy")
         cells = (
@@ -155,17 +197,23 @@ def as_short_table(recipes: Sequence[Recipe]) -> str:
             _seconds(recipe),
         )
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", f"Test accuracy, mean ± standard deviation over seeds; {_where(recipes)}."])
+    return "\n".join(
+        [*lines, "", f"Test accuracy, mean ± standard deviation over seeds; {_where(recipes)}."]
+    )
 
 
 def _where(recipes: Sequence[Recipe]) -> str:
     """The machine of most recipes, those of the others, and the last day of measuring."""
     machines: dict[str, list[str]] = {}
     for recipe in recipes:
-        machines.setdefault("{machine}, torch {torch}".format_map(recipe.measured), []).append(f"`{recipe.name}`")
+        machines.setdefault("{machine}, torch {torch}".format_map(recipe.measured), []).append(
+            f"`{recipe.name}`"
+        )
     most, *others = sorted(machines, key=lambda machine: -len(machines[machine]))
     last = max(str(recipe.measured["date"]) for recipe in recipes)
-    return "; ".join([most, *(f"{', '.join(machines[machine])} on {machine}" for machine in others), last])
+    return "; ".join(
+        [most, *(f"{', '.join(machines[machine])} on {machine}" for machine in others), last]
+    )
 
 
 def _seconds(recipe: Recipe) -> str:
@@ -189,12 +237,20 @@ def _measured_cell(recipe: Recipe, key: str, form: str) -> str:
     if f"{key}_mean" not in ours:
         return "-"
     said, sd = form.format(ours[f"{key}_mean"]), ours.get(f"{key}_sd")
-    return said if sd is None else f"{said} ± {sd * 100:.2f}" if form.endswith("%}") else f"{said} ± {sd:.4f}"
+    return (
+        said
+        if sd is None
+        else f"{said} ± {sd * 100:.2f}"
+        if form.endswith("%}")
+        else f"{said} ± {sd:.4f}"
+    )
 
 
 def _cell(recipe: Recipe, key: str, form: str) -> str:
     published = recipe.published.get(key)
-    return _measured_cell(recipe, key, form) + (f" (published {form.format(published)})" if published is not None else "")
+    return _measured_cell(recipe, key, form) + (
+        f" (published {form.format(published)})" if published is not None else ""
+    )
 
 
 def _is_to_compare(recipe: Recipe, key: str) -> bool:
@@ -204,9 +260,17 @@ def _is_to_compare(recipe: Recipe, key: str) -> bool:
 def _verdict(recipe: Recipe, key: str, form: str) -> str:
     """One line: reached, within two standard deviations, or missed."""
     ours, published = recipe.measured[f"{key}_mean"], recipe.published[key]
-    distance = (ours - published) * (-1 if key.endswith("loss") else 1)  # above 0 is better than published
+    distance = (ours - published) * (
+        -1 if key.endswith("loss") else 1
+    )  # above 0 is better than published
     spread = recipe.measured.get(f"{key}_sd", 0.0)
-    word = "reached" if distance >= 0 else "within two standard deviations" if -distance <= 2 * spread else "missed"
+    word = (
+        "reached"
+        if distance >= 0
+        else "within two standard deviations"
+        if -distance <= 2 * spread
+        else "missed"
+    )
     said = f"published {form.format(published)}, ours {form.format(ours)}"
     return f"- `{recipe.name}`, {key.replace('_', ' ')}: {said}: {word}."
 
@@ -223,5 +287,7 @@ def write_evidence(measured: Mapping[str, Mapping[str, Any]]) -> None:
 def write_measured(path: Path, table: Mapping[str, Any]) -> None:
     """Replace the [measured] table, which is the last thing in a recipe's file."""
     kept = path.read_text().partition("[measured]")[0].rstrip()
-    rows = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in table.items())
+    rows = "".join(
+        f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in table.items()
+    )
     write_whole(path, f"{kept}\n\n[measured]\n{rows}")

@@ -63,7 +63,9 @@ class States:
         path = self.folder / f"{newest + 1:06}-{hashlib.sha256(content).hexdigest()}.safetensors"
         write_whole(path, content)
         with writing(self.folder):
-            for other in self.folder.iterdir():  # half-written files of processes that were killed, too
+            for (
+                other
+            ) in self.folder.iterdir():  # half-written files of processes that were killed, too
                 if other not in (path, self._good):
                     other.unlink()
         self._good = path
@@ -121,7 +123,9 @@ class Interval:
             return cls()
         found = re.fullmatch(r"(\d{1,9})(s?)", text)
         if not found:
-            raise BadValue(f"a state is saved every so many steps (500) or seconds (60s), or never (off), not {text!r}")
+            raise BadValue(
+                f"a state is saved every so many steps (500) or seconds (60s), or never (off), not {text!r}"
+            )
         return cls(seconds=float(found[1])) if found[2] else cls(steps=int(found[1]))
 
 
@@ -136,7 +140,9 @@ class Saving:
         """Whether it is time to save, after so many steps."""
         if self.interval.steps:
             return done - self._done >= self.interval.steps
-        return bool(self.interval.seconds) and time.monotonic() - self._time >= self.interval.seconds
+        return (
+            bool(self.interval.seconds) and time.monotonic() - self._time >= self.interval.seconds
+        )
 
     def save(self, state: State, done: int) -> None:
         """Save the state after so many steps."""
@@ -155,4 +161,8 @@ class Saving:
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """In words, what is not as it was: each key with its value then and now."""
-    return [f"{key} {then.get(key)!r}, now {value!r}" for key, value in now.items() if then.get(key) != value]
+    return [
+        f"{key} {then.get(key)!r}, now {value!r}"
+        for key, value in now.items()
+        if then.get(key) != value
+    ]

@@ -69,7 +69,9 @@ def train(
     dataset = load_dataset(data or chosen.data, data_dir=data_dir)
     final = None
     mnist = mnist_to_compare(dataset, data_dir) if init else None
-    records = run(chosen, Path(out), dataset, seed=seed, device=device, init=init, resume=resume, mnist=mnist)
+    records = run(
+        chosen, Path(out), dataset, seed=seed, device=device, init=init, resume=resume, mnist=mnist
+    )
     if tensorboard:
         from inkdigits.runs.tensorboard import track
 
@@ -88,7 +90,9 @@ def mnist_to_compare(dataset: Dataset, data_dir: str | Path | None = None) -> Sp
     return None
 
 
-def run(recipe: Recipe, out: Path, dataset: Dataset, **options: Any) -> Generator[Record, None, None]:
+def run(
+    recipe: Recipe, out: Path, dataset: Dataset, **options: Any
+) -> Generator[Record, None, None]:
     """Train and yield what happens: Progress, an Epoch after every pass, and at last the Final. options: of a Job.
 
     A recipe of several members trains them one after another, each as a run of its own in `members_in`, or in `out` unless given.
@@ -100,7 +104,9 @@ def run(recipe: Recipe, out: Path, dataset: Dataset, **options: Any) -> Generato
     job = Job(recipe, dataset, **options)
     check_before_training(job)
     if place_in_group()[1] > 1 and recipe.members > 1:
-        raise BadValue(f"{recipe.name!r} trains {recipe.members} networks one after another; torchrun shares the work of one")
+        raise BadValue(
+            f"{recipe.name!r} trains {recipe.members} networks one after another; torchrun shares the work of one"
+        )
     with group(job.device) as processes:
         if restarts():  # the command is the same as the first time
             job = dataclasses.replace(job, resume=True)
@@ -117,7 +123,9 @@ def _lead(job: Job, out: Path, processes: Group = ALONE) -> Generator[Record, No
         writable_folder(out)
         with alone(out / LOCKED, wait=False) as ours:
             if not ours:
-                raise CannotWrite(f"another run is at work in {out}; choose another folder, or wait")
+                raise CannotWrite(
+                    f"another run is at work in {out}; choose another folder, or wait"
+                )
             return (yield from run_alone(job, out, processes))
     finally:
         if not was_there:
@@ -138,7 +146,9 @@ def _follow(job: Job, processes: Group) -> Generator[Record, None, None]:
     leaders = json.loads(processes.told())
     if different := differences(leaders, job.identity):
         place = f"process {processes.rank + 1} of {processes.size}"
-        raise BadValue(f"{place} was started to train something else than the first: {'; '.join(different)}")
+        raise BadValue(
+            f"{place} was started to train something else than the first: {'; '.join(different)}"
+        )
     if content := processes.told():
         training.restore(State.from_bytes(content))
     for _ in training.passes(job.dataset.validation):
@@ -151,14 +161,21 @@ def run_alone(job: Job, out: Path, processes: Group = ALONE) -> Generator[Record
     final = _check_folder(job, out)
     if final is None:
         sweep(out)
-        final = yield from _run_members(job, out) if job.recipe.members > 1 else _run_one(job, out, processes)
+        final = (
+            yield from _run_members(job, out)
+            if job.recipe.members > 1
+            else _run_one(job, out, processes)
+        )
     States(out).delete()
     return final
 
 
 def _check_folder(job: Job, out: Path) -> Final | None:
     """The figures of a run that is finished. Raises CannotWrite where the folder holds what is not to be gone on with."""
-    finished, stopped = (out / LAST_FILE).is_file(), States(out).folder.is_dir() or (out / "members").is_dir()
+    finished, stopped = (
+        (out / LAST_FILE).is_file(),
+        States(out).folder.is_dir() or (out / "members").is_dir(),
+    )
     if finished and job.resume:
         final = _final_figures(job, out)
         log.warning("the run in %s is finished", out)
@@ -166,22 +183,36 @@ def _check_folder(job: Job, out: Path) -> Final | None:
     if stopped and not finished and not job.resume:
         raise CannotWrite(f"{out} holds a run that was stopped; --resume goes on with it")
     if finished or (not stopped and any(path.name != LOCK for path in entries(out))):
-        raise CannotWrite(f"the folder {out} exists and is not empty; choose a new one, or delete it first")
+        raise CannotWrite(
+            f"the folder {out} exists and is not empty; choose a new one, or delete it first"
+        )
     return None
 
 
 def _final_figures(job: Job, out: Path) -> Final:
     """Of a finished run. Raises BadValue where it is another one."""
     config = load_checkpoint(out).config
-    then = from_table(config["recipe"]).what_it_trains | {"seed": config["seed"], "digits": config["data"]["train"]}
-    then |= {"epochs": config["final"]["epochs"] // job.recipe.members}  # older versions finished what Ctrl-C had cut short
-    _refuse(out, differences(then, job.recipe.what_it_trains | {"seed": job.seed, "digits": len(job.dataset.train)}))
+    then = from_table(config["recipe"]).what_it_trains | {
+        "seed": config["seed"],
+        "digits": config["data"]["train"],
+    }
+    then |= {
+        "epochs": config["final"]["epochs"] // job.recipe.members
+    }  # older versions finished what Ctrl-C had cut short
+    _refuse(
+        out,
+        differences(
+            then, job.recipe.what_it_trains | {"seed": job.seed, "digits": len(job.dataset.train)}
+        ),
+    )
     return Final(**{key: value for key, value in config["final"].items() if key != "final"})
 
 
 def _refuse(out: Path, different: list[str]) -> None:
     if different:
-        raise BadValue(f"{out} holds another run, of {'; '.join(different)}; choose another folder, or what it was started with")
+        raise BadValue(
+            f"{out} holds another run, of {'; '.join(different)}; choose another folder, or what it was started with"
+        )
 
 
 def _run_one(job: Job, out: Path, processes: Group) -> Generator[Record, None, Final]:
@@ -198,7 +229,11 @@ def _run_one(job: Job, out: Path, processes: Group) -> Generator[Record, None, F
     def save() -> None:
         with uninterrupted:
             state = training.state()
-            facts = {"identity": job.identity, "circumstances": job.circumstances, "preparing": seconds}
+            facts = {
+                "identity": job.identity,
+                "circumstances": job.circumstances,
+                "preparing": seconds,
+            }
             saving.save(State(state.tensors, state.facts | facts), training.done)
 
     with _left_tidy(out):
@@ -214,7 +249,12 @@ def _run_one(job: Job, out: Path, processes: Group) -> Generator[Record, None, F
                 if record:
                     yield record
             save()
-            work = Work(training.epochs, seconds + sum(epoch.seconds for epoch in training.epochs), mnist, before)
+            work = Work(
+                training.epochs,
+                seconds + sum(epoch.seconds for epoch in training.epochs),
+                mnist,
+                before,
+            )
             final = finish(out, training.network, job.recipe, job.dataset, work, job.seed)
             processes.told(json.dumps(dataclasses.asdict(final)).encode())
             return final
@@ -222,7 +262,11 @@ def _run_one(job: Job, out: Path, processes: Group) -> Generator[Record, None, F
             if training.whole:
                 save()
             if states:
-                log.warning("stopped in epoch %d of %d; --resume goes on from there", training.epoch, job.recipe.epochs)
+                log.warning(
+                    "stopped in epoch %d of %d; --resume goes on from there",
+                    training.epoch,
+                    job.recipe.epochs,
+                )
             raise
 
 
@@ -231,16 +275,25 @@ def _take_up(job: Job, out: Path, training: Training, saved: State) -> float:
     _refuse(out, differences(saved.facts["identity"], job.identity))
     training.restore(saved)
     write_metrics(out, training.epochs)
-    log.warning("going on in epoch %d of %d, after %d steps", training.epoch, job.recipe.epochs, training.done)
+    log.warning(
+        "going on in epoch %d of %d, after %d steps",
+        training.epoch,
+        job.recipe.epochs,
+        training.done,
+    )
     if changed := differences(saved.facts["circumstances"], job.circumstances):
-        log.warning("the result may differ in its last bits, as this has changed: %s", "; ".join(changed))
+        log.warning(
+            "the result may differ in its last bits, as this has changed: %s", "; ".join(changed)
+        )
     return float(saved.facts["preparing"])
 
 
 def _check_epoch(epoch: Epoch) -> None:
     if not math.isfinite(loss := epoch.validation_loss):
         where = f"in epoch {epoch.epoch}"
-        raise InkdigitsError(f"the validation loss became {loss} {where}; a smaller learning_rate would help")
+        raise InkdigitsError(
+            f"the validation loss became {loss} {where}; a smaller learning_rate would help"
+        )
 
 
 def _run_members(job: Job, out: Path) -> Generator[Record, None, Final]:
@@ -249,7 +302,9 @@ def _run_members(job: Job, out: Path) -> Generator[Record, None, Final]:
     for number, seed in enumerate(job.recipe.member_seeds(job.seed)):
         folder = (job.members_in or out / "members") / run_name(job.recipe.member, seed)
         if not is_finished(folder, job.recipe.member, seed):
-            member = dataclasses.replace(job, recipe=job.recipe.member, seed=seed, members_in=None, resume=True)
+            member = dataclasses.replace(
+                job, recipe=job.recipe.member, seed=seed, members_in=None, resume=True
+            )
             for record in _lead(member, folder):
                 assert not isinstance(record, Final)
                 yield dataclasses.replace(record, epoch=record.epoch + number * job.recipe.epochs)
@@ -258,8 +313,18 @@ def _run_members(job: Job, out: Path) -> Generator[Record, None, Final]:
         seconds += checkpoint.config["final"]["train_seconds"]
         lines = map(json.loads, (folder / METRICS_FILE).read_text().splitlines())
         passes = [Epoch(**line) for line in lines if "final" not in line]
-        epochs += [dataclasses.replace(epoch, epoch=epoch.epoch + number * job.recipe.epochs) for epoch in passes]
-    return finish(out, network.to(choose_device(job.device)), job.recipe, job.dataset, Work(epochs, seconds), job.seed)
+        epochs += [
+            dataclasses.replace(epoch, epoch=epoch.epoch + number * job.recipe.epochs)
+            for epoch in passes
+        ]
+    return finish(
+        out,
+        network.to(choose_device(job.device)),
+        job.recipe,
+        job.dataset,
+        Work(epochs, seconds),
+        job.seed,
+    )
 
 
 def run_name(recipe: Recipe, seed: int) -> str:
@@ -276,7 +341,10 @@ def is_finished(folder: Path, recipe: Recipe, seed: int) -> bool:
         return False
     try:
         config = json.loads((folder / CONFIG_FILE).read_bytes())
-        same = from_table(config["recipe"]).what_it_trains == recipe.what_it_trains and config["seed"] == seed
+        same = (
+            from_table(config["recipe"]).what_it_trains == recipe.what_it_trains
+            and config["seed"] == seed
+        )
         return bool(same and config["final"]["epochs"] == recipe.total_epochs)
     except (OSError, ValueError, KeyError, TypeError, InkdigitsError):
         return False
@@ -304,7 +372,9 @@ def _left_tidy(out: Path) -> Iterator[None]:
         yield
     except BaseException as error:
         if (out / CONFIG_FILE).is_file():
-            error.add_note(f"the trained weights are whole and stay in {out}; --resume finishes the run")
+            error.add_note(
+                f"the trained weights are whole and stay in {out}; --resume finishes the run"
+            )
         elif States(out):
             error.add_note(f"its last good state stays in {out}")
         else:

@@ -40,7 +40,11 @@ DOTS = 110  # an inch of a figure
 
 
 def track(
-    records: Generator[Record, None, None], recipe: Recipe, dataset: Dataset, out: Path, seed: int = 0
+    records: Generator[Record, None, None],
+    recipe: Recipe,
+    dataset: Dataset,
+    out: Path,
+    seed: int = 0,
 ) -> Generator[Record, None, None]:
     """What `run` yields, written down and passed on. recipe, dataset, out, seed: what `run` was given.
 
@@ -56,7 +60,9 @@ def track(
     return _tracked(records, _Events(recipe, dataset, out, seed), out) if leads else records
 
 
-def _tracked(records: Generator[Record, None, None], events: "_Events", out: Path) -> Generator[Record, None, None]:
+def _tracked(
+    records: Generator[Record, None, None], events: "_Events", out: Path
+) -> Generator[Record, None, None]:
     was_there, works = out.is_dir(), True
     try:
         with closing(events), closing(records):
@@ -66,10 +72,15 @@ def _tracked(records: Generator[Record, None, None], events: "_Events", out: Pat
                         events.take(record)
                 except OSError as error:
                     works = False
-                    log.warning("TensorBoard's files cannot be written: %s; the training goes on without", error)
+                    log.warning(
+                        "TensorBoard's files cannot be written: %s; the training goes on without",
+                        error,
+                    )
                 yield record
     except BaseException:
-        if [path.name for path in out.glob("*")] == [FOLDER]:  # the run has left nothing, and so do we
+        if [path.name for path in out.glob("*")] == [
+            FOLDER
+        ]:  # the run has left nothing, and so do we
             shutil.rmtree(out / FOLDER if was_there else out, ignore_errors=True)
         raise
 
@@ -79,7 +90,11 @@ class _Events:
 
     def __init__(self, recipe: Recipe, dataset: Dataset, out: Path, seed: int) -> None:
         self.recipe, self.dataset, self.out, self.folder = recipe, dataset, out, out / FOLDER
-        self.members = [run_name(recipe.member, each) for each in recipe.member_seeds(seed)] if recipe.members > 1 else []
+        self.members = (
+            [run_name(recipe.member, each) for each in recipe.member_seeds(seed)]
+            if recipe.members > 1
+            else []
+        )
         self._writers: dict[int, SummaryWriter] = {}  # of each network
 
     def close(self) -> None:
@@ -115,7 +130,9 @@ class _Events:
         if network not in self._writers:
             written = self._written(network)
             # A first file says where it begins, too: TensorBoard takes the first that does for the beginning of all.
-            writer = self._writers[network] = SummaryWriter(self._home(network), purge_step=epoch if written else 1)
+            writer = self._writers[network] = SummaryWriter(
+                self._home(network), purge_step=epoch if written else 1
+            )
             for line in [] if written else self._metrics(network):
                 if line.get("epoch", epoch) < epoch:
                     self._add(writer, line)
@@ -125,7 +142,9 @@ class _Events:
         """The lines of its metrics.jsonl, which is written before an Epoch is yielded."""
         run = self.out / "members" / self.members[network] if self.members else self.out
         path = run / METRICS_FILE
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        return (
+            [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        )
 
     def _add(self, writer: "SummaryWriter", epoch: Mapping[str, Any]) -> None:
         """The curves' next points, from an epoch's line of metrics.jsonl. The learning rate is that of the middle of the pass."""
@@ -142,21 +161,39 @@ class _Events:
         """The figures beside the recipe that led to them, and what the model makes of the validation digits."""
         from torch.utils.tensorboard import SummaryWriter
 
-        figures = {f"final/{key}": value for key, value in to_record(final).items() if isinstance(value, float)}
+        figures = {
+            f"final/{key}": value
+            for key, value in to_record(final).items()
+            if isinstance(value, float)
+        }
         with closing(SummaryWriter(self.folder, filename_suffix=LAST)) as writer:
             writer.add_hparams(
-                {"seed": final.seed, **_flat(self.recipe.what_it_trains)}, figures, run_name=".", global_step=final.epochs
+                {"seed": final.seed, **_flat(self.recipe.what_it_trains)},
+                figures,
+                run_name=".",
+                global_step=final.epochs,
             )
-            writer.add_text("recipe", f"```json\n{json.dumps(to_table(self.recipe), indent=2, ensure_ascii=False)}\n```")
+            writer.add_text(
+                "recipe",
+                f"```json\n{json.dumps(to_table(self.recipe), indent=2, ensure_ascii=False)}\n```",
+            )
             digits = self.dataset.validation[self.dataset.validation.labels < CLASSES]
             said = Recogniser(self.out).classify(digits.images)
-            evaluation, classes = evaluate_probabilities(said, digits.labels), self.dataset.classes[:CLASSES]
+            evaluation, classes = (
+                evaluate_probabilities(said, digits.labels),
+                self.dataset.classes[:CLASSES],
+            )
             writer.add_image(
-                "validation/confusion", _pixels(confusion_matrix(evaluation, classes)), final.epochs, dataformats="HWC"
+                "validation/confusion",
+                _pixels(confusion_matrix(evaluation, classes)),
+                final.epochs,
+                dataformats="HWC",
             )
             if evaluation.errors:
                 gallery = error_gallery(digits.images, digits.labels, said, most=MOST)
-                writer.add_image("validation/errors", _pixels(gallery), final.epochs, dataformats="HWC")
+                writer.add_image(
+                    "validation/errors", _pixels(gallery), final.epochs, dataformats="HWC"
+                )
 
 
 def _flat(table: Mapping[str, Any]) -> dict[str, str | int | float | bool]:

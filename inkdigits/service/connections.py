@@ -13,10 +13,14 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 PATIENCE = 10.0  # seconds in which a request arrives, from its first byte or the connection's start; in which an answer is taken
-MAX_CONNECTIONS = 512  # at once; beyond, the one that has waited longest without a whole request is closed
+MAX_CONNECTIONS = (
+    512  # at once; beyond, the one that has waited longest without a whole request is closed
+)
 MAX_HEAD = 32 << 10  # bytes of request line and headers; browsers send 1 to 2 thousand
 MAX_BODY = 32 << 20  # bytes; phones' photos have up to 15 million
-MAX_RECEIVED = 2 * MAX_BODY  # bytes of a request with its chunk sizes, or of a body that nobody reads any more
+MAX_RECEIVED = (
+    2 * MAX_BODY
+)  # bytes of a request with its chunk sizes, or of a body that nobody reads any more
 LAST_BYTES = 1.0  # seconds in which a request that is on its way may arrive, once the server stops
 LAST_CALL = 0.3  # seconds in which a connection that is kept open may still bring a request, once the server stops
 
@@ -44,7 +48,10 @@ class Connection(HttpToolsProtocol):
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
-        self._refused, self._idle = refused, idle  # the dict is all connections' and keeps them in the order of their waiting
+        self._refused, self._idle = (
+            refused,
+            idle,
+        )  # the dict is all connections' and keeps them in the order of their waiting
         self._no_room = no_room
         self._deadline: asyncio.TimerHandle | None = None
         self._taking: asyncio.TimerHandle | None = None
@@ -66,7 +73,9 @@ class Connection(HttpToolsProtocol):
         self._stop_waiting()
         if self._taking:
             self._taking.cancel()
-        for cycle in self._open:  # of requests that came one behind another, uvicorn would tell the last one only
+        for cycle in (
+            self._open
+        ):  # of requests that came one behind another, uvicorn would tell the last one only
             cycle.disconnected = True
         super().connection_lost(exc)
 
@@ -77,7 +86,9 @@ class Connection(HttpToolsProtocol):
             self._wait()
         super().data_received(data)
         if self._in_head and self._received > MAX_HEAD:
-            self.refuse(431, "head_too_large", f"request line and headers have more than {MAX_HEAD:,} bytes")
+            self.refuse(
+                431, "head_too_large", f"request line and headers have more than {MAX_HEAD:,} bytes"
+            )
         elif self._received > MAX_RECEIVED:
             self.transport.abort()
 
@@ -132,15 +143,22 @@ class Connection(HttpToolsProtocol):
         super().shutdown()
         if self._deadline:
             self._deadline.cancel()
-            self._deadline = self.loop.call_later(LAST_BYTES, self.refuse, 503, "stopping", "the service is stopping")
+            self._deadline = self.loop.call_later(
+                LAST_BYTES, self.refuse, 503, "stopping", "the service is stopping"
+            )
 
     def refuse(self, status: int, code: str, message: str) -> None:
         """Answer without the application, and close."""
         if self.transport.is_closing():
             return
-        if self._is_free() if self._in_head else not self.cycle.response_started:  # else it would be no answer to anything
+        if (
+            self._is_free() if self._in_head else not self.cycle.response_started
+        ):  # else it would be no answer to anything
             content = json.dumps({"error": {"code": code, "message": message}}).encode()
-            head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(content)
+            head = (
+                b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+                % len(content)
+            )
             self.transport.write(STATUS_LINE[status] + head + content)
             self._refused(status)
         self.transport.close()

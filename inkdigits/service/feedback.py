@@ -26,7 +26,9 @@ from inkdigits.reading.preprocessing.candidate import Box
 from inkdigits.reading.recogniser import Digit, Trace
 
 MAX_FILE = 1 << 30  # bytes; a correction takes 2 to 100 thousand
-PATIENCE = 1.0  # seconds for another program that has the file locked; a thread that reads waits so long
+PATIENCE = (
+    1.0  # seconds for another program that has the file locked; a thread that reads waits so long
+)
 MARK = 0x696E6B64  # "ink" and a d in the file's header: a database of ours, and of no other program
 MARGIN = 0.15  # of a digit's longer side, around it in the crop
 LARGEST_CROP = 320  # pixels of its longer side; ten times what the network sees
@@ -69,10 +71,14 @@ class Feedback:
         self._path = path.absolute()
         try:
             with self._opened() as database:
-                database.execute("BEGIN IMMEDIATE")  # so that a file that cannot be written is known now
+                database.execute(
+                    "BEGIN IMMEDIATE"
+                )  # so that a file that cannot be written is known now
         except (OSError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or error
-            raise CannotWrite(f"cannot collect in {path}: {reason}; choose a new file, or one that was made here") from error
+            raise CannotWrite(
+                f"cannot collect in {path}: {reason}; choose a new file, or one that was made here"
+            ) from error
 
     def store(self, correction: Correction) -> int:
         """Keep it, instead of an earlier one of the same digit in the same picture. Returns how many there are.
@@ -84,8 +90,18 @@ class Feedback:
         crop, image = io.BytesIO(), Image.fromarray(correction.crop)
         image.thumbnail((LARGEST_CROP, LARGEST_CROP))
         image.save(crop, "PNG")
-        what = hashlib.sha256(correction.sent).digest(), ",".join(map(str, digit.box)), datetime.now(UTC).isoformat(" ", "seconds")
-        read = digit.digit, digit.confidence, correction.model, digit.image.tobytes(), crop.getvalue()
+        what = (
+            hashlib.sha256(correction.sent).digest(),
+            ",".join(map(str, digit.box)),
+            datetime.now(UTC).isoformat(" ", "seconds"),
+        )
+        read = (
+            digit.digit,
+            digit.confidence,
+            correction.model,
+            digit.image.tobytes(),
+            crop.getvalue(),
+        )
         with self._opened() as database:
             database.execute(STORE, (*what, correction.label, *read))
             return int(database.execute("SELECT count(*) FROM feedback").fetchone()[0])
@@ -97,7 +113,9 @@ class Feedback:
         with contextlib.closing(sqlite3.connect(self._path, timeout=PATIENCE)) as database:
             _check(database)
             database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")  # who was thanked has been heard, whatever happens to the machine
+            database.execute(
+                "PRAGMA synchronous = FULL"
+            )  # who was thanked has been heard, whatever happens to the machine
             page = database.execute("PRAGMA page_size").fetchone()[0]
             database.execute(f"PRAGMA max_page_count = {MAX_FILE // page}")
             with database:
@@ -117,7 +135,9 @@ def _check(database: sqlite3.Connection) -> None:
 def is_full(error: sqlite3.Error | OSError) -> bool:
     """Whether there was no room, on the disk or below MAX_FILE."""
     codes = sqlite3.SQLITE_FULL, errno.ENOSPC, errno.EDQUOT, errno.EFBIG
-    return (error.errno if isinstance(error, OSError) else getattr(error, "sqlite_errorcode", 0)) in codes
+    return (
+        error.errno if isinstance(error, OSError) else getattr(error, "sqlite_errorcode", 0)
+    ) in codes
 
 
 def corrected(sent: bytes, trace: Trace, label: int, box: Box | None, model: str) -> Correction:
@@ -125,19 +145,30 @@ def corrected(sent: bytes, trace: Trace, label: int, box: Box | None, model: str
     digits = trace.reading.digits
     assert trace.page is not None
     if box is None and len(digits) != 1:
-        raise BadValue(f"the picture holds {len(digits)} digits; where there are several, box says which one is meant")
-    place = max(range(len(digits)), key=lambda place: _overlap(digits[place].box, box), default=0) if box else 0
+        raise BadValue(
+            f"the picture holds {len(digits)} digits; where there are several, box says which one is meant"
+        )
+    place = (
+        max(range(len(digits)), key=lambda place: _overlap(digits[place].box, box), default=0)
+        if box
+        else 0
+    )
     if box and (not digits or _overlap(digits[place].box, box) < SAME):
         raise BadValue(f"the picture has no digit at {','.join(map(str, box))}")
     left, top, right, bottom = trace.page.candidates[place].box
     margin = 1 + round(MARGIN * max(right - left, bottom - top))
-    crop = trace.page.picture.pixels[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin]
+    crop = trace.page.picture.pixels[
+        max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin
+    ]
     return Correction(sent, label, digits[place], np.ascontiguousarray(crop), model)
 
 
 def _overlap(one: Box, other: Box) -> float:
     """Intersection over union of two boxes."""
-    width, height = min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
+    width, height = (
+        min(one[2], other[2]) - max(one[0], other[0]),
+        min(one[3], other[3]) - max(one[1], other[1]),
+    )
     common = max(0, width) * max(0, height)
     areas = [(right - left) * (bottom - top) for left, top, right, bottom in (one, other)]
     return common / max(1, sum(areas) - common)
@@ -149,8 +180,12 @@ def export(file: Path, folder: Path) -> tuple[int, int]:
     Left out is what would not be read from its PNG exactly as it was stored. The folder appears whole or not at all; the file is
     only read, and may be collected in meanwhile. Raises BadData, CannotWrite.
     """
-    if folder.is_symlink() or (folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))):
-        raise CannotWrite(f"{folder} exists and is not empty; choose a new folder, or delete it first")
+    if folder.is_symlink() or (
+        folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
+    ):
+        raise CannotWrite(
+            f"{folder} exists and is not empty; choose a new folder, or delete it first"
+        )
     fields = _stored(file)
     if not fields:
         raise BadData(f"nothing has been collected in {file} yet")
@@ -158,13 +193,18 @@ def export(file: Path, folder: Path) -> tuple[int, int]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
-            written = sum(_write(beside / str(label) / f"{number:06}.png", field) for number, label, field in fields)
+            written = sum(
+                _write(beside / str(label) / f"{number:06}.png", field)
+                for number, label, field in fields
+            )
             beside.chmod(0o755)
             beside.replace(folder)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
-        raise CannotWrite(f"cannot write {folder}: {error.strerror or error}; choose a place with room that is yours") from error
+        raise CannotWrite(
+            f"cannot write {folder}: {error.strerror or error}; choose a place with room that is yours"
+        ) from error
     return written, len(fields) - written
 
 
@@ -173,12 +213,18 @@ def _stored(file: Path) -> list[tuple[int, int, bytes]]:
     try:
         if not file.is_file():
             raise BadData(f"no file {str(file)!r}")
-        with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE)) as database:
+        with contextlib.closing(
+            sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE)
+        ) as database:
             if database.execute("PRAGMA application_id").fetchone()[0] != MARK:
                 raise sqlite3.DatabaseError("it is a database of another program")
-            return database.execute("SELECT rowid, label, field FROM feedback ORDER BY rowid").fetchall()
+            return database.execute(
+                "SELECT rowid, label, field FROM feedback ORDER BY rowid"
+            ).fetchall()
     except sqlite3.Error as error:
-        raise BadData(f"{file} is no file that `inkdigits serve --collect` has made: {error}") from error
+        raise BadData(
+            f"{file} is no file that `inkdigits serve --collect` has made: {error}"
+        ) from error
 
 
 def _write(path: Path, field: bytes) -> bool:

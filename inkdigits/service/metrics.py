@@ -7,7 +7,21 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds, upper edges
+BUCKETS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+)  # seconds, upper edges
 
 
 class Metrics:
@@ -23,19 +37,32 @@ class Metrics:
         """One request that was answered. seconds: None where it never reached an endpoint."""
         self.requests[endpoint, status] += 1
         if seconds is not None:
-            self._within.setdefault(endpoint, [0] * (len(BUCKETS) + 1))[bisect_left(BUCKETS, seconds)] += 1
+            self._within.setdefault(endpoint, [0] * (len(BUCKETS) + 1))[
+                bisect_left(BUCKETS, seconds)
+            ] += 1
             self._seconds[endpoint] += seconds
 
     def text(self, gauges: Mapping[str, tuple[str, float]]) -> str:
         """The exposition format, version 0.0.4. gauges: name -> what it is, and its value now."""
-        lines = ["# HELP inkdigits_requests_total Requests answered.", "# TYPE inkdigits_requests_total counter"]
+        lines = [
+            "# HELP inkdigits_requests_total Requests answered.",
+            "# TYPE inkdigits_requests_total counter",
+        ]
         for (endpoint, status), count in sorted(self.requests.items()):
-            lines.append(f'inkdigits_requests_total{{endpoint="{endpoint}",status="{status}"}} {count}')
+            lines.append(
+                f'inkdigits_requests_total{{endpoint="{endpoint}",status="{status}"}} {count}'
+            )
         name = "inkdigits_reloads_total"
-        lines += [f"# HELP {name} Changes of the model's file: loaded, or refused.", f"# TYPE {name} counter"]
+        lines += [
+            f"# HELP {name} Changes of the model's file: loaded, or refused.",
+            f"# TYPE {name} counter",
+        ]
         lines += [f'{name}{{result="{result}"}} {count}' for result, count in self.reloads.items()]
         name = "inkdigits_request_seconds"
-        lines += [f"# HELP {name} Time from a request's head to its answer.", f"# TYPE {name} histogram"]
+        lines += [
+            f"# HELP {name} Time from a request's head to its answer.",
+            f"# TYPE {name} histogram",
+        ]
         for endpoint, counts in sorted(self._within.items()):
             total = 0
             for edge, count in zip((*map(str, BUCKETS), "+Inf"), counts, strict=True):
@@ -44,5 +71,9 @@ class Metrics:
             lines.append(f'{name}_sum{{endpoint="{endpoint}"}} {self._seconds[endpoint]:.6f}')
             lines.append(f'{name}_count{{endpoint="{endpoint}"}} {total}')
         for gauge, (text, value) in gauges.items():
-            lines += [f"# HELP inkdigits_{gauge} {text}", f"# TYPE inkdigits_{gauge} gauge", f"inkdigits_{gauge} {value:g}"]
+            lines += [
+                f"# HELP inkdigits_{gauge} {text}",
+                f"# TYPE inkdigits_{gauge} gauge",
+                f"inkdigits_{gauge} {value:g}",
+            ]
         return "\n".join(lines) + "\n"

@@ -13,7 +13,9 @@ from inkdigits.reading.recogniser import Recogniser
 
 KNOWN_ENOUGH = 8  # of ten drawn digits are read right by a model that is ready
 
-State = tuple[int, int, int] | None  # of a file: when it was written, its size, which one it is; None: there is none
+State = (
+    tuple[int, int, int] | None
+)  # of a file: when it was written, its size, which one it is; None: there is none
 
 
 @dataclass
@@ -35,7 +37,9 @@ class Watch:
         before, self._seen = self._seen, state_of(self.path)
         if self._seen == self._used or self._seen != before:
             return None
-        outcome = loaded_and_tested(self.path) if self._seen else BadModel(f"{str(self.path)!r} is gone")
+        outcome = (
+            loaded_and_tested(self.path) if self._seen else BadModel(f"{str(self.path)!r} is gone")
+        )
         if state_of(self.path) != self._seen:  # it was written on meanwhile, and is looked at again
             return None
         self._used = self._seen
@@ -74,7 +78,12 @@ def refuse_unless_it_reads(recogniser: Recogniser) -> None:
 
 def known_digits_read(recogniser: Recogniser) -> int:
     """How many of ten drawn digits a model reads right."""
-    from inkdigits.data.synthetic.pages.writing import DIGITS, Pen, draw, parse  # not above: the first answer need not wait for it
+    from inkdigits.data.synthetic.pages.writing import (  # not above: the first answer need not wait for it
+        DIGITS,
+        Pen,
+        draw,
+        parse,
+    )
 
     rng, pen = np.random.default_rng(0), Pen("self-test", 0.1)
     right = 0

@@ -42,7 +42,9 @@ BYTES = "application/octet-stream"
 class Refused(Exception):
     """An answer that is no success, and why."""
 
-    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, headers: dict[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.status, self.code, self.headers = status, code, headers
 
@@ -64,7 +66,9 @@ def file_of_form(body: bytes, boundary: bytes | None) -> bytes:
 
     def keep(part: Any) -> None:
         if part.field_name == b"file":
-            found.append(part.value or b"" if hasattr(part, "value") else _content(part.file_object))
+            found.append(
+                part.value or b"" if hasattr(part, "value") else _content(part.file_object)
+            )
 
     options: Any = {"MAX_MEMORY_FILE_SIZE": MAX_BODY}
     try:
@@ -101,7 +105,10 @@ def refuse_large(data: bytes) -> None:
         counts = list(_counts(image, data))
     for count, limit, what in counts:
         if count > limit:
-            raise BadPicture("too_large", f"the picture has {count:,} {what}; at most {limit:,} of its kind are read here")
+            raise BadPicture(
+                "too_large",
+                f"the picture has {count:,} {what}; at most {limit:,} of its kind are read here",
+            )
 
 
 def _counts(image: Image.Image, data: bytes) -> Iterator[tuple[int, int, str]]:
@@ -137,7 +144,11 @@ def encoded(reading: Reading, explain: bool = False) -> bytes:
 def parse_field(body: bytes) -> NDArray[np.uint8]:
     """What a network sees, (28, 28) uint8, paper 0 to ink 255. Raises Refused."""
     if len(body) != 784:
-        raise Refused(400, "bad_field", f"the body should be a field, 28 rows of 28 bytes, and not {len(body)} bytes")
+        raise Refused(
+            400,
+            "bad_field",
+            f"the body should be a field, 28 rows of 28 bytes, and not {len(body)} bytes",
+        )
     return np.frombuffer(body, np.uint8).reshape(28, 28)
 
 
@@ -145,16 +156,28 @@ def parse_flags(parameters: list[tuple[str, str]], *names: str) -> Iterator[bool
     """The values of true-or-false parameters, false where they are not given. Raises Refused."""
     for name, value in parameters:
         if name not in names or value not in ("true", "false"):
-            raise Refused(400, "bad_parameter", f"parameters are {' and '.join(names)}, each true or false")
+            raise Refused(
+                400, "bad_parameter", f"parameters are {' and '.join(names)}, each true or false"
+            )
     return (dict(parameters).get(name) == "true" for name in names)
 
 
 def parse_label(parameters: Mapping[str, str]) -> tuple[int, Box | None]:
     """What a digit is said to be, and which one is meant. Raises Refused."""
     box = parameters.get("box")
-    found = re.fullmatch(r"(\d{1,9}),(\d{1,9}),(\d{1,9}),(\d{1,9})", "0,0,0,0" if box is None else box, re.ASCII)
-    if not re.fullmatch("[0-9]", parameters.get("label", "")) or not found or parameters.keys() - {"label", "box"}:
-        raise Refused(400, "bad_parameter", "parameters are label, a digit, and box, left,top,right,bottom as /v1/read gives them")
+    found = re.fullmatch(
+        r"(\d{1,9}),(\d{1,9}),(\d{1,9}),(\d{1,9})", "0,0,0,0" if box is None else box, re.ASCII
+    )
+    if (
+        not re.fullmatch("[0-9]", parameters.get("label", ""))
+        or not found
+        or parameters.keys() - {"label", "box"}
+    ):
+        raise Refused(
+            400,
+            "bad_parameter",
+            "parameters are label, a digit, and box, left,top,right,bottom as /v1/read gives them",
+        )
     left, top, right, bottom = map(int, found.groups())
     return int(parameters["label"]), None if box is None else (left, top, right, bottom)
 
@@ -173,7 +196,11 @@ def parse_inference(body: bytes) -> tuple[dict[str, str], NDArray[np.uint8]]:
     wanted = _BadInference(
         "the body should be an object with one input 'images' of datatype UINT8, shape [N, 28, 28], and its data"
     )
-    if not isinstance(asked, dict) or not isinstance(asked.get("inputs"), list) or len(asked["inputs"]) != 1:
+    if (
+        not isinstance(asked, dict)
+        or not isinstance(asked.get("inputs"), list)
+        or len(asked["inputs"]) != 1
+    ):
         raise wanted
     tensor, outputs = asked["inputs"][0], asked.get("outputs", [])
     if not isinstance(tensor, dict) or tensor.get("name") != "images" or "data" not in tensor:
@@ -182,9 +209,13 @@ def parse_inference(body: bytes) -> tuple[dict[str, str], NDArray[np.uint8]]:
         raise _BadInference("the input's datatype should be UINT8")
     if not isinstance(name := asked.get("id", ""), str) or len(name) > MAX_ID:
         raise _BadInference(f"id should be a string of at most {MAX_ID} characters")
-    if not isinstance(outputs, list) or any(not isinstance(o, dict) or o.get("name") != "probabilities" for o in outputs):
+    if not isinstance(outputs, list) or any(
+        not isinstance(o, dict) or o.get("name") != "probabilities" for o in outputs
+    ):
         raise _BadInference("the only output is 'probabilities'")
-    return {"id": asked["id"]} if "id" in asked else {}, _images(tensor.get("shape"), tensor["data"])
+    return {"id": asked["id"]} if "id" in asked else {}, _images(
+        tensor.get("shape"), tensor["data"]
+    )
 
 
 class _BadInference(Refused):
@@ -193,7 +224,13 @@ class _BadInference(Refused):
 
 
 def _images(shape: Any, data: Any) -> NDArray[np.uint8]:
-    if not isinstance(shape, list) or len(shape) != 3 or shape[1:] != [28, 28] or type(shape[0]) is not int or shape[0] < 1:
+    if (
+        not isinstance(shape, list)
+        or len(shape) != 3
+        or shape[1:] != [28, 28]
+        or type(shape[0]) is not int
+        or shape[0] < 1
+    ):
         raise _BadInference("the input's shape should be [N, 28, 28] with N of at least 1")
     try:
         array = np.asarray(data)
@@ -202,5 +239,7 @@ def _images(shape: Any, data: Any) -> NDArray[np.uint8]:
     if array.dtype.kind not in "iu" or array.size == 0 or array.min() < 0 or array.max() > 255:
         raise _BadInference("the input's data should be whole numbers from 0 to 255")
     if array.size != math.prod(shape):
-        raise _BadInference(f"the input's data are {array.size:,} numbers; its shape takes {math.prod(shape):,}")
+        raise _BadInference(
+            f"the input's data are {array.size:,} numbers; its shape takes {math.prod(shape):,}"
+        )
     return array.astype(np.uint8).reshape(shape)

@@ -14,7 +14,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from inkdigits.core.errors import BadPicture
 from inkdigits.service.requests import Refused
 
-PICTURE_STATUS = {"empty": 400, "not_a_picture": 415, "unsupported": 415, "truncated": 422, "too_large": 413}
+PICTURE_STATUS = {
+    "empty": 400,
+    "not_a_picture": 415,
+    "unsupported": 415,
+    "truncated": 422,
+    "too_large": 413,
+}
 
 
 def as_json(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -48,8 +54,17 @@ async def _bad_picture(_: Request, error: BadPicture) -> Response:
 async def _no_route(request: Request, error: HTTPException) -> Response:
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
-        return _error(405, "method_not_allowed", f"{request.method} is not for this path; it takes {allowed}", error.headers)
-    return _error(error.status_code, "not_found", "there is nothing at this path; /openapi.json lists what there is")
+        return _error(
+            405,
+            "method_not_allowed",
+            f"{request.method} is not for this path; it takes {allowed}",
+            error.headers,
+        )
+    return _error(
+        error.status_code,
+        "not_found",
+        "there is nothing at this path; /openapi.json lists what there is",
+    )
 
 
 async def _gone(_: Request, __: ClientDisconnect) -> Response:

@@ -74,7 +74,13 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 class Service:
     """A model behind HTTP. Its methods with a request are the endpoints; `routes` lists them."""
 
-    def __init__(self, recogniser: Recogniser, name: str, watch: Watch | None = None, collected: Feedback | None = None) -> None:
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        name: str,
+        watch: Watch | None = None,
+        collected: Feedback | None = None,
+    ) -> None:
         self.recogniser, self.name, self.collected = recogniser, name, collected
         self.watch = watch or Watch(recogniser.path)
         self.workers = Workers(processors())
@@ -101,7 +107,11 @@ class Service:
             "/v2/health/live": self.v2_live,
             "/v2/health/ready": self.v2_ready,
         }
-        posts: dict[str, Handler] = {"/v1/read": self.read, "/v1/inside": self.inside, "/v1/feedback": self.feedback}
+        posts: dict[str, Handler] = {
+            "/v1/read": self.read,
+            "/v1/inside": self.inside,
+            "/v1/feedback": self.feedback,
+        }
         for path in (model, f"{model}/versions/{{version}}"):
             gets |= {path: self.v2_model, f"{path}/ready": self.v2_model_ready}
             posts |= {f"{path}/infer": self.v2_infer}
@@ -144,7 +154,11 @@ class Service:
             await self.workers.run(refuse_unless_it_reads, self.recogniser)
             self.ready = True
         except Exception as error:  # whatever it is, the service is not ready, and says so
-            self.why_not = str(error) if isinstance(error, BadModel) else f"the self-test failed: {type(error).__name__}"
+            self.why_not = (
+                str(error)
+                if isinstance(error, BadModel)
+                else f"the self-test failed: {type(error).__name__}"
+            )
             _say(f"not ready: {self.why_not}")
         while True:
             await asyncio.sleep(LOOK)
@@ -166,7 +180,10 @@ class Service:
             if not self.workers.room and scope["type"] == "http" and scope["method"] == "POST":
                 self.metrics.count("none", self._full.status_code)
                 return await self._full(scope, receive, send)
-            status, begun = 499, time.perf_counter()  # the client is gone, unless an answer is begun
+            status, begun = (
+                499,
+                time.perf_counter(),
+            )  # the client is gone, unless an answer is begun
 
             async def sending(message: Message) -> None:
                 nonlocal status
@@ -193,7 +210,11 @@ class Service:
         content = path.read_bytes()
         if self.collected:
             content = content.replace(b"<body>", b"<body data-collects>")
-        return Response(content, media_type=PAGE_TYPES[path.suffix], headers=SAFE | {"Cache-Control": "no-cache"})
+        return Response(
+            content,
+            media_type=PAGE_TYPES[path.suffix],
+            headers=SAFE | {"Cache-Control": "no-cache"},
+        )
 
     async def healthz(self, _: Request) -> Response:
         return as_json({"status": "alive"})
@@ -207,7 +228,10 @@ class Service:
             "ready": ("Whether the self-test was passed.", float(self.ready)),
             "waiting": ("Requests in the queue.", float(self.workers.waiting)),
             "held_bytes": ("Bytes of request bodies in memory.", float(self.held)),
-            "idle_connections": (f"Connections without a whole request; at most {MAX_CONNECTIONS}.", float(len(self.idle))),
+            "idle_connections": (
+                f"Connections without a whole request; at most {MAX_CONNECTIONS}.",
+                float(len(self.idle)),
+            ),
         }
         return Response(self.metrics.text(gauges), media_type="text/plain; version=0.0.4")
 
@@ -240,21 +264,29 @@ class Service:
                 return json.dumps(look_inside(self.recogniser, parse_field(body))).encode()
             except (MissingExtra, BadModel) as error:
                 _say(str(error))
-                raise Refused(501, error.code, "nobody can look inside here; the log says why") from None
+                raise Refused(
+                    501, error.code, "nobody can look inside here; the log says why"
+                ) from None
 
         return await self._worked(request, work, 784)
 
     async def feedback(self, request: Request) -> Response:
         """A picture in, and what a digit in it is."""
         if self.collected is None:
-            raise Refused(404, "not_collecting", "nothing is stored here; a service that is started with --collect FILE does")
+            raise Refused(
+                404,
+                "not_collecting",
+                "nothing is stored here; a service that is started with --collect FILE does",
+            )
         collected, (label, box) = self.collected, parse_label(request.query_params)
         find = finder_of(request.headers.get("content-type", BYTES))
 
         def work(body: bytes) -> bytes:
             refuse_large(picture := find(body))
             try:
-                correction = corrected(picture, self.recogniser.trace(picture), label, box, self.name)
+                correction = corrected(
+                    picture, self.recogniser.trace(picture), label, box, self.name
+                )
                 return json.dumps({"stored": True, "count": collected.store(correction)}).encode()
             except BadValue as error:
                 raise Refused(422, "no_such_digit", str(error)) from None
@@ -262,21 +294,35 @@ class Service:
                 _say(f"a correction could not be stored: {error}")
                 if is_full(error):
                     raise Refused(507, "full", "there is no more room for corrections") from None
-                raise Refused(503, "not_stored", "the correction could not be stored; the log says why", RETRY_AFTER) from None
+                raise Refused(
+                    503,
+                    "not_stored",
+                    "the correction could not be stored; the log says why",
+                    RETRY_AFTER,
+                ) from None
 
         return await self._worked(request, work, MAX_BODY)
 
-    async def _worked(self, request: Request, work: Callable[[bytes], bytes], limit: int) -> Response:
+    async def _worked(
+        self, request: Request, work: Callable[[bytes], bytes], limit: int
+    ) -> Response:
         """What a worker makes of the body: JSON."""
         async with self._received(request, limit) as body:
-            return Response(await _unless_gone(request, self.workers.run(work, body)), media_type="application/json")
+            return Response(
+                await _unless_gone(request, self.workers.run(work, body)),
+                media_type="application/json",
+            )
 
     @contextlib.asynccontextmanager
     async def _received(self, request: Request, limit: int) -> AsyncIterator[bytes]:
         """The body, once there is a chance that it will be read."""
         self._refuse_unless_ready()
-        too_large = Refused(413, "too_large", f"the body has more than the {limit:,} bytes that are allowed")
-        if int(request.headers.get("content-length", 0)) > limit:  # digits alone: httptools has refused everything else
+        too_large = Refused(
+            413, "too_large", f"the body has more than the {limit:,} bytes that are allowed"
+        )
+        if (
+            int(request.headers.get("content-length", 0)) > limit
+        ):  # digits alone: httptools has refused everything else
             raise too_large
         chunks, size = [], 0
         try:
@@ -310,7 +356,9 @@ class Service:
             "inputs": [{"name": "images", "datatype": "UINT8", "shape": [-1, 28, 28]}],
             "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 10]}],
         }
-        return as_json({"name": self.name, "versions": ["1"], "platform": "onnxruntime_onnx", **tensors})
+        return as_json(
+            {"name": self.name, "versions": ["1"], "platform": "onnxruntime_onnx", **tensors}
+        )
 
     async def v2_model_ready(self, request: Request) -> Response:
         self._refuse_other_models(request)
@@ -325,7 +373,9 @@ class Service:
             asked = parse_inference(body)
             output = {"name": "probabilities", "datatype": "FP32", "shape": [len(asked[1]), 10]}
             output["data"] = rounded(self.recogniser.classify(asked[1]).ravel())
-            return json.dumps({"model_name": self.name, "model_version": "1", **asked[0], "outputs": [output]}).encode()
+            return json.dumps(
+                {"model_name": self.name, "model_version": "1", **asked[0], "outputs": [output]}
+            ).encode()
 
         return await self._worked(request, work, MAX_JSON)
 
@@ -337,7 +387,10 @@ class Service:
 
 async def _unless_gone(request: Request, working: Coroutine[Any, Any, bytes]) -> bytes:
     """The result; where the client goes away first, the work is dropped. The body has been received."""
-    work, gone = asyncio.ensure_future(working), asyncio.ensure_future(_disconnected(request.receive))
+    work, gone = (
+        asyncio.ensure_future(working),
+        asyncio.ensure_future(_disconnected(request.receive)),
+    )
     try:
         await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
@@ -361,7 +414,9 @@ def _say(message: str) -> None:
     print(f"inkdigits: {' '.join(message.split())}", file=sys.stderr, flush=True)  # noqa: T201
 
 
-def serve(model: str, host: str, port: int, ready: Callable[[str], None], collect: Path | None = None) -> None:
+def serve(
+    model: str, host: str, port: int, ready: Callable[[str], None], collect: Path | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM, and then finish what is being read.
 
     ready: is told the address. collect: where corrections are stored. Raises BadModel, BadValue, CannotWrite.
@@ -387,7 +442,9 @@ def serve(model: str, host: str, port: int, ready: Callable[[str], None], collec
     )
     for talkative in ("uvicorn", "python_multipart"):
         logging.getLogger(talkative).setLevel(logging.ERROR)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn drains first and then raises the signal again
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(0)
+    )  # uvicorn drains first and then raises the signal again
     shown, bound = (f"[{host}]" if ":" in host else host), listening.getsockname()[1]
     ready(f"http://{shown}:{bound}/")
     _give_memory_back()
@@ -419,10 +476,16 @@ def _public_name(path: Path) -> str:
 
 def _listen(host: str, port: int) -> socket.socket:
     if not 0 <= port < 65536:
-        raise BadValue(f"there is no port {port}; ports are 0 to 65535, and 0 takes any that is free")
+        raise BadValue(
+            f"there is no port {port}; ports are 0 to 65535, and 0 takes any that is free"
+        )
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=1024)
     except (OSError, UnicodeError) as error:
-        reason = str(getattr(error, "strerror", None) or error).partition(" (while")[0]  # which would say the address again
-        raise BadValue(f"cannot listen on port {port} of {host!r}: {reason}; --port 0 takes any that is free") from None
+        reason = str(getattr(error, "strerror", None) or error).partition(" (while")[
+            0
+        ]  # which would say the address again
+        raise BadValue(
+            f"cannot listen on port {port} of {host!r}: {reason}; --port 0 takes any that is free"
+        ) from None

@@ -28,7 +28,9 @@ class Augmentation:
     erasing: float = 0.0  # pixels a side of the square that is blotted out
     clutter: float = 0.0  # share of the digits that get a piece of another digit
     filtering: float = 0.0  # share of the digits that are seen through a random filter
-    noise: float = 0.0  # largest standard deviation of Gaussian noise, in ink; half of the digits get some
+    noise: float = (
+        0.0  # largest standard deviation of Gaussian noise, in ink; half of the digits get some
+    )
 
     @property
     def bends(self) -> bool:
@@ -70,7 +72,11 @@ def affine_grid(ink: Tensor, amount: Augmentation, generator: Generator) -> Tens
     def draw(limit: float) -> Tensor:
         return (torch.rand(n, 1, 1, generator=generator, device=ink.device) * 2 - 1) * limit
 
-    angle, slant, zoom = draw(math.radians(amount.rotation)), draw(math.radians(amount.shear)), 1 + draw(amount.zoom)
+    angle, slant, zoom = (
+        draw(math.radians(amount.rotation)),
+        draw(math.radians(amount.shear)),
+        1 + draw(amount.zoom),
+    )
     x = pixel_centres(width, ink).view(1, 1, width)
     y = pixel_centres(height, ink).view(1, height, 1)
     cos, sin, tan = torch.cos(angle) / zoom, torch.sin(angle) / zoom, torch.tan(slant)
@@ -82,7 +88,9 @@ def affine_grid(ink: Tensor, amount: Augmentation, generator: Generator) -> Tens
 def shift_by_pixels(ink: Tensor, limit: int, generator: Generator) -> Tensor:
     """Move each digit by up to `limit` whole pixels either way on both axes; paper comes in from outside."""
     n, _, height, width = ink.shape
-    places = F.pad(ink, (limit,) * 4).unfold(2, height, 1).unfold(3, width, 1)  # (N, 1, 2 limit + 1, 2 limit + 1, H, W), a view
+    places = (
+        F.pad(ink, (limit,) * 4).unfold(2, height, 1).unfold(3, width, 1)
+    )  # (N, 1, 2 limit + 1, 2 limit + 1, H, W), a view
     down, across = torch.randint(2 * limit + 1, (2, n), generator=generator, device=ink.device)
     return places[torch.arange(n, device=ink.device), :, down, across]
 
@@ -97,7 +105,11 @@ def elastic_field(ink: Tensor, displacement: float, generator: Generator) -> Ten
     kernel = _gaussian(ELASTIC_SIGMA, like=noise)
     # A weighted sum of independent draws has the sum of the squared weights as its variance, which is less near the border.
     spread = _blur(torch.ones_like(noise[:1]), kernel**2).sqrt()
-    across, down = (_blur(noise, kernel) / spread * (displacement / math.sqrt(2))).view(n, 2, height, width).unbind(1)
+    across, down = (
+        (_blur(noise, kernel) / spread * (displacement / math.sqrt(2)))
+        .view(n, 2, height, width)
+        .unbind(1)
+    )
     return torch.stack((across * (2 / width), down * (2 / height)), dim=-1)
 
 
@@ -120,7 +132,9 @@ def erase(ink: Tensor, side: int, generator: Generator) -> Tensor:
 def clutter(ink: Tensor, share: float, generator: Generator) -> Tensor:
     """Lay a rectangle of the digit before, moved by up to half of the field, over a share of the digits; the darker ink stays."""
     n, _, height, width = ink.shape
-    moved = torch.randint(-height // 2, height // 2 + 1, (2,), generator=generator, device=ink.device).tolist()
+    moved = torch.randint(
+        -height // 2, height // 2 + 1, (2,), generator=generator, device=ink.device
+    ).tolist()
 
     def span(size: int) -> Tensor:
         centre, reach = _draw(ink, generator) * size, _draw(ink, generator) * size / 2
@@ -162,14 +176,18 @@ def _convolved(ink: Tensor, generator: Generator) -> Tensor:
     kernels = torch.randn(n, 1, side, side, generator=generator, device=ink.device) / side
     if side > 1:
         kernels = kernels - kernels.mean((2, 3), keepdim=True) * (_draw(ink, generator) < 0.5)
-    answers = F.conv2d(ink.view(1, n, height, width), kernels, padding=side // 2, groups=n).view(n, 1, height, width)
+    answers = F.conv2d(ink.view(1, n, height, width), kernels, padding=side // 2, groups=n).view(
+        n, 1, height, width
+    )
     return _stretched(torch.where(_draw(ink, generator) < 0.5, answers.abs(), answers))
 
 
 def add_noise(ink: Tensor, largest: float, generator: Generator) -> Tensor:
     """Gaussian noise over half of the digits, its standard deviation drawn from 0 to `largest`; ink stays in [0, 1]."""
     strength = _draw(ink, generator) * largest * (_draw(ink, generator) < 0.5)
-    return (ink + strength * torch.randn(ink.shape, generator=generator, device=ink.device)).clamp(0, 1)
+    return (ink + strength * torch.randn(ink.shape, generator=generator, device=ink.device)).clamp(
+        0, 1
+    )
 
 
 def _draw(like: Tensor, generator: Generator) -> Tensor:

@@ -24,11 +24,17 @@ def choose_device(name: str = "auto") -> torch.device:
     known = ["auto", "cpu", "cuda", "mps"]
     if name not in known:
         raise UnknownName("device", name, known)
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if name == "auto":
         name = "cuda" if there["cuda"] else "mps" if there["mps"] else "cpu"
     if not there[name]:
-        raise BadValue(f"no {name} device on this machine; here: {', '.join(known for known, found in there.items() if found)}")
+        raise BadValue(
+            f"no {name} device on this machine; here: {', '.join(known for known, found in there.items() if found)}"
+        )
     return torch.device(name)
 
 
@@ -68,7 +74,11 @@ class Speed:
 
     def precision(self) -> contextlib.AbstractContextManager[None]:
         """Around a network alone: gradients take the precision of what they are gradients of."""
-        return torch.autocast(self.autocast, torch.bfloat16) if self.autocast else contextlib.nullcontext()
+        return (
+            torch.autocast(self.autocast, torch.bfloat16)
+            if self.autocast
+            else contextlib.nullcontext()
+        )
 
 
 def fastest(recipe: Recipe, device: torch.device) -> Speed:

@@ -16,7 +16,13 @@ from torch import Tensor
 from inkdigits.core.digits import CLASSES
 from inkdigits.core.errors import BadValue
 from inkdigits.data.catalogue import DATASETS
-from inkdigits.reading.recogniser import WEIGHTS, Recogniser, quantised_models, resolve_model, shipped_models
+from inkdigits.reading.recogniser import (
+    WEIGHTS,
+    Recogniser,
+    quantised_models,
+    resolve_model,
+    shipped_models,
+)
 
 LEAST_PROBABILITY = 1e-8  # its logarithm is taken
 TEACHERS = WEIGHTS / "teachers"  # networks that recipes of ours learn from, in eight bits
@@ -33,7 +39,9 @@ def teacher_files(models: Iterable[str]) -> list[Path]:
     files, shipped = list[Path](), {*shipped_models(), *quantised_models()}
     for model in models:
         folder = TEACHERS if model == TEACHERS.name else Path(model)
-        is_one = model in shipped or (folder / "model.onnx").is_file()  # a run's folder may hold other exports of it
+        is_one = (
+            model in shipped or (folder / "model.onnx").is_file()
+        )  # a run's folder may hold other exports of it
         several = [] if is_one else sorted(folder.glob("*.onnx"))
         files += several or [resolve_model(model)]
     return files
@@ -45,7 +53,9 @@ def load_teachers(models: Iterable[str], classes: Sequence[str]) -> list[Teacher
     classes: what the student is to tell apart. A teacher that is known to have learned something else is refused. They run on the
     processor, on as many threads as torch, wherever the network itself is trained.
     """
-    recognisers = [Recogniser(file, threads=torch.get_num_threads()) for file in teacher_files(models)]
+    recognisers = [
+        Recogniser(file, threads=torch.get_num_threads()) for file in teacher_files(models)
+    ]
     for recogniser in recognisers:
         learned = DATASETS.get(recogniser.trained_on or "")
         if learned and learned.classes[:CLASSES] != tuple(classes[:CLASSES]):
@@ -68,4 +78,7 @@ def imitation_loss(logits: Tensor, probabilities: Tensor, temperature: float) ->
     T^2 keeps the gradients as large as those of the labels.
     """
     softened = torch.softmax(probabilities.clamp_min(LEAST_PROBABILITY).log() / temperature, dim=1)
-    return F.kl_div(torch.log_softmax(logits / temperature, dim=1), softened, reduction="batchmean") * temperature**2
+    return (
+        F.kl_div(torch.log_softmax(logits / temperature, dim=1), softened, reduction="batchmean")
+        * temperature**2
+    )

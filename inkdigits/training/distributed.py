@@ -34,7 +34,9 @@ def _together(function: Callable[_P, _T]) -> Callable[_P, _T]:
         try:
             return function(*arguments, **options)
         except RuntimeError as error:  # a connection was closed, or nothing came for half an hour
-            raise InkdigitsError(f"another process of this training has gone: {str(error).splitlines()[0]}") from error
+            raise InkdigitsError(
+                f"another process of this training has gone: {str(error).splitlines()[0]}"
+            ) from error
 
     return call
 
@@ -67,11 +69,23 @@ class Group:
         """What the leader says; what others say is not heard."""
         if self.size == 1:
             return content
-        place = torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")
+        place = (
+            torch.device("cuda", torch.cuda.current_device())
+            if dist.get_backend() == "nccl"
+            else torch.device("cpu")
+        )
         length = torch.tensor(len(content), device=place)
         dist.broadcast(length, 0)
-        said = torch.frombuffer(bytearray(content), dtype=torch.uint8) if self.leads and content else torch.empty(0).byte()
-        said = said.to(place) if self.leads else torch.empty(int(length), dtype=torch.uint8, device=place)
+        said = (
+            torch.frombuffer(bytearray(content), dtype=torch.uint8)
+            if self.leads and content
+            else torch.empty(0).byte()
+        )
+        said = (
+            said.to(place)
+            if self.leads
+            else torch.empty(int(length), dtype=torch.uint8, device=place)
+        )
         if len(said):
             dist.broadcast(said, 0)
         return said.cpu().numpy().tobytes()
@@ -141,7 +155,9 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
             sums: Tensor = _Sum.apply(ours, self.together)  # type: ignore[no-untyped-call]
             mean, square = (part / sums[-1] for part in sums[:-1].chunk(2))
             variance = square - mean.square()
-            keep_statistics(self, mean.detach(), variance.detach() * (sums[-1] / (sums[-1] - 1)).detach())
+            keep_statistics(
+                self, mean.detach(), variance.detach() * (sums[-1] / (sums[-1] - 1)).detach()
+            )
             scale = self.weight * torch.rsqrt(variance + self.eps)
             shift = self.bias - mean * scale
             return (values * scale.view(-1, 1, 1) + shift.view(-1, 1, 1)).to(x.dtype)

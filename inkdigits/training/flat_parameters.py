@@ -18,7 +18,11 @@ def as_one_vector(network: nn.Module) -> tuple[nn.Parameter, Tensor]:
     weights.grad = torch.zeros_like(weights)
     begin = 0
     for parameter in parameters:
-        layout = (parameter.shape, parameter.stride(), begin)  # strides too: a convolution's weights may lie channels last
+        layout = (
+            parameter.shape,
+            parameter.stride(),
+            begin,
+        )  # strides too: a convolution's weights may lie channels last
         parameter.data = weights.detach().as_strided(*layout).copy_(parameter.detach())
         parameter.grad = weights.grad.as_strided(*layout)
         begin += parameter.numel()
@@ -27,7 +31,10 @@ def as_one_vector(network: nn.Module) -> tuple[nn.Parameter, Tensor]:
 
 def views(network: nn.Module, vector: Tensor) -> list[Tensor]:
     """Of a vector that is laid out as the network's, a tensor for each parameter."""
-    return [vector.as_strided(each.shape, each.stride(), each.storage_offset()) for each in network.parameters()]
+    return [
+        vector.as_strided(each.shape, each.stride(), each.storage_offset())
+        for each in network.parameters()
+    ]
 
 
 def by_parameter(network: nn.Module, vector: Tensor) -> Tensor:

@@ -26,11 +26,21 @@ def is_faster(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> bool:
     """Whether `convolve_and_pool` can take these layers, and then takes less time than PyTorch's own. x: (N, C, H, W)."""
     k = conv.kernel_size[0]
     plain = (
-        conv.kernel_size == (k, k) and conv.padding == (0, 0) and conv.stride == conv.dilation == (1, 1) and conv.bias is not None
+        conv.kernel_size == (k, k)
+        and conv.padding == (0, 0)
+        and conv.stride == conv.dilation == (1, 1)
+        and conv.bias is not None
     )
     usual = norm.training and norm.affine and norm.track_running_stats and norm.momentum is not None
     usual = usual and type(norm) is nn.BatchNorm2d  # not one that also asks other processes
-    return x.device.type == "cpu" and x.shape[1] == 1 and not x.requires_grad and torch.is_grad_enabled() and plain and usual
+    return (
+        x.device.type == "cpu"
+        and x.shape[1] == 1
+        and not x.requires_grad
+        and torch.is_grad_enabled()
+        and plain
+        and usual
+    )
 
 
 def convolve_and_pool(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
@@ -87,7 +97,9 @@ class _ConvolveAndPool(torch.autograd.Function):
         ctx.save_for_backward(columns, written)
         ctx.shape = weight.shape
         pooled = bias.repeat(count, 1).index_copy_(0, written, largest)  # bare paper gives the bias
-        return pooled.view(n, (height - k + 1) // 2, (width - k + 1) // 2, outputs).permute(0, 3, 1, 2)
+        return pooled.view(n, (height - k + 1) // 2, (width - k + 1) // 2, outputs).permute(
+            0, 3, 1, 2
+        )
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, Tensor]:
@@ -100,12 +112,18 @@ class _ConvolveAndPool(torch.autograd.Function):
         corners = gradient.new_empty(len(gradient), 2, 2, outputs)
         torch.mul(halves, ctx.left_wins, out=corners[:, 0])
         torch.sub(halves, corners[:, 0], out=corners[:, 1])
-        return None, corner_gradient(columns @ corners.view(len(gradient), -1), ctx.shape), everywhere.sum(0)
+        return (
+            None,
+            corner_gradient(columns @ corners.view(len(gradient), -1), ctx.shape),
+            everywhere.sum(0),
+        )
 
 
 def windows(x: Tensor, size: int) -> Tensor:
     """Every second window of `size` x `size` pixels both ways, as columns (size * size, M). x: (N, 1, H, W)."""
-    return x.unfold(2, size, 2).unfold(3, size, 2).permute(1, 4, 5, 0, 2, 3).reshape(size * size, -1)
+    return (
+        x.unfold(2, size, 2).unfold(3, size, 2).permute(1, 4, 5, 0, 2, 3).reshape(size * size, -1)
+    )
 
 
 def corner_kernels(weight: Tensor) -> Tensor:

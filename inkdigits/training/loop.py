@@ -148,12 +148,19 @@ class Training:
         if group.size > 1:
             share_statistics(network, group)
         self.weights, self.gradients = as_one_vector(network)
-        self.optimiser = _lookup("optimiser", recipe.optimiser, OPTIMISERS)(network, self.weights, recipe)
+        self.optimiser = _lookup("optimiser", recipe.optimiser, OPTIMISERS)(
+            network, self.weights, recipe
+        )
         self.images, self.labels = on_device(train, self.place)
         self.shuffling = torch.Generator().manual_seed(seed)
         self.before_shuffling = self.shuffling.get_state()  # of the pass under way
         self.drawing = torch.Generator(self.place).manual_seed(seed)
-        self.drawn = Augmentation(**{field.name: getattr(recipe, field.name) for field in dataclasses.fields(Augmentation)})
+        self.drawn = Augmentation(
+            **{
+                field.name: getattr(recipe, field.name)
+                for field in dataclasses.fields(Augmentation)
+            }
+        )
         self.average = self.weights.detach().clone() if recipe.ema else None
         self.averaged = False  # whether network and `average` have been swapped, as between the last step of a pass and the next
 
@@ -161,7 +168,9 @@ class Training:
         last = (len(self.images) - 1) % recipe.batch + 1
         if last < group.size:
             other = f"another one, such as batch={recipe.batch + 1}, may do"
-            raise BadValue(f"the last batch of a pass has {last} digits, too few for {group.size} processes; {other}")
+            raise BadValue(
+                f"the last batch of a pass has {last} digits, too few for {group.size} processes; {other}"
+            )
         self.epochs: list[Epoch] = []
         self._begin_pass()
         self.stopped = 0  # the signal that one of several processes has heard
@@ -169,7 +178,9 @@ class Training:
 
     def _begin_pass(self) -> None:
         self.step, self.seconds = 0, 0.0
-        self.totals = torch.zeros(2, device=self.place)  # of losses and right answers, and what is not in it yet
+        self.totals = torch.zeros(
+            2, device=self.place
+        )  # of losses and right answers, and what is not in it yet
         self.latest: list[tuple[Tensor, Tensor, Tensor]] = []
 
     @property
@@ -185,11 +196,20 @@ class Training:
     def passes(self, validation: Split) -> Iterator[Progress | Epoch | None]:
         """Train on from here. Yields after every step, Progress now and then and else None, and an Epoch after every pass."""
         # A signal to one of several processes must not part it from the others within a step: `_hear_of_others`.
-        with self.speed.whole_training(), uninterrupted if self.group.size > 1 else contextlib.nullcontext():
+        with (
+            self.speed.whole_training(),
+            uninterrupted if self.group.size > 1 else contextlib.nullcontext(),
+        ):
             while self.epoch <= self.recipe.epochs:
                 yield from self._one_pass()
                 figures, seconds = self._figures(), self.seconds
-                epoch = Epoch(self.epoch, *figures, *measure(self.network, validation), seconds, len(self.images) / seconds)
+                epoch = Epoch(
+                    self.epoch,
+                    *figures,
+                    *measure(self.network, validation),
+                    seconds,
+                    len(self.images) / seconds,
+                )
                 with uninterrupted:
                     self.whole = False
                     self.epochs.append(epoch)
@@ -206,7 +226,9 @@ class Training:
         self.shuffling.set_state(self.before_shuffling)
         order = torch.randperm(len(self.images), generator=self.shuffling).to(self.place)
         # What is left of an interrupted pass is cut as the whole was: the same digits, at the same places in memory.
-        for ink, target in itertools.islice(batches(self.images, self.labels, order, self.recipe.batch), self.step, None):
+        for ink, target in itertools.islice(
+            batches(self.images, self.labels, order, self.recipe.batch), self.step, None
+        ):
             with uninterrupted:
                 self.whole = False
                 self._take_step(ink, target)
@@ -235,7 +257,10 @@ class Training:
         recipe, speed, left = self.recipe, self.speed, self.recipe.epochs - self.epoch
         amount = self.drawn if left >= recipe.clean_epochs else Augmentation()
         smoothing = recipe.label_smoothing if left >= recipe.unsmoothed_epochs else 0.0
-        set_learning_rate(self.optimiser, recipe.learning_rate * self.schedule(self.done / (recipe.epochs * self.steps)))
+        set_learning_rate(
+            self.optimiser,
+            recipe.learning_rate * self.schedule(self.done / (recipe.epochs * self.steps)),
+        )
         with speed.convolutions():
             with speed.precision():
                 ink, target, weight = self._our_share(augment(ink, amount, self.drawing), target)
@@ -250,7 +275,9 @@ class Training:
             self.group.sum(self.gradients)
         if not math.isfinite(number := self.gradients.sum().item() + loss.item()):
             where = f"in step {self.step + 1} of epoch {self.epoch}"
-            raise InkdigitsError(f"the loss or its gradient became {number} {where}; a smaller learning_rate would help")
+            raise InkdigitsError(
+                f"the loss or its gradient became {number} {where}; a smaller learning_rate would help"
+            )
         self.optimiser.step()
         if self.average is not None:
             self.average.lerp_(self.weights.detach(), 1 - warmed_up(recipe.ema, self.done))
@@ -275,7 +302,10 @@ class Training:
             self.stopped = uninterrupted.waiting or signal.SIGTERM
 
     def _is_reported(self) -> bool:
-        return self.step * REPORTS_AN_EPOCH // self.steps > (self.step - 1) * REPORTS_AN_EPOCH // self.steps
+        return (
+            self.step * REPORTS_AN_EPOCH // self.steps
+            > (self.step - 1) * REPORTS_AN_EPOCH // self.steps
+        )
 
     def _figures(self) -> tuple[float, float]:
         """Mean loss and accuracy of the pass so far."""
@@ -288,7 +318,9 @@ class Training:
         return min(self.step * self.recipe.batch, len(self.images))
 
     def _progress(self) -> Progress:
-        return Progress(self.epoch, self.step / self.steps, *self._figures(), self._seen / self.seconds)
+        return Progress(
+            self.epoch, self.step / self.steps, *self._figures(), self._seen / self.seconds
+        )
 
     def _swap(self) -> None:
         """The network gets the average, and the weights that move are kept; or the other way round."""
@@ -303,27 +335,54 @@ class Training:
 
     def state(self) -> State:
         """All that the next step depends on. Raises InkdigitsError where a weight is no number any more."""
-        vectors = {name: value for name, value in self.optimiser.state[self.weights].items() if isinstance(value, Tensor)}
+        vectors = {
+            name: value
+            for name, value in self.optimiser.state[self.weights].items()
+            if isinstance(value, Tensor)
+        }
         vectors |= {} if self.average is None else {"average": self.average}
-        tensors = {f"vector.{name}": by_parameter(self.network, value) if value.dim() else value for name, value in vectors.items()}
+        tensors = {
+            f"vector.{name}": by_parameter(self.network, value) if value.dim() else value
+            for name, value in vectors.items()
+        }
         tensors |= {f"network.{name}": value for name, value in self.network.state_dict().items()}
         if not all(value.isfinite().all() for value in tensors.values()):
-            raise InkdigitsError(f"a weight became no number in epoch {self.epoch}; a smaller learning_rate would help")
-        tensors |= {f"random.{name}": get() for name, (get, _) in self._randomness().items()} | {"totals": self.totals}
+            raise InkdigitsError(
+                f"a weight became no number in epoch {self.epoch}; a smaller learning_rate would help"
+            )
+        tensors |= {f"random.{name}": get() for name, (get, _) in self._randomness().items()} | {
+            "totals": self.totals
+        }
         if self.latest:
             losses, logits, labels = zip(*self.latest, strict=True)
-            tensors |= {"losses": torch.stack(losses), "logits": torch.cat(logits), "labels": torch.cat(labels)}
+            tensors |= {
+                "losses": torch.stack(losses),
+                "logits": torch.cat(logits),
+                "labels": torch.cat(labels),
+            }
         epochs = [dataclasses.asdict(epoch) for epoch in self.epochs]
-        facts = {"epochs": epochs, "step": self.step, "averaged": self.averaged, "seconds": self.seconds}
-        copies = {name: value.detach().clone(memory_format=torch.contiguous_format).cpu() for name, value in tensors.items()}
+        facts = {
+            "epochs": epochs,
+            "step": self.step,
+            "averaged": self.averaged,
+            "seconds": self.seconds,
+        }
+        copies = {
+            name: value.detach().clone(memory_format=torch.contiguous_format).cpu()
+            for name, value in tensors.items()
+        }
         return State(copies, facts)
 
     def restore(self, state: State) -> None:
         """Become the training whose state this is, of the same recipe, digits and seed: the next steps are the same to the bit."""
-        random, tensors = _below("random", state.tensors), {name: value.to(self.place) for name, value in state.tensors.items()}
+        random, tensors = (
+            _below("random", state.tensors),
+            {name: value.to(self.place) for name, value in state.tensors.items()},
+        )
         self.network.load_state_dict(_below("network", tensors))
         vectors = {
-            name: as_vector(self.network, value) if value.dim() else value for name, value in _below("vector", tensors).items()
+            name: as_vector(self.network, value) if value.dim() else value
+            for name, value in _below("vector", tensors).items()
         }
         self.average = vectors.pop("average", None)
         self.optimiser.state[self.weights] = vectors
@@ -332,18 +391,28 @@ class Training:
                 set_(random[name])
         self.totals = tensors["totals"]
         if "losses" in tensors:
-            logits, labels = (tensors[name].split(self.recipe.batch) for name in ("logits", "labels"))
+            logits, labels = (
+                tensors[name].split(self.recipe.batch) for name in ("logits", "labels")
+            )
             self.latest = list(zip(tensors["losses"].unbind(), logits, labels, strict=True))
             if self.group.size > 1:  # who keep none of their own
                 self.totals, self.latest = self.totals + sums(self.latest), []
         self.epochs = [Epoch(**epoch) for epoch in state.facts["epochs"]]
-        self.step, self.averaged, self.seconds = (state.facts[name] for name in ("step", "averaged", "seconds"))
+        self.step, self.averaged, self.seconds = (
+            state.facts[name] for name in ("step", "averaged", "seconds")
+        )
 
     def _randomness(self) -> dict[str, tuple[Callable[[], Tensor], Callable[[Tensor], object]]]:
         """Every generator that a step draws from, by name: how its state is had and set. Dropout draws from torch's own."""
         kind = self.place.type
-        shuffling = (lambda: self.before_shuffling, lambda state: setattr(self, "before_shuffling", state))
-        generators = {"shuffling": shuffling, f"drawing.{kind}": (self.drawing.get_state, self.drawing.set_state)}
+        shuffling = (
+            lambda: self.before_shuffling,
+            lambda state: setattr(self, "before_shuffling", state),
+        )
+        generators = {
+            "shuffling": shuffling,
+            f"drawing.{kind}": (self.drawing.get_state, self.drawing.set_state),
+        }
         torchs_own = {"cpu": torch.random, "cuda": torch.cuda, "mps": torch.mps}[kind]
         return generators | {kind: (torchs_own.get_rng_state, torchs_own.set_rng_state)}
 
@@ -356,7 +425,9 @@ def warmed_up(decay: float, done: int) -> float:
     return min(decay, (1 + done) / (10 + done))
 
 
-def batches(images: Tensor, labels: Tensor, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(
+    images: Tensor, labels: Tensor, order: Tensor, size: int
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Ink (B, 1, 28, 28) and labels (B,) of `size` digits at a time, the last fewer, in the given order of their numbers."""
     for picks in order.split(size * math.ceil(GATHERED / size)):
         yield from zip(to_ink(images[picks]).split(size), labels[picks].split(size), strict=True)
@@ -378,7 +449,11 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 
 def _below(kind: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Those whose names begin with the kind and a dot, without these."""
-    return {name.removeprefix(f"{kind}."): value for name, value in tensors.items() if name.startswith(f"{kind}.")}
+    return {
+        name.removeprefix(f"{kind}."): value
+        for name, value in tensors.items()
+        if name.startswith(f"{kind}.")
+    }
 
 
 _T = TypeVar("_T")

@@ -51,14 +51,21 @@ class Dropout(nn.Module):
         self.dropped = round(p * 256)
         if not 0 <= self.dropped < 256:
             raise BadValue(f"dropout is a probability from 0 to below 1, not {p}")
-        self.share, self.batch = slice(0, None), 0  # where other processes have the rest of the batch, which of it is ours
+        self.share, self.batch = (
+            slice(0, None),
+            0,
+        )  # where other processes have the rest of the batch, which of it is ours
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.dropped == 0:
             return x
         each = math.prod(x.shape[1:])
-        draws = torch.empty(((self.batch or len(x)) * each + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
-        kept = draws.view(torch.uint8)[self.share.start * each :][: x.numel()].ge_(self.dropped)  # 0 or 1
+        draws = torch.empty(
+            ((self.batch or len(x)) * each + 7) // 8, dtype=torch.int64, device=x.device
+        ).random_(-(2**63), None)
+        kept = draws.view(torch.uint8)[self.share.start * each :][: x.numel()].ge_(
+            self.dropped
+        )  # 0 or 1
         # Any order of random bytes will do: lay them out as x lies in memory, so that the product runs straight through. And a
         # product of floats is several times as fast as one of floats and booleans.
         mask = torch.empty_like(x, dtype=torch.float32)
@@ -204,21 +211,36 @@ class QuickNet(nn.Module):
         super().__init__()
         sizes = zip((1, *channels[:-1]), channels, sides, strides, strict=True)
         self.convs = nn.ModuleList(nn.Conv2d(*each) for each in sizes)
-        self.norms = nn.ModuleList(nn.BatchNorm2d(channel) if norms else nn.Identity() for channel in channels)
+        self.norms = nn.ModuleList(
+            nn.BatchNorm2d(channel) if norms else nn.Identity() for channel in channels
+        )
         with torch.no_grad():
-            self.linear1 = nn.Linear(self._features(torch.zeros(1, 1, 28, 28)).shape[1], hidden, bias=False)
+            self.linear1 = nn.Linear(
+                self._features(torch.zeros(1, 1, 28, 28)).shape[1], hidden, bias=False
+            )
         self.norm = nn.BatchNorm2d(hidden)
         self.linear2 = nn.Linear(hidden, 10)
 
     def _features(self, x: Tensor) -> Tensor:
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.relu(norm(conv(x)))  # (N, 32, 6, 6), then (N, 32, 5, 5)
-        return x.permute(0, 2, 3, 1).flatten(1)  # as it lies in memory, channels last; any other order would have to be copied
+        return x.permute(0, 2, 3, 1).flatten(
+            1
+        )  # as it lies in memory, channels last; any other order would have to be copied
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.linear1(self._features(x))[:, :, None, None]  # (N, 128, 1, 1)
-        if self.training and len(x) == 1:  # a digit alone, which has no variance to be normalised by
-            x = F.batch_norm(x, self.norm.running_mean, self.norm.running_var, self.norm.weight, self.norm.bias, eps=self.norm.eps)
+        if (
+            self.training and len(x) == 1
+        ):  # a digit alone, which has no variance to be normalised by
+            x = F.batch_norm(
+                x,
+                self.norm.running_mean,
+                self.norm.running_var,
+                self.norm.weight,
+                self.norm.bias,
+                eps=self.norm.eps,
+            )
         else:
             x = self.norm(x)
         return self.linear2(F.relu(x).flatten(1))
@@ -313,7 +335,13 @@ class Standardised(nn.Module):
     """
 
     def __init__(
-        self, network: nn.Module, mean: float, sd: float, size: int, test_rotation: float = 0.0, test_zoom: float = 0.0
+        self,
+        network: nn.Module,
+        mean: float,
+        sd: float,
+        size: int,
+        test_rotation: float = 0.0,
+        test_zoom: float = 0.0,
     ) -> None:
         super().__init__()
         self.network = network
@@ -329,7 +357,9 @@ class Standardised(nn.Module):
 
     def _logits(self, ink: Tensor) -> Tensor:
         if self.size != ink.shape[-1]:
-            ink = F.interpolate(ink, size=(self.size, self.size), mode="bilinear", align_corners=False)
+            ink = F.interpolate(
+                ink, size=(self.size, self.size), mode="bilinear", align_corners=False
+            )
         if (self.mean, self.sd) != (0, 1):
             ink = (ink - self.mean) / self.sd
         logits: Tensor = self.network(ink)
@@ -357,7 +387,10 @@ def views(ink: Tensor, rotation: float, zoom: float) -> Tensor:
     """(N, 1, H, W) as it is, turned by so many degrees either way, larger and smaller by so much: (K, N, 1, H, W), K 1 to 5."""
     turned = [(math.radians(angle), 1.0) for angle in (rotation, -rotation) if rotation]
     zoomed = [(0.0, 1 + change) for change in (zoom, -zoom) if zoom]
-    others = [F.grid_sample(ink, _grid(ink, angle, scale), align_corners=False) for angle, scale in turned + zoomed]
+    others = [
+        F.grid_sample(ink, _grid(ink, angle, scale), align_corners=False)
+        for angle, scale in turned + zoomed
+    ]
     return torch.stack([ink, *others])
 
 
@@ -367,7 +400,9 @@ def _grid(ink: Tensor, angle: float, scale: float) -> Tensor:
     y, x = pixel_centres(height, ink).view(-1, 1), pixel_centres(width, ink).view(1, -1)
     cos, sin = math.cos(angle) / scale, math.sin(angle) / scale
     grid = torch.stack((cos * x - sin * y, sin * x + cos * y), dim=-1)
-    return grid.expand(ink.shape[0], height, width, 2)  # len(ink) would become a constant of the exported network
+    return grid.expand(
+        ink.shape[0], height, width, 2
+    )  # len(ink) would become a constant of the exported network
 
 
 def build(
@@ -393,10 +428,15 @@ def build(
         if option not in known:
             raise UnknownName(f"option of network {name!r}", option, known or ["none"])
     try:
-        networks = [Standardised(MODELS[name](**options), mean, sd, size, test_rotation, test_zoom) for _ in range(members)]
+        networks = [
+            Standardised(MODELS[name](**options), mean, sd, size, test_rotation, test_zoom)
+            for _ in range(members)
+        ]
     except (TypeError, ValueError, RuntimeError) as error:
         given = ", ".join(f"{option} = {value!r}" for option, value in options.items())
-        raise BadValue(f"network {name!r} cannot be built with {given}: {str(error).splitlines()[0]}") from error
+        raise BadValue(
+            f"network {name!r} cannot be built with {given}: {str(error).splitlines()[0]}"
+        ) from error
     try:
         with torch.no_grad():
             networks[0].eval()(torch.zeros(1, 1, 28, 28))
@@ -409,7 +449,10 @@ def build(
 
 def recipe_network(recipe: "Recipe") -> nn.Module:
     """The network that a recipe describes, as `build` makes it."""
-    said = {key: getattr(recipe, key) for key in ("mean", "sd", "size", "test_rotation", "test_zoom", "members")}
+    said = {
+        key: getattr(recipe, key)
+        for key in ("mean", "sd", "size", "test_rotation", "test_zoom", "members")
+    }
     return build(recipe.network, recipe.options, **said)
 
 

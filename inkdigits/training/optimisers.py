@@ -14,7 +14,11 @@ from inkdigits.training.flat_parameters import views
 from inkdigits.training.recipe import Recipe
 
 ITERATIONS = 5  # of Newton and Schulz, with which singular values above a hundredth of their norm end between 0.7 and 1.2
-COEFFICIENTS = 3.4445, -4.7750, 2.0315  # of x, x^3 and x^5: the steepest odd quintic that still ends there (Jordan et al. 2024)
+COEFFICIENTS = (
+    3.4445,
+    -4.7750,
+    2.0315,
+)  # of x, x^3 and x^5: the steepest odd quintic that still ends there (Jordan et al. 2024)
 RMS = 0.2  # of AdamW's steps, in units of the learning rate
 
 
@@ -30,7 +34,9 @@ class Muon(torch.optim.AdamW):
     def __init__(self, network: nn.Module, weights: nn.Parameter, **options: Any) -> None:
         super().__init__([weights], **options)
         self.network, self.weights = network, weights
-        self.hidden = [number for number, parameter in enumerate(network.parameters()) if parameter.dim() > 1][1:-1]
+        self.hidden = [
+            number for number, parameter in enumerate(network.parameters()) if parameter.dim() > 1
+        ][1:-1]
 
     def kernels(self, vector: Tensor) -> list[Tensor]:
         """Those of the hidden layers, as views of a vector that is laid out as the weights are."""
@@ -49,7 +55,9 @@ class Muon(torch.optim.AdamW):
         assert self.weights.grad is not None
         ahead = self.weights.grad.lerp(self.state[self.weights]["exp_avg"], beta)
         for kernels, was, momentum in zip(hidden, before, self.kernels(ahead), strict=True):
-            kernels.copy_(was * (1 - rate * decay) - rate * orthogonalised(momentum.flatten(1)).view_as(was))
+            kernels.copy_(
+                was * (1 - rate * decay) - rate * orthogonalised(momentum.flatten(1)).view_as(was)
+            )
         return loss
 
 
@@ -67,12 +75,19 @@ def orthogonalised(matrix: Tensor) -> Tensor:
 def _adaptive(recipe: Recipe) -> dict[str, Any]:
     """What Adam and its kin are given."""
     betas = recipe.beta1, recipe.beta2
-    return {"lr": recipe.learning_rate, "betas": betas, "weight_decay": recipe.weight_decay, "fused": True}
+    return {
+        "lr": recipe.learning_rate,
+        "betas": betas,
+        "weight_decay": recipe.weight_decay,
+        "fused": True,
+    }
 
 
 def _sgd(_: nn.Module, weights: nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:
     decay, momentum = recipe.weight_decay, recipe.momentum
-    return torch.optim.SGD([weights], recipe.learning_rate, momentum=momentum, weight_decay=decay, fused=True)
+    return torch.optim.SGD(
+        [weights], recipe.learning_rate, momentum=momentum, weight_decay=decay, fused=True
+    )
 
 
 # its name in a recipe -> an optimiser over the weights of a network, which `as_one_vector` has laid out

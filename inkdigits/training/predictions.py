@@ -13,7 +13,9 @@ from inkdigits.core.digits import CLASSES
 from inkdigits.data.datasets import Split
 
 EVALUATION_BATCH = 1000  # digits; larger ones fall out of a desktop's cache
-STATISTICS_DIGITS = 10_000  # of the training digits, for BatchNorm's statistics under averaged weights
+STATISTICS_DIGITS = (
+    10_000  # of the training digits, for BatchNorm's statistics under averaged weights
+)
 
 
 def to_ink(images: Tensor) -> Tensor:
@@ -23,7 +25,9 @@ def to_ink(images: Tensor) -> Tensor:
 
 def on_device(split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
     """A split as uint8 images (N, 28, 28) and int64 labels (N,) on the device."""
-    return torch.from_numpy(split.images).to(device), torch.from_numpy(split.labels).to(device, torch.int64)
+    return torch.from_numpy(split.images).to(device), torch.from_numpy(split.labels).to(
+        device, torch.int64
+    )
 
 
 @torch.no_grad()
@@ -40,7 +44,9 @@ def predict_logits(network: nn.Module, split: Split) -> Tensor:
 def measure(network: nn.Module, split: Split) -> tuple[float, float]:
     """Mean cross-entropy in nats and accuracy as a fraction."""
     logits, labels = predict_logits(network, split), torch.from_numpy(split.labels).long()
-    return F.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).double().mean().item()
+    return F.cross_entropy(logits, labels).item(), (
+        logits.argmax(1) == labels
+    ).double().mean().item()
 
 
 def accuracy_on(network: nn.Module, digits: Split) -> float:

@@ -15,8 +15,18 @@ from typing import Any
 from inkdigits.core.errors import BadData, BadValue, UnknownName
 
 SHIPPED = Path(__file__).with_name("recipes")
-EVIDENCE = ("summary", "source", "published", "measured")  # what a recipe tells people, and what changes nothing in a run
-LARGEST = {"epochs": 10**9, "batch": 10**9, "size": 1024, "members": 100}  # a larger number is a slip, and may take all memory
+EVIDENCE = (
+    "summary",
+    "source",
+    "published",
+    "measured",
+)  # what a recipe tells people, and what changes nothing in a run
+LARGEST = {
+    "epochs": 10**9,
+    "batch": 10**9,
+    "size": 1024,
+    "members": 100,
+}  # a larger number is a slip, and may take all memory
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,9 @@ class Recipe:
     network: str  # a key of models.MODELS
     summary: str = ""  # one line for people
     source: str = ""  # where the system comes from, and what we chose where the source is silent
-    options: Mapping[str, Any] = field(default_factory=dict)  # arguments of the network, such as dropout
+    options: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # arguments of the network, such as dropout
     base: str = ""  # a shipped recipe, whose keys hold where this one is silent
     members: int = 1  # networks, each from a seed of its own; above 1 the mean of their probabilities is the answer
     data: str = "mnist"  # what it learns from, unless told otherwise: a dataset's name or path
@@ -63,22 +75,37 @@ class Recipe:
     noise: float = 0.0
     clean_epochs: int = 0  # the last so many passes see the digits as they are
 
-    teacher: tuple[str, ...] = ()  # models that are imitated: shipped names, run folders, .onnx files or folders of them
+    teacher: tuple[
+        str, ...
+    ] = ()  # models that are imitated: shipped names, run folders, .onnx files or folders of them
     teacher_weight: float = 0.5  # of their opinion; the rest is the labels'
     teacher_temperature: float = 1.0  # above 1 also tells which wrong digits they find likely
 
     published: Mapping[str, Any] = field(default_factory=dict)  # the source's own figures
-    measured: Mapping[str, Any] = field(default_factory=dict)  # ours, written by `inkdigits reproduce`
+    measured: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # ours, written by `inkdigits reproduce`
 
     def __post_init__(self) -> None:
         for key, value in vars(self).items():
-            _require(self, key, not isinstance(value, float) or math.isfinite(value), "a finite number")
+            _require(
+                self, key, not isinstance(value, float) or math.isfinite(value), "a finite number"
+            )
         for key in LARGEST:
             _require(self, key, getattr(self, key) >= 1, "at least 1")
             _require(self, key, getattr(self, key) <= LARGEST[key], f"at most {LARGEST[key]:,}")
         for key in ("learning_rate", "sd", "teacher_temperature"):
             _require(self, key, getattr(self, key) > 0, "above 0")
-        amounts = ("weight_decay", "rotation", "shear", "shift", "elastic", "erasing", "noise", "test_rotation")
+        amounts = (
+            "weight_decay",
+            "rotation",
+            "shear",
+            "shift",
+            "elastic",
+            "erasing",
+            "noise",
+            "test_rotation",
+        )
         for key in (*amounts, "unsmoothed_epochs", "clean_epochs"):
             _require(self, key, getattr(self, key) >= 0, "0 or more")
         for key in ("momentum", "beta1", "beta2", "label_smoothing", "ema", "zoom", "test_zoom"):
@@ -103,16 +130,24 @@ class Recipe:
     @property
     def what_it_trains(self) -> dict[str, Any]:
         """All but the name and what it tells people, as JSON's types: two recipes that agree here make the same networks."""
-        return {key: value for key, value in to_table(self).items() if key not in ("name", "base", *EVIDENCE)}
+        return {
+            key: value
+            for key, value in to_table(self).items()
+            if key not in ("name", "base", *EVIDENCE)
+        }
 
 
 FIELDS = {item.name: item for item in dataclasses.fields(Recipe)}
-SETTINGS = [name for name in FIELDS if name not in ("name", "base", "published", "measured")]  # what `--set` may say
+SETTINGS = [
+    name for name in FIELDS if name not in ("name", "base", "published", "measured")
+]  # what `--set` may say
 
 
 def _require(recipe: Recipe, key: str, holds: bool, wanted: str) -> None:
     if not holds:
-        raise BadValue(f"recipe {recipe.name!r}: {key} must be {wanted}, not {getattr(recipe, key)}")
+        raise BadValue(
+            f"recipe {recipe.name!r}: {key} must be {wanted}, not {getattr(recipe, key)}"
+        )
 
 
 def shipped_recipes() -> list[str]:
@@ -168,7 +203,10 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
 
 def to_table(recipe: Recipe) -> dict[str, Any]:
     """The recipe as JSON's types, for config.json: a date of a .toml becomes text. `from_table` takes it back."""
-    plain = {name: dict(value) if isinstance(value, Mapping) else value for name, value in vars(recipe).items()}
+    plain = {
+        name: dict(value) if isinstance(value, Mapping) else value
+        for name, value in vars(recipe).items()
+    }
     table: dict[str, Any] = json.loads(json.dumps(plain, default=str))
     return table
 
@@ -200,13 +238,19 @@ def _laid_over(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of the shipped recipe that is the table's base, but for what it tells people, and over them those of the table."""
     base, options = table["base"], table.get("options", {})
     if base == name or base not in shipped_recipes():
-        raise UnknownName("base of a recipe", base, [other for other in shipped_recipes() if other != name])
+        raise UnknownName(
+            "base of a recipe", base, [other for other in shipped_recipes() if other != name]
+        )
     below = _read_toml(SHIPPED / f"{base}.toml")
     if "base" in below:
         raise BadValue(f"{base!r} is no base for {name!r}, as it has one itself: {below['base']!r}")
     if isinstance(options, Mapping):
         options = {**below.get("options", {}), **options}
-    return {key: value for key, value in below.items() if key not in EVIDENCE} | dict(table) | {"options": options}
+    return (
+        {key: value for key, value in below.items() if key not in EVIDENCE}
+        | dict(table)
+        | {"options": options}
+    )
 
 
 def _check_keys(table: Mapping[str, Any], known: list[str]) -> None:
@@ -233,4 +277,9 @@ def _typed(key: str, value: Any) -> Any:
     return value
 
 
-_WORDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+_WORDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+}

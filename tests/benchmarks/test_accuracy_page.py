@@ -17,8 +17,17 @@ PAGE = "# Title\n\n## First\n\n| recipe | figure |\n| --- | --- |\n| `best` | 1 
 
 def test_a_recipe_without_runs_keeps_its_line_and_the_order_is_the_pages():
     former = accuracy.former_section(PAGE, "First")
-    assert accuracy.with_former([*HEAD, "| `tiny` | 3 |"], former) == [*HEAD, "| `best` | 1 |", "| `tiny` | 3 |", "| `nano` | 2 |"]
-    assert accuracy.with_former([*HEAD, "| `best` | 4 |"], former) == [*HEAD, "| `best` | 4 |", "| `nano` | 2 |"]
+    assert accuracy.with_former([*HEAD, "| `tiny` | 3 |"], former) == [
+        *HEAD,
+        "| `best` | 1 |",
+        "| `tiny` | 3 |",
+        "| `nano` | 2 |",
+    ]
+    assert accuracy.with_former([*HEAD, "| `best` | 4 |"], former) == [
+        *HEAD,
+        "| `best` | 4 |",
+        "| `nano` | 2 |",
+    ]
 
 
 def test_lines_of_other_columns_are_not_kept():
@@ -28,7 +37,11 @@ def test_lines_of_other_columns_are_not_kept():
 
 
 def test_a_table_of_nothing_is_the_former_one():
-    assert accuracy.with_former(HEAD, accuracy.former_section(PAGE, "First")) == [*HEAD, "| `best` | 1 |", "| `nano` | 2 |"]
+    assert accuracy.with_former(HEAD, accuracy.former_section(PAGE, "First")) == [
+        *HEAD,
+        "| `best` | 1 |",
+        "| `nano` | 2 |",
+    ]
 
 
 def test_without_runs_there_is_no_ensemble_and_the_former_table_stays():
@@ -38,8 +51,12 @@ def test_without_runs_there_is_no_ensemble_and_the_former_table_stays():
 
 
 def test_a_card_has_the_lines_of_one_recipe():
-    card = accuracy.card_section("nano", [[*HEAD, "| `best` | 1 |", "| `nano` | 2 |"], [*HEAD, "| `best` | 3 |"]])
-    assert card.startswith("## Figures\n\n| recipe | figure |\n| --- | --- |\n| `nano` | 2 |\n\nMade by")
+    card = accuracy.card_section(
+        "nano", [[*HEAD, "| `best` | 1 |", "| `nano` | 2 |"], [*HEAD, "| `best` | 3 |"]]
+    )
+    assert card.startswith(
+        "## Figures\n\n| recipe | figure |\n| --- | --- |\n| `nano` | 2 |\n\nMade by"
+    )
 
 
 def test_subsets_are_all_of_them_or_a_draw_without_repetition_within_each():

@@ -42,7 +42,10 @@ class Oracle:
 
     def __init__(self, folder: Path, wrong: dict[str, str] | None = None) -> None:
         with (folder / "truth.csv").open(newline="") as file:
-            truth = {row["file"]: "" if row["kind"] == "reject" else row["content"] for row in csv.DictReader(file)}
+            truth = {
+                row["file"]: "" if row["kind"] == "reject" else row["content"]
+                for row in csv.DictReader(file)
+            }
         self.said = {folder / name: content for name, content in (truth | (wrong or {})).items()}
 
     def read(self, path: Path, single: bool = False) -> Reading:
@@ -81,7 +84,9 @@ def test_edit_distance_is_that_of_the_recursive_definition(made: Any) -> None:
 
 
 @pytest.mark.parametrize("allowed", [0.0, 0.01, 0.1, 0.5])
-def test_the_threshold_is_the_highest_that_refuses_no_more_than_allowed(made: Any, allowed: float) -> None:
+def test_the_threshold_is_the_highest_that_refuses_no_more_than_allowed(
+    made: Any, allowed: float
+) -> None:
     confidence, _ = random_results()
     threshold = made.threshold_for(confidence.tolist(), allowed)
     assert (confidence < threshold).mean() <= allowed
@@ -92,9 +97,16 @@ def test_calibration_is_that_of_the_evaluation_where_both_are_defined(made: Any)
     rng = np.random.default_rng(1)
     probabilities = rng.dirichlet(np.full(10, 0.2), 400)
     labels = rng.integers(0, 10, 400)
-    ours = made.calibration(probabilities.max(1).tolist(), (probabilities.argmax(1) == labels).tolist())
+    ours = made.calibration(
+        probabilities.max(1).tolist(), (probabilities.argmax(1) == labels).tolist()
+    )
     for mine, theirs in zip(ours, reliability(probabilities, labels), strict=True):
-        assert (mine.n, mine.correct, mine.low, mine.high) == (theirs.n, theirs.correct, theirs.low, theirs.high)
+        assert (mine.n, mine.correct, mine.low, mine.high) == (
+            theirs.n,
+            theirs.correct,
+            theirs.low,
+            theirs.high,
+        )
         assert mine.confidence == pytest.approx(theirs.confidence)
         assert mine.accuracy == pytest.approx(theirs.accuracy)
 
@@ -113,10 +125,18 @@ def test_risk_by_coverage_is_the_mean_over_all_orders_of_equals(made: Any) -> No
 
 def test_figures_of_hand_made_outcomes(made: Any) -> None:
     def digit(
-        content: str, read: int | None, confidence: float, writer: str, *, accepted: bool = True, kind: str = "single"
+        content: str,
+        read: int | None,
+        confidence: float,
+        writer: str,
+        *,
+        accepted: bool = True,
+        kind: str = "single",
     ) -> Any:
         look = {"polarity": "dark on light", "background": "drawn", "size": "to 32 px"}
-        return made.Outcome("f", kind, content, writer, read, confidence, accepted=accepted, milliseconds=10, **look)
+        return made.Outcome(
+            "f", kind, content, writer, read, confidence, accepted=accepted, milliseconds=10, **look
+        )
 
     outcomes = [
         *(digit("1", 1, 0.9, "a") for _ in range(3)),
@@ -179,8 +199,16 @@ def test_the_look_of_photographed_paper(benchmark: Any) -> None:
     grain = np.random.default_rng(0).normal(0, 4, (300, 300))
     paper = np.full((300, 300), 200.0)
     paper[80:220, 140:160] = 60
-    assert benchmark.look((paper + grain).clip(0, 255).astype(np.uint8)) == ("dark on light", "even", "to 512 px")
-    assert benchmark.look((paper * light + grain).clip(0, 255).astype(np.uint8)) == ("dark on light", "uneven", "to 512 px")
+    assert benchmark.look((paper + grain).clip(0, 255).astype(np.uint8)) == (
+        "dark on light",
+        "even",
+        "to 512 px",
+    )
+    assert benchmark.look((paper * light + grain).clip(0, 255).astype(np.uint8)) == (
+        "dark on light",
+        "uneven",
+        "to 512 px",
+    )
 
 
 # ---- folders
@@ -190,7 +218,13 @@ def test_a_perfect_reader_gets_everything_right(benchmark: Any, made: Any, folde
     outcomes = benchmark.measure(folder, Oracle(folder))
     figures = made.figures(outcomes)
     assert len(outcomes) == 24
-    for share in (figures.digits, figures.strings, figures.rows, figures.rejected, figures.rejected_at):
+    for share in (
+        figures.digits,
+        figures.strings,
+        figures.rows,
+        figures.rejected,
+        figures.rejected_at,
+    ):
         assert share.count == share.n > 0
     assert figures.edits == 0
     assert figures.auroc == 1
@@ -199,7 +233,10 @@ def test_a_perfect_reader_gets_everything_right(benchmark: Any, made: Any, folde
 
 def test_what_is_wrong_is_named_and_counted(benchmark: Any, made: Any, folder: Path) -> None:
     right = {case.kind: case for case in benchmark.cases(folder)}
-    wrong = {right["single"].file: str((int(right["single"].content) + 1) % 10), right["reject"].file: "5"}
+    wrong = {
+        right["single"].file: str((int(right["single"].content) + 1) % 10),
+        right["reject"].file: "5",
+    }
     outcomes = benchmark.measure(folder, Oracle(folder, wrong))
     figures = made.figures(outcomes)
     assert figures.digits.n - figures.digits.count == 1
@@ -208,7 +245,9 @@ def test_what_is_wrong_is_named_and_counted(benchmark: Any, made: Any, folder: P
     assert all(file in printed for file in wrong)
 
 
-def test_a_picture_that_cannot_be_read_counts_as_wrong(benchmark: Any, made: Any, tmp_path: Path) -> None:
+def test_a_picture_that_cannot_be_read_counts_as_wrong(
+    benchmark: Any, made: Any, tmp_path: Path
+) -> None:
     (tmp_path / "truth.csv").write_text("file,kind,content\nsingles/a-1.png,single,3\n")
     outcomes = benchmark.measure(tmp_path, Unreadable())
     assert made.figures(outcomes).digits == made.Share(0, 1)
@@ -232,7 +271,9 @@ class Unreadable:
         ("file,kind,content\na.png,page,1\n", "kinds are"),
     ],
 )
-def test_a_wrong_truth_file_is_refused(benchmark: Any, tmp_path: Path, truth: str, message: str) -> None:
+def test_a_wrong_truth_file_is_refused(
+    benchmark: Any, tmp_path: Path, truth: str, message: str
+) -> None:
     (tmp_path / "truth.csv").write_text(truth)
     with pytest.raises(BadData, match=message):
         benchmark.cases(tmp_path)
@@ -247,12 +288,25 @@ def test_a_folder_without_truth_is_refused(benchmark: Any, tmp_path: Path) -> No
 
 
 def test_json_plots_gallery_and_page(
-    benchmark: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    benchmark: Any,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     wrong = next(case.file for case in benchmark.cases(folder) if case.kind == "single")
     monkeypatch.setattr(benchmark, "Recogniser", lambda model, threads: Oracle(folder, {wrong: ""}))
     page = tmp_path / "handwriting.md"
-    arguments = [str(folder), "--json", "--plots", str(tmp_path / "p"), "--gallery", str(tmp_path / "g"), "--write", str(page)]
+    arguments = [
+        str(folder),
+        "--json",
+        "--plots",
+        str(tmp_path / "p"),
+        "--gallery",
+        str(tmp_path / "g"),
+        "--write",
+        str(page),
+    ]
     assert benchmark.main(arguments) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["digits"]["n"] - record["digits"]["count"] == 1
@@ -263,14 +317,20 @@ def test_json_plots_gallery_and_page(
     gallery = (tmp_path / "g" / "gallery.html").read_text()
     assert wrong in gallery
     assert gallery.count("data:image/png;base64,") == 1
-    assert f"| one digit, best guess right | {100 * record['digits']['value']:.2f} %" in page.read_text()
+    assert (
+        f"| one digit, best guess right | {100 * record['digits']['value']:.2f} %"
+        in page.read_text()
+    )
 
 
 def test_a_section_takes_the_place_of_its_last_version(benchmark: Any, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     for added in ("## pages\n\nold\n", "## pictures\n\nother\n", "## pages\n\nnew\n"):
         benchmark.write_section(page, added)
-    assert page.read_text().replace(benchmark.TITLE, "") == "\n## pages\n\nnew\n\n## pictures\n\nother\n"
+    assert (
+        page.read_text().replace(benchmark.TITLE, "")
+        == "\n## pages\n\nnew\n\n## pictures\n\nother\n"
+    )
 
 
 def test_the_gallery_stays_out_of_the_repository(benchmark: Any, folder: Path) -> None:

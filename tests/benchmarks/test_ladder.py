@@ -20,7 +20,14 @@ from inkdigits.training.models import count_multiplications, count_parameters, r
 from inkdigits.training.recipe import load_recipe
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-OURS = ("ladder", "ladder_figures", "ladder_profile", "ladder_workers", "reference_style", "scaling")
+OURS = (
+    "ladder",
+    "ladder_figures",
+    "ladder_profile",
+    "ladder_workers",
+    "reference_style",
+    "scaling",
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +47,17 @@ def benchmarks() -> Iterator[Any]:
                 del sys.modules[name]
 
 
-def outcome(benchmarks: Any, seconds: float = 1.0, test: float | None = 0.99, **changes: Any) -> Any:
+def outcome(
+    benchmarks: Any, seconds: float = 1.0, test: float | None = 0.99, **changes: Any
+) -> Any:
     fields = {"compiling": 0.0, "part": 1.0, "note": "", "validation": test}
     return benchmarks.ladder_workers.Outcome(seconds=seconds, test=test, **fields | changes)
 
 
 def contender(benchmarks: Any, name: str = "fast-99.0", **changes: Any) -> Any:
-    return benchmarks.ladder_workers.Contender(**{"name": name, "module": "ours", "option": "lenet"} | changes)
+    return benchmarks.ladder_workers.Contender(
+        **{"name": name, "module": "ours", "option": "lenet"} | changes
+    )
 
 
 def test_what_seeds_amount_to(benchmarks: Any) -> None:
@@ -63,22 +74,32 @@ def test_one_seed_has_no_deviation(benchmarks: Any) -> None:
     assert (found.deviation, found.error) == (None, None)
 
 
-@pytest.mark.parametrize(("name", "mark"), [("fast-99.0", 0.99), ("fast-99.7", 0.997), ("batchnorm", None)])
+@pytest.mark.parametrize(
+    ("name", "mark"), [("fast-99.0", 0.99), ("fast-99.7", 0.997), ("batchnorm", None)]
+)
 def test_a_recipes_mark_is_in_its_name(benchmarks: Any, name: str, mark: float | None) -> None:
-    assert benchmarks.ladder_figures.mark_of(name) == (mark if mark is None else pytest.approx(mark))
+    assert benchmarks.ladder_figures.mark_of(name) == (
+        mark if mark is None else pytest.approx(mark)
+    )
 
 
 def test_ratios_are_made_round_by_round_against_the_fastest_manner(benchmarks: Any) -> None:
     times = {"fast-99.0": [1.0, 2.0, 4.0], "a": [9.0, 9.0, 9.0], "b": [3.0, 8.0, 20.0]}
     rows = [
-        benchmarks.ladder_figures.Row(contender(benchmarks, name), rounds=[outcome(benchmarks, value) for value in values])
+        benchmarks.ladder_figures.Row(
+            contender(benchmarks, name), rounds=[outcome(benchmarks, value) for value in values]
+        )
         for name, values in times.items()
     ]
-    *_, line = benchmarks.ladder_figures.ratios(rows, [("fast-99.0", ("a", "b")), ("fast-99.3", ("a",))])
+    *_, line = benchmarks.ladder_figures.ratios(
+        rows, [("fast-99.0", ("a", "b")), ("fast-99.3", ("a",))]
+    )
     assert line == "| `fast-99.0` | b, the fastest of its manners | 4.0 (3.0-5.0) | 3 |"
 
 
-def test_finished_seeds_are_kept_and_not_trained_again(benchmarks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finished_seeds_are_kept_and_not_trained_again(
+    benchmarks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ladder, trained = benchmarks.ladder, []
 
     class Worker:
@@ -116,18 +137,29 @@ def test_a_changed_recipe_is_another_one(benchmarks: Any, tmp_path: Path) -> Non
 
 def test_the_opponents_network_is_as_its_source_says(benchmarks: Any) -> None:
     network = benchmarks.tuomaso.Net()
-    shapes = {name: tuple(values.shape) for name, values in network.named_parameters() if "weight" in name}
+    shapes = {
+        name: tuple(values.shape) for name, values in network.named_parameters() if "weight" in name
+    }
     assert list(shapes.values()) == [(24, 1, 5, 5), (32, 24, 3, 3), (256, 800), (10, 256)]
-    assert count_parameters(network) == 24 * 25 + 24 + 32 * 24 * 9 + 32 + 800 * 256 + 256 + 2560 + 10
-    assert count_multiplications(network) == 24 * 25 * 24 * 24 + 32 * 24 * 9 * 10 * 10 + 800 * 256 + 2560
+    assert (
+        count_parameters(network) == 24 * 25 + 24 + 32 * 24 * 9 + 32 + 800 * 256 + 256 + 2560 + 10
+    )
+    assert (
+        count_multiplications(network)
+        == 24 * 25 * 24 * 24 + 32 * 24 * 9 * 10 * 10 + 800 * 256 + 2560
+    )
 
 
 def test_one_cycle_is_pytorchs(benchmarks: Any) -> None:
     steps, parameter = 215, torch.nn.Parameter(torch.zeros(1))
     optimiser = torch.optim.SGD([parameter], 0.01)
-    theirs = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.01, total_steps=steps, cycle_momentum=False)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, 0.01, total_steps=steps, cycle_momentum=False
+    )
     for step in range(steps):
-        assert benchmarks.contenders.one_cycle(step, steps, 0.01) == pytest.approx(theirs.get_last_lr()[0])
+        assert benchmarks.contenders.one_cycle(step, steps, 0.01) == pytest.approx(
+            theirs.get_last_lr()[0]
+        )
         optimiser.step()
         if step < steps - 1:
             theirs.step()
@@ -142,19 +174,26 @@ def test_a_larger_job_follows_the_power_of_two_smaller_ones(benchmarks: Any) -> 
 def test_the_first_layer_needs_no_gradient_of_its_input(benchmarks: Any) -> None:
     recipe = load_recipe("two-conv")
     first = 32 * 9 * 28 * 28
-    assert benchmarks.ladder_profile.operations(recipe) == 2 * (3 * count_multiplications(recipe_network(recipe)) - first)
+    assert benchmarks.ladder_profile.operations(recipe) == 2 * (
+        3 * count_multiplications(recipe_network(recipe)) - first
+    )
 
 
 def test_cost_grows_by_the_power_that_made_it(benchmarks: Any) -> None:
     scaling = benchmarks.scaling
-    points = [scaling.Point("digits", "train", n, lambda: 0.0, values=[1e-6 * n**0.5]) for n in (1000, 4000, 9000)]
+    points = [
+        scaling.Point("digits", "train", n, lambda: 0.0, values=[1e-6 * n**0.5])
+        for n in (1000, 4000, 9000)
+    ]
     assert scaling.power(points, "digits", "train") == pytest.approx(1.5)
     assert statistics.median(points[0].values) == points[0].cost
     assert scaling.hours(3.6e-6) == pytest.approx(1.0)
 
 
 def test_who_needs_what_is_not_here_is_left_out_with_a_line(benchmarks: Any) -> None:
-    workers, lines = benchmarks.ladder_workers.start([contender(benchmarks, "x", needs=("no_such_package",))], None, 2, True)
+    workers, lines = benchmarks.ladder_workers.start(
+        [contender(benchmarks, "x", needs=("no_such_package",))], None, 2, True
+    )
     assert workers == []
     assert lines[0].startswith("x: left out, as it needs no_such_package")
 
@@ -170,13 +209,21 @@ def test_tutorials_train_what_our_recipes_train(benchmarks: Any, name: str) -> N
     reference, recipe = benchmarks.reference_style.REFERENCES[name], load_recipe(name)
     network, ours = reference.build(), recipe_network(recipe)
     assert reference.batch == recipe.batch
-    assert [each.shape for each in network.parameters()] == [each.shape for each in ours.parameters()]
+    assert [each.shape for each in network.parameters()] == [
+        each.shape for each in ours.parameters()
+    ]
     ink = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
     sample = reference.transform(Image.fromarray(ink))[None]
-    expected = F.interpolate(torch.from_numpy(ink / 255).float()[None, None], size=(recipe.size,) * 2, mode="bilinear")
-    assert torch.allclose(sample * recipe.sd + recipe.mean, expected, atol=1 / 255)  # Pillow rounds to whole shades
+    expected = F.interpolate(
+        torch.from_numpy(ink / 255).float()[None, None], size=(recipe.size,) * 2, mode="bilinear"
+    )
+    assert torch.allclose(
+        sample * recipe.sd + recipe.mean, expected, atol=1 / 255
+    )  # Pillow rounds to whole shades
     assert network(sample).shape == (1, 10)
     (group,) = reference.optimiser(network).param_groups
     assert group["lr"] == recipe.learning_rate
-    assert group.get("betas") == (None if recipe.optimiser == "sgd" else (recipe.beta1, recipe.beta2))
+    assert group.get("betas") == (
+        None if recipe.optimiser == "sgd" else (recipe.beta1, recipe.beta2)
+    )
     assert group.get("momentum") == (recipe.momentum if recipe.optimiser == "sgd" else None)

@@ -51,9 +51,12 @@ def test_a_planted_fault_makes_the_check_fail() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "share", "expected"), [([3, 1, 2], 0.5, 2), ([1, 2], 0.5, 1), (range(1, 101), 0.99, 99), ([7], 0.0, 7)]
+    ("values", "share", "expected"),
+    [([3, 1, 2], 0.5, 2), ([1, 2], 0.5, 1), (range(1, 101), 0.99, 99), ([7], 0.0, 7)],
 )
-def test_percentiles_are_values_that_were_measured(values: list[int], share: float, expected: int) -> None:
+def test_percentiles_are_values_that_were_measured(
+    values: list[int], share: float, expected: int
+) -> None:
     assert module("harness").percentile(values, share) == expected
 
 
@@ -65,8 +68,13 @@ def test_a_text_takes_the_place_of_the_one_before_and_leaves_the_rest(tmp_path: 
     before = path.read_text()
     harness.write_between(path, "one", "third")
     assert path.read_text() == before.replace("first", "third")
-    assert (harness.read_between(path, "one"), harness.read_between(path, "two")) == ("third", "second")
-    assert harness.read_between(path, "three") == harness.read_between(tmp_path / "none", "one") == ""
+    assert (harness.read_between(path, "one"), harness.read_between(path, "two")) == (
+        "third",
+        "second",
+    )
+    assert (
+        harness.read_between(path, "three") == harness.read_between(tmp_path / "none", "one") == ""
+    )
 
 
 def test_every_check_has_a_fault_that_exists() -> None:
@@ -76,8 +84,12 @@ def test_every_check_has_a_fault_that_exists() -> None:
             assert {check.fault for check in module(path.stem).CHECKS.values()} <= faults.keys()
 
 
-@pytest.mark.parametrize("command", [("soak_inputs.py", "--quick"), ("soak_downloads.py", "damage", "crowd", "--quick")])
-def test_hostile_files_and_mirrors_are_borne_and_planted_faults_noticed(command: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "command", [("soak_inputs.py", "--quick"), ("soak_downloads.py", "damage", "crowd", "--quick")]
+)
+def test_hostile_files_and_mirrors_are_borne_and_planted_faults_noticed(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
     script, *options = command
     page = tmp_path / "page.md"
     whole = [sys.executable, str(SOAK.parent / script), *options, "--write", "page.md"]

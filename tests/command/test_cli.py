@@ -94,14 +94,20 @@ def refused(outcome: Outcome, *says: str, status: int = 2) -> None:
 
 
 def parsers(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
-    below = [action.choices.values() for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    below = [
+        action.choices.values()
+        for action in parser._actions
+        if isinstance(action, argparse._SubParsersAction)
+    ]
     return [parser, *(each for group in below for child in group for each in parsers(child))]
 
 
 COMMANDS = parsers(arguments.parser())
 
 
-@pytest.mark.parametrize("parser", COMMANDS, ids=lambda parser: parser.prog.replace("inkdigits", "").strip() or "itself")
+@pytest.mark.parametrize(
+    "parser", COMMANDS, ids=lambda parser: parser.prog.replace("inkdigits", "").strip() or "itself"
+)
 def test_help_explains_every_option(parser, inkdigits_command):
     helped = inkdigits_command(*parser.prog.split()[1:], "--help")
     assert (helped.status, helped.err) == (0, "")
@@ -109,7 +115,9 @@ def test_help_explains_every_option(parser, inkdigits_command):
         for name in action.option_strings or ([action.metavar] if action.metavar else []):
             assert name in helped.out
         commands = isinstance(action, argparse._SubParsersAction)
-        assert commands or (action.help and action.help != argparse.SUPPRESS), f"{parser.prog} {action.dest} is not explained"
+        assert commands or (action.help and action.help != argparse.SUPPRESS), (
+            f"{parser.prog} {action.dest} is not explained"
+        )
 
 
 def test_the_commands_and_options_are_those_that_others_rely_on():
@@ -136,10 +144,24 @@ def test_the_commands_and_options_are_those_that_others_rely_on():
         "inkdigits export": {"-o", "--json", "--data-dir"},
         "inkdigits data export-feedback": {"--json"},
         "inkdigits serve": {"--host", "--port", "--model", "--collect"},
-        "inkdigits sweep": {"--out", "--trials", "--jobs", "--engine", "--data", "--device", "--json", "--data-dir"},
+        "inkdigits sweep": {
+            "--out",
+            "--trials",
+            "--jobs",
+            "--engine",
+            "--data",
+            "--device",
+            "--json",
+            "--data-dir",
+        },
     }
-    offered = {parser.prog: {name for action in parser._actions for name in action.option_strings} for parser in COMMANDS}
-    assert {prog: options - offered[prog] for prog, options in promised.items()} == {prog: set() for prog in promised}
+    offered = {
+        parser.prog: {name for action in parser._actions for name in action.option_strings}
+        for parser in COMMANDS
+    }
+    assert {prog: options - offered[prog] for prog, options in promised.items()} == {
+        prog: set() for prog in promised
+    }
 
 
 def test_python_m_inkdigits_is_the_command():
@@ -173,7 +195,10 @@ def test_a_full_disk_behind_standard_output_is_a_sentence():
         pytest.skip("no /dev/full here")
     with open("/dev/full", "w") as full:  # noqa: PTH123 (a device)
         running = process("recipes", stdout=full)
-        assert running.communicate()[1] == "inkdigits: cannot write to standard output: No space left on device\n"
+        assert (
+            running.communicate()[1]
+            == "inkdigits: cannot write to standard output: No space left on device\n"
+        )
     assert running.returncode == 2
 
 
@@ -189,7 +214,9 @@ def nobody_reads():
 def test_a_reader_who_has_seen_enough_is_no_error(inkdigits_command, trained, tmp_path):
     np.save(tmp_path / "many.npy", few_digits(50).images)
     with nobody_reads():
-        assert inkdigits_command("read", "--json", "--model", trained, tmp_path / "many.npy") == Outcome(0, "", "")
+        assert inkdigits_command(
+            "read", "--json", "--model", trained, tmp_path / "many.npy"
+        ) == Outcome(0, "", "")
 
 
 def test_head_in_a_shell_sees_its_lines_and_no_error(trained, tmp_path):
@@ -210,13 +237,17 @@ def photos(tmp_path: Path) -> Path:
     """A folder with two pictures, of which the second is damaged."""
     (tmp_path / "photos").mkdir()
     digits = np.concatenate([np.pad(field, 8) for field in few_digits(3).images], axis=1)
-    Image.fromarray(255 - np.kron(digits, np.ones((3, 3), np.uint8))).save(tmp_path / "photos" / "good.png")
+    Image.fromarray(255 - np.kron(digits, np.ones((3, 3), np.uint8))).save(
+        tmp_path / "photos" / "good.png"
+    )
     (tmp_path / "photos" / "wrong.png").write_bytes(b"no picture")
     return tmp_path / "photos"
 
 
 @pytest.mark.parametrize("json_option", [(), ("--json",)])
-def test_explaining_leaves_a_picture_of_each_picture_and_changes_nothing_else(json_option, photos, trained, inkdigits_command):
+def test_explaining_leaves_a_picture_of_each_picture_and_changes_nothing_else(
+    json_option, photos, trained, inkdigits_command
+):
     without = inkdigits_command("read", photos, "--model", trained, *json_option)
     why = photos / "why"  # inside what is read: explanations are no pictures of it
     for _ in range(2):
@@ -228,22 +259,37 @@ def test_explaining_leaves_a_picture_of_each_picture_and_changes_nothing_else(js
         image.load()
 
 
-def test_a_folder_for_explanations_that_cannot_be_is_said_before_anything_is_read(photos, trained, inkdigits_command, monkeypatch):
+def test_a_folder_for_explanations_that_cannot_be_is_said_before_anything_is_read(
+    photos, trained, inkdigits_command, monkeypatch
+):
     given = io.TextIOWrapper(io.BytesIO((photos / "good.png").read_bytes()))
     monkeypatch.setattr(sys, "stdin", given)
-    refused(inkdigits_command("read", "-", "--model", trained, "--explain", photos / "good.png"), "cannot write into", "good.png")
+    refused(
+        inkdigits_command("read", "-", "--model", trained, "--explain", photos / "good.png"),
+        "cannot write into",
+        "good.png",
+    )
     assert given.buffer.tell() == 0
 
 
-def test_a_model_that_is_not_there_leaves_no_folder_for_explanations(photos, inkdigits_command, tmp_path):
-    refused(inkdigits_command("read", photos, "--model", "none-such", "--explain", tmp_path / "why"), "none-such")
+def test_a_model_that_is_not_there_leaves_no_folder_for_explanations(
+    photos, inkdigits_command, tmp_path
+):
+    refused(
+        inkdigits_command("read", photos, "--model", "none-such", "--explain", tmp_path / "why"),
+        "none-such",
+    )
     assert not (tmp_path / "why").exists()
 
 
-def test_of_a_large_array_the_first_images_are_explained(trained, inkdigits_command, tmp_path, monkeypatch):
+def test_of_a_large_array_the_first_images_are_explained(
+    trained, inkdigits_command, tmp_path, monkeypatch
+):
     monkeypatch.setattr(explained, "MOST_OF_A_FILE", 3)
     np.save(tmp_path / "many.npy", few_digits(20).images)
-    done = inkdigits_command("read", tmp_path / "many.npy", "--json", "--model", trained, "--explain", tmp_path / "why")
+    done = inkdigits_command(
+        "read", tmp_path / "many.npy", "--json", "--model", trained, "--explain", tmp_path / "why"
+    )
     assert (done.status, len(done.objects)) == (0, 20)
     assert names(tmp_path / "why") == {f"many.npy[{index}].png" for index in range(3)}
     assert "3 explanations" in done.err
@@ -257,15 +303,24 @@ def test_train_says_what_it_reached_and_where_it_lies(inkdigits_command, tmp_pat
     done = inkdigits_command("train", "lenet", "--out", tmp_path / "runs" / "one", *QUICK)
     assert done.status == 0
     assert names(tmp_path / "runs" / "one") == FILES
-    assert re.search(r"lenet on optdigits, 1 epoch in \d+\.\d s on \w+\ntest accuracy \d+\.\d\d %", done.out)
+    assert re.search(
+        r"lenet on optdigits, 1 epoch in \d+\.\d s on \w+\ntest accuracy \d+\.\d\d %", done.out
+    )
     assert str(tmp_path / "runs" / "one" / "report.html") in done.out
-    assert re.fullmatch(r"lenet on optdigits, seed 0: [^\n]+\nepoch 1/1  loss \d\.\d{4}  accuracy [^\n]+ s\n", done.err)
+    assert re.fullmatch(
+        r"lenet on optdigits, seed 0: [^\n]+\nepoch 1/1  loss \d\.\d{4}  accuracy [^\n]+ s\n",
+        done.err,
+    )
 
 
 def test_train_json_is_nothing_but_the_records(quick, inkdigits_command, tmp_path):
-    done = inkdigits_command("train", "lenet", "--json", "--out", tmp_path / "run", "--set", "seed=1", *QUICK)
+    done = inkdigits_command(
+        "train", "lenet", "--json", "--out", tmp_path / "run", "--set", "seed=1", *QUICK
+    )
     refused(done, "seed")  # which is no key of a recipe
-    done = inkdigits_command("train", "lenet", "--json", "--seed", 7, "--out", tmp_path / "run", *QUICK)
+    done = inkdigits_command(
+        "train", "lenet", "--json", "--seed", 7, "--out", tmp_path / "run", *QUICK
+    )
     epoch, final = done.objects
     assert (list(epoch), list(final)) == (EPOCH_KEYS, FINAL_KEYS)
     assert (final["recipe"], final["seed"], final["epochs"]) == ("lenet", 7, 1)
@@ -274,15 +329,31 @@ def test_train_json_is_nothing_but_the_records(quick, inkdigits_command, tmp_pat
 
 def test_settings_reach_the_recipe(quick, inkdigits_command, tmp_path):
     given = ("--set", "batch=512", "--set", "schedule=cosine", "--set", "options.dropout=0.3")
-    done = inkdigits_command("train", "batchnorm", "--out", tmp_path / "run", "--data", "optdigits", "--epochs", 1, *given)
+    done = inkdigits_command(
+        "train",
+        "batchnorm",
+        "--out",
+        tmp_path / "run",
+        "--data",
+        "optdigits",
+        "--epochs",
+        1,
+        *given,
+    )
     assert done.status == 0
     recipe = json.loads((tmp_path / "run" / "config.json").read_text())["recipe"]
-    assert (recipe["batch"], recipe["schedule"], recipe["options"]) == (512, "cosine", {"dropout": 0.3})
+    assert (recipe["batch"], recipe["schedule"], recipe["options"]) == (
+        512,
+        "cosine",
+        {"dropout": 0.3},
+    )
 
 
 def test_a_recipe_of_the_user_s_own_works_as_ours_do(quick, inkdigits_command, tmp_path):
     (tmp_path / "mine.toml").write_text('network = "lenet"\nbatch = 256\nepochs = 1\n')
-    done = inkdigits_command("train", tmp_path / "mine.toml", "--out", tmp_path / "run", "--data", "optdigits", "--json")
+    done = inkdigits_command(
+        "train", tmp_path / "mine.toml", "--out", tmp_path / "run", "--data", "optdigits", "--json"
+    )
     assert done.objects[-1]["recipe"] == "mine"
 
 
@@ -299,26 +370,58 @@ def class_folder(folder: Path, each: int) -> Path:
 
 def test_fine_tuning_on_a_folder_of_one_s_own_digits(inkdigits_command, trained, tmp_path):
     mine = class_folder(tmp_path / "mine", 3)
-    arguments = ("--data", mine, "--init", trained, "--out", tmp_path / "run", "--epochs", 1, "--set", "learning_rate=1e-9")
+    arguments = (
+        "--data",
+        mine,
+        "--init",
+        trained,
+        "--out",
+        tmp_path / "run",
+        "--epochs",
+        1,
+        "--set",
+        "learning_rate=1e-9",
+    )
     done = inkdigits_command("train", "lenet", "--json", *arguments)
     assert done.status == 0
     assert f"reading {mine}" in done.err
     assert done.objects[-1]["train_accuracy"] > 0.7  # where fresh weights would know nothing
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["data"] == {"name": str(mine), "train": 24, "validation": 3}
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["data"] == {
+        "name": str(mine),
+        "train": 24,
+        "validation": 3,
+    }
     new = inkdigits_command("evaluate", tmp_path / "run", "--data", mine, "--json").objects[0]
     assert (new["split"], new["n"]) == ("test", 3)  # it has learned from the rest
     old = inkdigits_command("evaluate", trained, "--data", mine, "--json").objects[0]
     assert (old["split"], old["n"]) == ("all", 30)
 
 
-def test_fine_tuning_says_what_became_of_mnists_digits(quick, mnist, inkdigits_command, trained, tmp_path):
+def test_fine_tuning_says_what_became_of_mnists_digits(
+    quick, mnist, inkdigits_command, trained, tmp_path
+):
     mine = class_folder(tmp_path / "mine", 3)
-    arguments = ("--data", mine, "--init", trained, "--epochs", 1, "--set", "learning_rate=1e-30", "--set", "optimiser=sgd")
+    arguments = (
+        "--data",
+        mine,
+        "--init",
+        trained,
+        "--epochs",
+        1,
+        "--set",
+        "learning_rate=1e-30",
+        "--set",
+        "optimiser=sgd",
+    )
     done = inkdigits_command("train", "lenet", "--out", tmp_path / "run", *arguments)
-    right = inkdigits_command("evaluate", trained, "--data", "mnist", "--json").objects[0]["accuracy"]
+    right = inkdigits_command("evaluate", trained, "--data", "mnist", "--json").objects[0][
+        "accuracy"
+    ]
     assert f"MNIST's test digits: {percent(right)} before, {percent(right)} after\n" in done.out
     done = inkdigits_command("train", "lenet", "--out", tmp_path / "again", "--json", *arguments)
-    assert done.objects[-1]["mnist_before"] == done.objects[-1]["mnist_after"] == pytest.approx(right)
+    assert (
+        done.objects[-1]["mnist_before"] == done.objects[-1]["mnist_after"] == pytest.approx(right)
+    )
 
 
 def test_a_run_goes_on_when_nobody_reads_its_records(quick, inkdigits_command, tmp_path):
@@ -328,7 +431,9 @@ def test_a_run_goes_on_when_nobody_reads_its_records(quick, inkdigits_command, t
     assert names(tmp_path / "run") == FILES
 
 
-def wait_for(condition: Callable[[], bool], running: subprocess.Popen[str], seconds: float = 600) -> None:
+def wait_for(
+    condition: Callable[[], bool], running: subprocess.Popen[str], seconds: float = 600
+) -> None:
     patience = time.monotonic() + seconds
     while not condition():
         assert running.poll() is None, running.communicate()
@@ -337,9 +442,17 @@ def wait_for(condition: Callable[[], bool], running: subprocess.Popen[str], seco
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
-@pytest.mark.parametrize(("number", "status", "says"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")])
-def test_a_signal_saves_and_resume_ends_with_the_same_bits(number, status, says, quick, tmp_path, inkdigits_command, caplog):
-    out, arguments = tmp_path / "run", ("train", "lenet", "--json", *QUICK[:2], "--epochs", 12, "--set", "batch=100")
+@pytest.mark.parametrize(
+    ("number", "status", "says"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+def test_a_signal_saves_and_resume_ends_with_the_same_bits(
+    number, status, says, quick, tmp_path, inkdigits_command, caplog
+):
+    out, arguments = (
+        tmp_path / "run",
+        ("train", "lenet", "--json", *QUICK[:2], "--epochs", 12, "--set", "batch=100"),
+    )
     running = process(*arguments, "--out", out)
     wait_for((out / "metrics.jsonl").exists, running)
     sent = time.monotonic()
@@ -347,7 +460,9 @@ def test_a_signal_saves_and_resume_ends_with_the_same_bits(number, status, says,
     printed, said = running.communicate(timeout=600)
     assert running.returncode == status
     assert time.monotonic() - sent < 30  # 5 seconds where nothing else runs
-    assert re.search(rf"stopped in epoch \d+ of 12; --resume goes on from there\ninkdigits: {says}\n$", said)
+    assert re.search(
+        rf"stopped in epoch \d+ of 12; --resume goes on from there\ninkdigits: {says}\n$", said
+    )
     assert "Traceback" not in said
     assert names(out) == {"metrics.jsonl", "state"}
     refused(inkdigits_command(*arguments, "--out", out), "--resume")
@@ -361,7 +476,9 @@ def test_a_signal_saves_and_resume_ends_with_the_same_bits(number, status, says,
     assert len(told) in (12, 13)
     assert names(out) == FILES
     whole = inkdigits_command(*arguments, "--out", tmp_path / "whole")
-    assert (out / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+    assert (out / "model.safetensors").read_bytes() == (
+        tmp_path / "whole" / "model.safetensors"
+    ).read_bytes()
     unchanging = [key for key in EPOCH_KEYS if "second" not in key]
     for ours, theirs in zip(done.objects[-3:-1], whole.objects[-3:-1], strict=True):
         assert [ours[key] for key in unchanging] == [theirs[key] for key in unchanging]
@@ -371,9 +488,21 @@ def test_a_signal_saves_and_resume_ends_with_the_same_bits(number, status, says,
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
-def test_a_second_run_on_a_folder_is_refused_at_once_and_a_killed_one_stands_in_nobody_s_way(tmp_path, inkdigits_command):
+def test_a_second_run_on_a_folder_is_refused_at_once_and_a_killed_one_stands_in_nobody_s_way(
+    tmp_path, inkdigits_command
+):
     out = tmp_path / "run"
-    arguments = ("train", "lenet", "--out", out, *QUICK[:2], "--epochs", 9999, "--checkpoint-every", 1)
+    arguments = (
+        "train",
+        "lenet",
+        "--out",
+        out,
+        *QUICK[:2],
+        "--epochs",
+        9999,
+        "--checkpoint-every",
+        1,
+    )
     running = process(*arguments)
     wait_for(lambda: any(out.glob("state/0*")), running)
     for given in (arguments, (*arguments, "--resume")):
@@ -387,7 +516,9 @@ def test_a_second_run_on_a_folder_is_refused_at_once_and_a_killed_one_stands_in_
 
 @pytest.mark.parametrize("every", ["-1", "often", "1.5s", "60m", "s", ""])
 def test_an_interval_that_makes_no_sense(every, inkdigits_command, tmp_path):
-    done = inkdigits_command("train", "lenet", "--out", tmp_path / "run", *QUICK, f"--checkpoint-every={every}")
+    done = inkdigits_command(
+        "train", "lenet", "--out", tmp_path / "run", *QUICK, f"--checkpoint-every={every}"
+    )
     refused(done, "steps (500) or seconds (60s), or never (off)", repr(every))
 
 
@@ -407,7 +538,11 @@ def test_a_file_that_does_not_fit_leaves_nothing_half_written(bytes_, inkdigits_
     assert done.err.splitlines()[-1].startswith(f"inkdigits: cannot write {out}")
     assert "File too large" in done.err
     assert done.out == ""
-    assert not out.exists() if bytes_ < 241_128 else names(out) == {"model.safetensors", "config.json", "metrics.jsonl", "state"}
+    assert (
+        not out.exists()
+        if bytes_ < 241_128
+        else names(out) == {"model.safetensors", "config.json", "metrics.jsonl", "state"}
+    )
 
 
 # ---- train: bad input
@@ -425,11 +560,15 @@ def place(tmp_path: Path) -> Path:
         "other-network.toml": 'network = "resnet"\n',
         "empty-file": b"",
         "wrong-magic-idx3-ubyte": bytes([0, 0, 0x77, 3]) + bytes(100),
-        "truncated-images-idx3-ubyte": bytes([0, 0, 8, 3, 0, 0, 0, 9, 0, 0, 0, 28, 0, 0, 0, 28]) + bytes(784),
+        "truncated-images-idx3-ubyte": bytes([0, 0, 8, 3, 0, 0, 0, 9, 0, 0, 0, 28, 0, 0, 0, 28])
+        + bytes(784),
         "narrow.csv": "label,pixel0,pixel1\n1,2,3\n",
         "uneven.csv": "\n".join([",".join(["0"] * 785), ",".join(["0"] * 784)]),
         "unlabelled.csv": ",".join(["0"] * 784) + "\n",
-        "words.csv": ",".join(["label", *(f"pixel{i}" for i in range(784))]) + "\n" + ",".join(["many"] * 785) + "\n",
+        "words.csv": ",".join(["label", *(f"pixel{i}" for i in range(784))])
+        + "\n"
+        + ",".join(["many"] * 785)
+        + "\n",
         "no-zip.npz": b"PK\x03\x04",
         "text.txt": "once upon a time",
         "with-a-bad-picture/3/bad.png": "no picture",
@@ -467,7 +606,10 @@ def place(tmp_path: Path) -> Path:
 )
 def test_recipes_that_cannot_be_used(recipe, says, place, inkdigits_command):
     out = place / "run"
-    refused(inkdigits_command("train", recipe.format(place=place), "--out", out, "--data", "optdigits"), says)
+    refused(
+        inkdigits_command("train", recipe.format(place=place), "--out", out, "--data", "optdigits"),
+        says,
+    )
     assert not out.exists()
 
 
@@ -500,7 +642,9 @@ def test_recipes_that_cannot_be_used(recipe, says, place, inkdigits_command):
 def test_data_that_cannot_be_used(data, says, place, inkdigits_command):
     out, data = place / "run", data.format(place=place)
     done = inkdigits_command("train", "lenet", "--out", out, "--data", data)
-    said = "".join(line for line in done.err.splitlines(keepends=True) if not line.startswith("reading "))
+    said = "".join(
+        line for line in done.err.splitlines(keepends=True) if not line.startswith("reading ")
+    )
     refused(Outcome(done.status, done.out, said), says)
     assert not out.exists()
 
@@ -567,18 +711,24 @@ def test_a_device_that_is_not_here_is_refused_and_names_what_is(inkdigits_comman
     import torch
 
     absent = "mps" if torch.cuda.is_available() else "cuda"
-    done = inkdigits_command("train", "lenet", "--out", tmp_path / "run", "--data", "optdigits", "--device", absent)
+    done = inkdigits_command(
+        "train", "lenet", "--out", tmp_path / "run", "--data", "optdigits", "--device", absent
+    )
     refused(done, f"no {absent} device on this machine; here: cpu")
     assert not (tmp_path / "run").exists()
 
 
 def test_init_with_another_network_names_both(trained, inkdigits_command, tmp_path):
-    done = inkdigits_command("train", "sgd", "--out", tmp_path / "run", "--data", "optdigits", "--init", trained)
+    done = inkdigits_command(
+        "train", "sgd", "--out", tmp_path / "run", "--data", "optdigits", "--init", trained
+    )
     refused(done, "the network 'lenet'", "trains 'classic'")
 
 
 def test_data_that_are_not_here_and_cannot_be_had(offline, inkdigits_command, tmp_path):
-    done = inkdigits_command("train", "lenet", "--out", tmp_path / "run", "--data-dir", tmp_path / "data")
+    done = inkdigits_command(
+        "train", "lenet", "--out", tmp_path / "run", "--data-dir", tmp_path / "data"
+    )
     refused(done, "no mirror delivered train-images-idx3-ubyte.gz", "Network is unreachable")
     assert not (tmp_path / "run").exists()
     assert [path for path in (tmp_path / "data").rglob("*") if path.is_file()] == []
@@ -588,14 +738,18 @@ def test_data_that_are_not_here_and_cannot_be_had(offline, inkdigits_command, tm
 
 
 def test_evaluate_json_is_one_object_that_agrees_with_the_training(inkdigits_command, trained):
-    done = inkdigits_command("evaluate", trained, "--data", "optdigits", "--split", "test", "--json")
+    done = inkdigits_command(
+        "evaluate", trained, "--data", "optdigits", "--split", "test", "--json"
+    )
     (figures,) = done.objects
     final = json.loads((trained / "config.json").read_text())["final"]
     assert (done.status, done.err) == (0, "")
     assert list(figures) == EVALUATION_KEYS
     assert figures["accuracy"] == pytest.approx(final["test_accuracy"], abs=1e-6)
     assert figures["f1_macro"] == pytest.approx(final["test_f1_macro"], abs=1e-6)
-    assert figures["n"] == sum(map(sum, figures["confusion"])) == len(load_dataset("optdigits").test)
+    assert (
+        figures["n"] == sum(map(sum, figures["confusion"])) == len(load_dataset("optdigits").test)
+    )
     assert list(figures["per_class"][0]) == ["digit", "precision", "recall", "f1", "support"]
 
 
@@ -606,16 +760,22 @@ def test_evaluate_says_the_same_to_people(inkdigits_command, trained):
     assert max(map(len, said.out.splitlines()[1:])) <= 80  # the first holds the model's path
 
 
-def test_data_that_a_model_has_not_learned_from_are_measured_whole(inkdigits_command, trained, tmp_path):
+def test_data_that_a_model_has_not_learned_from_are_measured_whole(
+    inkdigits_command, trained, tmp_path
+):
     seen = inkdigits_command("evaluate", trained, "--data", "optdigits", "--json").objects[0]
     assert seen["split"] == "test"
     np.savez(tmp_path / "mine.npz", images=few_digits(40).images, labels=few_digits(40).labels)
-    new = inkdigits_command("evaluate", trained, "--data", tmp_path / "mine.npz", "--json").objects[0]
+    new = inkdigits_command("evaluate", trained, "--data", tmp_path / "mine.npz", "--json").objects[
+        0
+    ]
     assert (new["split"], new["n"]) == ("all", 40)
 
 
 def test_a_report_of_an_evaluation(inkdigits_command, trained, tmp_path):
-    done = inkdigits_command("evaluate", trained, "--data", "optdigits", "--report", tmp_path / "report.html", "--json")
+    done = inkdigits_command(
+        "evaluate", trained, "--data", "optdigits", "--report", tmp_path / "report.html", "--json"
+    )
     assert done.status == 0
     assert len(done.objects) == 1
     assert str(tmp_path / "report.html") in done.err
@@ -624,7 +784,9 @@ def test_a_report_of_an_evaluation(inkdigits_command, trained, tmp_path):
 
 @pytest.mark.parametrize("name", ["text.txt/report.html", "full", "/proc/report.html"])
 def test_a_report_that_cannot_be_written(name, inkdigits_command, trained, place):
-    done = inkdigits_command("evaluate", trained, "--data", "optdigits", "--report", place / name, "--json")
+    done = inkdigits_command(
+        "evaluate", trained, "--data", "optdigits", "--report", place / name, "--json"
+    )
     assert done.status == 2
     assert len(done.objects) == 1  # what was measured is not lost
     assert done.err.startswith(f"inkdigits: cannot write {place / name}")
@@ -658,16 +820,26 @@ def test_an_unknown_split_names_those_that_there_are(trained, inkdigits_command)
 
 
 def picture(path: Path, index: int = 0) -> Path:
-    Image.fromarray(255 - np.kron(few_digits(20).images[index], np.ones((6, 6), np.uint8))).save(path)
+    Image.fromarray(255 - np.kron(few_digits(20).images[index], np.ones((6, 6), np.uint8))).save(
+        path
+    )
     return path
 
 
 def test_read_json_is_one_object_a_picture_in_input_order(inkdigits_command, trained, tmp_path):
     good, other = picture(tmp_path / "b.png"), picture(tmp_path / "a.png", 1)
-    done = inkdigits_command("read", "--json", "--model", trained, good, tmp_path / "missing.png", other)
+    done = inkdigits_command(
+        "read", "--json", "--model", trained, good, tmp_path / "missing.png", other
+    )
     assert done.status == 1
-    assert [found["path"] for found in done.objects] == [str(good), str(tmp_path / "missing.png"), str(other)]
-    assert [list(found) for found in done.objects] == [["path", "text", "digits", "warnings", "error"]] * 3
+    assert [found["path"] for found in done.objects] == [
+        str(good),
+        str(tmp_path / "missing.png"),
+        str(other),
+    ]
+    assert [list(found) for found in done.objects] == [
+        ["path", "text", "digits", "warnings", "error"]
+    ] * 3
     first, missing, last = done.objects
     assert missing["text"] is None
     assert missing["digits"] == []
@@ -682,7 +854,9 @@ def test_read_says_to_people_what_it_found(inkdigits_command, trained, tmp_path)
     good = picture(tmp_path / "good.png")
     done = inkdigits_command("read", "--single", "--model", trained, good)
     assert (done.status, done.err) == (0, "")
-    assert re.fullmatch(re.escape(str(good)) + r": (\d  \d+\.\d% sure|no digit  \(.*\)).*\n", done.out)
+    assert re.fullmatch(
+        re.escape(str(good)) + r": (\d  \d+\.\d% sure|no digit  \(.*\)).*\n", done.out
+    )
     done = inkdigits_command("read", "--model", trained, tmp_path / "missing.png", good)
     assert done.status == 1
     assert done.out.splitlines()[0] == f"{tmp_path / 'missing.png'}: could not be read"
@@ -692,7 +866,9 @@ def test_read_says_to_people_what_it_found(inkdigits_command, trained, tmp_path)
 def test_read_numbers_the_images_of_a_file(inkdigits_command, trained, tmp_path):
     np.savez(tmp_path / "some.npz", images=few_digits(3).images)
     done = inkdigits_command("read", "--json", "--model", trained, tmp_path / "some.npz")
-    assert [found["path"] for found in done.objects] == [f"{tmp_path / 'some.npz'}[{index}]" for index in range(3)]
+    assert [found["path"] for found in done.objects] == [
+        f"{tmp_path / 'some.npz'}[{index}]" for index in range(3)
+    ]
 
 
 def test_read_takes_a_picture_on_standard_input(inkdigits_command, trained, tmp_path, monkeypatch):
@@ -735,18 +911,26 @@ from inkdigits.command.cli import main
 path, model = {str(tmp_path / "some.npz")!r}, {str(trained)!r}
 sys.exit(main(["read", path, "--model", model]) or main(["evaluate", model, "--data", path]) or main(["data", "list"]))
 """
-    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("arguments", [("train", "lenet", "--out", "run"), ("export", "x", "-o", "x.onnx"), ("reproduce",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [("train", "lenet", "--out", "run"), ("export", "x", "-o", "x.onnx"), ("reproduce",)],
+)
 def test_without_torch_the_extra_is_named(arguments, tmp_path):
-    program = (
-        f"import sys; sys.modules['torch'] = None; from inkdigits.command.cli import main; sys.exit(main({list(arguments)!r}))"
+    program = f"import sys; sys.modules['torch'] = None; from inkdigits.command.cli import main; sys.exit(main({list(arguments)!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2
-    assert re.fullmatch(r"inkdigits: \w+ needs more than the core install: pip install 'inkdigits\[train\]'\n", done.stderr)
+    assert re.fullmatch(
+        r"inkdigits: \w+ needs more than the core install: pip install 'inkdigits\[train\]'\n",
+        done.stderr,
+    )
     assert names(tmp_path) == set()
 
 
@@ -755,7 +939,13 @@ def test_without_torch_the_extra_is_named(arguments, tmp_path):
 
 def test_recipes_are_listed_with_their_evidence(inkdigits_command):
     shipped = json.loads(inkdigits_command("recipes", "--json").out)
-    assert [recipe["name"] for recipe in shipped[:5]] == ["lenet", "two-conv", "dropout", "sgd", "batchnorm"]
+    assert [recipe["name"] for recipe in shipped[:5]] == [
+        "lenet",
+        "two-conv",
+        "dropout",
+        "sgd",
+        "batchnorm",
+    ]
     for recipe in shipped:
         assert {"source", "published", "measured", "summary", "network", "epochs"} <= set(recipe)
     said = inkdigits_command("recipes").out
@@ -768,7 +958,9 @@ def test_data_list_knows_what_is_here(inkdigits_command, tmp_path):
     here = {dataset["name"]: dataset["present"] for dataset in listed}
     assert here["optdigits"]
     assert not here["mnist"]
-    assert all(name in inkdigits_command("data", "list", "--data-dir", tmp_path).out for name in here)
+    assert all(
+        name in inkdigits_command("data", "list", "--data-dir", tmp_path).out for name in here
+    )
 
 
 def test_data_verify_is_status_1_where_files_are_missing(inkdigits_command, tmp_path):
@@ -787,8 +979,16 @@ def test_data_verify_and_fetch_of_what_lies_there(inkdigits_command, mnist, data
 
 
 def test_data_fetch_of_what_needs_no_fetching(inkdigits_command, tmp_path):
-    assert json.loads(inkdigits_command("data", "fetch", "optdigits", "--json", "--data-dir", tmp_path).out)["folder"] is None
-    assert "nothing to fetch" in inkdigits_command("data", "fetch", "optdigits", "--data-dir", tmp_path).out
+    assert (
+        json.loads(
+            inkdigits_command("data", "fetch", "optdigits", "--json", "--data-dir", tmp_path).out
+        )["folder"]
+        is None
+    )
+    assert (
+        "nothing to fetch"
+        in inkdigits_command("data", "fetch", "optdigits", "--data-dir", tmp_path).out
+    )
 
 
 @pytest.mark.parametrize("action", ["fetch", "verify"])
@@ -797,19 +997,35 @@ def test_datasets_without_such_a_name(action, inkdigits_command):
 
 
 def test_a_download_that_fails_or_has_no_place(inkdigits_command, offline, tmp_path):
-    refused(inkdigits_command("data", "fetch", "kmnist", "--data-dir", tmp_path), "no mirror delivered", "Network is unreachable")
+    refused(
+        inkdigits_command("data", "fetch", "kmnist", "--data-dir", tmp_path),
+        "no mirror delivered",
+        "Network is unreachable",
+    )
     (tmp_path / "file").touch()
-    refused(inkdigits_command("data", "fetch", "kmnist", "--data-dir", tmp_path / "file"), "cannot write")
+    refused(
+        inkdigits_command("data", "fetch", "kmnist", "--data-dir", tmp_path / "file"),
+        "cannot write",
+    )
 
 
 def test_export_writes_a_file_that_reads(inkdigits_command, trained, tmp_path):
-    done = inkdigits_command("export", trained, "-o", tmp_path / "digits.onnx", "--json", "--data-dir", tmp_path)
+    done = inkdigits_command(
+        "export", trained, "-o", tmp_path / "digits.onnx", "--json", "--data-dir", tmp_path
+    )
     (written,) = done.objects
     assert (done.status, written["path"]) == (0, str(tmp_path / "digits.onnx"))
     assert written["bytes"] == (tmp_path / "digits.onnx").stat().st_size
     assert written["largest_difference"] < 1e-4
-    assert inkdigits_command("evaluate", tmp_path / "digits.onnx", "--data", "optdigits").status == 0
-    assert "differ" in inkdigits_command("export", trained, "-o", tmp_path / "digits.onnx", "--data-dir", tmp_path).out
+    assert (
+        inkdigits_command("evaluate", tmp_path / "digits.onnx", "--data", "optdigits").status == 0
+    )
+    assert (
+        "differ"
+        in inkdigits_command(
+            "export", trained, "-o", tmp_path / "digits.onnx", "--data-dir", tmp_path
+        ).out
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,17 @@ from types import SimpleNamespace
 import pytest
 
 from inkdigits.command import display
-from inkdigits.command.display import BESIDE, SHORTEST_BAR, Pace, downloads, epoch_line, fitted, fitting, follow, progress_figures
+from inkdigits.command.display import (
+    BESIDE,
+    SHORTEST_BAR,
+    Pace,
+    downloads,
+    epoch_line,
+    fitted,
+    fitting,
+    follow,
+    progress_figures,
+)
 from inkdigits.runs.artifacts import Final
 from inkdigits.training.loop import Epoch, Progress
 
@@ -134,7 +144,9 @@ def on_terminal() -> Callable[..., str]:
     def run(program: str, printed: str = "", **environment: str) -> str:
         terminal, theirs = pty.openpty()
         variables = os.environ | {"COLUMNS": "80", "TERM": "xterm"} | environment
-        process = subprocess.Popen([sys.executable, "-c", program], stderr=theirs, stdout=subprocess.PIPE, env=variables)
+        process = subprocess.Popen(
+            [sys.executable, "-c", program], stderr=theirs, stdout=subprocess.PIPE, env=variables
+        )
         os.close(theirs)
         seen = b""
         while chunk := _read(terminal):
@@ -155,7 +167,9 @@ def _read(terminal: int) -> bytes:
 
 
 def lines_drawn(seen: str) -> list[str]:
-    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", re.sub(r"\x1b\[[0-9;]*m", "", seen))  # colours, then movements
+    plain = re.sub(
+        r"\x1b\[[0-9;?]*[A-Za-z]", "\n", re.sub(r"\x1b\[[0-9;]*m", "", seen)
+    )  # colours, then movements
     return [line for line in re.split(r"[\r\n]+", plain) if line.strip()]
 
 
@@ -177,7 +191,10 @@ def test_a_terminal_gets_a_bar_with_loss_accuracy_and_speed(on_terminal):
     seen = on_terminal(EPOCHS)
     drawn = lines_drawn(seen)
     bars = [line for line in drawn if "images/s" in line]
-    assert any(re.fullmatch(r"epoch 1/2 .*━.* loss \d\.\d{4}  accuracy  \d0\.00 %  123,457 images/s", line) for line in bars)
+    assert any(
+        re.fullmatch(r"epoch 1/2 .*━.* loss \d\.\d{4}  accuracy  \d0\.00 %  123,457 images/s", line)
+        for line in bars
+    )
     assert max(map(len, drawn)) <= 80
     assert sum(line.startswith("epoch 1/2  loss 0.2000") for line in drawn) == 1
     assert seen.count("\x1b[?25l") == seen.count("\x1b[?25h") > 0  # the cursor comes back
@@ -187,7 +204,10 @@ def test_a_terminal_gets_a_bar_with_loss_accuracy_and_speed(on_terminal):
 def test_what_is_printed_reaches_its_file_and_not_the_terminal(on_terminal):
     line = "a result " * 20
     seen = on_terminal(
-        EPOCHS.replace("list(follow(records(), 2))", f"for _ in follow(records(), 2): print({line!r})"), f"{line}\n" * 2
+        EPOCHS.replace(
+            "list(follow(records(), 2))", f"for _ in follow(records(), 2): print({line!r})"
+        ),
+        f"{line}\n" * 2,
     )
     assert "a result" not in seen
 
@@ -234,4 +254,7 @@ with downloads() as progress:
 """
     drawn = lines_drawn(on_terminal(program))
     assert any("2.5 of 9.9 MB" in line for line in drawn)
-    assert [line for line in drawn if line.startswith("downloading")] == ["downloading a.gz", "downloading [b].gz"]
+    assert [line for line in drawn if line.startswith("downloading")] == [
+        "downloading a.gz",
+        "downloading [b].gz",
+    ]

@@ -17,7 +17,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inkdigits.core.arrays import as_images, as_labels, iter_idx, iter_npy, iter_npz, read_idx, read_npy, read_npz, sha256, unpacked
+from inkdigits.core.arrays import (
+    as_images,
+    as_labels,
+    iter_idx,
+    iter_npy,
+    iter_npz,
+    read_idx,
+    read_npy,
+    read_npz,
+    sha256,
+    unpacked,
+)
 from inkdigits.core.errors import BadData
 
 rng = np.random.default_rng(1)
@@ -34,13 +45,17 @@ mutations = st.lists(
     ),
     max_size=4,
 )
-fuzzed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzzed = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def idx(array: np.ndarray) -> bytes:
     """The file format once more, written independently."""
     big_endian = array.astype(array.dtype.newbyteorder(">"))
-    header = bytes([0, 0, CODES[array.dtype.str[1:]], array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    header = bytes([0, 0, CODES[array.dtype.str[1:]], array.ndim]) + struct.pack(
+        f">{array.ndim}I", *array.shape
+    )
     return header + big_endian.tobytes()
 
 
@@ -89,7 +104,9 @@ def test_idx_of_every_type_is_read_in_the_machines_byte_order(tmp_path: Path, dt
 
 def test_gzip_is_recognised_by_its_content_not_its_name(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_idx(written(tmp_path / "plain.gz", idx(IMAGES))), IMAGES)
-    np.testing.assert_array_equal(read_idx(written(tmp_path / "packed", gzip.compress(idx(IMAGES)))), IMAGES)
+    np.testing.assert_array_equal(
+        read_idx(written(tmp_path / "packed", gzip.compress(idx(IMAGES)))), IMAGES
+    )
 
 
 def test_arrays_can_be_written_to(tmp_path: Path) -> None:
@@ -98,7 +115,9 @@ def test_arrays_can_be_written_to(tmp_path: Path) -> None:
     assert read_npz(written(tmp_path / "y", npz(images=IMAGES)))["images"][0].flags.writeable
 
 
-def test_wrong_sha256_is_refused_and_the_right_one_is_that_of_the_unpacked_bytes(tmp_path: Path) -> None:
+def test_wrong_sha256_is_refused_and_the_right_one_is_that_of_the_unpacked_bytes(
+    tmp_path: Path,
+) -> None:
     path = written(tmp_path / "x.gz", gzip.compress(idx(IMAGES)))
     right = hashlib.sha256(idx(IMAGES)).hexdigest()
     np.testing.assert_array_equal(read_idx(path, sha256=right), IMAGES)
@@ -106,7 +125,9 @@ def test_wrong_sha256_is_refused_and_the_right_one_is_that_of_the_unpacked_bytes
         read_idx(path, sha256="0" * 64)
     size = len(idx(IMAGES))
     assert sha256(path, unpack=True, limit=size) == right
-    assert sha256(path, unpack=False, limit=2 * size) == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (
+        sha256(path, unpack=False, limit=2 * size) == hashlib.sha256(path.read_bytes()).hexdigest()
+    )
     with pytest.raises(BadData, match="larger than it should be"):
         sha256(path, unpack=True, limit=size - 1)
 
@@ -130,7 +151,9 @@ def test_wrong_sha256_is_refused_and_the_right_one_is_that_of_the_unpacked_bytes
         (gzip.compress(idx(IMAGES)) + b"rubbish", "damaged or cut short"),
     ],
 )
-def test_damaged_idx_is_refused_with_the_reason(tmp_path: Path, content: bytes, sentence: str) -> None:
+def test_damaged_idx_is_refused_with_the_reason(
+    tmp_path: Path, content: bytes, sentence: str
+) -> None:
     path = written(tmp_path / "x", content)
     with pytest.raises(BadData, match=sentence) as caught:
         read_idx(path)
@@ -138,15 +161,21 @@ def test_damaged_idx_is_refused_with_the_reason(tmp_path: Path, content: bytes, 
 
 
 def test_a_flipped_bit_in_a_gzip_file_is_noticed(tmp_path: Path) -> None:
-    packed = bytearray(gzip.compress(idx(IMAGES), compresslevel=0))  # stored: the flipped bit is a pixel's
+    packed = bytearray(
+        gzip.compress(idx(IMAGES), compresslevel=0)
+    )  # stored: the flipped bit is a pixel's
     packed[2000] ^= 1
     with pytest.raises(BadData, match="damaged"):
         read_idx(written(tmp_path / "x", bytes(packed)))
 
 
 @pytest.mark.parametrize("shape", [(2**32 - 1,) * 3, (0, 2**32 - 1, 2**32 - 1), (300_000, 28, 28)])
-def test_absurd_dimensions_are_refused_without_allocating_them(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    content = b"\0\0\x08" + bytes([len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + bytes(1000)
+def test_absurd_dimensions_are_refused_without_allocating_them(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    content = (
+        b"\0\0\x08" + bytes([len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + bytes(1000)
+    )
     path = written(tmp_path / "x", content)
     tracemalloc.start()
     with pytest.raises(BadData, match="claims"):
@@ -158,21 +187,33 @@ def test_absurd_dimensions_are_refused_without_allocating_them(tmp_path: Path, s
 
 
 def test_a_gzip_bomb_is_refused(tmp_path: Path) -> None:
-    content = idx(np.zeros((1, 28, 28), np.uint8))[:4] + struct.pack(">3I", 400_000, 28, 28) + bytes(1_000_000)
-    with pytest.raises(BadData, match="claims"):  # its 314 MB would fit into a file of this size, if they were all zero
+    content = (
+        idx(np.zeros((1, 28, 28), np.uint8))[:4]
+        + struct.pack(">3I", 400_000, 28, 28)
+        + bytes(1_000_000)
+    )
+    with pytest.raises(
+        BadData, match="claims"
+    ):  # its 314 MB would fit into a file of this size, if they were all zero
         read_idx(written(tmp_path / "x", gzip.compress(content) + bytes(400_000)))
 
 
 @fuzzed
 @given(changes=mutations, packed=st.booleans())
-def test_mutated_idx_gives_the_right_array_or_bad_data(tmp_path: Path, changes: list[tuple[str, float, int]], packed: bool) -> None:
+def test_mutated_idx_gives_the_right_array_or_bad_data(
+    tmp_path: Path, changes: list[tuple[str, float, int]], packed: bool
+) -> None:
     content = gzip.compress(idx(IMAGES)) if packed else idx(IMAGES)
     path = written(tmp_path / "x", mutated(content, changes))
     try:
         found = read_idx(path)
     except BadData:
         return
-    data = gzip.decompress(path.read_bytes()) if path.read_bytes()[:2] == b"\x1f\x8b" else path.read_bytes()
+    data = (
+        gzip.decompress(path.read_bytes())
+        if path.read_bytes()[:2] == b"\x1f\x8b"
+        else path.read_bytes()
+    )
     shape = struct.unpack(f">{data[3]}I", data[4 : 4 + 4 * data[3]])
     assert found.shape == shape
     assert found.astype(found.dtype.newbyteorder(">")).tobytes() == data[4 + 4 * data[3] :]
@@ -237,7 +278,9 @@ def test_npy_of_every_whole_number_type_and_order(tmp_path: Path, dtype: str, or
         (np.array(3), r"\(\)"),
     ],
 )
-def test_npy_of_anything_but_images_is_refused(tmp_path: Path, array: np.ndarray, sentence: str) -> None:
+def test_npy_of_anything_but_images_is_refused(
+    tmp_path: Path, array: np.ndarray, sentence: str
+) -> None:
     path = written(tmp_path / "x.npy", npy(array))
     with pytest.raises(BadData, match=sentence):
         list(iter_npy(path, 2))
@@ -256,7 +299,9 @@ def test_npy_of_anything_but_images_is_refused(tmp_path: Path, array: np.ndarray
         ("} ", "} 0"),
     ],
 )
-def test_a_damaged_npy_header_is_refused_as_numpy_refuses_it(tmp_path: Path, old: str, new: str) -> None:
+def test_a_damaged_npy_header_is_refused_as_numpy_refuses_it(
+    tmp_path: Path, old: str, new: str
+) -> None:
     content = npy(IMAGES)
     header = content[:128].decode("latin1")
     damaged = header.replace(old, new, 1).rstrip().ljust(127) + "\n"
@@ -276,18 +321,25 @@ def test_a_npy_header_that_promises_to_be_longer_than_it_is_is_refused(tmp_path:
 
 
 def test_kerass_arrays_come_with_their_labels(tmp_path: Path) -> None:
-    path = written(tmp_path / "mnist.npz", npz(x_train=IMAGES, y_train=LABELS, x_test=IMAGES[::-1], y_test=LABELS[::-1]))
+    path = written(
+        tmp_path / "mnist.npz",
+        npz(x_train=IMAGES, y_train=LABELS, x_test=IMAGES[::-1], y_test=LABELS[::-1]),
+    )
     found = read_npz(path)
     assert list(found) == ["x_train", "x_test"]
     for name, step in (("x_train", 1), ("x_test", -1)):
         np.testing.assert_array_equal(found[name][0], IMAGES[::step])
         np.testing.assert_array_equal(found[name][1], LABELS[::step])
-    np.testing.assert_array_equal(np.concatenate(list(iter_npz(path, 3))), np.concatenate([IMAGES, IMAGES[::-1]]))
+    np.testing.assert_array_equal(
+        np.concatenate(list(iter_npz(path, 3))), np.concatenate([IMAGES, IMAGES[::-1]])
+    )
 
 
 @pytest.mark.parametrize("shape", [(5, 784), (5, 28, 28, 1), (5, 1, 28, 28)])
 def test_images_in_other_shapes_are_understood(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    found, labels = read_npz(written(tmp_path / "x.npz", npz(images=IMAGES.reshape(shape).astype(np.int64))))["images"]
+    found, labels = read_npz(
+        written(tmp_path / "x.npz", npz(images=IMAGES.reshape(shape).astype(np.int64)))
+    )["images"]
     np.testing.assert_array_equal(found, IMAGES)
     assert (found.dtype, labels) == (np.uint8, None)
 
@@ -311,7 +363,9 @@ def test_pickles_are_not_opened(tmp_path: Path) -> None:
         ({"images": IMAGES, "labels": LABELS / 1}, "float64"),
     ],
 )
-def test_npz_with_wrong_arrays_is_refused(tmp_path: Path, arrays: dict[str, np.ndarray], sentence: str) -> None:
+def test_npz_with_wrong_arrays_is_refused(
+    tmp_path: Path, arrays: dict[str, np.ndarray], sentence: str
+) -> None:
     with pytest.raises(BadData, match=sentence):
         read_npz(written(tmp_path / "x.npz", npz(**arrays)))
 
@@ -328,8 +382,12 @@ def test_a_zip_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
-def test_npz_packed_once_more_is_read_unless_its_directory_is_a_bomb(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
-    np.testing.assert_array_equal(read_npz(written(tmp_path / "x.npz", pack(npz(images=IMAGES))))["images"][0], IMAGES)
+def test_npz_packed_once_more_is_read_unless_its_directory_is_a_bomb(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    np.testing.assert_array_equal(
+        read_npz(written(tmp_path / "x.npz", pack(npz(images=IMAGES))))["images"][0], IMAGES
+    )
     entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", *bytes(9), 1, *bytes(6)) + b"a"
     count = 50_000
     end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, count * len(entry), 0, 0)
@@ -342,7 +400,9 @@ def test_npz_packed_once_more_is_read_unless_its_directory_is_a_bomb(tmp_path: P
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_npz_packed_in_a_way_that_numpy_does_not_use_is_refused(tmp_path: Path, method: int) -> None:
+def test_npz_packed_in_a_way_that_numpy_does_not_use_is_refused(
+    tmp_path: Path, method: int
+) -> None:
     with zipfile.ZipFile(tmp_path / "x.npz", "w", method) as archive:
         archive.writestr("images.npy", npy(IMAGES))
     with pytest.raises(BadData, match="unusual way"):
@@ -368,9 +428,13 @@ def test_mutated_npz_gives_the_right_array_or_bad_data(
 @fuzzed
 @given(
     content=st.binary(max_size=300),
-    start=st.sampled_from([b"", b"\0\0\x08\x03", b"\x93NUMPY\x01\0", b"PK\x03\x04", b"\x1f\x8b\x08", b"BZh9"]),
+    start=st.sampled_from(
+        [b"", b"\0\0\x08\x03", b"\x93NUMPY\x01\0", b"PK\x03\x04", b"\x1f\x8b\x08", b"BZh9"]
+    ),
 )
-def test_any_bytes_at_all_give_an_array_or_bad_data(tmp_path: Path, content: bytes, start: bytes) -> None:
+def test_any_bytes_at_all_give_an_array_or_bad_data(
+    tmp_path: Path, content: bytes, start: bytes
+) -> None:
     path = written(tmp_path / "x", start + content)
     for read in (read_idx, read_npy, read_npz):
         with suppress(BadData):
@@ -383,9 +447,13 @@ def test_any_bytes_at_all_give_an_array_or_bad_data(tmp_path: Path, content: byt
     shape=st.text("0123456789, ()-L", max_size=30),
     rest=st.text(max_size=30),
 )
-def test_any_npy_header_gives_an_array_or_bad_data(tmp_path: Path, descr: str, shape: str, rest: str) -> None:
+def test_any_npy_header_gives_an_array_or_bad_data(
+    tmp_path: Path, descr: str, shape: str, rest: str
+) -> None:
     header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), {rest}}}".encode()
-    path = written(tmp_path / "x", b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header + bytes(200))
+    path = written(
+        tmp_path / "x", b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header + bytes(200)
+    )
     with suppress(BadData):
         assert math.prod(read_npy(path).shape) <= 200
 

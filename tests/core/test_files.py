@@ -76,7 +76,10 @@ def test_whichever_call_fails_the_old_content_stays_and_no_temporary(
             patch.setattr(Path, "replace", fail(number))
         with pytest.raises(CannotWrite) as caught:
             write_whole(path, half)
-    assert str(caught.value) == f"cannot write {path}: {os.strerror(number)}; choose a place with room that is yours"
+    assert (
+        str(caught.value)
+        == f"cannot write {path}: {os.strerror(number)}; choose a place with room that is yours"
+    )
     assert contents(tmp_path) == {"config.json": b"old"}
 
 
@@ -94,8 +97,12 @@ def test_a_device_that_is_full_is_told(tmp_path: Path) -> None:
     assert Path("/dev/full").exists()
 
 
-@pytest.mark.parametrize("problem", [InkdigitsError("the file differs"), KeyboardInterrupt(), ZeroDivisionError()])
-def test_a_problem_that_is_not_the_disk_s_goes_through_as_it_is(tmp_path: Path, problem: BaseException) -> None:
+@pytest.mark.parametrize(
+    "problem", [InkdigitsError("the file differs"), KeyboardInterrupt(), ZeroDivisionError()]
+)
+def test_a_problem_that_is_not_the_disk_s_goes_through_as_it_is(
+    tmp_path: Path, problem: BaseException
+) -> None:
     def write(temporary: Path) -> None:
         temporary.write_bytes(b"half")
         raise problem
@@ -119,18 +126,24 @@ def syncs_while_writing(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tup
     return synced
 
 
-def test_the_bytes_are_on_the_disk_before_the_file_takes_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bytes_are_on_the_disk_before_the_file_takes_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "model.onnx"
     synced = syncs_while_writing(path, monkeypatch)
     assert (path.stat().st_ino, False) in synced
 
 
 @pytest.mark.parametrize("place", ["missing/file.txt", "folder", ".", "a file/file.txt", "x" * 300])
-def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+def test_a_place_that_cannot_be_written_to_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     (tmp_path / "a file").touch()
-    with pytest.raises(CannotWrite, match=f"^cannot write {place}: .+; choose a place with room that is yours$"):
+    with pytest.raises(
+        CannotWrite, match=f"^cannot write {place}: .+; choose a place with room that is yours$"
+    ):
         write_whole(Path(place), b"content")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a file", "folder"]
 
@@ -144,7 +157,10 @@ def test_a_new_folder_is_made_with_its_parents_and_an_empty_one_is_taken(tmp_pat
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "precious").write_bytes(b"!")
-    with pytest.raises(CannotWrite, match=f"^the folder {tmp_path} exists and is not empty; choose a new one, or delete it first$"):
+    with pytest.raises(
+        CannotWrite,
+        match=f"^the folder {tmp_path} exists and is not empty; choose a new one, or delete it first$",
+    ):
         new_folder(tmp_path)
     assert contents(tmp_path) == {"precious": b"!"}
 
@@ -152,18 +168,29 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", ["file", "file/run"])
 def test_a_file_in_the_way_of_a_folder_is_told(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(CannotWrite, match=f"^cannot write into .*{place}: .+; choose a place that is yours$"):
+    with pytest.raises(
+        CannotWrite, match=f"^cannot write into .*{place}: .+; choose a place that is yours$"
+    ):
         new_folder(tmp_path / place)
     assert contents(tmp_path) == {"file": b""}
 
 
-def test_a_folder_that_may_not_be_written_into_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "touch", fail(errno.EROFS))  # permissions would not stop a test that runs as root
-    with pytest.raises(CannotWrite, match=f"^cannot write into {tmp_path}: Read-only file system; choose a place that is yours$"):
+def test_a_folder_that_may_not_be_written_into_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        Path, "touch", fail(errno.EROFS)
+    )  # permissions would not stop a test that runs as root
+    with pytest.raises(
+        CannotWrite,
+        match=f"^cannot write into {tmp_path}: Read-only file system; choose a place that is yours$",
+    ):
         new_folder(tmp_path)
 
 
-def test_the_name_reaches_the_disk_after_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_reaches_the_disk_after_the_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "model.onnx"
     synced = syncs_while_writing(path, monkeypatch)
     assert synced == [(path.stat().st_ino, False), (tmp_path.stat().st_ino, True)]
@@ -191,7 +218,9 @@ with alone(Path(sys.argv[1]), wait=False) as ours:
 
 def test_of_two_processes_one_is_alone_until_it_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "run"
-    with subprocess.Popen([sys.executable, "-c", HOLDS, str(path)], stdout=subprocess.PIPE, text=True) as other:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(path)], stdout=subprocess.PIPE, text=True
+    ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "True\n"
         with alone(path, wait=False) as ours:
@@ -230,7 +259,9 @@ def test_however_many_ask_no_two_are_alone_though_each_deletes_the_lock(tmp_path
 
 
 @pytest.mark.parametrize("call", ["touch", "unlink"])
-def test_a_folder_that_could_not_be_probed_is_still_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+def test_a_folder_that_could_not_be_probed_is_still_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
     """A disk that fails for a moment leaves no file behind that would stand in the way of the next try."""
     do = getattr(Path, call)
 

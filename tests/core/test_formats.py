@@ -35,12 +35,17 @@ CSV = table(IMAGES, LABELS).encode()
         (gzip.compress(CSV), "csv"),
         (table(IMAGES, LABELS, header=None).encode(), "csv"),
         (b"", None),
-        *((picture(name), None) for name in ("png", "jpeg", "gif", "bmp", "webp", "tiff", "ppm", "tga", "ico")),
+        *(
+            (picture(name), None)
+            for name in ("png", "jpeg", "gif", "bmp", "webp", "tiff", "ppm", "tga", "ico")
+        ),
         (b'<svg width="1", height="1">', None),
         (b'{"a": 1, "b": 2}', None),
     ],
 )
-def test_what_a_file_is_shows_in_its_first_bytes(tmp_path: Path, content: bytes, kind: str | None) -> None:
+def test_what_a_file_is_shows_in_its_first_bytes(
+    tmp_path: Path, content: bytes, kind: str | None
+) -> None:
     assert kind_of(written(tmp_path / "misleading.png", content)) == kind
 
 
@@ -57,7 +62,9 @@ def test_what_a_file_is_shows_in_its_first_bytes(tmp_path: Path, content: bytes,
         (CSV, True),
     ],
 )
-def test_every_kind_of_file_gives_the_same_images_whole_and_in_blocks(tmp_path: Path, content: bytes, labelled: bool) -> None:
+def test_every_kind_of_file_gives_the_same_images_whole_and_in_blocks(
+    tmp_path: Path, content: bytes, labelled: bool
+) -> None:
     path = written(tmp_path / "x", content)
     images, labels = read_images(path)
     np.testing.assert_array_equal(images, IMAGES)
@@ -116,7 +123,11 @@ def test_class_folders_give_labels_and_fields_in_mnists_geometry(tmp_path: Path)
     calls: list[tuple[str, int, int | None]] = []
     images, labels = read_folder(tmp_path, lambda *call: calls.append(call))
     np.testing.assert_array_equal(labels, [0, 7, 7])
-    paths = [tmp_path / "0" / "x.PNG", tmp_path / "7" / "b.png", tmp_path / "7" / "deeper" / "a.jpg"]
+    paths = [
+        tmp_path / "0" / "x.PNG",
+        tmp_path / "7" / "b.png",
+        tmp_path / "7" / "deeper" / "a.jpg",
+    ]
     np.testing.assert_array_equal(images, [preprocessing.single(path) for path in paths])
     assert (images.dtype, labels.dtype) == (np.uint8, np.uint8)
     assert [call[1:] for call in calls] == [(1, 3), (2, 3), (3, 3)]
@@ -140,9 +151,14 @@ def test_folders_that_cannot_be_learned_from_are_refused(tmp_path: Path) -> None
         read_folder(tmp_path)
     bad.unlink()
     save(np.full((40, 40), 255, np.uint8), tmp_path / "3" / "blank.png")
-    with pytest.raises(BadData, match=r"^a picture in .* cannot be used: no digit found in .*blank\.png$"):
+    with pytest.raises(
+        BadData, match=r"^a picture in .* cannot be used: no digit found in .*blank\.png$"
+    ):
         read_folder(tmp_path)
     for number in range(8):
         save(np.full((40, 40), 255, np.uint8), tmp_path / "3" / f"blank{number}.png")
-    with pytest.raises(BadData, match=r"^9 pictures in .*: no digit found in .*blank\.png, .*blank4\.png and 3 more$"):
+    with pytest.raises(
+        BadData,
+        match=r"^9 pictures in .*: no digit found in .*blank\.png, .*blank4\.png and 3 more$",
+    ):
         read_folder(tmp_path)

@@ -19,8 +19,13 @@ def _heard():
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize(("number", "status", "says"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")])
-def test_a_signal_is_an_exception_that_knows_its_status(number: int, status: int, says: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "status", "says"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+def test_a_signal_is_an_exception_that_knows_its_status(
+    number: int, status: int, says: str
+) -> None:
     with pytest.raises(Interrupted, match=f"^{says}$") as caught, interruptible():
         signal.raise_signal(number)
     assert caught.value.status == status

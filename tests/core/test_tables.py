@@ -18,17 +18,26 @@ rng = np.random.default_rng(2)
 IMAGES = rng.integers(0, 256, (7, 28, 28), np.uint8)
 LABELS = np.array([5, 0, 4, 1, 9, 2, 1], np.uint8)
 HEADER = ",".join(["label", *(f"pixel{i}" for i in range(784))])
-fuzzed = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzzed = settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
-def table(images: np.ndarray = IMAGES, labels: np.ndarray | None = LABELS, header: str | None = HEADER, end: str = "\n") -> str:
+def table(
+    images: np.ndarray = IMAGES,
+    labels: np.ndarray | None = LABELS,
+    header: str | None = HEADER,
+    end: str = "\n",
+) -> str:
     rows = images.reshape(len(images), -1).tolist()
     if labels is not None:
         rows = [[label, *row] for label, row in zip(labels.tolist(), rows, strict=True)]
     return end.join(([header] if header else []) + [",".join(map(str, row)) for row in rows]) + end
 
 
-def read(path: Path, content: str | bytes, rows: int = 1024) -> tuple[np.ndarray, np.ndarray | None]:
+def read(
+    path: Path, content: str | bytes, rows: int = 1024
+) -> tuple[np.ndarray, np.ndarray | None]:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     images, labels = zip(*iter_csv(path, rows), strict=True)
     return np.concatenate(images), None if labels[0] is None else np.concatenate(labels)
@@ -46,7 +55,12 @@ def read(path: Path, content: str | bytes, rows: int = 1024) -> tuple[np.ndarray
         table().replace("\n", "\n\n"),
         table().replace(",", ", "),
         '"' + table().rstrip("\n").replace(",", '","').replace("\n", '"\n"') + '"',
-        HEADER + "\n" + "\n".join(",".join(f"{int(value)}.0" for value in line.split(",")) for line in table().split("\n")[1:-1]),
+        HEADER
+        + "\n"
+        + "\n".join(
+            ",".join(f"{int(value)}.0" for value in line.split(","))
+            for line in table().split("\n")[1:-1]
+        ),
         gzip.compress(table().encode()),
     ],
     ids=[
@@ -73,7 +87,9 @@ def test_kaggles_csv_in_all_its_dresses(tmp_path: Path, content: str | bytes, ro
 
 def test_the_label_may_come_last_or_not_at_all(tmp_path: Path) -> None:
     pixels = HEADER.removeprefix("label,")
-    last = "\n".join(",".join([*line.split(",")[1:], line.split(",")[0]]) for line in table().splitlines())
+    last = "\n".join(
+        ",".join([*line.split(",")[1:], line.split(",")[0]]) for line in table().splitlines()
+    )
     for content, expected in (
         (last, LABELS),
         (table(labels=None, header=pixels), None),
@@ -117,7 +133,9 @@ def with_line(number: int, change: str) -> str:
         ("semicolons", "1 values"),
     ],
 )
-def test_a_wrong_row_is_named_by_its_line(tmp_path: Path, change: str, sentence: str, rows: int) -> None:
+def test_a_wrong_row_is_named_by_its_line(
+    tmp_path: Path, change: str, sentence: str, rows: int
+) -> None:
     with pytest.raises(BadData, match=f"line 6: .*{sentence}"):
         read(tmp_path / "x.csv", with_line(6, change), rows)
 
@@ -143,14 +161,18 @@ def test_a_table_of_something_else_is_refused(tmp_path: Path, content: str, sent
 
 @pytest.mark.parametrize("labels", [LABELS, None])
 @pytest.mark.parametrize("damage", ["2x", "-1", "0.5", "nan", ""])
-def test_a_first_row_whose_last_value_is_damaged_is_no_header(tmp_path: Path, labels: np.ndarray | None, damage: str) -> None:
+def test_a_first_row_whose_last_value_is_damaged_is_no_header(
+    tmp_path: Path, labels: np.ndarray | None, damage: str
+) -> None:
     first, _, rest = table(labels=labels, header=None).partition("\n")
     with pytest.raises(BadData, match=f"line 1: '{damage}' is not a whole number"):
         read(tmp_path / "x.csv", first.rpartition(",")[0] + f",{damage}\n" + rest)
 
 
 def test_the_names_of_pixels_may_be_numbers(tmp_path: Path) -> None:
-    images, labels = read(tmp_path / "x.csv", table(header=",".join(["label", *map(str, range(784))])))
+    images, labels = read(
+        tmp_path / "x.csv", table(header=",".join(["label", *map(str, range(784))]))
+    )
     np.testing.assert_array_equal(images, IMAGES)
     np.testing.assert_array_equal(labels, LABELS)
 
@@ -167,9 +189,12 @@ def test_two_rows_are_not_read_out_of_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("filling", "sentence"), [("\n", "blank lines"), ("0,", "more than 65,536"), (HEADER + "\n", "'label' is not")]
+    ("filling", "sentence"),
+    [("\n", "blank lines"), ("0,", "more than 65,536"), (HEADER + "\n", "'label' is not")],
 )
-def test_a_small_file_that_unpacks_to_a_large_table_takes_no_memory(tmp_path: Path, filling: str, sentence: str) -> None:
+def test_a_small_file_that_unpacks_to_a_large_table_takes_no_memory(
+    tmp_path: Path, filling: str, sentence: str
+) -> None:
     content = gzip.compress((table() + filling * (5_000_000 // len(filling))).encode())
     tracemalloc.start()
     with pytest.raises(BadData, match=sentence):
@@ -180,10 +205,15 @@ def test_a_small_file_that_unpacks_to_a_large_table_takes_no_memory(tmp_path: Pa
 
 @fuzzed
 @given(
-    places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.sampled_from(list('0159,\n\r"-+. x\0é'))), max_size=3),
+    places=st.lists(
+        st.tuples(st.floats(0, 1, exclude_max=True), st.sampled_from(list('0159,\n\r"-+. x\0é'))),
+        max_size=3,
+    ),
     rows=st.sampled_from([2, 50]),
 )
-def test_mutated_csv_gives_what_a_slow_reader_finds_or_bad_data(tmp_path: Path, places: list[tuple[float, str]], rows: int) -> None:
+def test_mutated_csv_gives_what_a_slow_reader_finds_or_bad_data(
+    tmp_path: Path, places: list[tuple[float, str]], rows: int
+) -> None:
     text = list(table())
     for where, character in places:
         text[int(where * len(text))] = character
@@ -194,7 +224,9 @@ def test_mutated_csv_gives_what_a_slow_reader_finds_or_bad_data(tmp_path: Path, 
         return
     lines = [line for line in re.split(r"\r\n|\r|\n", content) if line.strip()]
     body = lines if re.fullmatch(r"[\d. ]+", lines[0].partition(",")[0]) else lines[1:]
-    values = np.array([[float(field.replace('"', "")) for field in line.split(",")] for line in body])
+    values = np.array(
+        [[float(field.replace('"', "")) for field in line.split(",")] for line in body]
+    )
     np.testing.assert_array_equal(labels, values[:, 0])
     np.testing.assert_array_equal(images.reshape(-1, 784), values[:, 1:])
 
@@ -203,7 +235,10 @@ def test_mutated_csv_gives_what_a_slow_reader_finds_or_bad_data(tmp_path: Path, 
 
 
 def libsvm(values: np.ndarray) -> bytes:
-    lines = [" ".join([f"{row[0]:g}", *(f"{i}:{value:g}" for i, value in enumerate(row[1:], 1))]) + " \n" for row in values]
+    lines = [
+        " ".join([f"{row[0]:g}", *(f"{i}:{value:g}" for i, value in enumerate(row[1:], 1))]) + " \n"
+        for row in values
+    ]
     return "".join(lines).encode()
 
 
@@ -243,5 +278,7 @@ def test_blank_lines_of_libsvm_take_no_memory(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"\n" * 1_000_000)
     tracemalloc.start()
     assert read_libsvm(tmp_path / "x", 257, 1_000_000).shape == (0, 257)
-    assert tracemalloc.get_traced_memory()[1] < 100_000_000  # the pieces of the text; the rows would be 1 GB
+    assert (
+        tracemalloc.get_traced_memory()[1] < 100_000_000
+    )  # the pieces of the text; the rows would be 1 GB
     tracemalloc.stop()

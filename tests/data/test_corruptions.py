@@ -14,7 +14,9 @@ from inkdigits.data.synthetic.corruptions import AFFINE, BLOCK, CORRUPTIONS, _pl
 
 DIGITS = few_digits(40).images
 BLANK = np.zeros((40, 28, 28), np.uint8)
-NOISE = np.random.default_rng(0).integers(0, 256, (40, 28, 28)).astype(np.uint8)  # ink up to the border
+NOISE = (
+    np.random.default_rng(0).integers(0, 256, (40, 28, 28)).astype(np.uint8)
+)  # ink up to the border
 WITHOUT_CHANCE = ("scale", "brightness", "stripe", "canny_edges")
 
 
@@ -33,7 +35,9 @@ def differ(ours, theirs):
 
 def drawn(**draws):
     """A generator that has drawn already."""
-    return SimpleNamespace(**{name: lambda *args, result=result, **kwargs: result for name, result in draws.items()})
+    return SimpleNamespace(
+        **{name: lambda *args, result=result, **kwargs: result for name, result in draws.items()}
+    )
 
 
 # ---- all of them
@@ -41,7 +45,16 @@ def drawn(**draws):
 
 def test_they_are_the_papers_fifteen():
     assert list(CORRUPTIONS) == [
-        *("shot_noise", "impulse_noise", "glass_blur", "motion_blur", "shear", "scale", "rotate", "brightness"),
+        *(
+            "shot_noise",
+            "impulse_noise",
+            "glass_blur",
+            "motion_blur",
+            "shear",
+            "scale",
+            "rotate",
+            "brightness",
+        ),
         *("translate", "stripe", "fog", "spatter", "dotted_line", "zigzag", "canny_edges"),
     ]
     assert set(AFFINE) < set(CORRUPTIONS)
@@ -65,7 +78,9 @@ def test_each_digit_has_a_draw_of_its_own_in_every_block(name):
     kinds = len(np.unique(corrupted.reshape(len(copies), -1), axis=0))
     few = {"shear": 2, "rotate": 2, "translate": 4} | dict.fromkeys(WITHOUT_CHANCE, 1)
     assert kinds == few[name] if name in few else kinds > 50
-    assert np.array_equal(corrupted[:BLOCK], corrupted[BLOCK:-1]) == (name in WITHOUT_CHANCE), "blocks share no draws"
+    assert np.array_equal(corrupted[:BLOCK], corrupted[BLOCK:-1]) == (name in WITHOUT_CHANCE), (
+        "blocks share no draws"
+    )
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
@@ -74,7 +89,9 @@ def test_no_digits_are_no_trouble(name):
 
 
 def test_another_name_is_refused():
-    with pytest.raises(UnknownName, match=r"no corruption 'frog'; known: shot_noise, .*, canny_edges"):
+    with pytest.raises(
+        UnknownName, match=r"no corruption 'frog'; known: shot_noise, .*, canny_edges"
+    ):
         corrupt(DIGITS, "frog")
 
 
@@ -87,14 +104,18 @@ def test_shot_noise_counts_photons(grey):
     assert set(np.unique(seen)) <= {0, 85, 170, 255}, "none, one, two, or three and more"
     for photons in range(3):
         expected = stats.poisson(3 * grey / 255).pmf(photons)
-        assert (seen == 85 * photons).mean() == pytest.approx(expected, abs=5 * 0.5 / math.sqrt(seen.size))
+        assert (seen == 85 * photons).mean() == pytest.approx(
+            expected, abs=5 * 0.5 / math.sqrt(seen.size)
+        )
 
 
 def test_impulse_noise_makes_17_percent_of_pixels_white_or_black():
     grey = np.arange(1, 255, dtype=np.uint8)[np.arange(300 * 784) % 254].reshape(300, 28, 28)
     seen = corrupt(grey, "impulse_noise")
     white, black = seen == 255, seen == 0
-    assert (white.mean(), black.mean()) == pytest.approx((0.085, 0.085), abs=5 * 0.28 / math.sqrt(seen.size))
+    assert (white.mean(), black.mean()) == pytest.approx(
+        (0.085, 0.085), abs=5 * 0.28 / math.sqrt(seen.size)
+    )
     assert np.array_equal(seen[~white & ~black], grey[~white & ~black])
 
 
@@ -127,7 +148,9 @@ def test_motion_blur_is_a_correlation_with_half_a_gaussian():
             row = math.ceil(step * math.sin(angle) - 0.5)
             column = math.ceil(step * math.cos(angle) - 0.5)
             kernel[20 + row, 20 + column] += math.exp(-(step**2) / 18)
-        expected = ndimage.correlate(ink()[number].astype(float), kernel / kernel.sum(), mode="nearest")
+        expected = ndimage.correlate(
+            ink()[number].astype(float), kernel / kernel.sum(), mode="nearest"
+        )
         assert ours[number] == pytest.approx(expected, abs=1e-6)
 
 
@@ -139,7 +162,9 @@ def test_motion_blur_goes_every_way_up_to_45_degrees():
         (row, column), _ = moments(blurred.astype(float))
         angles.append(math.degrees(math.atan2(14 - row, 20 - column)))
     assert (min(angles), max(angles)) == pytest.approx((-45, 45), abs=2)
-    assert stats.kstest(angles, stats.uniform(-45, 90).cdf).statistic < 0.1, "near enough to uniform, for whole pixels"
+    assert stats.kstest(angles, stats.uniform(-45, 90).cdf).statistic < 0.1, (
+        "near enough to uniform, for whole pixels"
+    )
 
 
 # ---- geometry
@@ -160,7 +185,15 @@ def test_geometry_is_scipys(name, matrices):
     found = []
     for digit, warped in zip(ink(fields), corrupt(fields, name), strict=True):
         ways = [
-            pixels(ndimage.affine_transform(digit, matrix, 13.5 - np.array(matrix) @ [13.5, 13.5], order=1, mode="grid-constant"))
+            pixels(
+                ndimage.affine_transform(
+                    digit,
+                    matrix,
+                    13.5 - np.array(matrix) @ [13.5, 13.5],
+                    order=1,
+                    mode="grid-constant",
+                )
+            )
             for matrix in matrices
         ]
         found.append(next(number for number, way in enumerate(ways) if differ(warped, way) <= 1))
@@ -173,7 +206,11 @@ def moments(image):
     rows, columns = np.indices(image.shape)
     centre = (weights * rows).sum(), (weights * columns).sum()
     down, across = rows - centre[0], columns - centre[1]
-    return centre, ((weights * down**2).sum(), (weights * down * across).sum(), (weights * across**2).sum())
+    return centre, (
+        (weights * down**2).sum(),
+        (weights * down * across).sum(),
+        (weights * across**2).sum(),
+    )
 
 
 def test_a_bar_is_turned_by_0_4_radians_about_the_middle():
@@ -195,10 +232,18 @@ def test_scale_leaves_70_percent_of_a_square():
 
 def test_translate_moves_the_centre_of_mass_by_3_pixels_both_ways():
     inner = DIGITS.copy()
-    inner[:, :4], inner[:, -4:], inner[:, :, :4], inner[:, :, -4:] = 0, 0, 0, 0  # nothing to be lost
+    inner[:, :4], inner[:, -4:], inner[:, :, :4], inner[:, :, -4:] = (
+        0,
+        0,
+        0,
+        0,
+    )  # nothing to be lost
     moves = set()
     for before, after in zip(inner, corrupt(inner, "translate"), strict=True):
-        (row, column), (new_row, new_column) = moments(before.astype(float))[0], moments(after.astype(float))[0]
+        (row, column), (new_row, new_column) = (
+            moments(before.astype(float))[0],
+            moments(after.astype(float))[0],
+        )
         moves.add((round(new_row - row, 6), round(new_column - column, 6)))
     assert moves == {(down, across) for down in (-3, 3) for across in (-3, 3)}
 
@@ -220,7 +265,9 @@ def test_stripe_inverts_columns_0_to_6_and_21_to_27():
     striped = corrupt(DIGITS, "stripe")
     for column in range(28):
         inverted = column <= 6 or column >= 21
-        assert np.array_equal(striped[:, :, column], 255 - DIGITS[:, :, column] if inverted else DIGITS[:, :, column])
+        assert np.array_equal(
+            striped[:, :, column], 255 - DIGITS[:, :, column] if inverted else DIGITS[:, :, column]
+        )
 
 
 def test_clouds_are_the_diamond_square_algorithm_on_a_grid():
@@ -230,11 +277,15 @@ def test_clouds_are_the_diamond_square_algorithm_on_a_grid():
     while step > 1:
         half, count = step // 2, 256 // step
         diamonds = (((-half, -half), (-half, half), (half, -half), (half, half)), half, half)
-        squares = [(((-half, 0), (half, 0), (0, -half), (0, half)), *start) for start in ((0, half), (half, 0))]
+        squares = [
+            (((-half, 0), (half, 0), (0, -half), (0, half)), *start)
+            for start in ((0, half), (half, 0))
+        ]
         for neighbours, row, column in (diamonds, *squares):
             noise = roughness * (2 * generator.random((1, count, count), np.float32)[0] - 1)
             new = {
-                (i, j): sum(heights[(i + di) % 256, (j + dj) % 256] for di, dj in neighbours) / 4 + noise[i // step, j // step]
+                (i, j): sum(heights[(i + di) % 256, (j + dj) % 256] for di, dj in neighbours) / 4
+                + noise[i // step, j // step]
                 for i in range(row, 256, step)
                 for j in range(column, 256, step)
             }
@@ -249,7 +300,9 @@ def test_fog_leaves_a_quarter_of_the_contrast():
     dots = BLANK.copy()
     dots[:, 20, 20] = 255
     black = np.full_like(BLANK, 255)
-    difference = corrupt(black, "fog").astype(int) - corrupt(dots, "fog")  # the same clouds before both
+    difference = corrupt(black, "fog").astype(int) - corrupt(
+        dots, "fog"
+    )  # the same clouds before both
     difference[:, 20, 20] += 64
     assert np.isin(difference, (63, 64, 65)).all(), "255 / 4, but where both have ink"
     assert not corrupt(BLANK, "fog").any(), "as the benchmark has it: as dense as the digit is dark"
@@ -273,7 +326,9 @@ def test_spatter_is_mud_where_blurred_noise_exceeds_its_mean():
 
 def test_spatters_noise_has_the_benchmarks_spread():
     asked = []
-    CORRUPTIONS["spatter"](ink(), SimpleNamespace(normal=lambda *args: asked.append(args) or np.zeros(args[2])))
+    CORRUPTIONS["spatter"](
+        ink(), SimpleNamespace(normal=lambda *args: asked.append(args) or np.zeros(args[2]))
+    )
     assert asked == [(0.65, 0.3, (40, 28, 28))]
 
 
@@ -303,7 +358,11 @@ def test_dotted_line_is_two_columns_of_every_four():
 def slow_zigzag(top, rise):
     """The corners as complex numbers along the axis from (2, top), turned onto it at once."""
     axis = complex(23, rise)
-    corners = [0, *(complex(2 + 4 * tooth, 2 * (-1) ** tooth) for tooth in range(6)), complex(abs(axis), -1 / (abs(axis) - 20))]
+    corners = [
+        0,
+        *(complex(2 + 4 * tooth, 2 * (-1) ** tooth) for tooth in range(6)),
+        complex(abs(axis), -1 / (abs(axis) - 20)),
+    ]
     places = [complex(2, top) + corner * axis / abs(axis) for corner in corners]
     return sum(slow_line(a.real, a.imag, b.real, b.imag) for a, b in itertools.pairwise(places))
 
@@ -311,7 +370,9 @@ def slow_zigzag(top, rise):
 def test_zigzag_has_six_teeth_of_2_pixels():
     tops, rises = [0, 13, 26, 7, 20], [0, -5, 4, 2, -1]
     asked = iter([np.array(tops), np.array(rises)])
-    ours = CORRUPTIONS["zigzag"](np.zeros((5, 28, 28), np.float32), SimpleNamespace(integers=lambda *a, **k: next(asked)))
+    ours = CORRUPTIONS["zigzag"](
+        np.zeros((5, 28, 28), np.float32), SimpleNamespace(integers=lambda *a, **k: next(asked))
+    )
     for field, top, rise in zip(ours, tops, rises, strict=True):
         assert field == pytest.approx(slow_zigzag(top, rise), abs=1e-9)
 
@@ -331,7 +392,9 @@ def test_lines_are_drawn_over_the_digit(name):
 
 def slow_canny(ink):
     """Canny's steps with SciPy's filters; slopes beside a pixel are read by interpolation, edges are grown by labels."""
-    smooth = ndimage.gaussian_filter(ink, 1, mode="constant") / ndimage.gaussian_filter(np.ones_like(ink), 1, mode="constant")
+    smooth = ndimage.gaussian_filter(ink, 1, mode="constant") / ndimage.gaussian_filter(
+        np.ones_like(ink), 1, mode="constant"
+    )
     down, across = ndimage.sobel(smooth, axis=0), ndimage.sobel(smooth, axis=1)
     slope = np.hypot(down, across)
     weak = np.zeros(ink.shape, bool)
@@ -341,14 +404,20 @@ def slow_canny(ink):
                 continue
             reach = max(abs(down[i, j]), abs(across[i, j]))
             step = np.array([down[i, j], across[i, j]]) / reach
-            beside = ndimage.map_coordinates(slope, np.transpose([(i + step[0], j + step[1]), (i - step[0], j - step[1])]), order=1)
+            beside = ndimage.map_coordinates(
+                slope,
+                np.transpose([(i + step[0], j + step[1]), (i - step[0], j - step[1])]),
+                order=1,
+            )
             weak[i, j] = beside.max() <= slope[i, j] + 1e-9
     labels, _ = ndimage.label(weak, np.ones((3, 3)))
     return np.isin(labels, np.unique(labels[weak & (slope >= 0.2)])) & weak
 
 
 def test_canny_edges_are_those_of_a_slow_version():
-    faint = [150 * ndimage.gaussian_filter(field / 255, 1) for field in NOISE]  # slopes on both sides of the thresholds
+    faint = [
+        150 * ndimage.gaussian_filter(field / 255, 1) for field in NOISE
+    ]  # slopes on both sides of the thresholds
     fields = np.concatenate([DIGITS, np.rint(faint).astype(np.uint8)])
     ours = corrupt(fields, "canny_edges")
     assert set(np.unique(ours)) == {0, 255}

@@ -42,14 +42,20 @@ def pixels_of(split: Split) -> set[bytes]:
 
 
 def test_mnist_is_split_into_55000_5000_and_10000(mnist: Dataset) -> None:
-    assert {name: len(split) for name, split in mnist.splits.items()} == {"train": 55_000, "validation": 5_000, "test": 10_000}
+    assert {name: len(split) for name, split in mnist.splits.items()} == {
+        "train": 55_000,
+        "validation": 5_000,
+        "test": 10_000,
+    }
     assert mnist.classes == tuple("0123456789")
     for split in mnist.splits.values():
         assert split.images.shape == (len(split), 28, 28)
         assert (split.images.dtype, split.labels.dtype) == (np.uint8, np.uint8)
 
 
-def test_training_and_validation_images_are_mnists_60000_each_once(mnist: Dataset, data_dir: Path) -> None:
+def test_training_and_validation_images_are_mnists_60000_each_once(
+    mnist: Dataset, data_dir: Path
+) -> None:
     images = read_idx(data_dir / "mnist" / "train-images-idx3-ubyte.gz")
     labels = read_idx(data_dir / "mnist" / "train-labels-idx1-ubyte.gz")
     held_out = stratified(labels, 5_000)
@@ -69,7 +75,18 @@ def test_the_validation_split_never_changes(mnist: Dataset) -> None:
     # Figures of different versions are compared on it.
     digest = hashlib.sha256(mnist.validation.images.tobytes()).hexdigest()
     assert digest == "97baee8248eacb6672da155cb7aa189153d0f276c5c1a698d9a3f17b2a1de40a"
-    assert np.bincount(mnist.validation.labels).tolist() == [494, 562, 496, 511, 487, 452, 493, 522, 487, 496]
+    assert np.bincount(mnist.validation.labels).tolist() == [
+        494,
+        562,
+        496,
+        511,
+        487,
+        452,
+        493,
+        522,
+        487,
+        496,
+    ]
 
 
 def test_classes_have_the_shares_that_scikit_learn_gives_them(mnist: Dataset) -> None:
@@ -86,18 +103,25 @@ def test_mnist_at_hand_needs_no_network_and_no_torch(data_dir: Path, mnist: Data
         "print(len(load_dataset('mnist').train), 'torch' in sys.modules)"
     )
     environment = {"INKDIGITS_DATA": str(data_dir), "OMP_NUM_THREADS": "1"}
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True
+    )
     assert result.stdout.split() == ["55000", "False"]
 
 
-def test_a_damaged_mnist_is_refused_with_the_way_out(data_dir: Path, mnist: Dataset, tmp_path: Path) -> None:
+def test_a_damaged_mnist_is_refused_with_the_way_out(
+    data_dir: Path, mnist: Dataset, tmp_path: Path
+) -> None:
     (tmp_path / "mnist").mkdir()
     for path in (data_dir / "mnist").iterdir():
         (tmp_path / "mnist" / path.name).write_bytes(path.read_bytes())
     labels = read_idx(data_dir / "mnist" / "t10k-labels-idx1-ubyte.gz")
     labels[77] = (labels[77] + 1) % 10
     written(tmp_path / "mnist" / "t10k-labels-idx1-ubyte.gz", gzip.compress(idx(labels)))
-    with pytest.raises(BadData, match=r"t10k-labels-idx1-ubyte\.gz .* not the expected one.*; `inkdigits data fetch mnist`"):
+    with pytest.raises(
+        BadData,
+        match=r"t10k-labels-idx1-ubyte\.gz .* not the expected one.*; `inkdigits data fetch mnist`",
+    ):
         load_dataset("mnist", data_dir=tmp_path)
 
 
@@ -105,7 +129,9 @@ def test_a_damaged_mnist_is_refused_with_the_way_out(data_dir: Path, mnist: Data
 
 
 @given(labels=st.lists(st.integers(0, 9), min_size=1, max_size=300), share=st.floats(0, 1))
-def test_stratified_holds_out_the_exact_count_and_each_class_its_share(labels: list[int], share: float) -> None:
+def test_stratified_holds_out_the_exact_count_and_each_class_its_share(
+    labels: list[int], share: float
+) -> None:
     array, count = np.array(labels, np.uint8), int(share * len(labels))
     chosen = stratified(array, count)
     assert chosen.sum() == count
@@ -116,11 +142,24 @@ def test_stratified_holds_out_the_exact_count_and_each_class_its_share(labels: l
 
 def test_stratified_spreads_over_the_whole_file() -> None:
     labels = np.zeros(1_000, np.uint8)
-    assert np.flatnonzero(stratified(labels, 10)).tolist() == [50, 150, 250, 350, 450, 550, 650, 750, 850, 950]
+    assert np.flatnonzero(stratified(labels, 10)).tolist() == [
+        50,
+        150,
+        250,
+        350,
+        450,
+        550,
+        650,
+        750,
+        850,
+        950,
+    ]
 
 
 def test_a_split_that_does_not_exist_lists_those_that_do() -> None:
-    dataset = Dataset("toy", tuple("0123456789"), {"train": Split(IMAGES, LABELS), "all": Split(IMAGES, LABELS)})
+    dataset = Dataset(
+        "toy", tuple("0123456789"), {"train": Split(IMAGES, LABELS), "all": Split(IMAGES, LABELS)}
+    )
     with pytest.raises(UnknownName, match="no split in toy: 'test'; known: train, all"):
         _ = dataset.test
     assert len(dataset["all"]) == 200
@@ -137,7 +176,9 @@ def check_heap(dataset: Dataset, count: int = 200) -> None:
     parts = [pixels_of(dataset[name]) for name in ("train", "validation", "test")]
     assert sum(map(len, parts)) == len(set.union(*parts)) == count
     assert set.union(*parts) == pixels_of(dataset["all"])
-    assert all(np.ptp(np.bincount(dataset[name].labels)) == 0 for name in ("train", "validation", "test"))
+    assert all(
+        np.ptp(np.bincount(dataset[name].labels)) == 0 for name in ("train", "validation", "test")
+    )
 
 
 # ---- datasets with a name
@@ -167,9 +208,14 @@ def test_optdigits_are_scikit_learns_in_mnists_geometry() -> None:
         assert np.mean((centre >= 14) & (centre < 15)) > 0.99
 
 
-def shrunk(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, arrays: list[np.ndarray]) -> Path:
+def shrunk(
+    monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, arrays: list[np.ndarray]
+) -> Path:
     """Put small files into DATA_DIR/<name> and let the catalogue expect them. Returns DATA_DIR."""
-    files = [replace(file, shape=array.shape) for file, array in zip(DATASETS[name].files, arrays, strict=True)]
+    files = [
+        replace(file, shape=array.shape)
+        for file, array in zip(DATASETS[name].files, arrays, strict=True)
+    ]
     monkeypatch.setitem(DATASETS, name, replace(DATASETS[name], files=tuple(files)))
     for file, array in zip(files, arrays, strict=True):
         path = folder / name / file.packed_name
@@ -180,17 +226,25 @@ def shrunk(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, arrays: lis
 
 def test_emnists_digits_are_set_upright(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lying = IMAGES.transpose(0, 2, 1)
-    folder = shrunk(monkeypatch, "emnist-digits", tmp_path, [lying, LABELS, lying[:100], LABELS[:100]])
+    folder = shrunk(
+        monkeypatch, "emnist-digits", tmp_path, [lying, LABELS, lying[:100], LABELS[:100]]
+    )
     same(load_dataset("emnist-digits", data_dir=folder).test, IMAGES[:100], LABELS[:100])
 
 
-def test_an_emnist_with_unequal_classes_is_not_emnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = shrunk(monkeypatch, "emnist-digits", tmp_path, [IMAGES, LABELS, IMAGES[:99], LABELS[:99]])
+def test_an_emnist_with_unequal_classes_is_not_emnist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shrunk(
+        monkeypatch, "emnist-digits", tmp_path, [IMAGES, LABELS, IMAGES[:99], LABELS[:99]]
+    )
     with pytest.raises(BadData, match="equally many images of every class"):
         load_dataset("emnist-digits", data_dir=folder)
 
 
-def test_qmnists_test_digits_are_mnists_10000_and_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_qmnists_test_digits_are_mnists_10000_and_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     images = np.zeros((10_003, 28, 28), np.uint8)
     images[:, 0, 0], images[:, 0, 1] = np.arange(10_003) % 256, np.arange(10_003) // 256
     columns = np.full((10_003, 8), -1, np.int32)
@@ -203,7 +257,9 @@ def test_qmnists_test_digits_are_mnists_10000_and_the_others(tmp_path: Path, mon
     same(dataset["test50k"], images[10_000:], columns[10_000:, 0])
 
 
-def test_usps_is_brought_to_mnists_geometry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_usps_is_brought_to_mnists_geometry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ink = np.full((24, 16, 16), -1.0)
     ink[:, 2:14, 7:9] = 1.0  # a 1, two pixels of sixteen wide
     rows = np.column_stack([np.arange(24) % 10 + 1, ink.reshape(24, 256)])
@@ -225,8 +281,13 @@ def test_a_file_that_cannot_be_proved_is_used_but_not_silently(
     assert "cannot be compared" in caplog.text
 
 
-def test_what_is_not_there_is_downloaded_unless_forbidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(BadData, match=r"train-images-idx3-ubyte\.gz is missing; `inkdigits data fetch mnist` downloads"):
+def test_what_is_not_there_is_downloaded_unless_forbidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(
+        BadData,
+        match=r"train-images-idx3-ubyte\.gz is missing; `inkdigits data fetch mnist` downloads",
+    ):
         load_dataset("mnist", data_dir=tmp_path, download=False)
     asked: list[tuple[object, ...]] = []
     monkeypatch.setattr(data, "fetch_dataset", lambda *arguments: asked.append(arguments))
@@ -235,7 +296,9 @@ def test_what_is_not_there_is_downloaded_unless_forbidden(tmp_path: Path, monkey
     assert asked == [("mnist", tmp_path, None)]
 
 
-def test_a_dataset_at_hand_in_a_folder_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dataset_at_hand_in_a_folder_that_cannot_be_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = shrunk(monkeypatch, "kmnist", tmp_path, [IMAGES, LABELS, IMAGES, LABELS])
     monkeypatch.setattr(socket, "socket", None)
     (folder / "kmnist").chmod(0o500)
@@ -251,9 +314,33 @@ def test_a_dataset_at_hand_in_a_folder_that_cannot_be_written_to(tmp_path: Path,
 @pytest.mark.parametrize(
     ("names", "packed"),
     [
-        (("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"), True),
-        (("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"), False),
-        (("train-images.idx3-ubyte", "train-labels.idx1-ubyte", "t10k-images.idx3-ubyte", "t10k-labels.idx1-ubyte"), False),
+        (
+            (
+                "train-images-idx3-ubyte",
+                "train-labels-idx1-ubyte",
+                "t10k-images-idx3-ubyte",
+                "t10k-labels-idx1-ubyte",
+            ),
+            True,
+        ),
+        (
+            (
+                "train-images-idx3-ubyte",
+                "train-labels-idx1-ubyte",
+                "t10k-images-idx3-ubyte",
+                "t10k-labels-idx1-ubyte",
+            ),
+            False,
+        ),
+        (
+            (
+                "train-images.idx3-ubyte",
+                "train-labels.idx1-ubyte",
+                "t10k-images.idx3-ubyte",
+                "t10k-labels.idx1-ubyte",
+            ),
+            False,
+        ),
         (
             (
                 "my-train-images-idx3-ubyte",
@@ -265,18 +352,27 @@ def test_a_dataset_at_hand_in_a_folder_that_cannot_be_written_to(tmp_path: Path,
         ),
     ],
 )
-def test_a_folder_of_idx_files_named_as_mnists(tmp_path: Path, names: tuple[str, ...], packed: bool) -> None:
+def test_a_folder_of_idx_files_named_as_mnists(
+    tmp_path: Path, names: tuple[str, ...], packed: bool
+) -> None:
     for name, array in zip(names, (IMAGES, LABELS, IMAGES[:50], LABELS[:50]), strict=True):
-        written(tmp_path / (name + ".gz" * packed), gzip.compress(idx(array)) if packed else idx(array))
+        written(
+            tmp_path / (name + ".gz" * packed), gzip.compress(idx(array)) if packed else idx(array)
+        )
     dataset = load_dataset(tmp_path)
     same(dataset.test, IMAGES[:50], LABELS[:50])
     assert (len(dataset.train), len(dataset.validation)) == (183, 17)  # a twelfth
-    assert pixels_of(dataset.train) | pixels_of(dataset.validation) == pixels_of(Split(IMAGES, LABELS))
+    assert pixels_of(dataset.train) | pixels_of(dataset.validation) == pixels_of(
+        Split(IMAGES, LABELS)
+    )
     assert dataset.name == str(tmp_path)
 
 
 def test_kerass_npz_keeps_its_test_split(tmp_path: Path) -> None:
-    path = written(tmp_path / "m.npz", npz(x_train=IMAGES, y_train=LABELS, x_test=IMAGES[:50], y_test=LABELS[:50]))
+    path = written(
+        tmp_path / "m.npz",
+        npz(x_train=IMAGES, y_train=LABELS, x_test=IMAGES[:50], y_test=LABELS[:50]),
+    )
     dataset = load_dataset(str(path))
     same(dataset.test, IMAGES[:50], LABELS[:50])
     assert (len(dataset.train), len(dataset.validation)) == (183, 17)
@@ -308,13 +404,23 @@ def test_a_folder_of_class_folders_is_divided(tmp_path: Path) -> None:
         (tmp_path / str(index % 10)).mkdir(exist_ok=True)
         Image.fromarray(picture).save(tmp_path / str(index % 10) / f"{index:02}.png")
     dataset = load_dataset(tmp_path)
-    assert {name: len(split) for name, split in dataset.splits.items()} == {"train": 32, "validation": 4, "test": 4, "all": 40}
+    assert {name: len(split) for name, split in dataset.splits.items()} == {
+        "train": 32,
+        "validation": 4,
+        "test": 4,
+        "all": 40,
+    }
     assert np.bincount(dataset["all"].labels).tolist() == [4] * 10
 
 
 def test_a_handful_of_images_is_divided_and_less_is_not(tmp_path: Path) -> None:
     few = load_dataset(written(tmp_path / "few.npz", npz(images=IMAGES[:3], labels=LABELS[:3])))
-    assert {name: len(split) for name, split in few.splits.items()} == {"train": 1, "validation": 1, "test": 1, "all": 3}
+    assert {name: len(split) for name, split in few.splits.items()} == {
+        "train": 1,
+        "validation": 1,
+        "test": 1,
+        "all": 3,
+    }
     two = load_dataset(written(tmp_path / "two.npz", npz(images=IMAGES[:2], labels=LABELS[:2])))
     with pytest.raises(UnknownName, match="known: all"):
         _ = two.train
@@ -322,24 +428,45 @@ def test_a_handful_of_images_is_divided_and_less_is_not(tmp_path: Path) -> None:
 
 def test_joined_sources_are_joined_split_by_split(tmp_path: Path) -> None:
     first = written(tmp_path / "a.npz", npz(images=IMAGES, labels=LABELS))
-    second = written(tmp_path / "b.npz", npz(x_train=IMAGES, y_train=LABELS, x_test=IMAGES[:50], y_test=LABELS[:50]))
+    second = written(
+        tmp_path / "b.npz",
+        npz(x_train=IMAGES, y_train=LABELS, x_test=IMAGES[:50], y_test=LABELS[:50]),
+    )
     a, b, both = load_dataset(first), load_dataset(second), load_dataset(f"{first}+{second}")
     assert list(both.splits) == ["train", "validation", "test"]
     for name, split in both.splits.items():
-        same(split, np.concatenate([a[name].images, b[name].images]), np.concatenate([a[name].labels, b[name].labels]))
+        same(
+            split,
+            np.concatenate([a[name].images, b[name].images]),
+            np.concatenate([a[name].labels, b[name].labels]),
+        )
     assert both.name == f"{first}+{second}"
 
 
 @pytest.mark.parametrize("few_first", [True, False])
-def test_images_too_few_to_divide_are_learned_from_beside_others(tmp_path: Path, few_first: bool) -> None:
+def test_images_too_few_to_divide_are_learned_from_beside_others(
+    tmp_path: Path, few_first: bool
+) -> None:
     few = written(tmp_path / "few.npz", npz(images=IMAGES[:2], labels=LABELS[:2]))
-    many = written(tmp_path / "many.npz", npz(x_train=IMAGES, y_train=LABELS, x_test=IMAGES[:50], y_test=LABELS[:50]))
-    alone, both = load_dataset(many), load_dataset(f"{few}+{many}" if few_first else f"{many}+{few}")
+    many = written(
+        tmp_path / "many.npz",
+        npz(x_train=IMAGES, y_train=LABELS, x_test=IMAGES[:50], y_test=LABELS[:50]),
+    )
+    alone, both = (
+        load_dataset(many),
+        load_dataset(f"{few}+{many}" if few_first else f"{many}+{few}"),
+    )
     assert list(both.splits) == ["train", "validation", "test"]
     for name in ("validation", "test"):
         same(both[name], alone[name].images, alone[name].labels)
-    same(both.train, np.concatenate([alone.train.images, IMAGES[:2]]), np.concatenate([alone.train.labels, LABELS[:2]]))
-    assert {name: len(split) for name, split in load_dataset(f"{few}+{few}").splits.items()} == {"all": 4}
+    same(
+        both.train,
+        np.concatenate([alone.train.images, IMAGES[:2]]),
+        np.concatenate([alone.train.labels, LABELS[:2]]),
+    )
+    assert {name: len(split) for name, split in load_dataset(f"{few}+{few}").splits.items()} == {
+        "all": 4
+    }
 
 
 def test_a_plus_in_a_files_name_is_part_of_its_name(tmp_path: Path) -> None:
@@ -388,19 +515,27 @@ def test_digits_and_clothes_are_not_joined(tmp_path: Path, monkeypatch: pytest.M
     ],
 )  # fmt: skip
 def test_a_source_that_is_none_says_what_was_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes], source: str, sentence: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: dict[str, bytes],
+    source: str,
+    sentence: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name, content in files.items():
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
-    monkeypatch.setitem(DATASETS, "mnist", replace(DATASETS["optdigits"], name="optdigits"))  # no need to read the real one
+    monkeypatch.setitem(
+        DATASETS, "mnist", replace(DATASETS["optdigits"], name="optdigits")
+    )  # no need to read the real one
     with pytest.raises((BadData, UnknownName), match=sentence):
         load_dataset(source)
 
 
-def test_a_name_wins_over_a_folder_and_dot_slash_means_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_wins_over_a_folder_and_dot_slash_means_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     written(tmp_path / "optdigits", npz(images=IMAGES, labels=LABELS))
     assert len(load_dataset("optdigits")["all"]) == 1797

@@ -30,7 +30,12 @@ def bring(server: str, mirrors: list[str], path: Path, **options: object) -> Pat
     """Fetch CONTENT from faulty mirrors on this machine, which is trusted instead of https."""
     Mirror.asked.clear()
     settings: dict[str, object] = {"sha256": RIGHT, "of_unpacked": True, "limit": LIMIT, **options}
-    return fetch([server + mirror for mirror in mirrors], path, trusts=lambda url: url.startswith(server), **settings)  # type: ignore[arg-type]
+    return fetch(
+        [server + mirror for mirror in mirrors],
+        path,
+        trusts=lambda url: url.startswith(server),
+        **settings,
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("mirror", GOOD)
@@ -44,10 +49,18 @@ def test_a_good_mirror_delivers(server: str, tmp_path: Path, mirror: str) -> Non
 HASH = "SHA-256 is not the published one"
 REASONS = {
     **{name: f"answered {name}" for name in FAULTS if name.isdecimal()},
-    **dict.fromkeys(("no_content", "partial", "cut", "short_length", "no_number", "html", "empty", "flipped"), HASH),
+    **dict.fromkeys(
+        ("no_content", "partial", "cut", "short_length", "no_number", "html", "empty", "flipped"),
+        HASH,
+    ),
     **dict.fromkeys(("broken", "packed_twice", "padded", "bomb", "bz2_bomb"), HASH),
-    **dict.fromkeys(("garbage", "other_protocol", "cut_chunk", "bad_chunk", "huge_length", "closed", "nowhere"), "failed: "),
-    **dict.fromkeys(("drip", "drip_head", "drip_chunk", "continue"), "less than 5,000 bytes a second"),
+    **dict.fromkeys(
+        ("garbage", "other_protocol", "cut_chunk", "bad_chunk", "huge_length", "closed", "nowhere"),
+        "failed: ",
+    ),
+    **dict.fromkeys(
+        ("drip", "drip_head", "drip_chunk", "continue"), "less than 5,000 bytes a second"
+    ),
     **dict.fromkeys(("silent", "hang"), "timed out"),
     **dict.fromkeys(("to_file", "no_address", "loop", "chain"), "answered 302"),
     **dict.fromkeys(("reset", "reset_later"), "failed: Connection reset"),
@@ -61,10 +74,14 @@ REASONS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_faulty_mirror_is_named_and_the_next_one_asked(server: str, tmp_path: Path, fault: str) -> None:
+def test_a_faulty_mirror_is_named_and_the_next_one_asked(
+    server: str, tmp_path: Path, fault: str
+) -> None:
     path = tmp_path / "file.gz"
     timeout = 0.5 if fault in SLOW_FAULTS else 10.0
-    with pytest.raises(DownloadFailed, match=f"no mirror delivered file.gz: {server}{fault} .*{REASONS[fault]}") as caught:
+    with pytest.raises(
+        DownloadFailed, match=f"no mirror delivered file.gz: {server}{fault} .*{REASONS[fault]}"
+    ) as caught:
         bring(server, [fault], path, timeout=timeout)
     assert str(caught.value).isprintable()
     assert list(tmp_path.iterdir()) == [], "something was left behind"
@@ -73,7 +90,9 @@ def test_a_faulty_mirror_is_named_and_the_next_one_asked(server: str, tmp_path: 
 
 
 def test_the_error_lists_every_mirror_with_its_reason(server: str, tmp_path: Path) -> None:
-    with pytest.raises(DownloadFailed, match=r"/404 answered 404 Not Found; .*/html sent something else"):
+    with pytest.raises(
+        DownloadFailed, match=r"/404 answered 404 Not Found; .*/html sent something else"
+    ):
         bring(server, ["404", "html"], tmp_path / "file.gz")
     with pytest.raises(DownloadFailed, match="there is none"):
         bring(server, [], tmp_path / "file.gz")
@@ -86,7 +105,12 @@ def test_a_server_that_is_not_there_is_a_reason_too(tmp_path: Path) -> None:
 
 def test_nothing_but_https_is_asked_unless_told_otherwise(server: str, tmp_path: Path) -> None:
     Mirror.asked.clear()
-    for url in (server + "good", server.upper() + "good", "file:///etc/hostname", "ftp://127.0.0.1/x"):
+    for url in (
+        server + "good",
+        server.upper() + "good",
+        "file:///etc/hostname",
+        "ftp://127.0.0.1/x",
+    ):
         with pytest.raises(DownloadFailed, match="is not https"):
             fetch([url], tmp_path / "file.gz", sha256=RIGHT, of_unpacked=True, limit=LIMIT)
     assert not Mirror.asked
@@ -124,13 +148,19 @@ def test_a_damaged_file_is_replaced_only_by_a_right_one(server: str, tmp_path: P
     assert bring(server, ["good"], path).read_bytes() == PACKED
 
 
-def test_the_hash_of_the_packed_file_is_checked_where_only_that_is_known(server: str, tmp_path: Path) -> None:
+def test_the_hash_of_the_packed_file_is_checked_where_only_that_is_known(
+    server: str, tmp_path: Path
+) -> None:
     packed_hash = hashlib.sha256(PACKED).hexdigest()
-    path = bring(server, ["unpacked", "good"], tmp_path / "file.gz", sha256=packed_hash, of_unpacked=False)
+    path = bring(
+        server, ["unpacked", "good"], tmp_path / "file.gz", sha256=packed_hash, of_unpacked=False
+    )
     assert path.read_bytes() == PACKED
 
 
-def test_a_cached_file_that_cannot_be_read_is_fetched_again(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cached_file_that_cannot_be_read_is_fetched_again(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, read = tmp_path / "file.gz", download.arrays.sha256
     path.write_bytes(PACKED)
     opened: list[Path] = []
@@ -154,8 +184,12 @@ def test_what_a_killed_process_has_left_is_cleared_away(server: str, tmp_path: P
         "      trusts=lambda _: True, progress=lambda *_: os.kill(os.getpid(), 9))"
     )
     path = tmp_path / "file.gz"
-    assert subprocess.run([sys.executable, "-c", program, server, str(path), RIGHT]).returncode == -9
-    assert any(name.suffix == ".part" for name in tmp_path.iterdir()), "the kill was to leave something behind"
+    assert (
+        subprocess.run([sys.executable, "-c", program, server, str(path), RIGHT]).returncode == -9
+    )
+    assert any(name.suffix == ".part" for name in tmp_path.iterdir()), (
+        "the kill was to leave something behind"
+    )
     bring(server, ["good"], path)
     assert list(tmp_path.iterdir()) == [path]
 
@@ -179,8 +213,15 @@ def test_interrupting_leaves_nothing_behind(server: str, tmp_path: Path) -> None
 def test_eight_threads_make_one_download(server: str, tmp_path: Path) -> None:
     Mirror.asked.clear()
     with ThreadPoolExecutor(8) as pool:
-        options = {"sha256": RIGHT, "of_unpacked": True, "limit": LIMIT, "trusts": lambda url: url.startswith(server)}
-        paths = list(pool.map(lambda _: fetch([server + "slow"], tmp_path / "file.gz", **options), range(8)))
+        options = {
+            "sha256": RIGHT,
+            "of_unpacked": True,
+            "limit": LIMIT,
+            "trusts": lambda url: url.startswith(server),
+        }
+        paths = list(
+            pool.map(lambda _: fetch([server + "slow"], tmp_path / "file.gz", **options), range(8))
+        )
     assert Mirror.asked["slow"] == 1
     assert {path.read_bytes() for path in paths} == {PACKED}
     assert list(tmp_path.iterdir()) == paths[:1]
@@ -200,7 +241,9 @@ def test_four_processes_make_one_download(server: str, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file.gz"]
 
 
-def test_a_place_that_cannot_be_written_to_is_named(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_place_that_cannot_be_written_to_is_named(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where a folder should be")
     with pytest.raises(CannotWrite, match="blocked"):
@@ -215,7 +258,9 @@ def test_a_place_that_cannot_be_written_to_is_named(server: str, tmp_path: Path,
     assert list(tmp_path.iterdir()) == [blocked]
 
 
-def test_without_filelock_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_filelock_the_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "filelock", None)
     with pytest.raises(MissingExtra, match=r"pip install 'inkdigits\[train\]'"):
         fetch([], tmp_path / "file.gz", sha256=RIGHT, of_unpacked=True, limit=LIMIT)

@@ -16,7 +16,14 @@ from inkdigits.core.errors import BadValue
 from inkdigits.data import datasets as data
 from inkdigits.data.catalogue import DATASETS
 from inkdigits.data.datasets import Dataset, Split
-from inkdigits.data.synthetic.handwriting import NOT_A_DIGIT, hands, others, recording, simulate, strokes
+from inkdigits.data.synthetic.handwriting import (
+    NOT_A_DIGIT,
+    hands,
+    others,
+    recording,
+    simulate,
+    strokes,
+)
 from inkdigits.data.synthetic.handwriting.canvas import CANVAS, ink, paper
 from inkdigits.data.synthetic.handwriting.others import Stock
 from inkdigits.evaluation import metrics as evaluation
@@ -50,13 +57,17 @@ def plain_seven() -> np.ndarray:
 
 
 def test_same_seed_same_bits_and_another_seed_others(digits: Split) -> None:
-    first, again, other = (simulate(digits.images[:40], digits.labels[:40], seed=seed) for seed in (5, 5, 6))
+    first, again, other = (
+        simulate(digits.images[:40], digits.labels[:40], seed=seed) for seed in (5, 5, 6)
+    )
     assert np.array_equal(first[0], again[0])
     assert np.array_equal(first[1], again[1])
     assert not np.array_equal(first[0], other[0])
 
 
-def test_labels_are_those_of_the_digits_copy_by_copy_and_then_none(digits: Split, simulated: tuple[np.ndarray, np.ndarray]) -> None:
+def test_labels_are_those_of_the_digits_copy_by_copy_and_then_none(
+    digits: Split, simulated: tuple[np.ndarray, np.ndarray]
+) -> None:
     fields, labels = simulated
     assert fields.shape == (900, 28, 28)
     assert (fields.dtype, labels.dtype) == (np.uint8, np.uint8)
@@ -65,7 +76,9 @@ def test_labels_are_those_of_the_digits_copy_by_copy_and_then_none(digits: Split
     assert (labels[600:] == NOT_A_DIGIT).all()
 
 
-def test_a_seventh_of_the_digits_stays_as_it_was(digits: Split, simulated: tuple[np.ndarray, np.ndarray]) -> None:
+def test_a_seventh_of_the_digits_stays_as_it_was(
+    digits: Split, simulated: tuple[np.ndarray, np.ndarray]
+) -> None:
     fields = simulated[0][:600]
     same = (fields == np.concatenate([digits.images] * 2)).all(axis=(1, 2)).mean()
     assert 0.10 < same < 0.21  # 0.15 +- 4 standard errors
@@ -75,7 +88,9 @@ def test_digits_keep_their_looks_so_that_their_nearest_original_mostly_has_their
     digits: Split, simulated: tuple[np.ndarray, np.ndarray]
 ) -> None:
     def unit(fields: np.ndarray) -> np.ndarray:
-        blurred = np.array([cv2.GaussianBlur(field, (0, 0), 1.5) for field in fields], np.float32).reshape(len(fields), -1)
+        blurred = np.array(
+            [cv2.GaussianBlur(field, (0, 0), 1.5) for field in fields], np.float32
+        ).reshape(len(fields), -1)
         return blurred / np.linalg.norm(blurred, axis=1, keepdims=True)
 
     likeness = unit(simulated[0][:300]) @ unit(digits.images).T
@@ -95,7 +110,9 @@ def test_fields_have_the_geometry_of_mnist(simulated: tuple[np.ndarray, np.ndarr
     weights = fields.astype(float) / fields.sum(axis=(1, 2), keepdims=True)
     for axis in (rows, columns):
         centres = (weights * axis).sum(axis=(1, 2))
-        assert ((centres >= 11.9) & (centres < 17.1)).all()  # MNIST's [14, 15), or up to two pixels off
+        assert (
+            (centres >= 11.9) & (centres < 17.1)
+        ).all()  # MNIST's [14, 15), or up to two pixels off
         assert ((centres >= 14) & (centres < 15)).mean() > 0.7
     ink = (fields > 127).mean(axis=(1, 2))
     assert 0.049 < np.median(ink) < 0.258  # the range of MNIST's test images
@@ -103,7 +120,13 @@ def test_fields_have_the_geometry_of_mnist(simulated: tuple[np.ndarray, np.ndarr
 
 def test_progress_is_told_until_all_is_done(digits: Split) -> None:
     told: list[tuple[str, int, int | None]] = []
-    simulate(digits.images[:10], digits.labels[:10], seed=0, copies=120, progress=lambda *news: told.append(news))
+    simulate(
+        digits.images[:10],
+        digits.labels[:10],
+        seed=0,
+        copies=120,
+        progress=lambda *news: told.append(news),
+    )
     assert told == [("making handwriting", 1000, 1500), ("making handwriting", 1500, 1500)]
 
 
@@ -165,7 +188,10 @@ def test_every_sign_can_be_drawn(text: str, rng: Generator) -> None:
 @pytest.mark.parametrize("face", strokes.FACES)
 def test_every_face_has_every_letter(face: str) -> None:
     """A face without a letter shows the same box for all that it lacks."""
-    missing = strokes._face(face, 80).getmask("\U000f0000").getbbox(), bytes(strokes._face(face, 80).getmask("\U000f0000"))
+    missing = (
+        strokes._face(face, 80).getmask("\U000f0000").getbbox(),
+        bytes(strokes._face(face, 80).getmask("\U000f0000")),
+    )
     for letter in strokes.LETTERS + "0123456789":
         mask = strokes._face(face, 80).getmask(letter)
         assert mask.getbbox() is not None, letter
@@ -190,7 +216,9 @@ def test_a_felt_pen_adds_ink_and_a_thin_pen_leaves_some(digits: Split, rng: Gene
         assert thin.sum() > 0.25 * canvas.sum()
 
 
-@pytest.mark.parametrize("change", [*recording._ACCIDENTS, *recording._DEVICES], ids=lambda change: change.__name__)
+@pytest.mark.parametrize(
+    "change", [*recording._ACCIDENTS, *recording._DEVICES], ids=lambda change: change.__name__
+)
 def test_accidents_and_devices_change_a_digit_and_leave_it_on_the_canvas(
     change: Callable[[np.ndarray, Generator], np.ndarray], rng: Generator
 ) -> None:
@@ -198,7 +226,9 @@ def test_accidents_and_devices_change_a_digit_and_leave_it_on_the_canvas(
         canvas = change(plain_seven(), rng)
         assert (canvas.shape, canvas.dtype) == ((112, 112), np.uint8)
         assert not np.array_equal(canvas, plain_seven())
-        assert np.count_nonzero((canvas > 60) & (plain_seven() > 127)) > 0.5 * np.count_nonzero(plain_seven() > 127)
+        assert np.count_nonzero((canvas > 60) & (plain_seven() > 127)) > 0.5 * np.count_nonzero(
+            plain_seven() > 127
+        )
 
 
 def test_a_digit_that_lost_its_ink_is_taken_as_it_was_before(rng: Generator) -> None:
@@ -210,11 +240,15 @@ def test_a_digit_that_lost_its_ink_is_taken_as_it_was_before(rng: Generator) -> 
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_kind_of_other_thing_shows_something(kind: Callable[[Stock], np.ndarray], digits: Split, rng: Generator) -> None:
+def test_every_kind_of_other_thing_shows_something(
+    kind: Callable[[Stock], np.ndarray], digits: Split, rng: Generator
+) -> None:
     stock = Stock(digits.images, digits.labels, rng)
     canvases = [kind(stock) for _ in range(30)]
     assert all(canvas.shape == (112, 112) and canvas.dtype == np.uint8 for canvas in canvases)
-    assert np.mean([np.count_nonzero(canvas > 100) >= others.LEAST_INK for canvas in canvases]) > 0.8
+    assert (
+        np.mean([np.count_nonzero(canvas > 100) >= others.LEAST_INK for canvas in canvases]) > 0.8
+    )
     assert len({canvas.tobytes() for canvas in canvases}) == 30
 
 
@@ -231,15 +265,25 @@ def test_other_things_are_made_even_where_there_are_digits_of_one_kind_only(digi
 # ---- the dataset
 
 
-def test_train_and_validation_are_made_of_their_own_images_alone_and_the_test_images_stay_untouched() -> None:
+def test_train_and_validation_are_made_of_their_own_images_alone_and_the_test_images_stay_untouched() -> (
+    None
+):
     def made(train: int, validation: int, test: int) -> dict[str, Split]:
         def planted(seed: int) -> Split:
             order = np.random.default_rng(seed).permutation(60)
             return few_digits(60)[order]
 
-        return data._handwriting({"train": planted(train), "validation": planted(validation), "test": planted(test)}, None)
+        return data._handwriting(
+            {"train": planted(train), "validation": planted(validation), "test": planted(test)},
+            None,
+        )
 
-    first, other_test, other_validation, other_train = made(0, 1, 2), made(0, 1, 3), made(0, 4, 2), made(5, 1, 2)
+    first, other_test, other_validation, other_train = (
+        made(0, 1, 2),
+        made(0, 1, 3),
+        made(0, 4, 2),
+        made(5, 1, 2),
+    )
     for split in ("train", "validation"):
         assert np.array_equal(first[split].images, other_test[split].images)
     assert np.array_equal(first["train"].images, other_validation["train"].images)
@@ -289,25 +333,42 @@ def test_the_shipped_network_reads_drawn_digits(label: int, shipped: Recogniser)
     rng = Generator(PCG64(100 + label))
     right = 0
     for _ in range(10):
-        (digit,) = shipped.read(as_png(strokes.draw(strokes.digit_strokes(label, rng), rng)), single=True).digits
+        (digit,) = shipped.read(
+            as_png(strokes.draw(strokes.digit_strokes(label, rng), rng)), single=True
+        ).digits
         right += digit.accepted and digit.digit == label
     assert right >= 9
 
 
-def test_the_shipped_network_reads_mnist_s_training_digits_as_large_dark_drawings(shipped: Recogniser, mnist: Dataset) -> None:
+def test_the_shipped_network_reads_mnist_s_training_digits_as_large_dark_drawings(
+    shipped: Recogniser, mnist: Dataset
+) -> None:
     some = mnist.train[np.arange(0, 20_000, 100)]
     read = [shipped.read(as_png(image), single=True).text for image in some.images]
-    assert np.mean([text == str(label) for text, label in zip(read, some.labels, strict=True)]) >= 0.98
+    assert (
+        np.mean([text == str(label) for text, label in zip(read, some.labels, strict=True)]) >= 0.98
+    )
 
 
 def test_the_shipped_network_refuses_what_is_no_digit(shipped: Recogniser, rng: Generator) -> None:
     stock = Stock(np.empty((0, 28, 28), np.uint8), np.empty(0, np.uint8), rng)
-    things = [kind(stock) for kind in (others.scribble, others.crossed_out, others.texture) for _ in range(10)]
+    things = [
+        kind(stock)
+        for kind in (others.scribble, others.crossed_out, others.texture)
+        for _ in range(10)
+    ]
     noise = [rng.integers(0, 256, (side, side), np.uint8) for side in (28, 64, 200)]
     blank = [np.full((side, side), grey, np.uint8) for side in (28, 300) for grey in (0, 128, 255)]
-    accepted = [any(digit.accepted for digit in shipped.read(as_png(thing), single=True).digits) for thing in things]
+    accepted = [
+        any(digit.accepted for digit in shipped.read(as_png(thing), single=True).digits)
+        for thing in things
+    ]
     assert np.mean(accepted) <= 0.1
-    assert not any(digit.accepted for picture in (*noise, *blank) for digit in shipped.read(picture, single=True).digits)
+    assert not any(
+        digit.accepted
+        for picture in (*noise, *blank)
+        for digit in shipped.read(picture, single=True).digits
+    )
 
 
 # ---- eleven outputs from training to reading
@@ -316,11 +377,17 @@ def test_the_shipped_network_refuses_what_is_no_digit(shipped: Recogniser, rng: 
 @pytest.fixture(scope="module")
 def eleven() -> Dataset:
     """A handwriting dataset in small: digits, things that are none, and a test split of digits alone."""
-    splits = {"train": few_digits(200), "validation": few_digits(100, "validation"), "test": few_digits(100, "test")}
+    splits = {
+        "train": few_digits(200),
+        "validation": few_digits(100, "validation"),
+        "test": few_digits(100, "test"),
+    }
     return Dataset("handwriting", DATASETS["handwriting"].classes, data._handwriting(splits, None))
 
 
-def test_a_run_with_eleven_classes_ends_in_a_model_that_reads_ten_digits_or_none(eleven: Dataset, tmp_path: Path) -> None:
+def test_a_run_with_eleven_classes_ends_in_a_model_that_reads_ten_digits_or_none(
+    eleven: Dataset, tmp_path: Path
+) -> None:
     run = pytest.importorskip("inkdigits.runs.run", reason="training needs torch")
     recipe = load_recipe("default", {"epochs": 1})
     *_, final = run.run(recipe, tmp_path / "run", eleven, device="cpu")
@@ -328,11 +395,15 @@ def test_a_run_with_eleven_classes_ends_in_a_model_that_reads_ten_digits_or_none
     probabilities = model.classify(eleven.test.images)
     assert probabilities.shape == (len(eleven.test), 10)
     assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
-    assert final.test_accuracy == pytest.approx((probabilities.argmax(axis=1) == eleven.test.labels).mean(), abs=1e-9)
+    assert final.test_accuracy == pytest.approx(
+        (probabilities.argmax(axis=1) == eleven.test.labels).mean(), abs=1e-9
+    )
     assert (tmp_path / "run" / "report.html").is_file()
 
 
-def test_a_network_with_ten_outputs_cannot_learn_eleven_classes(eleven: Dataset, tmp_path: Path) -> None:
+def test_a_network_with_ten_outputs_cannot_learn_eleven_classes(
+    eleven: Dataset, tmp_path: Path
+) -> None:
     run = pytest.importorskip("inkdigits.runs.run", reason="training needs torch")
     with pytest.raises(BadValue, match=r"11.*10|10.*11"):
         next(run.run(load_recipe("lenet"), tmp_path / "run", eleven, device="cpu"))
@@ -350,4 +421,6 @@ def test_figures_are_about_digits_and_leave_out_what_is_none(
     assert len(seen.classes) == 10
     everything = shipped.sureness(eleven.validation.images)
     assert seen.sureness is not None
-    assert [list(each) for each in seen.sureness] == [pytest.approx(everything[kind]) for kind in (digits, ~digits)]
+    assert [list(each) for each in seen.sureness] == [
+        pytest.approx(everything[kind]) for kind in (digits, ~digits)
+    ]

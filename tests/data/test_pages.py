@@ -70,7 +70,12 @@ def test_the_same_seed_gives_the_same_pages_however_many() -> None:
     few, more = list(generate(4, 5, digits)), list(generate(12, 5, digits))
     for page, again in zip(few, more[:4], strict=True):
         assert page.file == again.file
-        assert (page.kind, page.content, page.boxes, page.writer) == (again.kind, again.content, again.boxes, again.writer)
+        assert (page.kind, page.content, page.boxes, page.writer) == (
+            again.kind,
+            again.content,
+            again.boxes,
+            again.writer,
+        )
     assert len({page.file for page in more}) == 12
     assert next(generate(1, 6, digits)).file != few[0].file
 
@@ -93,7 +98,9 @@ def test_a_picture_is_what_a_viewer_shows_of_the_file() -> None:
     for page in generate(20, 2):
         with Image.open(io.BytesIO(page.file)) as image:
             assert image.format == {".jpg": "JPEG", ".png": "PNG"}[page.suffix]
-            assert np.array_equal(np.asarray(ImageOps.exif_transpose(image).convert("RGB")), page.picture)
+            assert np.array_equal(
+                np.asarray(ImageOps.exif_transpose(image).convert("RGB")), page.picture
+            )
 
 
 @pytest.mark.parametrize("orientation", camera.TURNS)
@@ -119,14 +126,20 @@ def test_boxes_hold_the_ink_of_each_digit() -> None:
 
 
 @pytest.mark.parametrize(
-    "view", [{"table": 0.2, "skew": 0.1}, {"skew": 0.08, "tilt": 4.0}, {"scale": 0.5}], ids=["table", "cornered", "reduced"]
+    "view",
+    [{"table": 0.2, "skew": 0.1}, {"skew": 0.08, "tilt": 4.0}, {"scale": 0.5}],
+    ids=["table", "cornered", "reduced"],
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_boxes_follow_the_camera(view: dict, seed: int) -> None:
     look = replace(PLAIN, margins=(1.5, 1.5, 1.5, 1.5), table_colour=(0.9, 0.9, 0.9), **view)
     page = drawn("80", look, seed=seed)
     labels, _ = ndimage.label(grey(page) < 100, np.ones((3, 3)))
-    spans = [(x.start, y.start, x.stop, y.stop) for y, x in ndimage.find_objects(labels) if (x.stop - x.start) > 8]
+    spans = [
+        (x.start, y.start, x.stop, y.stop)
+        for y, x in ndimage.find_objects(labels)
+        if (x.stop - x.start) > 8
+    ]
     assert len(spans) == 2
     for box, span in zip(page.boxes, sorted(spans), strict=True):
         assert np.abs(np.subtract(box, span)).max() < 3
@@ -155,7 +168,10 @@ def test_digits_touch_where_they_should_and_nowhere_else(seed: int) -> None:
         layout = lay_out([row], PLAIN, STEADY, None, rng(seed))
         assert pieces(layout.ink) == expected
         widths = [outline[:, 0].max() - outline[:, 0].min() for outline in layout.digits]
-        overlaps = [a[:, 0].max() - b[:, 0].min() for a, b in zip(layout.digits[:-1], layout.digits[1:], strict=True)]
+        overlaps = [
+            a[:, 0].max() - b[:, 0].min()
+            for a, b in zip(layout.digits[:-1], layout.digits[1:], strict=True)
+        ]
         assert max(overlaps) < 0.67 * min(widths)
 
 
@@ -224,35 +240,47 @@ def test_an_mnist_digit_keeps_its_shape() -> None:
 
 def test_grain_leaves_the_share_of_the_stroke_bare() -> None:
     glyph = writing.parse("0,50 300,50")
-    full, bare = (writing.draw(glyph, 100, Pen("p", 0.3, grain=grain), rng()).sum() for grain in (0.0, 0.3))
+    full, bare = (
+        writing.draw(glyph, 100, Pen("p", 0.3, grain=grain), rng()).sum() for grain in (0.0, 0.3)
+    )
     assert bare / full == pytest.approx(0.7, abs=0.03)
 
 
 def test_a_hard_pen_covers_pixels_or_does_not() -> None:
-    ink = writing.draw(writing.parse(writing.DIGITS[8]["snaky"]), 30, Pen("p", 0.1, hard=True), rng())
+    ink = writing.draw(
+        writing.parse(writing.DIGITS[8]["snaky"]), 30, Pen("p", 0.1, hard=True), rng()
+    )
     assert set(np.unique(ink)) == {0, 1}
 
 
 def test_one_hand_writes_alike_and_two_hands_do_not() -> None:
     def shape(hand: Hand, seed: int) -> np.ndarray:
-        return np.concatenate(writing.varied(writing.parse(writing.DIGITS[3]["round"]), hand, rng(seed)))
+        return np.concatenate(
+            writing.varied(writing.parse(writing.DIGITS[3]["round"]), hand, rng(seed))
+        )
 
     def largest(difference: np.ndarray) -> float:
         return float(np.abs(difference).max())
 
     leaning = Hand(slant=25, breadth=1.2, unsteadiness=0.01)
     upright = Hand(slant=-10, breadth=0.8, unsteadiness=0.01)
-    assert largest(shape(leaning, 0) - shape(leaning, 1)) < largest(shape(leaning, 0) - shape(upright, 0))
+    assert largest(shape(leaning, 0) - shape(leaning, 1)) < largest(
+        shape(leaning, 0) - shape(upright, 0)
+    )
 
 
 def test_the_digits_that_are_drawn_look_like_mnists(mnist: Dataset) -> None:
     """A nearest neighbour among MNIST's digits mostly agrees with us: an answer that knows nothing of our strokes."""
-    judge = KNeighborsClassifier(3).fit(mnist.train.images[:6000].reshape(-1, 784), mnist.train.labels[:6000])
+    judge = KNeighborsClassifier(3).fit(
+        mnist.train.images[:6000].reshape(-1, 784), mnist.train.labels[:6000]
+    )
     fields, labels = [], []
     for digit, ways in writing.DIGITS.items():
         for way in sorted(set(ways) - {"slashed", "long flag"}):  # MNIST's Americans write neither
             for seed in range(3):
-                glyph = writing.varied(writing.parse(ways[way]), Hand(slant=6, unsteadiness=0.015), rng(seed))
+                glyph = writing.varied(
+                    writing.parse(ways[way]), Hand(slant=6, unsteadiness=0.015), rng(seed)
+                )
                 ink = np.pad(writing.draw(glyph, 100, Pen("p", 0.12), rng(seed)), 4)
                 fields.append(to_field((ink * 255).astype(np.uint8)))
                 labels.append(digit)
@@ -267,7 +295,9 @@ def test_clouds_are_as_large_and_as_strong_as_they_say() -> None:
     assert abs(noise.mean()) < 0.15
     assert 0.7 < noise.std() < 1.3
     centred = noise - noise.mean()
-    near, far = ((centred[:, shift:] * centred[:, :-shift]).mean() / noise.var() for shift in (2, 60))
+    near, far = (
+        (centred[:, shift:] * centred[:, :-shift]).mean() / noise.var() for shift in (2, 60)
+    )
     assert near > 0.95
     assert abs(far) < 0.2
 
@@ -316,7 +346,9 @@ def test_print_never_lightens_and_paint_takes_its_colour() -> None:
     over = paper.printed(ground, layer, (0.5, 0.9, 0.2))
     assert (over <= ground).all()
     assert np.allclose(over[20:40], ground[20:40] * [0.5, 0.9, 0.2], atol=1e-6)
-    assert np.allclose(paper.covered(ground, layer, (0.5, 0.9, 0.2))[20:40], [0.5, 0.9, 0.2], atol=1e-6)
+    assert np.allclose(
+        paper.covered(ground, layer, (0.5, 0.9, 0.2))[20:40], [0.5, 0.9, 0.2], atol=1e-6
+    )
     assert np.array_equal(over[:20], ground[:20])
 
 
@@ -385,7 +417,11 @@ def test_a_camera_straight_above_changes_nothing() -> None:
     dotted = WHITE * paper.clouds((160, 240), 9, rng())[..., None]
     seen, matrix = camera.cornered(dotted, 0, 0, rng())
     assert np.allclose(seen, dotted, atol=1e-5)
-    assert np.allclose(camera.moved(np.array([[3.0, 5.0], [200.0, 100.0]]), matrix), [[3, 5], [200, 100]], atol=1e-6)
+    assert np.allclose(
+        camera.moved(np.array([[3.0, 5.0], [200.0, 100.0]]), matrix),
+        [[3, 5], [200, 100]],
+        atol=1e-6,
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -393,7 +429,10 @@ def test_points_are_where_the_camera_sees_them(seed: int) -> None:
     sheet = WHITE.copy()
     cv2.circle(sheet, (70, 100), 3, (0, 0, 0), -1)
     table = paper.plain((300, 220), (0.5, 0.5, 0.5))
-    for seen, matrix in (camera.on_table(sheet, table, 12, rng(seed)), camera.cornered(sheet, 15, 5, rng(seed))):
+    for seen, matrix in (
+        camera.on_table(sheet, table, 12, rng(seed)),
+        camera.cornered(sheet, 15, 5, rng(seed)),
+    ):
         rows, columns = np.nonzero(seen[..., 0] < 0.2)
         place = camera.moved(np.array([[70.0, 100.0]]), matrix)[0]
         assert np.abs(place - [columns.mean(), rows.mean()]).max() < 1
@@ -409,8 +448,22 @@ def test_the_sheet_lies_inside_the_table() -> None:
     "change",
     [
         *({"print": kind} for kind in ("ruled", "squared", "boxed", "combed", "underlined")),
-        *({"show_through": 0.2}, {"fold": 0.3}, {"uneven": 0.4}, {"shadow": 0.4}, {"glare": 0.3}, {"brightness": 0.6}),
-        *({"tint": (1.0, 0.9, 0.8)}, {"blur": 2.0}, {"shake": 5.0}, {"grain": 0.03}, {"quality": 20}, {"slope": 0.05}),
+        *(
+            {"show_through": 0.2},
+            {"fold": 0.3},
+            {"uneven": 0.4},
+            {"shadow": 0.4},
+            {"glare": 0.3},
+            {"brightness": 0.6},
+        ),
+        *(
+            {"tint": (1.0, 0.9, 0.8)},
+            {"blur": 2.0},
+            {"shake": 5.0},
+            {"grain": 0.03},
+            {"quality": 20},
+            {"slope": 0.05},
+        ),
     ],
     ids=lambda change: next(iter(change.values())) if "print" in change else next(iter(change)),
 )
@@ -434,9 +487,14 @@ def test_a_folder_says_what_is_in_it(tmp_path: Path) -> None:
     kinds = write_pages(tmp_path / "new" / "pages", 12, seed=4)
     truth = truth_of(tmp_path / "new" / "pages")
     assert len(truth) == sum(kinds.values()) == 12
-    files = sorted(path.relative_to(tmp_path / "new" / "pages").as_posix() for path in (tmp_path / "new" / "pages").rglob("*.*"))
+    files = sorted(
+        path.relative_to(tmp_path / "new" / "pages").as_posix()
+        for path in (tmp_path / "new" / "pages").rglob("*.*")
+    )
     assert files == sorted(["truth.csv", *(row["file"] for row in truth)])
-    for row, page in zip(sorted(truth, key=lambda row: row["file"][-7:-4]), generate(12, 4), strict=True):
+    for row, page in zip(
+        sorted(truth, key=lambda row: row["file"][-7:-4]), generate(12, 4), strict=True
+    ):
         assert row["file"].startswith(f"{row['kind']}s/writer{page.writer:02d}-")
         assert (row["kind"], row["content"]) == (page.kind, page.content)
         assert (tmp_path / "new" / "pages" / row["file"]).read_bytes() == page.file
@@ -450,7 +508,9 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+def test_a_full_disk_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
     out = tmp_path / "pages"
     if there:
         out.mkdir()
@@ -468,7 +528,9 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(("count", "seed"), [(0, 0), (-3, 0), (3, -1)])
-def test_counts_and_seeds_that_make_no_sense_are_refused(tmp_path: Path, count: int, seed: int) -> None:
+def test_counts_and_seeds_that_make_no_sense_are_refused(
+    tmp_path: Path, count: int, seed: int
+) -> None:
     with pytest.raises(BadValue, match="make no sense"):
         write_pages(tmp_path / "pages", count, seed)
     assert list(tmp_path.iterdir()) == []
@@ -478,9 +540,14 @@ def run(arguments: Sequence[object]) -> int:
     return cli.main(["pages", *map(str, arguments)])
 
 
-def test_the_command_needs_no_dataset_to_draw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_needs_no_dataset_to_draw(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "pages"
-    assert run(["--count", 4, "--out", out, "--drawn", "--json", "--data-dir", tmp_path / "nowhere"]) == 0
+    assert (
+        run(["--count", 4, "--out", out, "--drawn", "--json", "--data-dir", tmp_path / "nowhere"])
+        == 0
+    )
     said = json.loads(capsys.readouterr().out)
     assert said["folder"] == str(out)
     assert sum(said["pages"].values()) == len(truth_of(out)) == 4
@@ -493,8 +560,13 @@ def test_the_command_never_writes_with_test_digits(
     tmp_path: Path, mnist: Dataset, data_dir: Path, monkeypatch: pytest.MonkeyPatch, split: str
 ) -> None:
     used = []
-    monkeypatch.setattr("inkdigits.data.synthetic.pages.write_pages", lambda out, count, seed, digits: used.append(digits) or {})
-    assert run(["--count", 1, "--out", tmp_path / "p", "--split", split, "--data-dir", data_dir]) == 0
+    monkeypatch.setattr(
+        "inkdigits.data.synthetic.pages.write_pages",
+        lambda out, count, seed, digits: used.append(digits) or {},
+    )
+    assert (
+        run(["--count", 1, "--out", tmp_path / "p", "--split", split, "--data-dir", data_dir]) == 0
+    )
     assert np.array_equal(used[0].images, mnist[split].images)
     with pytest.raises(SystemExit):
         run(["--count", 1, "--out", tmp_path / "p", "--split", "test"])

@@ -21,7 +21,13 @@ from test_tables import libsvm
 from inkdigits.core.errors import BadData, DownloadFailed, UnknownName
 from inkdigits.data import store
 from inkdigits.data.catalogue import DATASETS, Archive, Entry, File
-from inkdigits.data.store import default_data_dir, fetch_dataset, list_datasets, read_checked, verify_dataset
+from inkdigits.data.store import (
+    default_data_dir,
+    fetch_dataset,
+    list_datasets,
+    read_checked,
+    verify_dataset,
+)
 
 rng = np.random.default_rng(3)
 ARRAYS = {
@@ -52,7 +58,9 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path,
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/"
-        monkeypatch.setattr(store, "fetch", partial(store.fetch, trusts=lambda url: url.startswith(address)))
+        monkeypatch.setattr(
+            store, "fetch", partial(store.fetch, trusts=lambda url: url.startswith(address))
+        )
         yield folder, address
         server.shutdown()
 
@@ -63,7 +71,10 @@ def toy(web: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Entry:
     folder, address = web
     for name, array in ARRAYS.items():
         (folder / f"{name}.gz").write_bytes(gzip.compress(idx(array)))
-    files = tuple(File(name, array.shape, hash_of(idx(array)), of_unpacked=True) for name, array in ARRAYS.items())
+    files = tuple(
+        File(name, array.shape, hash_of(idx(array)), of_unpacked=True)
+        for name, array in ARRAYS.items()
+    )
     entry = Entry("toy", "a toy", "none", files, (address + "dead/", address))
     monkeypatch.setitem(DATASETS, "toy", entry)
     return entry
@@ -85,7 +96,10 @@ def test_only_what_is_missing_or_damaged_is_fetched(toy: Entry, tmp_path: Path) 
     (folder / "test-images.gz").write_bytes(b"\x1f\x8bdamaged")
     Quiet.asked.clear()
     fetch_dataset("toy", tmp_path)
-    assert {path.rsplit("/", 1)[1] for path in Quiet.asked if "dead" not in path} == {"train-labels.gz", "test-images.gz"}
+    assert {path.rsplit("/", 1)[1] for path in Quiet.asked if "dead" not in path} == {
+        "train-labels.gz",
+        "test-images.gz",
+    }
     assert all(finding.right for finding in verify_dataset("toy", tmp_path))
 
 
@@ -98,9 +112,13 @@ def test_files_may_lie_there_unpacked(toy: Entry, tmp_path: Path) -> None:
     assert Quiet.asked == []
 
 
-def test_a_failed_download_says_why_and_keeps_what_had_come(toy: Entry, web: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_failed_download_says_why_and_keeps_what_had_come(
+    toy: Entry, web: tuple[Path, str], tmp_path: Path
+) -> None:
     (web[0] / "test-labels.gz").unlink()
-    with pytest.raises(DownloadFailed, match=r"no mirror delivered test-labels\.gz: .*404.*; .*404"):
+    with pytest.raises(
+        DownloadFailed, match=r"no mirror delivered test-labels\.gz: .*404.*; .*404"
+    ):
         fetch_dataset("toy", tmp_path)
     assert sorted(path.name for path in (tmp_path / "toy").iterdir()) == [
         "test-images.gz",
@@ -123,7 +141,9 @@ def test_verify_tells_right_wrong_and_missing_apart(toy: Entry, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
-def test_a_file_known_only_as_it_is_served_is_not_proved_by_another_packing(tmp_path: Path, pack: type[bytes]) -> None:
+def test_a_file_known_only_as_it_is_served_is_not_proved_by_another_packing(
+    tmp_path: Path, pack: type[bytes]
+) -> None:
     served = pack(idx(ARRAYS["test-labels"]))
     file = File("x", (20,), hash_of(served), packing=".packed")
     assert read_checked(written(tmp_path / "x.packed", served).parent, file)[1] == store.PROVED
@@ -154,24 +174,36 @@ def zipped(web: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Entry:
         archive.writestr("gzip/letters.gz", b"not wanted")
     written(web[0] / "all.zip", content.getvalue())
     files = tuple(File(name, array.shape) for name, array in ARRAYS.items())
-    place = Archive("all.zip", (web[1] + "all.zip",), hash_of(content.getvalue()), len(content.getvalue()), "gzip/")
+    place = Archive(
+        "all.zip",
+        (web[1] + "all.zip",),
+        hash_of(content.getvalue()),
+        len(content.getvalue()),
+        "gzip/",
+    )
     entry = Entry("zipped", "a toy", "none", files, archive=place)
     monkeypatch.setitem(DATASETS, "zipped", entry)
     return entry
 
 
-def test_files_are_taken_out_of_an_archive_once_and_the_archive_is_deleted(zipped: Entry, tmp_path: Path) -> None:
+def test_files_are_taken_out_of_an_archive_once_and_the_archive_is_deleted(
+    zipped: Entry, tmp_path: Path
+) -> None:
     with ThreadPoolExecutor(4) as pool:
         folders = set(pool.map(lambda _: fetch_dataset("zipped", tmp_path), range(4)))
     assert Quiet.asked == ["/all.zip"]
-    assert sorted(path.name for path in folders.pop().iterdir()) == sorted(f"{name}.gz" for name in ARRAYS)
+    assert sorted(path.name for path in folders.pop().iterdir()) == sorted(
+        f"{name}.gz" for name in ARRAYS
+    )
     for file in zipped.files:
         array, evidence = read_checked(tmp_path / "zipped", file)
         np.testing.assert_array_equal(array, ARRAYS[file.name])
         assert evidence == store.WITHOUT_HASH
 
 
-def test_a_wrong_archive_leaves_nothing(zipped: Entry, web: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_wrong_archive_leaves_nothing(
+    zipped: Entry, web: tuple[Path, str], tmp_path: Path
+) -> None:
     written(web[0] / "all.zip", (web[0] / "all.zip").read_bytes()[:-1] + b"x")
     with pytest.raises(DownloadFailed, match="SHA-256"):
         fetch_dataset("zipped", tmp_path)
@@ -184,7 +216,9 @@ def test_the_list_knows_what_lies_there(toy: Entry, tmp_path: Path) -> None:
 
     assert (listed().present, listed().nbytes) == (False, 0)
     folder = fetch_dataset("toy", tmp_path)
-    assert listed() == store.Listing("toy", "a toy", "none", True, sum(path.stat().st_size for path in folder.iterdir()))
+    assert listed() == store.Listing(
+        "toy", "a toy", "none", True, sum(path.stat().st_size for path in folder.iterdir())
+    )
     (folder / "test-labels.gz").unlink()
     assert not listed().present
 
@@ -192,12 +226,15 @@ def test_the_list_knows_what_lies_there(toy: Entry, tmp_path: Path) -> None:
 def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
     for ask in (fetch_dataset, verify_dataset):
         with pytest.raises(
-            UnknownName, match=r"no dataset 'nist'; known: mnist, fashion-mnist, kmnist, qmnist, emnist-digits, usps"
+            UnknownName,
+            match=r"no dataset 'nist'; known: mnist, fashion-mnist, kmnist, qmnist, emnist-digits, usps",
         ):
             ask("nist", tmp_path)
 
 
-def test_the_folder_comes_from_the_environment_or_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_folder_comes_from_the_environment_or_the_cache(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("INKDIGITS_DATA", str(tmp_path))
     assert default_data_dir() == tmp_path
     monkeypatch.delenv("INKDIGITS_DATA")
@@ -222,7 +259,9 @@ def test_every_download_is_over_https_from_more_than_one_place_and_has_a_hash() 
         assert all(place.startswith("https://") for place in places)
         assert all(place.endswith("/") for place in entry.mirrors)
         assert len(places) >= 2 or not entry.files
-        assert all(digits is not None and len(digits) == 64 and int(digits, 16) for digits in hashes)
+        assert all(
+            digits is not None and len(digits) == 64 and int(digits, 16) for digits in hashes
+        )
 
 
 def test_no_hash_is_used_twice() -> None:

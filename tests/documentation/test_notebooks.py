@@ -61,7 +61,9 @@ every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: pat
 
 def texts(output):
     """Everything that a reader of one output can read."""
-    return output.get("text", "") + "".join(text for kind, text in output.get("data", {}).items() if kind.startswith("text/"))
+    return output.get("text", "") + "".join(
+        text for kind, text in output.get("data", {}).items() if kind.startswith("text/")
+    )
 
 
 def shown(cell):
@@ -69,7 +71,11 @@ def shown(cell):
 
 
 def pictures(cell):
-    return [output for output in cell.get("outputs", []) if {"image/png", "image/jpeg"} & output.get("data", {}).keys()]
+    return [
+        output
+        for output in cell.get("outputs", [])
+        if {"image/png", "image/jpeg"} & output.get("data", {}).keys()
+    ]
 
 
 def code_cells(notebook):
@@ -106,7 +112,9 @@ def kernel(tmp_path, monkeypatch):
     folder = tmp_path / "jupyter" / "kernels" / "python3"
     folder.mkdir(parents=True)
     arguments = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    (folder / "kernel.json").write_text(json.dumps({"argv": arguments, "display_name": "Python 3", "language": "python"}))
+    (folder / "kernel.json").write_text(
+        json.dumps({"argv": arguments, "display_name": "Python 3", "language": "python"})
+    )
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
 
@@ -122,7 +130,9 @@ def test_runs_in_quick_mode(path, tmp_path, monkeypatch):
     notebook = nbformat.read(path, as_version=4)
     for cell in code_cells(notebook).values():
         cell.update(outputs=[], execution_count=None)
-    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(place)}}).execute()
+    NotebookClient(
+        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(place)}}
+    ).execute()
     assert_ran(notebook)
     assert_promises_kept(path.stem, notebook)
 
@@ -132,7 +142,9 @@ def test_keeps_its_outputs(path):
     notebook = nbformat.read(path, as_version=4)
     assert_ran(notebook)
     assert_promises_kept(path.stem, notebook)
-    assert "optdigits" not in "".join(map(shown, code_cells(notebook).values())), "the outputs are those of another dataset"
+    assert "optdigits" not in "".join(map(shown, code_cells(notebook).values())), (
+        "the outputs are those of another dataset"
+    )
 
 
 def test_every_notebook_has_promises():
@@ -158,7 +170,11 @@ def test_the_ladder_is_what_its_benchmark_trains(monkeypatch):
 @every_notebook
 def test_holds_no_trace_of_the_machine_that_ran_it(path):
     notebook = nbformat.read(path, as_version=4)
-    assert notebook.metadata.kernelspec == {"display_name": "Python 3", "language": "python", "name": "python3"}
+    assert notebook.metadata.kernelspec == {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    }
     for cell in notebook.cells:
         found = ABSOLUTE_PATH.search(f"{cell.source}\n{shown(cell)}")
         assert not found, f"{cell.id} says {found and found[0]!r}"
@@ -170,14 +186,26 @@ def test_is_small_enough_to_browse(path):
 
 
 @pytest.mark.parametrize(
-    "text", ["File /home/ada/inkdigits/runs/run.py:3", "in '/tmp/x/model.onnx'", r"C:\Users\ada", "(/usr/lib/python3/a.py)"]
+    "text",
+    [
+        "File /home/ada/inkdigits/runs/run.py:3",
+        "in '/tmp/x/model.onnx'",
+        r"C:\Users\ada",
+        "(/usr/lib/python3/a.py)",
+    ],
 )
 def test_a_trace_would_be_found(text):
     assert ABSOLUTE_PATH.search(text)
 
 
 @pytest.mark.parametrize(
-    "text", ["../tests/assets/sample.jpg", "https://example.org/a/b", "FOLDER / name", "runs/mine/report.html"]
+    "text",
+    [
+        "../tests/assets/sample.jpg",
+        "https://example.org/a/b",
+        "FOLDER / name",
+        "runs/mine/report.html",
+    ],
 )
 def test_a_relative_path_is_no_trace(text):
     assert not ABSOLUTE_PATH.search(text)

@@ -35,18 +35,30 @@ $ c
 
 def test_only_marked_blocks_are_run():
     first, second = marked_blocks(PAGE, "page")
-    assert (first.where, first.mode, commands(first)) == ("page line 7", None, [(["inkdigits", "recipes"], "")])
-    assert (second.where, second.mode, commands(second)) == ("page line 14", "output", [(["a"], "b\n"), (["c"], "")])
+    assert (first.where, first.mode, commands(first)) == (
+        "page line 7",
+        None,
+        [(["inkdigits", "recipes"], "")],
+    )
+    assert (second.where, second.mode, commands(second)) == (
+        "page line 14",
+        "output",
+        [(["a"], "b\n"), (["c"], "")],
+    )
 
 
-@pytest.mark.parametrize("page", ["<!-- test -->\ntext\n", "<!-- test -->\n```text\nhello\n```\n", "<!-- test -->\n"])
+@pytest.mark.parametrize(
+    "page", ["<!-- test -->\ntext\n", "<!-- test -->\n```text\nhello\n```\n", "<!-- test -->\n"]
+)
 def test_a_mark_that_marks_nothing_is_an_error(page):
     with pytest.raises(ValueError, match=r"marks, but 0 blocks|'text' cannot be run"):
         marked_blocks(page, "page")
 
 
 def shown(command_and_output: str, mode: str = "output") -> Block:
-    (block,) = marked_blocks(f"<!-- test: {mode} -->\n```console\n$ {command_and_output}```\n", "page")
+    (block,) = marked_blocks(
+        f"<!-- test: {mode} -->\n```console\n$ {command_and_output}```\n", "page"
+    )
     return block
 
 
@@ -69,7 +81,9 @@ def test_a_command_that_fails_or_prints_something_else_is_noticed():
 
 
 def test_python_that_prints_something_else_is_noticed():
-    (block,) = marked_blocks("<!-- test: output -->\n```python\nx = 41\nprint(x + 1)  # 42\n```\n", "page")
+    (block,) = marked_blocks(
+        "<!-- test: output -->\n```python\nx = 41\nprint(x + 1)  # 42\n```\n", "page"
+    )
     run_python(block, {})
     (block,) = marked_blocks("<!-- test: output -->\n```python\nprint(41)  # 42\n```\n", "page")
     with pytest.raises(AssertionError, match="page says"):

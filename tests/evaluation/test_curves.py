@@ -44,7 +44,13 @@ def pictures(figure):
 
 def history(bend):
     return [
-        {"epoch": e, "train_loss": bend / e, "train_accuracy": 0.9, "validation_loss": bend / e, "validation_accuracy": 0.95}
+        {
+            "epoch": e,
+            "train_loss": bend / e,
+            "train_accuracy": 0.9,
+            "validation_loss": bend / e,
+            "validation_accuracy": 0.95,
+        }
         for e in range(1, 5)
     ]
 
@@ -53,10 +59,14 @@ def test_curves_of_several_runs_are_their_mean_within_a_standard_deviation():
     figure = drawn(plots.learning_curves(history(1), history(2), history(6)[:3]))
     loss = figure.axes[0]
     line = next(each for each in loss.lines if each.get_label() == "validation")
-    np.testing.assert_allclose(line.get_xydata(), [(e, 3 / e) for e in (1, 2, 3)])  # as far as all runs go
+    np.testing.assert_allclose(
+        line.get_xydata(), [(e, 3 / e) for e in (1, 2, 3)]
+    )  # as far as all runs go
     outline = loss.collections[1].get_paths()[0].vertices
     ends = outline[outline[:, 0] == 2, 1]
-    assert (ends.min(), ends.max()) == pytest.approx((1.5 - np.std([0.5, 1, 3], ddof=1), 1.5 + np.std([0.5, 1, 3], ddof=1)))
+    assert (ends.min(), ends.max()) == pytest.approx(
+        (1.5 - np.std([0.5, 1, 3], ddof=1), 1.5 + np.std([0.5, 1, 3], ddof=1))
+    )
     assert loss.get_legend().get_title().get_text() == "mean ± sd of 3 runs"
 
 
@@ -67,7 +77,10 @@ def test_curves_of_one_run_have_no_band():
 
 
 def test_a_long_run_shows_all_but_its_first_pass():
-    long = [{"epoch": e, "train_loss": 9.0 if e == 1 else 1 / e, "validation_loss": 0.5} for e in range(1, 9)]
+    long = [
+        {"epoch": e, "train_loss": 9.0 if e == 1 else 1 / e, "validation_loss": 0.5}
+        for e in range(1, 9)
+    ]
     low, high = plots.learning_curves(long).axes[0].get_ylim()
     assert low < 1 / 8
     assert 0.5 < high < 9
@@ -88,7 +101,10 @@ def test_error_gallery_shows_errors_alone_the_surest_first():
 
 def test_every_pixel_has_its_number_at_its_place():
     (axes,) = plots.pixel_values(digit()).axes
-    numbers = {(int(text.get_position()[1]), int(text.get_position()[0])): int(text.get_text()) for text in axes.texts}
+    numbers = {
+        (int(text.get_position()[1]), int(text.get_position()[0])): int(text.get_text())
+        for text in axes.texts
+    }
     assert numbers == dict(np.ndenumerate(digit()))
 
 
@@ -96,7 +112,11 @@ def test_box_and_cross_lie_where_the_ink_does():
     (axes,) = plots.pixel_values(digit()).axes
     (box,), (cross,) = axes.patches, axes.lines
     assert box.get_bbox().bounds == (10, 4, 10, 20)
-    places = [(column + 0.5, row + 0.5) for (row, column), value in np.ndenumerate(digit()) for _ in range(value)]
+    places = [
+        (column + 0.5, row + 0.5)
+        for (row, column), value in np.ndenumerate(digit())
+        for _ in range(value)
+    ]
     assert (cross.get_xdata()[0], cross.get_ydata()[0]) == pytest.approx(np.mean(places, axis=0))
     assert box.get_label() == "tight box: 10 x 20 pixels"
 
@@ -120,8 +140,14 @@ def test_kernels_are_shown_on_one_scale_around_zero(shape):
 
 
 def test_kernels_look_for_ink_in_orange_and_for_paper_in_blue():
-    (shown,) = (axes.images[0] for axes in plots_inside.filters([[[-1.0, 0.0, 1.0]]]).axes if axes.images)
-    assert [to_hex(shown.to_rgba(value)) for value in (-1, 0, 1)] == [style.BLUE, "#ffffff", style.ORANGE]
+    (shown,) = (
+        axes.images[0] for axes in plots_inside.filters([[[-1.0, 0.0, 1.0]]]).axes if axes.images
+    )
+    assert [to_hex(shown.to_rgba(value)) for value in (-1, 0, 1)] == [
+        style.BLUE,
+        "#ffffff",
+        style.ORANGE,
+    ]
 
 
 @pytest.mark.parametrize("shape", [(4, 3, 5, 5), (5, 5), (0, 1, 3, 3)])
@@ -132,7 +158,11 @@ def test_kernels_on_several_channels_are_refused(shape):
 
 def test_feature_maps_are_a_row_a_layer_the_strongest_first():
     maps = np.random.default_rng(0).random((5, 4, 4)).astype(np.float32)
-    layers = [Layer("layer 1", maps), Layer("layer 2", maps[:2, :2, :2]), Layer("layer 3", maps[:, :1, :1])]
+    layers = [
+        Layer("layer 1", maps),
+        Layer("layer 2", maps[:2, :2, :2]),
+        Layer("layer 3", maps[:, :1, :1]),
+    ]
     figure = drawn(plots_inside.feature_maps(layers, most=3))
     order = sorted(range(5), key=lambda number: -maps[number].max())[:3]
     shown = pictures(figure)
@@ -145,7 +175,9 @@ def test_feature_maps_are_a_row_a_layer_the_strongest_first():
 
 
 def test_a_layer_that_answers_nothing_is_drawn_too():
-    (shown,) = pictures(drawn(plots_inside.feature_maps([Layer("layer 1", np.zeros((1, 2, 2), np.float32))])))
+    (shown,) = pictures(
+        drawn(plots_inside.feature_maps([Layer("layer 1", np.zeros((1, 2, 2), np.float32))]))
+    )
     assert not shown.any()
 
 
@@ -192,7 +224,10 @@ CONTENDERS = [
 
 def test_the_unbeaten_are_those_that_nobody_beats_at_both():
     def is_beaten(one):
-        return any(other.cost <= one.cost and other.accuracy >= one.accuracy and other != one for other in CONTENDERS)
+        return any(
+            other.cost <= one.cost and other.accuracy >= one.accuracy and other != one
+            for other in CONTENDERS
+        )
 
     assert unbeaten(CONTENDERS) == [one for one in CONTENDERS if not is_beaten(one)]
 
@@ -201,7 +236,13 @@ def test_a_frontier_has_every_name_and_a_step_for_each_of_the_unbeaten():
     (axes,) = drawn(plots_compared.frontier(CONTENDERS, "seconds")).axes
     assert sorted(written(axes)) == sorted(each.name for each in CONTENDERS)
     corners = axes.lines[0].get_xydata().tolist()
-    assert corners == [[10, 99], [100, 99], [100, pytest.approx(99.5)], [20000, pytest.approx(99.5)], [20000, pytest.approx(99.8)]]
+    assert corners == [
+        [10, 99],
+        [100, 99],
+        [100, pytest.approx(99.5)],
+        [20000, pytest.approx(99.5)],
+        [20000, pytest.approx(99.8)],
+    ]
     assert axes.get_xlabel() == "seconds"
 
 
@@ -219,7 +260,9 @@ def test_a_frontier_without_costs_is_refused(contenders):
 
 
 def test_rungs_show_every_run_and_their_mean_from_above():
-    (axes,) = drawn(plots_compared.rungs(["plain", "more"], [[0.98, 0.99], [0.995]], ["98.50", "99.50"])).axes
+    (axes,) = drawn(
+        plots_compared.rungs(["plain", "more"], [[0.98, 0.99], [0.995]], ["98.50", "99.50"])
+    ).axes
     points = [line.get_xydata().tolist() for line in axes.lines if line.get_marker() == "o"]
     assert points == [[[98, 0], [99, 0]], [[99.5, 1]]]
     means = [line.get_xydata().tolist() for line in axes.lines if line.get_marker() == "D"]
@@ -239,6 +282,11 @@ def test_corruption_bars_are_as_long_as_the_models_are_good():
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([90, 50, 70, 60])
     assert written(axes) == ["90", "50", "70", "60"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["one", "two"]
-    for wrong in ({}, {"one": {}}, {**models, "three": {"fog": 1.0}}, {str(i): models["one"] for i in range(4)}):
+    for wrong in (
+        {},
+        {"one": {}},
+        {**models, "three": {"fog": 1.0}},
+        {str(i): models["one"] for i in range(4)},
+    ):
         with pytest.raises(BadValue, match="1 to 3 models"):
             plots_compared.corruption_bars(wrong)

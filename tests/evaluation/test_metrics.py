@@ -49,16 +49,22 @@ def one_hot(read):
 def test_figures_agree_with_scikit_learn(seed):
     probabilities, labels = imperfect_model(seed)
     read = probabilities.argmax(1)
-    exact = probabilities / probabilities.sum(1, keepdims=True, dtype=float)  # scikit-learn wants sums of 1 to the last digit
+    exact = probabilities / probabilities.sum(
+        1, keepdims=True, dtype=float
+    )  # scikit-learn wants sums of 1 to the last digit
     ours = evaluate_probabilities(probabilities, labels)
-    precision, recall, f1, support = metrics.precision_recall_fscore_support(labels, read, labels=range(10))
+    precision, recall, f1, support = metrics.precision_recall_fscore_support(
+        labels, read, labels=range(10)
+    )
 
     assert ours.n == len(labels)
     assert ours.correct == metrics.accuracy_score(labels, read, normalize=False)
     assert ours.accuracy == pytest.approx(metrics.accuracy_score(labels, read))
     assert ours.nll == pytest.approx(metrics.log_loss(labels, exact, labels=range(10)), rel=1e-6)
     assert ours.f1_macro == pytest.approx(metrics.f1_score(labels, read, average="macro"))
-    assert ours.confusion == tuple(map(tuple, metrics.confusion_matrix(labels, read, labels=range(10))))
+    assert ours.confusion == tuple(
+        map(tuple, metrics.confusion_matrix(labels, read, labels=range(10)))
+    )
     assert [score.digit for score in ours.per_class] == list(range(10))
     assert [score.precision for score in ours.per_class] == pytest.approx(precision)
     assert [score.recall for score in ours.per_class] == pytest.approx(recall)
@@ -70,12 +76,16 @@ def test_a_class_without_samples_or_never_read_scores_as_in_scikit_learn():
     labels = np.array([0, 0, 1, 1, 2, 2])
     read = np.array([0, 0, 1, 3, 1, 0])  # 2 is never read, 3 never occurs, 4-9 neither
     ours = evaluate_probabilities(one_hot(read), labels)
-    precision, recall, f1, _ = metrics.precision_recall_fscore_support(labels, read, labels=range(10), zero_division=0)
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
+        labels, read, labels=range(10), zero_division=0
+    )
 
     assert [score.precision for score in ours.per_class] == pytest.approx(precision)
     assert [score.recall for score in ours.per_class] == pytest.approx(recall)
     assert [score.f1 for score in ours.per_class] == pytest.approx(f1)
-    assert ours.f1_macro == pytest.approx(metrics.f1_score(labels, read, average="macro", zero_division=0))
+    assert ours.f1_macro == pytest.approx(
+        metrics.f1_score(labels, read, average="macro", zero_division=0)
+    )
     assert ours.f1_macro > np.mean(f1), "classes that occur nowhere must not pull the mean down"
 
 
@@ -87,7 +97,11 @@ def slow_bins(probabilities, labels):
         for i in range(15):
             if i / 15 < confidence <= (i + 1) / 15 or (i == 14 and confidence > 1):
                 n, correct, confidences = bins[i]
-                bins[i] = (n + 1, correct + int(list(row).index(confidence) == label), [*confidences, confidence])
+                bins[i] = (
+                    n + 1,
+                    correct + int(list(row).index(confidence) == label),
+                    [*confidences, confidence],
+                )
     return bins
 
 
@@ -98,7 +112,9 @@ def test_calibration_agrees_with_a_slow_obvious_version(sharpness):
     ece = sum(abs(correct - sum(confidences)) for _, correct, confidences in slow) / len(labels)
 
     assert evaluate_probabilities(probabilities, labels).ece == pytest.approx(ece)
-    for ours, (n, correct, confidences) in zip(reliability(probabilities, labels), slow, strict=True):
+    for ours, (n, correct, confidences) in zip(
+        reliability(probabilities, labels), slow, strict=True
+    ):
         assert (ours.n, ours.correct) == (n, correct)
         assert ours.confidence == pytest.approx(sum(confidences) / n if n else 0)
         assert ours.accuracy == pytest.approx(correct / n if n else 0)
@@ -110,8 +126,12 @@ def test_confidence_is_asked_what_it_tells_apart(sharpness):
     confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
     ours = evaluate_probabilities(probabilities, labels)
     assert ours.auroc_errors == pytest.approx(metrics.roc_auc_score(right, confidence))
-    assert ours.aurc == pytest.approx(np.mean([np.mean(~right[confidence >= sure]) for sure in confidence]))
-    flawless = [np.mean(confidence >= sure) for sure in confidence if right[confidence >= sure].all()]
+    assert ours.aurc == pytest.approx(
+        np.mean([np.mean(~right[confidence >= sure]) for sure in confidence])
+    )
+    flawless = [
+        np.mean(confidence >= sure) for sure in confidence if right[confidence >= sure].all()
+    ]
     assert ours.coverage_no_error == pytest.approx(max(flawless, default=0))
 
 
@@ -144,7 +164,10 @@ def test_a_confidence_on_an_edge_belongs_to_the_bin_below_it():
     assert [bin_.n for bin_ in reliability(probabilities, [0])].index(1) == 8  # (8/15, 9/15]
 
 
-@pytest.mark.parametrize(("correct", "n"), [(0, 1), (1, 1), (0, 50), (50, 50), (1, 50), (9931, 10_000), (9999, 10_000), (3, 7)])
+@pytest.mark.parametrize(
+    ("correct", "n"),
+    [(0, 1), (1, 1), (0, 50), (50, 50), (1, 50), (9931, 10_000), (9999, 10_000), (3, 7)],
+)
 def test_wilson_interval_is_scipys(correct, n):
     expected = binomtest(correct, n).proportion_ci(0.95, method="wilson")
     assert wilson_interval(correct, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
@@ -197,7 +220,9 @@ def test_json_has_the_contracts_fields_as_plain_types():
     record = ours.to_json()
     assert list(record) == EVALUATION_KEYS
     assert list(record["per_class"][0]) == ["digit", "precision", "recall", "f1", "support"]
-    assert json.loads(json.dumps(record, allow_nan=False)) == record  # a tuple or a NumPy number would not survive unchanged
+    assert (
+        json.loads(json.dumps(record, allow_nan=False)) == record
+    )  # a tuple or a NumPy number would not survive unchanged
     assert isinstance(record["n"], int)
     assert isinstance(record["accuracy"], float)
 
@@ -208,20 +233,28 @@ def test_errors_come_most_confident_first():
     confidence = probabilities[found].max(1)
     assert set(found) == {i for i in range(len(labels)) if probabilities[i].argmax() != labels[i]}
     assert (np.diff(confidence) <= 0).all()
-    assert errors(one_hot([1, 0, 2, 0]), [0, 0, 0, 1]).tolist() == [0, 2, 3], "equally confident: in the data's order"
+    assert errors(one_hot([1, 0, 2, 0]), [0, 0, 0, 1]).tolist() == [0, 2, 3], (
+        "equally confident: in the data's order"
+    )
     assert errors(one_hot([1, 2]), [1, 2]).tolist() == []
 
 
 def test_confusions_come_most_frequent_first():
     labels, read = [4, 4, 4, 7, 7, 1, 1], [9, 9, 9, 2, 2, 7, 1]
-    assert confusions(evaluate_probabilities(one_hot(read), labels)) == [(4, 9, 3), (7, 2, 2), (1, 7, 1)]
+    assert confusions(evaluate_probabilities(one_hot(read), labels)) == [
+        (4, 9, 3),
+        (7, 2, 2),
+        (1, 7, 1),
+    ]
 
 
 def test_summary_says_it_all_in_80_columns():
     labels = np.repeat(np.arange(10), 1000)
     read = labels.copy()
     read[4000:4012], read[7000:7005] = 9, 2
-    text = summary(evaluate_probabilities(one_hot(read), labels, model="default", data="mnist", split="test"))
+    text = summary(
+        evaluate_probabilities(one_hot(read), labels, model="default", data="mnist", split="test")
+    )
     assert max(map(len, text.splitlines())) <= 80
     for claim in (
         "default on mnist, test",
@@ -236,7 +269,18 @@ def test_summary_says_it_all_in_80_columns():
 
 
 def test_summary_fits_with_many_errors_and_long_class_names():
-    names = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+    names = [
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ]
     text = summary(evaluate_probabilities(*imperfect_model()), names)
     assert max(map(len, text.splitlines())) <= 80
     assert all(name in text for name in names)
@@ -268,17 +312,31 @@ def datasets(monkeypatch):
     """`mnist` with a test split of three images and `mine`, a folder without one; read by Says3."""
     images = np.zeros((5, 28, 28), np.uint8)
     splits = {
-        "mnist": {"train": Split(images, np.zeros(5, np.uint8)), "test": Split(images[:3], np.array([3, 3, 5], np.uint8))},
-        "mine": {"train": Split(images[:4], np.zeros(4, np.uint8)), "all": Split(images, np.array([3, 1, 1, 1, 1], np.uint8))},
+        "mnist": {
+            "train": Split(images, np.zeros(5, np.uint8)),
+            "test": Split(images[:3], np.array([3, 3, 5], np.uint8)),
+        },
+        "mine": {
+            "train": Split(images[:4], np.zeros(4, np.uint8)),
+            "all": Split(images, np.array([3, 1, 1, 1, 1], np.uint8)),
+        },
     }
     monkeypatch.setattr("inkdigits.reading.recogniser.Recogniser", Says3)
-    monkeypatch.setattr(evaluation_module, "load_dataset", lambda name, **_: Dataset(name, DIGITS, splits[name]))
+    monkeypatch.setattr(
+        evaluation_module, "load_dataset", lambda name, **_: Dataset(name, DIGITS, splits[name])
+    )
 
 
 @pytest.mark.usefixtures("datasets")
 def test_evaluate_reads_the_test_split_or_all_where_there_is_none():
     ours = evaluate("some-model")
-    assert (ours.model, ours.data, ours.split, ours.n, ours.correct) == ("some-model", "mnist", "test", 3, 2)
+    assert (ours.model, ours.data, ours.split, ours.n, ours.correct) == (
+        "some-model",
+        "mnist",
+        "test",
+        3,
+        2,
+    )
     assert (evaluate("some-model", "mine").split, evaluate("some-model", "mine").n) == ("all", 5)
     assert evaluate("some-model", "mine", "train").correct == 0
     with pytest.raises(UnknownName, match="'tset'; known: train, test"):
@@ -297,7 +355,9 @@ def test_things_that_are_no_digits_count_for_one_figure_only(monkeypatch):
     ink = np.array([9, 5, 7, 3, 6, 7], np.uint8)
     labels = np.array([3, 5, 3, 10, 10, 10], np.uint8)
     split = Split(np.tile(ink[:, None, None], (1, 28, 28)), labels)
-    mixed = Dataset("handwriting", (*DIGITS, "not a digit"), {"validation": split, "test": split[:3]})
+    mixed = Dataset(
+        "handwriting", (*DIGITS, "not a digit"), {"validation": split, "test": split[:3]}
+    )
     monkeypatch.setattr("inkdigits.reading.recogniser.Recogniser", Says3)
     monkeypatch.setattr(evaluation_module, "load_dataset", lambda *_, **__: mixed)
 
@@ -309,12 +369,18 @@ def test_things_that_are_no_digits_count_for_one_figure_only(monkeypatch):
     without = evaluate("some-model", "handwriting", "test")
     assert (without.n_no_digit, without.auroc_no_digit) == (0, None)
     assert "other things" not in summary(without)
-    assert without.to_json() == ours.to_json() | {"split": "test", "n_no_digit": 0, "auroc_no_digit": None}
+    assert without.to_json() == ours.to_json() | {
+        "split": "test",
+        "n_no_digit": 0,
+        "auroc_no_digit": None,
+    }
 
 
 def test_what_changes_the_images_changes_the_other_things_too(monkeypatch):
     split = Split(np.full((2, 28, 28), 255, np.uint8), np.array([3, 10], np.uint8))
     monkeypatch.setattr("inkdigits.reading.recogniser.Recogniser", Says3)
-    monkeypatch.setattr(evaluation_module, "load_dataset", lambda *_, **__: Dataset("d", DIGITS, {"test": split}))
+    monkeypatch.setattr(
+        evaluation_module, "load_dataset", lambda *_, **__: Dataset("d", DIGITS, {"test": split})
+    )
     seen = predict("some-model", change=lambda images: images // 5)
     assert [each.tolist() for each in seen.sureness] == [[pytest.approx(0.2)], [pytest.approx(0.2)]]

@@ -17,7 +17,12 @@ from PIL import Image
 
 from inkdigits.core.errors import BadValue, CannotWrite, MissingExtra
 from inkdigits.evaluation import report
-from inkdigits.evaluation.metrics import errors, evaluate_probabilities, reliability, wilson_interval
+from inkdigits.evaluation.metrics import (
+    errors,
+    evaluate_probabilities,
+    reliability,
+    wilson_interval,
+)
 from inkdigits.evaluation.plots import curves as plots
 from inkdigits.evaluation.plots.style import ORANGE, svg
 from inkdigits.evaluation.report import write_report
@@ -30,7 +35,11 @@ HISTORY = [
     for epoch in range(1, 6)
 ]  # fmt: skip
 CONFIG = {
-    "recipe": {"name": "lenet", "optimiser": {"name": "adam", "learning_rate": 0.001}, "source": "https://example.org/paper"},
+    "recipe": {
+        "name": "lenet",
+        "optimiser": {"name": "adam", "learning_rate": 0.001},
+        "source": "https://example.org/paper",
+    },
     "versions": {"torch": "2.13.0"},
     "seed": 7,
 }
@@ -85,14 +94,20 @@ def seen():
 
 
 def write(path, seen, model="runs/lenet", data="mnist", **options):
-    evaluation = evaluate_probabilities(seen["probabilities"], seen["labels"], model=model, data=data, split="test")
+    evaluation = evaluate_probabilities(
+        seen["probabilities"], seen["labels"], model=model, data=data, split="test"
+    )
     write_report(path, evaluation=evaluation, **seen, **options)
     return path.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def page(seen, tmp_path_factory):
-    return Page(write(tmp_path_factory.mktemp("report") / "report.html", seen, history=HISTORY, config=CONFIG))
+    return Page(
+        write(
+            tmp_path_factory.mktemp("report") / "report.html", seen, history=HISTORY, config=CONFIG
+        )
+    )
 
 
 def names(folder):
@@ -107,14 +122,22 @@ def test_page_needs_no_script_and_nothing_from_outside(page):
     assert not {"script", "link", "iframe", "object", "embed", "base"} & set(page.tags)
     assert all(source.startswith("data:image/png;base64,") for source in page.values("src"))
     assert all(target.startswith("#") for target in page.values("href"))
-    assert not [value for _, value in page.attributes if re.search(r"https?:|//", re.sub("data:image/png.*", "", value or ""))]
+    assert not [
+        value
+        for _, value in page.attributes
+        if re.search(r"https?:|//", re.sub("data:image/png.*", "", value or ""))
+    ]
     assert not re.search(r"url\((?!#)|@import", page.text)
     assert "default-src 'none'" in " ".join(page.values("content"))
 
 
 def test_page_has_every_id_once_and_refers_to_no_other(page):
     ids = page.values("id")
-    references = {target for _, value in page.attributes for target in re.findall(r"(?:url\(|^)#([\w-]+)", value or "")}
+    references = {
+        target
+        for _, value in page.attributes
+        for target in re.findall(r"(?:url\(|^)#([\w-]+)", value or "")
+    }
     assert len(ids) == len(set(ids))
     assert references <= set(ids)
 
@@ -122,11 +145,21 @@ def test_page_has_every_id_once_and_refers_to_no_other(page):
 def test_page_says_what_the_evaluation_says(page, seen):
     ours = evaluate_probabilities(seen["probabilities"], seen["labels"])
     assert 20 < ours.errors < 80, "the example should be neither perfect nor hopeless"
-    for claim in (f"{100 * ours.accuracy:.2f} %", f"{ours.errors} of {N} images", f"{ours.nll:.4f}", f"{ours.f1_macro:.4f}"):
+    for claim in (
+        f"{100 * ours.accuracy:.2f} %",
+        f"{ours.errors} of {N} images",
+        f"{ours.nll:.4f}",
+        f"{ours.f1_macro:.4f}",
+    ):
         assert claim in page.text
     for score in ours.per_class:
         assert f"{100 * score.precision:.2f} {100 * score.recall:.2f} {score.f1:.4f}" in page.text
-    for recorded in ("optimiser.learning_rate 0.001", "torch 2.13.0", "seed 7", "https://example.org/paper"):
+    for recorded in (
+        "optimiser.learning_rate 0.001",
+        "torch 2.13.0",
+        "seed 7",
+        "https://example.org/paper",
+    ):
         assert recorded in page.text
 
 
@@ -141,7 +174,9 @@ def test_page_shows_the_worst_errors_first_as_the_pictures_that_they_are(page, s
 
 def test_page_shows_one_image_of_each_class_then_the_least_certain(page, seen):
     firsts = [seen["labels"].tolist().index(digit) for digit in range(10)]
-    least = [i for i in np.argsort(seen["probabilities"].max(1)) if i not in firsts][: report.UNSURE]
+    least = [i for i in np.argsort(seen["probabilities"].max(1)) if i not in firsts][
+        : report.UNSURE
+    ]
     shown = [int(re.match(r"image (\d+)", name)[1]) for name in page.values("alt")]
     assert shown[-(10 + report.UNSURE) :] == firsts + least
 
@@ -150,7 +185,11 @@ def test_nothing_from_outside_becomes_markup(seen, tmp_path):
     classes = [f"{digit}{HOSTILE}" for digit in range(10)]
     config = {HOSTILE: {HOSTILE: HOSTILE}, "list": [HOSTILE], "classes": classes}
     hostile = Page(write(tmp_path / "a.html", first(seen, 50), HOSTILE, HOSTILE, config=config))
-    harmless = Page(write(tmp_path / "b.html", first(seen, 50), "m", "d", config={"a": {"b": "c"}, "list": ["d"]}))
+    harmless = Page(
+        write(
+            tmp_path / "b.html", first(seen, 50), "m", "d", config={"a": {"b": "c"}, "list": ["d"]}
+        )
+    )
     assert set(hostile.tags) == set(harmless.tags)
     assert {name for name, _ in hostile.attributes} == {name for name, _ in harmless.attributes}
     assert HOSTILE in hostile.text
@@ -160,19 +199,23 @@ def test_page_has_curves_only_where_there_was_training(seen, tmp_path, page):
     assert "loss and accuracy by epoch" in page.values("aria-label")
     final_only = [{"final": True, "epochs": 5, "test_accuracy": 0.99}]
     for history in ([], final_only):
-        assert "loss and accuracy by epoch" not in Page(write(tmp_path / "r.html", first(seen, 50), history=history)).values(
-            "aria-label"
-        )
+        assert "loss and accuracy by epoch" not in Page(
+            write(tmp_path / "r.html", first(seen, 50), history=history)
+        ).values("aria-label")
 
 
-@pytest.mark.parametrize("classes", [["あ", "ki", *"23456789"], [*"012345678", "$\\frac$"], ["a\udcff", *"123456789"]])
+@pytest.mark.parametrize(
+    "classes", [["あ", "ki", *"23456789"], [*"012345678", "$\\frac$"], ["a\udcff", *"123456789"]]
+)
 def test_class_names_may_be_any_text(seen, tmp_path, classes):
     text = Page(write(tmp_path / "r.html", first(seen, 50), config={"classes": classes})).text
     assert all(name.replace("\udcff", "?") in text for name in classes)
 
 
 def test_paths_that_are_no_valid_text_are_shown_as_far_as_possible(seen, tmp_path):
-    assert "runs/�" in write(tmp_path / "r.html", first(seen, 50), "runs/\udcff").replace("&#56575;", "�")
+    assert "runs/�" in write(tmp_path / "r.html", first(seen, 50), "runs/\udcff").replace(
+        "&#56575;", "�"
+    )
 
 
 @pytest.mark.parametrize("n", [1, 2, 30])
@@ -180,9 +223,16 @@ def test_few_images_suffice(seen, tmp_path, n):
     assert f"of {n} images" in Page(write(tmp_path / "r.html", first(seen, n))).text
 
 
-@pytest.mark.parametrize(("read", "says"), [(range(10), "There are none."), ([(d + 1) % 10 for d in range(10)], "10 of 10 images")])
+@pytest.mark.parametrize(
+    ("read", "says"),
+    [(range(10), "There are none."), ([(d + 1) % 10 for d in range(10)], "10 of 10 images")],
+)
 def test_all_right_and_all_wrong_are_reported_too(seen, tmp_path, read, says):
-    certain = {"images": seen["images"][:10], "labels": np.arange(10), "probabilities": np.eye(10)[list(read)]}
+    certain = {
+        "images": seen["images"][:10],
+        "labels": np.arange(10),
+        "probabilities": np.eye(10)[list(read)],
+    }
     assert says in Page(write(tmp_path / "r.html", certain)).text
 
 
@@ -258,7 +308,9 @@ def test_reports_written_at_once_do_not_disturb_each_other(seen, tmp_path):
     import matplotlib as mpl
 
     def drawing(name):
-        return re.sub(r"\d+-\d+-\d+ \d+:\d+", "", write(tmp_path / name, first(seen, 50), history=HISTORY))
+        return re.sub(
+            r"\d+-\d+-\d+ \d+:\d+", "", write(tmp_path / name, first(seen, 50), history=HISTORY)
+        )
 
     before = mpl.rcParams.find_all("svg").copy()
     alone = drawing("alone.html")
@@ -280,7 +332,10 @@ def contrast(one, other):
 
 
 def test_text_can_be_told_from_paper_in_the_light_in_the_dark_and_in_print():
-    themes = [dict(re.findall(r"--(\w+): (#\w{6})", block)) for block in re.findall(r":root \{(.*?)\}", report.PAGE, re.DOTALL)]
+    themes = [
+        dict(re.findall(r"--(\w+): (#\w{6})", block))
+        for block in re.findall(r":root \{(.*?)\}", report.PAGE, re.DOTALL)
+    ]
     assert len(themes) == 3
     for theme in themes:
         for colour in ("ink", "muted", "wrong"):
@@ -291,21 +346,45 @@ def test_text_can_be_told_from_paper_in_the_light_in_the_dark_and_in_print():
 
 
 def curves(figure):
-    return {(axes.get_title(loc="left"), line.get_label()): line.get_xydata() for axes in figure.axes for line in axes.lines}
+    return {
+        (axes.get_title(loc="left"), line.get_label()): line.get_xydata()
+        for axes in figure.axes
+        for line in axes.lines
+    }
 
 
 def test_learning_curves_show_the_history():
     drawn = curves(plots.learning_curves([*HISTORY, {"final": True, "epochs": 5}]))
     assert len(drawn) == 4
-    np.testing.assert_allclose(drawn["Loss (nats an image)", "training"], [(e, 1 / e) for e in range(1, 6)])
-    np.testing.assert_allclose(drawn["Accuracy (%)", "validation"], [(e, 100 - 30 / e) for e in range(1, 6)])
+    np.testing.assert_allclose(
+        drawn["Loss (nats an image)", "training"], [(e, 1 / e) for e in range(1, 6)]
+    )
+    np.testing.assert_allclose(
+        drawn["Accuracy (%)", "validation"], [(e, 100 - 30 / e) for e in range(1, 6)]
+    )
 
 
 def test_learning_curves_have_gaps_where_a_value_is_missing():
-    history = [HISTORY[0], HISTORY[1] | {"train_loss": math.nan, "validation_loss": None}, HISTORY[2]]
-    drawn = curves(plots.learning_curves([{k: v for k, v in e.items() if k != "validation_accuracy"} for e in history]))
-    assert [math.isnan(y) for _, y in drawn["Loss (nats an image)", "training"]] == [False, True, False]
-    assert [math.isnan(y) for _, y in drawn["Loss (nats an image)", "validation"]] == [False, True, False]
+    history = [
+        HISTORY[0],
+        HISTORY[1] | {"train_loss": math.nan, "validation_loss": None},
+        HISTORY[2],
+    ]
+    drawn = curves(
+        plots.learning_curves(
+            [{k: v for k, v in e.items() if k != "validation_accuracy"} for e in history]
+        )
+    )
+    assert [math.isnan(y) for _, y in drawn["Loss (nats an image)", "training"]] == [
+        False,
+        True,
+        False,
+    ]
+    assert [math.isnan(y) for _, y in drawn["Loss (nats an image)", "validation"]] == [
+        False,
+        True,
+        False,
+    ]
     assert ("Accuracy (%)", "validation") not in drawn
     svg(plots.learning_curves(HISTORY[:1]))
     with pytest.raises(BadValue, match="no epochs"):
@@ -315,8 +394,13 @@ def test_learning_curves_have_gaps_where_a_value_is_missing():
 def test_confusion_matrix_shows_every_count_where_it_belongs(seen):
     ours = evaluate_probabilities(seen["probabilities"], seen["labels"])
     (axes,) = plots.confusion_matrix(ours).axes
-    drawn = {(int(text.get_position()[1]), int(text.get_position()[0])): int(text.get_text()) for text in axes.texts}
-    assert drawn == {(i, j): n for i, row in enumerate(ours.confusion) for j, n in enumerate(row) if n or i == j}
+    drawn = {
+        (int(text.get_position()[1]), int(text.get_position()[0])): int(text.get_text())
+        for text in axes.texts
+    }
+    assert drawn == {
+        (i, j): n for i, row in enumerate(ours.confusion) for j, n in enumerate(row) if n or i == j
+    }
     assert axes.yaxis_inverted(), "label 0 is the top row"
 
 
@@ -325,8 +409,17 @@ def test_confusion_matrix_colours_errors_and_only_these(seen):
 
     ours = evaluate_probabilities(seen["probabilities"], seen["labels"])
     (axes,) = plots.confusion_matrix(ours).axes
-    opacity = {(round(p.get_y()), round(p.get_x())): p.get_alpha() for p in axes.patches if to_hex(p.get_facecolor()) == ORANGE}
-    share = {(i, j): n / sum(row) for i, row in enumerate(ours.confusion) for j, n in enumerate(row) if n and i != j}
+    opacity = {
+        (round(p.get_y()), round(p.get_x())): p.get_alpha()
+        for p in axes.patches
+        if to_hex(p.get_facecolor()) == ORANGE
+    }
+    share = {
+        (i, j): n / sum(row)
+        for i, row in enumerate(ours.confusion)
+        for j, n in enumerate(row)
+        if n and i != j
+    }
     assert opacity.keys() == share.keys()
     assert max(opacity, key=opacity.get) == max(share, key=share.get)
 
@@ -335,7 +428,9 @@ def test_reliability_diagram_shows_the_filled_bins_and_all_counts(seen):
     bins = reliability(seen["probabilities"], seen["labels"])
     accuracy, counts = plots.reliability_diagram(bins).axes
     points = accuracy.lines[1].get_xydata()
-    np.testing.assert_allclose(points, [(100 * b.confidence, 100 * b.accuracy) for b in bins if b.n])
+    np.testing.assert_allclose(
+        points, [(100 * b.confidence, 100 * b.accuracy) for b in bins if b.n]
+    )
     assert [text.get_text() for text in counts.texts] == [str(b.n) for b in bins if b.n]
 
 
@@ -358,7 +453,9 @@ def right(seen):
     return seen["probabilities"].argmax(1) == seen["labels"]
 
 
-@pytest.mark.parametrize("wrong", [[], [950], [0], range(10), range(1000), range(100, 1000, 100), [999]])
+@pytest.mark.parametrize(
+    "wrong", [[], [950], [0], range(10), range(1000), range(100, 1000, 100), [999]]
+)
 def test_risk_coverage_axis_begins_before_nine_tenths_of_the_errors(wrong):
     curve = risk_coverage(-np.arange(1000.0), ~np.isin(np.arange(1000), wrong))
     (axes,) = plots.risk_coverage_curve(curve).axes
@@ -393,25 +490,40 @@ def test_page_says_what_doubt_is_worth(seen, tmp_path, page):
     more = replace(ours, n_no_digit=1250, auroc_no_digit=0.98765)
     write_report(tmp_path / "r.html", evaluation=more, **seen)
     text = Page((tmp_path / "r.html").read_text(encoding="utf-8")).text
-    assert "one of 1,250 other things, the digit is surer to be one in 98.77 % of all pairs (AUROC)" in text
+    assert (
+        "one of 1,250 other things, the digit is surer to be one in 98.77 % of all pairs (AUROC)"
+        in text
+    )
 
 
 @pytest.mark.parametrize(("n", "columns"), [(1, 8), (8, 8), (11, 4)])
 def test_digit_grid_shows_each_image_with_its_caption(seen, n, columns):
-    figure = plots.digit_grid(seen["images"][:n], [f"caption {i}" for i in range(n)], columns=columns)
+    figure = plots.digit_grid(
+        seen["images"][:n], [f"caption {i}" for i in range(n)], columns=columns
+    )
     drawn = [axes for axes in figure.axes if axes.images]
     assert [axes.get_title() for axes in drawn] == [f"caption {i}" for i in range(n)]
-    np.testing.assert_array_equal([axes.images[0].get_array() for axes in drawn], seen["images"][:n])
+    np.testing.assert_array_equal(
+        [axes.images[0].get_array() for axes in drawn], seen["images"][:n]
+    )
 
 
 def test_digit_grid_refuses_what_is_no_row_of_images(seen):
-    for images, captions in [(seen["images"][0], []), (seen["images"][:0], []), (seen["images"][:3], ["one"])]:
+    for images, captions in [
+        (seen["images"][0], []),
+        (seen["images"][:0], []),
+        (seen["images"][:3], ["one"]),
+    ]:
         with pytest.raises(BadValue, match=r"\(N, 28, 28\)"):
             plots.digit_grid(images, captions)
 
 
 def test_svg_leaves_colours_to_the_page_and_text_as_text(seen):
-    drawing = svg(plots.confusion_matrix(evaluate_probabilities(seen["probabilities"], seen["labels"])))
+    drawing = svg(
+        plots.confusion_matrix(evaluate_probabilities(seen["probabilities"], seen["labels"]))
+    )
     assert drawing.startswith("<svg")
-    assert {"var(--ink, ", "var(--orange, ", "var(--grid, "} <= set(re.findall(r"var\(--\w+, ", drawing))
+    assert {"var(--ink, ", "var(--orange, ", "var(--grid, "} <= set(
+        re.findall(r"var\(--\w+, ", drawing)
+    )
     assert ">read as</text>" in drawing

@@ -14,7 +14,12 @@ from inkdigits.data.datasets import Dataset
 from inkdigits.data.synthetic.corruptions import CORRUPTIONS, corrupt
 from inkdigits.evaluation import metrics as evaluation
 from inkdigits.evaluation.metrics import evaluate_probabilities
-from inkdigits.evaluation.robustness import evaluate_corrupted, is_corrupted, predict_corrupted, summary
+from inkdigits.evaluation.robustness import (
+    evaluate_corrupted,
+    is_corrupted,
+    predict_corrupted,
+    summary,
+)
 from inkdigits.reading.recogniser import Recogniser
 
 AFFINE = {"shear", "scale", "rotate", "translate"}
@@ -25,7 +30,9 @@ def _small_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dataset called mnist with 200 test and 100 validation digits, which need no download."""
     digits = few_digits(300)
     small = Dataset("mnist", DIGITS, {"test": digits[:200], "validation": digits[200:]})
-    monkeypatch.setattr(evaluation, "load_dataset", lambda name, **options: replace(small, name=name))
+    monkeypatch.setattr(
+        evaluation, "load_dataset", lambda name, **options: replace(small, name=name)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +40,21 @@ def accuracies() -> dict[str, float]:
     """Of the shipped model, one corruption after the other."""
     digits, recogniser = few_digits(200), Recogniser()
     return {
-        name: float(np.mean(recogniser.classify(corrupt(digits.images, name, seed=0)).argmax(axis=1) == digits.labels))
+        name: float(
+            np.mean(
+                recogniser.classify(corrupt(digits.images, name, seed=0)).argmax(axis=1)
+                == digits.labels
+            )
+        )
         for name in CORRUPTIONS
     }
 
 
 def test_every_corruption_has_its_figures_and_all_of_them_a_mean(accuracies):
     seen = evaluate_corrupted("default")
-    assert {name: each.accuracy for name, each in seen.corrupted.items()} == pytest.approx(accuracies)
+    assert {name: each.accuracy for name, each in seen.corrupted.items()} == pytest.approx(
+        accuracies
+    )
     assert len(set(accuracies.values())) > 8, "or mixing them up would not show"
     assert seen.accuracy == pytest.approx(sum(accuracies.values()) / 15)
     others = [accuracy for name, accuracy in accuracies.items() if name not in AFFINE]
@@ -60,7 +74,9 @@ def test_one_corruption_is_a_dataset_like_others(accuracies):
     seen = predict_corrupted("default", "mnist-c/zigzag")
     assert (seen.data, seen.split) == ("mnist-c/zigzag", "test")
     assert np.array_equal(seen.images, corrupt(few_digits(200).images, "zigzag"))
-    assert evaluate_probabilities(seen.probabilities, seen.labels).accuracy == pytest.approx(accuracies["zigzag"])
+    assert evaluate_probabilities(seen.probabilities, seen.labels).accuracy == pytest.approx(
+        accuracies["zigzag"]
+    )
 
 
 @pytest.mark.parametrize("data", ["mnist-c/frog", "mnist-c/", "mnist-c/identity"])
@@ -84,7 +100,10 @@ def test_the_summary_has_a_line_a_corruption_and_fits_a_terminal():
         assert line.split()[1:4] == [f"{100 * each.accuracy:.2f}", "%", f"{each.errors}"]
     assert " ".join(lines[-2].split()) == f"mean of 15 {100 * seen.accuracy:.2f} %"
     without = "without shear, scale, rotate, translate"
-    assert " ".join(lines[-1].split()) == f"mean of 11 {100 * seen.accuracy_without_affine:.2f} % {without}"
+    assert (
+        " ".join(lines[-1].split())
+        == f"mean of 11 {100 * seen.accuracy_without_affine:.2f} % {without}"
+    )
 
 
 # ---- the command
@@ -94,16 +113,41 @@ def test_evaluate_prints_an_object_of_objects(capsys, accuracies):
     assert cli.main(["evaluate", "default", "--data", "mnist-c", "--json"]) == 0
     seen = json.loads(capsys.readouterr().out)
     assert list(seen) == [
-        *("model", "data", "split", "seed", "n", "accuracy", "accuracy_without_affine", "nll", "ece", "identity", "corruptions"),
+        *(
+            "model",
+            "data",
+            "split",
+            "seed",
+            "n",
+            "accuracy",
+            "accuracy_without_affine",
+            "nll",
+            "ece",
+            "identity",
+            "corruptions",
+        ),
     ]
-    assert (seen["model"], seen["data"], seen["split"], seen["seed"], seen["n"]) == ("default", "mnist-c", "test", 0, 200)
+    assert (seen["model"], seen["data"], seen["split"], seen["seed"], seen["n"]) == (
+        "default",
+        "mnist-c",
+        "test",
+        0,
+        200,
+    )
     assert cli.main(["evaluate", "default", "--json"]) == 0
-    assert seen["identity"] == json.loads(capsys.readouterr().out), "what evaluate prints for the digits as they are"
+    assert seen["identity"] == json.loads(capsys.readouterr().out), (
+        "what evaluate prints for the digits as they are"
+    )
     for name, each in seen["corruptions"].items():
         assert list(each) == list(seen["identity"])
-        assert (each["data"], each["accuracy"]) == (f"mnist-c/{name}", pytest.approx(accuracies[name]))
+        assert (each["data"], each["accuracy"]) == (
+            f"mnist-c/{name}",
+            pytest.approx(accuracies[name]),
+        )
     for figure in ("accuracy", "nll", "ece"):
-        assert seen[figure] == pytest.approx(np.mean([each[figure] for each in seen["corruptions"].values()]))
+        assert seen[figure] == pytest.approx(
+            np.mean([each[figure] for each in seen["corruptions"].values()])
+        )
 
 
 def test_evaluate_prints_a_table_for_people(capsys):
@@ -113,9 +157,14 @@ def test_evaluate_prints_a_table_for_people(capsys):
 
 def test_evaluate_measures_one_corruption_as_any_dataset(capsys, tmp_path):
     page = tmp_path / "fog.html"
-    assert cli.main(["evaluate", "default", "--data", "mnist-c/fog", "--json", "--report", str(page)]) == 0
+    assert (
+        cli.main(["evaluate", "default", "--data", "mnist-c/fog", "--json", "--report", str(page)])
+        == 0
+    )
     printed = capsys.readouterr().out
-    assert json.loads(printed) == json.loads(json.dumps(evaluate_corrupted("default").corrupted["fog"].to_json()))
+    assert json.loads(printed) == json.loads(
+        json.dumps(evaluate_corrupted("default").corrupted["fog"].to_json())
+    )
     assert page.is_file()
 
 

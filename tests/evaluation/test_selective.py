@@ -24,7 +24,11 @@ def slow_curve(confidence, right):
     """(threshold, accepted, wrong) of each confidence that occurs, the highest first."""
     curve = []
     for threshold in sorted(set(confidence.tolist()), reverse=True):
-        accepted = [each for sure, each in zip(confidence.tolist(), right.tolist(), strict=True) if sure >= threshold]
+        accepted = [
+            each
+            for sure, each in zip(confidence.tolist(), right.tolist(), strict=True)
+            if sure >= threshold
+        ]
         curve.append((threshold, len(accepted), accepted.count(False)))
     return curve
 
@@ -34,7 +38,12 @@ def slow_curve(confidence, right):
 def test_the_curve_is_what_each_threshold_accepts(seed, levels):
     confidence, right = answers(seed, levels=levels)
     ours, slow = risk_coverage(confidence, right), slow_curve(confidence, right)
-    assert list(zip(ours.confidence.tolist(), ours.accepted.tolist(), ours.wrong.tolist(), strict=True)) == slow
+    assert (
+        list(
+            zip(ours.confidence.tolist(), ours.accepted.tolist(), ours.wrong.tolist(), strict=True)
+        )
+        == slow
+    )
     assert ours.coverage.tolist() == pytest.approx([accepted / 300 for _, accepted, _ in slow])
     assert ours.risk.tolist() == pytest.approx([wrong / accepted for _, accepted, wrong in slow])
 
@@ -50,7 +59,11 @@ def test_the_area_is_the_mean_error_rate_among_those_at_least_as_sure(levels):
 @pytest.mark.parametrize("risk", [0, 0.01, 0.1, 0.2, 0.5, 1])
 def test_the_coverage_at_a_risk_is_the_largest_that_keeps_it(risk, levels):
     confidence, right = answers(4, levels=levels)
-    slow = [accepted / 300 for _, accepted, wrong in slow_curve(confidence, right) if wrong / accepted <= risk]
+    slow = [
+        accepted / 300
+        for _, accepted, wrong in slow_curve(confidence, right)
+        if wrong / accepted <= risk
+    ]
     assert risk_coverage(confidence, right).coverage_at(risk) == max(slow, default=0)
 
 
@@ -76,8 +89,14 @@ def test_of_equally_sure_answers_all_are_accepted_or_none():
 def test_the_order_of_the_answers_changes_nothing(seed):
     confidence, right = answers(5, levels=20)
     order = np.random.default_rng(seed).permutation(len(right))
-    shuffled, ours = risk_coverage(confidence[order], right[order]), risk_coverage(confidence, right)
-    assert (shuffled.accepted.tolist(), shuffled.wrong.tolist()) == (ours.accepted.tolist(), ours.wrong.tolist())
+    shuffled, ours = (
+        risk_coverage(confidence[order], right[order]),
+        risk_coverage(confidence, right),
+    )
+    assert (shuffled.accepted.tolist(), shuffled.wrong.tolist()) == (
+        ours.accepted.tolist(),
+        ours.wrong.tolist(),
+    )
     assert shuffled.area == ours.area
 
 
@@ -91,13 +110,23 @@ def test_all_right_and_all_wrong_are_the_ends_of_the_scale(right, area, flawless
 @pytest.mark.parametrize("seed", range(3))
 def test_auroc_is_scikit_learns(seed, levels):
     confidence, right = answers(seed, levels=levels)
-    assert auroc(confidence[right], confidence[~right]) == pytest.approx(roc_auc_score(right, confidence), abs=1e-12)
-    assert auroc(confidence[~right], confidence[right]) == pytest.approx(1 - roc_auc_score(right, confidence), abs=1e-12)
+    assert auroc(confidence[right], confidence[~right]) == pytest.approx(
+        roc_auc_score(right, confidence), abs=1e-12
+    )
+    assert auroc(confidence[~right], confidence[right]) == pytest.approx(
+        1 - roc_auc_score(right, confidence), abs=1e-12
+    )
 
 
 @pytest.mark.parametrize(
     ("higher", "lower", "says"),
-    [([3, 4], [1, 2], 1), ([1, 2], [3, 4], 0), ([1, 1], [1], 0.5), ([1, 2], [1], 0.75), ([math.inf], [0], 1)],
+    [
+        ([3, 4], [1, 2], 1),
+        ([1, 2], [3, 4], 0),
+        ([1, 1], [1], 0.5),
+        ([1, 2], [1], 0.75),
+        ([math.inf], [0], 1),
+    ],
 )
 def test_auroc_counts_pairs_and_equals_half(higher, lower, says):
     assert auroc(higher, lower) == says
@@ -124,7 +153,13 @@ def test_what_makes_no_curve_is_refused(confidence, right, says):
 
 
 def test_what_is_neither_high_nor_low_is_refused():
-    for higher, lower in ([[0.5, math.nan], [0.5]], [[0.5], [math.nan]], [[[0.5]], [0.5]], [0.5, [0.5]], [[0.5], ["low"]]):
+    for higher, lower in (
+        [[0.5, math.nan], [0.5]],
+        [[0.5], [math.nan]],
+        [[[0.5]], [0.5]],
+        [0.5, [0.5]],
+        [[0.5], ["low"]],
+    ):
         with pytest.raises(BadValue, match="numbers"):
             auroc(higher, lower)
 

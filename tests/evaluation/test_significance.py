@@ -10,7 +10,14 @@ from scipy import stats
 
 from inkdigits.core.errors import BadValue
 from inkdigits.evaluation import significance
-from inkdigits.evaluation.significance import mcnemar_p, mean_interval, permutation_p, smallest_p, student_cdf, student_quantile
+from inkdigits.evaluation.significance import (
+    mcnemar_p,
+    mean_interval,
+    permutation_p,
+    smallest_p,
+    student_cdf,
+    student_quantile,
+)
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 5, 9, 10, 29, 100, 1001])
@@ -18,7 +25,9 @@ def test_students_distribution_is_scipys(degrees):
     for t in (0.0, 0.1, 1.0, 2.5, 12.7, 300.0):
         assert student_cdf(t, degrees) == pytest.approx(stats.t.cdf(t, degrees), abs=1e-12)
     for probability in (0.5, 0.6, 0.9, 0.975, 0.995):
-        assert student_quantile(probability, degrees) == pytest.approx(stats.t.ppf(probability, degrees), rel=1e-9, abs=1e-9)
+        assert student_quantile(probability, degrees) == pytest.approx(
+            stats.t.ppf(probability, degrees), rel=1e-9, abs=1e-9
+        )
 
 
 @pytest.mark.parametrize("runs", [2, 3, 10])
@@ -40,7 +49,10 @@ def slow_permutation(first, second):
 
     def difference(chosen):
         rest = [run for index, run in enumerate(everyone) if index not in chosen]
-        return abs(Fraction(sum(everyone[index] for index in chosen), len(chosen)) - Fraction(sum(rest), len(rest)))
+        return abs(
+            Fraction(sum(everyone[index] for index in chosen), len(chosen))
+            - Fraction(sum(rest), len(rest))
+        )
 
     found = difference(range(len(first)))
     differences = [difference(chosen) for chosen in combinations(range(len(everyone)), len(first))]
@@ -68,7 +80,9 @@ def test_groups_of_one_size_have_scipys_p():
         return np.mean(a, axis=axis) - np.mean(b, axis=axis)
 
     first, second = np.random.default_rng(5).integers(9960, 9990, (2, 5))
-    expected = stats.permutation_test((first, second), statistic, vectorized=True, n_resamples=np.inf).pvalue
+    expected = stats.permutation_test(
+        (first, second), statistic, vectorized=True, n_resamples=np.inf
+    ).pvalue
     assert permutation_p(first.tolist(), second.tolist()) == pytest.approx(expected)
 
 
@@ -77,16 +91,22 @@ def test_many_runs_are_shuffled_to_nearly_the_same_p(monkeypatch):
     exact = permutation_p(first, second)
     monkeypatch.setattr(significance, "EXACT_UP_TO", math.comb(11, 6) - 1)
     shuffled = permutation_p(first, second)
-    assert exact != shuffled == pytest.approx(exact, abs=5 * math.sqrt(exact / significance.SHUFFLES))
+    assert (
+        exact != shuffled == pytest.approx(exact, abs=5 * math.sqrt(exact / significance.SHUFFLES))
+    )
     assert shuffled == permutation_p(first, second), "the same shuffles every time"
 
 
 @pytest.mark.parametrize(("first", "second"), [(3, 3), (1, 3), (5, 3), (1, 1), (9, 9), (15, 15)])
 def test_the_smallest_p_is_that_of_groups_that_do_not_overlap(first, second):
-    assert permutation_p([9900 + i for i in range(first)], [9950 + i for i in range(second)]) == smallest_p(first, second)
+    assert permutation_p(
+        [9900 + i for i in range(first)], [9950 + i for i in range(second)]
+    ) == smallest_p(first, second)
 
 
-@pytest.mark.parametrize(("first", "second"), [(0, 0), (0, 1), (3, 3), (0, 6), (18, 85), (31, 20), (400, 500)])
+@pytest.mark.parametrize(
+    ("first", "second"), [(0, 0), (0, 1), (3, 3), (0, 6), (18, 85), (31, 20), (400, 500)]
+)
 def test_mcnemars_test_is_the_binomial_one(first, second):
     expected = stats.binomtest(first, first + second, 0.5).pvalue if first + second else 1
     assert mcnemar_p(first, second) == pytest.approx(expected)

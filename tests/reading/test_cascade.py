@@ -18,7 +18,10 @@ IMAGES = few_digits(300).images
 
 def one_after_the_other(names: list[str], images: np.ndarray) -> np.ndarray:
     answers = [loaded(name).classify(images) for name in names]
-    picked = [next((row for row in rows[:-1] if row.max() >= SURE_ENOUGH), rows[-1]) for rows in zip(*answers, strict=True)]
+    picked = [
+        next((row for row in rows[:-1] if row.max() >= SURE_ENOUGH), rows[-1])
+        for rows in zip(*answers, strict=True)
+    ]
     return np.stack(picked)
 
 

@@ -112,10 +112,19 @@ def test_larger_arrays_are_pictures(reader, recogniser):
 
 def test_a_row_that_cannot_be_read_keeps_its_place_and_says_why(reader, recogniser):
     good = png(IMAGES[0])
-    table = reader({"bytes": column(good, None, b"", b"no picture", good[:200], good), "id": np.arange(6)})
+    table = reader(
+        {"bytes": column(good, None, b"", b"no picture", good[:200], good), "id": np.arange(6)}
+    )
     rows = table.to_pylist()
     assert [row["id"] for row in rows] == list(range(6))
-    assert [row["error"] and row["error"]["code"] for row in rows] == [None, "empty", "empty", "not_a_picture", "truncated", None]
+    assert [row["error"] and row["error"]["code"] for row in rows] == [
+        None,
+        "empty",
+        "empty",
+        "not_a_picture",
+        "truncated",
+        None,
+    ]
     for row in rows[1:5]:
         assert (row["text"], row["confidence"], row["digits"]) == (None, None, [])
     assert rows[5]["text"] == recogniser.read(good).text
@@ -126,7 +135,11 @@ def test_a_row_that_cannot_be_read_keeps_its_place_and_says_why(reader, recognis
     [
         (b"783" * 261, "unsupported", "783 bytes are not 28x28 pixels"),
         (np.arange(784) * 10, "unsupported", r"an array of shape \(784,\)"),
-        (column(np.zeros(3, np.uint8), np.zeros(4, np.uint8)), "unsupported", "a ndarray is no picture"),
+        (
+            column(np.zeros(3, np.uint8), np.zeros(4, np.uint8)),
+            "unsupported",
+            "a ndarray is no picture",
+        ),
         ({"bytes": None, "path": None}, "empty", "no picture in this row"),
         (7, "unsupported", "a int is no picture"),
         (None, "empty", "no picture in this row"),
@@ -155,7 +168,9 @@ def test_other_columns_are_handed_on_and_pixels_are_not(reader):
 
 
 def test_names_that_do_not_fit_are_refused(reader):
-    with pytest.raises(BadData, match="the columns are label; pictures are looked for in image, bytes, path"):
+    with pytest.raises(
+        BadData, match="the columns are label; pictures are looked for in image, bytes, path"
+    ):
         reader({"label": np.arange(2)})
     with pytest.raises(BadData, match="a column is called 'text' already"):
         reader({"image": IMAGES, "text": column(*"abcdef")})
@@ -175,7 +190,11 @@ def read_all(shards: list[Shard], reader: DigitReader) -> list[tuple[int, int]]:
 
 def test_a_shard_of_output_for_each_of_input(reader, recogniser, tmp_path):
     for index in range(3):
-        write_parquet(tmp_path / "in" / f"{index % 2}" / f"{index}.parquet", IMAGES[index : index + 2], label=[1, None])
+        write_parquet(
+            tmp_path / "in" / f"{index % 2}" / f"{index}.parquet",
+            IMAGES[index : index + 2],
+            label=[1, None],
+        )
     shards = find_shards(tmp_path / "in", tmp_path / "out")
     assert [shard.out for shard in shards] == [
         str(tmp_path / "out" / name) for name in ("0/0.parquet", "0/2.parquet", "1/1.parquet")
@@ -183,7 +202,9 @@ def test_a_shard_of_output_for_each_of_input(reader, recogniser, tmp_path):
     assert read_all(shards, reader) == [(2, 0)] * 3
     table = pq.read_table(tmp_path / "out" / "1" / "1.parquet")
     assert table["label"].to_pylist() == [1, None]
-    assert table.drop_columns("label").to_pylist() == as_rows(list(recogniser.read_images(IMAGES[1:3])))
+    assert table.drop_columns("label").to_pylist() == as_rows(
+        list(recogniser.read_images(IMAGES[1:3]))
+    )
 
 
 @pytest.mark.parametrize(
@@ -251,7 +272,11 @@ def test_no_value_of_a_foreign_type_is_looked_at(nested, reader, tmp_path, monke
 
 
 def test_failed_rows_are_written_and_counted(reader, tmp_path):
-    rows = [{"bytes": png(IMAGES[0]), "path": "a.png"}, None, {"bytes": b"no picture", "path": "b.png"}]
+    rows = [
+        {"bytes": png(IMAGES[0]), "path": "a.png"},
+        None,
+        {"bytes": b"no picture", "path": "b.png"},
+    ]
     pq.write_table(pa.table({"image": rows, "id": [1, 2, 3]}), tmp_path / "in.parquet")
     (shard,) = find_shards(tmp_path / "in.parquet", tmp_path / "out")
     assert shard.read(reader) == (3, 2)
@@ -275,7 +300,9 @@ def test_a_folder_s_pictures_are_grouped(reader, recogniser, tmp_path, monkeypat
     ]
     assert read_all(shards, reader) == [(2, 1), (1, 0), (1, 0)]
     written = pq.read_table(tmp_path / "out" / "part-00000.parquet").to_pylist()
-    assert [row["path"] for row in written] == [str(tmp_path / "in" / name) for name in ("a.png", "b.png")]
+    assert [row["path"] for row in written] == [
+        str(tmp_path / "in" / name) for name in ("a.png", "b.png")
+    ]
     assert written[0]["text"] == recogniser.read(tmp_path / "in" / "a.png").text
 
 
@@ -322,7 +349,9 @@ def test_a_damaged_shard_is_an_error_and_leaves_no_file(reader, tmp_path):
     (tmp_path / "in" / "middle.parquet").write_bytes(whole[:200] + bytes(400) + whole[600:])
     pq.write_table(pa.table({"label": [1]}), tmp_path / "in" / "other.parquet")
     for shard, says in zip(
-        find_shards(tmp_path / "in", tmp_path / "out"), ("cannot be read", "is damaged", "looked for"), strict=True
+        find_shards(tmp_path / "in", tmp_path / "out"),
+        ("cannot be read", "is damaged", "looked for"),
+        strict=True,
     ):
         with pytest.raises(BadData, match=says):
             shard.read(reader)
@@ -380,13 +409,22 @@ def test_folders_that_make_no_sense(tmp_path):
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """Two processors of this machine, heard of nowhere else."""
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # the latter: on 127.0.0.1 alone
+    os.environ |= {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    }  # the latter: on 127.0.0.1 alone
     pytest.importorskip("ray", reason="needs the extra scale")
     import ray.data
 
     ray.data.DataContext.get_current().enable_progress_bars = False
     try:
-        ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False, object_store_memory=80 << 20)
+        ray.init(
+            num_cpus=2,
+            include_dashboard=False,
+            logging_level="ERROR",
+            log_to_driver=False,
+            object_store_memory=80 << 20,
+        )
     except (OSError, RuntimeError, TimeoutError) as error:
         pytest.skip(f"Ray does not start here: {error}")
     yield
@@ -399,7 +437,12 @@ def test_a_cluster_reads_what_one_process_reads_and_nothing_twice(cluster, recog
         write_parquet(tmp_path / "in" / f"{index}.parquet", IMAGES[index : index + 2])
     (tmp_path / "in" / "bad.parquet").write_text("no Parquet")
     summary = read_dataset(tmp_path / "in", tmp_path / "out", model="tiny", workers=2)
-    assert (summary.shards, summary.finished_before, summary.pictures, summary.failed) == (5, 0, 8, 0)
+    assert (summary.shards, summary.finished_before, summary.pictures, summary.failed) == (
+        5,
+        0,
+        8,
+        0,
+    )
     assert len(summary.errors) == 1
     assert "bad.parquet cannot be read" in str(summary)
     for index in range(4):
@@ -413,7 +456,9 @@ def test_a_cluster_reads_what_one_process_reads_and_nothing_twice(cluster, recog
     again = read_dataset(tmp_path / "in", tmp_path / "out", model="tiny", workers=2)
     assert (again.shards, again.finished_before, again.pictures, again.errors) == (5, 4, 1, ())
     assert {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in times} == times
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{index}.parquet" for index in range(5)]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        f"{index}.parquet" for index in range(5)
+    ]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -421,7 +466,12 @@ def test_the_reader_in_a_pipeline_of_ray_data_s_own(cluster, recogniser):
     import ray.data
 
     pool = ray.data.ActorPoolStrategy(size=1)
-    rows = ray.data.from_numpy(IMAGES).rename_columns({"data": "image"}).map_batches(DigitReader, compute=pool).take_all()
+    rows = (
+        ray.data.from_numpy(IMAGES)
+        .rename_columns({"data": "image"})
+        .map_batches(DigitReader, compute=pool)
+        .take_all()
+    )
     expected = [reading.text for reading in Recogniser().read_images(IMAGES)]
     assert sorted(row["text"] for row in rows) == sorted(expected)
 
@@ -432,11 +482,16 @@ def test_two_runs_do_not_share_a_folder(cluster, tmp_path):
 
     write_parquet(tmp_path / "in" / "a.parquet", IMAGES)
     (tmp_path / "out").mkdir()
-    with alone(tmp_path / "out" / "shards"), pytest.raises(CannotWrite, match="another run is at work"):
+    with (
+        alone(tmp_path / "out" / "shards"),
+        pytest.raises(CannotWrite, match="another run is at work"),
+    ):
         read_dataset(tmp_path / "in", tmp_path / "out")
 
 
-@pytest.mark.parametrize(("absent", "call"), [("ray.data", lambda: read_dataset("in", "out")), ("pyarrow", DigitReader)])
+@pytest.mark.parametrize(
+    ("absent", "call"), [("ray.data", lambda: read_dataset("in", "out")), ("pyarrow", DigitReader)]
+)
 def test_without_the_extra_it_is_named(absent, call, monkeypatch):
     monkeypatch.setitem(sys.modules, absent, None)
     with pytest.raises(MissingExtra, match=r"inkdigits\[scale\]"):

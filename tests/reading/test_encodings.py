@@ -24,7 +24,13 @@ def benchmark() -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(BENCHMARKS))
         yield importlib.import_module("reading")
-        for name in ("reading", "reading_pictures", "handwriting", "handwriting_figures", "handwriting_views"):
+        for name in (
+            "reading",
+            "reading_pictures",
+            "handwriting",
+            "handwriting_figures",
+            "handwriting_views",
+        ):
             sys.modules.pop(name, None)
 
 
@@ -42,7 +48,9 @@ def recogniser() -> Recogniser:
 @pytest.fixture(scope="module")
 def drawn() -> Fields:
     """The ten digits, with a thin or a thick pen, in MNIST's geometry: (10, 28, 28)."""
-    fields = np.array([to_field(line(digit, (100, 76), 10, 10, pen=7 + 5 * (int(digit) % 2))) for digit in GLYPHS])
+    fields = np.array(
+        [to_field(line(digit, (100, 76), 10, 10, pen=7 + 5 * (int(digit) % 2))) for digit in GLYPHS]
+    )
     assert all(as_is(field) is not None for field in fields)
     return fields
 
@@ -52,11 +60,15 @@ def probabilities(recogniser: Recogniser, picture: Any) -> NDArray[np.float32]:
     return digit.probabilities
 
 
-def test_every_lossless_encoding_leaves_the_probabilities_as_they_are(pictures: Any, recogniser: Recogniser, drawn: Fields) -> None:
+def test_every_lossless_encoding_leaves_the_probabilities_as_they_are(
+    pictures: Any, recogniser: Recogniser, drawn: Fields
+) -> None:
     assert len(pictures.LOSSLESS) > 25
     for name, way in pictures.LOSSLESS.items():
         for field in drawn:
-            assert np.array_equal(probabilities(recogniser, way(field)), recogniser.classify(field)[0]), name
+            assert np.array_equal(
+                probabilities(recogniser, way(field)), recogniser.classify(field)[0]
+            ), name
 
 
 def test_a_field_may_be_inverted(recogniser: Recogniser, drawn: Fields) -> None:
@@ -64,20 +76,30 @@ def test_a_field_may_be_inverted(recogniser: Recogniser, drawn: Fields) -> None:
         assert np.array_equal(probabilities(recogniser, 255 - field), recogniser.classify(field)[0])
 
 
-def test_mnist_s_images_are_read_as_classify_reads_them(pictures: Any, recogniser: Recogniser, mnist: Any) -> None:
+def test_mnist_s_images_are_read_as_classify_reads_them(
+    pictures: Any, recogniser: Recogniser, mnist: Any
+) -> None:
     for image in mnist.validation.images[:20]:
         for name, way in pictures.LOSSLESS.items():
-            assert np.array_equal(probabilities(recogniser, way(image)), recogniser.classify(image)[0]), name
+            assert np.array_equal(
+                probabilities(recogniser, way(image)), recogniser.classify(image)[0]
+            ), name
 
 
-def test_sixteen_bits_are_rounded_to_eight(pictures: Any, recogniser: Recogniser, drawn: Fields) -> None:
+def test_sixteen_bits_are_rounded_to_eight(
+    pictures: Any, recogniser: Recogniser, drawn: Fields
+) -> None:
     for name, way in pictures.ROUNDED.items():
         for field in drawn:
             assert np.abs(open_picture(way(field)).pixels.astype(int) - field).max() <= 1, name
-            assert probabilities(recogniser, way(field)) == pytest.approx(recogniser.classify(field)[0], abs=0.05), name
+            assert probabilities(recogniser, way(field)) == pytest.approx(
+                recogniser.classify(field)[0], abs=0.05
+            ), name
 
 
-def test_a_drawing_of_a_digit_is_read_as_the_digit(pictures: Any, recogniser: Recogniser, mnist: Any) -> None:
+def test_a_drawing_of_a_digit_is_read_as_the_digit(
+    pictures: Any, recogniser: Recogniser, mnist: Any
+) -> None:
     """However it was enlarged, and wherever in the picture it is."""
     images = mnist.validation.images[:20]
     expected = recogniser.classify(images).argmax(axis=1)
@@ -86,9 +108,14 @@ def test_a_drawing_of_a_digit_is_read_as_the_digit(pictures: Any, recogniser: Re
         assert np.sum(read != expected) <= 1, name
 
 
-def test_lossy_encodings_change_little(pictures: Any, recogniser: Recogniser, drawn: Fields) -> None:
+def test_lossy_encodings_change_little(
+    pictures: Any, recogniser: Recogniser, drawn: Fields
+) -> None:
     for name, way in pictures.LOSSY.items():
-        same = [probabilities(recogniser, way(field)).argmax() == recogniser.classify(field).argmax() for field in drawn]
+        same = [
+            probabilities(recogniser, way(field)).argmax() == recogniser.classify(field).argmax()
+            for field in drawn
+        ]
         assert np.mean(same) >= 0.9, name
 
 
@@ -129,7 +156,9 @@ class Guesser:
     """Reads a seven in everything, and is sure of it or not."""
 
     def __init__(self, accepted: bool) -> None:
-        self.digits = (Digit(7, 0.9, accepted, (0, 0, 1, 1), probabilities=np.eye(10, dtype=np.float32)[7]),)
+        self.digits = (
+            Digit(7, 0.9, accepted, (0, 0, 1, 1), probabilities=np.eye(10, dtype=np.float32)[7]),
+        )
 
     def read(self, picture: Any, single: bool = False) -> Reading:
         return Reading("7", self.digits)
@@ -151,7 +180,9 @@ def test_whoever_sees_digits_in_nothing_misses_the_promise(
     monkeypatch.setattr(benchmark, "Recogniser", lambda model, threads: Guesser(accepted))
     monkeypatch.setattr(benchmark, "use_one_processor", lambda: None)
     page = tmp_path / "reading.md"
-    assert benchmark.main(["--quick", "--only", "pictures of nothing", "--write", str(page)]) == status
+    assert (
+        benchmark.main(["--quick", "--only", "pictures of nothing", "--write", str(page)]) == status
+    )
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) == 1 + len(benchmark.NOTHING)
     assert all(row.startswith(verdict) for row in printed[:-1])
@@ -168,10 +199,19 @@ def test_whoever_misreads_misses_the_promise(
 
     monkeypatch.setattr(benchmark, "Recogniser", lambda model, threads: Worse(accepted=True))
     monkeypatch.setattr(benchmark, "use_one_processor", lambda: None)
-    arguments = ["--quick", "--json", "--only", "MNIST as pictures", "--only", "other sets of digits"]
+    arguments = [
+        "--quick",
+        "--json",
+        "--only",
+        "MNIST as pictures",
+        "--only",
+        "other sets of digits",
+    ]
     assert benchmark.main(arguments) == 1
     record = json.loads(capsys.readouterr().out)
-    promised = [figure for figures in record["groups"].values() for figure in figures if figure["wanted"]]
+    promised = [
+        figure for figures in record["groups"].values() for figure in figures if figure["wanted"]
+    ]
     assert record["missed"] == len(promised) > 40
     assert not any(figure["kept"] for figure in promised)
 

@@ -34,20 +34,39 @@ def page_of(fields: np.ndarray, columns: int = 6, size: int = 1) -> np.ndarray:
     """Digits in rows, dark on white, far enough from each other to be one candidate each."""
     cells = [np.pad(field, 8) for field in fields]
     cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
-    rows = [np.concatenate(cells[start : start + columns], axis=1) for start in range(0, len(cells), columns)]
+    rows = [
+        np.concatenate(cells[start : start + columns], axis=1)
+        for start in range(0, len(cells), columns)
+    ]
     return 255 - np.kron(np.concatenate(rows), np.ones((size, size), np.uint8))
 
 
-def traced(picture: object, refused: tuple[int, ...] = (), reason: str = "too doubtful", warnings: tuple[str, ...] = ()) -> Trace:
+def traced(
+    picture: object,
+    refused: tuple[int, ...] = (),
+    reason: str = "too doubtful",
+    warnings: tuple[str, ...] = (),
+) -> Trace:
     """The trace of a picture in the eyes of a network that is 90 % sure of 3; some of its candidates are refused."""
     page = prepare(open_picture(picture))
     chances = np.full(10, 0.1 / 9, np.float32)
     chances[3] = 0.9
     digits = tuple(
-        Digit(3, 0.9, number not in refused, candidate.box, reason if number in refused else None, 0, chances, field)
+        Digit(
+            3,
+            0.9,
+            number not in refused,
+            candidate.box,
+            reason if number in refused else None,
+            0,
+            chances,
+            field,
+        )
         for number, (candidate, field) in enumerate(zip(page.candidates, page.fields, strict=True))
     )
-    return Trace(Reading("3" * (len(digits) - len(refused)), digits, page.warnings + warnings), page)
+    return Trace(
+        Reading("3" * (len(digits) - len(refused)), digits, page.warnings + warnings), page
+    )
 
 
 def places(image: Image.Image, patch: np.ndarray) -> list[tuple[int, int]]:
@@ -88,21 +107,29 @@ def test_every_candidate_is_shown_as_the_network_saw_it_in_reading_order(fields)
 
 def test_the_picture_has_a_box_around_each_candidate_blue_if_accepted_and_vermilion_if_not(fields):
     """A picture as wide as its panel is shown pixel by pixel."""
-    picture = np.random.default_rng(0).integers(253, 256, (400, explanation.PANEL), np.uint8)  # to be found again
+    picture = np.random.default_rng(0).integers(
+        253, 256, (400, explanation.PANEL), np.uint8
+    )  # to be found again
     picture[100:240, 60:200] = 255 - enlarged(fields[0])
     picture[110:250, 330:470] = 255 - enlarged(fields[1])
     trace = traced(picture, refused=(1,))
     image = draw(trace)
     ((x, y),) = places(image, picture[5:90, 5:500])
     pixels = np.asarray(image)[y - 5 :, x - 5 :]
-    for candidate, colour in zip(trace.page.candidates, (explanation.ACCEPTED, explanation.REFUSED), strict=True):
+    for candidate, colour in zip(
+        trace.page.candidates, (explanation.ACCEPTED, explanation.REFUSED), strict=True
+    ):
         left, top, right, bottom = candidate.box
         assert (pixels[top - 3, left : right + 2] == colour).all()
         assert (pixels[bottom + 2, left : right + 2] == colour).all()
         assert (pixels[top : bottom + 2, left - 3] == colour).all()
         assert (pixels[top : bottom + 2, right + 2] == colour).all()
-        assert np.array_equal(pixels[top:bottom, left:right, 0], picture[top:bottom, left:right])  # and nothing inside it
-        assert (pixels[top:bottom, [left - 4, left - 1, right, right + 3]] == 255).all()  # but white on both sides of its lines
+        assert np.array_equal(
+            pixels[top:bottom, left:right, 0], picture[top:bottom, left:right]
+        )  # and nothing inside it
+        assert (
+            pixels[top:bottom, [left - 4, left - 1, right, right + 3]] == 255
+        ).all()  # but white on both sides of its lines
 
 
 def test_ink_has_the_colour_of_what_became_of_it(fields):
@@ -112,7 +139,9 @@ def test_ink_has_the_colour_of_what_became_of_it(fields):
     ink, legend = explanation._coloured_ink(trace.page, trace.reading.digits)
     assert [words for _, words in legend] == ["accepted", "refused", "no part of a candidate"]
     pixels = np.asarray(ink)
-    for candidate, colour in zip(trace.page.candidates, (explanation.ACCEPTED, explanation.REFUSED), strict=True):
+    for candidate, colour in zip(
+        trace.page.candidates, (explanation.ACCEPTED, explanation.REFUSED), strict=True
+    ):
         left, top, right, bottom = candidate.box
         full = trace.page.ink.strength[top:bottom, left:right] == 255
         assert full.sum() > 500
@@ -133,7 +162,11 @@ def test_ink_that_was_left_out_and_what_is_not_the_sheet_have_colours_of_their_o
     chances = np.full(10, 0.1, np.float32)
     digit = Digit(1, 0.1, True, first.box, probabilities=chances, image=page.fields[0])
     image, legend = explanation._coloured_ink(replace(page, ink=ink, candidates=(first,)), [digit])
-    assert [words for _, words in legend] == ["accepted", "left out: print or texture", "outside the sheet"]
+    assert [words for _, words in legend] == [
+        "accepted",
+        "left out: print or texture",
+        "outside the sheet",
+    ]
     pixels = np.asarray(image)
     assert (pixels[page.ink.mask & ~mask] == explanation.PRINTED).all()
     assert (pixels[:20] == explanation.OUTSIDE).all()
@@ -151,7 +184,9 @@ def test_small_writing_in_a_large_picture_is_shown_enlarged_below_the_whole(fiel
     picture = np.full((1200, 1600), 230, np.uint8)
     picture[600:628, 800:828] = np.minimum(230, 255 - fields[0])
     image = draw(traced(picture))
-    blue = np.nonzero((np.asarray(image) == explanation.ACCEPTED).all(axis=2)[:, : explanation.PANEL].any(axis=1))[0]
+    blue = np.nonzero(
+        (np.asarray(image) == explanation.ACCEPTED).all(axis=2)[:, : explanation.PANEL].any(axis=1)
+    )[0]
     runs = np.split(blue, np.nonzero(np.diff(blue) > 1)[0] + 1)
     assert len(runs[0]) < 30  # the box in the whole picture,
     assert max(map(len, runs)) > 150  # and the same box again
@@ -160,7 +195,11 @@ def test_small_writing_in_a_large_picture_is_shown_enlarged_below_the_whole(fiel
 @pytest.mark.parametrize("shape", [(300, 400), (1, 1), (2, 1500), (1500, 2)])
 def test_where_there_is_nothing_the_picture_is_shown_and_it_is_said(shape, monkeypatch):
     said = []
-    monkeypatch.setattr(explanation, "_written", lambda rows, width: (said.extend(row.words for row in rows), blank(width))[1])
+    monkeypatch.setattr(
+        explanation,
+        "_written",
+        lambda rows, width: (said.extend(row.words for row in rows), blank(width))[1],
+    )
     image = draw(traced(np.full(shape, 235, np.uint8)))
     assert "There is nothing that could be a digit." in said
     assert "nothing read" in said
@@ -184,7 +223,9 @@ def test_of_many_candidates_those_are_shown_that_are_the_least_sure(fields):
     trace = traced(page_of(fields[:110], columns=11))
     digits = trace.reading.digits
     assert len(digits) == 110 > explanation.MOST_CARDS
-    digits = tuple(replace(digit, confidence=0.99 if n < 30 else 0.8) for n, digit in enumerate(digits))
+    digits = tuple(
+        replace(digit, confidence=0.99 if n < 30 else 0.8) for n, digit in enumerate(digits)
+    )
     digits = (replace(digits[0], accepted=False, reason="a fragment"), *digits[1:])
     image = draw(Trace(replace(trace.reading, digits=digits), trace.page))
     shown = [bool(places(image, enlarged(digit.image))) for digit in (*digits[:40], digits[-1])]
@@ -195,11 +236,16 @@ def test_of_many_candidates_those_are_shown_that_are_the_least_sure(fields):
 
 def test_chances_are_of_the_digit_and_of_none():
     chances = np.array([0.5, 0.3, 0.2, 0, 0, 0, 0, 0, 0, 0], np.float32)
-    drawn = explanation._chances(Digit(0, 0.1, False, (0, 0, 1, 1), "not a digit", probabilities=chances))
+    drawn = explanation._chances(
+        Digit(0, 0.1, False, (0, 0, 1, 1), "not a digit", probabilities=chances)
+    )
     assert drawn == pytest.approx([0.1, 0.06, 0.04, 0, 0, 0, 0, 0, 0, 0, 0.8])
 
 
-MANY_WORDS = "a warning of many words that does not fit into one line of the picture, however small the letters of it " * 4
+MANY_WORDS = (
+    "a warning of many words that does not fit into one line of the picture, however small the letters of it "
+    * 4
+)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +259,10 @@ MANY_WORDS = "a warning of many words that does not fit into one line of the pic
 )
 def test_nothing_reaches_into_the_margin(columns, size, text, warnings, fields):
     trace = traced(page_of(fields[:30], columns, size), refused=(0, 7), reason=MANY_WORDS)
-    image = draw(Trace(replace(trace.reading, text=text, warnings=warnings), trace.page), "/some/folder" * 40 + "\n/Größe.jpg")
+    image = draw(
+        Trace(replace(trace.reading, text=text, warnings=warnings), trace.page),
+        "/some/folder" * 40 + "\n/Größe.jpg",
+    )
     pixels, margin = np.asarray(image), explanation.MARGIN
     for edge in (pixels[:margin], pixels[-margin:], pixels[:, :margin], pixels[:, -margin:]):
         assert (edge == explanation.BACKGROUND).all()
@@ -228,7 +277,11 @@ def test_no_line_of_the_header_is_cut_off():
         assert (header != explanation.BACKGROUND).any(axis=2)[:, -40:].any()
 
 
-@given(st.text(st.sampled_from("iW m…3"), max_size=80), st.sampled_from([12, 15, 44]), st.integers(60, 500))
+@given(
+    st.text(st.sampled_from("iW m…3"), max_size=80),
+    st.sampled_from([12, 15, 44]),
+    st.integers(60, 500),
+)
 def test_wrapped_words_fit_and_none_is_lost(text, size, width):
     lines = explanation._wrapped(text, size, width)
     assert all(explanation._font(size).getlength(line) <= width for line in lines)
@@ -247,7 +300,9 @@ def test_only_letters_are_drawn_that_the_font_has(text):
 def test_from_python_a_picture_is_explained_with_the_model_of_one_s_choice(trained, fields):
     picture = page_of(fields[:3], size=4)
     expected = draw(Recogniser(trained).trace(picture))
-    assert np.array_equal(np.asarray(inkdigits.explain(picture, model=trained)), np.asarray(expected))
+    assert np.array_equal(
+        np.asarray(inkdigits.explain(picture, model=trained)), np.asarray(expected)
+    )
     with pytest.raises(BadPicture):
         inkdigits.explain(b"no picture", model=trained)
 
@@ -283,7 +338,10 @@ def written(folder: Path) -> set[str]:
     ("paths", "names"),
     [
         (["a/x.jpg", "b/x.png"], ["x.jpg.png", "x.png.png"]),
-        (["a/x.jpg", "b/x.jpg", "c/X.JPG", "x.jpg"], ["x.jpg.png", "x.jpg-2.png", "X.JPG-3.png", "x.jpg-4.png"]),
+        (
+            ["a/x.jpg", "b/x.jpg", "c/X.JPG", "x.jpg"],
+            ["x.jpg.png", "x.jpg-2.png", "X.JPG-3.png", "x.jpg-4.png"],
+        ),
         (["x.jpg", "x.jpg-2", "x.jpg"], ["x.jpg.png", "x.jpg-2.png", "x.jpg-3.png"]),
         (["-", "-"], ["standard-input.png", "standard-input-2.png"]),
         (["some/digits.npz[3]", "digits.npz[4]"], ["digits.npz[3].png", "digits.npz[4].png"]),
@@ -295,7 +353,9 @@ def written(folder: Path) -> set[str]:
         (["ä" * 120 + ".jpg"], ["ä" * 100 + ".png"]),
     ],
 )
-def test_an_explanation_is_named_after_its_picture_and_no_two_have_one_name(paths, names, trace, tmp_path):
+def test_an_explanation_is_named_after_its_picture_and_no_two_have_one_name(
+    paths, names, trace, tmp_path
+):
     explanations = Explanations(tmp_path)
     for number, path in enumerate(paths):
         explanations.add(path, trace)
@@ -311,7 +371,9 @@ def test_the_folder_is_made_and_what_is_written_there_is_what_is_drawn(trace, tm
     assert str(explanations) == f"1 explanation in {tmp_path / 'new' / 'why'}"
 
 
-def test_explanations_of_an_earlier_run_are_replaced_and_other_files_are_not(trace, fields, tmp_path):
+def test_explanations_of_an_earlier_run_are_replaced_and_other_files_are_not(
+    trace, fields, tmp_path
+):
     Image.fromarray(page_of(fields[:1])).save(tmp_path / "mine.jpg.png")
     (tmp_path / "dangling.jpg.png").symlink_to(tmp_path / "nowhere")
     before = (tmp_path / "mine.jpg.png").read_bytes()
@@ -319,7 +381,13 @@ def test_explanations_of_an_earlier_run_are_replaced_and_other_files_are_not(tra
         explanations = Explanations(tmp_path)
         for path in ("mine.jpg", "dangling.jpg", "new.jpg"):
             explanations.add(path, shown)
-    expected = {"mine.jpg.png", "mine.jpg-2.png", "dangling.jpg.png", "dangling.jpg-2.png", "new.jpg.png"}
+    expected = {
+        "mine.jpg.png",
+        "mine.jpg-2.png",
+        "dangling.jpg.png",
+        "dangling.jpg-2.png",
+        "new.jpg.png",
+    }
     assert written(tmp_path) == expected
     assert (tmp_path / "mine.jpg.png").read_bytes() == before
     assert not (tmp_path / "nowhere").exists()
@@ -342,7 +410,9 @@ def test_of_each_array_a_few_images_are_explained_and_it_is_said(fields, tmp_pat
         for index in range(4 if path == "a.npy" else 2):
             explanations.add(f"{path}[{index}]", drawn)
     assert written(tmp_path) == {"a.npy[0].png", "a.npy[1].png", "b.npy[0].png", "b.npy[1].png"}
-    assert str(explanations).startswith(f"4 explanations in {tmp_path}; of the images in a.npy only the first 2")
+    assert str(explanations).startswith(
+        f"4 explanations in {tmp_path}; of the images in a.npy only the first 2"
+    )
     assert "b.npy" not in str(explanations)
 
 

@@ -24,7 +24,14 @@ def tight(field: Field) -> Field:
 
 def enlarged(field: Field, side: int = 200) -> Field:
     """The digit as a drawing of `side` pixels, ink 255 on paper 0, with a margin that MNIST does not have."""
-    return cv2.copyMakeBorder(cv2.resize(field, (side, side), interpolation=cv2.INTER_CUBIC), 30, 10, 5, 45, cv2.BORDER_CONSTANT)
+    return cv2.copyMakeBorder(
+        cv2.resize(field, (side, side), interpolation=cv2.INTER_CUBIC),
+        30,
+        10,
+        5,
+        45,
+        cv2.BORDER_CONSTANT,
+    )
 
 
 def centre_of_mass(field: Field) -> tuple[float, float]:
@@ -57,13 +64,17 @@ def test_mnist_s_own_images_come_back_unchanged_bit_for_bit(mnist):
 
 
 def test_dark_on_light_gives_the_same_field_as_light_on_dark(mnist):
-    assert all(np.array_equal(single(255 - image), image) for image in mnist.validation.images[:300])
+    assert all(
+        np.array_equal(single(255 - image), image) for image in mnist.validation.images[:300]
+    )
 
 
 def test_a_drawing_comes_back_close_to_the_digit_that_it_shows(mnist):
     """Enlarged to a drawing and brought back, the mean grey of the field differs by a few levels, not by a shift or a stretch."""
     images = mnist.validation.images[:200]
-    differences = [np.abs(single(255 - enlarged(image)).astype(int) - image).mean() for image in images]
+    differences = [
+        np.abs(single(255 - enlarged(image)).astype(int) - image).mean() for image in images
+    ]
     others = [np.abs(np.roll(image, 2, axis=1).astype(int) - image).mean() for image in images]
     assert np.median(differences) < 12
     assert np.median(differences) < np.median(others) / 2
@@ -95,7 +106,9 @@ def test_pure_noise_is_never_an_accepted_digit(size):
         assert not any(digit.accepted for digit in recogniser.read(noise, single=True).digits)
 
 
-@pytest.mark.parametrize("change", ["as it is", "inverted", "grey", "transparent", "half the size", "dim"])
+@pytest.mark.parametrize(
+    "change", ["as it is", "inverted", "grey", "transparent", "half the size", "dim"]
+)
 def test_a_row_of_digits_is_read_whatever_the_paper(change):
     picture = Image.open(SAMPLE).convert("RGB")
     pixels = np.asarray(picture)
@@ -133,7 +146,9 @@ def test_lines_of_writing_are_read_from_top_to_bottom():
         pytest.param(
             "squared-paper.jpg",
             "2749\n8163",
-            marks=pytest.mark.xfail(reason="a shadow makes the squares stronger at its edge than elsewhere"),
+            marks=pytest.mark.xfail(
+                reason="a shadow makes the squares stronger at its edge than elsewhere"
+            ),
         ),
         ("turned-phone.jpg", "7"),
     ],
@@ -142,8 +157,12 @@ def test_pictures_of_other_papers_and_pens_are_read(name, text):
     assert Recogniser().read(SAMPLE.with_name(name)).text == text
 
 
-@pytest.mark.parametrize(("quarters", "words"), [(1, "read turned to the right"), (3, "read turned to the left")])
-def test_a_page_on_its_side_is_read_and_its_boxes_lie_in_the_picture_that_was_given(quarters, words):
+@pytest.mark.parametrize(
+    ("quarters", "words"), [(1, "read turned to the right"), (3, "read turned to the left")]
+)
+def test_a_page_on_its_side_is_read_and_its_boxes_lie_in_the_picture_that_was_given(
+    quarters, words
+):
     pixels = np.asarray(Image.open(SAMPLE).convert("RGB"))
     upright, turned = Recogniser().read(pixels), Recogniser().read(np.rot90(pixels, quarters))
     assert turned.text == upright.text == "27354"
@@ -153,7 +172,9 @@ def test_a_page_on_its_side_is_read_and_its_boxes_lie_in_the_picture_that_was_gi
         marked = np.zeros(pixels.shape[:2], np.bool_)
         marked[top:bottom, left:right] = True
         rows, columns = np.nonzero(np.rot90(marked, quarters))
-        assert after.box == pytest.approx((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1), abs=2)
+        assert after.box == pytest.approx(
+            (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1), abs=2
+        )
 
 
 def test_a_page_that_makes_sense_is_not_turned():
@@ -167,11 +188,15 @@ def test_pixels_that_were_only_repeated_are_taken_back(factor, mnist):
     for image in mnist.validation.images[:40]:
         side = round(28 * factor)
         large = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.NEAREST))
-        before, after = (recogniser.read(picture, single=True).digits[0] for picture in (image, large))
+        before, after = (
+            recogniser.read(picture, single=True).digits[0] for picture in (image, large)
+        )
         assert np.array_equal(before.probabilities, after.probabilities)
 
 
 @pytest.mark.parametrize("side", [56, 84, 150, 200, 280])
 def test_pixels_that_opencv_repeated_are_taken_back(side, mnist):
     for image in mnist.validation.images[:40]:
-        assert np.array_equal(single(cv2.resize(image, (side, side), interpolation=cv2.INTER_NEAREST)), image)
+        assert np.array_equal(
+            single(cv2.resize(image, (side, side), interpolation=cv2.INTER_NEAREST)), image
+        )

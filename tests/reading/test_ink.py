@@ -23,7 +23,9 @@ def light(kind: str, shape: tuple[int, int] = LAYER.shape) -> np.ndarray:
 
 
 def grainy(pixels: Plane, deviation: float, seed: int = 0) -> Plane:
-    return np.clip(np.rint(pixels + np.random.default_rng(seed).normal(0, deviation, pixels.shape)), 0, 255).astype(np.uint8)
+    return np.clip(
+        np.rint(pixels + np.random.default_rng(seed).normal(0, deviation, pixels.shape)), 0, 255
+    ).astype(np.uint8)
 
 
 # ---- polarity
@@ -32,8 +34,12 @@ def grainy(pixels: Plane, deviation: float, seed: int = 0) -> Plane:
 @pytest.mark.parametrize(("paper", "pen"), [(255, 0), (230, 60), (200, 130), (90, 20)])
 @pytest.mark.parametrize("scale", [0.2, 1, 3])
 @pytest.mark.parametrize("pen_width", [3, 8, 20])
-def test_ink_may_be_darker_or_lighter_than_its_paper(paper: int, pen: int, scale: float, pen_width: int) -> None:
-    layer = cv2.resize(line("20574", pen=pen_width), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+def test_ink_may_be_darker_or_lighter_than_its_paper(
+    paper: int, pen: int, scale: float, pen_width: int
+) -> None:
+    layer = cv2.resize(
+        line("20574", pen=pen_width), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA
+    )
     pixels = written(layer, paper, pen)
     assert not find_ink(pixels).light_on_dark
     assert find_ink(255 - pixels).light_on_dark
@@ -74,7 +80,9 @@ def test_uneven_light_gives_the_mask_that_even_light_gives(kind: str) -> None:
 
 @pytest.mark.parametrize("paper", [(250, 250, 245), (250, 235, 130), (180, 225, 250)])
 @pytest.mark.parametrize("pen", [(30, 30, 160), (190, 30, 40), (20, 110, 50), (120, 60, 150)])
-def test_a_colour_pen_is_found_on_coloured_paper(paper: tuple[int, ...], pen: tuple[int, ...]) -> None:
+def test_a_colour_pen_is_found_on_coloured_paper(
+    paper: tuple[int, ...], pen: tuple[int, ...]
+) -> None:
     ink = find_ink(written(LAYER, paper, pen))
     assert not ink.light_on_dark
     assert overlap(ink.mask, TRUTH) > 0.85
@@ -135,7 +143,9 @@ def test_the_greys_of_a_stroke_s_edge_are_kept(paper: int, pen: int) -> None:
 
 
 def test_every_pixel_of_the_mask_has_strength() -> None:
-    ink = find_ink(grainy(written(LAYER, 230 * light("from the side"), 60 * light("from the side")), 3))
+    ink = find_ink(
+        grainy(written(LAYER, 230 * light("from the side"), 60 * light("from the side")), 3)
+    )
     assert ink.strength.dtype == np.uint8
     assert ink.mask.dtype == np.bool_
     assert ink.mask.shape == ink.strength.shape == LAYER.shape
@@ -166,19 +176,27 @@ def test_the_table_beside_the_sheet_is_no_ink() -> None:
 @pytest.mark.parametrize("side", [8, 16])
 @pytest.mark.parametrize("shown", [96, 160])
 @pytest.mark.parametrize("digit", list("02369"))
-def test_a_small_digit_that_touches_all_borders_is_no_table(side: int, shown: int, digit: str) -> None:
+def test_a_small_digit_that_touches_all_borders_is_no_table(
+    side: int, shown: int, digit: str
+) -> None:
     """As in USPS and optdigits, where nothing but the digit is in the picture."""
     layer = line(digit, (100, 76), 10, 10)
     left, top, width, height = cv2.boundingRect(layer)
-    small = cv2.resize(layer[top : top + height, left : left + width], (side, side), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        layer[top : top + height, left : left + width], (side, side), interpolation=cv2.INTER_AREA
+    )
     pixels = cv2.resize(small, (shown, shown), interpolation=cv2.INTER_CUBIC)
     truth = pixels > 110
     assert truth.mean() < 0.5
     assert overlap(find_ink(pixels).mask, truth) > 0.6
 
 
-@pytest.mark.parametrize(("paper", "pen"), [((120, 160, 120), (220, 110, 110)), ((200, 60, 60), (60, 130, 60))])
-def test_a_pen_as_bright_as_the_paper_is_seen_by_its_colour(paper: tuple[int, int, int], pen: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize(
+    ("paper", "pen"), [((120, 160, 120), (220, 110, 110)), ((200, 60, 60), (60, 130, 60))]
+)
+def test_a_pen_as_bright_as_the_paper_is_seen_by_its_colour(
+    paper: tuple[int, int, int], pen: tuple[int, int, int]
+) -> None:
     picture = np.full((200, 300, 3), paper, np.uint8)
     stroke = np.zeros((200, 300), np.bool_)
     stroke[40:160, 140:152] = True
@@ -199,7 +217,9 @@ def test_writing_is_found_through_a_soft_shadow_over_squared_paper() -> None:
     picture = np.rint(np.where(stroke, paper * 0.3, paper)).astype(np.uint8)
     mask = find_ink(picture).mask
     assert (mask & stroke).sum() > 0.9 * stroke.sum()
-    assert (mask & ~cv2.dilate(stroke.view(np.uint8), np.ones((7, 7), np.uint8)).view(np.bool_)).mean() < 0.02
+    assert (
+        mask & ~cv2.dilate(stroke.view(np.uint8), np.ones((7, 7), np.uint8)).view(np.bool_)
+    ).mean() < 0.02
 
 
 def test_in_few_pixels_every_grey_is_ink() -> None:

@@ -29,7 +29,9 @@ def ask(server: Server, body: bytes, kind: str = "application/octet-stream") -> 
 
 def maps_of(layer: dict) -> np.ndarray:
     """The feature maps of an answer, in the layer's own values."""
-    grey = np.frombuffer(base64.b64decode(layer["maps"]), np.uint8).reshape(layer["shown"], *layer["shape"][1:])
+    grey = np.frombuffer(base64.b64decode(layer["maps"]), np.uint8).reshape(
+        layer["shown"], *layer["shape"][1:]
+    )
     return layer["lowest"] + grey * ((layer["highest"] - layer["lowest"]) / 255)
 
 
@@ -71,7 +73,9 @@ def test_greys_go_from_the_lowest_value_to_the_highest() -> None:
     told = inside.Layer("layer 1", maps).as_dict()
     assert told["shape"] == [40, 2, 2]
     assert np.allclose(maps_of(told), maps[:32], atol=4 / 255)
-    assert set(base64.b64decode(inside.Layer("layer 1", np.zeros((1, 2, 2), np.float32)).as_dict()["maps"])) == {0}
+    assert set(
+        base64.b64decode(inside.Layer("layer 1", np.zeros((1, 2, 2), np.float32)).as_dict()["maps"])
+    ) == {0}
 
 
 # ---- pixels that matter
@@ -89,7 +93,10 @@ def test_which_pixels_mattered_is_what_a_slow_loop_finds() -> None:
             fall = whole - recogniser.classify(covered)[0, best]
             for pixel in np.ndindex(PATCH, PATCH):
                 falls[y + pixel[0]][x + pixel[1]].append(fall)
-    expected = [[np.mean(fall) if DIGIT[y, x] else 0 for x, fall in enumerate(row)] for y, row in enumerate(falls)]
+    expected = [
+        [np.mean(fall) if DIGIT[y, x] else 0 for x, fall in enumerate(row)]
+        for y, row in enumerate(falls)
+    ]
     assert np.allclose(occluded(recogniser, DIGIT)[1], expected, atol=1e-5)
 
 
@@ -112,13 +119,27 @@ def test_the_service_answers_what_python_does(server: Server) -> None:
 @pytest.mark.parametrize(
     ("body", "kind", "refused"),
     [
-        (b"", "application/octet-stream", (400, "bad_field", "the body should be a field, 28 rows of 28 bytes, and not 0 bytes")),
+        (
+            b"",
+            "application/octet-stream",
+            (400, "bad_field", "the body should be a field, 28 rows of 28 bytes, and not 0 bytes"),
+        ),
         (b"x" * 783, "application/octet-stream", (400, "bad_field", None)),
-        (b"x" * 785, "application/octet-stream", (413, "too_large", "the body has more than the 784 bytes that are allowed")),
-        (PICTURE, "image/png", (415, "unsupported_media_type", "the content type should be application/octet-stream")),
+        (
+            b"x" * 785,
+            "application/octet-stream",
+            (413, "too_large", "the body has more than the 784 bytes that are allowed"),
+        ),
+        (
+            PICTURE,
+            "image/png",
+            (415, "unsupported_media_type", "the content type should be application/octet-stream"),
+        ),
     ],
 )
-def test_what_is_no_field_is_refused(server: Server, body: bytes, kind: str, refused: tuple[int, str, str | None]) -> None:
+def test_what_is_no_field_is_refused(
+    server: Server, body: bytes, kind: str, refused: tuple[int, str, str | None]
+) -> None:
     status, code, message = ask(server, body, kind).error
     assert (status, code) == refused[:2]
     assert refused[2] in (None, message)
@@ -147,8 +168,14 @@ def test_after_a_new_model_it_is_the_new_one_that_is_looked_into(tmp_path: Path)
         ),
     ],
 )
-def test_where_nobody_can_look_inside_digits_are_read_nevertheless(tmp_path: Path, fault: str, code: str, why: str) -> None:
+def test_where_nobody_can_look_inside_digits_are_read_nevertheless(
+    tmp_path: Path, fault: str, code: str, why: str
+) -> None:
     with serving("-c", HASTY, tmp_path / "log", fault) as server:
-        assert ask(server, DIGIT.tobytes()).error == (501, code, "nobody can look inside here; the log says why")
+        assert ask(server, DIGIT.tobytes()).error == (
+            501,
+            code,
+            "nobody can look inside here; the log says why",
+        )
         assert server.process.stderr.readline() == f"inkdigits: {why}\n"
         assert server.post(PICTURE).json["text"] == "27"

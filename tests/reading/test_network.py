@@ -17,11 +17,15 @@ def test_blocks_are_alike_and_one_for_each_thread(images: int, threads: int) -> 
     assert 1 <= size <= BLOCK
     assert size >= min(images, SMALLEST)
     turns = -(-images // (size * threads))
-    assert turns * size < images / threads + turns + 1 or size <= SMALLEST, "no thread has much more to do than its share"
+    assert turns * size < images / threads + turns + 1 or size <= SMALLEST, (
+        "no thread has much more to do than its share"
+    )
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_answers_do_not_depend_on_threads_and_keep_their_places(tmp_path: Path, threads: int) -> None:
+def test_answers_do_not_depend_on_threads_and_keep_their_places(
+    tmp_path: Path, threads: int
+) -> None:
     images = np.random.default_rng(0).integers(0, 256, (1500, 28, 28), np.uint8)
     network = Network(save_toy_network(tmp_path / "toy.onnx"), threads)
     for n in (0, 1, 5, 9, 300, 1500):
@@ -33,7 +37,9 @@ def test_answers_do_not_depend_on_threads_and_keep_their_places(tmp_path: Path, 
 def test_several_callers_share_its_threads(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (700, 28, 28), np.uint8)
     network, answers = Network(save_toy_network(tmp_path / "toy.onnx"), 2), []
-    callers = [threading.Thread(target=lambda: answers.append(network.answer(images))) for _ in range(8)]
+    callers = [
+        threading.Thread(target=lambda: answers.append(network.answer(images))) for _ in range(8)
+    ]
     for caller in callers:
         caller.start()
     for caller in callers:
@@ -42,7 +48,9 @@ def test_several_callers_share_its_threads(tmp_path: Path) -> None:
     assert all(np.allclose(answer, by_hand(images), atol=1e-6) for answer in answers)
 
 
-def test_a_failure_on_another_thread_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_on_another_thread_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network = Network(save_toy_network(tmp_path / "toy.onnx"), 2)
     begun, run, here = threading.Event(), network._run, threading.current_thread()
 

@@ -43,13 +43,20 @@ def idx(array: np.ndarray) -> bytes:
 
 
 def csv(digits: Split, *, labelled: bool) -> str:
-    rows = np.column_stack([digits.labels, digits.images.reshape(len(digits), -1)])[:, 0 if labelled else 1 :]
+    rows = np.column_stack([digits.labels, digits.images.reshape(len(digits), -1)])[
+        :, 0 if labelled else 1 :
+    ]
     header = ["label", *(f"pixel{i}" for i in range(784))][0 if labelled else 1 :]
     return "\n".join(",".join(map(str, row)) for row in [header, *rows.tolist()]) + "\n"
 
 
-def read(recogniser: Recogniser, *paths: object, single: bool = False, jobs: int = 1) -> list[tuple[str, Reading]]:
-    return [(path, trace.reading) for path, trace in read_paths(recogniser, map(str, paths), single=single, jobs=jobs)]
+def read(
+    recogniser: Recogniser, *paths: object, single: bool = False, jobs: int = 1
+) -> list[tuple[str, Reading]]:
+    return [
+        (path, trace.reading)
+        for path, trace in read_paths(recogniser, map(str, paths), single=single, jobs=jobs)
+    ]
 
 
 def codes(readings: list[tuple[str, Reading]]) -> list[str | None]:
@@ -66,12 +73,17 @@ def test_good_and_bad_pictures_keep_their_order(recogniser, digits, tmp_path):
     (tmp_path / "empty.png").touch()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.png").write_text("no picture at all")
-    paths = [tmp_path / name for name in ("first.png", "empty.png", "missing.png", "cut.png", "text.png", "last.png")]
+    paths = [
+        tmp_path / name
+        for name in ("first.png", "empty.png", "missing.png", "cut.png", "text.png", "last.png")
+    ]
     readings = read(recogniser, *paths)
     assert [path for path, _ in readings] == [str(path) for path in paths]
     assert codes(readings) == [None, "empty", "not_found", "truncated", "not_a_picture", None]
     for path, reading in readings:
-        assert reading.error is None or (path in str(reading.error) and reading.text is None and reading.digits == ())
+        assert reading.error is None or (
+            path in str(reading.error) and reading.text is None and reading.digits == ()
+        )
 
 
 def test_a_picture_gives_what_the_recogniser_reads(recogniser, digits, tmp_path):
@@ -81,7 +93,10 @@ def test_a_picture_gives_what_the_recogniser_reads(recogniser, digits, tmp_path)
     assert len(reading.digits) == 1
 
 
-@pytest.mark.parametrize("name", ["a" * 300 + ".png", "a\0b.png", "file.png/x.png", "nothing", "missing.npz", "missing.csv.gz"])
+@pytest.mark.parametrize(
+    "name",
+    ["a" * 300 + ".png", "a\0b.png", "file.png/x.png", "nothing", "missing.npz", "missing.csv.gz"],
+)
 def test_names_that_no_file_can_have(name, recogniser, tmp_path):
     (tmp_path / "file.png").touch()
     ((path, reading),) = read(recogniser, tmp_path / name)
@@ -89,11 +104,16 @@ def test_names_that_no_file_can_have(name, recogniser, tmp_path):
     assert reading.error.code in ("not_found", "unreadable")
 
 
-def test_a_picture_comes_with_the_page_that_explains_it_and_an_array_s_images_are_their_own(recogniser, digits, tmp_path):
+def test_a_picture_comes_with_the_page_that_explains_it_and_an_array_s_images_are_their_own(
+    recogniser, digits, tmp_path
+):
     picture(digits.images[2], tmp_path / "digit.png")
     np.save(tmp_path / "digits.npy", digits.images[:1])
     traces = [
-        trace for _, trace in read_paths(recogniser, [str(tmp_path / name) for name in ("digit.png", "no.png", "digits.npy")])
+        trace
+        for _, trace in read_paths(
+            recogniser, [str(tmp_path / name) for name in ("digit.png", "no.png", "digits.npy")]
+        )
     ]
     assert [trace.page is not None for trace in traces] == [True, False, False]
     assert np.array_equal(traces[0].page.fields[0], traces[0].reading.digits[0].image)
@@ -112,7 +132,9 @@ def test_pictures_are_read_when_their_turn_comes(recogniser, digits, tmp_path):
 
 @pytest.mark.parametrize("small", [0, sources.SMALL])  # no picture is read at once, or all of these
 @pytest.mark.parametrize("jobs", [2, 3, 16])
-def test_several_at_once_give_the_same_in_the_same_order(jobs, small, recogniser, digits, tmp_path, monkeypatch):
+def test_several_at_once_give_the_same_in_the_same_order(
+    jobs, small, recogniser, digits, tmp_path, monkeypatch
+):
     monkeypatch.setattr(sources, "BLOCK", 2)
     monkeypatch.setattr(sources, "SMALL", small)
     for index, field in enumerate(digits.images):
@@ -120,10 +142,18 @@ def test_several_at_once_give_the_same_in_the_same_order(jobs, small, recogniser
     (tmp_path / "1.png").write_text("no picture")
     (tmp_path / "cut-ubyte").write_bytes(idx(digits.images)[: -28 * 28 // 2])
     np.save(tmp_path / "digits.npy", digits.images)
-    paths = [tmp_path / "digits.npy", tmp_path / "3.png", tmp_path, tmp_path / "cut-ubyte", tmp_path / "missing.png"]
+    paths = [
+        tmp_path / "digits.npy",
+        tmp_path / "3.png",
+        tmp_path,
+        tmp_path / "cut-ubyte",
+        tmp_path / "missing.png",
+    ]
     one, several = read(recogniser, *paths), read(recogniser, *paths, jobs=jobs)
     assert [code for code in codes(one) if code] == ["not_a_picture", "bad_data", "not_found"]
-    assert [reading.to_json(path) for path, reading in several] == [reading.to_json(path) for path, reading in one]
+    assert [reading.to_json(path) for path, reading in several] == [
+        reading.to_json(path) for path, reading in one
+    ]
 
 
 def test_the_first_to_finish_does_not_overtake(recogniser, digits, tmp_path, monkeypatch):
@@ -186,7 +216,9 @@ def test_nothing_is_kept_of_what_was_taken(jobs, recogniser, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("small", [0, sources.SMALL])
-def test_a_fault_of_ours_is_not_swallowed_by_a_thread(small, recogniser, digits, tmp_path, monkeypatch):
+def test_a_fault_of_ours_is_not_swallowed_by_a_thread(
+    small, recogniser, digits, tmp_path, monkeypatch
+):
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
@@ -256,7 +288,9 @@ def test_a_folder_s_explanations_are_none_of_its_pictures(recogniser, digits, tm
     written = tmp_path / "why" / "digit.png.png"
     assert written.exists()
     assert [path for path, _ in read(recogniser, tmp_path)] == [str(tmp_path / "digit.png")]
-    assert [path for path, _ in read(recogniser, written)] == [str(written)]  # unless someone asks for it
+    assert [path for path, _ in read(recogniser, written)] == [
+        str(written)
+    ]  # unless someone asks for it
 
 
 def test_a_folder_without_pictures_is_one_error_that_names_the_endings(recogniser, tmp_path):
@@ -273,7 +307,13 @@ def test_a_folder_without_pictures_is_one_error_that_names_the_endings(recognise
 @pytest.mark.parametrize(
     "name",
     [
-        *("digits.npz", "digits.npy", "t10k-images-idx3-ubyte", "t10k-images-idx3-ubyte.gz", "digits.idx"),
+        *(
+            "digits.npz",
+            "digits.npy",
+            "t10k-images-idx3-ubyte",
+            "t10k-images-idx3-ubyte.gz",
+            "digits.idx",
+        ),
         *("labelled.csv", "plain.csv", "no-ending-idx", "no-ending-npz", "train.txt"),
     ],
 )
@@ -301,7 +341,9 @@ def test_numbers_go_on_over_blocks(recogniser, digits, tmp_path, monkeypatch):
     many = np.concatenate([digits.images] * 3)
     np.save(tmp_path / "many.npy", many)
     monkeypatch.setattr(sources, "BLOCK", 4)
-    assert [path[-4:].lstrip("y") for path, _ in read(recogniser, tmp_path / "many.npy")] == [f"[{i}]"[-4:] for i in range(15)]
+    assert [path[-4:].lstrip("y") for path, _ in read(recogniser, tmp_path / "many.npy")] == [
+        f"[{i}]"[-4:] for i in range(15)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -326,7 +368,9 @@ def test_damaged_arrays_are_one_error(name, content, says, recogniser, tmp_path)
         raise readings[0][1].error
 
 
-def test_a_truncated_file_gives_what_is_there_and_then_the_error(recogniser, digits, tmp_path, monkeypatch):
+def test_a_truncated_file_gives_what_is_there_and_then_the_error(
+    recogniser, digits, tmp_path, monkeypatch
+):
     monkeypatch.setattr(sources, "BLOCK", 2)
     (tmp_path / "cut-ubyte").write_bytes(idx(digits.images)[: -28 * 28 // 2])
     readings = read(recogniser, tmp_path / "cut-ubyte")
@@ -355,7 +399,10 @@ def test_a_picture_on_standard_input(recogniser, digits, tmp_path, monkeypatch):
     assert read(recogniser, "-") == [("-", recogniser.read(tmp_path / "digit.png"))]
 
 
-@pytest.mark.parametrize(("data", "code"), [(b"", "empty"), (b"text", "not_a_picture"), (b"\x89PNG\r\n\x1a\n", "not_a_picture")])
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [(b"", "empty"), (b"text", "not_a_picture"), (b"\x89PNG\r\n\x1a\n", "not_a_picture")],
+)
 def test_what_is_no_picture_on_standard_input(data, code, recogniser, monkeypatch):
     give(monkeypatch, data)
     ((path, reading),) = read(recogniser, "-")
@@ -373,7 +420,9 @@ def test_standard_input_without_end_is_not_read_to_its_end(recogniser, monkeypat
 
 def test_small_pictures_are_not_for_threads(recogniser, digits, tmp_path, monkeypatch):
     threads, real = set(), recogniser.trace
-    monkeypatch.setattr(recogniser, "trace", lambda *given: threads.add(threading.current_thread()) or real(*given))
+    monkeypatch.setattr(
+        recogniser, "trace", lambda *given: threads.add(threading.current_thread()) or real(*given)
+    )
     for index in range(4):
         picture(digits.images[index], tmp_path / f"{index}.png")
     assert len(read(recogniser, tmp_path, jobs=2)) == 4

@@ -34,10 +34,17 @@ def png_header(width: int, height: int) -> bytes:
     """A PNG that promises much and holds nothing."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize(
@@ -58,7 +65,9 @@ def png_header(width: int, height: int) -> bytes:
         ("WEBP", "RGB", {"lossless": True}),
     ],
 )
-def test_lossless_encodings_give_the_same_pixels(drawing: np.ndarray, format_name: str, mode: str, options: dict) -> None:
+def test_lossless_encodings_give_the_same_pixels(
+    drawing: np.ndarray, format_name: str, mode: str, options: dict
+) -> None:
     data = encoded(Image.fromarray(drawing).convert(mode), format_name, **options)
     assert np.array_equal(open_picture(data).pixels, drawing)
 
@@ -76,12 +85,16 @@ def test_one_bit_pictures_are_black_and_white(drawing: np.ndarray) -> None:
 
 
 def test_cmyk_keeps_dark_dark(drawing: np.ndarray) -> None:
-    pixels = open_picture(encoded(Image.fromarray(drawing).convert("RGB").convert("CMYK"), "TIFF")).pixels
+    pixels = open_picture(
+        encoded(Image.fromarray(drawing).convert("RGB").convert("CMYK"), "TIFF")
+    ).pixels
     assert np.abs(pixels.astype(int) - drawing).max() <= 2
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_camera_held_any_way_gives_the_upright_picture(drawing: np.ndarray, orientation: int) -> None:
+def test_a_camera_held_any_way_gives_the_upright_picture(
+    drawing: np.ndarray, orientation: int
+) -> None:
     undo = {
         1: drawing,
         2: drawing[:, ::-1],
@@ -118,9 +131,14 @@ def test_a_sheet_with_transparent_corners_gets_more_of_its_own_paper(drawing: np
 def test_transparency_is_mixed_with_the_paper_behind_it() -> None:
     rng = np.random.default_rng(0)
     rgba = rng.integers(0, 140, (40, 50, 4), np.uint8)
-    rgba[:, :, 3] = np.where(rng.random((40, 50)) < 0.4, rng.integers(0, 256, (40, 50)), 0)  # strokes, so the paper is white
+    rgba[:, :, 3] = np.where(
+        rng.random((40, 50)) < 0.4, rng.integers(0, 256, (40, 50)), 0
+    )  # strokes, so the paper is white
     opacity = rgba[:, :, 3:] / 255
-    assert np.abs(open_picture(rgba).pixels - (rgba[:, :, :3] * opacity + 255 * (1 - opacity))).max() < 1
+    assert (
+        np.abs(open_picture(rgba).pixels - (rgba[:, :, :3] * opacity + 255 * (1 - opacity))).max()
+        < 1
+    )
 
 
 def test_a_large_transparent_picture_is_reduced_as_an_opaque_one_is() -> None:
@@ -164,16 +182,28 @@ def test_a_large_jpeg_is_decoded_small_and_keeps_its_coordinates() -> None:
     rows, columns = np.nonzero(picture.pixels < 128)
     (x, y) = picture.scale
     assert np.allclose(
-        [columns.min() * x, (columns.max() + 1) * x, rows.min() * y, (rows.max() + 1) * y], [800, 1000, 400, 2000], atol=2
+        [columns.min() * x, (columns.max() + 1) * x, rows.min() * y, (rows.max() + 1) * y],
+        [800, 1000, 400, 2000],
+        atol=2,
     )
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("several", [True, False])
-def test_only_the_first_frame_of_an_animation_is_read(drawing: np.ndarray, kind: str, several: bool) -> None:
+def test_only_the_first_frame_of_an_animation_is_read(
+    drawing: np.ndarray, kind: str, several: bool
+) -> None:
     frames = [Image.fromarray(drawing), Image.fromarray(255 - drawing)]
     lossless = {"lossless": True} if kind == "WEBP" else {}
-    picture = open_picture(encoded(frames[0], kind, save_all=several, append_images=frames[1:] if several else [], **lossless))
+    picture = open_picture(
+        encoded(
+            frames[0],
+            kind,
+            save_all=several,
+            append_images=frames[1:] if several else [],
+            **lossless,
+        )
+    )
     assert np.array_equal(picture.pixels, drawing)
     assert picture.warnings == (("only the first of several frames is read",) if several else ())
 
@@ -186,7 +216,9 @@ def code_of(source: object) -> str:
 
 
 def test_what_is_wrong_with_a_file_is_named(tmp_path: Path, drawing: np.ndarray) -> None:
-    whole = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)), "PNG")
+    whole = encoded(
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)), "PNG"
+    )
     (tmp_path / "empty.png").touch()
     assert code_of(tmp_path / "none.png") == "not_found"
     assert code_of(str(tmp_path / "none.png")) == "not_found"
@@ -207,7 +239,13 @@ def test_a_picture_that_promises_too_much_is_refused_before_it_is_decoded() -> N
 
 
 def test_arrays_that_are_no_pictures_are_refused() -> None:
-    for array in (np.zeros(784), np.zeros((28, 28, 2)), np.zeros((2, 28, 28)), np.array([["a"]]), np.array(None)):
+    for array in (
+        np.zeros(784),
+        np.zeros((28, 28, 2)),
+        np.zeros((2, 28, 28)),
+        np.array([["a"]]),
+        np.array(None),
+    ):
         assert code_of(array) == "unsupported"
     assert code_of(np.zeros((0, 28))) == "empty"
     assert code_of(np.full((9, 9), np.nan)) == "unsupported"
@@ -215,9 +253,15 @@ def test_arrays_that_are_no_pictures_are_refused() -> None:
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.sampled_from(FORMATS[:-1]), st.binary(max_size=40), st.integers(0, 2000), st.integers(0, 255))
-def test_damage_anywhere_gives_pixels_or_a_bad_picture(format_name: str, tail: bytes, place: int, byte: int) -> None:
-    data = bytearray(encoded(Image.fromarray(np.arange(600, dtype=np.uint8).reshape(20, 30)), format_name) + tail)
+@given(
+    st.sampled_from(FORMATS[:-1]), st.binary(max_size=40), st.integers(0, 2000), st.integers(0, 255)
+)
+def test_damage_anywhere_gives_pixels_or_a_bad_picture(
+    format_name: str, tail: bytes, place: int, byte: int
+) -> None:
+    data = bytearray(
+        encoded(Image.fromarray(np.arange(600, dtype=np.uint8).reshape(20, 30)), format_name) + tail
+    )
     data[place % len(data)] = byte
     try:
         pixels = open_picture(bytes(data)).pixels

@@ -19,7 +19,15 @@ def print_of(segments: list[Segment], thickness: int = 2) -> Plane:
     """Straight lines (x, y, x, y) as a layer: paper 0, print 255."""
     layer = np.zeros((HEIGHT, WIDTH), np.uint8)
     for x0, y0, x1, y1 in segments:
-        cv2.line(layer, (round(16 * x0), round(16 * y0)), (round(16 * x1), round(16 * y1)), 255, thickness, cv2.LINE_AA, 4)
+        cv2.line(
+            layer,
+            (round(16 * x0), round(16 * y0)),
+            (round(16 * x1), round(16 * y1)),
+            255,
+            thickness,
+            cv2.LINE_AA,
+            4,
+        )
     return layer
 
 
@@ -33,11 +41,20 @@ def squared(pitch: float) -> list[Segment]:
 
 
 def box(left: float, top: float, right: float, bottom: float) -> list[Segment]:
-    return [(left, top, right, top), (right, top, right, bottom), (right, bottom, left, bottom), (left, bottom, left, top)]
+    return [
+        (left, top, right, top),
+        (right, top, right, bottom),
+        (right, bottom, left, bottom),
+        (left, bottom, left, top),
+    ]
 
 
-BOXES = [side for place in range(len(TEXT)) for side in box(75 + 90 * place, 150, 165 + 90 * place, 280)]
-APART = [side for place in range(len(TEXT)) for side in box(78 + 90 * place, 150, 162 + 90 * place, 280)]
+BOXES = [
+    side for place in range(len(TEXT)) for side in box(75 + 90 * place, 150, 165 + 90 * place, 280)
+]
+APART = [
+    side for place in range(len(TEXT)) for side in box(78 + 90 * place, 150, 162 + 90 * place, 280)
+]
 COMB = [(75.0, 285.0, 525.0, 285.0), *((x, 245.0, x, 285.0) for x in np.arange(75.0, 526.0, 90.0))]
 UNDERLINE = [(80.0, 285.0, 540.0, 280.0)]
 PRINTED = {
@@ -73,7 +90,12 @@ def test_lines_go_and_strokes_stay(kind: str, shade: int) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [pytest.param(kind, marks=pytest.mark.xfail(reason="pieces")) if kind == "squared closely" else kind for kind in PRINTED],
+    [
+        pytest.param(kind, marks=pytest.mark.xfail(reason="pieces"))
+        if kind == "squared closely"
+        else kind
+        for kind in PRINTED
+    ],
 )
 def test_each_digit_stays_in_one_piece(kind: str) -> None:
     """A line that is cut out with the strokes that cross it leaves a digit in two."""
@@ -85,7 +107,10 @@ def test_each_digit_stays_in_one_piece(kind: str) -> None:
 
 def test_the_warning_says_that_lines_were_removed() -> None:
     assert (
-        "printed lines removed" in without_printed_lines(find_ink(written(WRITING, written(PRINTED["ruled"], 240, 150)))).warnings
+        "printed lines removed"
+        in without_printed_lines(
+            find_ink(written(WRITING, written(PRINTED["ruled"], 240, 150)))
+        ).warnings
     )
 
 
@@ -113,13 +138,17 @@ def test_where_nothing_is_printed_nothing_changes(text: str, pen: int) -> None:
         "0",
         "22",
         "4",
-        pytest.param("14747", marks=pytest.mark.xfail(reason="bars in one line are taken for a ruling")),
+        pytest.param(
+            "14747", marks=pytest.mark.xfail(reason="bars in one line are taken for a ruling")
+        ),
     ],
 )
 def test_a_tight_crop_does_not_make_lines_of_bars(text: str, pen: int) -> None:
     layer = line(text, (HEIGHT, WIDTH), left=90, top=170, height=90, pen=pen)
     left, top, width, height = cv2.boundingRect(layer)
-    assert not changed(np.ascontiguousarray(layer[top - 4 : top + height + 4, left - 4 : left + width + 4]))
+    assert not changed(
+        np.ascontiguousarray(layer[top - 4 : top + height + 4, left - 4 : left + width + 4])
+    )
 
 
 @pytest.mark.parametrize("kind", ["ruled", "ruled closely", "squared", "squared closely"])

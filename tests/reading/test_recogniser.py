@@ -16,7 +16,11 @@ onnx = pytest.importorskip("onnx", reason="the toy networks are built with onnx"
 
 
 def save_toy_network(
-    path: Path, outputs: int = 10, name: str = "probabilities", size: int = 28, metadata: dict[str, str] | None = None
+    path: Path,
+    outputs: int = 10,
+    name: str = "probabilities",
+    size: int = 28,
+    metadata: dict[str, str] | None = None,
 ) -> Path:
     """A network that anyone can compute by hand: output k is the mean of row 4 + k, the eleventh that of column 5."""
     from onnx import TensorProto, helper
@@ -47,7 +51,10 @@ def save_toy_network(
 
 
 def by_hand(images: np.ndarray, outputs: int = 10) -> np.ndarray:
-    rows, column = images[:, 4:14].astype(np.float64).mean(axis=2), images[:, :, 5].astype(np.float64).mean(axis=1)
+    rows, column = (
+        images[:, 4:14].astype(np.float64).mean(axis=2),
+        images[:, :, 5].astype(np.float64).mean(axis=1),
+    )
     odds = np.exp(np.column_stack([rows, column])[:, :outputs] / 25.5)
     return odds / odds.sum(axis=1, keepdims=True)
 
@@ -73,8 +80,12 @@ def picture_of(digit: int) -> np.ndarray:
     return field
 
 
-def test_sureness_is_that_of_the_best_digit_and_that_it_is_one(toy: Path, tmp_path: Path, images: np.ndarray) -> None:
-    assert Recogniser(toy, threads=1).sureness(images) == pytest.approx(by_hand(images).max(axis=1), abs=1e-5)
+def test_sureness_is_that_of_the_best_digit_and_that_it_is_one(
+    toy: Path, tmp_path: Path, images: np.ndarray
+) -> None:
+    assert Recogniser(toy, threads=1).sureness(images) == pytest.approx(
+        by_hand(images).max(axis=1), abs=1e-5
+    )
     eleven = by_hand(images, 11)
     expected = by_hand(images).max(axis=1) * (1 - eleven[:, 10])
     ours = Recogniser(save_toy_network(tmp_path / "eleven.onnx", 11), threads=1).sureness(images)
@@ -82,7 +93,9 @@ def test_sureness_is_that_of_the_best_digit_and_that_it_is_one(toy: Path, tmp_pa
     assert ours.shape == (len(images),)
 
 
-def test_classify_computes_what_the_network_says_however_many_images(toy: Path, images: np.ndarray) -> None:
+def test_classify_computes_what_the_network_says_however_many_images(
+    toy: Path, images: np.ndarray
+) -> None:
     recogniser = Recogniser(toy, threads=1)
     for n in (0, 1, 7, 2500):
         probabilities = recogniser.classify(images[:n])
@@ -95,7 +108,10 @@ def test_classify_computes_what_the_network_says_however_many_images(toy: Path, 
 def test_a_recogniser_answers_several_threads_alike(toy: Path, images: np.ndarray) -> None:
     recogniser = Recogniser(toy, threads=1)
     expected, answers = recogniser.classify(images[:200]), []
-    threads = [threading.Thread(target=lambda: answers.append(recogniser.classify(images[:200]))) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: answers.append(recogniser.classify(images[:200])))
+        for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -106,7 +122,12 @@ def test_a_recogniser_answers_several_threads_alike(toy: Path, images: np.ndarra
 
 @pytest.mark.parametrize(
     "wrong",
-    [np.zeros((28, 28), np.float32), np.zeros((28, 27), np.uint8), np.zeros((2, 1, 28, 28), np.uint8), np.zeros(784, np.uint8)],
+    [
+        np.zeros((28, 28), np.float32),
+        np.zeros((28, 27), np.uint8),
+        np.zeros((2, 1, 28, 28), np.uint8),
+        np.zeros(784, np.uint8),
+    ],
 )
 def test_images_of_another_shape_or_type_are_refused(toy: Path, wrong: np.ndarray) -> None:
     with pytest.raises(BadValue, match=r"uint8 \(N, 28, 28\)"):
@@ -121,8 +142,12 @@ def test_the_threshold_travels_in_the_model(tmp_path: Path) -> None:
             Recogniser(save_toy_network(tmp_path / "m.onnx", metadata={"threshold": wrong}))
 
 
-def test_the_network_s_probabilities_are_final_whatever_its_metadata_say(tmp_path: Path, images: np.ndarray) -> None:
-    path = save_toy_network(tmp_path / "m.onnx", metadata={"temperature": "2.5", "softmax_temperature": "2.5"})
+def test_the_network_s_probabilities_are_final_whatever_its_metadata_say(
+    tmp_path: Path, images: np.ndarray
+) -> None:
+    path = save_toy_network(
+        tmp_path / "m.onnx", metadata={"temperature": "2.5", "softmax_temperature": "2.5"}
+    )
     assert np.allclose(Recogniser(path).classify(images[:50]), by_hand(images[:50]), atol=1e-6)
 
 
@@ -158,15 +183,21 @@ def test_json_is_what_the_contract_says(toy: Path, tmp_path: Path) -> None:
 
 
 def test_a_doubtful_digit_is_listed_with_its_reason_but_not_in_the_text(tmp_path: Path) -> None:
-    reading = Recogniser(save_toy_network(tmp_path / "m.onnx", metadata={"threshold": "0.9999999"})).read(picture_of(5))
+    reading = Recogniser(
+        save_toy_network(tmp_path / "m.onnx", metadata={"threshold": "0.9999999"})
+    ).read(picture_of(5))
     assert reading.text == ""
     assert reading.digits[0].digit == 5
     assert "sure of 5" in json.loads(reading.to_json())["digits"][0]["reason"]
 
 
-def test_a_picture_that_cannot_be_read_leaves_the_others_readable(toy: Path, tmp_path: Path) -> None:
+def test_a_picture_that_cannot_be_read_leaves_the_others_readable(
+    toy: Path, tmp_path: Path
+) -> None:
     recogniser = Recogniser(toy)
-    readings = list(recogniser.read_many([picture_of(1), tmp_path / "none.png", b"junk", picture_of(2)]))
+    readings = list(
+        recogniser.read_many([picture_of(1), tmp_path / "none.png", b"junk", picture_of(2)])
+    )
     assert [reading.text for reading in readings] == ["1", None, None, "2"]
     said = json.loads(readings[1].to_json("none.png"))
     assert said["text"] is None
@@ -176,13 +207,17 @@ def test_a_picture_that_cannot_be_read_leaves_the_others_readable(toy: Path, tmp
         recogniser.read(b"junk")
 
 
-def test_the_module_reads_with_a_model_that_stays_loaded(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_module_reads_with_a_model_that_stays_loaded(
+    toy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert read(picture_of(4), model=toy, single=True).text == "4"
     monkeypatch.setattr(recogniser_module, "Network", None)
     assert read(picture_of(6), model=toy).text == "6"
 
 
-def test_a_model_is_found_by_name_folder_or_path(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_is_found_by_name_folder_or_path(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(recogniser_module, "WEIGHTS", tmp_path / "weights")
     for folder in (tmp_path / "run", tmp_path / "weights" / "toy"):
         folder.mkdir(parents=True)
@@ -215,9 +250,16 @@ def test_threads_are_at_least_one(toy: Path) -> None:
 
 
 def test_a_blank_reading_is_an_empty_text() -> None:
-    assert json.loads(Reading("").to_json()) == {"text": "", "digits": [], "warnings": [], "error": None}
+    assert json.loads(Reading("").to_json()) == {
+        "text": "",
+        "digits": [],
+        "warnings": [],
+        "error": None,
+    }
 
 
-@pytest.mark.parametrize(("confidence", "words"), [(0.5, "50.0%"), (0.9986, "99.9%"), (0.99996, "99.9%"), (1.0, "99.9%")])
+@pytest.mark.parametrize(
+    ("confidence", "words"), [(0.5, "50.0%"), (0.9986, "99.9%"), (0.99996, "99.9%"), (1.0, "99.9%")]
+)
 def test_nobody_is_told_that_something_is_certain(confidence: float, words: str) -> None:
     assert Digit(3, confidence, True, (0, 0, 1, 1)).sureness == words

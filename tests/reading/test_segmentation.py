@@ -30,14 +30,19 @@ def knowing(*digits: Plane) -> Judge:
 
     def judge(candidates: Sequence[Candidate]) -> np.ndarray:
         masks = [whole(candidate, digits[0].shape) for candidate in candidates]
-        return np.array([max(overlap(mask, digit > 127) for digit in digits) ** 2 for mask in masks])
+        return np.array(
+            [max(overlap(mask, digit > 127) for digit in digits) ** 2 for mask in masks]
+        )
 
     return judge
 
 
 def places(candidates: Sequence[Candidate], digits: Sequence[Plane]) -> list[int]:
     """For each candidate which of the digits it is; -1 for none."""
-    overlaps = [[overlap(whole(candidate, digit.shape), digit > 127) for digit in digits] for candidate in candidates]
+    overlaps = [
+        [overlap(whole(candidate, digit.shape), digit > 127) for digit in digits]
+        for candidate in candidates
+    ]
     return [int(np.argmax(row)) if max(row) > 0.8 else -1 for row in overlaps]
 
 
@@ -85,7 +90,10 @@ def test_specks_are_dropped(single: bool) -> None:
 
 
 def test_what_is_much_fainter_than_the_writing_shines_through_from_behind() -> None:
-    digits, ghost = [ink("3", SHAPE, 100, 100), ink("8", SHAPE, 200, 100)], ink("5", SHAPE, 300, 100)
+    digits, ghost = (
+        [ink("3", SHAPE, 100, 100), ink("8", SHAPE, 200, 100)],
+        ink("5", SHAPE, 300, 100),
+    )
     strength = np.maximum.reduce([*digits, ghost // 4])
     assert places(find_candidates(strength > 40, strength), digits) == [0, 1]
 
@@ -97,7 +105,15 @@ def broken_five() -> tuple[Plane, Plane]:
     """(the body, the bar that does not touch it)"""
     body, bar = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
     cv2.polylines(
-        body, [np.array([(256, 112), (256, 136), (285, 134), (298, 150), (288, 172), (262, 178), (250, 172)])], False, 255, 7
+        body,
+        [
+            np.array(
+                [(256, 112), (256, 136), (285, 134), (298, 150), (288, 172), (262, 178), (250, 172)]
+            )
+        ],
+        False,
+        255,
+        7,
     )
     cv2.line(bar, (262, 98), (300, 96), 255, 7)
     return body, bar
@@ -139,8 +155,17 @@ def test_touching_digits_are_cut_by_a_judge_who_knows_digits(text: str) -> None:
 
 def test_a_pair_that_is_one_digit_to_the_judge_is_not_cut() -> None:
     apart, wide = ink("6", SHAPE, 60, 100), np.zeros(SHAPE, np.uint8)
-    cv2.polylines(wide, [np.array([(200, 100), (250, 178), (300, 100), (200, 140), (300, 140)])], False, 255, 8)
-    assert places(found(np.maximum(apart, wide), judge=knowing(apart, wide)), [apart, wide]) == [0, 1]
+    cv2.polylines(
+        wide,
+        [np.array([(200, 100), (250, 178), (300, 100), (200, 140), (300, 140)])],
+        False,
+        255,
+        8,
+    )
+    assert places(found(np.maximum(apart, wide), judge=knowing(apart, wide)), [apart, wide]) == [
+        0,
+        1,
+    ]
 
 
 def fence(length: int) -> Plane:
@@ -188,10 +213,14 @@ def test_among_letters_nothing_is_cut() -> None:
 def test_a_line_below_a_digit_is_dropped_where_the_digit_is_one_without_it(single: bool) -> None:
     digit = ink("8", (220, 220), 80, 50)
     left, top, width, height = cv2.boundingRect(digit)
-    underlined = cv2.line(digit.copy(), (left - 8, top + height + 14), (left + width + 8, top + height + 14), 255, 6)
+    underlined = cv2.line(
+        digit.copy(), (left - 8, top + height + 14), (left + width + 8, top + height + 14), 255, 6
+    )
     assert places(found(underlined, single=single, judge=knowing(digit)), [digit]) == [0]
     if single:  # the foot of a broken digit stays
-        assert places(found(underlined, single=True, judge=knowing(underlined)), [underlined]) == [0]
+        assert places(found(underlined, single=True, judge=knowing(underlined)), [underlined]) == [
+            0
+        ]
 
 
 def test_without_a_judge_what_touches_stays_whole() -> None:
@@ -209,7 +238,11 @@ def test_a_wide_digit_is_not_cut() -> None:
 
 @pytest.mark.parametrize("judged", [True, False])
 def test_lines_are_read_from_top_to_bottom_and_each_from_left_to_right(judged: bool) -> None:
-    digits = [ink(digit, SHAPE, 40 + 80 * column, 15 + 95 * row, 70) for row in range(3) for column, digit in enumerate("2758")]
+    digits = [
+        ink(digit, SHAPE, 40 + 80 * column, 15 + 95 * row, 70)
+        for row in range(3)
+        for column, digit in enumerate("2758")
+    ]
     candidates = found(np.maximum.reduce(digits), judge=knowing(*digits) if judged else None)
     assert places(candidates, digits) == list(range(12))
     assert [candidate.line for candidate in candidates] == [0] * 4 + [1] * 4 + [2] * 4

@@ -16,7 +16,9 @@ CORNERS = {
 }
 
 
-def scene(corners: tuple[tuple[int, int], ...], sheet: int = 225, table: int = 70, ink: int = 40) -> tuple[Plane, Mask]:
+def scene(
+    corners: tuple[tuple[int, int], ...], sheet: int = 225, table: int = 70, ink: int = 40
+) -> tuple[Plane, Mask]:
     """A sheet with digits on a table, with grain as cameras leave it; and where the sheet lies."""
     polygon = np.array(corners, np.int32)
     place = np.zeros(SHAPE, np.uint8)
@@ -28,7 +30,9 @@ def scene(corners: tuple[tuple[int, int], ...], sheet: int = 225, table: int = 7
 
 @pytest.mark.parametrize(("sheet", "table"), [(225, 70), (240, 140), (120, 30)])
 @pytest.mark.parametrize("kind", CORNERS)
-def test_the_sheet_on_a_darker_table_is_found_without_its_rim(kind: str, sheet: int, table: int) -> None:
+def test_the_sheet_on_a_darker_table_is_found_without_its_rim(
+    kind: str, sheet: int, table: int
+) -> None:
     pixels, truth = scene(CORNERS[kind], sheet, table, ink=sheet // 5)
     found = find_sheet(pixels)
     assert found is not None
@@ -80,18 +84,28 @@ def test_a_soft_shadow_over_half_of_the_paper_is_no_table() -> None:
     light = np.ones(SHAPE, np.float32)
     light[:, :120] = 0.5
     light = cv2.GaussianBlur(light, (0, 0), 14)
-    assert find_sheet(np.rint(written(line("475", SHAPE, 40, 90, 60, 7)) * light).astype(np.uint8)) is None
+    assert (
+        find_sheet(np.rint(written(line("475", SHAPE, 40, 90, 60, 7)) * light).astype(np.uint8))
+        is None
+    )
 
 
 def test_small_pictures_show_one_digit_and_no_table() -> None:
     pixels, _ = scene(CORNERS["level"])
     for side in (28, 64, SMALLEST_SIDE - 1):
-        assert find_sheet(np.asarray(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA), np.uint8)) is None
+        assert (
+            find_sheet(
+                np.asarray(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+            )
+            is None
+        )
 
 
 def test_a_thick_one_from_a_paint_program_is_no_sheet_and_a_written_sheet_of_its_shape_is() -> None:
     bar = np.zeros(SHAPE, np.uint8)
-    cv2.fillPoly(bar, [np.array([(90, 30), (170, 36), (166, 220), (96, 226)], np.int32)], 255, cv2.LINE_AA)
+    cv2.fillPoly(
+        bar, [np.array([(90, 30), (170, 36), (166, 220), (96, 226)], np.int32)], 255, cv2.LINE_AA
+    )
     assert find_sheet(bar) is None
     written_on = np.where(line("47", SHAPE, 105, 100, 35, 4) > 127, np.uint8(40), bar)
     assert find_sheet(written_on) is not None

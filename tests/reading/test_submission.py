@@ -46,7 +46,10 @@ def test_every_row_gets_its_most_likely_digit(images, tmp_path, capsys, monkeypa
     assert [int(digit) for _, digit in rows[1:]] == recogniser.classify(images).argmax(1).tolist()
     out, err = capsys.readouterr()
     assert out == f"submission.csv: {len(images)} images\n"
-    doubtful = sum(not (reading.digits and reading.digits[0].accepted) for reading in recogniser.read_images(images))
+    doubtful = sum(
+        not (reading.digits and reading.digits[0].accepted)
+        for reading in recogniser.read_images(images)
+    )
     assert doubtful >= 2
     assert f"{doubtful} of {len(images)} are doubtful" in err
 
@@ -55,7 +58,17 @@ def test_labels_are_not_looked_at(images, tmp_path, capsys):
     digits = few_digits(ROWS)
     wrong = table(tmp_path / "train.csv", digits.images, (digits.labels + 1) % 10)
     assert cli.main(["read", str(wrong), "--submission", str(tmp_path / "a.csv"), "--json"]) == 0
-    assert cli.main(["read", str(table(tmp_path / "test.csv", digits.images)), "--submission", str(tmp_path / "b.csv")]) == 0
+    assert (
+        cli.main(
+            [
+                "read",
+                str(table(tmp_path / "test.csv", digits.images)),
+                "--submission",
+                str(tmp_path / "b.csv"),
+            ]
+        )
+        == 0
+    )
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     said = json.loads(capsys.readouterr().out.splitlines()[0])
     assert list(said) == ["path", "images", "doubtful"]
@@ -65,9 +78,13 @@ def test_labels_are_not_looked_at(images, tmp_path, capsys):
 def test_blocks_do_not_show(images, tmp_path, monkeypatch):
     source, recogniser = str(table(tmp_path / "test.csv", images)), Recogniser()
     submission.write_submission(recogniser, [source], tmp_path / "one.csv")
-    monkeypatch.setattr(submission, "iter_images", lambda _: iter([images[:1], images[1:30], images[30:]]))
+    monkeypatch.setattr(
+        submission, "iter_images", lambda _: iter([images[:1], images[1:30], images[30:]])
+    )
     done = []
-    submission.write_submission(recogniser, [source], tmp_path / "three.csv", lambda *progress: done.append(progress))
+    submission.write_submission(
+        recogniser, [source], tmp_path / "three.csv", lambda *progress: done.append(progress)
+    )
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "three.csv").read_bytes()
     assert [number for _, number, _ in done] == [1, 30, len(images)]
 
@@ -90,23 +107,33 @@ def test_a_damaged_row_leaves_what_was_there(images, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["folder"], "one file of 28x28 images, such as Kaggle's test.csv, not of the folder folder"),
+        (
+            ["folder"],
+            "one file of 28x28 images, such as Kaggle's test.csv, not of the folder folder",
+        ),
         (["test.csv", "test.csv"], "not of 2 things"),
         (["picture.png"], "is neither IDX, .npz, .npy nor CSV"),
         (["nowhere.csv"], "no file nowhere.csv"),
         (["-"], "no file -"),
         (["test.csv", "--explain", "why"], "choose one of them"),
         (["test.csv", "--submission", "test.csv"], "take the place of what is read"),
-        (["test.csv", "--submission", "nowhere/submission.csv"], "cannot write nowhere/submission.csv"),
+        (
+            ["test.csv", "--submission", "nowhere/submission.csv"],
+            "cannot write nowhere/submission.csv",
+        ),
     ],
 )
-def test_what_makes_no_submission_gets_a_sentence(arguments, says, images, tmp_path, capsys, monkeypatch):
+def test_what_makes_no_submission_gets_a_sentence(
+    arguments, says, images, tmp_path, capsys, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     table(Path("test.csv"), images)
     before = Path("test.csv").read_bytes()
     Path("folder").mkdir()
     Path("picture.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    given = arguments if "--submission" in arguments else [*arguments, "--submission", "submission.csv"]
+    given = (
+        arguments if "--submission" in arguments else [*arguments, "--submission", "submission.csv"]
+    )
     assert cli.main(["read", *given]) == 2
     out, err = capsys.readouterr()
     assert (out, len(err.splitlines())) == ("", 1), err
@@ -119,7 +146,16 @@ def test_train_csv_trains_what_then_answers(quick, images, tmp_path, capsys, mon
     monkeypatch.chdir(tmp_path)
     digits = few_digits(200)
     table(Path("train.csv"), digits.images, digits.labels)
-    assert cli.main(["train", "lenet", "--data", "train.csv", "--out", "mine", "--epochs", "1", "--json"]) == 0
+    assert (
+        cli.main(
+            ["train", "lenet", "--data", "train.csv", "--out", "mine", "--epochs", "1", "--json"]
+        )
+        == 0
+    )
     epoch, final = map(json.loads, capsys.readouterr().out.splitlines())
     assert (epoch["epoch"], final["recipe"]) == (1, "lenet")
-    assert json.loads(Path("mine/config.json").read_text())["data"] == {"name": "train.csv", "train": 160, "validation": 20}
+    assert json.loads(Path("mine/config.json").read_text())["data"] == {
+        "name": "train.csv",
+        "train": 160,
+        "validation": 20,
+    }

@@ -44,8 +44,14 @@ class Answers:
 @pytest.fixture
 def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     images = np.zeros((N, 28, 28), np.uint8)
-    dataset = Dataset("mnist", DIGITS, {"test": Split(images, LABELS), "validation": Split(images[:500], LABELS[:500])})
-    monkeypatch.setattr(comparison, "load_dataset", lambda name, **options: replace(dataset, name=name))
+    dataset = Dataset(
+        "mnist",
+        DIGITS,
+        {"test": Split(images, LABELS), "validation": Split(images[:500], LABELS[:500])},
+    )
+    monkeypatch.setattr(
+        comparison, "load_dataset", lambda name, **options: replace(dataset, name=name)
+    )
     monkeypatch.setattr(comparison, "Recogniser", Answers)
 
 
@@ -53,11 +59,18 @@ def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
 def make_run(tmp_path: Path, _stand_ins: None) -> MakeRun:
     """A run folder as training leaves it, as far as a comparison looks. wrong: the indexes of its errors."""
 
-    def make(name: str, seed: int, wrong: object, recipe: str = "lenet", **settings: object) -> Path:
+    def make(
+        name: str, seed: int, wrong: object, recipe: str = "lenet", **settings: object
+    ) -> Path:
         folder = tmp_path / name
         folder.mkdir(parents=True)
         chosen = load_recipe(recipe, settings)
-        config = {"recipe": to_table(chosen), "seed": seed, "data": {"name": "mnist"}, "final": {"epochs": chosen.epochs}}
+        config = {
+            "recipe": to_table(chosen),
+            "seed": seed,
+            "data": {"name": "mnist"},
+            "final": {"epochs": chosen.epochs},
+        }
         (folder / "config.json").write_text(json.dumps(config))
         (folder / "model.onnx").write_text(json.dumps(list(wrong)))
         return folder
@@ -74,8 +87,12 @@ def test_a_recipe_has_mean_spread_and_interval_over_its_seeds(make_run):
     assert group.all_labels.accuracies == pytest.approx(accuracies)
     assert group.all_labels.mean == pytest.approx(mean(accuracies))
     assert group.all_labels.sd == pytest.approx(stdev(accuracies))
-    assert group.nll == pytest.approx([-math.log(SMALLEST) * (1 - accuracy) for accuracy in accuracies])
-    assert group.all_labels.ci95 == pytest.approx(stats.t.interval(0.95, 2, mean(accuracies), stats.sem(accuracies)))
+    assert group.nll == pytest.approx(
+        [-math.log(SMALLEST) * (1 - accuracy) for accuracy in accuracies]
+    )
+    assert group.all_labels.ci95 == pytest.approx(
+        stats.t.interval(0.95, 2, mean(accuracies), stats.sem(accuracies))
+    )
 
 
 def test_digits_with_a_wrong_label_are_left_out_for_a_second_figure(make_run):
@@ -99,7 +116,10 @@ def test_the_wrong_labels_are_those_of_the_vote():
 
 
 def test_a_network_doubts_the_wrong_labels_far_more_than_others(mnist):
-    wrong = Recogniser().classify(mnist.test.images[list(MISLABELLED)]).argmax(axis=1) != mnist.test.labels[list(MISLABELLED)]
+    wrong = (
+        Recogniser().classify(mnist.test.images[list(MISLABELLED)]).argmax(axis=1)
+        != mnist.test.labels[list(MISLABELLED)]
+    )
     assert wrong.mean() > 0.25, "of all test digits it reads less than one in a hundred otherwise"
 
 
@@ -110,7 +130,10 @@ def test_two_recipes_are_compared_by_permuting_their_seeds(make_run):
     assert [group.recipe for group in found.groups] == ["lenet", "sgd"]
     [difference] = found.differences
     expected = stats.permutation_test(
-        ([90, 91, 92, 93], [60, 70, 80, 90]), lambda a, b: np.mean(a) - np.mean(b), vectorized=False, n_resamples=np.inf
+        ([90, 91, 92, 93], [60, 70, 80, 90]),
+        lambda a, b: np.mean(a) - np.mean(b),
+        vectorized=False,
+        n_resamples=np.inf,
     )
     assert (difference.first, difference.second, difference.test) == ("lenet", "sgd", "permutation")
     assert difference.difference == pytest.approx(-0.00165)
@@ -119,7 +142,10 @@ def test_two_recipes_are_compared_by_permuting_their_seeds(make_run):
 
 
 def test_two_runs_are_compared_digit_by_digit(make_run):
-    paths = [make_run("a", 0, range(30)), make_run("b", 0, range(10, 70))]  # of one recipe, and even of one seed
+    paths = [
+        make_run("a", 0, range(30)),
+        make_run("b", 0, range(10, 70)),
+    ]  # of one recipe, and even of one seed
     [difference] = compare(paths).differences
     assert (difference.first, difference.second, difference.test) == (*map(str, paths), "mcnemar")
     assert (difference.only_first, difference.only_second) == (40, 10)
@@ -128,11 +154,21 @@ def test_two_runs_are_compared_digit_by_digit(make_run):
 
 
 def test_all_pairs_are_compared_single_runs_among_them(make_run):
-    paths = [make_run("a", 0, range(30)), make_run("b", 0, range(40), "sgd"), make_run("c", 0, range(50), "batchnorm")]
+    paths = [
+        make_run("a", 0, range(30)),
+        make_run("b", 0, range(40), "sgd"),
+        make_run("c", 0, range(50), "batchnorm"),
+    ]
     found = compare([*paths, make_run("d", 1, range(35))])
     assert [group.recipe for group in found.groups] == ["lenet", "sgd", "batchnorm"]
-    tests = {(difference.first, difference.second): difference.test for difference in found.differences}
-    assert tests == {("lenet", "sgd"): "permutation", ("lenet", "batchnorm"): "permutation", ("sgd", "batchnorm"): "mcnemar"}
+    tests = {
+        (difference.first, difference.second): difference.test for difference in found.differences
+    }
+    assert tests == {
+        ("lenet", "sgd"): "permutation",
+        ("lenet", "batchnorm"): "permutation",
+        ("sgd", "batchnorm"): "mcnemar",
+    }
 
 
 def test_a_folder_of_runs_is_all_of_them_and_none_counts_twice(make_run, tmp_path):
@@ -146,7 +182,9 @@ def test_a_folder_of_runs_is_all_of_them_and_none_counts_twice(make_run, tmp_pat
 
 def test_recipes_of_one_name_are_told_apart_by_what_differs(make_run):
     paths = [make_run(f"short{seed}", seed, range(9), epochs=3) for seed in range(2)]
-    paths += [make_run(f"long{seed}", seed, range(5), epochs=20, rotation=10.0) for seed in range(2)]
+    paths += [
+        make_run(f"long{seed}", seed, range(5), epochs=20, rotation=10.0) for seed in range(2)
+    ]
     assert [group.recipe for group in compare(paths).groups] == [
         "lenet (epochs 3, rotation 0.0)",
         "lenet (epochs 20, rotation 10.0)",
@@ -181,11 +219,15 @@ def test_copies_of_a_seed_are_refused(make_run):
 @pytest.mark.parametrize("name", ["empty", "absent"])
 def test_what_is_no_run_is_refused(name, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BadModel, match=rf"{name}' is no run; wanted is a folder made by `inkdigits train`"):
+    with pytest.raises(
+        BadModel, match=rf"{name}' is no run; wanted is a folder made by `inkdigits train`"
+    ):
         compare([tmp_path / name])
 
 
-@pytest.mark.parametrize("config", ["{", "[]", "{}", '{"recipe": {"name": "x", "network": "lenet", "new": 1}}'])
+@pytest.mark.parametrize(
+    "config", ["{", "[]", "{}", '{"recipe": {"name": "x", "network": "lenet", "new": 1}}']
+)
 def test_a_damaged_run_is_refused(config, tmp_path):
     (tmp_path / "config.json").write_text(config)
     with pytest.raises(BadModel, match=r"config\.json is damaged, or of another version"):
@@ -196,7 +238,9 @@ def test_an_unknown_or_empty_split_is_refused(make_run, monkeypatch):
     run = make_run("run", 0, range(9))
     with pytest.raises(UnknownName, match="tset"):
         compare([run], split="tset")
-    empty = Dataset("mnist", DIGITS, {"test": Split(np.zeros((0, 28, 28), np.uint8), np.zeros(0, np.uint8))})
+    empty = Dataset(
+        "mnist", DIGITS, {"test": Split(np.zeros((0, 28, 28), np.uint8), np.zeros(0, np.uint8))}
+    )
     monkeypatch.setattr(comparison, "load_dataset", lambda *args, **options: empty)
     with pytest.raises(BadData, match="no digits in its split 'test'"):
         compare([run])
@@ -205,7 +249,9 @@ def test_an_unknown_or_empty_split_is_refused(make_run, monkeypatch):
 def test_predictions_are_those_of_evaluate(monkeypatch):
     digits = Dataset("mnist", DIGITS, {"validation": few_digits(150)})
     monkeypatch.setattr(comparison, "load_dataset", lambda *args, **options: digits)
-    monkeypatch.setattr("inkdigits.evaluation.metrics.load_dataset", lambda *args, **options: digits)
+    monkeypatch.setattr(
+        "inkdigits.evaluation.metrics.load_dataset", lambda *args, **options: digits
+    )
     [group] = compare(["default"], split="validation").groups
     assert group.all_labels.accuracies == (evaluate("default", split="validation").accuracy,)
 
@@ -227,7 +273,15 @@ def test_compare_prints_json(capsys, two_recipes):
     assert list(seen) == ["data", "split", "recipes", "differences"]
     figures = ["n", "accuracy_mean", "accuracy_sd", "accuracy_ci95", "accuracies"]
     for group in seen["recipes"]:
-        assert list(group) == ["recipe", "runs", "seeds", *figures, "without_mislabelled", "nll_mean", "nll_sd"]
+        assert list(group) == [
+            "recipe",
+            "runs",
+            "seeds",
+            *figures,
+            "without_mislabelled",
+            "nll_mean",
+            "nll_sd",
+        ]
         assert list(group["without_mislabelled"]) == figures
         low, high = group["accuracy_ci95"]
         assert low < group["accuracy_mean"] < high
@@ -242,7 +296,12 @@ def test_compare_prints_json_for_single_runs(capsys, make_run):
     seen = json.loads(capsys.readouterr().out)
     assert seen["split"] == "validation"
     for group in seen["recipes"]:
-        assert (group["n"], group["accuracy_sd"], group["accuracy_ci95"], group["without_mislabelled"]) == (500, None, None, None)
+        assert (
+            group["n"],
+            group["accuracy_sd"],
+            group["accuracy_ci95"],
+            group["without_mislabelled"],
+        ) == (500, None, None, None)
     keys = ["first", "second", "difference", "test", "p", "only_first", "only_second"]
     assert [list(difference) for difference in seen["differences"]] == [keys]
 

@@ -50,12 +50,16 @@ def taught(name: str) -> tuple[Recipe, Standardised]:
 def calibrated(network: Standardised, images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """What the file should say, without the exporter and in double precision behind the logits."""
     split = Split(images, np.zeros(len(images), np.uint8))
-    probabilities: NDArray[np.float64] = special.softmax(predict_logits(network, split).double().numpy() / TEMPERATURE, axis=1)
+    probabilities: NDArray[np.float64] = special.softmax(
+        predict_logits(network, split).double().numpy() / TEMPERATURE, axis=1
+    )
     return probabilities
 
 
 def run(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    (probabilities,) = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"images": images})
+    (probabilities,) = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(
+        None, {"images": images}
+    )
     return probabilities
 
 
@@ -65,7 +69,10 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     path = tmp_path_factory.mktemp(request.param) / "model.onnx"
     facts = {"recipe": recipe.name, "seed": 0}
     return Exported(
-        recipe, network, path, export_onnx(network, path, few_digits(1437).images, temperature=TEMPERATURE, facts=facts)
+        recipe,
+        network,
+        path,
+        export_onnx(network, path, few_digits(1437).images, temperature=TEMPERATURE, facts=facts),
     )
 
 
@@ -75,7 +82,9 @@ def lenet() -> Standardised:
 
 
 @pytest.mark.parametrize("count", [1, 2, 1000])
-def test_the_file_gives_the_network_s_calibrated_probabilities_in_any_batch(exported: Exported, count: int) -> None:
+def test_the_file_gives_the_network_s_calibrated_probabilities_in_any_batch(
+    exported: Exported, count: int
+) -> None:
     images = few_digits(count).images
     probabilities, expected = run(exported.path, images), calibrated(exported.network, images)
     assert (probabilities.shape, probabilities.dtype) == (expected.shape, np.float32)
@@ -88,8 +97,14 @@ def test_the_reported_difference_is_the_true_one_and_small(exported: Exported) -
     assert 0 <= exported.difference <= 1e-4
     digits = few_digits(1000)
     with torch.no_grad():
-        torch_s = ExportedNetwork(exported.network, TEMPERATURE).eval()(torch.from_numpy(digits.images)).numpy()
-    assert exported.difference == pytest.approx(np.abs(run(exported.path, digits.images) - torch_s).max(), abs=1e-6)
+        torch_s = (
+            ExportedNetwork(exported.network, TEMPERATURE)
+            .eval()(torch.from_numpy(digits.images))
+            .numpy()
+        )
+    assert exported.difference == pytest.approx(
+        np.abs(run(exported.path, digits.images) - torch_s).max(), abs=1e-6
+    )
 
 
 def test_the_file_is_one_and_whole_and_says_what_it_takes_and_gives(exported: Exported) -> None:
@@ -98,7 +113,11 @@ def test_the_file_is_one_and_whole_and_says_what_it_takes_and_gives(exported: Ex
     (taken,), (given,) = session.get_inputs(), session.get_outputs()
     assert (taken.name, taken.type, taken.shape[1:]) == ("images", "tensor(uint8)", [28, 28])
     classes = exported.recipe.options.get("classes", 10)
-    assert (given.name, given.type, given.shape[1:]) == ("probabilities", "tensor(float)", [classes])
+    assert (given.name, given.type, given.shape[1:]) == (
+        "probabilities",
+        "tensor(float)",
+        [classes],
+    )
     assert isinstance(taken.shape[0], str), "any number of images"
     assert [path.name for path in exported.path.parent.iterdir()] == ["model.onnx"]
     metadata = session.get_modelmeta().custom_metadata_map
@@ -156,18 +175,24 @@ def altered(network: Standardised, amount: float) -> Standardised:
 
 @pytest.mark.usefixtures("faulty_exporter")
 @pytest.mark.parametrize("before", [None, b"the file that was there"])
-def test_a_file_that_differs_is_refused_and_what_was_there_stays(tmp_path: Path, lenet: Standardised, before: bytes | None) -> None:
+def test_a_file_that_differs_is_refused_and_what_was_there_stays(
+    tmp_path: Path, lenet: Standardised, before: bytes | None
+) -> None:
     path = tmp_path / "model.onnx"
     if before:
         path.write_bytes(before)
-    sentence = r"^the exported file differs from the network by \d\.\de-0\d, more than 1e-04; not written$"
+    sentence = (
+        r"^the exported file differs from the network by \d\.\de-0\d, more than 1e-04; not written$"
+    )
     with pytest.raises(InkdigitsError, match=sentence):
         export_onnx(altered(lenet, 1e-2), path, few_digits(256).images)
     assert [found.read_bytes() for found in tmp_path.iterdir()] == ([before] if before else [])
 
 
 @pytest.mark.usefixtures("faulty_exporter")
-def test_a_difference_within_rounding_is_let_through_and_reported(tmp_path: Path, lenet: Standardised) -> None:
+def test_a_difference_within_rounding_is_let_through_and_reported(
+    tmp_path: Path, lenet: Standardised
+) -> None:
     difference = export_onnx(altered(lenet, 1e-4), tmp_path / "model.onnx", few_digits(256).images)
     assert 1e-6 < difference <= 1e-4
     assert (tmp_path / "model.onnx").is_file()
@@ -180,7 +205,9 @@ def test_a_network_that_gives_no_numbers_is_refused(tmp_path: Path, lenet: Stand
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_digits_nothing_could_be_compared_and_nothing_is_written(tmp_path: Path, lenet: Standardised) -> None:
+def test_without_digits_nothing_could_be_compared_and_nothing_is_written(
+    tmp_path: Path, lenet: Standardised
+) -> None:
     with pytest.raises(BadValue, match="no digits to compare"):
         export_onnx(lenet, tmp_path / "model.onnx", few_digits(0).images)
     assert list(tmp_path.iterdir()) == []
@@ -203,7 +230,9 @@ def test_at_most_the_first_thousand_digits_are_compared(
 
 
 @pytest.mark.usefixtures("faulty_exporter")
-def test_a_full_disk_is_told_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lenet: Standardised) -> None:
+def test_a_full_disk_is_told_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lenet: Standardised
+) -> None:
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -219,7 +248,9 @@ def test_without_the_exporter_s_libraries_the_extra_is_named(
     for name in [name for name in sys.modules if name.split(".")[0] == "onnxscript"]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(MissingExtra, match=r"^exporting a model needs more .*'inkdigits\[export\]'$"):
+    with pytest.raises(
+        MissingExtra, match=r"^exporting a model needs more .*'inkdigits\[export\]'$"
+    ):
         export_onnx(lenet, tmp_path / "model.onnx", few_digits(10).images)
     assert list(tmp_path.iterdir()) == []
 
@@ -228,7 +259,9 @@ def test_without_the_exporter_s_libraries_the_extra_is_named(
 
 
 @pytest.mark.parametrize(("channels", "empty"), [(12, 0), (13, 3)])
-def test_a_shared_network_gets_empty_channels_that_change_nothing(tmp_path: Path, channels: int, empty: int) -> None:
+def test_a_shared_network_gets_empty_channels_that_change_nothing(
+    tmp_path: Path, channels: int, empty: int
+) -> None:
     recipe = load_recipe("nano", {"options": {"channels": channels}, "epochs": 2, "batch": 16})
     network = seeded_network(recipe, 0)
     for _ in fit(network, recipe, few_digits(256), few_digits(10), device="cpu"):
@@ -237,6 +270,12 @@ def test_a_shared_network_gets_empty_channels_that_change_nothing(tmp_path: Path
     assert export_onnx(network, tmp_path / "model.onnx", images) <= 1e-5
     recogniser = Recogniser(tmp_path / "model.onnx", threads=1)
     assert int(recogniser.metadata.get("empty_channels", 0)) == empty
-    assert {len(layer.maps) for layer in layers(recogniser, images[0])} == {channels}, "nobody is shown what holds nothing"
-    kernels = [init.dims[0] for init in onnx.load(tmp_path / "model.onnx").graph.initializer if len(init.dims) == 4]
+    assert {len(layer.maps) for layer in layers(recogniser, images[0])} == {channels}, (
+        "nobody is shown what holds nothing"
+    )
+    kernels = [
+        init.dims[0]
+        for init in onnx.load(tmp_path / "model.onnx").graph.initializer
+        if len(init.dims) == 4
+    ]
     assert set(kernels) == {channels + empty}

@@ -40,7 +40,13 @@ def config(seed: int, accuracy: float) -> dict:
         "epochs": 5,
     }
     versions = {"python": "3.11.7", "torch": "2.13.0"}
-    return {"seed": seed, "final": final, "versions": versions, "machine": "a machine, 2 threads", "date": "2026-01-02T03:04:05"}
+    return {
+        "seed": seed,
+        "final": final,
+        "versions": versions,
+        "machine": "a machine, 2 threads",
+        "date": "2026-01-02T03:04:05",
+    }
 
 
 @pytest.fixture
@@ -68,10 +74,17 @@ def test_the_page_names_published_and_measured_figures(result):
 
 @pytest.mark.parametrize(
     ("accuracies", "word"),
-    [((0.9880, 0.9882), "reached"), ((0.985, 0.990), "within two standard deviations"), ((0.9800, 0.9801), "missed")],
+    [
+        ((0.9880, 0.9882), "reached"),
+        ((0.985, 0.990), "within two standard deviations"),
+        ((0.9800, 0.9801), "missed"),
+    ],
 )
 def test_a_missed_figure_is_called_missed(accuracies, word):
-    result = Result(load_recipe("lenet"), tuple(config(seed, accuracy) for seed, accuracy in enumerate(accuracies)))
+    result = Result(
+        load_recipe("lenet"),
+        tuple(config(seed, accuracy) for seed, accuracy in enumerate(accuracies)),
+    )
     (line,) = [line for line in page_of(result).splitlines() if "`lenet`, test accuracy" in line]
     assert line.endswith(f": {word}.")
 
@@ -107,7 +120,9 @@ def test_the_table_names_the_machine_of_those_that_were_measured_elsewhere(resul
 
 def test_the_table_goes_between_the_marks_and_nowhere_else(result):
     page = "before\n<!-- results -->\nold\n<!-- /results -->\nafter\n"
-    written = between_marks(page, as_short_table([dataclasses.replace(result.recipe, measured=result.measured())]))
+    written = between_marks(
+        page, as_short_table([dataclasses.replace(result.recipe, measured=result.measured())])
+    )
     assert written.startswith("before\n<!-- results -->\n| recipe")
     assert written.endswith("<!-- /results -->\nafter\n")
     assert "old" not in written
@@ -124,9 +139,14 @@ def test_evidence_changes_the_recipes_it_is_about_and_both_pages(tmp_path, monke
     (tmp_path / "README.md").write_text("before\n<!-- results --><!-- /results -->")
     before = {path.stem: path.read_text() for path in recipes.iterdir()}
     write_evidence({"lenet": result.measured()})
-    assert {name for name, text in before.items() if (recipes / f"{name}.toml").read_text() != text} == {"lenet"}
+    assert {
+        name for name, text in before.items() if (recipes / f"{name}.toml").read_text() != text
+    } == {"lenet"}
     page = (tmp_path / "docs" / "results.md").read_text()
-    assert "| `lenet` | 5 | 2 | 99.90% ± 0.00 (published 99.10%) | 99.00% ± 0.00 | 98.80% ± 0.14 (published 98.76%) |" in page
+    assert (
+        "| `lenet` | 5 | 2 | 99.90% ± 0.00 (published 99.10%) | 99.00% ± 0.00 | 98.80% ± 0.14 (published 98.76%) |"
+        in page
+    )
     measured = {name for name, text in before.items() if "[measured]" in text}
     assert {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")} == measured
     assert "98.80% ± 0.14 | 2 |" in (tmp_path / "README.md").read_text()
@@ -170,7 +190,9 @@ def test_a_run_that_another_process_is_at_is_left_to_it(tmp_path, quick_lenet):
     assert list((tmp_path / "lenet-seed0").iterdir()) == []
 
 
-def test_a_stopped_run_is_gone_on_with_and_one_of_another_recipe_made_anew(tmp_path, quick_lenet, quick, caplog):
+def test_a_stopped_run_is_gone_on_with_and_one_of_another_recipe_made_anew(
+    tmp_path, quick_lenet, quick, caplog
+):
     digits, folder = load_dataset("optdigits"), tmp_path / "lenet-seed0"
     for recipe in (quick_lenet, dataclasses.replace(quick_lenet, learning_rate=0.5)):
         running = run(recipe, folder, digits)

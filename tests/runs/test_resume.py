@@ -30,7 +30,11 @@ from inkdigits.training.recipe import Recipe, load_recipe
 DIGITS = Dataset(
     "few",
     tuple("0123456789"),
-    {"train": few_digits(100), "validation": few_digits(20, "test"), "test": few_digits(40, "test")[20:]},
+    {
+        "train": few_digits(100),
+        "validation": few_digits(20, "test"),
+        "test": few_digits(40, "test")[20:],
+    },
 )
 EVERY_STEP = Interval(steps=1)
 # Dropout, an average, augmentation, passes without it, a learning rate that changes, and BatchNorm.
@@ -60,25 +64,41 @@ def unsure(images: np.ndarray) -> np.ndarray:
 
 
 def training(recipe: Recipe, teacher: Callable[[np.ndarray], np.ndarray] | None = None) -> Training:
-    return Training(seeded_network(recipe, 1), recipe, DIGITS.train, seed=1, device="cpu", teachers=[teacher] if teacher else [])
+    return Training(
+        seeded_network(recipe, 1),
+        recipe,
+        DIGITS.train,
+        seed=1,
+        device="cpu",
+        teachers=[teacher] if teacher else [],
+    )
 
 
 def bits(network: nn.Module) -> bytes:
-    return b"".join(tensor.detach().contiguous().numpy().tobytes() for tensor in network.state_dict().values())
+    return b"".join(
+        tensor.detach().contiguous().numpy().tobytes() for tensor in network.state_dict().values()
+    )
 
 
 def figures(epochs: list[Epoch]) -> list[tuple[float, ...]]:
-    return [(e.epoch, e.train_loss, e.train_accuracy, e.validation_loss, e.validation_accuracy) for e in epochs]
+    return [
+        (e.epoch, e.train_loss, e.train_accuracy, e.validation_loss, e.validation_accuracy)
+        for e in epochs
+    ]
 
 
 # ---- the same bits
 
 
-@pytest.mark.parametrize(("optimiser", "teacher"), [("adamw", None), ("adamw", unsure), ("muon", None)])
+@pytest.mark.parametrize(
+    ("optimiser", "teacher"), [("adamw", None), ("adamw", unsure), ("muon", None)]
+)
 def test_from_every_step_it_goes_on_to_the_same_bits(optimiser, teacher, tmp_path: Path) -> None:
     recipe = dataclasses.replace(ALL, optimiser=optimiser)
     whole, states = training(recipe, teacher), []
-    states.extend(whole.state() for _ in whole.passes(DIGITS.validation))  # and saving has no part in what follows:
+    states.extend(
+        whole.state() for _ in whole.passes(DIGITS.validation)
+    )  # and saving has no part in what follows:
     undisturbed = training(recipe, teacher)
     list(undisturbed.passes(DIGITS.validation))
     assert bits(undisturbed.network) == bits(whole.network)
@@ -109,7 +129,15 @@ def test_shipped_recipes_go_on_to_the_same_bits(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "forgotten", ["vector.average", "vector.exp_avg", "random.drawing.cpu", "random.cpu", "random.shuffling", "losses"]
+    "forgotten",
+    [
+        "vector.average",
+        "vector.exp_avg",
+        "random.drawing.cpu",
+        "random.cpu",
+        "random.shuffling",
+        "losses",
+    ],
 )
 def test_each_part_of_a_state_is_needed(forgotten: str) -> None:
     """The tests above would notice if it were not there."""
@@ -118,7 +146,11 @@ def test_each_part_of_a_state_is_needed(forgotten: str) -> None:
     while whole.done < 6:  # of four a pass
         next(steps)
     whole.latest = [(loss + 1, logits, labels) for loss, logits, labels in whole.latest] or [
-        (torch.tensor(1.0), torch.eye(10)[:1], torch.tensor([0]))  # as if the last report had been some steps ago
+        (
+            torch.tensor(1.0),
+            torch.eye(10)[:1],
+            torch.tensor([0]),
+        )  # as if the last report had been some steps ago
     ]
     state = whole.state()
     list(steps)
@@ -128,7 +160,10 @@ def test_each_part_of_a_state_is_needed(forgotten: str) -> None:
     with contextlib.suppress(TypeError, KeyError, RuntimeError):
         resumed.restore(state)
         list(resumed.passes(DIGITS.validation))
-    assert (bits(resumed.network), figures(resumed.epochs)) != (bits(whole.network), figures(whole.epochs))
+    assert (bits(resumed.network), figures(resumed.epochs)) != (
+        bits(whole.network),
+        figures(whole.epochs),
+    )
 
 
 def test_between_two_reports_the_losses_of_the_steps_are_kept() -> None:
@@ -147,7 +182,9 @@ def test_between_two_reports_the_losses_of_the_steps_are_kept() -> None:
 
 def test_a_state_fits_every_layout_of_the_weights() -> None:
     """Small batches lie in memory otherwise than large ones do: what is saved is the same."""
-    large, small = (training(dataclasses.replace(ALL, batch=batch, network="two-conv")) for batch in (40, 10))
+    large, small = (
+        training(dataclasses.replace(ALL, batch=batch, network="two-conv")) for batch in (40, 10)
+    )
     next(iter(large.passes(DIGITS.validation)))
     small.restore(large.state())
     assert not torch.equal(small.weights, large.weights), "they do lie otherwise"
@@ -162,7 +199,9 @@ def test_a_state_fits_every_layout_of_the_weights() -> None:
 
 
 def tiny(**changes: object) -> Recipe:
-    return dataclasses.replace(load_recipe("lenet"), **{"epochs": 3, "batch": 20, "rotation": 10.0} | changes)
+    return dataclasses.replace(
+        load_recipe("lenet"), **{"epochs": 3, "batch": 20, "rotation": 10.0} | changes
+    )
 
 
 def stopped(out: Path, recipe: Recipe, after: int, **options: object) -> None:
@@ -180,21 +219,29 @@ def finished(out: Path, recipe: Recipe, **options: object) -> bytes:
 
 
 @pytest.mark.parametrize("after", [1, 5, 6, 7, 17])
-def test_a_stopped_run_goes_on_and_its_metrics_have_each_epoch_once(after: int, quick, tmp_path: Path) -> None:
+def test_a_stopped_run_goes_on_and_its_metrics_have_each_epoch_once(
+    after: int, quick, tmp_path: Path
+) -> None:
     whole = finished(tmp_path / "whole", tiny())
     stopped(tmp_path / "run", tiny(), after)
     if after < 15:
         for _ in range(2):  # and again, and again
             stopped(tmp_path / "run", tiny(), 1, resume=True)
     assert finished(tmp_path / "run", tiny(), resume=True) == whole
-    written = ((tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("run", "whole"))
+    written = (
+        (tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("run", "whole")
+    )
     ours, theirs = ([json.loads(line) for line in lines] for lines in written)
     unchanging = ("epoch", "train_loss", "train_accuracy", "validation_loss", "test_loss", "final")
-    assert [[line.get(key) for key in unchanging] for line in ours] == [[line.get(key) for key in unchanging] for line in theirs]
+    assert [[line.get(key) for key in unchanging] for line in ours] == [
+        [line.get(key) for key in unchanging] for line in theirs
+    ]
     assert ours[-1]["train_seconds"] >= sum(line["seconds"] for line in ours[:-1]) - 1e-5
 
 
-def test_resume_starts_what_is_not_there_and_leaves_what_is_finished(quick, tmp_path: Path, caplog) -> None:
+def test_resume_starts_what_is_not_there_and_leaves_what_is_finished(
+    quick, tmp_path: Path, caplog
+) -> None:
     finished(tmp_path / "run", tiny(), resume=True)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()}
     (final,) = run(tiny(), tmp_path / "run", DIGITS, resume=True)
@@ -212,7 +259,9 @@ def test_resume_starts_what_is_not_there_and_leaves_what_is_finished(quick, tmp_
         ({}, {"seed": 7}, "seed 0, now 7"),
     ],
 )
-def test_another_recipe_or_seed_is_refused_by_name(done: bool, changes, options, says: str, quick, tmp_path: Path) -> None:
+def test_another_recipe_or_seed_is_refused_by_name(
+    done: bool, changes, options, says: str, quick, tmp_path: Path
+) -> None:
     if done:
         finished(tmp_path / "run", tiny())
     else:
@@ -223,7 +272,9 @@ def test_another_recipe_or_seed_is_refused_by_name(done: bool, changes, options,
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_other_digits_another_teacher_and_another_start_are_refused(trained, quick, tmp_path: Path) -> None:
+def test_other_digits_another_teacher_and_another_start_are_refused(
+    trained, quick, tmp_path: Path
+) -> None:
     taught = tiny(teacher=(str(trained),))
     stopped(tmp_path / "run", taught, 3, init=trained)
     flipped = dataclasses.replace(DIGITS.train, images=DIGITS.train.images.copy())
@@ -238,7 +289,9 @@ def test_other_digits_another_teacher_and_another_start_are_refused(trained, qui
             list(run(changed, tmp_path / "run", digits, device="cpu", init=init, resume=True))
 
 
-def test_another_machine_or_torch_is_named_and_gone_on_with(quick, tmp_path: Path, monkeypatch, caplog) -> None:
+def test_another_machine_or_torch_is_named_and_gone_on_with(
+    quick, tmp_path: Path, monkeypatch, caplog
+) -> None:
     stopped(tmp_path / "run", tiny(), 3)
     monkeypatch.setattr(job_module, "machine", lambda: "an abacus, 10 threads")
     monkeypatch.setattr(job_module, "versions", lambda: {"torch": "0.1", "python": "2.7"})
@@ -282,7 +335,9 @@ def test_a_loss_that_is_no_number_is_never_saved(quick, tmp_path: Path, monkeypa
 def test_a_gradient_that_is_no_number_stops_before_the_step(value: float) -> None:
     hurt = training(ALL)
     before = bits(nn.ParameterList(hurt.network.parameters()))
-    next(hurt.network.parameters()).register_hook(lambda gradient: gradient.index_fill(0, torch.tensor([0]), value))
+    next(hurt.network.parameters()).register_hook(
+        lambda gradient: gradient.index_fill(0, torch.tensor([0]), value)
+    )
     with pytest.raises(InkdigitsError, match="in step 1 of epoch 1; a smaller learning_rate"):
         next(iter(hurt.passes(DIGITS.validation)))
     assert bits(nn.ParameterList(hurt.network.parameters())) == before
@@ -305,7 +360,11 @@ def test_an_exception_within_a_step_leaves_the_state_before_it(
         patch.setattr(Training, "_take_step", interrupted)
         with pytest.raises(KeyboardInterrupt):
             list(run(tiny(), tmp_path / "run", DIGITS, device="cpu", interval=interval))
-    assert ("--resume goes on" in caplog.text) == (tmp_path / "run").exists() == (interval == EVERY_STEP)
+    assert (
+        ("--resume goes on" in caplog.text)
+        == (tmp_path / "run").exists()
+        == (interval == EVERY_STEP)
+    )
     assert finished(tmp_path / "run", tiny(), resume=True) == finished(tmp_path / "whole", tiny())
 
 
@@ -320,7 +379,10 @@ def test_a_weight_that_is_no_number_is_not_saved() -> None:
 
 
 def state(number: int = 0) -> State:
-    return State({"weights": torch.full((50,), float(number)), "step": torch.tensor(3)}, {"step": number, "name": "Größe"})
+    return State(
+        {"weights": torch.full((50,), float(number)), "step": torch.tensor(3)},
+        {"step": number, "name": "Größe"},
+    )
 
 
 @pytest.fixture
@@ -348,12 +410,17 @@ def test_the_newest_two_are_kept_and_the_newest_is_loaded(states: States) -> Non
     assert not states.folder.exists()
 
 
-def test_every_flipped_bit_and_every_truncation_is_noticed_and_the_one_before_is_used(states: States, caplog) -> None:
+def test_every_flipped_bit_and_every_truncation_is_noticed_and_the_one_before_is_used(
+    states: States, caplog
+) -> None:
     states.save(state(1))
     states.save(state(2))
     newest = max(states.folder.iterdir())
     content = newest.read_bytes()
-    hurt = [content[:length] for length in range(0, len(content), 7)] + [content + b"\0", b"\0" * len(content)]
+    hurt = [content[:length] for length in range(0, len(content), 7)] + [
+        content + b"\0",
+        b"\0" * len(content),
+    ]
     for bit in range(0, 8 * len(content), 13):
         flipped = bytearray(content)
         flipped[bit // 8] ^= 1 << bit % 8
@@ -411,7 +478,9 @@ def failing(monkeypatch: pytest.MonkeyPatch, call: int, number: int) -> Iterator
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
-def test_whichever_call_fails_the_last_good_state_stays(number: int, states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whichever_call_fails_the_last_good_state_stays(
+    number: int, states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
     states.save(state(1))
     states.save(state(2))
     with failing(monkeypatch, 0, number) as calls:
@@ -425,7 +494,9 @@ def test_whichever_call_fails_the_last_good_state_stays(number: int, states: Sta
         assert len(names(states.folder)) == 2
 
 
-def test_a_state_that_cannot_be_saved_is_said_once_and_stops_nothing(quick, monkeypatch, tmp_path: Path, caplog) -> None:
+def test_a_state_that_cannot_be_saved_is_said_once_and_stops_nothing(
+    quick, monkeypatch, tmp_path: Path, caplog
+) -> None:
     def refuse(*_: object) -> None:
         raise CannotWrite("No space left on device")
 
@@ -436,7 +507,8 @@ def test_a_state_that_cannot_be_saved_is_said_once_and_stops_nothing(quick, monk
 
 
 @pytest.mark.parametrize(
-    ("text", "steps", "seconds"), [("500", 500, 0), ("30s", 0, 30), ("0", 0, 0), ("0s", 0, 0), ("off", 0, 0), ("60s", 0, 60)]
+    ("text", "steps", "seconds"),
+    [("500", 500, 0), ("30s", 0, 30), ("0", 0, 0), ("0s", 0, 0), ("off", 0, 0), ("60s", 0, 60)],
 )
 def test_intervals(text: str, steps: int, seconds: float) -> None:
     assert Interval.parse(text) == Interval(steps, seconds)
@@ -461,9 +533,9 @@ KILLED = """
 import json, os, signal, sys
 from pathlib import Path
 
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1].split(os.pathsep)
 from test_resume import DIGITS, EVERY_STEP, tiny
-from inkdigits import outcome
+from inkdigits.runs import artifacts as outcome
 from inkdigits.core.files import write_whole
 from inkdigits.runs.run import run
 
@@ -511,8 +583,12 @@ print(endings)
 def test_killed_at_any_moment_it_goes_on_to_the_same_bits(quick, tmp_path: Path) -> None:
     """Aimed inside saves first, then whenever the clock says, by which it may have finished."""
     chance = random.Random(0)
-    plans: list[object] = [*range(12), *(round(chance.uniform(0.005, 0.15), 4) for _ in range(8)), None]
-    here = str(Path(__file__).parent)
+    plans: list[object] = [
+        *range(12),
+        *(round(chance.uniform(0.005, 0.15), 4) for _ in range(8)),
+        None,
+    ]
+    here = os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parents[1])))
     command = [sys.executable, "-c", KILLED, here, str(tmp_path / "run"), json.dumps(plans)]
     killed = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert killed.returncode == 0, killed.stderr
@@ -520,4 +596,6 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bits(quick, tmp_path: Path)
     assert endings[:12] == [9] * 12
     assert endings[-1] == 0
     assert names(tmp_path / "run") == FILES
-    assert (tmp_path / "run" / "model.safetensors").read_bytes() == finished(tmp_path / "whole", tiny())
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == finished(
+        tmp_path / "whole", tiny()
+    )

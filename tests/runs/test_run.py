@@ -19,7 +19,15 @@ from promised import EPOCH_KEYS, FILES, FINAL_KEYS, names
 from sklearn.metrics import f1_score
 
 from inkdigits.core.digits import DIGITS
-from inkdigits.core.errors import BadData, BadModel, BadValue, CannotWrite, InkdigitsError, MissingExtra, UnknownName
+from inkdigits.core.errors import (
+    BadData,
+    BadModel,
+    BadValue,
+    CannotWrite,
+    InkdigitsError,
+    MissingExtra,
+    UnknownName,
+)
 from inkdigits.data.catalogue import DATASETS
 from inkdigits.data.datasets import Dataset, Split, load_dataset
 from inkdigits.reading.recogniser import Recogniser
@@ -66,7 +74,9 @@ def test_a_run_leaves_five_files_and_nothing_else(trained):
 
 
 def test_metrics_hold_a_line_an_epoch_and_the_final_figures(trained):
-    *epochs, final = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    *epochs, final = [
+        json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()
+    ]
     assert [list(epoch) for epoch in epochs] == [EPOCH_KEYS] * len(epochs)
     assert [epoch["epoch"] for epoch in epochs] == list(range(1, len(epochs) + 1))
     assert list(final) == FINAL_KEYS
@@ -80,7 +90,11 @@ def test_the_config_says_what_made_the_weights(trained, digits):
     assert config["recipe"]["name"] == "lenet"
     assert config["seed"] == 0
     assert config["classes"] == list("0123456789")
-    assert config["data"] == {"name": "optdigits", "train": len(digits.train), "validation": len(digits.validation)}
+    assert config["data"] == {
+        "name": "optdigits",
+        "train": len(digits.train),
+        "validation": len(digits.validation),
+    }
     assert {"python", "inkdigits", "torch", "numpy"} <= set(config["versions"])
     assert {"mean", "sd", "size"} <= set(config["preprocessing"])
     assert config["final"] == json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])
@@ -90,15 +104,27 @@ def test_the_final_figures_are_those_of_the_kept_network(trained, digits):
     final = json.loads((trained / "config.json").read_text())["final"]
     network = load_checkpoint(trained).network.eval()
     with torch.no_grad():
-        logits = {name: network(torch.from_numpy(split.images)[:, None] / 255) for name, split in digits.splits.items()}
+        logits = {
+            name: network(torch.from_numpy(split.images)[:, None] / 255)
+            for name, split in digits.splits.items()
+        }
     read = {name: values.argmax(1).numpy() for name, values in logits.items()}
     for name in ("train", "validation", "test"):
-        assert final[f"{name}_accuracy"] == pytest.approx((read[name] == digits[name].labels).mean(), abs=1e-6)
-    assert final["test_f1_macro"] == pytest.approx(f1_score(digits.test.labels, read["test"], average="macro"), abs=1e-6)
-    assert final["test_loss"] == pytest.approx(
-        F.cross_entropy(logits["test"], torch.from_numpy(digits.test.labels).long()).item(), abs=1e-5
+        assert final[f"{name}_accuracy"] == pytest.approx(
+            (read[name] == digits[name].labels).mean(), abs=1e-6
+        )
+    assert final["test_f1_macro"] == pytest.approx(
+        f1_score(digits.test.labels, read["test"], average="macro"), abs=1e-6
     )
-    assert final["parameters"] == sum(parameter.numel() for parameter in network.parameters()) == 60_074
+    assert final["test_loss"] == pytest.approx(
+        F.cross_entropy(logits["test"], torch.from_numpy(digits.test.labels).long()).item(),
+        abs=1e-5,
+    )
+    assert (
+        final["parameters"]
+        == sum(parameter.numel() for parameter in network.parameters())
+        == 60_074
+    )
 
 
 def test_the_onnx_file_is_the_network_with_its_temperature(trained, digits):
@@ -109,7 +135,9 @@ def test_the_onnx_file_is_the_network_with_its_temperature(trained, digits):
     assert np.abs(Recogniser(trained).classify(digits.test.images) - ours).max() < 1e-4
 
 
-def test_train_seconds_are_building_the_network_and_the_passes_alone(quick, monkeypatch, tmp_path, digits):
+def test_train_seconds_are_building_the_network_and_the_passes_alone(
+    quick, monkeypatch, tmp_path, digits
+):
     """Not the validation before an Epoch, and not what the caller does between two records."""
     now = 0.0
     seconds = SimpleNamespace(perf_counter=lambda: now)
@@ -135,9 +163,13 @@ def test_train_seconds_are_building_the_network_and_the_passes_alone(quick, monk
 
 
 def test_train_returns_what_the_last_record_says(quick, tmp_path):
-    final = train("lenet", tmp_path / "run", data="optdigits", seed=3, settings={"epochs": 1, "batch": 256})
+    final = train(
+        "lenet", tmp_path / "run", data="optdigits", seed=3, settings={"epochs": 1, "batch": 256}
+    )
     assert isinstance(final, Final)
-    assert to_record(final) == json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert to_record(final) == json.loads(
+        (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1]
+    )
 
 
 # ---- same seed, same bits; the test digits decide nothing
@@ -157,7 +189,9 @@ def test_same_seed_same_bytes_and_another_seed_others(quick, tmp_path, digits):
 def poisoned(dataset: Dataset, split: str) -> Dataset:
     """One split replaced by noise that is labelled at random."""
     rng, size = np.random.default_rng(0), len(dataset[split])
-    poison = Split(rng.integers(0, 256, (size, 28, 28), np.uint8), rng.integers(0, 10, size, np.uint8))
+    poison = Split(
+        rng.integers(0, 256, (size, 28, 28), np.uint8), rng.integers(0, 10, size, np.uint8)
+    )
     return dataclasses.replace(dataset, splits=dataset.splits | {split: poison})
 
 
@@ -170,7 +204,9 @@ def test_the_test_digits_decide_nothing(quick, tmp_path, digits):
     clean, with_poison = outcome("clean", digits), outcome("poison", poisoned(digits, "test"))
     assert clean[:2] == with_poison[:2]
     assert with_poison[2] < 0.3 < clean[2]  # the poison works
-    assert outcome("validation", poisoned(digits, "validation"))[1] != clean[1]  # and would have shown
+    assert (
+        outcome("validation", poisoned(digits, "validation"))[1] != clean[1]
+    )  # and would have shown
 
 
 # ---- leaving early
@@ -178,7 +214,9 @@ def test_the_test_digits_decide_nothing(quick, tmp_path, digits):
 
 @pytest.mark.parametrize("epochs", [0, 1])
 @pytest.mark.parametrize("how", ["Ctrl-C", "close"])
-def test_a_run_that_was_left_early_says_so_and_goes_on_to_the_same_bits(how, epochs, quick, monkeypatch, tmp_path, digits, caplog):
+def test_a_run_that_was_left_early_says_so_and_goes_on_to_the_same_bits(
+    how, epochs, quick, monkeypatch, tmp_path, digits, caplog
+):
     out, expected = tmp_path / "run", weights(tmp_path / "whole", digits, epochs=3)
     with monkeypatch.context() as patch:
         if how == "Ctrl-C":
@@ -196,7 +234,9 @@ def test_a_run_that_was_left_early_says_so_and_goes_on_to_the_same_bits(how, epo
     with pytest.raises(CannotWrite, match="holds a run that was stopped; --resume goes on with it"):
         list(run(recipe(3), out, digits, device="cpu"))
     records = list(run(recipe(3), out, digits, device="cpu", resume=True))
-    assert [record.epoch for record in records if isinstance(record, Epoch)] == list(range(epochs + 1, 4))
+    assert [record.epoch for record in records if isinstance(record, Epoch)] == list(
+        range(epochs + 1, 4)
+    )
     assert names(out) == FILES
     assert (out / "model.safetensors").read_bytes() == expected
 
@@ -225,7 +265,9 @@ def test_ctrl_c_while_the_files_are_written_loses_nothing(quick, monkeypatch, tm
             list(run(recipe(), tmp_path / "run", digits))
     assert load_checkpoint(tmp_path / "run").recipe.name == "lenet"
     monkeypatch.setattr(Training, "_take_step", None)  # nothing is trained again
-    assert [type(record) for record in run(recipe(), tmp_path / "run", digits, resume=True)] == [Final]
+    assert [type(record) for record in run(recipe(), tmp_path / "run", digits, resume=True)] == [
+        Final
+    ]
     assert names(tmp_path / "run") == FILES
 
 
@@ -233,7 +275,9 @@ def test_ctrl_c_while_the_files_are_written_loses_nothing(quick, monkeypatch, tm
 
 
 @pytest.mark.parametrize("call", range(1, 8))
-def test_a_disk_that_fills_up_for_good_leaves_the_last_state_and_no_half_file(call, quick, monkeypatch, tmp_path, digits, caplog):
+def test_a_disk_that_fills_up_for_good_leaves_the_last_state_and_no_half_file(
+    call, quick, monkeypatch, tmp_path, digits, caplog
+):
     """Seven files are written, a metrics.jsonl after the pass and one at the end. From one of them on nothing can be."""
     calls, real, out = [], Path.replace, tmp_path / "run"
 
@@ -251,7 +295,11 @@ def test_a_disk_that_fills_up_for_good_leaves_the_last_state_and_no_half_file(ca
     if call <= 2:  # the metrics, the state
         assert not out.exists()
     else:
-        assert names(out) == {"metrics.jsonl", "state", *("model.safetensors", "config.json", "model.onnx")[: call - 3]}
+        assert names(out) == {
+            "metrics.jsonl",
+            "state",
+            *("model.safetensors", "config.json", "model.onnx")[: call - 3],
+        }
         assert str(out) in "".join(failure.value.__notes__)
         monkeypatch.setattr(Training, "_take_step", None)  # nothing is trained again
         list(run(recipe(), out, digits, resume=True))
@@ -266,7 +314,9 @@ def test_a_full_disk_is_noticed_before_the_training(monkeypatch, tmp_path, digit
 
 
 @pytest.mark.parametrize("library", job_module.NEEDED)
-def test_a_library_that_will_be_missing_is_missed_before_the_training(library, monkeypatch, tmp_path, digits):
+def test_a_library_that_will_be_missing_is_missed_before_the_training(
+    library, monkeypatch, tmp_path, digits
+):
     monkeypatch.setitem(__import__("sys").modules, library, None)
     with pytest.raises(MissingExtra, match=r"inkdigits\[train\]"):
         next(run(recipe(), tmp_path / "run", digits))
@@ -353,18 +403,24 @@ def test_init_starts_from_the_other_weights(quick, trained, tmp_path, digits):
     """With a learning rate of next to nothing the weights stay where they started."""
     settled = recipe(learning_rate=1e-30, optimiser="sgd")
     list(run(settled, tmp_path / "run", digits, seed=9, init=trained))
-    before, after = (load_checkpoint(folder).network.state_dict() for folder in (trained, tmp_path / "run"))
+    before, after = (
+        load_checkpoint(folder).network.state_dict() for folder in (trained, tmp_path / "run")
+    )
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 @pytest.mark.parametrize("learning_rate", [1e-30, 0.05])
-def test_fine_tuning_tells_how_many_of_mnists_digits_are_read_before_and_after(quick, trained, tmp_path, digits, learning_rate):
+def test_fine_tuning_tells_how_many_of_mnists_digits_are_read_before_and_after(
+    quick, trained, tmp_path, digits, learning_rate
+):
     mnist = few_digits(150)
 
     def read_right(folder):
         network = load_checkpoint(folder).network.eval()
         with torch.no_grad():
-            said = network(torch.from_numpy(mnist.images / np.float32(255))[:, None]).argmax(1).numpy()
+            said = (
+                network(torch.from_numpy(mnist.images / np.float32(255))[:, None]).argmax(1).numpy()
+            )
         return (said == mnist.labels).mean()
 
     settled = recipe(learning_rate=learning_rate, optimiser="sgd")
@@ -373,7 +429,9 @@ def test_fine_tuning_tells_how_many_of_mnists_digits_are_read_before_and_after(q
     assert final.mnist_after == pytest.approx(read_right(tmp_path / "run"))
     assert (final.mnist_before == final.mnist_after) == (learning_rate < 1e-9)
     kept = json.loads((tmp_path / "run" / "config.json").read_text())["final"]
-    assert (kept["mnist_before"], kept["mnist_after"]) == pytest.approx((final.mnist_before, final.mnist_after), abs=1e-6)
+    assert (kept["mnist_before"], kept["mnist_after"]) == pytest.approx(
+        (final.mnist_before, final.mnist_after), abs=1e-6
+    )
 
 
 def test_without_init_there_is_nothing_to_compare_with(quick, tmp_path, digits):
@@ -383,7 +441,9 @@ def test_without_init_there_is_nothing_to_compare_with(quick, tmp_path, digits):
 
 
 def test_init_from_another_network_is_refused(trained, tmp_path, digits):
-    with pytest.raises(BadModel, match="holds the network 'lenet', but the recipe 'batchnorm' trains 'batchnorm'"):
+    with pytest.raises(
+        BadModel, match="holds the network 'lenet', but the recipe 'batchnorm' trains 'batchnorm'"
+    ):
         next(run(load_recipe("batchnorm"), tmp_path / "run", digits, init=trained))
     assert not (tmp_path / "run").exists()
 
@@ -409,11 +469,17 @@ def test_init_from_what_is_no_run(trained, tmp_path, digits):
 # ---- a teacher
 
 
-def test_teachers_are_shipped_names_run_folders_files_and_folders_of_files(trained, tmp_path, digits):
+def test_teachers_are_shipped_names_run_folders_files_and_folders_of_files(
+    trained, tmp_path, digits
+):
     for name in ("a", "b"):
         shutil.copyfile(trained / "model.onnx", tmp_path / f"{name}.onnx")
-    teachers = load_teachers((str(trained), str(trained / "model.onnx"), str(tmp_path), "default"), digits.classes)
-    ours, default = (Recogniser(model).classify(digits.test.images) for model in (trained, "default"))
+    teachers = load_teachers(
+        (str(trained), str(trained / "model.onnx"), str(tmp_path), "default"), digits.classes
+    )
+    ours, default = (
+        Recogniser(model).classify(digits.test.images) for model in (trained, "default")
+    )
     assert len(teachers) == 5
     for teacher, expected in zip(teachers, [ours] * 4 + [default], strict=True):
         assert np.array_equal(teacher(digits.test.images), expected)
@@ -473,7 +539,9 @@ def test_the_kept_folder_holds_the_averaged_network(quick, tmp_path, digits):
     averaged = load_recipe("batchnorm", {"epochs": 2, "batch": 256, "ema": 0.9})
     *_, final = run(averaged, tmp_path / "run", digits, device="cpu")
     kept = load_checkpoint(tmp_path / "run").network
-    assert measurement.measure(kept, digits.validation)[1] == pytest.approx(final.validation_accuracy, abs=1e-6)
+    assert measurement.measure(kept, digits.validation)[1] == pytest.approx(
+        final.validation_accuracy, abs=1e-6
+    )
 
 
 # ---- exporting
@@ -484,7 +552,10 @@ def test_export_gives_the_run_s_own_onnx_file_again(trained, tmp_path, digits):
     assert written.bytes == (tmp_path / "digits.onnx").stat().st_size
     assert written.compared_on == "optdigits"  # as there is no MNIST in that folder
     assert 0 <= written.largest_difference < 1e-4
-    ours, theirs = (Recogniser(path).classify(digits.test.images) for path in (tmp_path / "digits.onnx", trained))
+    ours, theirs = (
+        Recogniser(path).classify(digits.test.images)
+        for path in (tmp_path / "digits.onnx", trained)
+    )
     assert np.array_equal(ours, theirs)
 
 
@@ -516,7 +587,9 @@ def test_a_recipe_learns_from_its_own_data_unless_told_otherwise(tmp_path: Path)
     recipe = dataclasses.replace(load_recipe("lenet", {"epochs": 1}), data="optdigits")
     for name, data in (("own", None), ("told", "optdigits")):
         train(recipe, tmp_path / name, data=data)
-        assert json.loads((tmp_path / name / "config.json").read_text())["data"]["name"] == "optdigits"
+        assert (
+            json.loads((tmp_path / name / "config.json").read_text())["data"]["name"] == "optdigits"
+        )
     assert load_recipe("default").data == "handwriting"
     assert load_recipe("lenet").data == "mnist"
 
@@ -532,25 +605,32 @@ def pair(tmp_path_factory: pytest.TempPathFactory, digits: Dataset) -> Path:
 
 
 def test_an_ensemble_answers_with_the_mean_of_its_members_probabilities(pair, digits):
-    members = [load_checkpoint(pair / "members" / f"lenet-seed{seed}").network.eval() for seed in (2, 3)]
+    members = [
+        load_checkpoint(pair / "members" / f"lenet-seed{seed}").network.eval() for seed in (2, 3)
+    ]
     ink = torch.from_numpy(digits.test.images)[:, None] / 255
     with torch.no_grad():
         mean = torch.stack([member(ink).softmax(1) for member in members]).mean(0)
         ours = load_checkpoint(pair).network.eval()(ink).softmax(1)
     assert torch.allclose(ours, mean, atol=1e-6)
     final = json.loads((pair / "config.json").read_text())["final"]
-    assert final["test_accuracy"] == pytest.approx((mean.argmax(1).numpy() == digits.test.labels).mean(), abs=1e-6)
+    assert final["test_accuracy"] == pytest.approx(
+        (mean.argmax(1).numpy() == digits.test.labels).mean(), abs=1e-6
+    )
     temperature = json.loads((pair / "config.json").read_text())["temperature"]
     read = Recogniser(pair).classify(digits.test.images)
     assert np.allclose(read, (mean.log() / temperature).softmax(1), atol=1e-4)
 
 
 def test_the_passes_of_an_ensemble_are_counted_on(pair):
-    *epochs, final = [json.loads(line) for line in (pair / "metrics.jsonl").read_text().splitlines()]
+    *epochs, final = [
+        json.loads(line) for line in (pair / "metrics.jsonl").read_text().splitlines()
+    ]
     assert [epoch["epoch"] for epoch in epochs] == [1, 2, 3, 4]
     assert (final["epochs"], final["parameters"]) == (4, 2 * 60_074)
     seconds = [
-        json.loads((folder / "config.json").read_text())["final"]["train_seconds"] for folder in (pair / "members").iterdir()
+        json.loads((folder / "config.json").read_text())["final"]["train_seconds"]
+        for folder in (pair / "members").iterdir()
     ]
     assert final["train_seconds"] == pytest.approx(sum(seconds))
 
@@ -571,7 +651,9 @@ def test_an_ensemble_goes_on_where_it_was_stopped(quick, monkeypatch, tmp_path, 
     assert (out / "model.safetensors").read_bytes() == (pair / "model.safetensors").read_bytes()
     with pytest.raises(CannotWrite, match="not empty"):
         list(run(both, out, digits, seed=1))
-    assert list(map(to_record, run(both, out, digits, seed=1, resume=True))) == [to_record(records[-1])]
+    assert list(map(to_record, run(both, out, digits, seed=1, resume=True))) == [
+        to_record(records[-1])
+    ]
 
 
 def test_an_ensemble_cannot_start_from_one_model(trained, tmp_path, digits):
@@ -583,7 +665,9 @@ def test_an_ensemble_cannot_start_from_one_model(trained, tmp_path, digits):
 def test_a_run_is_finished_when_it_is_whole_and_of_the_recipe_as_it_is_now(trained, pair, tmp_path):
     now = load_recipe("lenet", {"epochs": 4, "batch": 32})
     assert is_finished(trained, now, seed=0)
-    assert is_finished(trained, dataclasses.replace(now, name="other", summary="says nothing of weights"), seed=0)
+    assert is_finished(
+        trained, dataclasses.replace(now, name="other", summary="says nothing of weights"), seed=0
+    )
     assert not is_finished(tmp_path, now, seed=0)
     assert not is_finished(trained, now, seed=1)
     assert not is_finished(trained, dataclasses.replace(now, epochs=5), seed=0)
@@ -591,7 +675,9 @@ def test_a_run_is_finished_when_it_is_whole_and_of_the_recipe_as_it_is_now(train
     assert is_finished(pair, recipe(epochs=2, members=2), seed=1)
 
 
-@pytest.mark.parametrize("config", ["", "{", "[]", "{}", '{"recipe": {"network": "nix", "epochs": "many"}, "seed": 0}'])
+@pytest.mark.parametrize(
+    "config", ["", "{", "[]", "{}", '{"recipe": {"network": "nix", "epochs": "many"}, "seed": 0}']
+)
 def test_a_run_with_a_damaged_config_is_not_finished(config, tmp_path):
     (tmp_path / "report.html").touch()
     (tmp_path / "config.json").write_text(config)

@@ -29,7 +29,9 @@ from inkdigits.training.recipe import Recipe, load_recipe
 
 pytest.importorskip("tensorboard", reason="the extra `tensorboard` is not installed")
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator as OfPages
+from tensorboard.backend.event_processing.plugin_event_accumulator import (
+    EventAccumulator as OfPages,
+)
 from tensorboard.summary.writer import event_file_writer
 
 CURVES = {
@@ -52,7 +54,9 @@ def curve(folder: Path, tag: str, **options: Any) -> list[tuple[int, float]]:
 def steps(folder: Path, **options: Any) -> list[int]:
     """As both readers of TensorBoard find them: that for programs, and that behind its pages."""
     found = [step for step, _ in curve(folder, "loss/train", **options)]
-    assert [event.step for event in OfPages(str(folder), **options).Reload().Tensors("loss/train")] == found
+    assert [
+        event.step for event in OfPages(str(folder), **options).Reload().Tensors("loss/train")
+    ] == found
     return found
 
 
@@ -68,7 +72,13 @@ def digits() -> Dataset:
 @pytest.fixture(scope="module")
 def tracked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("tracked") / "run"
-    train("lenet", out, data="optdigits", settings={"epochs": 3, "schedule": "cosine"}, tensorboard=True)
+    train(
+        "lenet",
+        out,
+        data="optdigits",
+        settings={"epochs": 3, "schedule": "cosine"},
+        tensorboard=True,
+    )
     return out
 
 
@@ -84,11 +94,17 @@ def stand_in(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def recipe(epochs: int = 3, **settings: object) -> Recipe:
-    return load_recipe("lenet", {"epochs": epochs, "batch": 128, "schedule": "constant", **settings})
+    return load_recipe(
+        "lenet", {"epochs": epochs, "batch": 128, "schedule": "constant", **settings}
+    )
 
 
 def track_until(
-    stop: Callable[[Progress | Epoch | Final], bool], recipe: Recipe, out: Path, dataset: Dataset, **options: Any
+    stop: Callable[[Progress | Epoch | Final], bool],
+    recipe: Recipe,
+    out: Path,
+    dataset: Dataset,
+    **options: Any,
 ) -> None:
     """Ctrl-C after the first record of which `stop` is true."""
     records = track(run(recipe, out, dataset, device="cpu", **options), recipe, dataset, out)
@@ -102,20 +118,33 @@ def never(_: object) -> bool:
 
 
 def in_the_middle_of(epoch: int) -> Callable[[object], bool]:
-    return lambda record: isinstance(record, Progress) and record.epoch == epoch and record.fraction > 0.4
+    return lambda record: (
+        isinstance(record, Progress) and record.epoch == epoch and record.fraction > 0.4
+    )
 
 
 def test_the_curves_are_those_of_metrics_jsonl(tracked):
     *epochs, final = metrics(tracked)
     for tag, key in CURVES.items():
-        assert curve(tracked / FOLDER, tag) == [(epoch["epoch"], pytest.approx(epoch[key], rel=1e-6)) for epoch in epochs], tag
-    for key in ("test_accuracy", "test_loss", "test_f1_macro", "validation_accuracy", "train_accuracy", "train_seconds"):
+        assert curve(tracked / FOLDER, tag) == [
+            (epoch["epoch"], pytest.approx(epoch[key], rel=1e-6)) for epoch in epochs
+        ], tag
+    for key in (
+        "test_accuracy",
+        "test_loss",
+        "test_f1_macro",
+        "validation_accuracy",
+        "train_accuracy",
+        "train_seconds",
+    ):
         assert curve(tracked / FOLDER, f"final/{key}") == [(3, pytest.approx(final[key], rel=1e-6))]
 
 
 def test_the_learning_rate_is_that_of_the_middle_of_a_pass(tracked):
     halves = [0.001 * (1 + math.cos(math.pi * done)) / 2 for done in (1 / 6, 1 / 2, 5 / 6)]
-    assert [rate for _, rate in curve(tracked / FOLDER, "learning_rate")] == pytest.approx(halves, rel=1e-5)
+    assert [rate for _, rate in curve(tracked / FOLDER, "learning_rate")] == pytest.approx(
+        halves, rel=1e-5
+    )
 
 
 def test_recipe_and_pictures_come_with_them(tracked, digits):
@@ -152,7 +181,9 @@ def test_the_bits_are_the_same_with_and_without(stand_in, tmp_path, digits):
         records = run(recipe(2, rotation=10.0), tmp_path / name, digits, device="cpu")
         list(track(records, recipe(2), digits, tmp_path / name) if name == "with" else records)
     assert (tmp_path / "with" / FOLDER).is_dir()
-    first, second = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("without", "with"))
+    first, second = (
+        (tmp_path / name / "model.safetensors").read_bytes() for name in ("without", "with")
+    )
     assert first == second
 
 
@@ -170,7 +201,9 @@ def test_a_run_that_was_killed_and_goes_on_has_no_step_twice(stand_in, tmp_path,
     shutil.copytree(kept, out / "state")
     track_until(never, recipe(), out, digits, resume=True)
     assert steps(out / FOLDER) == [1, 2, 3]
-    assert steps(out / FOLDER, purge_orphaned_data=False) == [1, 2, 2, 3], "they were there, but void"
+    assert steps(out / FOLDER, purge_orphaned_data=False) == [1, 2, 2, 3], (
+        "they were there, but void"
+    )
     assert [value for _, value in curve(out / FOLDER, "loss/train")] == pytest.approx(
         [epoch["train_loss"] for epoch in metrics(out)[:-1]], rel=1e-6
     )
@@ -215,16 +248,25 @@ def test_each_member_of_an_ensemble_has_curves_of_its_own(stand_in, tmp_path, di
 # ---- what can go wrong
 
 
-def test_a_full_disk_ends_the_tracking_and_not_the_training(stand_in, tmp_path, digits, monkeypatch, caplog):
+def test_a_full_disk_ends_the_tracking_and_not_the_training(
+    stand_in, tmp_path, digits, monkeypatch, caplog
+):
     from torch.utils.tensorboard import SummaryWriter
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(SummaryWriter, "flush", full)
-    records = list(track(run(recipe(2), tmp_path / "run", digits), recipe(2), digits, tmp_path / "run"))
+    records = list(
+        track(run(recipe(2), tmp_path / "run", digits), recipe(2), digits, tmp_path / "run")
+    )
     assert isinstance(records[-1], Final)
-    assert caplog.text.count("TensorBoard's files cannot be written: [Errno 28] No space left on device") == 1
+    assert (
+        caplog.text.count(
+            "TensorBoard's files cannot be written: [Errno 28] No space left on device"
+        )
+        == 1
+    )
 
 
 @pytest.mark.parametrize("was_there", [False, True])
@@ -239,7 +281,16 @@ def test_a_run_that_leaves_nothing_leaves_no_events_either(was_there, tmp_path, 
 
 def test_without_the_extra_it_is_named_before_the_training(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    command = ["train", "lenet", "--data", "optdigits", "--out", str(tmp_path / "run"), "--epochs", "1"]
+    command = [
+        "train",
+        "lenet",
+        "--data",
+        "optdigits",
+        "--out",
+        str(tmp_path / "run"),
+        "--epochs",
+        "1",
+    ]
     assert cli.main([*command, "--tensorboard"]) == 2
     assert "pip install 'inkdigits[tensorboard]'" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
@@ -251,7 +302,9 @@ def test_the_command_asks_for_it(stand_in, monkeypatch, tmp_path):
     command = ["train", "lenet", "--data", "optdigits", "--epochs", "1", "--set", "batch=256"]
     assert cli.main([*command, "--out", str(tmp_path / "with"), "--tensorboard"]) == 0
     assert steps(tmp_path / "with" / FOLDER) == [1]
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)  # nor is it needed where nobody asks for it
+    monkeypatch.setitem(
+        sys.modules, "torch.utils.tensorboard", None
+    )  # nor is it needed where nobody asks for it
     assert cli.main([*command, "--out", str(tmp_path / "without")]) == 0
     assert not (tmp_path / "without" / FOLDER).exists()
 
@@ -263,9 +316,15 @@ def test_of_several_processes_only_the_first_writes(monkeypatch, tmp_path, digit
 
 
 def test_what_the_hparams_are_is_flat():
-    table = dataclasses.replace(recipe(), options={"dropout": 0.5}, teacher=("best", "tiny")).what_it_trains
+    table = dataclasses.replace(
+        recipe(), options={"dropout": 0.5}, teacher=("best", "tiny")
+    ).what_it_trains
     flat = tracking._flat(table)
-    assert (flat["options.dropout"], flat["teacher"], flat["epochs"]) == (0.5, '["best", "tiny"]', 3)
+    assert (flat["options.dropout"], flat["teacher"], flat["epochs"]) == (
+        0.5,
+        '["best", "tiny"]',
+        3,
+    )
     assert all(isinstance(value, str | int | float) for value in flat.values())
 
 
@@ -301,4 +360,6 @@ def test_the_recipe_for_mlflow(tracked, tmp_path, monkeypatch):
     assert found.data.metrics["final_test_accuracy"] == final["test_accuracy"]
     assert found.data.params["schedule"] == "cosine"
     curve = mlflow.MlflowClient().get_metric_history(found.info.run_id, "train_loss")
-    assert [(point.step, point.value) for point in curve] == [(epoch["epoch"], epoch["train_loss"]) for epoch in epochs]
+    assert [(point.step, point.value) for point in curve] == [
+        (epoch["epoch"], epoch["train_loss"]) for epoch in epochs
+    ]

@@ -21,7 +21,14 @@ import pytest
 import sqlalchemy
 
 from inkdigits.command import cli
-from inkdigits.core.errors import BadData, BadValue, CannotWrite, InkdigitsError, MissingExtra, UnknownName
+from inkdigits.core.errors import (
+    BadData,
+    BadValue,
+    CannotWrite,
+    InkdigitsError,
+    MissingExtra,
+    UnknownName,
+)
 from inkdigits.core.files import alone
 from inkdigits.data.datasets import Dataset, load_dataset
 from inkdigits.runs.run import train
@@ -73,7 +80,9 @@ def described(tmp_path: Path) -> Callable[..., Space]:
 
 def score(settings: dict[str, float], seed: int = 0) -> Figures:
     """A made-up landscape, a little rough: the best is at a learning rate of 0.01."""
-    loss = abs(settings["learning_rate"] - 0.01) + 0.01 * random.Random(f"{settings} {seed}").random()
+    loss = (
+        abs(settings["learning_rate"] - 0.01) + 0.01 * random.Random(f"{settings} {seed}").random()
+    )
     return Figures(1 - loss, loss, 1.0)
 
 
@@ -152,7 +161,11 @@ GOOD = 'recipe = "tiny"\n[space]\nbatch = [1, 2]\n'
         ("trails = 3\n" + GOOD, UnknownName, "'trails'; known: recipe, data, trials"),
         ("trials = 0\n" + GOOD, BadValue, "trials must be from 1"),
         ("seeds = true\n" + GOOD, BadValue, "seeds must be a whole number, not True"),
-        ('metric = "test_accuracy"\n' + GOOD, UnknownName, "known: validation_accuracy, validation_loss"),
+        (
+            'metric = "test_accuracy"\n' + GOOD,
+            UnknownName,
+            "known: validation_accuracy, validation_loss",
+        ),
         ('sampler = "best"\n' + GOOD, UnknownName, "known: tpe, random, grid"),
         (GOOD + "learning_rte = [1, 2]", UnknownName, "known: network,"),
         (GOOD + "data = ['mnist', 'optdigits']", UnknownName, "'data'"),
@@ -174,9 +187,17 @@ GOOD = 'recipe = "tiny"\n[space]\nbatch = [1, 2]\n'
         (GOOD + "[set]\nbatch = 3", BadValue, "under [set] and under [space]"),
         (GOOD + "[set]\nepoch = 3", UnknownName, "epochs"),
         ("set = 3\n" + GOOD, BadValue, "set must be a table"),
-        ('recipe = "ensemble"\n[space]\nbatch = [1, 2]', BadValue, "search for the best 'best' instead"),
+        (
+            'recipe = "ensemble"\n[space]\nbatch = [1, 2]',
+            BadValue,
+            "search for the best 'best' instead",
+        ),
         ('sampler = "grid"\n' + GOOD + "shift = { low = 0, high = 1.5 }", BadValue, "or a step"),
-        ('sampler = "grid"\n' + GOOD + "shift = { low = 0, high = 1, step = 1e-9 }", BadValue, "larger step"),
+        (
+            'sampler = "grid"\n' + GOOD + "shift = { low = 0, high = 1, step = 1e-9 }",
+            BadValue,
+            "larger step",
+        ),
     ],
 )
 def test_a_space_without_sense_is_refused_in_a_sentence(described, text, error, says) -> None:
@@ -205,7 +226,9 @@ def test_what_only_training_knows_is_refused_before_it_too(described, tmp_path, 
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
-def test_the_same_seed_gives_the_same_trials_also_when_stopped_in_between(described, tmp_path, sampler) -> None:
+def test_the_same_seed_gives_the_same_trials_also_when_stopped_in_between(
+    described, tmp_path, sampler
+) -> None:
     text = f'sampler = "{sampler}"\nseeds = 1\n' + MADE_UP.lstrip()
     whole = drive(Search(described(text), tmp_path / "whole", "digits"))
     parts = [drive(Search(described(text), tmp_path / "parts", "digits"), most=4) for _ in range(3)]
@@ -215,11 +238,15 @@ def test_the_same_seed_gives_the_same_trials_also_when_stopped_in_between(descri
     assert other.settings != whole[0].settings
 
 
-def test_a_trial_that_was_left_half_proposed_gets_the_settings_that_it_would_have_had(described, tmp_path, monkeypatch) -> None:
+def test_a_trial_that_was_left_half_proposed_gets_the_settings_that_it_would_have_had(
+    described, tmp_path, monkeypatch
+) -> None:
     whole = drive(Search(described(MADE_UP), tmp_path / "whole", "digits"), most=1)
     search = Search(described(MADE_UP), tmp_path / "parts", "digits")
     with monkeypatch.context() as killed:
-        killed.setattr(optuna.Trial, "suggest_float", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        killed.setattr(
+            optuna.Trial, "suggest_float", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
         with pytest.raises(KeyboardInterrupt):
             search.claim()
     assert 0 < len(search.trials()[0].params) < 4
@@ -227,13 +254,19 @@ def test_a_trial_that_was_left_half_proposed_gets_the_settings_that_it_would_hav
 
 
 def test_a_grid_is_tried_whole_and_each_point_once(described, tmp_path) -> None:
-    space = described('recipe = "tiny"\nsampler = "grid"\n[space]\nlearning_rate = [0.1, 0.2]\nbatch = { low = 1, high = 3 }')
+    space = described(
+        'recipe = "tiny"\nsampler = "grid"\n[space]\nlearning_rate = [0.1, 0.2]\nbatch = { low = 1, high = 3 }'
+    )
     results = drive(Search(space, tmp_path / "out", "digits"))
-    tried = sorted((result.settings["batch"], result.settings["learning_rate"]) for result in results)
+    tried = sorted(
+        (result.settings["batch"], result.settings["learning_rate"]) for result in results
+    )
     assert tried == [(batch, rate) for batch in (1, 2, 3) for rate in (0.1, 0.2)]
 
 
-def test_a_trial_that_was_left_is_taken_up_with_its_seeds_and_one_in_other_hands_is_not(described, tmp_path) -> None:
+def test_a_trial_that_was_left_is_taken_up_with_its_seeds_and_one_in_other_hands_is_not(
+    described, tmp_path
+) -> None:
     space = described(MADE_UP)
     ours, theirs = (Search(space, tmp_path / "out", "digits") for _ in range(2))
     with ours.claim() as first:
@@ -246,7 +279,9 @@ def test_a_trial_that_was_left_is_taken_up_with_its_seeds_and_one_in_other_hands
 
 
 @pytest.mark.parametrize("metric", ["validation_accuracy", "validation_loss"])
-def test_a_trial_that_is_worse_than_the_median_after_a_seed_is_pruned(described, tmp_path, metric) -> None:
+def test_a_trial_that_is_worse_than_the_median_after_a_seed_is_pruned(
+    described, tmp_path, metric
+) -> None:
     space = described(MADE_UP.replace("prune = false", f'seeds = 3\nmetric = "{metric}"'))
     sign = 1 if metric == "validation_loss" else -1
     results = drive(Search(space, tmp_path / "out", "digits"))
@@ -276,23 +311,33 @@ def test_the_same_settings_are_not_trained_twice(described, tmp_path) -> None:
     assert [result.state for result in search.results()] == ["finished"] * 8
 
 
-def test_another_search_in_the_folder_is_refused_with_what_differs_but_more_trials_are_welcome(described, tmp_path) -> None:
+def test_another_search_in_the_folder_is_refused_with_what_differs_but_more_trials_are_welcome(
+    described, tmp_path
+) -> None:
     assert len(drive(Search(described(MADE_UP), tmp_path / "out", "digits"), most=1)) == 1
     for change, says in (
         (
             MADE_UP.replace("high = 256", "high = 128"),
             r"\[space\] batch '32 to 256 in steps of 32', now '32 to 128 in steps of 32'",
         ),
-        (MADE_UP.replace('optimiser = ["adam", "sgd"]', ""), r"\[space\] optimiser 'adam, sgd', now None"),
+        (
+            MADE_UP.replace('optimiser = ["adam", "sgd"]', ""),
+            r"\[space\] optimiser 'adam, sgd', now None",
+        ),
         (MADE_UP + "[set]\nepochs = 1", f"epochs {load_recipe('tiny').epochs}, now 1"),
         ("seed = 3\n" + MADE_UP, "seed 0, now 3"),
     ):
-        with pytest.raises(BadValue, match=f"holds another sweep, of {says}; choose another folder"):
+        with pytest.raises(
+            BadValue, match=f"holds another sweep, of {says}; choose another folder"
+        ):
             Search(described(change), tmp_path / "out", "digits")
     with pytest.raises(BadValue, match="digits 'digits', now 'others'"):
         Search(described(MADE_UP), tmp_path / "out", "others")
     for trials, wanted in ((2, 2), (3, 3), (1, 3)):
-        assert len(drive(Search(described(MADE_UP, trials=trials), tmp_path / "out", "digits"))) == wanted
+        assert (
+            len(drive(Search(described(MADE_UP, trials=trials), tmp_path / "out", "digits")))
+            == wanted
+        )
 
 
 def test_a_folder_of_something_else_and_a_damaged_database_are_refused(described, tmp_path) -> None:
@@ -344,7 +389,9 @@ def test_trials_are_trained_on_their_seeds_without_the_test_digits_and_the_best_
     space, out = described(), tmp_path / "out"
     records = list(sweep(space, out))
     results = over(iter(records))
-    assert [(result.trial, result.state, len(result.seeds)) for result in results] == [(n, "finished", 2) for n in (1, 2, 3, 4)]
+    assert [(result.trial, result.state, len(result.seeds)) for result in results] == [
+        (n, "finished", 2) for n in (1, 2, 3, 4)
+    ]
     assert {record.name for record in records if isinstance(record, Underway)} == {
         f"trial {trial}/4 seed {seed}/2" for trial in (1, 2, 3, 4) for seed in (1, 2)
     }
@@ -370,8 +417,12 @@ def test_the_table_has_a_row_a_trial_with_mean_and_deviation(described, tmp_path
         assert {key: float(row[key]) for key in ("batch", "learning_rate")} == result.settings
 
 
-def test_a_trial_whose_loss_is_no_number_fails_with_its_reason_and_the_search_goes_on(described, tmp_path, caplog) -> None:
-    text = TRAINED.replace("{ low = 1e-3, high = 1e-2, log = true }", "[1e30, 1e-2]").replace("trials = 4", 'sampler = "grid"')
+def test_a_trial_whose_loss_is_no_number_fails_with_its_reason_and_the_search_goes_on(
+    described, tmp_path, caplog
+) -> None:
+    text = TRAINED.replace("{ low = 1e-3, high = 1e-2, log = true }", "[1e30, 1e-2]").replace(
+        "trials = 4", 'sampler = "grid"'
+    )
     results = over(sweep(described(text), tmp_path / "out"))
     for result in results:
         diverged = result.settings["learning_rate"] == 1e30
@@ -383,7 +434,9 @@ def test_a_trial_whose_loss_is_no_number_fails_with_its_reason_and_the_search_go
 
 
 def test_where_nothing_can_be_finished_there_is_no_best_recipe(described, tmp_path, capsys) -> None:
-    text = TRAINED.replace("{ low = 1e-3, high = 1e-2, log = true }", "[1e30, 1e31]").replace("trials = 4", "trials = 1")
+    text = TRAINED.replace("{ low = 1e-3, high = 1e-2, log = true }", "[1e30, 1e31]").replace(
+        "trials = 4", "trials = 1"
+    )
     described(text)
     assert cli.main(["sweep", str(tmp_path / "space.toml"), "--out", str(tmp_path / "out")]) == 2
     printed = capsys.readouterr()
@@ -392,8 +445,12 @@ def test_where_nothing_can_be_finished_there_is_no_best_recipe(described, tmp_pa
     assert not (tmp_path / "out" / "best.toml").exists()
 
 
-def test_what_ctrl_c_stops_goes_on_to_the_same_bits(described, tmp_path, monkeypatch, caplog) -> None:
-    space = described(TRAINED.replace("epochs = 1", "epochs = 2").replace("trials = 4", "trials = 2"))
+def test_what_ctrl_c_stops_goes_on_to_the_same_bits(
+    described, tmp_path, monkeypatch, caplog
+) -> None:
+    space = described(
+        TRAINED.replace("epochs = 1", "epochs = 2").replace("trials = 4", "trials = 2")
+    )
     whole = over(sweep(space, tmp_path / "whole"))
     passes, stopped = Training.passes, []
 
@@ -419,7 +476,9 @@ def test_what_ctrl_c_stops_goes_on_to_the_same_bits(described, tmp_path, monkeyp
 # ---- the command
 
 
-def test_a_second_call_says_what_is_there_and_trains_nothing(described, tmp_path, capsys, monkeypatch) -> None:
+def test_a_second_call_says_what_is_there_and_trains_nothing(
+    described, tmp_path, capsys, monkeypatch
+) -> None:
     described(TRAINED.replace("trials = 4", "trials = 2"))
     command = ["sweep", str(tmp_path / "space.toml"), "--out", str(tmp_path / "out")]
     assert cli.main([*command, "--json"]) == 0
@@ -427,11 +486,21 @@ def test_a_second_call_says_what_is_there_and_trains_nothing(described, tmp_path
     lines = [json.loads(line) for line in first.out.splitlines()]
     assert [list(line) for line in lines] == [
         [
-            *("trial", "state", "n", "validation_accuracy", "validation_accuracy_sd", "validation_loss", "validation_loss_sd"),
+            *(
+                "trial",
+                "state",
+                "n",
+                "validation_accuracy",
+                "validation_accuracy_sd",
+                "validation_loss",
+                "validation_loss_sd",
+            ),
             *("seconds", "reason", "settings"),
         ]
     ] * 2
-    monkeypatch.setattr(sweep_module, "train_seed", lambda *_: pytest.fail("there is nothing to train"))
+    monkeypatch.setattr(
+        sweep_module, "train_seed", lambda *_: pytest.fail("there is nothing to train")
+    )
     assert cli.main([*command, "--json"]) == 0
     assert capsys.readouterr().out == first.out
     assert cli.main(command) == 0
@@ -439,7 +508,10 @@ def test_a_second_call_says_what_is_there_and_trains_nothing(described, tmp_path
     assert table[0] == "lenet on optdigits, 2 trials: 2 finished"
     best = max(lines, key=lambda line: line["validation_accuracy"])
     assert table[2].split()[0] == str(best["trial"])
-    assert f"{100 * best['validation_accuracy']:.2f} % ± {100 * best['validation_accuracy_sd']:.2f}" in table[2]
+    assert (
+        f"{100 * best['validation_accuracy']:.2f} % ± {100 * best['validation_accuracy_sd']:.2f}"
+        in table[2]
+    )
     assert str(tmp_path / "out" / "best.toml") in "".join(table)
 
 
@@ -466,8 +538,13 @@ def finished(out: Path) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGSTOP and SIGKILL are POSIX")
-def test_two_processes_share_the_trials_and_what_a_killed_one_had_finished_is_not_done_again(described, tmp_path) -> None:
-    space, out = described(TRAINED.replace("trials = 4", "trials = 6\nprune = false")), tmp_path / "out"
+def test_two_processes_share_the_trials_and_what_a_killed_one_had_finished_is_not_done_again(
+    described, tmp_path
+) -> None:
+    space, out = (
+        described(TRAINED.replace("trials = 4", "trials = 6\nprune = false")),
+        tmp_path / "out",
+    )
     command = [sys.executable, "-m", "inkdigits", "sweep", str(space.path), "--out", str(out)]
     other = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -490,7 +567,9 @@ def test_two_processes_share_the_trials_and_what_a_killed_one_had_finished_is_no
     assert len(over(sweep(space, out))) == 6
     rows = finished(out)
     assert sorted(rows) == list("123456")
-    assert {trial: rows[trial] for trial in theirs} == theirs, "done again, the seconds would differ"
+    assert {trial: rows[trial] for trial in theirs} == theirs, (
+        "done again, the seconds would differ"
+    )
 
 
 class Process:
@@ -515,8 +594,12 @@ class Process:
         assert self.ended
 
 
-def test_jobs_are_processes_that_share_the_search_and_one_that_fails_is_told_of(described, tmp_path, monkeypatch, caplog) -> None:
-    text = TRAINED.replace("trials = 4", 'trials = 5\nsampler = "random"').replace("seeds = 2", "seeds = 1")
+def test_jobs_are_processes_that_share_the_search_and_one_that_fails_is_told_of(
+    described, tmp_path, monkeypatch, caplog
+) -> None:
+    text = TRAINED.replace("trials = 4", 'trials = 5\nsampler = "random"').replace(
+        "seeds = 2", "seeds = 1"
+    )
     space = described(text, data="optdigits", trials=2)
     here = over(sweep(space, tmp_path / "here"))
     Process.made = []
@@ -531,8 +614,13 @@ def test_jobs_are_processes_that_share_the_search_and_one_that_fails_is_told_of(
         next(sweep(space, tmp_path / "none", jobs=0))
 
 
-def test_ray_is_given_seeds_and_finds_what_one_process_finds(described, tmp_path, monkeypatch) -> None:
-    space, done = described(TRAINED.replace("{ low = 1e-3, high = 1e-2, log = true }", "[1e30, 1e-2]")), []
+def test_ray_is_given_seeds_and_finds_what_one_process_finds(
+    described, tmp_path, monkeypatch
+) -> None:
+    space, done = (
+        described(TRAINED.replace("{ low = 1e-3, high = 1e-2, log = true }", "[1e30, 1e-2]")),
+        [],
+    )
 
     class Task:
         def __init__(self, work: Callable[..., object], *arguments: object) -> None:
@@ -558,10 +646,14 @@ def test_ray_is_given_seeds_and_finds_what_one_process_finds(described, tmp_path
         exceptions=SimpleNamespace(RayError=ZeroDivisionError),
     )
     monkeypatch.setitem(sys.modules, "ray", ray)
-    results = sorted(over(sweep(space, tmp_path / "ray", engine="ray")), key=lambda result: result.trial)
+    results = sorted(
+        over(sweep(space, tmp_path / "ray", engine="ray")), key=lambda result: result.trial
+    )
     here = over(sweep(space, tmp_path / "here"))
     assert max(done) == 2
-    assert [result.state for result in results if result.reason == "the machine is gone"] == ["failed"]
+    assert [result.state for result in results if result.reason == "the machine is gone"] == [
+        "failed"
+    ]
     for there, same in zip(results, here, strict=True):
         if there.reason != "the machine is gone":
             assert (there.settings, there.state) == (same.settings, same.state)

@@ -31,7 +31,9 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(file: Path) -> Iterator[Server]:
-    with serving("-m", "inkdigits", "serve", "--port", "0", "--model", "nano", "--collect", file) as running:
+    with serving(
+        "-m", "inkdigits", "serve", "--port", "0", "--model", "nano", "--collect", file
+    ) as running:
         yield running
 
 
@@ -53,7 +55,9 @@ def correct(server: Server, picture: bytes, query: str) -> dict:
 # ---- storing
 
 
-def test_a_correction_is_stored_with_what_was_read_and_what_was_seen(server: Server, file: Path) -> None:
+def test_a_correction_is_stored_with_what_was_read_and_what_was_seen(
+    server: Server, file: Path
+) -> None:
     assert correct(server, ONE, "label=1") == {"stored": True, "count": 1}
     digit = loaded("nano").read(ONE).digits[0]
     [row] = rows(file)
@@ -64,7 +68,9 @@ def test_a_correction_is_stored_with_what_was_read_and_what_was_seen(server: Ser
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00:00", row["time"])
     crop, (left, top, right, bottom) = np.array(Image.open(io.BytesIO(row["crop"]))), digit.box
     margin = (crop.shape[1] - (right - left)) // 2
-    assert np.array_equal(crop, written(line("7"))[top - margin : bottom + margin, left - margin : right + margin])
+    assert np.array_equal(
+        crop, written(line("7"))[top - margin : bottom + margin, left - margin : right + margin]
+    )
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert sqlite3.connect(file).execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
@@ -74,7 +80,12 @@ def test_the_same_digit_of_the_same_picture_gets_a_new_label(server: Server, fil
     assert correct(server, TWO, f"label=1&box={first}")["count"] == 1
     assert correct(server, TWO, f"label=3&box={second}")["count"] == 2
     assert correct(server, TWO, f"label=4&box={first}")["count"] == 2
-    assert server.post(form(('name="file"', TWO)), f"/v1/feedback?label=5&box={first}", FORM).json["count"] == 2
+    assert (
+        server.post(form(('name="file"', TWO)), f"/v1/feedback?label=5&box={first}", FORM).json[
+            "count"
+        ]
+        == 2
+    )
     assert [(row["label"], row["digit"]) for row in rows(file)] == [(5, 2), (3, 7)]
 
 
@@ -84,7 +95,11 @@ def test_a_box_that_is_a_little_off_still_means_its_digit(server: Server, file: 
     assert rows(file)[0]["box"] == f"{left},{top},{right},{bottom}"
 
 
-PARAMETERS = (400, "bad_parameter", "parameters are label, a digit, and box, left,top,right,bottom as /v1/read gives them")
+PARAMETERS = (
+    400,
+    "bad_parameter",
+    "parameters are label, a digit, and box, left,top,right,bottom as /v1/read gives them",
+)
 BLANK = encoded(Image.new("L", (100, 100), 255))
 KINDS = "readable are PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and AVIF"
 SEVERAL = "where there are several, box says which one is meant"
@@ -105,12 +120,22 @@ SEVERAL = "where there are several, box says which one is meant"
         (ONE, "label=7&box=999999999,0,0,999999999", (422, "no_such_digit", None)),
         (TWO, "label=7", (422, "no_such_digit", f"the picture holds 2 digits; {SEVERAL}")),
         (BLANK, "label=7", (422, "no_such_digit", f"the picture holds 0 digits; {SEVERAL}")),
-        (BLANK, "label=7&box=0,0,9,9", (422, "no_such_digit", "the picture has no digit at 0,0,9,9")),
-        (b"hello", "label=7", (415, "not_a_picture", f"the data is not a picture that can be read; {KINDS}")),
+        (
+            BLANK,
+            "label=7&box=0,0,9,9",
+            (422, "no_such_digit", "the picture has no digit at 0,0,9,9"),
+        ),
+        (
+            b"hello",
+            "label=7",
+            (415, "not_a_picture", f"the data is not a picture that can be read; {KINDS}"),
+        ),
         (b"", "label=7", (400, "empty", "the data is empty: 0 bytes")),
     ],
 )
-def test_what_cannot_be_stored_is_refused(fed: Server, body: bytes, query: str, refused: tuple[int, str, str | None]) -> None:
+def test_what_cannot_be_stored_is_refused(
+    fed: Server, body: bytes, query: str, refused: tuple[int, str, str | None]
+) -> None:
     status, code, message = fed.post(body, f"/v1/feedback?{query}", "image/png").error
     assert (status, code) == refused[:2]
     assert refused[2] in (None, message)
@@ -119,7 +144,9 @@ def test_what_cannot_be_stored_is_refused(fed: Server, body: bytes, query: str, 
 @pytest.fixture(scope="module")
 def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     file = tmp_path_factory.mktemp("fed") / "file"
-    with serving("-m", "inkdigits", "serve", "--port", "0", "--model", "nano", "--collect", file) as running:
+    with serving(
+        "-m", "inkdigits", "serve", "--port", "0", "--model", "nano", "--collect", file
+    ) as running:
         yield running
     assert rows(file) == []
 
@@ -138,7 +165,9 @@ def test_the_page_is_told_that_it_collects(fed: Server) -> None:
 # ---- trouble
 
 
-def test_a_file_that_cannot_be_collected_in_is_a_sentence_and_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_cannot_be_collected_in_is_a_sentence_and_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "text").write_text("Dear reader, " * 100)
     other = sqlite3.connect(tmp_path / "other")
     with other:
@@ -157,7 +186,9 @@ def test_a_file_that_cannot_be_collected_in_is_a_sentence_and_status_2(tmp_path:
     assert (tmp_path / "text").read_text().startswith("Dear reader")
 
 
-def test_a_file_that_is_spoilt_or_locked_later_stops_nothing_else(server: Server, file: Path) -> None:
+def test_a_file_that_is_spoilt_or_locked_later_stops_nothing_else(
+    server: Server, file: Path
+) -> None:
     correct(server, ONE, "label=7")
     locking = sqlite3.connect(file)
     locking.execute("BEGIN EXCLUSIVE")
@@ -189,8 +220,10 @@ def test_a_file_has_a_largest_size(file: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_full_file_is_said_to_be_full(tmp_path: Path) -> None:
-    program = "from inkdigits import cli, feedback; feedback.MAX_FILE = 16384; import sys; sys.exit(cli.main(sys.argv[1:]))"
-    with serving("-c", program, "serve", "--port", "0", "--model", "nano", "--collect", tmp_path / "file") as server:
+    program = "from inkdigits.command import cli; from inkdigits.service import feedback; feedback.MAX_FILE = 16384; import sys; sys.exit(cli.main(sys.argv[1:]))"
+    with serving(
+        "-c", program, "serve", "--port", "0", "--model", "nano", "--collect", tmp_path / "file"
+    ) as server:
         answers = [
             server.post(TWO, f"/v1/feedback?label=1&box={','.join(map(str, digit['box']))}")
             for digit in server.post(TWO).json["digits"]
@@ -204,14 +237,21 @@ def test_whoever_is_thanked_twice_at_once_is_stored_twice(file: Path) -> None:
 
     collected, trace = Feedback(file), loaded("nano").trace(ONE)
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda n: collected.store(corrected(b"%d" % n, trace, n % 10, None, "nano")), range(40)))
+        list(
+            threads.map(
+                lambda n: collected.store(corrected(b"%d" % n, trace, n % 10, None, "nano")),
+                range(40),
+            )
+        )
     assert len(rows(file)) == 40
 
 
 # ---- as a dataset
 
 
-def test_what_is_exported_comes_back_as_the_network_saw_it(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_exported_comes_back_as_the_network_saw_it(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     collected, recogniser, expected = Feedback(file), loaded("nano"), []
     for number, text in enumerate(("0", "14", "2735", "689")):
         picture = encoded(Image.fromarray(written(line(text), paper=200 + 10 * number)))
@@ -222,14 +262,23 @@ def test_what_is_exported_comes_back_as_the_network_saw_it(file: Path, tmp_path:
             expected.append((label, digit.image.tobytes()))
     folder = tmp_path / "new" / "corrected"
     assert cli.main(["data", "export-feedback", str(file), str(folder), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"folder": str(folder), "digits": 10, "left_out": 0}
+    assert json.loads(capsys.readouterr().out) == {
+        "folder": str(folder),
+        "digits": 10,
+        "left_out": 0,
+    }
     digits = load_dataset(folder)["all"]
-    seen = [(int(label), image.tobytes()) for image, label in zip(digits.images, digits.labels, strict=True)]
+    seen = [
+        (int(label), image.tobytes())
+        for image, label in zip(digits.images, digits.labels, strict=True)
+    ]
     assert sorted(seen) == sorted(expected)
     assert list(folder.parent.iterdir()) == [folder]
 
 
-def test_export_reads_while_others_write_and_changes_nothing(server: Server, file: Path, tmp_path: Path) -> None:
+def test_export_reads_while_others_write_and_changes_nothing(
+    server: Server, file: Path, tmp_path: Path
+) -> None:
     correct(server, ONE, "label=7")
     writing = sqlite3.connect(file)
     writing.execute("BEGIN IMMEDIATE")
@@ -247,7 +296,10 @@ def test_what_cannot_be_exported_is_said_and_leaves_nothing(file: Path, tmp_path
     with pytest.raises(BadData, match="no file"):
         export(tmp_path / "none", tmp_path / "out")
     (tmp_path / "text").write_text("Dear reader, " * 100)
-    with pytest.raises(BadData, match="is no file that `inkdigits serve --collect` has made: file is not a database"):
+    with pytest.raises(
+        BadData,
+        match="is no file that `inkdigits serve --collect` has made: file is not a database",
+    ):
         export(tmp_path / "text", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     (tmp_path / "out").mkdir()

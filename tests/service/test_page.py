@@ -24,8 +24,12 @@ from PIL import Image
 from inkdigits.reading.layers import look_inside
 from inkdigits.reading.recogniser import loaded
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright, which drives the browser, is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="playwright, which drives the browser, is not installed"
+)
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
 FLAGS = (
@@ -68,7 +72,9 @@ HOLD = """{
     window.fetch = (...how) => (held++, released.then(() => ask(...how)));
     null;
 }"""
-KEEP_SENT = "window.ask = fetch; window.fetch = (to, how) => (window.sent = how.body, ask(to, how)); null"
+KEEP_SENT = (
+    "window.ask = fetch; window.fetch = (to, how) => (window.sent = how.body, ask(to, how)); null"
+)
 SENT = "sent.arrayBuffer().then((data) => [...new Uint8Array(data)])"
 STORED = """Promise.all([indexedDB.databases(), caches.keys()])
     .then((all) => [...all.flat(), ...Object.keys(localStorage), ...Object.keys(sessionStorage)])"""
@@ -129,7 +135,9 @@ class Tab:
     page: Any
     touch: bool
     home: str = ""  # the only place that it may ask
-    troubles: list[str] = field(default_factory=list)  # errors in the console, and requests to other origins
+    troubles: list[str] = field(
+        default_factory=list
+    )  # errors in the console, and requests to other origins
 
     def __post_init__(self) -> None:
         self.finger = self.page.context.new_cdp_session(self.page)
@@ -141,10 +149,18 @@ class Tab:
         """One stroke; points in pixels of the window. end: of a touch."""
         path = [points[0]]
         for (x, y), (next_x, next_y) in itertools.pairwise(points):
-            halfway = [((x + next_x) / 2, (y + next_y) / 2)] if math.dist((x, y), (next_x, next_y)) > 30 else []
+            halfway = (
+                [((x + next_x) / 2, (y + next_y) / 2)]
+                if math.dist((x, y), (next_x, next_y)) > 30
+                else []
+            )
             path += [*halfway, (next_x, next_y)]
         if self.touch:
-            for kind, at in [("touchStart", path[0]), *(("touchMove", point) for point in path[1:]), (end, None)]:
+            for kind, at in [
+                ("touchStart", path[0]),
+                *(("touchMove", point) for point in path[1:]),
+                (end, None),
+            ]:
                 touches = [{"x": at[0], "y": at[1]}] if at else []
                 self.finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
         else:
@@ -162,7 +178,10 @@ class Tab:
         top = sheet["y"] + (sheet["height"] - height) / 2
         boxes = []
         for place, digit in enumerate(text):
-            strokes = [np.array(stroke) * (width / 9, height / 9) + (left + 1.6 * place * width, top) for stroke in GLYPHS[digit]]
+            strokes = [
+                np.array(stroke) * (width / 9, height / 9) + (left + 1.6 * place * width, top)
+                for stroke in GLYPHS[digit]
+            ]
             for points in strokes:
                 self.stroke([(float(x), float(y)) for x, y in points])
             ink = np.vstack(strokes)
@@ -184,10 +203,14 @@ class Tab:
 
     def boxes(self) -> list[tuple[float, float, float, float]]:
         rows = [box.bounding_box() for box in self["boxes"].locator("i").all()]
-        return [(row["x"], row["y"], row["x"] + row["width"], row["y"] + row["height"]) for row in rows]
+        return [
+            (row["x"], row["y"], row["x"] + row["width"], row["y"] + row["height"]) for row in rows
+        ]
 
     def looks_into(self, digit: str) -> None:
-        playwright.expect(self.page.locator("#boxes .chosen")).to_have_attribute("data-digit", digit)
+        playwright.expect(self.page.locator("#boxes .chosen")).to_have_attribute(
+            "data-digit", digit
+        )
 
     def ink(self) -> int:
         """Pixels of ink on the sheet."""
@@ -202,15 +225,34 @@ def opened(browser: Any, address: str) -> Callable[..., Tab]:
     def tab_of(size: tuple[int, int], touch: bool, scheme: str) -> Tab:
         window = {"width": size[0], "height": size[1]}
         context = browser.new_context(
-            viewport=window, has_touch=touch, is_mobile=touch, color_scheme=scheme, reduced_motion="reduce"
+            viewport=window,
+            has_touch=touch,
+            is_mobile=touch,
+            color_scheme=scheme,
+            reduced_motion="reduce",
         )
         tab = Tab(context.new_page(), touch)
-        tab.page.on("console", lambda message: tab.troubles.append(message.text) if message.type == "error" else None)
+        tab.page.on(
+            "console",
+            lambda message: tab.troubles.append(message.text) if message.type == "error" else None,
+        )
         tab.page.on("pageerror", lambda error: tab.troubles.append(str(error)))
-        tab.page.on("request", lambda asked: None if asked.url.startswith((tab.home, "data:")) else tab.troubles.append(asked.url))
+        tab.page.on(
+            "request",
+            lambda asked: (
+                None
+                if asked.url.startswith((tab.home, "data:"))
+                else tab.troubles.append(asked.url)
+            ),
+        )
         return tab
 
-    def open_tab(size: tuple[int, int] = SIZES["desktop"], touch: bool = False, scheme: str = "light", at: str = address) -> Tab:
+    def open_tab(
+        size: tuple[int, int] = SIZES["desktop"],
+        touch: bool = False,
+        scheme: str = "light",
+        at: str = address,
+    ) -> Tab:
         tab = tab_of(size, touch, scheme)
         tab.page.unroute_all()
         tab.page.set_viewport_size({"width": size[0], "height": size[1]})
@@ -250,14 +292,25 @@ def test_two_digits_are_read_in_order_with_a_box_around_each(tab: Tab) -> None:
     tab.begins("sure", "2 digits, each at least 9")
     boxes = tab.boxes()
     assert len(boxes) == 2
-    spare, label, pen = 7, 19, 6  # around the ink, above that for the digit, and half the pen's width
+    spare, label, pen = (
+        7,
+        19,
+        6,
+    )  # around the ink, above that for the digit, and half the pen's width
     for (left, top, right, bottom), box in zip(drawn, boxes, strict=True):
-        expected = left - pen - spare, top - pen - spare - label, right + pen + spare, bottom + pen + spare
+        expected = (
+            left - pen - spare,
+            top - pen - spare - label,
+            right + pen + spare,
+            bottom + pen + spare,
+        )
         assert np.allclose(box, expected, atol=8)  # curves cut corners
 
 
 def test_reads_while_the_pen_is_down(desktop: Tab) -> None:
-    drawn = [(400 + 60 * np.cos(angle), 400 + 90 * np.sin(angle)) for angle in np.linspace(-1.5, 4.7, 25)]
+    drawn = [
+        (400 + 60 * np.cos(angle), 400 + 90 * np.sin(angle)) for angle in np.linspace(-1.5, 4.7, 25)
+    ]
     desktop.page.mouse.move(*drawn[0])
     desktop.page.mouse.down()
     for point in drawn[1:]:
@@ -279,7 +332,10 @@ def test_a_tap_on_a_digit_shows_what_the_network_saw_and_thought(tab: Tab) -> No
     seen = np.array(tab["field"].evaluate(FIELD), np.uint8).reshape(28, 28)
     thought = loaded("default").classify(seen)[0]
     assert thought.argmax() == 4
-    shown = [float(text.rstrip("%")) for text in tab.page.locator("#bars li span:last-child").all_inner_texts()]
+    shown = [
+        float(text.rstrip("%"))
+        for text in tab.page.locator("#bars li span:last-child").all_inner_texts()
+    ]
     assert np.allclose(shown, np.minimum(100 * thought, 99.9), atol=0.06)
     assert np.allclose(tab.page.eval_on_selector_all("#bars b", BARS), thought, atol=0.02)
 
@@ -360,8 +416,20 @@ def test_the_pen_has_a_width(desktop: Tab) -> None:
 
 def test_the_hand_that_holds_the_pen_does_not_draw(opened: Callable[..., Tab]) -> None:
     tab = opened(TABLET, touch=True)
-    for kind, y in (("mousePressed", 400), ("mouseMoved", 450), ("mouseMoved", 550), ("mouseReleased", 550)):
-        pen = {"x": 300, "y": y, "button": "left", "buttons": 1, "clickCount": 1, "pointerType": "pen"}
+    for kind, y in (
+        ("mousePressed", 400),
+        ("mouseMoved", 450),
+        ("mouseMoved", 550),
+        ("mouseReleased", 550),
+    ):
+        pen = {
+            "x": 300,
+            "y": y,
+            "button": "left",
+            "buttons": 1,
+            "clickCount": 1,
+            "pointerType": "pen",
+        }
         tab.finger.send("Input.dispatchMouseEvent", {"type": kind, **pen})
     drawn = tab.ink()
     assert drawn > 0
@@ -372,7 +440,9 @@ def test_the_hand_that_holds_the_pen_does_not_draw(opened: Callable[..., Tab]) -
     assert tab.ink() > drawn
 
 
-def test_a_stroke_that_the_system_takes_for_a_gesture_is_dropped(opened: Callable[..., Tab]) -> None:
+def test_a_stroke_that_the_system_takes_for_a_gesture_is_dropped(
+    opened: Callable[..., Tab],
+) -> None:
     tab = opened(SIZES["phone"], touch=True)
     tab.stroke([(200, 250), (200, 350)], end="touchCancel")
     assert tab.ink() == 0
@@ -401,14 +471,18 @@ def test_drawing_takes_a_new_sheet_and_undo_brings_the_picture_back(desktop: Tab
     desktop.says("text", "27354")
 
 
-def test_a_picture_that_the_browser_cannot_show_is_read_nevertheless(desktop: Tab, tmp_path: Path) -> None:
+def test_a_picture_that_the_browser_cannot_show_is_read_nevertheless(
+    desktop: Tab, tmp_path: Path
+) -> None:
     Image.open(SAMPLE).save(tmp_path / "sample.tiff")
     desktop["picture"].set_input_files(tmp_path / "sample.tiff")
     desktop.says("text", "27354")
     desktop.says("hint", "This browser cannot show the picture; it is read nevertheless")
 
 
-def test_what_is_no_picture_is_refused_in_the_words_of_the_service(desktop: Tab, tmp_path: Path) -> None:
+def test_what_is_no_picture_is_refused_in_the_words_of_the_service(
+    desktop: Tab, tmp_path: Path
+) -> None:
     letter = tmp_path / "letter.txt"
     letter.write_text("Dear reader")
     desktop["picture"].set_input_files(letter)
@@ -419,7 +493,11 @@ def test_what_is_no_picture_is_refused_in_the_words_of_the_service(desktop: Tab,
     desktop.says("message", "")
 
 
-BUSY = {"status": 503, "headers": {"Retry-After": "1"}, "body": '{"error": {"code": "busy", "message": "full"}}'}
+BUSY = {
+    "status": 503,
+    "headers": {"Retry-After": "1"},
+    "body": '{"error": {"code": "busy", "message": "full"}}',
+}
 
 
 @pytest.mark.parametrize(
@@ -427,8 +505,12 @@ BUSY = {"status": 503, "headers": {"Retry-After": "1"}, "body": '{"error": {"cod
     [(BUSY, "The service is busy."), (None, "The service does not answer. Is it still running?")],
     ids=["busy", "away"],
 )
-def test_a_service_that_is_away_or_busy_is_asked_again(desktop: Tab, fault: dict[str, Any] | None, message: str) -> None:
-    desktop.page.route(READ, lambda route: route.fulfill(**fault) if fault else route.abort("connectionrefused"))
+def test_a_service_that_is_away_or_busy_is_asked_again(
+    desktop: Tab, fault: dict[str, Any] | None, message: str
+) -> None:
+    desktop.page.route(
+        READ, lambda route: route.fulfill(**fault) if fault else route.abort("connectionrefused")
+    )
     desktop.write("4")
     desktop.says("message", f"{message} Trying again …")
     desktop.page.unroute(READ)
@@ -466,7 +548,9 @@ def test_an_answer_that_comes_after_the_sheet_was_cleared_is_dropped(desktop: Ta
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_colours_of_the_page_are_not_those_of_the_picture_and_can_be_read(opened: Callable[..., Tab], scheme: str) -> None:
+def test_the_colours_of_the_page_are_not_those_of_the_picture_and_can_be_read(
+    opened: Callable[..., Tab], scheme: str
+) -> None:
     tab = opened(scheme=scheme)
     tab.page.evaluate(KEEP_SENT)
     tab.stroke([(300, 300), (300, 450)])
@@ -474,14 +558,29 @@ def test_the_colours_of_the_page_are_not_those_of_the_picture_and_can_be_read(op
     pixels = np.array(Image.open(io.BytesIO(bytes(tab.page.evaluate(SENT)))))
     assert np.median(pixels) == 255
     assert pixels[:, :, :3].min() == 0
-    for selector in ("#text", "#sure", "#verdict", "#bars li", "button:enabled", "#digits button", "summary", "footer"):
+    for selector in (
+        "#text",
+        "#sure",
+        "#verdict",
+        "#bars li",
+        "button:enabled",
+        "#digits button",
+        "summary",
+        "footer",
+    ):
         assert tab.page.eval_on_selector(selector, CONTRAST) >= 4.5, selector
-    assert tab.page.eval_on_selector("#bars b", "b => getComputedStyle(b).transitionDuration") == "0s"
+    assert (
+        tab.page.eval_on_selector("#bars b", "b => getComputedStyle(b).transitionDuration") == "0s"
+    )
     assert tab.troubles == []
 
 
-@pytest.mark.parametrize("size", [NARROW, TABLET, SIDEWAYS, *SIZES.values()], ids=lambda size: f"{size[0]}x{size[1]}")
-def test_nothing_is_cut_off_and_every_tool_can_be_hit(opened: Callable[..., Tab], size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    "size", [NARROW, TABLET, SIDEWAYS, *SIZES.values()], ids=lambda size: f"{size[0]}x{size[1]}"
+)
+def test_nothing_is_cut_off_and_every_tool_can_be_hit(
+    opened: Callable[..., Tab], size: tuple[int, int]
+) -> None:
     tab = opened(size, touch=size != SIZES["desktop"])
     tab.write("4", height=100)
     tab.says("text", "4")
@@ -516,7 +615,9 @@ def test_turning_the_phone_keeps_the_drawing(opened: Callable[..., Tab]) -> None
 
 def rows(file: Path) -> list[tuple[int, int, bytes]]:
     with contextlib.closing(sqlite3.connect(file)) as database:
-        return database.execute("SELECT label, digit, field FROM feedback ORDER BY rowid").fetchall()
+        return database.execute(
+            "SELECT label, digit, field FROM feedback ORDER BY rowid"
+        ).fetchall()
 
 
 def pressed(tab: Tab) -> list[str]:
@@ -554,7 +655,9 @@ def test_what_was_read_wrong_is_corrected_and_corrected_again(
     assert tab.troubles == []
 
 
-def test_a_digit_in_a_picture_is_corrected(opened: Callable[..., Tab], collecting: str, file: Path) -> None:
+def test_a_digit_in_a_picture_is_corrected(
+    opened: Callable[..., Tab], collecting: str, file: Path
+) -> None:
     tab = opened(at=collecting)
     tab["picture"].set_input_files(SAMPLE)
     tab.says("text", "27354")
@@ -564,8 +667,13 @@ def test_a_digit_in_a_picture_is_corrected(opened: Callable[..., Tab], collectin
     assert rows(file)[-1][:2] == (1, 7)
 
 
-def test_a_correction_that_cannot_be_stored_is_said(opened: Callable[..., Tab], collecting: str) -> None:
-    full = {"status": 507, "body": '{"error": {"code": "full", "message": "there is no more room for corrections"}}'}
+def test_a_correction_that_cannot_be_stored_is_said(
+    opened: Callable[..., Tab], collecting: str
+) -> None:
+    full = {
+        "status": 507,
+        "body": '{"error": {"code": "full", "message": "there is no more room for corrections"}}',
+    }
     tab = opened(at=collecting)
     tab.page.route("**/v1/feedback?*", lambda route: route.fulfill(**full))
     tab.write("4")
@@ -587,7 +695,9 @@ HEAT = "(canvas) => [...canvas.getContext('2d').getImageData(0, 0, 28, 28).data]
 
 def asked_inside(tab: Tab) -> list[str]:
     asked: list[str] = []
-    tab.page.route("**/v1/inside", lambda route: (asked.append(route.request.url), route.continue_()))
+    tab.page.route(
+        "**/v1/inside", lambda route: (asked.append(route.request.url), route.continue_())
+    )
     return asked
 
 
@@ -608,9 +718,13 @@ def test_who_asks_sees_each_layer_and_the_pixels_that_mattered(tab: Tab) -> None
     assert min(tab.page.evaluate(PAINTED)) > 10
     heat = np.array(tab["mattered"].evaluate(HEAT), int).reshape(28, 28, 3)
     coloured = heat[:, :, 0] - heat[:, :, 2]
-    assert np.unravel_index(coloured.argmax(), (28, 28)) == np.unravel_index((seen * inside["occlusion"]).argmax(), (28, 28))
+    assert np.unravel_index(coloured.argmax(), (28, 28)) == np.unravel_index(
+        (seen * inside["occlusion"]).argmax(), (28, 28)
+    )
     assert not coloured[seen == 0].any()
-    assert tab.page.evaluate("document.documentElement.scrollWidth") <= tab.page.viewport_size["width"]
+    assert (
+        tab.page.evaluate("document.documentElement.scrollWidth") <= tab.page.viewport_size["width"]
+    )
     assert tab.page.evaluate(NAMELESS) == []
 
 
@@ -638,7 +752,10 @@ def test_the_inside_follows_the_eye_and_waits_for_the_pen(desktop: Tab) -> None:
 
 
 def test_where_nobody_can_look_inside_it_is_said(desktop: Tab) -> None:
-    missing = {"status": 501, "body": '{"error": {"code": "missing_extra", "message": "nobody can look inside here"}}'}
+    missing = {
+        "status": 501,
+        "body": '{"error": {"code": "missing_extra", "message": "nobody can look inside here"}}',
+    }
     desktop.page.route("**/v1/inside", lambda route: route.fulfill(**missing))
     desktop.write("4")
     desktop.says("text", "4")

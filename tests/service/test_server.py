@@ -36,7 +36,12 @@ PATIENCE = 30  # s; a loaded machine is no reason to fail
 # A server whose limits are reached quickly. A body that starts with "sleep" is a picture that takes so many tenths of a second.
 HASTY = """
 import sys, time
-from inkdigits import cli, connections, messages, server, watch, workers
+from inkdigits.command import cli
+from inkdigits.service import connections
+from inkdigits.service import requests as messages
+from inkdigits.service import server
+from inkdigits.service import model_file as watch
+from inkdigits.service import workers
 from inkdigits.reading.recogniser import Reading, Recogniser
 connections.PATIENCE, connections.MAX_CONNECTIONS, server.LOOK = 1.0, 20, 0.05
 workers.MAX_WAITING, workers.DEADLINE, server.processors = 2, 2.0, lambda: 1
@@ -76,7 +81,14 @@ class Server:
     process: subprocess.Popen[str]
     port: int
 
-    def ask(self, method: str, path: str, body: bytes | None = None, kind: str | None = None, **headers: str) -> Answer:
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        kind: str | None = None,
+        **headers: str,
+    ) -> Answer:
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         with contextlib.closing(client):
             client.request(method, path, body, headers | ({"Content-Type": kind} if kind else {}))
@@ -85,7 +97,9 @@ class Server:
     def get(self, path: str) -> Answer:
         return self.ask("GET", path)
 
-    def post(self, body: bytes, path: str = "/v1/read", kind: str = "application/octet-stream") -> Answer:
+    def post(
+        self, body: bytes, path: str = "/v1/read", kind: str = "application/octet-stream"
+    ) -> Answer:
         return self.ask("POST", path, body, kind)
 
     def connect(self, sent: bytes = b"") -> socket.socket:
@@ -99,7 +113,11 @@ class Server:
 
 
 def answered(response: http.client.HTTPResponse) -> Answer:
-    return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+    return Answer(
+        response.status,
+        {name.lower(): value for name, value in response.getheaders()},
+        response.read(),
+    )
 
 
 def heard(connection: socket.socket) -> Answer:
@@ -111,13 +129,21 @@ def heard(connection: socket.socket) -> Answer:
 @contextlib.contextmanager
 def serving(*command: object) -> Iterator[Server]:
     """A server that has said where it listens and that it is ready."""
-    process = subprocess.Popen([sys.executable, *map(str, command)], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, *map(str, command)], stderr=subprocess.PIPE, text=True
+    )
     try:
         said = process.stderr.readline()
-        assert re.fullmatch(r"inkdigits: draw at http://127\.0\.0\.1:\d+/ or post pictures to \S+/v1/read\n", said), said
+        assert re.fullmatch(
+            r"inkdigits: draw at http://127\.0\.0\.1:\d+/ or post pictures to \S+/v1/read\n", said
+        ), said
         server = Server(process, int(re.search(r":(\d+)/", said)[1]))
         until = time.monotonic() + PATIENCE
-        while server.get("/readyz").status == 503 and time.monotonic() < until and "unready" not in str(command):
+        while (
+            server.get("/readyz").status == 503
+            and time.monotonic() < until
+            and "unready" not in str(command)
+        ):
             time.sleep(0.01)
         yield server
     finally:
@@ -145,7 +171,10 @@ def encoded(image: Image.Image, format_name: str = "PNG", **options: object) -> 
 
 
 def form(*fields: tuple[str, bytes], boundary: str = "edge") -> bytes:
-    parts = [f"--{boundary}\r\nContent-Disposition: form-data; {name}\r\n\r\n".encode() + value + b"\r\n" for name, value in fields]
+    parts = [
+        f"--{boundary}\r\nContent-Disposition: form-data; {name}\r\n\r\n".encode() + value + b"\r\n"
+        for name, value in fields
+    ]
     return b"".join(parts) + f"--{boundary}--\r\n".encode()
 
 
@@ -164,7 +193,10 @@ def test_a_picture_is_read_as_the_command_reads_it(server: Server, name: str) ->
     assert expected["text"]
     assert server.post(data, kind="image/jpeg").json == expected
     assert server.post(form(('name="file"; filename="a.png"', data)), kind=FORM).json == expected
-    assert server.post(form(('name="note"', b"hello"), ('name="file"', data)), kind=FORM).json == expected
+    assert (
+        server.post(form(('name="note"', b"hello"), ('name="file"', data)), kind=FORM).json
+        == expected
+    )
 
 
 def test_single_takes_the_picture_for_one_digit(server: Server) -> None:
@@ -177,7 +209,10 @@ def test_explain_adds_what_the_network_saw(server: Server) -> None:
     assert explained["text"] == plain["text"] == "27"
     reading = inkdigits.read(PICTURE)
     for entry, digit in zip(explained["digits"], reading.digits, strict=True):
-        assert np.array_equal(np.frombuffer(base64.b64decode(entry.pop("field")), np.uint8).reshape(28, 28), digit.image)
+        assert np.array_equal(
+            np.frombuffer(base64.b64decode(entry.pop("field")), np.uint8).reshape(28, 28),
+            digit.image,
+        )
         assert np.allclose(entry.pop("probabilities"), digit.probabilities, atol=1e-6)
     assert explained == plain
 
@@ -202,7 +237,10 @@ def test_every_encoding_of_a_picture_gives_the_same_answer(server: Server) -> No
 
 def test_many_at_once_are_answered_as_one_alone(server: Server) -> None:
     alone, answers = server.post(PICTURE).body, []
-    threads = [threading.Thread(target=lambda: answers.append(server.post(PICTURE).body)) for _ in range(20)]
+    threads = [
+        threading.Thread(target=lambda: answers.append(server.post(PICTURE).body))
+        for _ in range(20)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -227,7 +265,13 @@ def test_a_body_of_unsaid_length_is_measured_while_it_comes(server: Server) -> N
 
     client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
     with contextlib.closing(client):
-        client.request("POST", "/v2/models/default/infer", endless(), encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
+        client.request(
+            "POST",
+            "/v2/models/default/infer",
+            endless(),
+            encode_chunked=True,
+            headers={"Transfer-Encoding": "chunked"},
+        )
         assert answered(client.getresponse()).error[:2] == (413, "too_large")
         client.request("GET", "/healthz")  # and the connection can still be used
         assert answered(client.getresponse()).status == 200
@@ -241,13 +285,25 @@ def test_nothing_that_was_sent_above_was_a_fault_of_ours(server: Server) -> None
 
 
 def test_the_page_and_its_files_come_with_a_strict_policy(server: Server) -> None:
-    for path, kind in (("/", "text/html"), ("/page/page.js", "text/javascript"), ("/page/page.css", "text/css")):
+    for path, kind in (
+        ("/", "text/html"),
+        ("/page/page.js", "text/javascript"),
+        ("/page/page.css", "text/css"),
+    ):
         answer = server.get(path)
         assert (answer.status, answer.headers["content-type"]) == (200, f"{kind}; charset=utf-8")
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"
-        policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
-        assert policy["default-src"] == policy["base-uri"] == policy["form-action"] == policy["frame-ancestors"] == "'none'"
+        policy = dict(
+            part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; ")
+        )
+        assert (
+            policy["default-src"]
+            == policy["base-uri"]
+            == policy["form-action"]
+            == policy["frame-ancestors"]
+            == "'none'"
+        )
         assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
         assert policy["img-src"] == "'self' data: blob:"
 
@@ -260,14 +316,24 @@ def test_its_state_is_told(server: Server) -> None:
 
 def test_requests_are_counted(server: Server) -> None:
     def counted(name: str) -> float:
-        lines = dict(re.findall(r"^(\S+) (\S+)$", server.get("/metrics").body.decode(), re.MULTILINE))
+        lines = dict(
+            re.findall(r"^(\S+) (\S+)$", server.get("/metrics").body.decode(), re.MULTILINE)
+        )
         return float(lines.get(name, 0))
 
-    names = [f'inkdigits_requests_total{{endpoint="read",status="{status}"}}' for status in (200, 415)]
-    before = [counted(name) for name in [*names, 'inkdigits_request_seconds_bucket{endpoint="read",le="+Inf"}']]
+    names = [
+        f'inkdigits_requests_total{{endpoint="read",status="{status}"}}' for status in (200, 415)
+    ]
+    before = [
+        counted(name)
+        for name in [*names, 'inkdigits_request_seconds_bucket{endpoint="read",le="+Inf"}']
+    ]
     server.post(PICTURE)
     server.post(b"hello")
-    after = [counted(name) for name in [*names, 'inkdigits_request_seconds_bucket{endpoint="read",le="+Inf"}']]
+    after = [
+        counted(name)
+        for name in [*names, 'inkdigits_request_seconds_bucket{endpoint="read",le="+Inf"}']
+    ]
     assert [b - a for a, b in zip(before, after, strict=True)] == [1, 1, 2]
     assert counted("inkdigits_ready") == 1
 
@@ -276,10 +342,14 @@ def test_the_description_lists_every_endpoint_and_points_nowhere_in_vain(server:
     from inkdigits.service.server import Service
 
     described = server.get("/openapi.json").json
-    routes = {(path.path, method.lower()) for path in Service(loaded("default"), "default").routes() for method in path.methods}
-    assert {(path, method) for path, methods in described["paths"].items() for method in methods} == {
-        route for route in routes if route[1] != "head"
+    routes = {
+        (path.path, method.lower())
+        for path in Service(loaded("default"), "default").routes()
+        for method in path.methods
     }
+    assert {
+        (path, method) for path, methods in described["paths"].items() for method in methods
+    } == {route for route in routes if route[1] != "head"}
     for name in set(re.findall(r"#/components/schemas/(\w+)", json.dumps(described))):
         assert name in described["components"]["schemas"]
     assert set(described["paths"]["/v1/read"]["post"]["responses"]) == {
@@ -291,30 +361,54 @@ def test_the_description_lists_every_endpoint_and_points_nowhere_in_vain(server:
 
 
 def infer(server: Server, asked: object, path: str = "/v2/models/default/infer") -> Answer:
-    return server.post(asked if isinstance(asked, bytes) else json.dumps(asked).encode(), path, "application/json")
+    return server.post(
+        asked if isinstance(asked, bytes) else json.dumps(asked).encode(), path, "application/json"
+    )
 
 
 def tensor(images: np.ndarray, **other: object) -> dict:
     return {
-        "inputs": [{"name": "images", "datatype": "UINT8", "shape": list(images.shape), "data": images.ravel().tolist()} | other]
+        "inputs": [
+            {
+                "name": "images",
+                "datatype": "UINT8",
+                "shape": list(images.shape),
+                "data": images.ravel().tolist(),
+            }
+            | other
+        ]
     }
 
 
-def test_arrays_are_classified_as_in_python_flat_or_nested_alone_or_together(server: Server) -> None:
+def test_arrays_are_classified_as_in_python_flat_or_nested_alone_or_together(
+    server: Server,
+) -> None:
     images = few_digits(7).images
     answer = infer(server, tensor(images) | {"id": "a1"}).json
     output = answer.pop("outputs")[0]
     assert answer == {"model_name": "default", "model_version": "1", "id": "a1"}
-    assert (output["name"], output["datatype"], output["shape"]) == ("probabilities", "FP32", [7, 10])
-    assert np.allclose(np.reshape(output["data"], (7, 10)), loaded("default").classify(images), atol=1e-6)
-    nested = infer(server, tensor(images, data=images.tolist()), "/v2/models/default/versions/1/infer").json
+    assert (output["name"], output["datatype"], output["shape"]) == (
+        "probabilities",
+        "FP32",
+        [7, 10],
+    )
+    assert np.allclose(
+        np.reshape(output["data"], (7, 10)), loaded("default").classify(images), atol=1e-6
+    )
+    nested = infer(
+        server, tensor(images, data=images.tolist()), "/v2/models/default/versions/1/infer"
+    ).json
     assert nested["outputs"][0] == output
     alone = [infer(server, tensor(image[None])).json["outputs"][0]["data"] for image in images]
     assert [value for row in alone for value in row] == output["data"]
 
 
 def test_the_model_describes_itself(server: Server) -> None:
-    assert server.get("/v2").json == {"name": "inkdigits", "version": inkdigits.__version__, "extensions": []}
+    assert server.get("/v2").json == {
+        "name": "inkdigits",
+        "version": inkdigits.__version__,
+        "extensions": [],
+    }
     assert server.get("/v2/health/live").json == {"live": True}
     assert server.get("/v2/health/ready").json == {"ready": True}
     for path in ("/v2/models/default", "/v2/models/default/versions/1"):
@@ -373,7 +467,9 @@ def test_slow_clients_are_told_so(hasty: Server, sent: bytes, byte: bytes) -> No
     assert hasty.get("/healthz").status == 200
 
 
-@pytest.mark.skipif(not Path("/proc/net/tcp").is_file(), reason="the system does not show who holds a connection")
+@pytest.mark.skipif(
+    not Path("/proc/net/tcp").is_file(), reason="the system does not show who holds a connection"
+)
 @pytest.mark.parametrize("times", [1, 10], ids=["little is left", "sending waits"])
 def test_who_does_not_take_answers_is_let_go(hasty: Server, times: int) -> None:
     with socket.socket() as connection:
@@ -390,7 +486,9 @@ def holds(port: int, client: int) -> bool:
     """Whether a process still has the connection of this client; the system alone may have it longer."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     ends = (f":{port:04X}", f":{client:04X}")
-    return any(line[1].endswith(ends[0]) and line[2].endswith(ends[1]) and line[9] != "0" for line in lines)
+    return any(
+        line[1].endswith(ends[0]) and line[2].endswith(ends[1]) and line[9] != "0" for line in lines
+    )
 
 
 def test_silent_clients_are_closed(hasty: Server) -> None:
@@ -400,9 +498,13 @@ def test_silent_clients_are_closed(hasty: Server) -> None:
 
 def test_silent_clients_give_way_to_new_ones(hasty: Server) -> None:
     with contextlib.ExitStack() as stack:
-        silent = [stack.enter_context(hasty.connect(b"GET / HT" if i % 2 else b"")) for i in range(60)]
+        silent = [
+            stack.enter_context(hasty.connect(b"GET / HT" if i % 2 else b"")) for i in range(60)
+        ]
         assert hasty.post(PICTURE).json["text"] == "27"
-        silent[0].settimeout(0.5)  # long before its patience is at an end, on a machine that is not asleep
+        silent[0].settimeout(
+            0.5
+        )  # long before its patience is at an end, on a machine that is not asleep
         with contextlib.suppress(ConnectionResetError):
             assert silent[0].recv(1) == b""
         idle = re.search(r"idle_connections (\d+)\n", hasty.get("/metrics").body.decode())
@@ -421,7 +523,9 @@ def fill(hasty: Server, log: Path, stack: contextlib.ExitStack) -> list[socket.s
 def test_a_full_queue_is_said_before_the_body_comes(hasty: Server, tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         busy = fill(hasty, tmp_path / "log", stack)
-        answer = hasty.raw(b"POST /v1/read HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n")  # of which nothing will come
+        answer = hasty.raw(
+            b"POST /v1/read HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n"
+        )  # of which nothing will come
         assert answer.error == (503, "busy", "2 requests are waiting; try again in a second")
         assert answer.headers["retry-after"] == "1"
         assert hasty.get("/healthz").status == 200  # whoever reads, the event loop is free
@@ -434,7 +538,9 @@ def test_who_was_refused_asks_again_over_the_same_connection(hasty: Server, tmp_
         busy = fill(hasty, tmp_path / "log", stack)
         refused = stack.enter_context(hasty.connect())
         for sent in (post(b"sleep01"), post(b"sleep01")):
-            refused.sendall(sent[:-3])  # the answer comes before the rest, which is taken and forgotten
+            refused.sendall(
+                sent[:-3]
+            )  # the answer comes before the rest, which is taken and forgotten
             assert heard(refused).status == 503
             refused.sendall(sent[-3:])
         wait_until(lambda: "waiting 2\n" not in hasty.get("/metrics").body.decode())
@@ -448,7 +554,11 @@ def test_waiting_and_reading_have_an_end(hasty: Server) -> None:
         wait_until(lambda: 'endpoint="readyz"' in hasty.get("/metrics").body.decode())
         time.sleep(0.1)
         late = hasty.post(PICTURE)
-        assert late.error == (503, "busy", "no processor became free within 1 s; try again in a second")
+        assert late.error == (
+            503,
+            "busy",
+            "no processor became free within 1 s; try again in a second",
+        )
         assert late.headers["retry-after"] == "1"
         assert heard(long).error == (504, "too_long", "this took more than 2 s to read")
 
@@ -491,7 +601,11 @@ def served(server: Server) -> str:
     """The shipped model whose probabilities are answered."""
     image = few_digits(1).images
     answer = infer(server, tensor(image), "/v2/models/mine/infer").json["outputs"][0]["data"]
-    return next(name for name in ("nano", "tiny") if np.allclose(loaded(name).classify(image)[0], answer, atol=1e-6))
+    return next(
+        name
+        for name in ("nano", "tiny")
+        if np.allclose(loaded(name).classify(image)[0], answer, atol=1e-6)
+    )
 
 
 def test_a_new_model_is_used_without_a_pause(model: Path, tmp_path: Path) -> None:
@@ -499,9 +613,14 @@ def test_a_new_model_is_used_without_a_pause(model: Path, tmp_path: Path) -> Non
         assert served(server) == "nano"
         copied("tiny", model)
         wait_until(lambda: served(server) == "tiny")
-        assert server.process.stderr.readline() == "inkdigits: the model's file has changed, and is used from now on\n"
+        assert (
+            server.process.stderr.readline()
+            == "inkdigits: the model's file has changed, and is used from now on\n"
+        )
         assert server.post(PICTURE).json["text"] == "27"
-        assert 'inkdigits_reloads_total{result="loaded"} 1\n' in server.get("/metrics").body.decode()
+        assert (
+            'inkdigits_reloads_total{result="loaded"} 1\n' in server.get("/metrics").body.decode()
+        )
 
 
 def wrong_shapes(model: Path) -> None:
@@ -522,7 +641,9 @@ def reads_badly(model: Path) -> None:
     for weights in other.graph.initializer:
         if weights.name in last.input[1:]:
             array = numpy_helper.to_array(weights)
-            weights.CopyFrom(numpy_helper.from_array(np.roll(array, 1, array.shape.index(10)), weights.name))
+            weights.CopyFrom(
+                numpy_helper.from_array(np.roll(array, 1, array.shape.index(10)), weights.name)
+            )
     model.write_bytes(other.SerializeToString())
 
 
@@ -530,7 +651,10 @@ def reads_badly(model: Path) -> None:
     ("fault", "why"),
     [
         (lambda model: model.write_bytes(b"not a model"), "'.*' is damaged or no ONNX model: .*"),
-        (lambda model: model.write_bytes(model.read_bytes()[:9000]), "'.*' is damaged or no ONNX model: .*"),
+        (
+            lambda model: model.write_bytes(model.read_bytes()[:9000]),
+            "'.*' is damaged or no ONNX model: .*",
+        ),
         (lambda model: model.write_bytes(b""), "'.*' is damaged or no ONNX model: .*"),
         (wrong_shapes, "'.*' was made for something else: .*"),
         (reads_badly, r"the model reads only \d of 10 known digits"),
@@ -544,11 +668,15 @@ def test_a_model_that_is_of_no_use_is_said_once_and_changes_nothing(
     with serving("-c", HASTY, tmp_path / "log", "", "--model", model) as server:
         fault(model)
         said = server.process.stderr.readline()
-        assert re.fullmatch(f"inkdigits: the model's file has changed, but is not used: {why}\n", said), said
+        assert re.fullmatch(
+            f"inkdigits: the model's file has changed, but is not used: {why}\n", said
+        ), said
         time.sleep(0.5)  # in which it is looked at ten times
         assert served(server) == "nano"
         assert server.get("/readyz").status == 200
-        assert 'inkdigits_reloads_total{result="refused"} 1\n' in server.get("/metrics").body.decode()
+        assert (
+            'inkdigits_reloads_total{result="refused"} 1\n' in server.get("/metrics").body.decode()
+        )
         copied("tiny", model)
         wait_until(lambda: served(server) == "tiny")
 
@@ -564,8 +692,13 @@ def test_a_file_is_left_alone_while_it_is_being_written(model: Path) -> None:
     assert watch.look() is None
 
 
-def test_those_who_read_finish_with_the_model_that_they_began_with(model: Path, tmp_path: Path) -> None:
-    with serving("-c", HASTY, tmp_path / "log", "", "--model", model) as server, server.connect(post(b"sleep10")) as reading:
+def test_those_who_read_finish_with_the_model_that_they_began_with(
+    model: Path, tmp_path: Path
+) -> None:
+    with (
+        serving("-c", HASTY, tmp_path / "log", "", "--model", model) as server,
+        server.connect(post(b"sleep10")) as reading,
+    ):
         copied("tiny", model)
         assert "is used from now on" in server.process.stderr.readline()
         assert heard(reading).json["text"] == "slept"
@@ -575,7 +708,11 @@ def test_those_who_read_finish_with_the_model_that_they_began_with(model: Path, 
 
 
 def test_what_was_accepted_is_answered_before_it_stops(hasty: Server) -> None:
-    with hasty.connect(post(b"sleep05 one")) as reading, hasty.connect(post(b"sleep01 two")) as waiting, hasty.connect() as kept:
+    with (
+        hasty.connect(post(b"sleep05 one")) as reading,
+        hasty.connect(post(b"sleep01 two")) as waiting,
+        hasty.connect() as kept,
+    ):
         kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
         assert heard(kept).status == 200
         wait_until(lambda: "waiting 1\n" in hasty.get("/metrics").body.decode())
@@ -591,7 +728,9 @@ def test_what_was_accepted_is_answered_before_it_stops(hasty: Server) -> None:
 def test_a_request_that_is_on_its_way_forever_does_not_keep_it() -> None:
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(serving("-m", "inkdigits", "serve", "--port", "0"))
-        late = stack.enter_context(server.connect(b"POST /v1/read HTTP/1.1\r\nContent-Length: 900\r\n\r\nabc"))
+        late = stack.enter_context(
+            server.connect(b"POST /v1/read HTTP/1.1\r\nContent-Length: 900\r\n\r\nabc")
+        )
         stack.enter_context(server.connect(b"GET /"))
         assert server.get("/healthz").status == 200  # so the others have been heard as well
         server.process.send_signal(signal.SIGTERM)
@@ -604,7 +743,11 @@ def test_a_model_that_reads_badly_is_never_ready(tmp_path: Path) -> None:
     with serving("-c", HASTY, tmp_path / "log", worse) as server:
         why = "the model reads only 3 of 10 known digits"
         wait_until(lambda: server.get("/readyz").error[2] == why)
-        for answer in (server.get("/v2/health/ready"), server.get("/v2/models/default/ready"), server.post(PICTURE)):
+        for answer in (
+            server.get("/v2/health/ready"),
+            server.get("/v2/models/default/ready"),
+            server.post(PICTURE),
+        ):
             assert answer.error == (503, "not_ready", why)
             assert answer.headers["retry-after"] == "1"
         assert server.get("/healthz").status == 200
@@ -613,7 +756,11 @@ def test_a_model_that_reads_badly_is_never_ready(tmp_path: Path) -> None:
 def test_a_fault_of_ours_shows_nothing_of_where_it_happened(tmp_path: Path) -> None:
     broken = "messages.encoded = server.encoded = lambda reading, explain: 1 / 0\nimport logging; logging.disable()"
     with serving("-c", HASTY, tmp_path / "log", broken) as server:
-        assert server.post(PICTURE).error == (500, "internal", "something went wrong here; the log says what")
+        assert server.post(PICTURE).error == (
+            500,
+            "internal",
+            "something went wrong here; the log says what",
+        )
         assert server.get("/healthz").status == 200
 
 
@@ -624,8 +771,14 @@ def test_a_fault_of_ours_shows_nothing_of_where_it_happened(tmp_path: Path) -> N
             ("--port", "{taken}"),
             r"cannot listen on port \d+ of '127\.0\.0\.1': Address already in use; --port 0 takes any that is free",
         ),
-        (("--port", "70000"), "there is no port 70000; ports are 0 to 65535, and 0 takes any that is free"),
-        (("--host", "no.such.host.invalid"), r"cannot listen on port 8000 of 'no\.such\.host\.invalid': .*"),
+        (
+            ("--port", "70000"),
+            "there is no port 70000; ports are 0 to 65535, and 0 takes any that is free",
+        ),
+        (
+            ("--host", "no.such.host.invalid"),
+            r"cannot listen on port 8000 of 'no\.such\.host\.invalid': .*",
+        ),
         (("--model", "none"), r"no model 'none'; known: .*"),
     ],
 )
@@ -644,6 +797,11 @@ def test_what_cannot_be_served_is_a_sentence_and_status_2(
 
 def test_without_its_libraries_it_names_the_extra() -> None:
     program = "import sys; sys.modules['starlette'] = None; from inkdigits.command.cli import main; sys.exit(main(['serve']))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE
+    )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "inkdigits: serving needs more than the core install: pip install 'inkdigits[serve]'\n"
+    assert (
+        done.stderr
+        == "inkdigits: serving needs more than the core install: pip install 'inkdigits[serve]'\n"
+    )

@@ -44,7 +44,9 @@ def test_everybody_gets_his_own_answer(threads: int) -> None:
     async def use(pool: Workers) -> list[int]:
         answers: list[int] = []
         for round_ in range(20):
-            answers += await asyncio.gather(*(pool.run(lambda n: n * n, round_ * 40 + n) for n in range(40)))
+            answers += await asyncio.gather(
+                *(pool.run(lambda n: n * n, round_ * 40 + n) for n in range(40))
+            )
         return answers
 
     assert with_workers(threads, use) == [n * n for n in range(800)]
@@ -52,7 +54,9 @@ def test_everybody_gets_his_own_answer(threads: int) -> None:
 
 def test_an_error_goes_to_who_asked_and_to_nobody_else() -> None:
     async def use(pool: Workers) -> list[Any]:
-        return await asyncio.gather(*(pool.run(lambda n: 1 / n, n) for n in (0, 1, 0, 2)), return_exceptions=True)
+        return await asyncio.gather(
+            *(pool.run(lambda n: 1 / n, n) for n in (0, 1, 0, 2)), return_exceptions=True
+        )
 
     first, one, third, half = with_workers(1, use)
     assert isinstance(first, ZeroDivisionError)
@@ -64,7 +68,9 @@ def test_a_quick_answer_does_not_wait_for_the_slow_work_behind_it(gate: threadin
     async def use(pool: Workers) -> None:
         block = threading.Event()
         first = await begun(pool, block.wait)
-        quick, slow = (asyncio.ensure_future(pool.run(work)) for work in (lambda: "quick", gate.wait))
+        quick, slow = (
+            asyncio.ensure_future(pool.run(work)) for work in (lambda: "quick", gate.wait)
+        )
         await asyncio.sleep(0)
         assert pool.waiting == 2, "both are taken by the same thread, one after the other"
         block.set()
@@ -77,7 +83,9 @@ def test_a_quick_answer_does_not_wait_for_the_slow_work_behind_it(gate: threadin
     with_workers(1, use)
 
 
-def test_a_full_queue_refuses_at_once_and_takes_requests_again_afterwards(gate: threading.Event) -> None:
+def test_a_full_queue_refuses_at_once_and_takes_requests_again_afterwards(
+    gate: threading.Event,
+) -> None:
     async def use(pool: Workers) -> None:
         held = await begun(pool, gate.wait)
         waiting = [asyncio.ensure_future(pool.run(lambda n=n: n)) for n in range(MAX_WAITING)]
@@ -98,7 +106,9 @@ def test_what_nobody_waits_for_any_longer_is_never_begun(gate: threading.Event) 
     async def use(pool: Workers) -> None:
         done: list[str] = []
         held = await begun(pool, gate.wait)
-        gone, kept = (asyncio.ensure_future(pool.run(done.append, name)) for name in ("gone", "kept"))
+        gone, kept = (
+            asyncio.ensure_future(pool.run(done.append, name)) for name in ("gone", "kept")
+        )
         await asyncio.sleep(0)
         gone.cancel()
         await asyncio.sleep(0.01)

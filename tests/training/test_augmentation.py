@@ -43,7 +43,9 @@ def sources(grid: Tensor) -> NDArray[np.float64]:
     return np.stack([((y + 1) * height - 1) / 2, ((x + 1) * width - 1) / 2], axis=1)
 
 
-def affine_maps(amount: Augmentation, count: int, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def affine_maps(
+    amount: Augmentation, count: int, seed: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The matrices (N, 2, 2) and shifts (N, 2) that lead from a place in the result to its source, both counted from the middle."""
     grid = affine_grid(torch.zeros(count, 1, 28, 28), amount, seeded(seed))
     places = np.stack(np.mgrid[:28, :28], axis=-1).reshape(-1, 2) - 13.5
@@ -51,7 +53,9 @@ def affine_maps(amount: Augmentation, count: int, seed: int = 0) -> tuple[NDArra
     matrices, shifts = [], []
     for source in sources(grid):
         answer, *_ = np.linalg.lstsq(unknowns, source.reshape(2, -1).T - 13.5)
-        assert np.allclose(unknowns @ answer, source.reshape(2, -1).T - 13.5, atol=1e-4), "the map is affine"
+        assert np.allclose(unknowns @ answer, source.reshape(2, -1).T - 13.5, atol=1e-4), (
+            "the map is affine"
+        )
         matrices.append(answer[:2].T)
         shifts.append(answer[2])
     return np.array(matrices), np.array(shifts)
@@ -86,7 +90,9 @@ def test_rotation_is_scipy_s_about_the_middle_either_way_uniformly() -> None:
     assert_uniform(angles, 30)
     rotated = augment(ink, amount, seeded()).numpy()
     for n in range(40):
-        expected = ndimage.rotate(ink[n, 0].numpy(), angles[n], reshape=False, order=1, mode="grid-constant")
+        expected = ndimage.rotate(
+            ink[n, 0].numpy(), angles[n], reshape=False, order=1, mode="grid-constant"
+        )
         assert np.allclose(rotated[n, 0], expected, atol=1e-4)
 
 
@@ -104,7 +110,9 @@ def test_a_digit_is_larger_where_its_zoom_is_above_1() -> None:
     rows, columns = torch.meshgrid(torch.arange(28) - 13.5, torch.arange(28) - 13.5, indexing="ij")
     blob = torch.exp(-(rows**2 + columns**2) / 18).expand(20, 1, 28, 28)
     zoomed = augment(blob, amount, seeded())
-    assert np.allclose((zoomed.sum((1, 2, 3)) / blob.sum((1, 2, 3))).sqrt().numpy(), factors, rtol=0.01)
+    assert np.allclose(
+        (zoomed.sum((1, 2, 3)) / blob.sum((1, 2, 3))).sqrt().numpy(), factors, rtol=0.01
+    )
 
 
 def test_shear_slants_and_moves_no_pixel_out_of_its_row() -> None:
@@ -138,7 +146,9 @@ def test_shift_is_uniform_on_both_axes_and_independent() -> None:
     assert abs(np.corrcoef(shifts.T)[0, 1]) < 0.15
 
 
-def test_the_largest_shift_moves_by_whole_pixels_and_paper_comes_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_largest_shift_moves_by_whole_pixels_and_paper_comes_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(torch, "rand", lambda *shape, **_: torch.ones(*shape))
     ink = digits(3) * 0.5 + 0.5  # no paper anywhere
     shifted = augment(ink, Augmentation(shift=3, zoom=1e-9), seeded())
@@ -163,17 +173,26 @@ def test_all_moves_together_are_scipy_s_resampling_at_the_places_of_both_grids()
     places = sources(affine_grid(ink, amount, generator) + elastic_field(ink, 1.5, generator))
     moved = augment(ink, amount, seeded(5))
     for n in range(30):
-        expected = ndimage.map_coordinates(ink[n, 0].numpy(), places[n], order=1, mode="grid-constant")
+        expected = ndimage.map_coordinates(
+            ink[n, 0].numpy(), places[n], order=1, mode="grid-constant"
+        )
         assert np.allclose(moved[n, 0].numpy(), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("displacement", [0.5, 3.0])
 @pytest.mark.parametrize(("height", "width"), [(28, 28), (20, 32)])
-def test_elastic_displacement_has_the_length_that_was_asked_for_everywhere(displacement: float, height: int, width: int) -> None:
-    field = elastic_field(torch.zeros(1500, 1, height, width), displacement, seeded()).numpy() * [width / 2, height / 2]
+def test_elastic_displacement_has_the_length_that_was_asked_for_everywhere(
+    displacement: float, height: int, width: int
+) -> None:
+    field = elastic_field(torch.zeros(1500, 1, height, width), displacement, seeded()).numpy() * [
+        width / 2,
+        height / 2,
+    ]
     squares = (field**2).sum(-1)  # (N, H, W)
     assert math.sqrt(squares.mean()) == pytest.approx(displacement, rel=0.02)
-    assert np.sqrt(squares.mean(0)) == pytest.approx(np.full((height, width), displacement), rel=0.08)
+    assert np.sqrt(squares.mean(0)) == pytest.approx(
+        np.full((height, width), displacement), rel=0.08
+    )
     assert np.abs(field.mean(0)).max() < 6 * displacement / math.sqrt(2 * 1500)
     across, down = field[..., 0], field[..., 1]
     assert across.std() == pytest.approx(down.std(), rel=0.03), "no direction is preferred"
@@ -185,7 +204,9 @@ def test_elastic_displacement_is_as_smooth_as_its_gaussian() -> None:
     for distance in (2, 4, 8):
         here, there = field[:, 12:-12, 12:20], field[:, 12:-12, 12 + distance : 20 + distance]
         correlation = np.corrcoef(here.flatten(), there.flatten())[0, 1]
-        assert correlation == pytest.approx(math.exp(-((distance / (2 * ELASTIC_SIGMA)) ** 2)), abs=0.03)
+        assert correlation == pytest.approx(
+            math.exp(-((distance / (2 * ELASTIC_SIGMA)) ** 2)), abs=0.03
+        )
 
 
 @pytest.mark.parametrize("side", [1, 4, 7])
@@ -215,7 +236,9 @@ def test_erasing_leaves_the_other_pixels_as_they_were_and_rounds_its_side() -> N
 
 
 def test_erasing_comes_after_the_moves() -> None:
-    erased = augment(torch.ones(200, 1, 28, 28), Augmentation(rotation=45, zoom=0.3, erasing=9), seeded())
+    erased = augment(
+        torch.ones(200, 1, 28, 28), Augmentation(rotation=45, zoom=0.3, erasing=9), seeded()
+    )
     moved = augment(torch.ones(200, 1, 28, 28), Augmentation(rotation=45, zoom=0.3), seeded())
     changed = (erased != moved)[:, 0]
     on_the_digit = changed.any((1, 2)).nonzero().flatten()
@@ -264,7 +287,9 @@ def test_a_digit_does_not_rub_off_on_its_neighbours() -> None:
 
 @pytest.mark.parametrize("amount", [EVERYTHING, Augmentation(clutter=1, filtering=1, noise=0.5)])
 @pytest.mark.parametrize("shape", [(1, 1, 28, 28), (2, 1, 28, 28), (7, 1, 32, 20)])
-def test_shape_type_and_range_stay_and_the_given_ink_is_not_touched(shape: tuple[int, ...], amount: Augmentation) -> None:
+def test_shape_type_and_range_stay_and_the_given_ink_is_not_touched(
+    shape: tuple[int, ...], amount: Augmentation
+) -> None:
     ink = torch.rand(shape)
     before = ink.clone()
     changed = augment(ink, amount, seeded())
@@ -297,14 +322,21 @@ def test_clutter_is_a_piece_of_the_digit_before_that_was_moved_and_no_ink_is_los
     moved = torch.randint(-14, 15, (2,), generator=draw).tolist()
     other = ink.roll(1, 0).roll(moved, (2, 3))
     added = cluttered > ink
-    strengths = [(cluttered[n][added[n]] / other[n][added[n]]) for n in range(200) if added[n].any()]
-    assert all(torch.allclose(strength, strength[0].expand_as(strength), atol=1e-5) for strength in strengths)
+    strengths = [
+        (cluttered[n][added[n]] / other[n][added[n]]) for n in range(200) if added[n].any()
+    ]
+    assert all(
+        torch.allclose(strength, strength[0].expand_as(strength), atol=1e-5)
+        for strength in strengths
+    )
     assert all(0.5 <= strength[0] <= 1 for strength in strengths)
     assert 0.1 < len(strengths) / 200 < 0.5, "of those chosen, some have nothing under their window"
     assert torch.equal(clutter(ink, 0.0, seeded()), ink)
 
 
-def test_a_random_filter_is_scipy_s_correlation_stretched_to_the_whole_range(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_random_filter_is_scipy_s_correlation_stretched_to_the_whole_range(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     ink = digits(40)
     for side in (3, 5):
         monkeypatch.setattr(augmentation, "KERNELS", (side,))
@@ -318,13 +350,19 @@ def test_a_random_filter_is_scipy_s_correlation_stretched_to_the_whole_range(mon
         assert 0 < folded.sum() < 40
         for n in range(40):
             kernel = kernels[n, 0].double().numpy()
-            answer = ndimage.correlate(ink[n, 0].double().numpy(), kernel - edges[n].item() * kernel.mean(), mode="constant")
+            answer = ndimage.correlate(
+                ink[n, 0].double().numpy(),
+                kernel - edges[n].item() * kernel.mean(),
+                mode="constant",
+            )
             answer = np.abs(answer) if folded[n] else answer
             expected = (answer - answer.min()) / (answer.max() - answer.min())
             assert np.allclose(seen[n, 0], expected, atol=2e-3)
 
 
-def test_a_filter_of_one_pixel_shows_the_digit_or_its_negative(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_filter_of_one_pixel_shows_the_digit_or_its_negative(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(augmentation, "KERNELS", (1,))
     ink = digits(100)
     seen = augmentation._filtered(ink, seeded())

@@ -14,7 +14,9 @@ from inkdigits.training.models import BatchNormNet, LeNet
 
 def gradients(output: Tensor, leaves: list[Tensor]) -> tuple[Tensor, ...]:
     """Of a sum in which each output value has a weight of its own, so that none can be mistaken for another."""
-    weights = torch.randn(output.shape, dtype=output.dtype, generator=torch.Generator().manual_seed(1))
+    weights = torch.randn(
+        output.shape, dtype=output.dtype, generator=torch.Generator().manual_seed(1)
+    )
     return torch.autograd.grad((output * weights).sum(), leaves)
 
 
@@ -32,7 +34,9 @@ def _same_draws() -> None:
 
 @pytest.mark.parametrize(("kernel", "side"), [(3, 28), (5, 28), (2, 21), (1, 20), (3, 27)])
 @pytest.mark.parametrize("paper", [0.0, -0.4])
-def test_it_is_a_convolution_then_a_normalisation_then_a_pooling(kernel: int, side: int, paper: float) -> None:
+def test_it_is_a_convolution_then_a_normalisation_then_a_pooling(
+    kernel: int, side: int, paper: float
+) -> None:
     conv, norm = nn.Conv2d(1, 5, kernel).double(), nn.BatchNorm2d(5).double()
     nn.init.normal_(norm.weight)  # of both signs
     nn.init.normal_(norm.bias)
@@ -73,7 +77,12 @@ def test_inside_autocast_it_keeps_its_precision() -> None:
 def test_layers_it_cannot_take_are_left_to_pytorch() -> None:
     ink, conv, norm = torch.zeros(2, 1, 28, 28), nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)
     assert fused.is_faster(ink, conv, norm)
-    others = [nn.Conv2d(1, 4, 3, stride=2), nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(1, 4, (3, 2)), nn.Conv2d(1, 4, 3, bias=False)]
+    others = [
+        nn.Conv2d(1, 4, 3, stride=2),
+        nn.Conv2d(1, 4, 3, padding=1),
+        nn.Conv2d(1, 4, (3, 2)),
+        nn.Conv2d(1, 4, 3, bias=False),
+    ]
     assert not any(fused.is_faster(ink, other, norm) for other in others)
     assert not fused.is_faster(ink, conv, nn.BatchNorm2d(4, affine=False))
     assert not fused.is_faster(ink, conv, nn.BatchNorm2d(4).eval())

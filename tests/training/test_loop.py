@@ -23,27 +23,39 @@ from inkdigits.training.distillation import imitation_loss
 from inkdigits.training.loop import SCHEDULES, Epoch, Progress, fit, seeded_network
 from inkdigits.training.models import Standardised
 from inkdigits.training.optimisers import OPTIMISERS
-from inkdigits.training.predictions import fit_temperature, measure, predict_logits, renew_statistics, to_ink
+from inkdigits.training.predictions import (
+    fit_temperature,
+    measure,
+    predict_logits,
+    renew_statistics,
+    to_ink,
+)
 from inkdigits.training.recipe import Recipe, load_recipe
 
 STILL = 1e-30  # a learning rate that leaves the weights as they are
 SMALL = Recipe(name="small", network="lenet", epochs=2, batch=10)
 
 
-def trained(recipe: Recipe, train: Split, validation: Split, seed: int = 0) -> tuple[Standardised, list[Epoch]]:
+def trained(
+    recipe: Recipe, train: Split, validation: Split, seed: int = 0
+) -> tuple[Standardised, list[Epoch]]:
     network = seeded_network(recipe, seed)
     records = list(fit(network, recipe, train, validation, seed=seed, device="cpu"))
     return network, [record for record in records if isinstance(record, Epoch)]
 
 
 def bits(network: nn.Module) -> bytes:
-    return b"".join(tensor.detach().contiguous().numpy().tobytes() for tensor in network.state_dict().values())
+    return b"".join(
+        tensor.detach().contiguous().numpy().tobytes() for tensor in network.state_dict().values()
+    )
 
 
 def watch(network: nn.Module) -> list[tuple[bool, Tensor]]:
     """A list that fills with what the network sees: whether it is training, and the ink."""
     seen: list[tuple[bool, Tensor]] = []
-    network.register_forward_pre_hook(lambda module, given: seen.append((module.training, given[0].clone())))
+    network.register_forward_pre_hook(
+        lambda module, given: seen.append((module.training, given[0].clone()))
+    )
     return seen
 
 
@@ -51,7 +63,9 @@ def indexes(ink: Tensor, split: Split) -> list[int]:
     """Which digits of the split these are. All digits of the split must be different."""
     known = {image.tobytes(): index for index, image in enumerate(split.images)}
     assert len(known) == len(split)
-    return [known[image.tobytes()] for image in (ink * 255).round().byte()[:, 0].contiguous().numpy()]
+    return [
+        known[image.tobytes()] for image in (ink * 255).round().byte()[:, 0].contiguous().numpy()
+    ]
 
 
 # ---- what the loop yields
@@ -60,7 +74,9 @@ def indexes(ink: Tensor, split: Split) -> list[int]:
 @pytest.mark.parametrize(("count", "batch"), [(100, 10), (7, 3), (5, 10), (1, 1), (1000, 10)])
 def test_progress_rises_to_a_whole_pass_and_an_epoch_follows(count: int, batch: int) -> None:
     recipe = dataclasses.replace(SMALL, batch=batch)
-    records = list(fit(seeded_network(recipe, 0), recipe, few_digits(count), few_digits(5), device="cpu"))
+    records = list(
+        fit(seeded_network(recipe, 0), recipe, few_digits(count), few_digits(5), device="cpu")
+    )
     for epoch in (1, 2):
         own = [record for record in records if record.epoch == epoch]
         progress, last = own[:-1], own[-1]
@@ -70,8 +86,13 @@ def test_progress_rises_to_a_whole_pass_and_an_epoch_follows(count: int, batch: 
         assert fractions == sorted(set(fractions))
         assert fractions[0] > 0
         assert fractions[-1] == 1
-        assert len(progress) == min(25, math.ceil(count / batch)), "a progress bar hears of it 25 times"
-        assert (last.train_loss, last.train_accuracy) == (progress[-1].train_loss, progress[-1].train_accuracy)
+        assert len(progress) == min(25, math.ceil(count / batch)), (
+            "a progress bar hears of it 25 times"
+        )
+        assert (last.train_loss, last.train_accuracy) == (
+            progress[-1].train_loss,
+            progress[-1].train_accuracy,
+        )
     assert [record.epoch for record in records] == sorted(record.epoch for record in records)
 
 
@@ -90,11 +111,20 @@ def test_an_epoch_has_the_fields_of_the_contract() -> None:
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("batch", [10, 48])
 def test_losses_and_accuracies_are_those_of_the_network(smoothing: float, batch: int) -> None:
-    recipe = dataclasses.replace(SMALL, batch=batch, label_smoothing=smoothing, reduced_precision=False)
-    train, validation = few_digits(101), few_digits(60, "test")  # 101: the last batch is smaller than the others
+    recipe = dataclasses.replace(
+        SMALL, batch=batch, label_smoothing=smoothing, reduced_precision=False
+    )
+    train, validation = (
+        few_digits(101),
+        few_digits(60, "test"),
+    )  # 101: the last batch is smaller than the others
     network, _ = trained(recipe, train, validation)
     still = dataclasses.replace(recipe, learning_rate=STILL)
-    epoch = next(record for record in fit(network, still, train, validation, device="cpu") if isinstance(record, Epoch))
+    epoch = next(
+        record
+        for record in fit(network, still, train, validation, device="cpu")
+        if isinstance(record, Epoch)
+    )
 
     with torch.no_grad():
         logits = network.eval()(to_ink(torch.from_numpy(train.images))).double().numpy()
@@ -112,12 +142,16 @@ def test_measure_agrees_with_scikit_learn() -> None:
     test = few_digits(150, "test")
     probabilities = special.softmax(predict_logits(network, test).double().numpy(), axis=1)
     loss, accuracy = measure(network, test)
-    assert loss == pytest.approx(metrics.log_loss(test.labels, probabilities, labels=range(10)), rel=1e-5)
+    assert loss == pytest.approx(
+        metrics.log_loss(test.labels, probabilities, labels=range(10)), rel=1e-5
+    )
     assert accuracy == pytest.approx(metrics.accuracy_score(test.labels, probabilities.argmax(1)))
     assert 0.2 < accuracy < 1
 
 
-def test_seconds_are_the_pass_alone_not_the_validation_nor_what_the_caller_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seconds_are_the_pass_alone_not_the_validation_nor_what_the_caller_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now = itertools.count()
     spent = [0]
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(now) + spent[0]))
@@ -140,7 +174,10 @@ def test_seconds_are_the_pass_alone_not_the_validation_nor_what_the_caller_does(
 
 
 def test_a_pass_sees_every_digit_once_in_an_order_of_its_own() -> None:
-    network, train = seeded_network(SMALL, 0).eval(), few_digits(95)  # training sets the mode that it needs
+    network, train = (
+        seeded_network(SMALL, 0).eval(),
+        few_digits(95),
+    )  # training sets the mode that it needs
     seen = watch(network)
     for _ in fit(network, SMALL, train, few_digits(20, "test"), device="cpu"):
         pass
@@ -175,13 +212,19 @@ def test_the_weights_end_where_a_textbook_s_loop_takes_them(name: str, batch: in
         reduced_precision=False,
     )
     train = few_digits(100)
-    ours, theirs, start = seeded_network(recipe, 0), seeded_network(recipe, 0), seeded_network(recipe, 0)
+    ours, theirs, start = (
+        seeded_network(recipe, 0),
+        seeded_network(recipe, 0),
+        seeded_network(recipe, 0),
+    )
     seen = watch(ours)
     for _ in fit(ours, recipe, train, few_digits(4), device="cpu"):
         pass
 
     optimiser = TEXTBOOK[name](theirs.parameters())
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=2 * math.ceil(100 / batch))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+        optimiser, T_max=2 * math.ceil(100 / batch)
+    )
     for ink in (ink for training, ink in seen if training):
         labels = torch.from_numpy(train.labels[indexes(ink, train)]).long()
         loss = F.cross_entropy(theirs(ink), labels, label_smoothing=0.1)
@@ -190,7 +233,9 @@ def test_the_weights_end_where_a_textbook_s_loop_takes_them(name: str, batch: in
         optimiser.step()
         schedule.step()
 
-    for mine, textbook, before in zip(ours.parameters(), theirs.parameters(), start.parameters(), strict=True):
+    for mine, textbook, before in zip(
+        ours.parameters(), theirs.parameters(), start.parameters(), strict=True
+    ):
         distance = (textbook - before).abs().max().item()
         assert distance > 0
         assert (mine - textbook).abs().max().item() < 0.02 * distance
@@ -200,7 +245,9 @@ def test_the_weights_end_where_a_textbook_s_loop_takes_them(name: str, batch: in
 def test_each_step_has_the_learning_rate_of_its_schedule(name: str) -> None:
     recipe = dataclasses.replace(SMALL, schedule=name, learning_rate=0.004, epochs=3)
     rates: list[float] = []
-    handle = register_optimizer_step_pre_hook(lambda optimiser, *_: rates.append(float(optimiser.param_groups[0]["lr"])))
+    handle = register_optimizer_step_pre_hook(
+        lambda optimiser, *_: rates.append(float(optimiser.param_groups[0]["lr"]))
+    )
     try:
         trained(recipe, few_digits(40), few_digits(4))
     finally:
@@ -218,16 +265,22 @@ def test_each_step_has_the_learning_rate_of_its_schedule(name: str) -> None:
     ],
 )
 def test_a_schedule_goes_through_its_points(name: str, points: list[tuple[float, float]]) -> None:
-    assert [SCHEDULES[name](progress) for progress, _ in points] == pytest.approx([factor for _, factor in points])
+    assert [SCHEDULES[name](progress) for progress, _ in points] == pytest.approx(
+        [factor for _, factor in points]
+    )
 
 
 def test_the_schedules_are_the_ones_with_points_above() -> None:
     assert list(SCHEDULES) == ["constant", "cosine", "one-cycle", "step"]
-    assert all(0 <= schedule(step / 100) <= 1 for schedule in SCHEDULES.values() for step in range(101))
+    assert all(
+        0 <= schedule(step / 100) <= 1 for schedule in SCHEDULES.values() for step in range(101)
+    )
 
 
 def test_augmentation_changes_what_is_learned_from_and_nothing_that_is_measured() -> None:
-    recipe = dataclasses.replace(SMALL, rotation=20.0, shear=5.0, zoom=0.1, shift=2.0, elastic=1.0, erasing=5.0)
+    recipe = dataclasses.replace(
+        SMALL, rotation=20.0, shear=5.0, zoom=0.1, shift=2.0, elastic=1.0, erasing=5.0
+    )
     network, train, validation = seeded_network(recipe, 0), few_digits(30), few_digits(30, "test")
     seen = watch(network)
     for _ in fit(network, recipe, train, validation, device="cpu"):
@@ -248,7 +301,10 @@ def test_the_last_clean_epochs_see_the_digits_as_they_are() -> None:
         pass
     originals = to_ink(torch.from_numpy(train.images))
     learned = [ink for training, ink in seen if training]
-    changed = [all(bool((originals - digit).abs().amax((1, 2, 3)).min() > 0.1) for digit in ink) for ink in learned]
+    changed = [
+        all(bool((originals - digit).abs().amax((1, 2, 3)).min() > 0.1) for digit in ink)
+        for ink in learned
+    ]
     assert changed == [True] * 6 + [False] * 6
     assert sorted(indexes(torch.cat(learned[-3:]), train)) == list(range(30))
 
@@ -265,10 +321,16 @@ def test_the_last_unsmoothed_epochs_take_the_labels_as_they_are() -> None:
     """What the labels are in the end shows in the losses: as if never smoothed from there on, and as if always until there."""
 
     def losses(**changes: float) -> list[float]:
-        recipe = dataclasses.replace(SMALL, epochs=4, optimiser="sgd", learning_rate=STILL, **changes)
+        recipe = dataclasses.replace(
+            SMALL, epochs=4, optimiser="sgd", learning_rate=STILL, **changes
+        )
         return [epoch.train_loss for epoch in trained(recipe, few_digits(40), few_digits(4))[1]]
 
-    never, always, until_the_end = losses(), losses(label_smoothing=0.3), losses(label_smoothing=0.3, unsmoothed_epochs=1)
+    never, always, until_the_end = (
+        losses(),
+        losses(label_smoothing=0.3),
+        losses(label_smoothing=0.3, unsmoothed_epochs=1),
+    )
     assert until_the_end == [*always[:3], never[3]]
     assert abs(always[3] - never[3]) > 1e-4
 
@@ -282,14 +344,20 @@ def flat(network: nn.Module) -> Tensor:
 
 def test_the_kept_weights_are_the_average_over_the_steps() -> None:
     """Against the definition, a step at a time: the weights that each step began with, as the network saw them."""
-    recipe = dataclasses.replace(SMALL, network="batchnorm", ema=0.8, epochs=3, reduced_precision=False)
+    recipe = dataclasses.replace(
+        SMALL, network="batchnorm", ema=0.8, epochs=3, reduced_precision=False
+    )
     train, network = few_digits(100), seeded_network(recipe, 0)
     begins: list[Tensor] = []
-    hook = network.register_forward_pre_hook(lambda module, _: begins.append(flat(module)) if module.training else None)
+    hook = network.register_forward_pre_hook(
+        lambda module, _: begins.append(flat(module)) if module.training else None
+    )
     records = fit(network, recipe, train, few_digits(10, "test"), device="cpu")
     kept = [flat(network) for record in records if isinstance(record, Epoch)]
     hook.remove()
-    plain = dataclasses.replace(recipe, ema=0.0)  # the weights move as they do without an average; these are the last ones
+    plain = dataclasses.replace(
+        recipe, ema=0.0
+    )  # the weights move as they do without an average; these are the last ones
     ends = [*begins[1:], flat(trained(plain, train, few_digits(10, "test"))[0])]
     average, expected = begins[0].double(), []
     for step, weights in enumerate(ends):
@@ -299,7 +367,9 @@ def test_the_kept_weights_are_the_average_over_the_steps() -> None:
             expected.append(average)
     for ours, theirs in zip(kept, expected, strict=True):
         assert torch.allclose(ours.double(), theirs, atol=1e-5)
-        assert not torch.allclose(ours, ends[-1], atol=1e-3), "an average that is the last weights would prove nothing"
+        assert not torch.allclose(ours, ends[-1], atol=1e-3), (
+            "an average that is the last weights would prove nothing"
+        )
 
 
 def test_what_is_measured_and_kept_after_a_pass_is_the_average() -> None:
@@ -311,7 +381,10 @@ def test_what_is_measured_and_kept_after_a_pass_is_the_average() -> None:
     network = seeded_network(recipe, 0)
     for record in fit(network, recipe, train, validation, device="cpu"):
         if isinstance(record, Epoch):
-            assert measure(network, validation) == (record.validation_loss, record.validation_accuracy)
+            assert measure(network, validation) == (
+                record.validation_loss,
+                record.validation_accuracy,
+            )
     one_pass_less = seeded_network(recipe, 0)
     for record in fit(one_pass_less, recipe, train, validation, device="cpu"):
         if isinstance(record, Epoch) and record.epoch == 2:
@@ -322,9 +395,15 @@ def test_what_is_measured_and_kept_after_a_pass_is_the_average() -> None:
 @pytest.mark.parametrize("count", [50, 1100])  # one batch of the evaluation, and several
 def test_renewed_statistics_are_those_of_the_digits(count: int) -> None:
     rng = np.random.default_rng(0)
-    images = torch.from_numpy(np.concatenate([few_digits(50).images, rng.integers(0, 256, (count, 28, 28), np.uint8)])[:count])
+    images = torch.from_numpy(
+        np.concatenate([few_digits(50).images, rng.integers(0, 256, (count, 28, 28), np.uint8)])[
+            :count
+        ]
+    )
     network = seeded_network(load_recipe("batchnorm"), 0).train()
-    momenta = [module.momentum for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [
+        module.momentum for module in network.modules() if isinstance(module, nn.BatchNorm2d)
+    ]
     renew_statistics(network, images)
     with torch.no_grad():
         values = network.network.conv1(to_ink(images))
@@ -333,13 +412,23 @@ def test_renewed_statistics_are_those_of_the_digits(count: int) -> None:
     if count == 50:
         assert torch.allclose(norm.running_var, values.var((0, 2, 3)), rtol=1e-3)
         with torch.no_grad():  # the second layer's, behind a first one that uses the statistics of the same batch, without dropout
-            hidden = F.max_pool2d(F.relu(F.batch_norm(values, None, None, norm.weight, norm.bias, training=True)), 2)
-            assert torch.allclose(network.network.norm2.running_mean, network.network.conv2(hidden).mean((0, 2, 3)), atol=1e-3)
+            hidden = F.max_pool2d(
+                F.relu(F.batch_norm(values, None, None, norm.weight, norm.bias, training=True)), 2
+            )
+            assert torch.allclose(
+                network.network.norm2.running_mean,
+                network.network.conv2(hidden).mean((0, 2, 3)),
+                atol=1e-3,
+            )
     assert not network.training
-    assert [module.momentum for module in network.modules() if isinstance(module, nn.BatchNorm2d)] == momenta
+    assert [
+        module.momentum for module in network.modules() if isinstance(module, nn.BatchNorm2d)
+    ] == momenta
 
 
-def test_renewing_statistics_looks_at_so_many_digits_and_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_renewing_statistics_looks_at_so_many_digits_and_draws_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("inkdigits.training.predictions.STATISTICS_DIGITS", 100)
     images = torch.zeros(201, 28, 28, dtype=torch.uint8)
     network = seeded_network(load_recipe("batchnorm"), 0)
@@ -357,11 +446,15 @@ def test_renewing_statistics_looks_at_so_many_digits_and_draws_nothing(monkeypat
 
 def unsure(images: np.ndarray) -> np.ndarray:
     """A teacher whose opinion follows from the pixels in some way."""
-    return special.softmax(images.reshape(len(images), -1)[:, 300:310].astype(np.float64) / 50, axis=1).astype(np.float32)
+    return special.softmax(
+        images.reshape(len(images), -1)[:, 300:310].astype(np.float64) / 50, axis=1
+    ).astype(np.float32)
 
 
 def test_a_teacher_sees_the_changed_digits_that_the_student_sees() -> None:
-    recipe = dataclasses.replace(SMALL, rotation=20.0, erasing=6.0, epochs=1, reduced_precision=False)
+    recipe = dataclasses.replace(
+        SMALL, rotation=20.0, erasing=6.0, epochs=1, reduced_precision=False
+    )
     network, asked = seeded_network(recipe, 0), []
     seen = watch(network)
 
@@ -369,7 +462,9 @@ def test_a_teacher_sees_the_changed_digits_that_the_student_sees() -> None:
         asked.append(images)
         return unsure(images)
 
-    for _ in fit(network, recipe, few_digits(30), few_digits(4, "test"), device="cpu", teachers=[teacher]):
+    for _ in fit(
+        network, recipe, few_digits(30), few_digits(4, "test"), device="cpu", teachers=[teacher]
+    ):
         pass
     learned = [ink for training, ink in seen if training]
     assert [len(images) for images in asked] == [10, 10, 10]
@@ -385,15 +480,28 @@ def test_of_several_teachers_one_in_turn_answers_a_batch() -> None:
         return lambda images: asked.append(name) or unsure(images)
 
     teachers = [teacher("a"), teacher("b"), teacher("c")]
-    for _ in fit(seeded_network(recipe, 0), recipe, few_digits(40), few_digits(4), device="cpu", teachers=teachers):
+    for _ in fit(
+        seeded_network(recipe, 0),
+        recipe,
+        few_digits(40),
+        few_digits(4),
+        device="cpu",
+        teachers=teachers,
+    ):
         pass
     assert "".join(asked) == "abcabcab"  # four batches of ten a pass
 
 
-@pytest.mark.parametrize(("weight", "temperature"), [(0.0, 1.0), (0.3, 1.0), (0.7, 4.0), (1.0, 2.0)])
-def test_the_loss_with_a_teacher_is_the_one_of_its_definition(weight: float, temperature: float) -> None:
+@pytest.mark.parametrize(
+    ("weight", "temperature"), [(0.0, 1.0), (0.3, 1.0), (0.7, 4.0), (1.0, 2.0)]
+)
+def test_the_loss_with_a_teacher_is_the_one_of_its_definition(
+    weight: float, temperature: float
+) -> None:
     given = {"teacher_weight": weight, "teacher_temperature": temperature, "label_smoothing": 0.1}
-    recipe = dataclasses.replace(SMALL, epochs=1, learning_rate=STILL, reduced_precision=False, **given)
+    recipe = dataclasses.replace(
+        SMALL, epochs=1, learning_rate=STILL, reduced_precision=False, **given
+    )
     network, train = trained(SMALL, few_digits(200), few_digits(4))[0], few_digits(100)
     epoch = next(
         record
@@ -407,7 +515,9 @@ def test_the_loss_with_a_teacher_is_the_one_of_its_definition(weight: float, tem
     soft /= soft.sum(1, keepdims=True)
     apart = np.log(soft) - special.log_softmax(logits / temperature, axis=1)
     of_teacher = (soft * apart).sum(1).mean() * temperature**2
-    assert epoch.train_loss == pytest.approx((1 - weight) * of_labels + weight * of_teacher, rel=1e-4)
+    assert epoch.train_loss == pytest.approx(
+        (1 - weight) * of_labels + weight * of_teacher, rel=1e-4
+    )
 
 
 def test_a_teacher_that_is_certain_does_no_harm() -> None:
@@ -437,7 +547,11 @@ def test_a_student_learns_from_a_teacher_alone() -> None:
 
 
 def test_training_ends_where_the_caller_leaves_and_the_network_is_as_it_was_measured() -> None:
-    recipe, train, validation = dataclasses.replace(SMALL, epochs=3), few_digits(40), few_digits(30, "test")
+    recipe, train, validation = (
+        dataclasses.replace(SMALL, epochs=3),
+        few_digits(40),
+        few_digits(30, "test"),
+    )
     network = seeded_network(recipe, 0)
     for record in fit(network, recipe, train, validation, device="cpu"):
         if isinstance(record, Epoch):
@@ -450,7 +564,9 @@ def test_the_validation_digits_are_never_learned_from() -> None:
     recipe, train = load_recipe("batchnorm", {"epochs": 2, "batch": 40}), few_digits(80)
     honest = few_digits(50, "test")
     poisoned = Split(255 - few_digits(30, "test").images, np.zeros(30, np.uint8))
-    (one, with_honest), (other, with_poisoned) = (trained(recipe, train, validation) for validation in (honest, poisoned))
+    (one, with_honest), (other, with_poisoned) = (
+        trained(recipe, train, validation) for validation in (honest, poisoned)
+    )
     assert bits(one) == bits(other)
     assert with_honest[-1].validation_loss != with_poisoned[-1].validation_loss
     assert with_honest[-1].train_loss == with_poisoned[-1].train_loss
@@ -458,9 +574,13 @@ def test_the_validation_digits_are_never_learned_from() -> None:
 
 def test_the_given_splits_are_not_touched() -> None:
     train, validation = few_digits(20), few_digits(20, "test")
-    before = [array.tobytes() for split in (train, validation) for array in (split.images, split.labels)]
+    before = [
+        array.tobytes() for split in (train, validation) for array in (split.images, split.labels)
+    ]
     trained(dataclasses.replace(SMALL, erasing=5.0, rotation=10.0), train, validation)
-    assert [array.tobytes() for split in (train, validation) for array in (split.images, split.labels)] == before
+    assert [
+        array.tobytes() for split in (train, validation) for array in (split.images, split.labels)
+    ] == before
 
 
 # ---- same seed, same bits
@@ -475,12 +595,16 @@ def test_a_seed_gives_the_same_bits_after_20_steps_and_another_seed_other_bits(n
     again, same_records = trained(recipe, train, few_digits(10), seed=1)
     other, _ = trained(recipe, train, few_digits(10), seed=2)
     assert bits(first) == bits(again)
-    assert [record.train_loss for record in records] == [record.train_loss for record in same_records]
+    assert [record.train_loss for record in records] == [
+        record.train_loss for record in same_records
+    ]
     assert bits(first) != bits(other)
 
 
 def test_augmentation_follows_the_seed_too() -> None:
-    recipe = dataclasses.replace(SMALL, rotation=20.0, shear=5.0, zoom=0.1, shift=2.0, elastic=1.0, erasing=5.0)
+    recipe = dataclasses.replace(
+        SMALL, rotation=20.0, shear=5.0, zoom=0.1, shift=2.0, elastic=1.0, erasing=5.0
+    )
     runs = [bits(trained(recipe, few_digits(40), few_digits(4), seed=3)[0]) for _ in range(2)]
     assert runs[0] == runs[1]
 
@@ -506,7 +630,11 @@ def test_between_steps_torch_s_settings_are_as_they_were(batch: int) -> None:
             torch.are_deterministic_algorithms_enabled(),
         )
 
-    before, threads, recipe = settings(), torch.get_num_threads(), dataclasses.replace(SMALL, batch=batch)
+    before, threads, recipe = (
+        settings(),
+        torch.get_num_threads(),
+        dataclasses.replace(SMALL, batch=batch),
+    )
     for _ in fit(seeded_network(recipe, 0), recipe, few_digits(80), few_digits(4), device="cpu"):
         assert settings() == before
     assert torch.get_num_threads() == threads
@@ -549,11 +677,16 @@ def test_predictions_are_the_finished_network_s_and_leave_its_mode_alone(name: s
 
 
 def test_predictions_do_not_depend_on_how_many_there_are() -> None:
-    network, digits = seeded_network(SMALL, 0), few_digits(1300)  # more than one batch of the evaluation
+    network, digits = (
+        seeded_network(SMALL, 0),
+        few_digits(1300),
+    )  # more than one batch of the evaluation
     many = predict_logits(network, digits)
     assert many.shape == (1300, 10)
     for start in (0, 999, 1000, 1299):
-        assert torch.allclose(many[start : start + 1], predict_logits(network, digits[start : start + 1]), atol=1e-5)
+        assert torch.allclose(
+            many[start : start + 1], predict_logits(network, digits[start : start + 1]), atol=1e-5
+        )
 
 
 class Table(nn.Module):
@@ -573,14 +706,18 @@ def calibrated() -> tuple[Tensor, Split]:
     """Logits that are exactly as sure as they are right, and the digits that they belong to."""
     generator = np.random.default_rng(0)
     logits = generator.normal(scale=2.0, size=(6_000, 10))
-    labels = (logits + generator.gumbel(size=logits.shape)).argmax(1).astype(np.uint8)  # drawn from softmax(logits)
+    labels = (
+        (logits + generator.gumbel(size=logits.shape)).argmax(1).astype(np.uint8)
+    )  # drawn from softmax(logits)
     images = np.zeros((6_000, 28, 28), np.uint8)
     images[:, 0, 0], images[:, 0, 1] = np.divmod(np.arange(6_000), 256)
     return torch.from_numpy(logits).float(), Split(images, labels)
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 1.7, 3.0])
-def test_a_known_temperature_is_found_again(calibrated: tuple[Tensor, Split], temperature: float) -> None:
+def test_a_known_temperature_is_found_again(
+    calibrated: tuple[Tensor, Split], temperature: float
+) -> None:
     logits, split = calibrated
     found = fit_temperature(Table(logits * temperature), split)
     assert found == pytest.approx(temperature, rel=0.05)
@@ -593,7 +730,9 @@ def test_a_known_temperature_is_found_again(calibrated: tuple[Tensor, Split], te
     assert found == pytest.approx(best.x, rel=0.011)  # steps of 1 %
 
 
-def test_a_temperature_changes_no_answer_and_stays_within_bounds(calibrated: tuple[Tensor, Split]) -> None:
+def test_a_temperature_changes_no_answer_and_stays_within_bounds(
+    calibrated: tuple[Tensor, Split],
+) -> None:
     logits, split = calibrated
     hopeless = Split(split.images, np.roll(split.labels, 1))
     assert fit_temperature(Table(logits * 50), split) == pytest.approx(4, rel=0.01)
@@ -640,9 +779,12 @@ def test_a_device_that_is_not_there_says_which_are(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("cuda", "mps", "expected"), [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")]
+    ("cuda", "mps", "expected"),
+    [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],
 )
-def test_auto_takes_the_fastest_device_that_is_there(monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, expected: str) -> None:
+def test_auto_takes_the_fastest_device_that_is_there(
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, expected: str
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert choose_device("auto").type == expected

@@ -13,7 +13,15 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from inkdigits.core.errors import BadValue, UnknownName
-from inkdigits.training.models import MODELS, Dropout, build, count_multiplications, count_parameters, mean_opinion, views
+from inkdigits.training.models import (
+    MODELS,
+    Dropout,
+    build,
+    count_multiplications,
+    count_parameters,
+    mean_opinion,
+    views,
+)
 from inkdigits.training.predictions import to_ink
 from inkdigits.training.recipe import load_recipe, shipped_recipes
 
@@ -24,7 +32,14 @@ def lenet() -> nn.Sequential:
     return nn.Sequential(
         *(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(6, 16, 3), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)),
+        *(
+            nn.Flatten(),
+            nn.Linear(400, 120),
+            nn.ReLU(),
+            nn.Linear(120, 84),
+            nn.ReLU(),
+            nn.Linear(84, 10),
+        ),
     )
 
 
@@ -85,7 +100,12 @@ def ours_and_the_source_s(name: str, count: int) -> tuple[nn.Module, nn.Module, 
     theirs.load_state_dict({name: tensor for tensor, name in pairs})
     digits = few_digits(count)
     pixels = torch.from_numpy(digits.images).float()[:, None] / 255
-    return ours, Seen(theirs, mean, sd, size), pixels + 0.05 * torch.rand(pixels.shape), torch.from_numpy(digits.labels).long()
+    return (
+        ours,
+        Seen(theirs, mean, sd, size),
+        pixels + 0.05 * torch.rand(pixels.shape),
+        torch.from_numpy(digits.labels).long(),
+    )
 
 
 class Seen(nn.Module):
@@ -96,7 +116,10 @@ class Seen(nn.Module):
         self.network, self.mean, self.sd, self.size = network, mean, sd, size
 
     def forward(self, pixels: Tensor) -> Tensor:
-        logits: Tensor = self.network((F.interpolate(pixels, size=(self.size, self.size), mode="bilinear") - self.mean) / self.sd)
+        logits: Tensor = self.network(
+            (F.interpolate(pixels, size=(self.size, self.size), mode="bilinear") - self.mean)
+            / self.sd
+        )
         return logits
 
 
@@ -111,9 +134,15 @@ def test_a_network_gives_the_logits_of_the_one_its_source_describes(name: str, c
 
 
 @pytest.mark.parametrize("name", SOURCES)
-@pytest.mark.parametrize("count", [1, 8, 48])  # small batches take other ways through the processor than large ones
-@pytest.mark.parametrize("ink_too", [False, True])  # the gradient of the picture shows what the network looks at
-def test_a_network_learns_from_the_gradients_of_the_one_its_source_describes(name: str, count: int, ink_too: bool) -> None:
+@pytest.mark.parametrize(
+    "count", [1, 8, 48]
+)  # small batches take other ways through the processor than large ones
+@pytest.mark.parametrize(
+    "ink_too", [False, True]
+)  # the gradient of the picture shows what the network looks at
+def test_a_network_learns_from_the_gradients_of_the_one_its_source_describes(
+    name: str, count: int, ink_too: bool
+) -> None:
     ours, theirs, ink, labels = ours_and_the_source_s(name, count)
     pictures = [ink.clone().requires_grad_(ink_too) for _ in range(2)]
     logits, expected = ours.train()(pictures[0]), theirs.train()(pictures[1])
@@ -123,13 +152,17 @@ def test_a_network_learns_from_the_gradients_of_the_one_its_source_describes(nam
     learned = [parameter.grad for parameter in theirs.parameters() if parameter.grad is not None]
     scale = max(gradient.abs().max().item() for gradient in learned)
     assert scale > 0.01
-    for mine, yours in zip([*ours.parameters(), pictures[0]], [*theirs.parameters(), pictures[1]], strict=True):
+    for mine, yours in zip(
+        [*ours.parameters(), pictures[0]], [*theirs.parameters(), pictures[1]], strict=True
+    ):
         if yours.requires_grad:
             assert mine.grad is not None
             assert yours.grad is not None
             assert torch.allclose(mine.grad, yours.grad, rtol=1e-3, atol=1e-4 * scale)
     for mine, yours in zip(ours.buffers(), theirs.buffers(), strict=True):
-        assert torch.allclose(mine, yours, rtol=1e-4, atol=1e-6), "BatchNorm's statistics move alike"
+        assert torch.allclose(mine, yours, rtol=1e-4, atol=1e-6), (
+            "BatchNorm's statistics move alike"
+        )
 
 
 @pytest.mark.parametrize("name", ["dropout", "batchnorm"])
@@ -159,10 +192,17 @@ def test_a_recipe_for_a_small_network_stays_within_its_name(name: str, most: int
 
 def test_multiplications_are_those_of_every_use_of_a_kernel() -> None:
     first, second, linear1 = 26 * 26 * 6 * 9, 11 * 11 * 16 * 6 * 9, 400 * 120
-    assert count_multiplications(build("lenet", {})) == first + second + linear1 + 120 * 84 + 84 * 10
+    assert (
+        count_multiplications(build("lenet", {})) == first + second + linear1 + 120 * 84 + 84 * 10
+    )
     stem = 14 * 14 * 12 * 25
-    uses = 2 * 14 * 14 + 2 * 7 * 7 + 2 * 4 * 4  # two at each scale, the first of which halves it, from the second scale on
-    assert count_multiplications(build("shared", {"channels": 12})) == stem + uses * 12 * 12 * 9 + 12 * 10
+    uses = (
+        2 * 14 * 14 + 2 * 7 * 7 + 2 * 4 * 4
+    )  # two at each scale, the first of which halves it, from the second scale on
+    assert (
+        count_multiplications(build("shared", {"channels": 12}))
+        == stem + uses * 12 * 12 * 9 + 12 * 10
+    )
 
 
 def test_the_shared_kernels_are_the_same_ones_at_every_use() -> None:
@@ -199,10 +239,14 @@ def test_every_network_has_a_recipe() -> None:
 
 @pytest.mark.parametrize("name", shipped_recipes())
 @pytest.mark.parametrize("training", [False, True])
-def test_a_recipe_s_network_gives_a_logit_a_class_in_any_memory_format(name: str, training: bool) -> None:
+def test_a_recipe_s_network_gives_a_logit_a_class_in_any_memory_format(
+    name: str, training: bool
+) -> None:
     recipe = load_recipe(name)
     classes = recipe.options.get("classes", 10)
-    network = build(recipe.network, recipe.options, mean=recipe.mean, sd=recipe.sd, size=recipe.size).train(training)
+    network = build(
+        recipe.network, recipe.options, mean=recipe.mean, sd=recipe.sd, size=recipe.size
+    ).train(training)
     for count in (1, 3):
         ink = torch.rand(count, 1, 28, 28)
         assert network(ink).shape == (count, classes)
@@ -224,13 +268,17 @@ def test_a_quick_network_learns_from_a_digit_alone_by_the_statistics_that_it_has
 def test_a_quick_network_wants_as_many_sides_as_channels() -> None:
     with pytest.raises(BadValue, match=r"cannot be built with channels = \[8, 8, 8\]"):
         build("quick", {"channels": [8, 8, 8]})
-    assert build("quick", {"channels": [8], "sides": [5], "strides": [2]})(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+    assert build("quick", {"channels": [8], "sides": [5], "strides": [2]})(
+        torch.zeros(2, 1, 28, 28)
+    ).shape == (2, 10)
 
 
 def test_without_training_a_digit_s_logits_do_not_depend_on_its_neighbours() -> None:
     for name in shipped_recipes():
         recipe = load_recipe(name)
-        network = build(recipe.network, recipe.options, mean=recipe.mean, sd=recipe.sd, size=recipe.size).eval()
+        network = build(
+            recipe.network, recipe.options, mean=recipe.mean, sd=recipe.sd, size=recipe.size
+        ).eval()
         ink = torch.rand(5, 1, 28, 28)
         with torch.no_grad():
             assert torch.allclose(network(ink)[2:3], network(ink[2:3]), atol=1e-5)
@@ -254,7 +302,9 @@ def test_an_unknown_network_or_option_names_the_known_ones() -> None:
         build("lenet", {"dropout": 0.5})
 
 
-@pytest.mark.parametrize(("name", "option"), [("dropout", {"dropout": "half"}), ("batchnorm", {"dropout": [0.5]})])
+@pytest.mark.parametrize(
+    ("name", "option"), [("dropout", {"dropout": "half"}), ("batchnorm", {"dropout": [0.5]})]
+)
 def test_an_option_of_the_wrong_type_is_told(name: str, option: dict[str, object]) -> None:
     with pytest.raises(BadValue, match=f"^network '{name}' cannot be built with dropout = "):
         build(name, option)
@@ -262,13 +312,17 @@ def test_an_option_of_the_wrong_type_is_told(name: str, option: dict[str, object
 
 @pytest.mark.parametrize("size", [1, 20, 56])
 def test_a_size_that_the_network_cannot_take_is_told(size: int) -> None:
-    with pytest.raises(BadValue, match=f"^network 'lenet' cannot take digits of {size}x{size} pixels"):
+    with pytest.raises(
+        BadValue, match=f"^network 'lenet' cannot take digits of {size}x{size} pixels"
+    ):
         build("lenet", {}, size=size)
 
 
 @pytest.mark.parametrize("p", [0.1, 0.25, 0.5, 0.9])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_dropout_drops_its_share_and_scales_the_rest(p: float, memory_format: torch.memory_format) -> None:
+def test_dropout_drops_its_share_and_scales_the_rest(
+    p: float, memory_format: torch.memory_format
+) -> None:
     torch.manual_seed(0)
     x = (torch.rand(64, 10, 21, 19) + 0.5).contiguous(memory_format=memory_format)
     y = Dropout(p).train()(x)
@@ -280,11 +334,15 @@ def test_dropout_drops_its_share_and_scales_the_rest(p: float, memory_format: to
     scale = (y / x)[~dropped]
     assert torch.allclose(scale, scale[0])
     assert scale[0].item() == pytest.approx(1 / (1 - p), rel=1 / 512 / (1 - p))
-    assert y.mean().item() == pytest.approx(x.mean().item(), abs=6 * (p / (1 - p) / x.numel()) ** 0.5 * 1.1)
+    assert y.mean().item() == pytest.approx(
+        x.mean().item(), abs=6 * (p / (1 - p) / x.numel()) ** 0.5 * 1.1
+    )
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_dropout_treats_images_channels_and_pixels_alike(memory_format: torch.memory_format) -> None:
+def test_dropout_treats_images_channels_and_pixels_alike(
+    memory_format: torch.memory_format,
+) -> None:
     torch.manual_seed(0)
     x = torch.ones(32, 16, 24, 24).contiguous(memory_format=memory_format)
     dropped = (Dropout(0.25).train()(x) == 0).double()
@@ -294,7 +352,10 @@ def test_dropout_treats_images_channels_and_pixels_alike(memory_format: torch.me
         sigma = (0.25 * 0.75 * len(shares) / x.numel()) ** 0.5
         assert ((shares - 0.25).abs() < 5 * sigma).all()
         # Neighbours along the axis fall together no more often than chance.
-        ahead, behind = dropped.narrow(axis, 1, x.shape[axis] - 1), dropped.narrow(axis, 0, x.shape[axis] - 1)
+        ahead, behind = (
+            dropped.narrow(axis, 1, x.shape[axis] - 1),
+            dropped.narrow(axis, 0, x.shape[axis] - 1),
+        )
         assert (ahead * behind).mean().item() == pytest.approx(1 / 16, abs=0.004)
 
 
@@ -350,11 +411,18 @@ def test_views_are_scipy_s_rotation_and_zoom_about_the_middle() -> None:
     seen = views(ink, 10.0, 0.2)
     assert seen.shape == (5, 4, 1, 28, 28)
     assert torch.equal(seen[0], ink)
-    for view, (degrees, scale) in zip(seen[1:], ((10, 1), (-10, 1), (0, 1.2), (0, 0.8)), strict=True):
+    for view, (degrees, scale) in zip(
+        seen[1:], ((10, 1), (-10, 1), (0, 1.2), (0, 0.8)), strict=True
+    ):
         angle = math.radians(degrees)
-        matrix = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]) / scale  # of (row, column)
+        matrix = (
+            np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+            / scale
+        )  # of (row, column)
         for digit, turned in zip(ink, view, strict=True):
-            expected = ndimage.affine_transform(digit[0].numpy(), matrix, np.full(2, 13.5) - matrix @ np.full(2, 13.5), order=1)
+            expected = ndimage.affine_transform(
+                digit[0].numpy(), matrix, np.full(2, 13.5) - matrix @ np.full(2, 13.5), order=1
+            )
             assert np.allclose(turned[0], expected, atol=1e-4)
 
 

@@ -13,12 +13,27 @@ RECIPE = Recipe(name="small", network="strided", learning_rate=0.01, weight_deca
 
 def perceptron() -> nn.Module:
     torch.manual_seed(1)
-    return nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 20), nn.ReLU(), nn.Linear(20, 8), nn.ReLU(), nn.Linear(8, 3))
+    return nn.Sequential(
+        nn.Linear(6, 12),
+        nn.ReLU(),
+        nn.Linear(12, 20),
+        nn.ReLU(),
+        nn.Linear(20, 8),
+        nn.ReLU(),
+        nn.Linear(8, 3),
+    )
 
 
 def convolutional() -> nn.Module:
     torch.manual_seed(1)
-    layers = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(24, 3))
+    layers = nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.Conv2d(4, 6, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(24, 3),
+    )
     return layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -38,7 +53,9 @@ def taken(network: nn.Module, name: str, steps: int) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("shape", [(32, 288), (48, 96), (288, 32), (1, 5)])
-def test_an_orthogonalised_matrix_has_the_singular_vectors_and_values_that_are_about_alike(shape: tuple[int, int]) -> None:
+def test_an_orthogonalised_matrix_has_the_singular_vectors_and_values_that_are_about_alike(
+    shape: tuple[int, int],
+) -> None:
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     u, _, v = torch.linalg.svd(matrix, full_matrices=False)
     made = u.T @ (orthogonalised(matrix) / (RMS * max(shape) ** 0.5)) @ v.T
@@ -49,7 +66,9 @@ def test_an_orthogonalised_matrix_has_the_singular_vectors_and_values_that_are_a
 
 def test_its_steps_are_as_large_as_adamw_s_and_nothing_gives_nothing() -> None:
     matrix = torch.randn(32, 288, generator=torch.Generator().manual_seed(0))
-    assert orthogonalised(1e6 * matrix).square().mean().sqrt().item() == pytest.approx(RMS, rel=0.15)
+    assert orthogonalised(1e6 * matrix).square().mean().sqrt().item() == pytest.approx(
+        RMS, rel=0.15
+    )
     assert not orthogonalised(torch.zeros(4, 6)).any()
 
 
@@ -57,7 +76,12 @@ def test_hidden_matrices_go_where_pytorch_s_muon_takes_them() -> None:
     ours, theirs = taken(perceptron(), "muon", 5), dict(perceptron().named_parameters())
     hidden = ["2.weight", "4.weight"]
     rate, decay, momentum = RECIPE.learning_rate, RECIPE.weight_decay, RECIPE.beta1
-    options = {"lr": rate, "weight_decay": decay, "momentum": momentum, "adjust_lr_fn": "match_rms_adamw"}
+    options = {
+        "lr": rate,
+        "weight_decay": decay,
+        "momentum": momentum,
+        "adjust_lr_fn": "match_rms_adamw",
+    }
     muon = torch.optim.Muon([theirs[name] for name in hidden], **options)
     begin = {name: theirs[name].detach().clone() for name in hidden}
     for step in range(5):
@@ -73,13 +97,17 @@ def test_hidden_matrices_go_where_pytorch_s_muon_takes_them() -> None:
 def test_all_but_the_hidden_kernels_move_as_with_adamw(make: type[nn.Module]) -> None:
     ours, adamw = taken(make(), "muon", 3), taken(make(), "adamw", 3)
     others = {name for name in ours if torch.equal(ours[name], adamw[name])}
-    assert ours.keys() - others == ({"2.weight", "4.weight"} if make is perceptron else {"2.weight"})
+    assert ours.keys() - others == (
+        {"2.weight", "4.weight"} if make is perceptron else {"2.weight"}
+    )
 
 
 def test_a_kernel_is_a_row_however_it_lies_in_memory() -> None:
     network = convolutional()
     begin = network[2].weight.detach().clone()  # type: ignore[index]
-    moved = taken(network, "muon", 1)["2.weight"] - begin * (1 - RECIPE.learning_rate * RECIPE.weight_decay)
+    moved = taken(network, "muon", 1)["2.weight"] - begin * (
+        1 - RECIPE.learning_rate * RECIPE.weight_decay
+    )
     # After one step the momentum is along the gradient.
     direction = orthogonalised(gradient(begin, 0).flatten(1)).view_as(begin)
     torch.testing.assert_close(moved, -RECIPE.learning_rate * direction, rtol=1e-4, atol=1e-6)

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from inkdigits.core.errors import BadData, BadValue, UnknownName
-from inkdigits.training.recipe import SETTINGS, Recipe, from_table, load_recipe, parse_settings, shipped_recipes, to_table
+from inkdigits.training.recipe import (
+    SETTINGS,
+    Recipe,
+    from_table,
+    load_recipe,
+    parse_settings,
+    shipped_recipes,
+    to_table,
+)
 
 REFERENCE = ["lenet", "two-conv", "dropout", "sgd", "batchnorm"]
 
@@ -38,13 +46,22 @@ def test_a_recipe_survives_the_way_through_json(name: str) -> None:
 
 
 def test_a_date_in_a_recipe_of_the_user_s_does_not_keep_it_out_of_json(tmp_path: Path) -> None:
-    recipe = load_recipe(write_toml(tmp_path, 'network = "lenet"\n[published]\nread = 2024-05-06\nrates = [1, 2.5]'))
-    assert json.loads(json.dumps(to_table(recipe)))["published"] == {"read": "2024-05-06", "rates": [1, 2.5]}
+    recipe = load_recipe(
+        write_toml(tmp_path, 'network = "lenet"\n[published]\nread = 2024-05-06\nrates = [1, 2.5]')
+    )
+    assert json.loads(json.dumps(to_table(recipe)))["published"] == {
+        "read": "2024-05-06",
+        "rates": [1, 2.5],
+    }
 
 
 def test_a_toml_of_the_user_s_works_as_ours_do(tmp_path: Path) -> None:
-    path = write_toml(tmp_path, 'network = "dropout"\nepochs = 3\nlearning_rate = 1\n[options]\ndropout = 0.25\n')
-    expected = Recipe(name="mine", network="dropout", epochs=3, learning_rate=1.0, options={"dropout": 0.25})
+    path = write_toml(
+        tmp_path, 'network = "dropout"\nepochs = 3\nlearning_rate = 1\n[options]\ndropout = 0.25\n'
+    )
+    expected = Recipe(
+        name="mine", network="dropout", epochs=3, learning_rate=1.0, options={"dropout": 0.25}
+    )
     for way_to_say_it in (path, str(path)):
         recipe = load_recipe(way_to_say_it)
         assert recipe == expected
@@ -53,9 +70,20 @@ def test_a_toml_of_the_user_s_works_as_ours_do(tmp_path: Path) -> None:
 
 def test_a_recipe_with_a_base_says_only_what_differs(tmp_path: Path) -> None:
     ours = load_recipe("dropout")
-    recipe = load_recipe(write_toml(tmp_path, 'base = "dropout"\nepochs = 3\n[options]\ndropout = 0.25\n'))
-    silent = {"name": "mine", "base": "dropout", "summary": "", "source": "", "published": {}, "measured": {}}
-    assert recipe == dataclasses.replace(ours, epochs=3, options={**ours.options, "dropout": 0.25}, **silent)
+    recipe = load_recipe(
+        write_toml(tmp_path, 'base = "dropout"\nepochs = 3\n[options]\ndropout = 0.25\n')
+    )
+    silent = {
+        "name": "mine",
+        "base": "dropout",
+        "summary": "",
+        "source": "",
+        "published": {},
+        "measured": {},
+    }
+    assert recipe == dataclasses.replace(
+        ours, epochs=3, options={**ours.options, "dropout": 0.25}, **silent
+    )
     assert from_table(json.loads(json.dumps(to_table(recipe)))) == recipe
 
 
@@ -88,11 +116,16 @@ def test_a_recipe_cannot_be_changed_behind_one_s_back() -> None:
         load_recipe("lenet").epochs = 1  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("name", ["lenet5", "", "../recipes/lenet", "missing.toml", "x" * 5000, "null\0.toml"])
+@pytest.mark.parametrize(
+    "name", ["lenet5", "", "../recipes/lenet", "missing.toml", "x" * 5000, "null\0.toml"]
+)
 def test_an_unknown_recipe_names_the_known_ones(name: str) -> None:
     with pytest.raises(UnknownName) as caught:
         load_recipe(name)
-    assert str(caught.value) == f"no recipe {name!r}; known: {', '.join(shipped_recipes())}, or a .toml file of yours"
+    assert (
+        str(caught.value)
+        == f"no recipe {name!r}; known: {', '.join(shipped_recipes())}, or a .toml file of yours"
+    )
 
 
 def test_a_folder_that_is_called_like_a_recipe_is_none(tmp_path: Path) -> None:
@@ -102,7 +135,13 @@ def test_a_folder_that_is_called_like_a_recipe_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"network = ", b"\xff\xfe\x00", b'network = "lenet"\nnetwork = "sgd"', b"epochs = " + b"9" * 5000]
+    "content",
+    [
+        b"network = ",
+        b"\xff\xfe\x00",
+        b'network = "lenet"\nnetwork = "sgd"',
+        b"epochs = " + b"9" * 5000,
+    ],
 )
 def test_a_file_that_is_not_toml_is_bad_data(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "mine.toml"
@@ -111,7 +150,9 @@ def test_a_file_that_is_not_toml_is_bad_data(tmp_path: Path, content: bytes) -> 
         load_recipe(path)
 
 
-def test_a_file_that_cannot_be_read_is_bad_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_read_is_bad_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write_toml(tmp_path, 'network = "lenet"')
 
     def refuse(*_: object, **__: object) -> None:
@@ -123,7 +164,9 @@ def test_a_file_that_cannot_be_read_is_bad_data(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("key", ["epoch", "Epochs", "lr", "name"])
-def test_a_misspelt_key_names_the_known_ones_in_a_file_and_in_settings(tmp_path: Path, key: str) -> None:
+def test_a_misspelt_key_names_the_known_ones_in_a_file_and_in_settings(
+    tmp_path: Path, key: str
+) -> None:
     with pytest.raises(UnknownName) as in_file:
         load_recipe(write_toml(tmp_path, f'network = "lenet"\n{key} = 3'))
     with pytest.raises(UnknownName) as in_settings:
@@ -140,7 +183,9 @@ def test_evidence_is_not_a_setting(key: str) -> None:
 
 
 def test_a_recipe_without_a_network_says_what_to_add(tmp_path: Path) -> None:
-    with pytest.raises(BadValue, match="'mine' names no network; add a line such as network = \"lenet\""):
+    with pytest.raises(
+        BadValue, match="'mine' names no network; add a line such as network = \"lenet\""
+    ):
         load_recipe(write_toml(tmp_path, "epochs = 3"))
 
 
@@ -158,7 +203,9 @@ def test_a_recipe_without_a_network_says_what_to_add(tmp_path: Path) -> None:
         ("options", "[1]", r"options must be a table of names and values, not \[1\]"),
     ],
 )
-def test_a_value_of_the_wrong_type_says_which_is_right(tmp_path: Path, key: str, toml: str, sentence: str) -> None:
+def test_a_value_of_the_wrong_type_says_which_is_right(
+    tmp_path: Path, key: str, toml: str, sentence: str
+) -> None:
     with pytest.raises(BadValue, match=f"^{sentence}$"):
         load_recipe(write_toml(tmp_path, f'network = "lenet"\n{key} = {toml}'))
     with pytest.raises(BadValue, match=f"^{sentence}$"):
@@ -207,7 +254,14 @@ def test_a_value_out_of_range_says_what_the_range_is(key: str, value: float, wan
 
 
 def test_settings_read_as_toml_would_read_them() -> None:
-    pairs = ["epochs=3", "learning_rate = 1e-2", "schedule=cosine", 'summary="x = y"', "reduced_precision=false", "batch=0x10"]
+    pairs = [
+        "epochs=3",
+        "learning_rate = 1e-2",
+        "schedule=cosine",
+        'summary="x = y"',
+        "reduced_precision=false",
+        "batch=0x10",
+    ]
     assert parse_settings(pairs) == {
         "epochs": 3,
         "learning_rate": 0.01,
@@ -219,7 +273,11 @@ def test_settings_read_as_toml_would_read_them() -> None:
 
 
 def test_a_teacher_is_one_name_or_several() -> None:
-    for pair, names in (("teacher=best", ("best",)), ('teacher=["runs/a", "runs/b"]', ("runs/a", "runs/b")), ("teacher=[]", ())):
+    for pair, names in (
+        ("teacher=best", ("best",)),
+        ('teacher=["runs/a", "runs/b"]', ("runs/a", "runs/b")),
+        ("teacher=[]", ()),
+    ):
         recipe = load_recipe("lenet", parse_settings([pair]))
         assert recipe.teacher == names
         assert from_table(json.loads(json.dumps(to_table(recipe)))) == recipe
@@ -244,7 +302,9 @@ def test_a_number_too_long_to_read_is_text() -> None:
 def test_a_setting_without_key_or_value_names_the_keys(pair: str) -> None:
     with pytest.raises(BadValue) as caught:
         parse_settings([pair])
-    assert str(caught.value) == f"a setting reads key=value, not {pair!r}; keys: {', '.join(SETTINGS)}"
+    assert (
+        str(caught.value) == f"a setting reads key=value, not {pair!r}; keys: {', '.join(SETTINGS)}"
+    )
 
 
 def test_an_option_of_the_network_is_set_beside_the_others() -> None:

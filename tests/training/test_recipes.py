@@ -13,11 +13,32 @@ from inkdigits.training.recipe import load_recipe, shipped_recipes
 
 # What the sources state, and nothing that they leave open.
 STATED: dict[str, dict[str, Any]] = {
-    "lenet": {"batch": 10, "epochs": 5, "optimiser": "adam", "learning_rate": 0.001, "mean": 0.0, "sd": 1.0, "size": 28},
-    "two-conv": {"batch": 64, "epochs": 10, "optimiser": "adam", "mean": 0.1307, "sd": 0.3081, "size": 28},
+    "lenet": {
+        "batch": 10,
+        "epochs": 5,
+        "optimiser": "adam",
+        "learning_rate": 0.001,
+        "mean": 0.0,
+        "sd": 1.0,
+        "size": 28,
+    },
+    "two-conv": {
+        "batch": 64,
+        "epochs": 10,
+        "optimiser": "adam",
+        "mean": 0.1307,
+        "sd": 0.3081,
+        "size": 28,
+    },
     "dropout": {"size": 28},
     "sgd": {"optimiser": "sgd"},
-    "batchnorm": {"batch": 128, "epochs": 45, "optimiser": "adam", "learning_rate": 0.001, "options": {"dropout": 0.25}},
+    "batchnorm": {
+        "batch": 128,
+        "epochs": 45,
+        "optimiser": "adam",
+        "learning_rate": 0.001,
+        "options": {"dropout": 0.25},
+    },
 }
 PUBLISHED: dict[str, dict[str, Any]] = {
     "lenet": {"train_accuracy": 0.991, "test_accuracy": 0.9876, "time": "about 1 minute"},
@@ -56,7 +77,9 @@ def test_a_recipe_names_a_schedule_and_an_optimiser_that_exist(name: str) -> Non
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_steps_move_every_layer(name: str) -> None:
-    recipe = load_recipe(name, {"epochs": 2, "batch": 16})  # two steps: some schedules begin with a rate of 0
+    recipe = load_recipe(
+        name, {"epochs": 2, "batch": 16}
+    )  # two steps: some schedules begin with a rate of 0
     network, before = seeded_network(recipe, 0), seeded_network(recipe, 0)
     for _ in fit(network, recipe, few_digits(16), few_digits(4), device="cpu"):
         pass

@@ -39,14 +39,32 @@ ZOOM = 0.7
 BRIGHTER = 0.5
 MOVED = 3  # pixels along both axes, either way
 STRIPES = (slice(0, 7), slice(21, 28))  # columns
-FOG, FOG_DECAY, FOG_SIDE = 3.0, 1.4, 256  # amount; what roughness is divided by from octave to octave; pixels of a map
+FOG, FOG_DECAY, FOG_SIDE = (
+    3.0,
+    1.4,
+    256,
+)  # amount; what roughness is divided by from octave to octave; pixels of a map
 MAPS = 8  # at a time: 2 MB, which stay in the processor's cache
-DROPS, DROP_SPREAD, DROP_SIGMA = 0.65, 0.3, 1.0  # of the normal noise that becomes drops where it exceeds its own mean
-MUD, MUD_SIGMA, MUD_LEAST = 63 / 255, 1.5, 0.8  # its grey, the blur of a drop's border, the least of a drop that is seen
+DROPS, DROP_SPREAD, DROP_SIGMA = (
+    0.65,
+    0.3,
+    1.0,
+)  # of the normal noise that becomes drops where it exceeds its own mean
+MUD, MUD_SIGMA, MUD_LEAST = (
+    63 / 255,
+    1.5,
+    0.8,
+)  # its grey, the blur of a drop's border, the least of a drop that is seen
 LINE_WIDTH = 2.3  # pixels from a line to where its ink would become minus infinity
 ZIGZAG_COLUMNS = (2, 25)
-TEETH = np.array([(0, 0), (2, 2), (6, -2), (10, 2), (14, -2), (18, 2), (22, -2)])  # of a zigzag: pixels along its axis and off it
-CANNY_SIGMA, CANNY_LOW, CANNY_HIGH = 1.0, 0.1, 0.2  # thresholds for Sobel's unnormalised slopes of ink 0 to 1
+TEETH = np.array(
+    [(0, 0), (2, 2), (6, -2), (10, 2), (14, -2), (18, 2), (22, -2)]
+)  # of a zigzag: pixels along its axis and off it
+CANNY_SIGMA, CANNY_LOW, CANNY_HIGH = (
+    1.0,
+    0.1,
+    0.2,
+)  # thresholds for Sobel's unnormalised slopes of ink 0 to 1
 
 
 def corrupt(images: Pixels, corruption: str, seed: int = 0) -> Pixels:
@@ -90,9 +108,15 @@ def glass_blur(ink: Ink, generator: Generator) -> Array:
     The benchmark's blur takes columns for colour channels, and so blurs each for itself, from top to bottom.
     """
     columns = _gaussian(GLASS_SIGMA, "edge")
-    pixels = np.ascontiguousarray((columns @ ink).reshape(len(ink), PIXELS).T)  # (784, n): one place of all digits side by side
-    places = [SIDE * row + column for row in range(27, 1, -1) for column in range(27, 1, -1)] * GLASS_PASSES
-    steps = np.array([0, 0, 0, 0, 0, 1, SIDE, SIDE + 1])[generator.integers(8, size=(len(places), len(ink)))]
+    pixels = np.ascontiguousarray(
+        (columns @ ink).reshape(len(ink), PIXELS).T
+    )  # (784, n): one place of all digits side by side
+    places = [
+        SIDE * row + column for row in range(27, 1, -1) for column in range(27, 1, -1)
+    ] * GLASS_PASSES
+    steps = np.array([0, 0, 0, 0, 0, 1, SIDE, SIDE + 1])[
+        generator.integers(8, size=(len(places), len(ink)))
+    ]
     digits = np.arange(len(ink))
     for place, step in zip(places, steps, strict=True):
         there = (place - step, digits)
@@ -107,7 +131,9 @@ def motion_blur(ink: Ink, generator: Generator) -> Array:
     weights = np.exp(-(taps**2) / (2 * MOTION_SIGMA**2))
     blurred = np.zeros_like(ink)
     for tap, weight in zip(taps, weights / weights.sum(), strict=True):
-        down, across = (np.ceil(tap * part - 0.5).astype(int) for part in (np.sin(angle), np.cos(angle)))
+        down, across = (
+            np.ceil(tap * part - 0.5).astype(int) for part in (np.sin(angle), np.cos(angle))
+        )
         blurred += np.float32(weight) * _moved(ink, down, across, MOTION_REACH, "edge")
     return blurred
 
@@ -127,7 +153,11 @@ def scale(ink: Ink, _: Generator) -> Array:
 
 def rotate(ink: Ink, generator: Generator) -> Array:
     """Turned."""
-    return _either_way(ink, generator, lambda angle: [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    return _either_way(
+        ink,
+        generator,
+        lambda angle: [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]],
+    )
 
 
 def translate(ink: Ink, generator: Generator) -> Array:
@@ -155,7 +185,10 @@ def stripe(ink: Ink, _: Generator) -> Array:
 def fog(ink: Ink, generator: Generator) -> Array:
     """A cloud before a digit that keeps a quarter of its contrast."""
     darkest = ink.max(axis=(1, 2), keepdims=True)
-    clouds = [_plasma(min(MAPS, len(ink) - start), generator)[:, :SIDE, :SIDE] for start in range(0, len(ink), MAPS)]
+    clouds = [
+        _plasma(min(MAPS, len(ink) - start), generator)[:, :SIDE, :SIDE]
+        for start in range(0, len(ink), MAPS)
+    ]
     return (ink + FOG * np.concatenate(clouds)) * darkest / (darkest + FOG)
 
 
@@ -184,7 +217,10 @@ def zigzag(ink: Ink, generator: Generator) -> Array:
     length = np.hypot(end - begin, rise)
     cos, sin = (end - begin) / length, rise / length
     along, off = (np.outer(places, np.ones(len(ink))) for places in TEETH.T)  # (7, n) each
-    along, off = np.vstack([along, length]), np.vstack([off, -1 / (length - 20)])  # the benchmark's way to end near the axis
+    along, off = (
+        np.vstack([along, length]),
+        np.vstack([off, -1 / (length - 20)]),
+    )  # the benchmark's way to end near the axis
     x, y = begin + cos * along - sin * off, top + sin * along + cos * off
     return ink + sum(_line(x[i], y[i], x[i + 1], y[i + 1]) for i in range(len(TEETH)))
 
@@ -229,7 +265,12 @@ CORRUPTIONS: dict[str, Callable[[Ink, Generator], Array]] = {
         canny_edges,
     )
 }
-AFFINE = ("shear", "scale", "rotate", "translate")  # what the usual augmentation of a network covers
+AFFINE = (
+    "shear",
+    "scale",
+    "rotate",
+    "translate",
+)  # what the usual augmentation of a network covers
 
 
 # ---- what they are made of
@@ -260,7 +301,9 @@ def _moved(ink: Ink, down: Array, across: Array, reach: int, border: str) -> Ink
     return fields[np.arange(len(ink)), reach + down, reach + across]
 
 
-def _either_way(ink: Ink, generator: Generator, matrix: Callable[[float], list[list[float]]]) -> Ink:
+def _either_way(
+    ink: Ink, generator: Generator, matrix: Callable[[float], list[list[float]]]
+) -> Ink:
     """Each digit warped by the matrix of ANGLE or of -ANGLE."""
     turned = generator.choice([False, True], len(ink))
     warped = np.empty_like(ink)
@@ -292,7 +335,9 @@ def _plasma(count: int, generator: Generator) -> Ink:
     roughness = 1.0
 
     def mean(around: Ink) -> Ink:
-        return around / 4 + np.float32(roughness) * (2 * generator.random(around.shape, np.float32) - 1)
+        return around / 4 + np.float32(roughness) * (
+            2 * generator.random(around.shape, np.float32) - 1
+        )
 
     while heights.shape[1] < FOG_SIDE:
         below, right = np.roll(heights, -1, axis=1), np.roll(heights, -1, axis=2)
@@ -339,6 +384,9 @@ def _is_ridge(steepness: Array, down: Array, across: Array) -> Array:
     flat = steepness.ravel()
 
     def beside(way: int) -> Array:
-        return askew * flat[places + way * (step_down + step_across)] + (1 - askew) * flat[places + way * straight]
+        return (
+            askew * flat[places + way * (step_down + step_across)]
+            + (1 - askew) * flat[places + way * straight]
+        )
 
     return (beside(1) <= flat[places]) & (beside(-1) <= flat[places])

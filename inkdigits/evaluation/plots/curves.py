@@ -14,16 +14,41 @@ from numpy.typing import ArrayLike
 from inkdigits.core.digits import DIGITS
 from inkdigits.core.errors import BadValue
 from inkdigits.evaluation.metrics import Bin, Evaluation, errors, wilson_interval
-from inkdigits.evaluation.plots.style import BLUE, FONT, GRID, INK, MUTED, ORANGE, WIDTH, dress, figure_of
+from inkdigits.evaluation.plots.style import (
+    BLUE,
+    FONT,
+    GRID,
+    INK,
+    MUTED,
+    ORANGE,
+    WIDTH,
+    dress,
+    figure_of,
+)
 from inkdigits.evaluation.selective import RiskCoverage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FAINTEST, STRONGEST = 0.15, 0.65  # opacity of a single and of the commonest confusion; ink stays readable on both
+FAINTEST, STRONGEST = (
+    0.15,
+    0.65,
+)  # opacity of a single and of the commonest confusion; ink stays readable on both
 POINTS = 400  # of a curve: more than the page has pixels for it
-STARTS = 0, 50, 60, 70, 80, 90, 95, 96, 97, 98, 99  # per cent at which an axis of what is read may begin
+STARTS = (
+    0,
+    50,
+    60,
+    70,
+    80,
+    90,
+    95,
+    96,
+    97,
+    98,
+    99,
+)  # per cent at which an axis of what is read may begin
 FEW_EPOCHS = 5  # more have room for the later ones only
 FEW = 1 / 1000  # the error rate that the risk-coverage curve marks
 LONGEST = 14  # characters of a class's name at an axis: more would leave no room for the matrix
@@ -46,7 +71,9 @@ def learning_curves(*histories: Sequence[Mapping[str, Any]]) -> "Figure":
         _curves(axes, runs, kind, scale=scale)
     dress(loss, "Loss (nats an image)")
     dress(accuracy, "Accuracy (%)")
-    several = {"title": f"mean ± sd of {len(runs)} runs", "title_fontsize": FONT} if len(runs) > 1 else {}
+    several = (
+        {"title": f"mean ± sd of {len(runs)} runs", "title_fontsize": FONT} if len(runs) > 1 else {}
+    )
     loss.legend(frameon=False, fontsize=FONT, labelcolor=INK, **several)
     accuracy.set_xlabel("epoch", fontsize=FONT, color=MUTED)
     accuracy.xaxis.get_major_locator().set_params(integer=True)
@@ -54,22 +81,33 @@ def learning_curves(*histories: Sequence[Mapping[str, Any]]) -> "Figure":
     return figure
 
 
-def _curves(axes: "Axes", runs: Sequence[Sequence[Mapping[str, Any]]], kind: str, *, scale: float) -> None:
+def _curves(
+    axes: "Axes", runs: Sequence[Sequence[Mapping[str, Any]]], kind: str, *, scale: float
+) -> None:
     import numpy as np
 
     shortest = min(runs, key=len)
     epochs = [record["epoch"] for record in shortest]
     marker, later = "o" if len(epochs) <= 20 else "", list[float]()
     for part, colour, line in (("train", ORANGE, "--"), ("validation", BLUE, "-")):
-        values = np.array([[scale * _number(record.get(f"{part}_{kind}")) for record in run[: len(epochs)]] for run in runs])
+        values = np.array(
+            [
+                [scale * _number(record.get(f"{part}_{kind}")) for record in run[: len(epochs)]]
+                for run in runs
+            ]
+        )
         middle = values.mean(0)
         later += middle[1:][np.isfinite(middle[1:])].tolist()
         label = "training" if part == "train" else part
         if np.isfinite(middle).any():
-            axes.plot(epochs, middle, line, marker=marker, markersize=3.5, color=colour, label=label)
+            axes.plot(
+                epochs, middle, line, marker=marker, markersize=3.5, color=colour, label=label
+            )
             if len(runs) > 1:
                 spread = values.std(0, ddof=1)
-                axes.fill_between(epochs, middle - spread, middle + spread, color=colour, alpha=0.18, linewidth=0)
+                axes.fill_between(
+                    epochs, middle - spread, middle + spread, color=colour, alpha=0.18, linewidth=0
+                )
     if later and len(epochs) > FEW_EPOCHS:  # beside the first pass all others would look alike
         margin = 0.06 * (max(later) - min(later) or 1)
         axes.set_ylim(min(later) - margin, max(later) + margin)
@@ -95,12 +133,16 @@ def confusion_matrix(evaluation: Evaluation, classes: Sequence[str] = DIGITS) ->
             if label == read:
                 _cell(axes, label, read, count, GRID, 0.6, MUTED)
             elif count:
-                opacity = FAINTEST + (STRONGEST - FAINTEST) * math.sqrt(shares[label, read] / strongest)
+                opacity = FAINTEST + (STRONGEST - FAINTEST) * math.sqrt(
+                    shares[label, read] / strongest
+                )
                 _cell(axes, label, read, count, ORANGE, opacity, INK)
     dress(axes, "", grid="")
     axes.set(xlim=(-0.5, 9.5), ylim=(9.5, -0.5), aspect="equal")
     names = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in classes]
-    axes.set_xticks(range(10), names, rotation=0 if max(map(len, names)) <= 3 else 55, parse_math=False)
+    axes.set_xticks(
+        range(10), names, rotation=0 if max(map(len, names)) <= 3 else 55, parse_math=False
+    )
     axes.set_yticks(range(10), names, parse_math=False)
     axes.set_xlabel("read as", fontsize=FONT, color=MUTED)
     axes.set_ylabel("label", fontsize=FONT, color=MUTED)
@@ -110,15 +152,27 @@ def confusion_matrix(evaluation: Evaluation, classes: Sequence[str] = DIGITS) ->
 def _error_shares(evaluation: Evaluation) -> Iterator[tuple[tuple[int, int], float]]:
     """((label, read), share of the label's images) of each confusion that happened."""
     for label, row in enumerate(evaluation.confusion):
-        yield from (((label, read), count / sum(row)) for read, count in enumerate(row) if count and read != label)
+        yield from (
+            ((label, read), count / sum(row))
+            for read, count in enumerate(row)
+            if count and read != label
+        )
 
 
-def _cell(axes: "Axes", label: int, read: int, count: int, colour: str, opacity: float, ink: str) -> None:
+def _cell(
+    axes: "Axes", label: int, read: int, count: int, colour: str, opacity: float, ink: str
+) -> None:
     from matplotlib.patches import Rectangle
 
-    axes.add_patch(Rectangle((read - 0.47, label - 0.47), 0.94, 0.94, facecolor=colour, alpha=opacity, linewidth=0))
+    axes.add_patch(
+        Rectangle(
+            (read - 0.47, label - 0.47), 0.94, 0.94, facecolor=colour, alpha=opacity, linewidth=0
+        )
+    )
     text = f"{count:,}"
-    axes.text(read, label, text, ha="center", va="center", color=ink, fontsize=min(FONT, 40 / len(text)))
+    axes.text(
+        read, label, text, ha="center", va="center", color=ink, fontsize=min(FONT, 40 / len(text))
+    )
 
 
 def reliability_diagram(bins: Sequence[Bin]) -> "Figure":
@@ -133,9 +187,25 @@ def reliability_diagram(bins: Sequence[Bin]) -> "Figure":
     low_high = [wilson_interval(bin_.correct, bin_.n) for bin_ in filled]
     confidence = [100 * bin_.confidence for bin_ in filled]
     accuracy.plot([0, 100], [0, 100], color=MUTED, linewidth=1, linestyle=":")
-    accuracy.text(2, 6, "confidence = accuracy", color=MUTED, fontsize=FONT - 1, rotation=45, transform_rotates_text=True)
-    accuracy.vlines(confidence, [100 * low for low, _ in low_high], [100 * high for _, high in low_high], color=BLUE, linewidth=1.2)
-    accuracy.plot(confidence, [100 * bin_.accuracy for bin_ in filled], "o", color=BLUE, markersize=5)
+    accuracy.text(
+        2,
+        6,
+        "confidence = accuracy",
+        color=MUTED,
+        fontsize=FONT - 1,
+        rotation=45,
+        transform_rotates_text=True,
+    )
+    accuracy.vlines(
+        confidence,
+        [100 * low for low, _ in low_high],
+        [100 * high for _, high in low_high],
+        color=BLUE,
+        linewidth=1.2,
+    )
+    accuracy.plot(
+        confidence, [100 * bin_.accuracy for bin_ in filled], "o", color=BLUE, markersize=5
+    )
     accuracy.set(xlim=(0, 102), ylim=(0, 102))
     dress(accuracy, "Accuracy (%), with 95 % intervals", grid="both")
     _count_bars(counts, bins)
@@ -149,7 +219,15 @@ def _count_bars(axes: "Axes", bins: Sequence[Bin]) -> None:
         centre, width = 50 * (bin_.low + bin_.high), 100 * (bin_.high - bin_.low)
         axes.bar(centre, bin_.n, 0.86 * width, color=BLUE, alpha=0.55, linewidth=0)
         if bin_.n:
-            axes.text(centre, bin_.n * 1.3, f"{bin_.n:,}", ha="center", va="bottom", fontsize=FONT - 2.5, color=INK)
+            axes.text(
+                centre,
+                bin_.n * 1.3,
+                f"{bin_.n:,}",
+                ha="center",
+                va="bottom",
+                fontsize=FONT - 2.5,
+                color=INK,
+            )
     axes.set_yscale("log", nonpositive="clip")
     axes.set_ylim(0.6, 8 * max(bin_.n for bin_ in bins))
     axes.set_yticks([])
@@ -173,14 +251,23 @@ def risk_coverage_curve(curve: RiskCoverage) -> "Figure":
     axes.plot(share[shown], rate[shown], color=BLUE, linewidth=1.8)
     axes.axhline(rate[-1], color=MUTED, linewidth=1, linestyle=":")
     axes.annotate(
-        f"all read: {rate[-1]:.2f} %", (start, rate[-1]), (6, 3), textcoords="offset points", color=MUTED, fontsize=FONT - 1
+        f"all read: {rate[-1]:.2f} %",
+        (start, rate[-1]),
+        (6, 3),
+        textcoords="offset points",
+        color=MUTED,
+        fontsize=FONT - 1,
     )
     axes.vlines(100, low[-1], high[-1], color=BLUE, linewidth=1.2, clip_on=False)
     axes.plot(share[-1:], rate[-1:], "o", color=BLUE, markersize=5, clip_on=False)
     if start < (few := 100 * curve.coverage_at(FEW)) < 100:
         label = f"{few:.2f} %: at most 1 error in {1 / FEW:,.0f}"
-        axes.plot([few], [rate[share <= few][-1]], "D", color=ORANGE, markersize=5, zorder=3, label=label)
-        axes.legend(loc="upper left", frameon=False, handletextpad=0, fontsize=FONT - 1, labelcolor=INK)
+        axes.plot(
+            [few], [rate[share <= few][-1]], "D", color=ORANGE, markersize=5, zorder=3, label=label
+        )
+        axes.legend(
+            loc="upper left", frameon=False, handletextpad=0, fontsize=FONT - 1, labelcolor=INK
+        )
     axes.set(xlim=(start, 100), ylim=(0, 1.05 * max(high[-1], *rate[shown])))
     dress(axes, "Errors (%), with 95 % intervals", grid="both")
     axes.tick_params(axis="x", pad=7)  # or both zeros meet in the corner
@@ -223,11 +310,24 @@ def digit_grid(images: ArrayLike, captions: Sequence[str] = (), *, columns: int 
         axes.set_axis_off()
         if place < len(pictures):
             axes.imshow(pictures[place], cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
-            axes.set_title(captions[place] if captions else "", fontsize=FONT, color=INK, y=-0.28, parse_math=False)
+            axes.set_title(
+                captions[place] if captions else "",
+                fontsize=FONT,
+                color=INK,
+                y=-0.28,
+                parse_math=False,
+            )
     return figure
 
 
-def error_gallery(images: ArrayLike, labels: ArrayLike, probabilities: ArrayLike, *, most: int = 24, columns: int = 8) -> "Figure":
+def error_gallery(
+    images: ArrayLike,
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    *,
+    most: int = 24,
+    columns: int = 8,
+) -> "Figure":
     """What was read wrong, the surest first: each digit with its label, what it was read as, and how sure that was.
 
     images: uint8 (N, 28, 28); labels: integer (N,); probabilities: float (N, 10). Raises BadValue where nothing was read wrong or
@@ -253,13 +353,30 @@ def pixel_values(image: ArrayLike) -> "Figure":
 
     pixels = np.asarray(image)
     if pixels.ndim != 2 or not pixels.any():
-        raise BadValue(f"cannot draw the pixels of an image of shape {pixels.shape} without ink; one digit (28, 28) would do")
+        raise BadValue(
+            f"cannot draw the pixels of an image of shape {pixels.shape} without ink; one digit (28, 28) would do"
+        )
     figure = figure_of(6.4, 5.8)
     axes = figure.subplots()
-    axes.imshow(pixels, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest", extent=(0, pixels.shape[1], pixels.shape[0], 0))
+    axes.imshow(
+        pixels,
+        cmap="gray_r",
+        vmin=0,
+        vmax=255,
+        interpolation="nearest",
+        extent=(0, pixels.shape[1], pixels.shape[0], 0),
+    )
     for (row, column), value in np.ndenumerate(pixels):
         colour = GRID if value == 0 else INK if value < 120 else "white"
-        axes.text(column + 0.5, row + 0.52, str(value), ha="center", va="center", fontsize=FONT - 4.3, color=colour)
+        axes.text(
+            column + 0.5,
+            row + 0.52,
+            str(value),
+            ha="center",
+            va="center",
+            fontsize=FONT - 4.3,
+            color=colour,
+        )
     _mark_box_and_mass(axes, pixels)
     dress(axes, "", grid="")
     axes.set_xticks(range(0, pixels.shape[1] + 1, 4))
@@ -272,10 +389,26 @@ def _mark_box_and_mass(axes: "Axes", pixels: Any) -> None:
     from matplotlib.patches import Rectangle
 
     rows, columns = pixels.nonzero()
-    left, top, width, height = columns.min(), rows.min(), 1 + columns.max() - columns.min(), 1 + rows.max() - rows.min()
+    left, top, width, height = (
+        columns.min(),
+        rows.min(),
+        1 + columns.max() - columns.min(),
+        1 + rows.max() - rows.min(),
+    )
     size = f"tight box: {width} x {height} pixels"
-    axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=BLUE, linewidth=1.8, label=size))
+    axes.add_patch(
+        Rectangle((left, top), width, height, fill=False, edgecolor=BLUE, linewidth=1.8, label=size)
+    )
     shares = pixels[rows, columns] / pixels.sum()
     x, y = (columns + 0.5) @ shares, (rows + 0.5) @ shares
     place = f"centre of mass: {x:.1f}, {y:.1f}"
-    axes.plot([x], [y], "P", color=ORANGE, markeredgecolor="white", markersize=11, linestyle="", label=place)
+    axes.plot(
+        [x],
+        [y],
+        "P",
+        color=ORANGE,
+        markeredgecolor="white",
+        markersize=11,
+        linestyle="",
+        label=place,
+    )

@@ -18,8 +18,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, MUTED, GRID, BLUE, ORANGE = "#1b1d21", "#656b75", "#d5d9df", "#0072b2", "#d55e00"
-THEME = {INK: "ink", MUTED: "muted", GRID: "grid", BLUE: "blue", ORANGE: "orange"}  # a page's CSS variables may recolour them
-WIDTH = 4.4  # inches: text of 9.5 points stays readable when a phone shows the figure 350 pixels wide
+THEME = {
+    INK: "ink",
+    MUTED: "muted",
+    GRID: "grid",
+    BLUE: "blue",
+    ORANGE: "orange",
+}  # a page's CSS variables may recolour them
+WIDTH = (
+    4.4  # inches: text of 9.5 points stays readable when a phone shows the figure 350 pixels wide
+)
 FONT = 9.5  # points
 _SVG = threading.Lock()  # matplotlib takes its SVG options from global settings only
 
@@ -54,11 +62,24 @@ def svg(figure: "Figure") -> str:
     import matplotlib as mpl
 
     buffer = io.StringIO()
-    with _SVG, mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "inkdigits"}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # the reader's browser draws the text, with fonts of its own
-        figure.savefig(buffer, format="svg", facecolor="none", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    with (
+        _SVG,
+        mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "inkdigits"}),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings(
+            "ignore", "Glyph .* missing"
+        )  # the reader's browser draws the text, with fonts of its own
+        figure.savefig(
+            buffer,
+            format="svg",
+            facecolor="none",
+            metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")),
+        )
     text = buffer.getvalue()
-    text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text[text.index("<svg") :]).replace("xlink:href", "href")
+    text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text[text.index("<svg") :]).replace(
+        "xlink:href", "href"
+    )
     referred = set(re.findall(r"#([\w-]+)", text))
     text = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in referred else "", text)
     own = f"{zlib.crc32(text.encode()):08x}"  # the same marker in two figures of a page needs two names

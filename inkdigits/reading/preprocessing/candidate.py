@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Box = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom are one past the last pixel
+Box = tuple[
+    int, int, int, int
+]  # left, top, right, bottom; right and bottom are one past the last pixel
 Mask = NDArray[np.bool_]
 
 
@@ -31,4 +33,6 @@ class Candidate:
         return (self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2
 
 
-Judge = Callable[[Sequence[Candidate]], NDArray[np.floating]]  # (N,): how sure one can be that each is one digit, 0-1
+Judge = Callable[
+    [Sequence[Candidate]], NDArray[np.floating]
+]  # (N,): how sure one can be that each is one digit, 0-1

@@ -58,7 +58,9 @@ def _least_sure(part: Candidate, sure: float, usual: float, company: float | Non
         return None
     if shape > (WIDE if sure > SURE or company is None else WIDE_IF_DOUBTFUL):
         return LEAST_SURE if company is not None else LEAST_SURE_IF_ALONE
-    return LEAST_SURE_IF_NARROW if company is not None and sure < 0.5 and shape > NARROWEST else None
+    return (
+        LEAST_SURE_IF_NARROW if company is not None and sure < 0.5 and shape > NARROWEST else None
+    )
 
 
 def _best_cut(part: Candidate, judge: Judge, least: float) -> list[Candidate]:
@@ -75,14 +77,23 @@ def _best_cut(part: Candidate, judge: Judge, least: float) -> list[Candidate]:
         for j in range(i + 1, len(edges))
         if places[j] - places[i] < WIDEST_PIECE * part.height or (i, j) == whole
     ]
-    pieces = {span: piece for span in spans if (piece := _piece(part, edges[span[0]], edges[span[1]])) is not None}
+    pieces = {
+        span: piece
+        for span in spans
+        if (piece := _piece(part, edges[span[0]], edges[span[1]])) is not None
+    }
     sure = dict(zip(pieces, judge(list(pieces.values())), strict=True))
     best: dict[int, tuple[float, list[Candidate]]] = {0: (0.0, [])}
     for end in range(1, len(edges)):
         ways = [
-            (best[start][0] + np.log(max(1e-6, float(sure[start, end]))) - CUT_COST, [*best[start][1], pieces[start, end]])
+            (
+                best[start][0] + np.log(max(1e-6, float(sure[start, end]))) - CUT_COST,
+                [*best[start][1], pieces[start, end]],
+            )
             for start in range(end)
-            if start in best and (start, end) in sure and (sure[start, end] >= least or (start, end) == whole)
+            if start in best
+            and (start, end) in sure
+            and (sure[start, end] >= least or (start, end) == whole)
         ]
         if ways:
             best[end] = max(ways, key=lambda way: way[0])
@@ -93,13 +104,21 @@ def _seams(part: Candidate) -> list[NDArray[np.intp]]:
     """Ways from top to bottom to cut along, a column for each row; from left to right: of little ink, and from notch to notch."""
     rows = min(part.height, SEAM_ROWS)
     columns = max(2, round(part.width * rows / part.height))
-    small = cv2.resize(part.mask.view(np.uint8) * 255, (columns, rows), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        part.mask.view(np.uint8) * 255, (columns, rows), interpolation=cv2.INTER_AREA
+    )
     ink = small.astype(np.float32) / np.float32(255)
     margin = max(2, round(0.12 * rows))
-    paths = sorted([*_of_little_ink(ink, margin), *_between_notches(ink > 0.5, margin)], key=lambda path: float(path.mean()))
+    paths = sorted(
+        [*_of_little_ink(ink, margin), *_between_notches(ink > 0.5, margin)],
+        key=lambda path: float(path.mean()),
+    )
     scale = part.width / columns
     places = np.linspace(0, rows - 1, part.height)
-    return [np.rint(np.interp(places, np.arange(rows), path + 0.5) * scale).astype(np.intp) for path in paths]
+    return [
+        np.rint(np.interp(places, np.arange(rows), path + 0.5) * scale).astype(np.intp)
+        for path in paths
+    ]
 
 
 def _of_little_ink(ink: NDArray[np.float32], margin: int) -> list[NDArray[np.intp]]:
@@ -112,9 +131,16 @@ def _of_little_ink(ink: NDArray[np.float32], margin: int) -> list[NDArray[np.int
     chosen: list[int] = []
     for column in np.argsort(cost, kind="stable"):
         inside = margin <= column < columns - margin
-        if inside and cost[column] < MOST_CUT * rows and all(abs(column - other) > margin for other in chosen):
+        if (
+            inside
+            and cost[column] < MOST_CUT * rows
+            and all(abs(column - other) > margin for other in chosen)
+        ):
             chosen.append(int(column))
-    return [np.concatenate([_back(upwards, column), _back(downwards, column)[::-1][1:]]) for column in chosen]
+    return [
+        np.concatenate([_back(upwards, column), _back(downwards, column)[::-1][1:]])
+        for column in chosen
+    ]
 
 
 def _between_notches(mask: Mask, margin: int) -> list[NDArray[np.intp]]:
@@ -122,9 +148,16 @@ def _between_notches(mask: Mask, margin: int) -> list[NDArray[np.intp]]:
     rows, columns = mask.shape
     upper, lower = _notches(mask, margin), _notches(mask[::-1], margin)
     ends = [(x, y) for x in upper for y in lower if abs(x - y) < STEEPEST_CUT * rows]
-    lonely = [x for x in upper if all(x != end for end, _ in ends)], [y for y in lower if all(y != end for _, end in ends)]
+    lonely = (
+        [x for x in upper if all(x != end for end, _ in ends)],
+        [y for y in lower if all(y != end for _, end in ends)],
+    )
     ends += [(x, x) for x in (*lonely[0], *lonely[1])]
-    return [np.rint(np.linspace(x, y, rows)).astype(np.intp) for x, y in ends if margin <= (x + y) / 2 < columns - margin]
+    return [
+        np.rint(np.linspace(x, y, rows)).astype(np.intp)
+        for x, y in ends
+        if margin <= (x + y) / 2 < columns - margin
+    ]
 
 
 def _notches(mask: Mask, margin: int) -> list[int]:
@@ -132,7 +165,10 @@ def _notches(mask: Mask, margin: int) -> list[int]:
     depth = np.where(mask.any(axis=0), mask.argmax(axis=0), len(mask))
     found: list[int] = []
     for column in np.argsort(-depth, kind="stable"):
-        left, right = depth[max(0, column - 4 * margin) : column], depth[column + 1 : column + 4 * margin]
+        left, right = (
+            depth[max(0, column - 4 * margin) : column],
+            depth[column + 1 : column + 4 * margin],
+        )
         deep = len(left) and len(right) and depth[column] - max(left.min(), right.min()) >= margin
         if deep and all(abs(column - other) > margin for other in found):
             level = np.flatnonzero(depth == depth[column])

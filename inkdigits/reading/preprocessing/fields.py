@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.reading.preprocessing.candidate import Candidate
-from inkdigits.reading.preprocessing.ink import POLARITY_SIDE, Ink, find_ink, find_ink_in_few_pixels, grey_of, overview_of
+from inkdigits.reading.preprocessing.ink import (
+    POLARITY_SIDE,
+    Ink,
+    find_ink,
+    find_ink_in_few_pixels,
+    grey_of,
+    overview_of,
+)
 from inkdigits.reading.preprocessing.picture import Picture, Source, open_picture
 from inkdigits.reading.preprocessing.printed_lines import without_printed_lines
 from inkdigits.reading.preprocessing.segmentation import find_candidates
@@ -30,7 +37,10 @@ TEXTURE_OF_TINY = 0.75  # of digits reach 0.7
 ROWS_FOR_NOISE = 400  # of a large picture are enough to know noise by
 BUSY = 0.2  # and with so much outline, greys that are distributed like noise are noise
 ROUNDING = 1e-6  # of a pixel
-SMALLEST_IN_BLOCKS, LARGEST_IN_BLOCKS = 8, 1000  # pixels of a side before and after pixels were repeated
+SMALLEST_IN_BLOCKS, LARGEST_IN_BLOCKS = (
+    8,
+    1000,
+)  # pixels of a side before and after pixels were repeated
 NOISE = 0.15  # correlation of neighbouring pixels; of pure noise it is 0 (sd 0.03 in 28x28 pixels), of real writing 0.28 and more
 WIDEST = 2.0  # width over height of a digit
 FRAGMENT = 0.4  # of the line's usual height
@@ -38,7 +48,10 @@ FILLED = 0.38  # stroke width over size; a disc has 0.5, MNIST's thickest digits
 EDGE = 2  # pixels around the mask whose greys still belong to the stroke
 TIGHT = 40  # strength; the digit's tight box holds all that is stronger: the edge of the ink in MNIST's area-averaged pixels
 PIXEL = 2.0  # length of the outline of a single pixel, as wide as it is long
-PEN = (1.8, 3.6)  # pixels at a 20-px digit; MNIST's own strokes lie between 1.6 and 3.7 (5th and 95th percentile)
+PEN = (
+    1.8,
+    3.6,
+)  # pixels at a 20-px digit; MNIST's own strokes lie between 1.6 and 3.7 (5th and 95th percentile)
 MOST_GAIN = 1.5  # beyond stretching the maximum to 255
 SUPERSAMPLING = 5  # a digit is brought to 100 px, where strokes are worked on, and area-averaged from there to 20 px
 
@@ -83,7 +96,9 @@ def prepare(picture: Picture, single: bool = False, judge: FieldJudge | None = N
     ink = _find_writing(enlarged.pixels, factor, noise=_is_noise(picture.pixels))
 
     def fields_of(some: Sequence[Candidate]) -> NDArray[np.uint8]:
-        return np.array([to_field(_strokes(ink, candidate)) for candidate in some], np.uint8).reshape(-1, SIDE, SIDE)
+        return np.array(
+            [to_field(_strokes(ink, candidate)) for candidate in some], np.uint8
+        ).reshape(-1, SIDE, SIDE)
 
     def on_candidates(some: Sequence[Candidate]) -> NDArray[np.floating]:
         return judge(fields_of(some)) if judge else np.zeros(len(some))
@@ -121,19 +136,28 @@ def _is_normal(pixels: NDArray[np.uint8]) -> bool:
     even = grey - cv2.blur(grey, (side, side), borderType=cv2.BORDER_REFLECT)
     deviations = (even - even.mean()) / max(1e-6, float(even.std()))
     skewness, kurtosis = float((deviations**3).mean()), float((deviations**4).mean())
-    return abs(skewness) < 0.4 and 2.5 < kurtosis < 3.6  # 0 and 3 are those of a normal distribution
+    return (
+        abs(skewness) < 0.4 and 2.5 < kurtosis < 3.6
+    )  # 0 and 3 are those of a normal distribution
 
 
 def _find_writing(pixels: NDArray[np.uint8], factor: int, noise: bool) -> Ink:
     """The ink of strokes, without printed lines; none where all is noise or texture. factor: by which the picture was enlarged."""
     tiny = min(pixels.shape[:2]) < SMALLEST_TEXTURE * factor
     ink = find_ink_in_few_pixels(pixels) if tiny else without_printed_lines(find_ink(pixels))
-    outline = factor * float((ink.mask & (cv2.erode(ink.mask.view(np.uint8), np.ones((3, 3), np.uint8)) == 0)).mean())
+    outline = factor * float(
+        (ink.mask & (cv2.erode(ink.mask.view(np.uint8), np.ones((3, 3), np.uint8)) == 0)).mean()
+    )
     busy = outline > BUSY and not tiny and _is_normal(pixels)
     if outline < (TEXTURE_OF_TINY if tiny else TEXTURE) and not noise and not busy:
         return ink
     nothing = np.zeros_like(ink.mask)
-    return replace(ink, strength=nothing.astype(np.uint8), mask=nothing, warnings=(*ink.warnings, "texture, no writing"))
+    return replace(
+        ink,
+        strength=nothing.astype(np.uint8),
+        mask=nothing,
+        warnings=(*ink.warnings, "texture, no writing"),
+    )
 
 
 def _in_own_pixels(picture: Picture) -> Picture:
@@ -150,11 +174,14 @@ def _in_own_pixels(picture: Picture) -> Picture:
     changes = (along, _changes(pixels.swapaxes(0, 1 - axis)))[:: 1 - 2 * axis]
     for n in range(SMALLEST_IN_BLOCKS, shorter // 2 + 1):
         rows, columns = (
-            _firsts(some, side, round(side * n / shorter)) for some, side in zip(changes, (height, width), strict=True)
+            _firsts(some, side, round(side * n / shorter))
+            for some, side in zip(changes, (height, width), strict=True)
         )
         if rows is not None and columns is not None:
             scale = picture.scale[0] * width / len(columns), picture.scale[1] * height / len(rows)
-            return replace(picture, pixels=np.ascontiguousarray(pixels[np.ix_(rows, columns)]), scale=scale)
+            return replace(
+                picture, pixels=np.ascontiguousarray(pixels[np.ix_(rows, columns)]), scale=scale
+            )
     return picture
 
 
@@ -185,7 +212,9 @@ def _large_enough(picture: Picture) -> tuple[Picture, int]:
     factor = -(-SMALLEST_SIDE // max(height, width))
     if factor < 2:
         return picture, 1
-    pixels = cv2.resize(picture.pixels, (width * factor, height * factor), interpolation=cv2.INTER_CUBIC)
+    pixels = cv2.resize(
+        picture.pixels, (width * factor, height * factor), interpolation=cv2.INTER_CUBIC
+    )
     scale = picture.scale[0] / factor, picture.scale[1] / factor
     return replace(picture, pixels=np.asarray(pixels, np.uint8), scale=scale), factor
 
@@ -197,14 +226,21 @@ def _warnings(candidates: Sequence[Candidate], picture: Picture) -> tuple[str, .
     left, top = min(c.box[0] for c in candidates), min(c.box[1] for c in candidates)
     right, bottom = max(c.box[2] for c in candidates), max(c.box[3] for c in candidates)
     touches = min(left, top, width - right, height - bottom) <= 0
-    smallest = round(min(max(c.width * picture.scale[0], c.height * picture.scale[1]) for c in candidates))
+    smallest = round(
+        min(max(c.width * picture.scale[0], c.height * picture.scale[1]) for c in candidates)
+    )
     upscaled = smallest < DIGIT
-    return (("touches the border",) if touches else ()) + ((f"upscaled from {smallest} px",) if upscaled else ())
+    return (("touches the border",) if touches else ()) + (
+        (f"upscaled from {smallest} px",) if upscaled else ()
+    )
 
 
 def find_flaws(candidates: Sequence[Candidate]) -> tuple[str | None, ...]:
     """For each candidate why it cannot be a digit, judged by its shape and by the others in its line; None where it can."""
-    heights = {line: float(np.median([c.height for c in candidates if c.line == line])) for line in {c.line for c in candidates}}
+    heights = {
+        line: float(np.median([c.height for c in candidates if c.line == line]))
+        for line in {c.line for c in candidates}
+    }
     return tuple(_flaw(candidate, heights[candidate.line]) for candidate in candidates)
 
 
@@ -213,7 +249,9 @@ def _flaw(candidate: Candidate, usual_height: float) -> str | None:
         return "wider than any digit"
     if candidate.height < FRAGMENT * usual_height:
         return "a fragment, much lower than the rest of the line"
-    if stroke_width(candidate.mask.view(np.uint8) * 255) > FILLED * max(candidate.width, candidate.height):
+    if stroke_width(candidate.mask.view(np.uint8) * 255) > FILLED * max(
+        candidate.width, candidate.height
+    ):
         return "a filled shape without strokes"
     return None
 
@@ -236,7 +274,9 @@ def _is_mnist_like(field: Field) -> bool:
     width, height = cv2.boundingRect(field)[2:]
     if not DIGIT - 1 <= max(width, height) <= DIGIT or field.max() < 254:
         return False
-    return all(SIDE / 2 - LEEWAY <= place < SIDE / 2 + 1 + LEEWAY for place in _centre_of_mass(field))
+    return all(
+        SIDE / 2 - LEEWAY <= place < SIDE / 2 + 1 + LEEWAY for place in _centre_of_mass(field)
+    )
 
 
 def _centre_of_mass(field: NDArray[np.uint8]) -> tuple[float, float]:
@@ -247,17 +287,31 @@ def _centre_of_mass(field: NDArray[np.uint8]) -> tuple[float, float]:
 
 def _whole(mask: NDArray[np.bool_]) -> Candidate:
     left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
-    return Candidate((left, top, left + width, top + height), mask[top : top + height, left : left + width])
+    return Candidate(
+        (left, top, left + width, top + height), mask[top : top + height, left : left + width]
+    )
 
 
 def _strokes(ink: Ink, candidate: Candidate) -> NDArray[np.uint8]:
     """The candidate's ink alone, its edge's greys included: (h, w) uint8, a little larger than its box."""
     left, top, right, bottom = candidate.box
     height, width = ink.strength.shape
-    above, below, before, after = min(EDGE, top), min(EDGE, height - bottom), min(EDGE, left), min(EDGE, width - right)
-    mask = cv2.copyMakeBorder(candidate.mask.view(np.uint8), above, below, before, after, cv2.BORDER_CONSTANT, value=(0,))
+    above, below, before, after = (
+        min(EDGE, top),
+        min(EDGE, height - bottom),
+        min(EDGE, left),
+        min(EDGE, width - right),
+    )
+    mask = cv2.copyMakeBorder(
+        candidate.mask.view(np.uint8), above, below, before, after, cv2.BORDER_CONSTANT, value=(0,)
+    )
     near = cv2.dilate(mask, np.ones((2 * EDGE + 1, 2 * EDGE + 1), np.uint8))
-    return np.asarray(cv2.multiply(ink.strength[top - above : bottom + below, left - before : right + after], near), np.uint8)
+    return np.asarray(
+        cv2.multiply(
+            ink.strength[top - above : bottom + below, left - before : right + after], near
+        ),
+        np.uint8,
+    )
 
 
 def to_field(strokes: NDArray[np.uint8]) -> Field:
@@ -270,9 +324,15 @@ def to_field(strokes: NDArray[np.uint8]) -> Field:
     large = _enlarged(strokes, DIGIT * SUPERSAMPLING)
     change = _pen_change(large)
     if change > 0:
-        large = np.asarray(cv2.dilate(_enlarged(strokes, DIGIT * SUPERSAMPLING - change), disc(change + 1)), np.uint8)
+        large = np.asarray(
+            cv2.dilate(_enlarged(strokes, DIGIT * SUPERSAMPLING - change), disc(change + 1)),
+            np.uint8,
+        )
     elif change < 0:
-        thin = np.asarray(cv2.erode(_enlarged(strokes, DIGIT * SUPERSAMPLING - change), disc(1 - change)), np.uint8)
+        thin = np.asarray(
+            cv2.erode(_enlarged(strokes, DIGIT * SUPERSAMPLING - change), disc(1 - change)),
+            np.uint8,
+        )
         large = thin if thin.any() else large
     square = _squared(large, DIGIT * SUPERSAMPLING)
     small = cv2.resize(square, (DIGIT, DIGIT), interpolation=cv2.INTER_AREA)
@@ -284,26 +344,39 @@ def _full_contrast(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
     inked = digit[digit > 0]
     strongest, usual = int(inked.max()), float(np.percentile(inked, 75))
     return np.asarray(
-        cv2.convertScaleAbs(digit, alpha=max(255 / strongest, min(250 / usual, MOST_GAIN * 255 / strongest))), np.uint8
+        cv2.convertScaleAbs(
+            digit, alpha=max(255 / strongest, min(250 / usual, MOST_GAIN * 255 / strongest))
+        ),
+        np.uint8,
     )
 
 
 def _enlarged(strokes: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """The tight box of the ink, scaled to the longest side."""
-    left, top, width, height = cv2.boundingRect((strokes > min(TIGHT, int(strokes.max()) // 2)).view(np.uint8))
+    left, top, width, height = cv2.boundingRect(
+        (strokes > min(TIGHT, int(strokes.max()) // 2)).view(np.uint8)
+    )
     tight = strokes[top : top + height, left : left + width]
     scale = side / max(width, height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(tight, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC), np.uint8)
+    return np.asarray(
+        cv2.resize(tight, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC),
+        np.uint8,
+    )
 
 
 def _squared(digit: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    left, top, width, height = cv2.boundingRect((digit > min(TIGHT, int(digit.max()) // 2)).view(np.uint8))
+    left, top, width, height = cv2.boundingRect(
+        (digit > min(TIGHT, int(digit.max()) // 2)).view(np.uint8)
+    )
     digit = digit[top : top + height, left : left + width][:side, :side]
     height, width = digit.shape
     above, before = (side - height) // 2, (side - width) // 2
     below, after = side - height - above, side - width - before
-    return np.asarray(cv2.copyMakeBorder(digit, above, below, before, after, cv2.BORDER_CONSTANT, value=(0,)), np.uint8)
+    return np.asarray(
+        cv2.copyMakeBorder(digit, above, below, before, after, cv2.BORDER_CONSTANT, value=(0,)),
+        np.uint8,
+    )
 
 
 def _pen_change(digit: NDArray[np.uint8]) -> int:
@@ -318,7 +391,11 @@ def stroke_width(digit: NDArray[np.uint8]) -> float:
     """Mean width of the strokes in pixels: twice the area over the length of the outline."""
     binary = (digit > 127).view(np.uint8)
     contours, _ = cv2.findContours(binary, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    return 2 * int(binary.sum()) / max(1.0, sum(max(PIXEL, cv2.arcLength(contour, closed=True)) for contour in contours))
+    return (
+        2
+        * int(binary.sum())
+        / max(1.0, sum(max(PIXEL, cv2.arcLength(contour, closed=True)) for contour in contours))
+    )
 
 
 def disc(diameter: int) -> NDArray[np.uint8]:
@@ -329,7 +406,10 @@ def disc(diameter: int) -> NDArray[np.uint8]:
 def _paste(digit: NDArray[np.uint8]) -> Field:
     """Put (20, 20) into (28, 28) so that its centre of mass comes to lie in [14, 15)."""
     x, y = _centre_of_mass(digit)
-    left, top = min(SIDE - DIGIT, max(0, int(np.ceil(CENTRE - 1 - x)))), min(SIDE - DIGIT, max(0, int(np.ceil(CENTRE - 1 - y))))
+    left, top = (
+        min(SIDE - DIGIT, max(0, int(np.ceil(CENTRE - 1 - x)))),
+        min(SIDE - DIGIT, max(0, int(np.ceil(CENTRE - 1 - y)))),
+    )
     field = np.zeros((SIDE, SIDE), np.uint8)
     field[top : top + DIGIT, left : left + DIGIT] = digit
     return field

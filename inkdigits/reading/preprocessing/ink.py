@@ -35,7 +35,9 @@ THICKEST = 0.3  # of the picture's shorter side; nobody's strokes are thicker
 SOLID = 0.8  # of such a square must be ink; squared paper leaves holes
 DIVIDED = 240  # grey level of paper after its light was divided out
 SOFT_EDGE = 0.04  # of the picture's side; no stroke fades into the paper over a longer way
-CLEAN = 1.5  # grey levels; paper that varies less is taken as flat, and its greys are left as they are
+CLEAN = (
+    1.5  # grey levels; paper that varies less is taken as flat, and its greys are left as they are
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,11 @@ def find_ink(pixels: Plane) -> Ink:
     sheet = find_sheet(overview_of(grey_of(overview), POLARITY_SIDE))
     outside = None
     if sheet is not None:
-        pixels, overview, outside = _on_sheet(pixels, sheet), _on_sheet(overview, sheet), ~_enlarged(sheet, pixels.shape)
+        pixels, overview, outside = (
+            _on_sheet(pixels, sheet),
+            _on_sheet(overview, sheet),
+            ~_enlarged(sheet, pixels.shape),
+        )
     light_on_dark = is_light_on_dark(overview_of(grey_of(overview), POLARITY_SIDE))
     if light_on_dark:
         pixels, overview = _plane(cv2.bitwise_not(pixels)), _plane(cv2.bitwise_not(overview))
@@ -78,11 +84,21 @@ def find_ink(pixels: Plane) -> Ink:
         near_ink &= ~outside
     noise, peak = _levels(strength, near_ink)
     if peak < max(FAINTEST, 5 * noise):
-        return Ink(np.zeros_like(strength), np.zeros(strength.shape, np.bool_), 0.0, 0.0, light_on_dark)
+        return Ink(
+            np.zeros_like(strength), np.zeros(strength.shape, np.bool_), 0.0, 0.0, light_on_dark
+        )
     strength = _plane(cv2.convertScaleAbs(strength, alpha=255 / peak))
     noise *= 255 / peak
     mask = _connected(strength, max(WEAK, 3 * noise), max(STRONG, 5 * noise)) & near_ink
-    return Ink(strength, mask, peak / 255, noise, light_on_dark, _warnings(light_on_dark, peak / 255), outside)
+    return Ink(
+        strength,
+        mask,
+        peak / 255,
+        noise,
+        light_on_dark,
+        _warnings(light_on_dark, peak / 255),
+        outside,
+    )
 
 
 def find_ink_in_few_pixels(pixels: Plane) -> Ink:
@@ -99,7 +115,9 @@ def find_ink_in_few_pixels(pixels: Plane) -> Ink:
     contrast = (paper - darkest) / max(paper, 1.0)
     if paper - darkest < FAINTEST:
         return Ink(np.zeros_like(grey), np.zeros(grey.shape, np.bool_), 0.0, 0.0, light_on_dark)
-    strength = np.clip((paper - grey.astype(np.float32)) * (255 / (paper - darkest)), 0, 255).astype(np.uint8)
+    strength = np.clip(
+        (paper - grey.astype(np.float32)) * (255 / (paper - darkest)), 0, 255
+    ).astype(np.uint8)
     mask = _connected(strength, WEAK, STRONG)
     return Ink(strength, mask, contrast, 0.0, light_on_dark, _warnings(light_on_dark, contrast))
 
@@ -111,7 +129,11 @@ def _in_telling_colour(pixels: Plane) -> Plane:
     small = overview_of(pixels, COLOUR_SIDE)
     ranges = [int(np.ptp(plane)) for plane in (grey_of(small), *cv2.split(small))]
     best = int(np.argmax(ranges[1:]))
-    return np.ascontiguousarray(pixels[:, :, best]) if ranges[1 + best] > TELLING * max(FAINTEST, ranges[0]) else pixels
+    return (
+        np.ascontiguousarray(pixels[:, :, best])
+        if ranges[1 + best] > TELLING * max(FAINTEST, ranges[0])
+        else pixels
+    )
 
 
 def _on_sheet(pixels: Plane, sheet: Mask) -> Plane:
@@ -134,12 +156,19 @@ def is_light_on_dark(grey: Plane) -> bool:
     """
     lightest, darkest = _range(grey)
     side = max(3, min(grey.shape) // 2) | 1
-    cubes = np.where(_sharp(lightest - darkest), grey - _median(grey, side).astype(np.float32), 0) ** 3
+    cubes = (
+        np.where(_sharp(lightest - darkest), grey - _median(grey, side).astype(np.float32), 0) ** 3
+    )
     stands_out = float(cubes.sum()) / max(1.0, float(np.abs(cubes).sum()))
     _, binary = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     border = np.concatenate([binary[0], binary[-1], binary[1:-1, 0], binary[1:-1, -1]])
     two_tones = min(1.0, max(0.0, (_separability(grey, _plane(binary)) - 0.7) / 0.2))
-    return stands_out - two_tones * float(2 * border.mean() - 1) - two_tones * float(2 * binary.mean() - 1) > 0
+    return (
+        stands_out
+        - two_tones * float(2 * border.mean() - 1)
+        - two_tones * float(2 * binary.mean() - 1)
+        > 0
+    )
 
 
 def _range(grey: Plane) -> tuple[Floats, Floats]:
@@ -161,7 +190,11 @@ def _separability(grey: Plane, binary: Plane) -> float:
     share = float(binary.mean())
     if share in (0.0, 1.0):
         return 0.0
-    between = share * (1 - share) * (float(grey[binary > 0].mean()) - float(grey[binary == 0].mean())) ** 2
+    between = (
+        share
+        * (1 - share)
+        * (float(grey[binary > 0].mean()) - float(grey[binary == 0].mean())) ** 2
+    )
     return between / max(float(grey.var()), 1e-6)
 
 
@@ -169,7 +202,9 @@ def _rough_in_any_light(grey: Plane) -> Mask:
     """The rough mask; where that has a soft region, thicker than any stroke, which leaves the picture, look through the shadow."""
     rough = rough_mask(grey)
     side = max(1, round(THICKEST * min(grey.shape)))
-    covered = cv2.blur(rough.astype(np.float32), (side, side), borderType=cv2.BORDER_REFLECT) > SOLID
+    covered = (
+        cv2.blur(rough.astype(np.float32), (side, side), borderType=cv2.BORDER_REFLECT) > SOLID
+    )
     leaves = covered[0].any() or covered[-1].any() or covered[:, 0].any() or covered[:, -1].any()
     if not leaves or _ends_sharply(covered, grey):
         return rough
@@ -225,14 +260,24 @@ def _interpolated(values: Floats, weights: Floats, levels: int) -> Floats:
     products = [(values * weights, weights)]
     while len(products) <= levels and min(products[-1][1].shape) >= 2:
         total, weight = products[-1]
-        products.append((np.asarray(cv2.pyrDown(total), np.float32), np.asarray(cv2.pyrDown(weight), np.float32)))
+        products.append(
+            (
+                np.asarray(cv2.pyrDown(total), np.float32),
+                np.asarray(cv2.pyrDown(weight), np.float32),
+            )
+        )
     total, weight = products[-1]
     filled = np.full_like(total, float(total.sum()) / max(float(weight.sum()), 1e-12))
     strong = float(weights.max()) * 0.02
     for total, weight in reversed(products):
-        filled = np.asarray(cv2.resize(filled, (weight.shape[1], weight.shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)
+        filled = np.asarray(
+            cv2.resize(filled, (weight.shape[1], weight.shape[0]), interpolation=cv2.INTER_LINEAR),
+            np.float32,
+        )
         trust = weight / (weight + strong)
-        filled = np.where(weight > 0, trust * total / np.maximum(weight, 1e-12) + (1 - trust) * filled, filled)
+        filled = np.where(
+            weight > 0, trust * total / np.maximum(weight, 1e-12) + (1 - trust) * filled, filled
+        )
     return filled
 
 
@@ -242,7 +287,13 @@ def _validated(mask: Mask, sharp: Mask) -> Mask:
     insides = mask & ~strips
     count, labels = cv2.connectedComponents(insides.view(np.uint8), connectivity=4)
     rim = insides & (
-        cv2.erode(insides.view(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1) == 0
+        cv2.erode(
+            insides.view(np.uint8),
+            np.ones((3, 3), np.uint8),
+            borderType=cv2.BORDER_CONSTANT,
+            borderValue=1,
+        )
+        == 0
     )
     surrounded = rim & _dilated(strips, 3)
     lengths = np.bincount(labels[rim], minlength=count)
@@ -258,14 +309,19 @@ def _paper(overview: Plane, rough: Mask) -> Floats:
         blank = ~rough
     if not blank.any():
         return np.full(overview.shape, 255, np.float32)
-    far = ~_dilated(rough, 2 * round(SOFT_EDGE * max(rough.shape)) + 1)  # where no soft edge of a stroke reaches
+    far = ~_dilated(
+        rough, 2 * round(SOFT_EDGE * max(rough.shape)) + 1
+    )  # where no soft edge of a stroke reaches
     colours = overview[far if far.any() else blank].astype(np.float32)
     usual = np.median(colours, axis=0)
     if float(np.abs(colours - usual).mean()) <= CLEAN:
         return np.broadcast_to(usual.astype(np.float32), overview.shape)
     weights = blank.astype(np.float32)
     channels = [overview] if overview.ndim == 2 else list(cv2.split(overview))
-    smooth = [cv2.GaussianBlur(_interpolated(c.astype(np.float32), weights, levels=7), (0, 0), 2) for c in channels]
+    smooth = [
+        cv2.GaussianBlur(_interpolated(c.astype(np.float32), weights, levels=7), (0, 0), 2)
+        for c in channels
+    ]
     return np.asarray(smooth[0] if overview.ndim == 2 else cv2.merge(smooth), np.float32)
 
 
@@ -275,7 +331,9 @@ def _strength(pixels: Plane, paper: Floats, rough: Mask) -> Plane:
         full = np.full_like(pixels, paper[0, 0].astype(np.uint8))
     else:
         size = pixels.shape[1], pixels.shape[0]
-        full = _plane(cv2.resize(np.rint(paper).astype(np.uint8), size, interpolation=cv2.INTER_LINEAR))
+        full = _plane(
+            cv2.resize(np.rint(paper).astype(np.uint8), size, interpolation=cv2.INTER_LINEAR)
+        )
     channels = _plane(cv2.bitwise_not(cv2.divide(pixels, full, scale=255)))
     if channels.ndim == 2:
         return channels
@@ -304,8 +362,16 @@ def _table(mask: Mask) -> Mask | None:
     at_border[0] = False
     along = np.zeros(count, np.bool_)
     for label in np.nonzero(at_border)[0]:
-        x, y, right, bottom = left[label], top[label], left[label] + wide[label], top[label] + high[label]
-        along[label] = _contact(labels[y:bottom, x:right] == label, (int(x), int(y)), mask.shape) > ALONG_BORDER
+        x, y, right, bottom = (
+            left[label],
+            top[label],
+            left[label] + wide[label],
+            top[label] + high[label],
+        )
+        along[label] = (
+            _contact(labels[y:bottom, x:right] == label, (int(x), int(y)), mask.shape)
+            > ALONG_BORDER
+        )
     if max(mask.shape) <= CLOSE_UP:
         along &= np.isin(np.arange(count), labels[[0, 0, -1, -1], [0, -1, 0, -1]])
     if not along.any():
@@ -321,7 +387,12 @@ def _table(mask: Mask) -> Mask | None:
 def _contact(own: Mask, corner: tuple[int, int], shape: tuple[int, ...]) -> float:
     """Share of a component's outline that lies on the picture's border. corner: left and upper edge of its box."""
     (left, top), (height, width) = corner, own.shape
-    sides = (left == 0, own[:, 0]), (top == 0, own[0]), (left + width == shape[1], own[:, -1]), (top + height == shape[0], own[-1])
+    sides = (
+        (left == 0, own[:, 0]),
+        (top == 0, own[0]),
+        (left + width == shape[1], own[:, -1]),
+        (top + height == shape[0], own[-1]),
+    )
     touching = sum(int(edge.sum()) for touches, edge in sides if touches)
     contours, _ = cv2.findContours(own.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     return touching / max(1, sum(len(contour) for contour in contours))
@@ -330,7 +401,9 @@ def _contact(own: Mask, corner: tuple[int, int], shape: tuple[int, ...]) -> floa
 def _levels(strength: Plane, near_ink: Mask) -> tuple[float, float]:
     """(standard deviation of the paper's grain, strength of full ink), in grey levels; (0, 0) where there is no ink."""
     paper = strength[::3, ::3][~near_ink[::3, ::3]]
-    noise = float(np.percentile(paper, 84)) if paper.size else 0.0  # what is lighter than paper has been cut to 0
+    noise = (
+        float(np.percentile(paper, 84)) if paper.size else 0.0
+    )  # what is lighter than paper has been cut to 0
     inked = strength[near_ink & (strength > max(FAINTEST, 3 * noise))]
     if inked.size < 3:
         return noise, 0.0
@@ -351,7 +424,9 @@ def overview_of(pixels: Plane, side: int) -> Plane:
 def _enlarged(mask: Mask, shape: tuple[int, ...]) -> Mask:
     if mask.shape == shape[:2]:
         return mask
-    return cv2.resize(mask.view(np.uint8), (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST) > 0
+    return (
+        cv2.resize(mask.view(np.uint8), (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST) > 0
+    )
 
 
 def grey_of(pixels: Plane) -> Plane:

@@ -23,8 +23,12 @@ Source = str | PathLike[str] | bytes | bytearray | memoryview | Image.Image | ND
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "WEBP", "TIFF", "AVIF")
 ORIENTATION = 0x0112  # the EXIF tag that says which way is up
 MAX_PIXELS = 64_000_000  # 192 MB once decoded; phones make 12 to 50 million
-DRAFT_SIDE = 1600  # pixels; a JPEG is decoded at 1/2, 1/4 or 1/8 as long as its longest side keeps this
-WORK_SIDE = 1600  # pixels; larger pictures are reduced: a 4 mm digit on a photographed A4 page keeps 21 px
+DRAFT_SIDE = (
+    1600  # pixels; a JPEG is decoded at 1/2, 1/4 or 1/8 as long as its longest side keeps this
+)
+WORK_SIDE = (
+    1600  # pixels; larger pictures are reduced: a 4 mm digit on a photographed A4 page keeps 21 px
+)
 COLOURS = 100_000  # visible pixels of a transparent picture that say which paper suits it
 
 # What people try that Pillow's core formats do not cover: first bytes, where they lie, name.
@@ -73,7 +77,9 @@ def open_picture(source: Source) -> Picture:
 def turned_left(picture: Picture, quarters: int) -> Picture:
     """The picture turned to the left by so many right angles."""
     pixels = np.ascontiguousarray(np.rot90(picture.pixels, quarters))
-    return replace(picture, pixels=pixels, scale=picture.scale[::-1] if quarters % 2 else picture.scale)
+    return replace(
+        picture, pixels=pixels, scale=picture.scale[::-1] if quarters % 2 else picture.scale
+    )
 
 
 def _from_path(path: Path) -> Picture:
@@ -96,7 +102,9 @@ def _from_file(file: Any, name: str) -> Picture:
     try:
         image = Image.open(file, formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise BadPicture("too_large", f"{name} has more than the {MAX_PIXELS:,} pixels that are allowed") from None
+        raise BadPicture(
+            "too_large", f"{name} has more than the {MAX_PIXELS:,} pixels that are allowed"
+        ) from None
     except Exception as error:  # a parser that trips over foreign bytes may raise anything
         raise _not_a_picture(head, name) from error
     with image:
@@ -107,25 +115,39 @@ def _not_a_picture(head: bytes, name: str) -> BadPicture:
     readable = "PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and AVIF"
     for magic, offset, format_name in FOREIGN:
         if head[offset:].startswith(magic):
-            return BadPicture("unsupported", f"{name} is {format_name}, which is not read here; save it as one of {readable}")
-    return BadPicture("not_a_picture", f"{name} is not a picture that can be read; readable are {readable}")
+            return BadPicture(
+                "unsupported",
+                f"{name} is {format_name}, which is not read here; save it as one of {readable}",
+            )
+    return BadPicture(
+        "not_a_picture", f"{name} is not a picture that can be read; readable are {readable}"
+    )
 
 
 def _from_image(image: Image.Image, name: str) -> Picture:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise BadPicture("too_large", f"{name} has {width} x {height} pixels; at most {MAX_PIXELS:,} are read")
+        raise BadPicture(
+            "too_large", f"{name} has {width} x {height} pixels; at most {MAX_PIXELS:,} are read"
+        )
     if width * height == 0:
         raise BadPicture("empty", f"{name} has no pixels: {width} x {height}")
     try:
-        several = image.format != "MPO" and getattr(image, "is_animated", False)  # n_frames would go through them all
+        several = image.format != "MPO" and getattr(
+            image, "is_animated", False
+        )  # n_frames would go through them all
         if image.format in ("JPEG", "MPO"):
-            image.draft(None, (DRAFT_SIDE, DRAFT_SIDE) if width == height else _fit(width, height, DRAFT_SIDE))
+            image.draft(
+                None,
+                (DRAFT_SIDE, DRAFT_SIDE) if width == height else _fit(width, height, DRAFT_SIDE),
+            )
         image.load()
         upright = _upright(image)
         pixels = _pixels(upright)
     except MemoryError:
-        raise BadPicture("too_large", f"{name}: {width} x {height} pixels do not fit into memory") from None
+        raise BadPicture(
+            "too_large", f"{name}: {width} x {height} pixels do not fit into memory"
+        ) from None
     except Exception as error:  # damaged data: Pillow raises OSError, SyntaxError, ValueError, struct.error, EOFError, ...
         raise BadPicture("truncated", f"{name} is cut short or damaged: {error}") from error
     turned = (upright.width > upright.height) != (image.width > image.height)
@@ -163,7 +185,10 @@ def _from_array(array: NDArray[Any]) -> Picture:
         array = array[0]
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
-    if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))) or array.dtype.kind not in "buif":
+    if (
+        not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4)))
+        or array.dtype.kind not in "buif"
+    ):
         raise BadPicture(
             "unsupported",
             f"an array of shape {array.shape} and type {array.dtype} is no picture; "
@@ -173,10 +198,16 @@ def _from_array(array: NDArray[Any]) -> Picture:
     if array.size == 0:
         raise BadPicture("empty", f"the array has no pixels: shape {array.shape}")
     if height * width > MAX_PIXELS:
-        raise BadPicture("too_large", f"the array has {width} x {height} pixels; at most {MAX_PIXELS:,} are read")
+        raise BadPicture(
+            "too_large", f"the array has {width} x {height} pixels; at most {MAX_PIXELS:,} are read"
+        )
     pixels = _to_bytes(array)
     if pixels.ndim == 3:
-        pixels = _without_alpha(Image.fromarray(pixels)) if pixels.shape[2] == 4 else _grey_if_grey(pixels)
+        pixels = (
+            _without_alpha(Image.fromarray(pixels))
+            if pixels.shape[2] == 4
+            else _grey_if_grey(pixels)
+        )
     return _reduced(pixels, (width, height), ())
 
 
@@ -187,10 +218,15 @@ def _to_bytes(array: NDArray[Any]) -> Pixels:
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * 255
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise BadPicture("unsupported", "the picture holds values that are not numbers (NaN or infinity)")
+        raise BadPicture(
+            "unsupported", "the picture holds values that are not numbers (NaN or infinity)"
+        )
     low, high = float(array.min()), float(array.max())
     if low < 0 or high > 65535:
-        raise BadPicture("unsupported", f"the picture holds values from {low:g} to {high:g}; wanted are 0-1, 0-255 or 0-65535")
+        raise BadPicture(
+            "unsupported",
+            f"the picture holds values from {low:g} to {high:g}; wanted are 0-1, 0-255 or 0-65535",
+        )
     if array.dtype.kind == "f" and high <= 1:
         return np.rint(array * 255).astype(np.uint8)
     if high <= 255:
@@ -218,7 +254,9 @@ def _without_alpha(image: Image.Image) -> Pixels:
     colours = np.asarray(image.convert("RGB"))[visible]
     colours = colours[:: 1 + len(colours) // COLOURS].astype(np.float32)
     median = np.median(colours, axis=0)
-    brings_paper = visible.mean() > 0.5 and np.abs(colours - median).max(axis=1).mean() > 8  # grey levels
+    brings_paper = (
+        visible.mean() > 0.5 and np.abs(colours - median).max(axis=1).mean() > 8
+    )  # grey levels
     paper = median if brings_paper else np.full(3, 0 if colours.mean() > 160 else 255)
     page = Image.new("RGB", image.size, tuple(np.rint(paper).astype(int).tolist()))
     page.paste(image, mask=image.getchannel("A"))
@@ -237,5 +275,7 @@ def _reduced(pixels: Pixels, size: tuple[int, int], warnings: tuple[str, ...]) -
     height, width = pixels.shape[:2]
     if max(width, height) > WORK_SIDE:
         width, height = _fit(width, height, WORK_SIDE)
-        pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        pixels = np.asarray(
+            cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8
+        )
     return Picture(pixels, (size[0] / width, size[1] / height), warnings)

@@ -23,7 +23,9 @@ ANGLE_STEP = 0.4  # degrees
 PASSES = 12  # a slope each: the lines of a page seen from the side differ
 PARALLEL = 0.02  # difference of slopes
 GAP = 0.03  # of the picture's side: a longer gap ends a line
-BORDER = 0.025  # of the picture's side: a line that ends closer to the border leaves the sheet there
+BORDER = (
+    0.025  # of the picture's side: a line that ends closer to the border leaves the sheet there
+)
 WHOLE = 0.35  # of the picture's side, that a line from border to border is long at least, where another border cuts it
 SHORTEST = 0.12  # of the picture's side; shorter lines are left to whoever looks at components
 THICKEST_RULING = 0.06  # of the picture's longest side, which may be a close-up,
@@ -95,7 +97,9 @@ def without_printed_lines(ink: Ink) -> Ink:
     mask = ink.mask & ~printed
     around = cv2.dilate(printed.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
     strength = np.where(around & ~mask, np.uint8(0), ink.strength)
-    return replace(ink, mask=mask, strength=strength, warnings=(*ink.warnings, "printed lines removed"))
+    return replace(
+        ink, mask=mask, strength=strength, warnings=(*ink.warnings, "printed lines removed")
+    )
 
 
 def _lines_from_border_to_border(mask: Mask, strength: Plane, sheet: Mask) -> Mask:
@@ -109,7 +113,9 @@ def _lines_from_border_to_border(mask: Mask, strength: Plane, sheet: Mask) -> Ma
         return np.zeros_like(mask)
     writing = mask & ~_ruling(mask, strength, across, upright)
     crumb = 3 * max(line.thickness for line in lines) if len(lines) >= MANY else 0
-    if across and crumb and not _writing_size(writing, crumb):  # an empty page; upright lines alone may be a row of ones
+    if (
+        across and crumb and not _writing_size(writing, crumb)
+    ):  # an empty page; upright lines alone may be a row of ones
         return (_band(mask.shape, across) | _band(mask.T.shape, upright).T) & mask
     size = _writing_size(writing)
     across = across if _are_long(across, size, sheet) else []
@@ -121,7 +127,11 @@ def _printed(lines: list[_Line], sheet: Mask) -> list[_Line]:
     """Lines that leave the sheet at both ends, with their parallels that fade before the other end; or else many parallels."""
     whole = [line for line in lines if _is_whole(line, sheet)]
     if whole:
-        return whole + [x for x in lines if x.ends_on(sheet) == 1 and any(abs(x.slope - y.slope) < PARALLEL for y in whole)]
+        return whole + [
+            x
+            for x in lines
+            if x.ends_on(sheet) == 1 and any(abs(x.slope - y.slope) < PARALLEL for y in whole)
+        ]
     usual = float(np.median([line.slope for line in lines])) if lines else 0.0
     parallels = [line for line in lines if abs(line.slope - usual) < PARALLEL]
     return parallels if len(parallels) >= MANY else []
@@ -147,7 +157,10 @@ def _ruling(mask: Mask, strength: Plane, across: list[_Line], upright: list[_Lin
     corners = band & turned_band.T & mask
     if corners.any():
         side = 2 * max(line.thickness for line in (*across, *upright)) + 3
-        corners &= cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, np.ones((side, side), np.uint8)) == 0
+        corners &= (
+            cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
+            == 0
+        )
     return one | other.T | corners
 
 
@@ -158,7 +171,9 @@ def _underlines(mask: Mask, strength: Plane) -> Mask:
     if not across:
         return np.zeros_like(mask)
     height = _writing_size(mask & ~_pixels(mask, strength, across)[0])
-    return _pixels(mask, strength, [line for line in across if height and line.length > LONG * height])[0]
+    return _pixels(
+        mask, strength, [line for line in across if height and line.length > LONG * height]
+    )[0]
 
 
 def _boxes(mask: Mask) -> Mask:
@@ -188,9 +203,13 @@ def _is_open_box(own: Mask) -> bool:
     if 2 * band >= 0.5 * min(height, width):
         return False
     along = [own[:band], own[-band:], own[:, :band], own[:, -band:]]
-    lengths = [float(side.any(axis=axis).mean()) for side, axis in zip(along, (0, 0, 1, 1), strict=True)]
+    lengths = [
+        float(side.any(axis=axis).mean()) for side, axis in zip(along, (0, 0, 1, 1), strict=True)
+    ]
     inside = own[band:-band, band:-band]
-    return sum(length > 0.85 for length in lengths) >= 3 and int(inside.sum()) < 0.03 * int(own.sum())
+    return sum(length > 0.85 for length in lengths) >= 3 and int(inside.sum()) < 0.03 * int(
+        own.sum()
+    )
 
 
 def _sides(own: Mask) -> Mask | None:
@@ -271,7 +290,11 @@ def _searchable(mask: Mask) -> tuple[Mask, int]:
     height, width = mask.shape
     if max(height, width) <= SEARCH_SIDE:
         return mask, 1
-    half = cv2.resize(mask.view(np.uint8) * 255, ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA)
+    half = cv2.resize(
+        mask.view(np.uint8) * 255,
+        ((width + 1) // 2, (height + 1) // 2),
+        interpolation=cv2.INTER_AREA,
+    )
     return half > 0, 2
 
 
@@ -310,14 +333,19 @@ def _vote(mask: Mask, shortest: float, thickest: int) -> list[_Line]:
                     taken |= own
         if not tried.any():
             break
-        kept = ~(taken if taken.any() else tried)  # what was tried in vain may belong to a line of another slope
+        kept = ~(
+            taken if taken.any() else tried
+        )  # what was tried in vain may belong to a line of another slope
         xs, ys, middles = xs[kept], ys[kept], middles[kept]
     return found
 
 
 def _short_runs(mask: Mask, longest: int) -> tuple[Mask, NDArray[np.int32]]:
     """(where a vertical run of at most `longest` pixels starts, its length there)."""
-    tall = cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, np.ones((longest + 1, 1), np.uint8)) > 0
+    tall = (
+        cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, np.ones((longest + 1, 1), np.uint8))
+        > 0
+    )
     short = mask & ~tall
     above = np.zeros_like(mask)
     above[1:] = mask[:-1]
@@ -332,16 +360,22 @@ def _short_runs(mask: Mask, longest: int) -> tuple[Mask, NDArray[np.int32]]:
     return starts, lengths
 
 
-def _best_slope(xs: NDArray[np.intp], ys: NDArray[np.float64]) -> tuple[float, NDArray[np.int64], int]:
+def _best_slope(
+    xs: NDArray[np.intp], ys: NDArray[np.float64]
+) -> tuple[float, NDArray[np.int64], int]:
     """(slope of the line with most votes, the votes for it by offset, offset of the first vote); first roughly, then finely."""
     steps = np.arange(-STEEPEST, STEEPEST + ANGLE_STEP / 2, ANGLE_STEP)
-    rough = max(steps, key=lambda angle: _strongest(_votes(xs[::3], ys[::3], angle)[0]))  # a third of the votes elects the same
+    rough = max(
+        steps, key=lambda angle: _strongest(_votes(xs[::3], ys[::3], angle)[0])
+    )  # a third of the votes elects the same
     fine = rough + np.linspace(-ANGLE_STEP, ANGLE_STEP, 9)
     best = max(fine, key=lambda angle: _strongest(_votes(xs, ys, angle)[0]))
     return float(np.tan(np.deg2rad(best))), *_votes(xs, ys, best)
 
 
-def _votes(xs: NDArray[np.intp], ys: NDArray[np.float64], angle: float) -> tuple[NDArray[np.int64], int]:
+def _votes(
+    xs: NDArray[np.intp], ys: NDArray[np.float64], angle: float
+) -> tuple[NDArray[np.int64], int]:
     offsets = np.rint(ys - np.tan(np.deg2rad(angle)) * xs).astype(np.int64)
     lowest = int(offsets.min())
     return np.bincount(offsets - lowest), lowest
@@ -364,7 +398,10 @@ def _inked_columns(mask: Mask, y0: float, slope: float) -> NDArray[np.intp]:
     height, width = mask.shape
     xs = np.arange(width)
     ys = np.rint(y0 + slope * xs).astype(np.intp)
-    inked = [mask[np.clip(ys + step, 0, height - 1), xs] & (ys + step >= 0) & (ys + step < height) for step in (-1, 0, 1)]
+    inked = [
+        mask[np.clip(ys + step, 0, height - 1), xs] & (ys + step >= 0) & (ys + step < height)
+        for step in (-1, 0, 1)
+    ]
     return np.nonzero(inked[0] | inked[1] | inked[2])[0]
 
 
@@ -385,7 +422,10 @@ def _pixels(mask: Mask, strength: Plane, lines: list[_Line]) -> tuple[Mask, Mask
     band = _band(mask.shape, lines)
     on_lines = band & mask
     longest = round(1.5 * float(np.median([line.thickness for line in lines])) + 1.5)
-    crossing = cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, np.ones((longest + 1, 1), np.uint8)) > 0
+    crossing = (
+        cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, np.ones((longest + 1, 1), np.uint8))
+        > 0
+    )
     level = float(np.median(strength[on_lines])) if on_lines.any() else 255.0
     darker = strength > level + 0.6 * (255 - level) if level < 160 else np.zeros_like(mask)
     return on_lines & ~crossing & ~darker, band & ~darker
@@ -395,6 +435,8 @@ def _band(shape: tuple[int, ...], lines: list[_Line]) -> Mask:
     """Where the lines run, 2 px more on either side."""
     canvas = np.zeros(shape, np.uint8)
     for line in lines:
-        ends = [(round(16 * x), round(16 * (line.y0 + line.slope * x))) for x in (line.start, line.end)]
+        ends = [
+            (round(16 * x), round(16 * (line.y0 + line.slope * x))) for x in (line.start, line.end)
+        ]
         cv2.line(canvas, ends[0], ends[1], 1, line.thickness + 4, shift=4)
     return canvas > 0

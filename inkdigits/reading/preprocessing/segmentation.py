@@ -22,7 +22,9 @@ FRAGMENT = 0.4  # of the usual height: what is lower is a piece of a digit, not 
 FAINT = 0.5  # of the usual strength of the ink: what is weaker shines through from the back of the sheet
 
 
-def find_candidates(mask: Mask, strength: NDArray[np.uint8], single: bool = False, judge: Judge | None = None) -> list[Candidate]:
+def find_candidates(
+    mask: Mask, strength: NDArray[np.uint8], single: bool = False, judge: Judge | None = None
+) -> list[Candidate]:
     """Group the strokes into candidates, in reading order.
 
     mask: (H, W) bool. strength: (H, W) uint8, how strong the ink is. single: all that belongs together is one candidate, the rest
@@ -37,7 +39,9 @@ def find_candidates(mask: Mask, strength: NDArray[np.uint8], single: bool = Fals
     parts = _without_underlines(parts, judge)
     usual = _usual_height(parts)
     digits = cut_touching(_merge_broken(_merge_detached(parts), usual, judge), usual, judge)
-    return [replace(part, line=number) for number, line in enumerate(_lines(digits)) for part in line]
+    return [
+        replace(part, line=number) for number, line in enumerate(_lines(digits)) for part in line
+    ]
 
 
 def _judge_nothing(candidates: Sequence[Candidate]) -> NDArray[np.floating]:
@@ -54,7 +58,10 @@ class _Component(Candidate):
 def _components(mask: Mask, strength: NDArray[np.uint8]) -> list[_Component]:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     inked, levels = labels[mask], strength[mask].astype(np.float64)
-    sums, squares = np.bincount(inked, levels, minlength=count), np.bincount(inked, levels**2, minlength=count)
+    sums, squares = (
+        np.bincount(inked, levels, minlength=count),
+        np.bincount(inked, levels**2, minlength=count),
+    )
     found = []
     for label in range(1, count):
         left, top, width, height, area = (int(n) for n in stats[label])
@@ -63,7 +70,15 @@ def _components(mask: Mask, strength: NDArray[np.uint8]) -> list[_Component]:
         own = labels[top : top + height, left : left + width] == label
         box = left, top, left + width, top + height
         at_border = min(left, top, mask.shape[1] - box[2], mask.shape[0] - box[3]) == 0
-        found.append(_Component(box, own, area=area, strength=squares[label] / max(1.0, sums[label]), at_border=at_border))
+        found.append(
+            _Component(
+                box,
+                own,
+                area=area,
+                strength=squares[label] / max(1.0, sums[label]),
+                at_border=at_border,
+            )
+        )
     return found
 
 
@@ -74,7 +89,11 @@ def _without_dirt(parts: list[_Component]) -> list[_Component]:
     areas = np.array([part.area for part in parts], np.float64)
     usual = _weighted_median(np.array([max(part.width, part.height) for part in parts]), areas)
     strength = _weighted_median(np.array([part.strength for part in parts]), areas)
-    return [part for part in parts if max(part.width, part.height) > SPECK * usual and part.strength > FAINT * strength]
+    return [
+        part
+        for part in parts
+        if max(part.width, part.height) > SPECK * usual and part.strength > FAINT * strength
+    ]
 
 
 def _usual_height(parts: Sequence[Candidate]) -> float:
@@ -97,7 +116,11 @@ def _belonging(parts: list[_Component], shape: tuple[int, ...]) -> list[_Compone
     main, *others = sorted(parts, key=weight, reverse=True)
     others = [part for part in others if main.at_border or not part.at_border]
     belonging, whole = [main], main.box
-    while near := [part for part in others if _distance(part.box, whole) < REACH * max(whole[2] - whole[0], whole[3] - whole[1])]:
+    while near := [
+        part
+        for part in others
+        if _distance(part.box, whole) < REACH * max(whole[2] - whole[0], whole[3] - whole[1])
+    ]:
         belonging += near
         others = [part for part in others if part not in near]
         for part in near:
@@ -107,13 +130,25 @@ def _belonging(parts: list[_Component], shape: tuple[int, ...]) -> list[_Compone
 
 def _without_underlines(parts: list[_Component], judge: Judge) -> list[_Component]:
     """Drop lying lines below what is as much of a digit without them, so that the foot of a broken 2 stays."""
-    below = {line: bodies for line in parts if _lies(line) and (bodies := [part for part in parts if _stands_on(part, line)])}
+    below = {
+        line: bodies
+        for line in parts
+        if _lies(line) and (bodies := [part for part in parts if _stands_on(part, line)])
+    }
     if not below:
         return parts
     pairs = [(body, line) for line, bodies in below.items() for body in bodies]
     sure = judge([*(body for body, _ in pairs), *(_joined(body, line) for body, line in pairs)])
-    better = {(body, line) for (body, line), alone, both in zip(pairs, sure, sure[len(pairs) :], strict=False) if alone >= both}
-    return [part for part in parts if part not in below or not all((body, part) in better for body in below[part])]
+    better = {
+        (body, line)
+        for (body, line), alone, both in zip(pairs, sure, sure[len(pairs) :], strict=False)
+        if alone >= both
+    }
+    return [
+        part
+        for part in parts
+        if part not in below or not all((body, part) in better for body in below[part])
+    ]
 
 
 def _lies(part: Candidate) -> bool:
@@ -125,7 +160,10 @@ def _stands_on(body: Candidate, line: Candidate) -> bool:
     shared = min(body.box[2], line.box[2]) - max(body.box[0], line.box[0])
     gap = line.box[1] - body.box[3]
     return (
-        not _lies(body) and shared > 0.5 * body.width and -0.1 * body.height < gap < body.height and line.width > 0.5 * body.height
+        not _lies(body)
+        and shared > 0.5 * body.width
+        and -0.1 * body.height < gap < body.height
+        and line.width > 0.5 * body.height
     )
 
 
@@ -173,13 +211,20 @@ def _belongs(part: Candidate, body: Candidate) -> bool:
     """Whether the smaller part hangs over the body: by half of its width, and less than a quarter of the body's height away."""
     overlap = min(part.box[2], body.box[2]) - max(part.box[0], body.box[0])
     gap = max(part.box[1], body.box[1]) - min(part.box[3], body.box[3])
-    return overlap > 0.5 * part.width and gap < 0.25 * body.height and part.height < 0.6 * body.height
+    return (
+        overlap > 0.5 * part.width and gap < 0.25 * body.height and part.height < 0.6 * body.height
+    )
 
 
 def _merge_broken(parts: list[Candidate], usual: float, judge: Judge) -> list[Candidate]:
     """Join neighbours that are more digit-like together than apart, best first: broken strokes, detached bars and feet."""
     for _ in range(3):
-        pairs = [(i, j) for i in range(len(parts)) for j in range(i) if _may_be_one(parts[i], parts[j], usual)]
+        pairs = [
+            (i, j)
+            for i in range(len(parts))
+            for j in range(i)
+            if _may_be_one(parts[i], parts[j], usual)
+        ]
         if not pairs:
             break
         unions = [_joined(parts[i], parts[j]) for i, j in pairs]
@@ -203,10 +248,15 @@ def _merge_broken(parts: list[Candidate], usual: float, judge: Judge) -> list[Ca
 def _may_be_one(a: Candidate, b: Candidate, usual: float) -> bool:
     left, top, right, bottom = _around(a.box, b.box)
     fragment = min(a.height, b.height) < FRAGMENT * usual
-    return _distance(a.box, b.box) < 0.25 * usual and max(right - left, bottom - top) < (2 if fragment else 1.5) * usual
+    return (
+        _distance(a.box, b.box) < 0.25 * usual
+        and max(right - left, bottom - top) < (2 if fragment else 1.5) * usual
+    )
 
 
-def _apart(parts: list[Candidate], alone: NDArray[np.floating], pair: tuple[int, int], usual: float) -> float:
+def _apart(
+    parts: list[Candidate], alone: NDArray[np.floating], pair: tuple[int, int], usual: float
+) -> float:
     """How digit-like two parts are as two: the worse one of both counts, unless it is too small to be a digit anyway."""
     small, large = sorted(pair, key=lambda index: parts[index].height)
     if parts[small].height < FRAGMENT * usual:

@@ -63,18 +63,34 @@ def _sheet_of(tone: Plane, grey: Plane) -> Mask | None:
     corners = cv2.approxPolyDP(hull, 0.02 * cv2.arcLength(hull, closed=True), closed=True)
     _, (length, breadth), _ = cv2.minAreaRect(hull)
     rectangular = cv2.contourArea(hull) > RECTANGULAR * length * breadth
-    if len(corners) > CORNERS or not rectangular or max(length, breadth) > LONGEST * min(length, breadth):
+    if (
+        len(corners) > CORNERS
+        or not rectangular
+        or max(length, breadth) > LONGEST * min(length, breadth)
+    ):
         return None
     sheet = np.zeros_like(region)
     cv2.fillPoly(sheet, [hull], 1)
     outside = sheet == 0
     filled = float(region[~outside].mean())
-    if filled < FILLED or not SMALLEST < float(sheet.mean()) < LARGEST or float(region[outside].mean()) > 0.1:
+    if (
+        filled < FILLED
+        or not SMALLEST < float(sheet.mean()) < LARGEST
+        or float(region[outside].mean()) > 0.1
+    ):
         return None
     if not _stands_out(sheet > 0, grey):
         return None
     margin = max(1, round(MARGIN * max(grey.shape)))
-    inner = cv2.erode(sheet, np.ones((2 * margin + 1, 2 * margin + 1), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1) > 0
+    inner = (
+        cv2.erode(
+            sheet,
+            np.ones((2 * margin + 1, 2 * margin + 1), np.uint8),
+            borderType=cv2.BORDER_CONSTANT,
+            borderValue=1,
+        )
+        > 0
+    )
     return inner if float(tone[inner].mean()) > 1 - MOST_INK else None
 
 
@@ -82,6 +98,18 @@ def _stands_out(sheet: Mask, grey: Plane) -> bool:
     """Whether the sheet ends in a sharp edge and the table lies all around it: a shadow's edge is soft or leaves the picture."""
     border = np.concatenate([sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]])
     difference = abs(float(grey[sheet].mean()) - float(grey[~sheet].mean()))
-    eroded = cv2.erode(sheet.view(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1) > 0
+    eroded = (
+        cv2.erode(
+            sheet.view(np.uint8),
+            np.ones((3, 3), np.uint8),
+            borderType=cv2.BORDER_CONSTANT,
+            borderValue=1,
+        )
+        > 0
+    )
     rim = sheet & ~eroded
-    return float(border.mean()) < 0.35 and difference > 30 and float((steps(grey, 7)[rim] > 0.5 * difference).mean()) > 0.75
+    return (
+        float(border.mean()) < 0.35
+        and difference > 30
+        and float((steps(grey, 7)[rim] > 0.5 * difference).mean()) > 0.75
+    )

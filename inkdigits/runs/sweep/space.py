@@ -19,9 +19,19 @@ from inkdigits.training.recipe import FIELDS, SETTINGS, Recipe, load_recipe
 
 Value = bool | int | float | str
 
-METRICS: dict[str, Literal["maximize", "minimize"]] = {"validation_accuracy": "maximize", "validation_loss": "minimize"}
+METRICS: dict[str, Literal["maximize", "minimize"]] = {
+    "validation_accuracy": "maximize",
+    "validation_loss": "minimize",
+}
 SAMPLERS = ("tpe", "random", "grid")
-NOT_SEARCHED = ("summary", "source", "options", "members", "data", "teacher")  # options are searched one by one
+NOT_SEARCHED = (
+    "summary",
+    "source",
+    "options",
+    "members",
+    "data",
+    "teacher",
+)  # options are searched one by one
 SEARCHED = [key for key in SETTINGS if key not in NOT_SEARCHED]
 LIMITS = {"seeds": 1000, "trials": 10**6, "seed": 2**32 - 1}  # of numpy's generators, the last
 WHOLE_GRID = 10**5  # points; more are a slip
@@ -45,13 +55,23 @@ class Range:
         """All of them. Raises BadValue where they cannot be counted."""
         step = self.step or (1 if isinstance(self.low, int) and not self.log else None)
         if step is None:
-            raise BadValue(f"[space] {key}: a grid needs a list of values, or a step between low and high, not {self}")
+            raise BadValue(
+                f"[space] {key}: a grid needs a list of values, or a step between low and high, not {self}"
+            )
         if (self.high - self.low) / step >= WHOLE_GRID:
-            raise BadValue(f"[space] {key}: a grid of so small steps has too many points; take a larger step")
-        return tuple(_plus(self.low, number, step) for number in range(1 + _steps(self.low, self.high, step)))
+            raise BadValue(
+                f"[space] {key}: a grid of so small steps has too many points; take a larger step"
+            )
+        return tuple(
+            _plus(self.low, number, step) for number in range(1 + _steps(self.low, self.high, step))
+        )
 
     def __str__(self) -> str:
-        return f"{self.low} to {self.high}" + (f" in steps of {self.step}" if self.step else "") + (", log" if self.log else "")
+        return (
+            f"{self.low} to {self.high}"
+            + (f" in steps of {self.step}" if self.step else "")
+            + (", log" if self.log else "")
+        )
 
 
 @dataclass(frozen=True)
@@ -100,17 +120,39 @@ class Space:
         """Every combination, the alphabet's last key changing fastest."""
         points = {key: values.points(key) for key, values in self.values.items()}
         if (size := math.prod(map(len, points.values()))) > WHOLE_GRID:
-            raise BadValue(f"the grid has {size:,} points, more than {WHOLE_GRID:,}; take larger steps, or another sampler")
-        return [dict(zip(points, combined, strict=True)) for combined in itertools.product(*points.values())]
+            raise BadValue(
+                f"the grid has {size:,} points, more than {WHOLE_GRID:,}; take larger steps, or another sampler"
+            )
+        return [
+            dict(zip(points, combined, strict=True))
+            for combined in itertools.product(*points.values())
+        ]
 
     @property
     def identity(self) -> dict[str, Any]:
         """What a trial's figures and its place in the search depend on, as JSON's types. How many trials there are is free."""
-        judged = {key: getattr(self, key) for key in ("seeds", "metric", "sampler", "seed", "prune")}
-        return self.recipe.what_it_trains | judged | {f"[space] {key}": str(values) for key, values in self.values.items()}
+        judged = {
+            key: getattr(self, key) for key in ("seeds", "metric", "sampler", "seed", "prune")
+        }
+        return (
+            self.recipe.what_it_trains
+            | judged
+            | {f"[space] {key}": str(values) for key, values in self.values.items()}
+        )
 
 
-KEYS = ["recipe", "data", "trials", "seeds", "metric", "sampler", "seed", "prune", "set", "space"]  # of the file
+KEYS = [
+    "recipe",
+    "data",
+    "trials",
+    "seeds",
+    "metric",
+    "sampler",
+    "seed",
+    "prune",
+    "set",
+    "space",
+]  # of the file
 
 
 def load_space(path: Path, *, data: str | None = None, trials: int | None = None) -> Space:
@@ -135,12 +177,19 @@ def load_space(path: Path, *, data: str | None = None, trials: int | None = None
         raise BadValue(f"{both[0]} stands under [set] and under [space]; one of them is enough")
     recipe = load_recipe(_beside(path, name), _nested(fixed) | ({"data": named} if named else {}))
     if recipe.members > 1:
-        raise BadValue(f"{recipe.name!r} trains {recipe.members} networks; search for the best {recipe.member.name!r} instead")
+        raise BadValue(
+            f"{recipe.name!r} trains {recipe.members} networks; search for the best {recipe.member.name!r} instead"
+        )
     said.pop("data", None)
     if trials is not None:
         said["trials"] = _typed("trials", trials)
     # Sorted, so that a file whose lines change places stays the same space.
-    space = Space(path, recipe, {key: _values(recipe, key, wanted) for key, wanted in sorted(searched.items())}, **said)
+    space = Space(
+        path,
+        recipe,
+        {key: _values(recipe, key, wanted) for key, wanted in sorted(searched.items())},
+        **said,
+    )
     if space.sampler == "grid":
         size = len(space.grid())
         space = dataclasses.replace(space, trials=min(size, said.get("trials", size)))
@@ -188,13 +237,21 @@ def _table(key: str, value: Any) -> Mapping[str, Any]:
 def _flat(table: Mapping[str, Any]) -> dict[str, Any]:
     """Options as keys with a dot, however they were written."""
     options = table.get("options", {})
-    below = {f"options.{key}": value for key, value in options.items()} if isinstance(options, Mapping) else {"options": options}
+    below = (
+        {f"options.{key}": value for key, value in options.items()}
+        if isinstance(options, Mapping)
+        else {"options": options}
+    )
     return {key: value for key, value in table.items() if key != "options"} | below
 
 
 def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What `_flat` was given."""
-    options = {key.removeprefix("options."): value for key, value in settings.items() if key.startswith("options.")}
+    options = {
+        key.removeprefix("options."): value
+        for key, value in settings.items()
+        if key.startswith("options.")
+    }
     plain = {key: value for key, value in settings.items() if not key.startswith("options.")}
     return plain | ({"options": options} if options else {})
 
@@ -218,7 +275,9 @@ def _values(recipe: Recipe, key: str, wanted: Any) -> Range | Choice:
 
 def _choice(key: str, values: list[Any]) -> Choice:
     if not all(isinstance(value, Value) for value in values):
-        raise BadValue(f"[space] {key}: a list holds numbers, texts, true and false, not {values!r}")
+        raise BadValue(
+            f"[space] {key}: a list holds numbers, texts, true and false, not {values!r}"
+        )
     _check_several(key, len(set(values)), len(values))
     return Choice(tuple(values))
 
@@ -231,10 +290,16 @@ def _range(key: str, table: Mapping[str, Any], kind: Any) -> Range:
         if name == "log":
             if not isinstance(value, bool):
                 raise BadValue(f"[space] {key}: log must be true or false, not {value!r}")
-        elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        elif (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
             raise BadValue(f"[space] {key}: {name} must be a number, not {value!r}")
     if missing := [name for name in ("low", "high") if name not in table]:
-        raise BadValue(f"[space] {key}: a range needs {' and '.join(missing)}, such as {{ low = 1, high = 10 }}")
+        raise BadValue(
+            f"[space] {key}: a range needs {' and '.join(missing)}, such as {{ low = 1, high = 10 }}"
+        )
     numbers = {name: value for name, value in table.items() if name != "log"}
     whole = all(isinstance(value, int) for value in numbers.values())
     if kind is int and not whole:
@@ -249,18 +314,24 @@ def _checked(key: str, found: Range) -> Range:
     if found.step is not None and found.step <= 0:
         raise BadValue(f"[space] {key}: step must be above 0, not {found.step}")
     if found.log and (found.low <= 0 or found.step is not None):
-        raise BadValue(f"[space] {key}: a range with log begins above 0 and has no step, not {found}")
+        raise BadValue(
+            f"[space] {key}: a range with log begins above 0 and has no step, not {found}"
+        )
     if found.low > found.high:
         raise BadValue(f"[space] {key}: low {found.low} is above high {found.high}")
     if found.step is not None:
-        found = dataclasses.replace(found, high=_plus(found.low, _steps(found.low, found.high, found.step), found.step))
+        found = dataclasses.replace(
+            found, high=_plus(found.low, _steps(found.low, found.high, found.step), found.step)
+        )
     _check_several(key, 1 if found.low == found.high else 2, 2)
     return found
 
 
 def _check_several(key: str, different: int, count: int) -> None:
     if different < max(2, count):
-        raise BadValue(f"[space] {key} needs at least two values, all different; a fixed one belongs under [set]")
+        raise BadValue(
+            f"[space] {key} needs at least two values, all different; a fixed one belongs under [set]"
+        )
 
 
 def _steps(low: float, high: float, step: float) -> int:

@@ -25,14 +25,27 @@ from inkdigits.core.files import alone, entries, sweep, writable_folder, write_w
 from inkdigits.core.signals import uninterrupted
 from inkdigits.runs.resume import differences
 from inkdigits.runs.sweep.space import METRICS, Choice, Space, Value
-from inkdigits.runs.sweep.trials import BEST, TABLE, UNDER_WAY, Figures, Result, as_csv, as_recipe, best
+from inkdigits.runs.sweep.trials import (
+    BEST,
+    TABLE,
+    UNDER_WAY,
+    Figures,
+    Result,
+    as_csv,
+    as_recipe,
+    best,
+)
 
 DATABASE = "sweep.db"
 LOCKED = "sweep"  # what `alone` makes .sweep.lock of: whose turn it is to look into the database and to change it
 PATIENCE = 60.0  # seconds to wait for SQLite, should somebody look into it with another program
 UNPRUNED = 5  # finished trials that make a median to speak of
 
-STATES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}  # all others are under way
+STATES = {
+    TrialState.COMPLETE: "finished",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}  # all others are under way
 
 
 class Search:
@@ -48,8 +61,12 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         writable_folder(out)
         with self.turn():
-            if not self._database.exists() and any(path.name != f".{LOCKED}.lock" for path in entries(out)):
-                raise CannotWrite(f"the folder {out} is not empty and holds no sweep; choose a new one, or delete it first")
+            if not self._database.exists() and any(
+                path.name != f".{LOCKED}.lock" for path in entries(out)
+            ):
+                raise CannotWrite(
+                    f"the folder {out} is not empty and holds no sweep; choose a new one, or delete it first"
+                )
             self.study = self._open(space.identity | {"digits": digits})
             self._tidy_up()
 
@@ -79,11 +96,17 @@ class Search:
     def _open(self, now: dict[str, Any]) -> optuna.Study:
         """The database's study, if it is of this search, or a new one."""
         # Its own path as a URL: a folder's name may hold any character.
-        url = sqlalchemy.URL.create("sqlite", database=str(self._database.resolve())).render_as_string()
+        url = sqlalchemy.URL.create(
+            "sqlite", database=str(self._database.resolve())
+        ).render_as_string()
         try:
-            storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": PATIENCE}})
+            storage = optuna.storages.RDBStorage(
+                url, engine_kwargs={"connect_args": {"timeout": PATIENCE}}
+            )
         except RuntimeError as error:  # of a version of Optuna whose tables this one does not know
-            raise CannotWrite(f"{self._database} cannot be used: {str(error).splitlines()[0]}") from error
+            raise CannotWrite(
+                f"{self._database} cannot be used: {str(error).splitlines()[0]}"
+            ) from error
         study = optuna.create_study(
             storage=storage,
             study_name="sweep",
@@ -137,7 +160,9 @@ class Search:
             if isinstance(values, Choice) or self.space.sampler == "grid":
                 trial.suggest_categorical(key, values.points(key))
             elif isinstance(values.low, int) and isinstance(values.high, int):
-                trial.suggest_int(key, values.low, values.high, step=int(values.step or 1), log=values.log)
+                trial.suggest_int(
+                    key, values.low, values.high, step=int(values.step or 1), log=values.log
+                )
             else:
                 trial.suggest_float(key, values.low, values.high, step=values.step, log=values.log)
         return trial
@@ -148,7 +173,11 @@ class Search:
             points = {key: values.points(key) for key, values in self.space.values.items()}
             return optuna.samplers.GridSampler(points, seed=self.space.seed)
         seed = int(np.random.SeedSequence((self.space.seed, number, place)).generate_state(1)[0])
-        return optuna.samplers.TPESampler(seed=seed) if self.space.sampler == "tpe" else optuna.samplers.RandomSampler(seed=seed)
+        return (
+            optuna.samplers.TPESampler(seed=seed)
+            if self.space.sampler == "tpe"
+            else optuna.samplers.RandomSampler(seed=seed)
+        )
 
     def results(self) -> list[Result]:
         """All trials that were begun, in the order of their numbers."""
@@ -157,7 +186,9 @@ class Search:
 
     def news(self) -> list[Result]:
         """The trials that have come to their end since the last call, whichever process was at them."""
-        new = [result for result in self.results() if result.over and result.trial not in self._told]
+        new = [
+            result for result in self.results() if result.over and result.trial not in self._told
+        ]
         self._told.update(result.trial for result in new)
         return new
 
@@ -172,7 +203,9 @@ class Search:
 def _result(trial: FrozenTrial) -> Result:
     figures = tuple(Figures(**each) for each in trial.user_attrs.get("seeds", ()))
     state = STATES.get(trial.state, UNDER_WAY)
-    return Result(trial.number + 1, state, dict(trial.params), figures, trial.user_attrs.get("reason"))
+    return Result(
+        trial.number + 1, state, dict(trial.params), figures, trial.user_attrs.get("reason")
+    )
 
 
 class Attempt:
@@ -183,8 +216,14 @@ class Attempt:
         self.settings: dict[str, Value] = trial.params
         self.over = False
         # The same settings and seeds make the same bits: nothing is trained twice.
-        twins = [each for each in search.trials() if each.state == TrialState.COMPLETE and each.params == trial.params]
-        self.seeds: list[dict[str, float]] = list((twins[0] if twins else trial).user_attrs.get("seeds", ()))
+        twins = [
+            each
+            for each in search.trials()
+            if each.state == TrialState.COMPLETE and each.params == trial.params
+        ]
+        self.seeds: list[dict[str, float]] = list(
+            (twins[0] if twins else trial).user_attrs.get("seeds", ())
+        )
 
     def __enter__(self) -> "Attempt":
         return self
@@ -218,10 +257,18 @@ class Attempt:
         its last, and a mean that began with a lucky seed would never be below.
         """
         step = len(self.seeds) - 1
-        others = [each.intermediate_values[step] for each in self.search.trials() if each.state == TrialState.COMPLETE]
+        others = [
+            each.intermediate_values[step]
+            for each in self.search.trials()
+            if each.state == TrialState.COMPLETE
+        ]
         if len(others) < UNPRUNED:
             return False
-        return value < median(others) if METRICS[self.search.space.metric] == "maximize" else value > median(others)
+        return (
+            value < median(others)
+            if METRICS[self.search.space.metric] == "maximize"
+            else value > median(others)
+        )
 
     def fail(self, reason: str) -> None:
         """It cannot be finished, and the search goes on without it."""
@@ -230,7 +277,9 @@ class Attempt:
             self._end(TrialState.FAIL)
 
     def _end(self, state: TrialState, value: float | None = None) -> None:
-        self.search.study.sampler = optuna.samplers.RandomSampler()  # GridSampler would stop a loop of Optuna's, and there is none
+        self.search.study.sampler = (
+            optuna.samplers.RandomSampler()
+        )  # GridSampler would stop a loop of Optuna's, and there is none
         shutil.rmtree(self.search.folder(self.number), ignore_errors=True)
         self.search.study.tell(self.trial, value, state)
         self.over = True

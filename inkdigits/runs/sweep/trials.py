@@ -87,7 +87,11 @@ def as_recipe(space: Space, chosen: Result, trials: int) -> str:
         "source": f"Found by `inkdigits sweep`: trial {chosen.trial}, {figures}. {_as_settings(chosen.settings)}",
     }
     plain, table = to_table(Recipe("", "")), to_table(space.recipe_with(chosen.settings))
-    said = {key: value for key, value in table.items() if key not in ("name", "base", *EVIDENCE) and value != plain[key]}
+    said = {
+        key: value
+        for key, value in table.items()
+        if key not in ("name", "base", *EVIDENCE) and value != plain[key]
+    }
     return "".join(f"{key} = {_toml(value)}\n" for key, value in (facts | said).items())
 
 
@@ -105,7 +109,9 @@ def line(result: Result, space: Space) -> str:
         return f"{trial}  failed: {result.reason}  {_as_settings(result.settings)}"
     pruned = "  pruned" if result.state == "pruned" else ""
     spent = f"n {len(result.seeds)}  {sum(result.values('seconds')):.1f} s"
-    return f"{trial}  {figure(result, space.metric)}  {spent}{pruned}  {_as_settings(result.settings)}"
+    return (
+        f"{trial}  {figure(result, space.metric)}  {spent}{pruned}  {_as_settings(result.settings)}"
+    )
 
 
 def summary(results: Sequence[Result], space: Space, out: Path) -> list[str]:
@@ -122,7 +128,9 @@ def summary(results: Sequence[Result], space: Space, out: Path) -> list[str]:
         figures = f"{figure(result, space.metric):<19}  {len(result.seeds):>2}  {seconds:>8}"
         lines.append(f"{result.trial:>5}  {figures}  {_as_settings(result.settings)}")
     lines.append(f"the best as a recipe: {out / BEST}; all trials: {out / TABLE}")
-    lines.append(f"The best of many was lucky, too: `inkdigits train {out / BEST} --out DIR` tells what it is like on test digits.")
+    lines.append(
+        f"The best of many was lucky, too: `inkdigits train {out / BEST} --out DIR` tells what it is like on test digits."
+    )
     return lines
 
 
@@ -147,7 +155,8 @@ def seeds(count: int) -> str:
 def _as_settings(settings: Mapping[str, Value]) -> str:
     """As `--set` takes them, but for digits that say nothing."""
     return " ".join(
-        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={_plain(value)}" for key, value in settings.items()
+        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={_plain(value)}"
+        for key, value in settings.items()
     )
 
 

@@ -63,7 +63,13 @@ class Digits:
 
 
 def sweep(
-    space: Space, out: Path, *, device: str = "auto", jobs: int | None = None, engine: str = "optuna", data_dir: Path | None = None
+    space: Space,
+    out: Path,
+    *,
+    device: str = "auto",
+    jobs: int | None = None,
+    engine: str = "optuna",
+    data_dir: Path | None = None,
 ) -> Generator[Record, None, None]:
     """Search in the folder `out`, or go on there: `inkdigits sweep`. Yields what is under way, and each trial that is over, once.
 
@@ -76,8 +82,19 @@ def sweep(
     digits = prepared(space, dataset, device)
     search = Search(space, out, str(digits))
     yield from search.news()
-    given = {"--out": out, "--trials": space.trials, "--data": space.recipe.data, "--device": device, "--data-dir": data_dir}
-    options = [str(each) for option, value in given.items() if value is not None for each in (option, value)]
+    given = {
+        "--out": out,
+        "--trials": space.trials,
+        "--data": space.recipe.data,
+        "--device": device,
+        "--data-dir": data_dir,
+    }
+    options = [
+        str(each)
+        for option, value in given.items()
+        if value is not None
+        for each in (option, value)
+    ]
     try:
         if engine == "ray":
             yield from work_on_ray(search, digits, jobs)
@@ -105,13 +122,22 @@ def prepared(space: Space, dataset: Dataset, device: str = "auto") -> Digits:
     return Digits(Dataset(dataset.name, dataset.classes, seen), device)
 
 
-def train_seed(recipe: Recipe, seed: int, digits: Digits, folder: Path) -> Iterator[Progress | Figures]:
+def train_seed(
+    recipe: Recipe, seed: int, digits: Digits, folder: Path
+) -> Iterator[Progress | Figures]:
     """Train once, from the state that `folder` keeps if it was stopped, and end with what the validation digits say.
 
     The same bits as `inkdigits train` makes with this seed. Raises InkdigitsError where the loss stops being a number.
     """
     dataset, teachers = digits.dataset, load_teachers(recipe.teacher, digits.dataset.classes)
-    training = Training(seeded_network(recipe, seed), recipe, dataset.train, seed=seed, device=digits.device, teachers=teachers)
+    training = Training(
+        seeded_network(recipe, seed),
+        recipe,
+        dataset.train,
+        seed=seed,
+        device=digits.device,
+        teachers=teachers,
+    )
     states = States(folder / f"seed-{seed}")
     if saved := states.load():
         training.restore(saved)
@@ -130,9 +156,17 @@ def train_seed(recipe: Recipe, seed: int, digits: Digits, folder: Path) -> Itera
         raise
     last = training.epochs[-1]
     if not math.isfinite(last.validation_loss):
-        raise InkdigitsError(f"the validation loss became {last.validation_loss}; a smaller learning_rate would help")
-    yield Figures(last.validation_accuracy, last.validation_loss, sum(epoch.seconds for epoch in training.epochs))
-    shutil.rmtree(states.folder.parent, ignore_errors=True)  # only now: the figures have been taken down
+        raise InkdigitsError(
+            f"the validation loss became {last.validation_loss}; a smaller learning_rate would help"
+        )
+    yield Figures(
+        last.validation_accuracy,
+        last.validation_loss,
+        sum(epoch.seconds for epoch in training.epochs),
+    )
+    shutil.rmtree(
+        states.folder.parent, ignore_errors=True
+    )  # only now: the figures have been taken down
 
 
 def work(search: Search, digits: Digits) -> Generator[Record, None, None]:
@@ -154,20 +188,29 @@ def _next_seed(attempt: Attempt, digits: Digits) -> Iterator[Underway]:
             if isinstance(record, Figures):
                 attempt.advance(record)
             else:
-                yield Underway(name, (record.epoch - 1 + record.fraction) / recipe.epochs, progress_figures(record))
+                yield Underway(
+                    name,
+                    (record.epoch - 1 + record.fraction) / recipe.epochs,
+                    progress_figures(record),
+                )
     except CannotWrite:
         raise
     except TOO_MUCH as error:
         attempt.fail(str(error))
 
 
-def work_together(search: Search, jobs: int, arguments: Sequence[str]) -> Generator[Record, None, None]:
+def work_together(
+    search: Search, jobs: int, arguments: Sequence[str]
+) -> Generator[Record, None, None]:
     """Several processes, each of which is `inkdigits ARGUMENTS` and shares the search. Yields as `work` does; leaving ends them."""
     environment = {"OMP_NUM_THREADS": str(max(1, processors() // jobs)), **os.environ}
     command, quiet = [sys.executable, "-m", "inkdigits", *arguments], subprocess.DEVNULL
     with ExitStack() as stack:
         said = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in range(jobs)]
-        processes = [subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=file, env=environment) for file in said]  # noqa: S603
+        processes = [
+            subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=file, env=environment)
+            for file in said
+        ]  # noqa: S603
         stack.callback(_stop, processes)
         while any(process.poll() is None for process in processes):
             time.sleep(GLANCE)
@@ -178,7 +221,12 @@ def work_together(search: Search, jobs: int, arguments: Sequence[str]) -> Genera
             if process.returncode:
                 file.seek(0)
                 words = file.read().splitlines() or ["no word"]
-                log.warning("one of %d processes ended with status %d: %s", jobs, process.returncode, words[-1])
+                log.warning(
+                    "one of %d processes ended with status %d: %s",
+                    jobs,
+                    process.returncode,
+                    words[-1],
+                )
 
 
 def _stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
@@ -222,7 +270,9 @@ def work_on_ray(search: Search, digits: Digits, jobs: int | None) -> Generator[R
             attempt = at_work.pop(done)
             try:
                 found = ray.get(done)
-            except ray.exceptions.RayError as error:  # its machine is gone, or out of memory, after as many tries as Ray makes
+            except (
+                ray.exceptions.RayError
+            ) as error:  # its machine is gone, or out of memory, after as many tries as Ray makes
                 found = str(error).splitlines()[0]
             attempt.advance(found) if isinstance(found, Figures) else attempt.fail(found)
             begin_next_seed(attempt)
@@ -244,7 +294,9 @@ def standing(search: Search) -> Underway:
     space, results = search.space, search.results()
     over, ranked = sum(result.over for result in results), best(results, space.metric)
     return Underway(
-        f"{over}/{space.trials} trials", over / space.trials, (f"best {figure(ranked[0], space.metric)}",) if ranked else ()
+        f"{over}/{space.trials} trials",
+        over / space.trials,
+        (f"best {figure(ranked[0], space.metric)}",) if ranked else (),
     )
 
 

@@ -34,7 +34,11 @@ def lean(rng: Generator, angle: float = 9.0) -> NDArray[np.float64]:
     """(2, 2): rotation to 25 degrees, slant, aspect and size."""
     turn = np.deg2rad(np.clip(rng.normal(0, angle), -STEEPEST, STEEPEST))
     stretch = 0.2 if rng.random() < 0.1 else 0.08  # some programs stretch a digit to a square
-    slant, aspect, size = rng.normal(0, 0.15), np.exp(rng.normal(0, stretch)), np.exp(rng.normal(0, 0.06))
+    slant, aspect, size = (
+        rng.normal(0, 0.15),
+        np.exp(rng.normal(0, stretch)),
+        np.exp(rng.normal(0, 0.06)),
+    )
     cos, sin = np.cos(turn), np.sin(turn)
     return size * np.array([[cos, -sin], [sin, cos]]) @ np.array([[aspect, slant], [0, 1 / aspect]])
 
@@ -56,7 +60,9 @@ def _stretched(places: Plane, power: float) -> Plane:
 def _waves(rng: Generator) -> NDArray[np.float32]:
     """A smooth displacement of every pixel of the canvas, in pixels of the field."""
     coarse = rng.normal(0, rng.uniform(0.2, 0.9), (4, 4)).astype(np.float32)
-    return np.asarray(cv2.resize(coarse, (CANVAS, CANVAS), interpolation=cv2.INTER_CUBIC), np.float32)
+    return np.asarray(
+        cv2.resize(coarse, (CANVAS, CANVAS), interpolation=cv2.INTER_CUBIC), np.float32
+    )
 
 
 def with_another_pen(canvas: Canvas, rng: Generator) -> Canvas:
@@ -91,5 +97,9 @@ def cross_seven(canvas: Canvas, rng: Generator) -> Canvas:
     return ink(canvas.copy(), [bar], int(np.clip(len(inked) * rng.uniform(0.5, 0.9), 4, 14)))
 
 
-_PIXELS = np.indices((CANVAS, CANVAS), np.float32)[::-1] + np.float32(0.5)  # (2, 112, 112): x and y of every pixel's centre
-_CRISPER = np.clip((np.arange(256) - 115.0) * 2.5 + 128, 0, 255).astype(np.uint8)  # enlarging blurs; ink has edges
+_PIXELS = np.indices((CANVAS, CANVAS), np.float32)[::-1] + np.float32(
+    0.5
+)  # (2, 112, 112): x and y of every pixel's centre
+_CRISPER = np.clip((np.arange(256) - 115.0) * 2.5 + 128, 0, 255).astype(
+    np.uint8
+)  # enlarging blurs; ink has edges

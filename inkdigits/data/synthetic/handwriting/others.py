@@ -10,12 +10,29 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from inkdigits.data.synthetic.handwriting.canvas import Canvas, ink, on_paper, paper, smooth_noise, tight
+from inkdigits.data.synthetic.handwriting.canvas import (
+    Canvas,
+    ink,
+    on_paper,
+    paper,
+    smooth_noise,
+    tight,
+)
 from inkdigits.data.synthetic.handwriting.hands import in_another_hand, with_another_pen
 from inkdigits.data.synthetic.handwriting.recording import framed, recorded, threshold
-from inkdigits.data.synthetic.handwriting.strokes import LETTERS, SIGN_STROKES, digit_strokes, draw, parse, printed, smooth
+from inkdigits.data.synthetic.handwriting.strokes import (
+    LETTERS,
+    SIGN_STROKES,
+    digit_strokes,
+    draw,
+    parse,
+    printed,
+    smooth,
+)
 
-LEAST_PIECE = 16  # pixels of the canvas; a narrower piece of a neighbour does not keep a digit from being one
+LEAST_PIECE = (
+    16  # pixels of the canvas; a narrower piece of a neighbour does not keep a digit from being one
+)
 LEAST_INK = 40  # pixels of the canvas; with less there is nothing to see
 
 # What is left of a digit is no digit when this side of it is kept. Left out: the upper half of a 9 is a 0, the lower half a 1.
@@ -23,7 +40,9 @@ FRAGMENTS = {"top": (0, 5), "bottom": (0, 2, 3, 4, 5), "left": (2, 3, 4, 7, 9), 
 TURNED = (3, 4)  # lying on their side these are no digits
 
 
-def other_things(images: NDArray[np.uint8], labels: NDArray[np.uint8], count: int, rng: Generator) -> Iterator[NDArray[np.uint8]]:
+def other_things(
+    images: NDArray[np.uint8], labels: NDArray[np.uint8], count: int, rng: Generator
+) -> Iterator[NDArray[np.uint8]]:
     """`count` fields uint8 (28, 28) that show no digit, of all kinds in turn."""
     stock = Stock(images, labels, rng)
     for i in range(count):
@@ -36,7 +55,9 @@ def other_things(images: NDArray[np.uint8], labels: NDArray[np.uint8], count: in
 class Stock:
     """Digits to make other things of, found by their label, with the generator that draws them."""
 
-    def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.uint8], rng: Generator) -> None:
+    def __init__(
+        self, images: NDArray[np.uint8], labels: NDArray[np.uint8], rng: Generator
+    ) -> None:
         self.images, self.rng = images, rng
         self.places = {label: np.flatnonzero(labels == label) for label in range(10)}
 
@@ -45,7 +66,9 @@ class Stock:
         label = int(self.rng.choice(among))
         if not len(self.places[label]):
             return draw(digit_strokes(label, self.rng), self.rng)
-        return with_another_pen(in_another_hand(self.images[self.rng.choice(self.places[label])], self.rng), self.rng)
+        return with_another_pen(
+            in_another_hand(self.images[self.rng.choice(self.places[label])], self.rng), self.rng
+        )
 
 
 def sign(stock: Stock) -> Canvas:
@@ -69,7 +92,9 @@ def scribble(stock: Stock) -> Canvas:
     if rng.random() < 0.6:
         points = smooth(rng.uniform(0, 9, (n, 2)))
     else:
-        points = np.column_stack([np.linspace(0, 9, n), np.tile([0.0, 9.0], n)[:n] + rng.normal(0, 0.8, n)])
+        points = np.column_stack(
+            [np.linspace(0, 9, n), np.tile([0.0, 9.0], n)[:n] + rng.normal(0, 0.8, n)]
+        )
         points = points if rng.random() < 0.5 else points[:, ::-1]
     return draw([points], rng)
 
@@ -83,10 +108,17 @@ def line(stock: Stock) -> Canvas:
         return draw([np.array([[0, 4.5 + rise], [9, 4.5 - rise]])], rng)
     if chance < 0.7:
         return draw(
-            [np.array([[x, 0.0], [x, 9.0]]) + rng.normal(0, 0.4, (2, 2)) for x in np.linspace(1, 8, int(rng.integers(2, 5)))], rng
+            [
+                np.array([[x, 0.0], [x, 9.0]]) + rng.normal(0, 0.4, (2, 2))
+                for x in np.linspace(1, 8, int(rng.integers(2, 5)))
+            ],
+            rng,
         )
     depth = rng.uniform(2, 5) * rng.choice((-1, 1))
-    return draw([smooth(np.array([[0, 4.5], [4.5, 4.5 + depth], [9, 4.5]]) + rng.normal(0, 0.3, (3, 2)))], rng)
+    return draw(
+        [smooth(np.array([[0, 4.5], [4.5, 4.5 + depth], [9, 4.5]]) + rng.normal(0, 0.3, (3, 2)))],
+        rng,
+    )
 
 
 def fragment(stock: Stock) -> Canvas:
@@ -97,9 +129,17 @@ def fragment(stock: Stock) -> Canvas:
 
 def _half(canvas: Canvas, side: str, rng: Generator) -> Canvas:
     left, top, width, height = cv2.boundingRect((canvas > 60).view(np.uint8))
-    row, column = top + round(height * rng.uniform(0.42, 0.58)), left + round(width * rng.uniform(0.42, 0.58))
+    row, column = (
+        top + round(height * rng.uniform(0.42, 0.58)),
+        left + round(width * rng.uniform(0.42, 0.58)),
+    )
     half = canvas.copy()
-    lost = {"top": half[row:], "bottom": half[:row], "left": half[:, column:], "right": half[:, :column]}[side]
+    lost = {
+        "top": half[row:],
+        "bottom": half[:row],
+        "left": half[:, column:],
+        "right": half[:, :column],
+    }[side]
     lost[:] = 0
     return half
 
@@ -119,7 +159,10 @@ def row(stock: Stock) -> Canvas:
 
 def _touching(left: NDArray[np.uint8], right: NDArray[np.uint8], overlap: int) -> NDArray[np.uint8]:
     """Side by side, `overlap` pixels into each other, their feet on one line."""
-    height, width = max(len(left), len(right)), left.shape[1] + right.shape[1] - min(overlap, left.shape[1], right.shape[1])
+    height, width = (
+        max(len(left), len(right)),
+        left.shape[1] + right.shape[1] - min(overlap, left.shape[1], right.shape[1]),
+    )
     both = np.zeros((height, width), np.uint8)
     both[height - len(left) :, : left.shape[1]] = left
     place = both[height - len(right) :, width - right.shape[1] :]
@@ -142,7 +185,11 @@ def crossed_out(stock: Stock) -> Canvas:
         np.column_stack([rng.uniform(10, 30, n), rng.uniform(20, 92, n)]),
         np.column_stack([rng.uniform(82, 102, n), rng.uniform(20, 92, n)]),
     )
-    return ink(canvas, [np.array(pair) for pair in zip(starts, ends, strict=True)], int(rng.integers(4, 10)))
+    return ink(
+        canvas,
+        [np.array(pair) for pair in zip(starts, ends, strict=True)],
+        int(rng.integers(4, 10)),
+    )
 
 
 def texture(stock: Stock) -> Canvas:
@@ -162,12 +209,21 @@ def texture(stock: Stock) -> Canvas:
 def cloud(stock: Stock) -> Canvas:
     """What is left of a photograph of some thing: the darker regions of a landscape of noise, all or the largest of them."""
     rng = stock.rng
-    landscape = sum(smooth_noise(rng, side, cv2.INTER_CUBIC).astype(np.float32) / side**0.7 for side in (4, 8, 16, 32))
+    landscape = sum(
+        smooth_noise(rng, side, cv2.INTER_CUBIC).astype(np.float32) / side**0.7
+        for side in (4, 8, 16, 32)
+    )
     level = float(np.quantile(landscape, rng.uniform(0.55, 0.9)))
-    canvas = np.clip((landscape - level) * rng.uniform(2, 30) * 255 / float(np.ptp(landscape)), 0, 255).astype(np.uint8)
+    canvas = np.clip(
+        (landscape - level) * rng.uniform(2, 30) * 255 / float(np.ptp(landscape)), 0, 255
+    ).astype(np.uint8)
     if rng.random() < 0.6:
         _, labels, stats, _ = cv2.connectedComponentsWithStats((canvas > 60).view(np.uint8))
-        canvas = np.where(labels == 1 + stats[1:, cv2.CC_STAT_AREA].argmax(), canvas, np.uint8(0)) if len(stats) > 1 else canvas
+        canvas = (
+            np.where(labels == 1 + stats[1:, cv2.CC_STAT_AREA].argmax(), canvas, np.uint8(0))
+            if len(stats) > 1
+            else canvas
+        )
     return on_paper(tight(canvas))
 
 
@@ -177,10 +233,28 @@ def blob(stock: Stock) -> Canvas:
     for i in range(int(rng.integers(1, 5))):
         colour = 0 if i and rng.random() < 0.4 else 255
         if rng.random() < 0.6:
-            (x, y), (wide, high) = rng.integers(30, 82, 2).tolist(), rng.integers(12, 45, 2).tolist()
-            cv2.ellipse(canvas, (x, y), (wide, max(high, wide // 2)), rng.uniform(0, 180), 0, 360, colour, -1, cv2.LINE_AA)
+            (x, y), (wide, high) = (
+                rng.integers(30, 82, 2).tolist(),
+                rng.integers(12, 45, 2).tolist(),
+            )
+            cv2.ellipse(
+                canvas,
+                (x, y),
+                (wide, max(high, wide // 2)),
+                rng.uniform(0, 180),
+                0,
+                360,
+                colour,
+                -1,
+                cv2.LINE_AA,
+            )
         else:
-            cv2.fillPoly(canvas, [rng.integers(8, 104, (int(rng.integers(3, 8)), 2)).astype(np.int32)], colour, cv2.LINE_AA)
+            cv2.fillPoly(
+                canvas,
+                [rng.integers(8, 104, (int(rng.integers(3, 8)), 2)).astype(np.int32)],
+                colour,
+                cv2.LINE_AA,
+            )
     return canvas
 
 

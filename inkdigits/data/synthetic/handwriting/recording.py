@@ -8,7 +8,16 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from inkdigits.data.synthetic.handwriting.canvas import CANVAS, HEIGHT, Canvas, ink, on_paper, paper, smooth_noise, tight
+from inkdigits.data.synthetic.handwriting.canvas import (
+    CANVAS,
+    HEIGHT,
+    Canvas,
+    ink,
+    on_paper,
+    paper,
+    smooth_noise,
+    tight,
+)
 from inkdigits.reading.preprocessing.fields import SIDE, to_field
 
 LEAST_LEFT = 0.4  # share of the ink; what lost more of it need not be readable any more
@@ -26,7 +35,12 @@ def remove_ruling(canvas: Canvas, rng: Generator) -> Canvas:
     """A thin line of the paper was taken away, and with it what crossed it."""
     y, tilt, width = rng.uniform(25, 87), rng.normal(0, 4), int(rng.integers(1, 4))
     ends = (0, round(y - tilt)), (CANVAS, round(y + tilt))
-    return np.asarray(cv2.line(canvas, *(ends if rng.random() < 0.7 else (ends[0][::-1], ends[1][::-1])), 0, width), np.uint8)
+    return np.asarray(
+        cv2.line(
+            canvas, *(ends if rng.random() < 0.7 else (ends[0][::-1], ends[1][::-1])), 0, width
+        ),
+        np.uint8,
+    )
 
 
 def leave_ruling(canvas: Canvas, rng: Generator) -> Canvas:
@@ -34,7 +48,11 @@ def leave_ruling(canvas: Canvas, rng: Generator) -> Canvas:
     x, y = rng.uniform(20, 92), rng.uniform(30, 97)
     half = rng.uniform(6, 22)
     line = cv2.line(
-        paper(), (round(x - half), round(y)), (round(x + half), round(y)), int(rng.integers(60, 220)), int(rng.integers(1, 4))
+        paper(),
+        (round(x - half), round(y)),
+        (round(x + half), round(y)),
+        int(rng.integers(60, 220)),
+        int(rng.integers(1, 4)),
     )
     return np.maximum(canvas, line)
 
@@ -42,7 +60,14 @@ def leave_ruling(canvas: Canvas, rng: Generator) -> Canvas:
 def speckle(canvas: Canvas, rng: Generator) -> Canvas:
     """One to six specks of dirt, smaller than the strokes are wide."""
     for x, y in rng.integers(12, 100, (int(rng.integers(1, 7)), 2)):
-        cv2.circle(canvas, (int(x), int(y)), int(rng.integers(1, 4)), int(rng.integers(60, 256)), -1, cv2.LINE_AA)
+        cv2.circle(
+            canvas,
+            (int(x), int(y)),
+            int(rng.integers(1, 4)),
+            int(rng.integers(60, 256)),
+            -1,
+            cv2.LINE_AA,
+        )
     return canvas
 
 
@@ -59,10 +84,19 @@ def cut_edge(canvas: Canvas, rng: Generator) -> Canvas:
     lost = rng.uniform(0.02, 0.08)
     if rng.random() < 0.5:
         rows = max(1, round(height * lost))
-        canvas[slice(top, top + rows) if rng.random() < 0.5 else slice(top + height - rows, top + height)] = 0
+        canvas[
+            slice(top, top + rows)
+            if rng.random() < 0.5
+            else slice(top + height - rows, top + height)
+        ] = 0
     elif width > 30:
         columns = max(1, round(width * lost))
-        canvas[:, slice(left, left + columns) if rng.random() < 0.5 else slice(left + width - columns, left + width)] = 0
+        canvas[
+            :,
+            slice(left, left + columns)
+            if rng.random() < 0.5
+            else slice(left + width - columns, left + width),
+        ] = 0
     return canvas
 
 
@@ -91,7 +125,9 @@ def roughen(canvas: Canvas, rng: Generator) -> Canvas:
     noise = smooth_noise(rng, int(rng.integers(28, 57)))
     soft = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(1, 3))
     weight = rng.uniform(0.2, 0.6)  # about zero, so that bare paper stays below any threshold
-    return threshold(np.asarray(cv2.addWeighted(soft, 1, noise, weight, -127 * weight), np.uint8), rng)
+    return threshold(
+        np.asarray(cv2.addWeighted(soft, 1, noise, weight, -127 * weight), np.uint8), rng
+    )
 
 
 def few_pixels(canvas: Canvas, rng: Generator) -> Canvas:
@@ -110,16 +146,25 @@ def fill_frame(canvas: Canvas, rng: Generator) -> Canvas:
     if rng.random() < 0.3 and width > 0.5 * height:
         size = side, side
     else:
-        size = max(3, round(side * width / max(height, width))), max(3, round(side * height / max(height, width)))
+        size = (
+            max(3, round(side * width / max(height, width))),
+            max(3, round(side * height / max(height, width))),
+        )
     small = cv2.resize(digit, size, interpolation=cv2.INTER_AREA)
     scale = HEIGHT / side
-    return on_paper(np.asarray(cv2.resize(small, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), np.uint8))
+    return on_paper(
+        np.asarray(
+            cv2.resize(small, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), np.uint8
+        )
+    )
 
 
 def fade(canvas: Canvas, rng: Generator) -> Canvas:
     """Ink that runs dry, light that falls from one side: as little as 40 % of it left in places."""
     cells = rng.uniform(0.4, 1.0, (int(rng.integers(2, 5)),) * 2).astype(np.float32)
-    return np.asarray(canvas * cv2.resize(cells, (CANVAS, CANVAS), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(
+        canvas * cv2.resize(cells, (CANVAS, CANVAS), interpolation=cv2.INTER_LINEAR), np.uint8
+    )
 
 
 def grain(canvas: Canvas, rng: Generator) -> Canvas:
@@ -142,4 +187,6 @@ def framed(canvas: Canvas, rng: Generator, otherwise: Canvas) -> NDArray[np.uint
     return field
 
 
-_GRAIN = np.clip(np.arange(256) * 1.6 + 60, 0, 255).astype(np.uint8)  # most of the noise is full ink
+_GRAIN = np.clip(np.arange(256) * 1.6 + 60, 0, 255).astype(
+    np.uint8
+)  # most of the noise is full ink

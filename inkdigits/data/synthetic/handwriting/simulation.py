@@ -6,19 +6,36 @@ import numpy as np
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
-from inkdigits.data.synthetic.handwriting.hands import cross_seven, in_another_hand, with_another_pen
+from inkdigits.data.synthetic.handwriting.hands import (
+    cross_seven,
+    in_another_hand,
+    with_another_pen,
+)
 from inkdigits.data.synthetic.handwriting.others import other_things
 from inkdigits.data.synthetic.handwriting.recording import damaged, framed, recorded
 from inkdigits.data.synthetic.handwriting.strokes import digit_strokes, draw, printed
 from inkdigits.reading.preprocessing.fields import SIDE
 
-Progress = Callable[[str, int, int | None], None]  # what is worked on, how much is done, how much there is
+Progress = Callable[
+    [str, int, int | None], None
+]  # what is worked on, how much is done, how much there is
 
 NOT_A_DIGIT = 10  # the label beside 0 to 9
 NEGATIVES = 0.25  # things that are no digits, to each digit
 AS_IT_IS = 0.15  # share of the digits that stay as MNIST has them
 PRINTED = 0.02  # share that is replaced by print
-DRAWN = (0.04, 0.30, 0.04, 0.10, 0.26, 0.06, 0.04, 0.22, 0.04, 0.10)  # by strokes, for 0 to 9; 1, 4 and 7 vary most
+DRAWN = (
+    0.04,
+    0.30,
+    0.04,
+    0.10,
+    0.26,
+    0.06,
+    0.04,
+    0.22,
+    0.04,
+    0.10,
+)  # by strokes, for 0 to 9; 1, 4 and 7 vary most
 
 
 def simulate(

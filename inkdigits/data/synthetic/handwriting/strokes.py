@@ -11,13 +11,25 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFont
 
-from inkdigits.data.synthetic.handwriting.canvas import CANVAS, HEIGHT, MIDDLE, Canvas, Points, ink, paper
+from inkdigits.data.synthetic.handwriting.canvas import (
+    CANVAS,
+    HEIGHT,
+    MIDDLE,
+    Canvas,
+    Points,
+    ink,
+    paper,
+)
 from inkdigits.data.synthetic.handwriting.hands import lean
 
 # Strokes on a grid, x and y from 0 to 9, y downwards: "10 80 39" goes from (1, 0) over (8, 0) to (3, 9). A stroke that starts with
 # ~ is a smooth curve through its points; | lifts the pen.
 DIGIT_STROKES = {
-    0: ("~50 21 15 28 59 78 85 72 50", "~50 21 15 28 59 78 85 72 50|82 18", "~50 21 15 28 59 78 85 72 50|73 36"),
+    0: (
+        "~50 21 15 28 59 78 85 72 50",
+        "~50 21 15 28 59 78 85 72 50|82 18",
+        "~50 21 15 28 59 78 85 72 50|73 36",
+    ),
     2: ("~13 40 72 54 19|19 89", "~13 40 73 56 29 17 38 69 98"),
     3: ("10 80 44|~44 75 78 49 18", "~11 50 82 54|~54 86 59 18"),
     5: ("80 20 24|~24 54 86 59 18", "20 24|~24 54 86 59 18|20 90"),
@@ -81,14 +93,24 @@ SIGN_STROKES = (
     "10 90|50 59|19 99",  # I with serifs, wide
 )
 LETTERS = "ACEFHKLMNPRVWXacefhkmnprvwx%#@?+*=<>αγεκλμξπφχψωΓΔΛΞΠΣΦΨΩ"  # of print; without those that could be digits
-FACES = ("DejaVuSans", "DejaVuSans-Oblique", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif", "DejaVuSerif-Italic")
+FACES = (
+    "DejaVuSans",
+    "DejaVuSans-Oblique",
+    "DejaVuSans-Bold",
+    "DejaVuSansMono",
+    "DejaVuSerif",
+    "DejaVuSerif-Italic",
+)
 
 
 def draw(strokes: list[Points], rng: Generator) -> Canvas:
     """Strokes on the grid, drawn with a pen of some width: each point a little off, the whole leaning as `lean` has it."""
     leaning = lean(rng, 6.0) * (HEIGHT / 9)
     wobble = rng.uniform(0.0, 0.35)
-    lines = [(stroke + rng.normal(0, wobble, (1, 2)) * 0.5 - 4.5) @ leaning.T + MIDDLE for stroke in strokes]
+    lines = [
+        (stroke + rng.normal(0, wobble, (1, 2)) * 0.5 - 4.5) @ leaning.T + MIDDLE
+        for stroke in strokes
+    ]
     return ink(paper(), lines, int(rng.integers(4, 24)))
 
 
@@ -119,7 +141,14 @@ def one(rng: Generator) -> list[Points]:
         strokes[0] = np.vstack([smooth(np.array([tip, bend, stem[0]])), stem])
     if rng.random() < (0.3 if flagged else 0.6):
         reach = rng.uniform(1, 4.5)
-        strokes.append(np.array([[x - reach, 9 + rng.normal(0, 0.2)], [x + reach * rng.uniform(0.7, 1.2), 9 + rng.normal(0, 0.2)]]))
+        strokes.append(
+            np.array(
+                [
+                    [x - reach, 9 + rng.normal(0, 0.2)],
+                    [x + reach * rng.uniform(0.7, 1.2), 9 + rng.normal(0, 0.2)],
+                ]
+            )
+        )
     return strokes
 
 
@@ -134,7 +163,10 @@ def four(rng: Generator) -> list[Points]:
     else:
         start = stem_top
     angle = np.array([corner, bar + rng.normal(0, 0.4)])
-    return [np.array([start, angle, [over, bar]]), np.array([stem_top, [x + rng.normal(0, 0.3), 9]])]
+    return [
+        np.array([start, angle, [over, bar]]),
+        np.array([stem_top, [x + rng.normal(0, 0.3), 9]]),
+    ]
 
 
 def seven(rng: Generator) -> list[Points]:
@@ -149,7 +181,9 @@ def seven(rng: Generator) -> list[Points]:
     strokes = [np.vstack([top, stem])]
     if rng.random() < 0.75:
         (x, y), tilt, reach = stem[len(stem) // 2], rng.normal(0, 0.3), rng.uniform(1.2, 2.6)
-        strokes.append(np.array([[x - reach, y + tilt], [x + reach * rng.uniform(0.7, 1.1), y - tilt]]))
+        strokes.append(
+            np.array([[x - reach, y + tilt], [x + reach * rng.uniform(0.7, 1.1), y - tilt]])
+        )
     return strokes
 
 
@@ -157,7 +191,10 @@ def parse(text: str, rng: Generator | None = None) -> list[Points]:
     """Strokes as written in DIGIT_STROKES, on the grid; with rng, each point is a little off."""
     strokes = []
     for stroke in text.split("|"):
-        points = np.array([[int(point[0]), int(point[1])] for point in stroke.removeprefix("~").split()], np.float64)
+        points = np.array(
+            [[int(point[0]), int(point[1])] for point in stroke.removeprefix("~").split()],
+            np.float64,
+        )
         if rng:
             points += rng.normal(0, 0.3, points.shape)
         strokes.append(smooth(points) if stroke.startswith("~") else points)
@@ -170,7 +207,9 @@ def smooth(points: Points, steps: int = 8) -> Points:
     before, start, end, after = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
     t = np.linspace(0, 1, steps, endpoint=False)[:, None, None]
     curve = start + t / 2 * (
-        end - before + t * (2 * before - 5 * start + 4 * end - after + t * (3 * (start - end) + after - before))
+        end
+        - before
+        + t * (2 * before - 5 * start + 4 * end - after + t * (3 * (start - end) + after - before))
     )
     return np.vstack([curve.transpose(1, 0, 2).reshape(-1, 2), points[-1:]])
 
@@ -179,8 +218,12 @@ def printed(text: str, rng: Generator) -> Canvas:
     """A letter or digit of print, in one of the faces that matplotlib carries, leaning a little."""
     size = int(rng.integers(70, 100))
     canvas = Image.new("L", (CANVAS, CANVAS))
-    ImageDraw.Draw(canvas).text((MIDDLE, MIDDLE), text, 255, _face(FACES[rng.integers(len(FACES))], size), anchor="mm")
-    return np.asarray(canvas.rotate(float(np.clip(rng.normal(0, 5), -15, 15)), Image.Resampling.BILINEAR))
+    ImageDraw.Draw(canvas).text(
+        (MIDDLE, MIDDLE), text, 255, _face(FACES[rng.integers(len(FACES))], size), anchor="mm"
+    )
+    return np.asarray(
+        canvas.rotate(float(np.clip(rng.normal(0, 5), -15, 15)), Image.Resampling.BILINEAR)
+    )
 
 
 @cache

@@ -11,4 +11,15 @@ from inkdigits.data.synthetic.pages.layout import Mark
 from inkdigits.data.synthetic.pages.scene import Scene, random_scene
 from inkdigits.data.synthetic.pages.writing import Hand, Pen, random_hand
 
-__all__ = ["Hand", "Mark", "Page", "Pen", "Scene", "generate", "random_hand", "random_scene", "render", "write_pages"]
+__all__ = [
+    "Hand",
+    "Mark",
+    "Page",
+    "Pen",
+    "Scene",
+    "generate",
+    "random_hand",
+    "random_scene",
+    "render",
+    "write_pages",
+]

@@ -13,13 +13,22 @@ from PIL import Image, ImageOps
 
 from inkdigits.data.synthetic.pages.paper import Colour, Picture, clouds
 
-Homography = NDArray[np.float64]  # (3, 3): a point of the sheet to the point of the photo where it is seen
+Homography = NDArray[
+    np.float64
+]  # (3, 3): a point of the sheet to the point of the photo where it is seen
 
 ORIENTATION = 0x0112  # the EXIF tag: how a viewer has to turn the picture
-TURNS = {1: None, 3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}  # to undo the tag's
+TURNS = {
+    1: None,
+    3: Image.Transpose.ROTATE_180,
+    6: Image.Transpose.ROTATE_90,
+    8: Image.Transpose.ROTATE_270,
+}  # to undo the tag's
 
 
-def cornered(picture: Picture, inset: float, tilt: float, rng: np.random.Generator) -> tuple[Picture, Homography]:
+def cornered(
+    picture: Picture, inset: float, tilt: float, rng: np.random.Generator
+) -> tuple[Picture, Homography]:
     """Seen at an angle by a camera so near that the sheet's edges are not in the photo.
 
     inset: up to how far each corner of the photo lies inside the sheet. tilt: the camera's, in degrees.
@@ -29,12 +38,16 @@ def cornered(picture: Picture, inset: float, tilt: float, rng: np.random.Generat
     middle = corners.mean(axis=0)
     inwards = np.sign(middle - corners) * rng.uniform(0.2 * inset, inset, (4, 2))
     turn = np.deg2rad(tilt)
-    seen = (corners + inwards - middle) @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) + middle
+    seen = (corners + inwards - middle) @ np.array(
+        [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]
+    ) + middle
     matrix = _homography(np.clip(seen, 0, [width, height]), corners)
     return _warped(picture, matrix, (width, height)), matrix
 
 
-def on_table(picture: Picture, table: Picture, skew: float, rng: np.random.Generator) -> tuple[Picture, Homography]:
+def on_table(
+    picture: Picture, table: Picture, skew: float, rng: np.random.Generator
+) -> tuple[Picture, Homography]:
     """The sheet lying on a table, the larger picture. skew: up to how far corners are from where one sees them from above."""
     height, width = picture.shape[:2]
     tall, wide = table.shape[:2]
@@ -43,10 +56,16 @@ def on_table(picture: Picture, table: Picture, skew: float, rng: np.random.Gener
     seen = corners + room * rng.uniform(0.3, 0.7, 2) + rng.uniform(-skew, skew, (4, 2))
     matrix = _homography(corners, seen)
     lying = _warped(picture, matrix, (wide, tall))
-    sheet = cv2.warpPerspective(np.ones((height, width), np.float32), matrix, (wide, tall), flags=cv2.INTER_LINEAR)
-    below = cv2.GaussianBlur(np.roll(sheet, 2, axis=(0, 1)), (0, 0), 3)  # the sheet's own narrow shadow
+    sheet = cv2.warpPerspective(
+        np.ones((height, width), np.float32), matrix, (wide, tall), flags=cv2.INTER_LINEAR
+    )
+    below = cv2.GaussianBlur(
+        np.roll(sheet, 2, axis=(0, 1)), (0, 0), 3
+    )  # the sheet's own narrow shadow
     ground = table * (1 - 0.5 * below)[..., None]
-    return np.asarray(lying * sheet[..., None] + ground * (1 - sheet[..., None]), np.float32), matrix
+    return np.asarray(
+        lying * sheet[..., None] + ground * (1 - sheet[..., None]), np.float32
+    ), matrix
 
 
 def _rectangle(width: int, height: int) -> NDArray[np.float64]:
@@ -54,11 +73,15 @@ def _rectangle(width: int, height: int) -> NDArray[np.float64]:
 
 
 def _homography(corners: NDArray[np.float64], seen: NDArray[np.float64]) -> Homography:
-    return np.asarray(cv2.getPerspectiveTransform(corners.astype(np.float32), seen.astype(np.float32)), np.float64)
+    return np.asarray(
+        cv2.getPerspectiveTransform(corners.astype(np.float32), seen.astype(np.float32)), np.float64
+    )
 
 
 def _warped(picture: Picture, matrix: Homography, size: tuple[int, int]) -> Picture:
-    seen = cv2.warpPerspective(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    seen = cv2.warpPerspective(
+        picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     return np.asarray(seen, np.float32)
 
 
@@ -76,7 +99,14 @@ def shaded(picture: Picture, depth: float, rng: np.random.Generator) -> Picture:
     shadow = np.zeros((height, width), np.uint8)
     axes = rng.uniform(0.3, 0.8, 2) * side
     cv2.ellipse(
-        shadow, np.rint(centre).astype(int).tolist(), np.rint(axes).astype(int).tolist(), rng.uniform(0, 180), 0, 360, 255, -1
+        shadow,
+        np.rint(centre).astype(int).tolist(),
+        np.rint(axes).astype(int).tolist(),
+        rng.uniform(0, 180),
+        0,
+        360,
+        255,
+        -1,
     )
     soft = cv2.GaussianBlur(shadow, (0, 0), side * rng.uniform(0.008, 0.1)).astype(np.float32) / 255
     return np.asarray(picture * (1 - depth * soft)[..., None], np.float32)
@@ -103,7 +133,9 @@ def glossy(picture: Picture, strength: float, rng: np.random.Generator) -> Pictu
 
 def exposed(picture: Picture, brightness: float, tint: Colour) -> Picture:
     """Brightness that white has in the photo, 1 as it is and more where it is overexposed, and the light's colour as factors."""
-    return np.asarray(np.clip(picture * (np.array(tint, np.float32) * np.float32(brightness)), 0, 1), np.float32)
+    return np.asarray(
+        np.clip(picture * (np.array(tint, np.float32) * np.float32(brightness)), 0, 1), np.float32
+    )
 
 
 def blurred(picture: Picture, sigma: float) -> Picture:
@@ -116,9 +148,13 @@ def shaken(picture: Picture, length: float, rng: np.random.Generator) -> Picture
     side = int(np.ceil(length)) // 2 * 2 + 3
     way = np.zeros((side, side), np.float32)
     step = np.array([np.cos(angle := rng.uniform(0, np.pi)), np.sin(angle)]) * length / 2
-    start, end = ((np.rint((side // 2 + sign * step) * 16)).astype(int).tolist() for sign in (-1, 1))
+    start, end = (
+        (np.rint((side // 2 + sign * step) * 16)).astype(int).tolist() for sign in (-1, 1)
+    )
     cv2.line(way, start, end, 1.0, 1, cv2.LINE_AA, 4)
-    return np.asarray(cv2.filter2D(picture, -1, way / way.sum(), borderType=cv2.BORDER_REPLICATE), np.float32)
+    return np.asarray(
+        cv2.filter2D(picture, -1, way / way.sum(), borderType=cv2.BORDER_REPLICATE), np.float32
+    )
 
 
 def grainy(picture: Picture, deviation: float, rng: np.random.Generator) -> Picture:

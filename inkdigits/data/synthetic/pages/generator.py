@@ -25,7 +25,12 @@ from inkdigits.data.synthetic.pages.paper import Box, Picture
 from inkdigits.data.synthetic.pages.scene import Scene, random_scene
 from inkdigits.data.synthetic.pages.writing import Hand
 
-KINDS = {"single": 0.45, "crop": 0.1, "string": 0.3, "reject": 0.15}  # shares of the pages; a folder each, with an s
+KINDS = {
+    "single": 0.45,
+    "crop": 0.1,
+    "string": 0.3,
+    "reject": 0.15,
+}  # shares of the pages; a folder each, with an s
 PAGES_A_WRITER = 10
 
 
@@ -51,20 +56,27 @@ class Page:
         return ".jpg" if self.file[:2] == b"\xff\xd8" else ".png"
 
 
-def write_pages(out: Path, count: int, seed: int = 0, digits: Split | None = None) -> dict[str, int]:
+def write_pages(
+    out: Path, count: int, seed: int = 0, digits: Split | None = None
+) -> dict[str, int]:
     """Write `count` pages into the new folder `out`, whole or not at all: `inkdigits pages`.
 
     The folder then holds singles/, crops/, strings/ and rejects/, with files named by writer, and truth.csv with file, kind and
     content. digits: as for `generate`. Returns how many there are of each kind. Raises BadValue or CannotWrite.
     """
     if count < 1 or seed < 0:
-        raise BadValue(f"{count} pages with the seed {seed} make no sense; wanted are 1 or more, and a seed of 0 or more")
+        raise BadValue(
+            f"{count} pages with the seed {seed} make no sense; wanted are 1 or more, and a seed of 0 or more"
+        )
     there = out.exists()
     new_folder(out)
     aside = out / f".{secrets.token_hex(4)}"
     try:
         aside.mkdir()
-        truth = sorted(_write(page, number, aside) for number, page in enumerate(generate(count, seed, digits), start=1))
+        truth = sorted(
+            _write(page, number, aside)
+            for number, page in enumerate(generate(count, seed, digits), start=1)
+        )
         write_whole(aside / "truth.csv", _csv([("file", "kind", "content"), *truth]))
         for made in sorted(aside.iterdir()):
             made.replace(out / made.name)
@@ -75,7 +87,9 @@ def write_pages(out: Path, count: int, seed: int = 0, digits: Split | None = Non
             shutil.rmtree(out, ignore_errors=True)
         if not isinstance(error, OSError):
             raise
-        raise CannotWrite(f"cannot write into {out}: {error.strerror or error}; choose a place with room that is yours") from error
+        raise CannotWrite(
+            f"cannot write into {out}: {error.strerror or error}; choose a place with room that is yours"
+        ) from error
     return dict(sorted(Counter(kind for _, kind, _ in truth).items()))
 
 
@@ -100,7 +114,9 @@ def generate(count: int, seed: int = 0, digits: Split | None = None) -> Iterator
     """
     for number in range(count):
         writer = number // PAGES_A_WRITER
-        hand = writing.random_hand(np.random.default_rng([seed, 0, writer]), mnist=0.5 if digits else 0)
+        hand = writing.random_hand(
+            np.random.default_rng([seed, 0, writer]), mnist=0.5 if digits else 0
+        )
         rng = np.random.default_rng([seed, 1, number])
         kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
         yield replace(random_page(kind, hand, digits, rng), writer=writer + 1)
@@ -109,7 +125,9 @@ def generate(count: int, seed: int = 0, digits: Split | None = None) -> Iterator
 def random_page(kind: str, hand: Hand, digits: Split | None, rng: np.random.Generator) -> Page:
     """One page of this kind by this hand. digits: as for `generate`; needed where the hand writes MNIST's."""
     content, rows = random_content(kind, rng)
-    scene = random_scene(rng, single=kind in ("single", "reject"), columns=max((len(row) for row in rows), default=3))
+    scene = random_scene(
+        rng, single=kind in ("single", "reject"), columns=max((len(row) for row in rows), default=3)
+    )
     page = render(rows, scene, hand, digits, rng)
     if kind == "crop":
         page = _cropped(page, scene, rng)
@@ -139,7 +157,10 @@ def _random_row(rng: np.random.Generator) -> list[Mark]:
     row = [_digit(rng) for _ in range(rng.integers(1, 9))]
     touches, struck, letters = rng.random(3) < (0.2, 0.1, 0.12)
     if touches:
-        row = [replace(mark, touching=place > 0 and rng.random() < 0.4) for place, mark in enumerate(row)]
+        row = [
+            replace(mark, touching=place > 0 and rng.random() < 0.4)
+            for place, mark in enumerate(row)
+        ]
     if struck and not touches:
         row.insert(int(rng.integers(len(row) + 1)), _digit(rng, struck=True))
     if letters:
@@ -152,7 +173,10 @@ def _letter(rng: np.random.Generator) -> str:
 
 
 def _random_reject(rng: np.random.Generator) -> tuple[str, list[list[Mark]]]:
-    kind = rng.choice(["blank", "letter", "word", "doodle", "scribble", "struck-out"], p=[0.2, 0.25, 0.1, 0.25, 0.1, 0.1])
+    kind = rng.choice(
+        ["blank", "letter", "word", "doodle", "scribble", "struck-out"],
+        p=[0.2, 0.25, 0.1, 0.25, 0.1, 0.1],
+    )
     if kind == "blank":
         return "blank", []
     if kind == "letter":
@@ -167,7 +191,13 @@ def _random_reject(rng: np.random.Generator) -> tuple[str, list[list[Mark]]]:
 # ---- from marks to a picture
 
 
-def render(rows: Sequence[Sequence[Mark]], scene: Scene, hand: Hand, digits: Split | None, rng: np.random.Generator) -> Page:
+def render(
+    rows: Sequence[Sequence[Mark]],
+    scene: Scene,
+    hand: Hand,
+    digits: Split | None,
+    rng: np.random.Generator,
+) -> Page:
     """Write the rows on the scene's sheet and take the picture. digits: images to write with, where the hand does."""
     layout = lay_out(rows, scene, hand, digits, rng)
     sheet = _with_ink(_with_print(_ground(layout, scene, rng), layout, scene, rng), layout, scene)
@@ -201,11 +231,15 @@ def _with_print(sheet: Picture, layout: Layout, scene: Scene, rng: np.random.Gen
     if scene.print == "ruled":
         lines = paper.ruled(shape, first + 0.04 * scene.height, scene.pitch * scene.height, width)
     elif scene.print == "squared":
-        lines = paper.squared(shape, first + 0.04 * scene.height, scene.pitch * scene.height / scene.squares, width)
+        lines = paper.squared(
+            shape, first + 0.04 * scene.height, scene.pitch * scene.height / scene.squares, width
+        )
     elif scene.print == "underlined":
         lines = paper.underlined(shape, layout.lines, 1.5 * width, rng)
     else:
-        lines = (paper.boxed if scene.print == "boxed" else paper.combed)(shape, layout.cells, width)
+        lines = (paper.boxed if scene.print == "boxed" else paper.combed)(
+            shape, layout.cells, width
+        )
     lay = paper.covered if scene.ground == "board" else paper.printed
     return lay(sheet, lines, scene.print_colour)
 
@@ -215,7 +249,9 @@ def _with_ink(sheet: Picture, layout: Layout, scene: Scene) -> Picture:
     return (paper.printed if on_paper else paper.covered)(sheet, layout.ink, scene.ink)
 
 
-def _seen(sheet: Picture, scene: Scene, rng: np.random.Generator) -> tuple[Picture, camera.Homography]:
+def _seen(
+    sheet: Picture, scene: Scene, rng: np.random.Generator
+) -> tuple[Picture, camera.Homography]:
     """Through the camera, and where each point of the sheet went."""
     if scene.fold:
         sheet = paper.folded(sheet, scene.fold, rng)
@@ -226,7 +262,9 @@ def _seen(sheet: Picture, scene: Scene, rng: np.random.Generator) -> tuple[Pictu
         table = paper.wood((width + around, height + around), scene.table_colour, rng)
         return camera.on_table(sheet, table, min(scene.skew or 0.0, scene.table) * side, rng)
     if scene.skew:
-        return camera.cornered(sheet, min(scene.skew * side, 0.4 * min(scene.margins) * scene.height), scene.tilt, rng)
+        return camera.cornered(
+            sheet, min(scene.skew * side, 0.4 * min(scene.margins) * scene.height), scene.tilt, rng
+        )
     return sheet, np.eye(3)
 
 
@@ -240,7 +278,9 @@ def _lit(photo: Picture, scene: Scene, rng: np.random.Generator) -> Picture:
     return camera.exposed(photo, scene.brightness, scene.tint)
 
 
-def _taken(photo: Picture, scene: Scene, rng: np.random.Generator) -> tuple[Picture, NDArray[np.float64]]:
+def _taken(
+    photo: Picture, scene: Scene, rng: np.random.Generator
+) -> tuple[Picture, NDArray[np.float64]]:
     """By a sensor with its number of pixels, out of focus and grainy as it may be; and the scale (x, y) that pixels got."""
     height, width = photo.shape[:2]
     if scene.scale < 1:
@@ -269,4 +309,10 @@ def _cropped(page: Page, scene: Scene, rng: np.random.Generator) -> Page:
     x1, y1 = max(0, int(left - room[0])), max(0, int(top - room[1]))
     x2, y2 = min(width, int(right + room[2]) + 1), min(height, int(bottom + room[3]) + 1)
     file = camera.encoded(page.picture[y1:y2, x1:x2], scene.quality)
-    return Page(camera.decoded(file), "crop", page.content[1], ((left - x1, top - y1, right - x1, bottom - y1),), file)
+    return Page(
+        camera.decoded(file),
+        "crop",
+        page.content[1],
+        ((left - x1, top - y1, right - x1, bottom - y1),),
+        file,
+    )

@@ -19,11 +19,15 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 FRACTION = 4  # bits behind the point of the coordinates that OpenCV draws lines with
 
 
-def clouds(shape: tuple[int, int], feature: float | tuple[float, float], rng: np.random.Generator) -> Layer:
+def clouds(
+    shape: tuple[int, int], feature: float | tuple[float, float], rng: np.random.Generator
+) -> Layer:
     """Smooth noise about 0 with a standard deviation about 1, (H, W) for shape. feature: its size, or its height and width."""
     high, wide = feature if isinstance(feature, tuple) else (feature, feature)
     coarse = rng.standard_normal((int(shape[0] / high) + 3, int(shape[1] / wide) + 3), np.float32)
-    return np.asarray(cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC) * 1.3, np.float32)
+    return np.asarray(
+        cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC) * 1.3, np.float32
+    )
 
 
 def plain(size: tuple[int, int], colour: Colour) -> Picture:
@@ -31,18 +35,28 @@ def plain(size: tuple[int, int], colour: Colour) -> Picture:
     return np.broadcast_to(np.array(colour, np.float32), (size[1], size[0], 3)).astype(np.float32)
 
 
-def sheet(size: tuple[int, int], colour: Colour, texture: float, rng: np.random.Generator) -> Picture:
+def sheet(
+    size: tuple[int, int], colour: Colour, texture: float, rng: np.random.Generator
+) -> Picture:
     """Paper: fibres, and the slight waves of a sheet that lies free. texture: standard deviation of the fibres."""
     shape = (size[1], size[0])
-    fibres = 0.6 * rng.standard_normal(shape, np.float32) + 0.7 * clouds(shape, 2.5, rng) + 0.35 * clouds(shape, 7, rng)
+    fibres = (
+        0.6 * rng.standard_normal(shape, np.float32)
+        + 0.7 * clouds(shape, 2.5, rng)
+        + 0.35 * clouds(shape, 7, rng)
+    )
     waves = clouds(shape, max(shape) / 3, rng)
     return plain(size, colour) * (1 + texture * (fibres + 0.6 * waves))[..., None]
 
 
-def board(size: tuple[int, int], colour: Colour, texture: float, rng: np.random.Generator) -> Picture:
+def board(
+    size: tuple[int, int], colour: Colour, texture: float, rng: np.random.Generator
+) -> Picture:
     """A blackboard with the traces of what was wiped off. texture: lightness of the traces."""
     shape = (size[1], size[0])
-    wiped = clouds(shape, (max(shape) / 30, max(shape) / 5), rng) + clouds(shape, max(shape) / 4, rng)
+    wiped = clouds(shape, (max(shape) / 30, max(shape) / 5), rng) + clouds(
+        shape, max(shape) / 4, rng
+    )
     dust = 0.5 * np.clip(wiped + 1, 0, 3) + 0.25 * rng.standard_normal(shape, np.float32)
     return plain(size, colour) + (texture * dust)[..., None]
 
@@ -50,7 +64,9 @@ def board(size: tuple[int, int], colour: Colour, texture: float, rng: np.random.
 def wood(size: tuple[int, int], colour: Colour, rng: np.random.Generator) -> Picture:
     """A table top: long grain along its width."""
     shape = (size[1], size[0])
-    grain = clouds(shape, (3, max(shape) / 4), rng) + clouds(shape, (max(shape) / 40, max(shape) / 2), rng)
+    grain = clouds(shape, (3, max(shape) / 4), rng) + clouds(
+        shape, (max(shape) / 40, max(shape) / 2), rng
+    )
     return plain(size, colour) * (1 + 0.08 * grain)[..., None]
 
 
@@ -80,7 +96,9 @@ def ruled(shape: tuple[int, int], first: float, pitch: float, width: float) -> L
 
 def squared(shape: tuple[int, int], first: float, pitch: float, width: float) -> Layer:
     """Squares of side `pitch`, one of them with its upper edge at `first`."""
-    upright = segments(shape, ((x, 0, x, shape[0]) for x in _every(pitch / 3, pitch, shape[1])), width)
+    upright = segments(
+        shape, ((x, 0, x, shape[0]) for x in _every(pitch / 3, pitch, shape[1])), width
+    )
     return np.maximum(ruled(shape, first, pitch, width), upright)
 
 
@@ -108,23 +126,39 @@ def combed(shape: tuple[int, int], cells: Iterable[Box], width: float) -> Layer:
     lines = []
     for left, top, right, bottom in cells:
         tooth = bottom - 0.3 * (bottom - top)
-        lines += [(left, bottom, right, bottom), (left, tooth, left, bottom), (right, tooth, right, bottom)]
+        lines += [
+            (left, bottom, right, bottom),
+            (left, tooth, left, bottom),
+            (right, tooth, right, bottom),
+        ]
     return segments(shape, lines, width)
 
 
-def underlined(shape: tuple[int, int], rows: Iterable[Box], width: float, rng: np.random.Generator) -> Layer:
+def underlined(
+    shape: tuple[int, int], rows: Iterable[Box], width: float, rng: np.random.Generator
+) -> Layer:
     """A line below each row, drawn by hand: neither straight nor quite level, a little longer than the row."""
     layer = np.zeros(shape, np.float32)
     for left, top, right, bottom in rows:
         height = bottom - top
-        x = np.linspace(left - rng.uniform(0, 0.4) * height, right + rng.uniform(0, 0.4) * height, 12)
-        y = bottom + rng.uniform(0.1, 0.2) * height + rng.normal(0, 0.012 * height, 12).cumsum() * 0.5
+        x = np.linspace(
+            left - rng.uniform(0, 0.4) * height, right + rng.uniform(0, 0.4) * height, 12
+        )
+        y = (
+            bottom
+            + rng.uniform(0.1, 0.2) * height
+            + rng.normal(0, 0.012 * height, 12).cumsum() * 0.5
+        )
         joints = list(zip(x, y, strict=True))
-        layer = np.maximum(layer, segments(shape, [(*a, *b) for a, b in itertools.pairwise(joints)], width))
+        layer = np.maximum(
+            layer, segments(shape, [(*a, *b) for a, b in itertools.pairwise(joints)], width)
+        )
     return layer
 
 
-def show_through(picture: Picture, darkness: float, line: float, rng: np.random.Generator) -> Picture:
+def show_through(
+    picture: Picture, darkness: float, line: float, rng: np.random.Generator
+) -> Picture:
     """What is printed on the other side, mirrored and blurred beyond reading. darkness: 0-1; line: height of its lines."""
     shape = picture.shape[:2]
     letters = (clouds(shape, (line / 4, line / 5), rng) > 0.1).astype(np.float32)
@@ -140,7 +174,9 @@ def folded(picture: Picture, depth: float, rng: np.random.Generator) -> Picture:
     height, width = picture.shape[:2]
     angle = rng.choice([0.0, np.pi / 2]) + rng.normal(0, 0.08)
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    away = (x - width * rng.uniform(0.25, 0.75)) * np.cos(angle) + (y - height * rng.uniform(0.25, 0.75)) * np.sin(angle)
+    away = (x - width * rng.uniform(0.25, 0.75)) * np.cos(angle) + (
+        y - height * rng.uniform(0.25, 0.75)
+    ) * np.sin(angle)
     slope = np.where(away > 0, np.exp(-away / (0.15 * max(height, width))), 0)
     ridge = np.exp(-((away / 1.5) ** 2))
     return np.asarray(picture * (1 - depth * slope + 0.6 * depth * ridge)[..., None], np.float32)

@@ -12,19 +12,60 @@ import numpy as np
 from inkdigits.data.synthetic.pages.paper import Colour
 from inkdigits.data.synthetic.pages.writing import Pen
 
-MEDIA = {"canvas": 0.25, "scan": 0.15, "photo": 0.4, "board": 0.12, "whiteboard": 0.08}  # shares of the pages
-PRINTED = {"blank": 0.45, "ruled": 0.15, "squared": 0.15, "boxed": 0.1, "combed": 0.05, "underlined": 0.1}  # of the sheets
+MEDIA = {
+    "canvas": 0.25,
+    "scan": 0.15,
+    "photo": 0.4,
+    "board": 0.12,
+    "whiteboard": 0.08,
+}  # shares of the pages
+PRINTED = {
+    "blank": 0.45,
+    "ruled": 0.15,
+    "squared": 0.15,
+    "boxed": 0.1,
+    "combed": 0.05,
+    "underlined": 0.1,
+}  # of the sheets
 LONGEST_SIDE = 1800  # pixels; a page that would be larger gets smaller writing
 
 WHITE, BLACK = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
-PAPERS: tuple[Colour, ...] = ((0.97, 0.97, 0.96), (0.93, 0.93, 0.92), (0.96, 0.93, 0.85), (0.85, 0.84, 0.8))
-COLOURED: tuple[Colour, ...] = ((0.98, 0.92, 0.5), (0.98, 0.75, 0.8), (0.7, 0.9, 0.97), (0.75, 0.93, 0.7), (0.76, 0.62, 0.45))
-INKS: tuple[Colour, ...] = ((0.08, 0.08, 0.1), (0.08, 0.12, 0.5), (0.1, 0.2, 0.65), (0.65, 0.08, 0.1), (0.05, 0.35, 0.2))
+PAPERS: tuple[Colour, ...] = (
+    (0.97, 0.97, 0.96),
+    (0.93, 0.93, 0.92),
+    (0.96, 0.93, 0.85),
+    (0.85, 0.84, 0.8),
+)
+COLOURED: tuple[Colour, ...] = (
+    (0.98, 0.92, 0.5),
+    (0.98, 0.75, 0.8),
+    (0.7, 0.9, 0.97),
+    (0.75, 0.93, 0.7),
+    (0.76, 0.62, 0.45),
+)
+INKS: tuple[Colour, ...] = (
+    (0.08, 0.08, 0.1),
+    (0.08, 0.12, 0.5),
+    (0.1, 0.2, 0.65),
+    (0.65, 0.08, 0.1),
+    (0.05, 0.35, 0.2),
+)
 GRAPHITE: Colour = (0.28, 0.28, 0.3)
-PRINTS: tuple[Colour, ...] = ((0.6, 0.7, 0.88), (0.72, 0.72, 0.74), (0.75, 0.65, 0.8), (0.9, 0.65, 0.6), (0.35, 0.35, 0.38))
+PRINTS: tuple[Colour, ...] = (
+    (0.6, 0.7, 0.88),
+    (0.72, 0.72, 0.74),
+    (0.75, 0.65, 0.8),
+    (0.9, 0.65, 0.6),
+    (0.35, 0.35, 0.38),
+)
 BOARDS: tuple[Colour, ...] = ((0.13, 0.24, 0.18), (0.12, 0.12, 0.13), (0.16, 0.2, 0.24))
 CHALKS: tuple[Colour, ...] = ((0.93, 0.93, 0.9), (0.95, 0.9, 0.55), (0.9, 0.65, 0.7))
-TABLES: tuple[Colour, ...] = ((0.3, 0.18, 0.1), (0.12, 0.1, 0.09), (0.22, 0.22, 0.24), (0.42, 0.28, 0.17))
+TABLES: tuple[Colour, ...] = (
+    (0.3, 0.18, 0.1),
+    (0.12, 0.1, 0.09),
+    (0.22, 0.22, 0.24),
+    (0.42, 0.28, 0.17),
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +77,12 @@ class Scene:
 
     pen: Pen
     height: int = 60  # px; of a digit
-    margins: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # heights; left, top, right, bottom
+    margins: tuple[float, float, float, float] = (
+        1.0,
+        1.0,
+        1.0,
+        1.0,
+    )  # heights; left, top, right, bottom
     gap: float = 0.3  # heights; between digits
     pitch: float = 1.8  # heights; from one baseline to the next
     slope: float = 0.0  # of the baselines; positive falls
@@ -70,14 +116,24 @@ class Scene:
 def random_scene(rng: np.random.Generator, *, single: bool = False, columns: int = 8) -> Scene:
     """A page as one might come across it. single: for one symbol, which may fill it. columns: symbols in the longest row."""
     medium = str(rng.choice(list(MEDIA), p=list(MEDIA.values())))
-    scene = {"canvas": _canvas, "board": _board, "whiteboard": _whiteboard}.get(medium, _sheet)(rng, single)
+    scene = {"canvas": _canvas, "board": _board, "whiteboard": _whiteboard}.get(medium, _sheet)(
+        rng, single
+    )
     if medium in ("photo", "board", "whiteboard"):
         scene = _photographed(scene, rng)
     elif medium == "scan":
-        scene = replace(scene, grain=_maybe(rng, 0.5, 0.002, 0.015), tilt=rng.normal(0, 1), skew=_maybe(rng, 0.4, 0.005, 0.02))
+        scene = replace(
+            scene,
+            grain=_maybe(rng, 0.5, 0.002, 0.015),
+            tilt=rng.normal(0, 1),
+            skew=_maybe(rng, 0.4, 0.005, 0.02),
+        )
         scene = replace(scene, quality=_quality(rng, 0.6), blur=_maybe(rng, 0.5, 0.4, 0.9))
     margins = scene.margins[0] + scene.margins[2]
-    return replace(scene, height=min(scene.height, int(LONGEST_SIDE / (columns * (0.75 + scene.gap) + margins))))
+    return replace(
+        scene,
+        height=min(scene.height, int(LONGEST_SIDE / (columns * (0.75 + scene.gap) + margins))),
+    )
 
 
 def _maybe(rng: np.random.Generator, chance: float, low: float, high: float) -> float | None:
@@ -88,7 +144,9 @@ def _maybe(rng: np.random.Generator, chance: float, low: float, high: float) -> 
 
 def _one(rng: np.random.Generator, colours: Sequence[Colour]) -> Colour:
     """One of the colours, a little different each time."""
-    red, green, blue = np.clip(np.array(colours[int(rng.integers(len(colours)))]) + rng.normal(0, 0.02, 3), 0, 1)
+    red, green, blue = np.clip(
+        np.array(colours[int(rng.integers(len(colours)))]) + rng.normal(0, 0.02, 3), 0, 1
+    )
     return float(red), float(green), float(blue)
 
 
@@ -106,22 +164,38 @@ def _margins(rng: np.random.Generator, single: bool) -> tuple[float, float, floa
 def _canvas(rng: np.random.Generator, single: bool) -> Scene:
     """A paint program: pure colours and hard or smooth edges, on very few to very many pixels."""
     height = (
-        int(rng.choice([18, 22, 40, 90, 160, 300], p=[0.15, 0.15, 0.2, 0.25, 0.15, 0.1])) if single else int(rng.integers(30, 160))
+        int(rng.choice([18, 22, 40, 90, 160, 300], p=[0.15, 0.15, 0.2, 0.25, 0.15, 0.1]))
+        if single
+        else int(rng.integers(30, 160))
     )
     pen = Pen("brush", float(rng.uniform(0.03, 0.16)), hard=bool(rng.random() < 0.4))
-    scene = Scene(pen, height, _margins(rng, single), gap=float(rng.uniform(0.15, 0.6)), pitch=float(rng.uniform(1.4, 2)))
+    scene = Scene(
+        pen,
+        height,
+        _margins(rng, single),
+        gap=float(rng.uniform(0.15, 0.6)),
+        pitch=float(rng.uniform(1.4, 2)),
+    )
     look = rng.random()
     if look < 0.35:
         return replace(scene, paper=BLACK, ink=WHITE)
     if look < 0.5:
         return replace(scene, paper=_one(rng, COLOURED), ink=_one(rng, INKS))
-    return replace(scene, ink=_one(rng, INKS) if look < 0.65 else BLACK, quality=_quality(rng, 0.25))
+    return replace(
+        scene, ink=_one(rng, INKS) if look < 0.65 else BLACK, quality=_quality(rng, 0.25)
+    )
 
 
 def _sheet(rng: np.random.Generator, single: bool) -> Scene:
     """Paper, blank or printed, and a pen or pencil."""
     pens = (
-        Pen("ballpoint", float(rng.uniform(0.03, 0.06)), 0.25, grain=float(rng.uniform(0, 0.2)), opacity=0.95),
+        Pen(
+            "ballpoint",
+            float(rng.uniform(0.03, 0.06)),
+            0.25,
+            grain=float(rng.uniform(0, 0.2)),
+            opacity=0.95,
+        ),
         Pen(
             "pencil",
             float(rng.uniform(0.03, 0.07)),
@@ -158,7 +232,11 @@ def _sheet(rng: np.random.Generator, single: bool) -> Scene:
 def _board(rng: np.random.Generator, single: bool) -> Scene:
     """Chalk on a blackboard."""
     pen = Pen(
-        "chalk", float(rng.uniform(0.06, 0.14)), 0.3, grain=float(rng.uniform(0.1, 0.35)), opacity=float(rng.uniform(0.75, 0.95))
+        "chalk",
+        float(rng.uniform(0.06, 0.14)),
+        0.3,
+        grain=float(rng.uniform(0.1, 0.35)),
+        opacity=float(rng.uniform(0.75, 0.95)),
     )
     return Scene(
         pen,
@@ -176,7 +254,11 @@ def _board(rng: np.random.Generator, single: bool) -> Scene:
 def _whiteboard(rng: np.random.Generator, single: bool) -> Scene:
     """A marker on something smooth that mirrors the lamp."""
     pen = Pen(
-        "marker", float(rng.uniform(0.07, 0.14)), 0.2, grain=float(rng.uniform(0, 0.1)), opacity=float(rng.uniform(0.8, 0.97))
+        "marker",
+        float(rng.uniform(0.07, 0.14)),
+        0.2,
+        grain=float(rng.uniform(0, 0.1)),
+        opacity=float(rng.uniform(0.8, 0.97)),
     )
     scene = _sheet(rng, single)
     return replace(
@@ -196,7 +278,9 @@ def _photographed(scene: Scene, rng: np.random.Generator) -> Scene:
         table_colour=_one(rng, TABLES),
         uneven=_maybe(rng, 0.7, 0.05, 0.5),
         shadow=_maybe(rng, 0.3, 0.1, 0.45),
-        brightness=float(rng.uniform(0.5, 1)) if scene.ground == "sheet" else float(rng.uniform(0.8, 1.3)),
+        brightness=float(rng.uniform(0.5, 1))
+        if scene.ground == "sheet"
+        else float(rng.uniform(0.8, 1.3)),
         tint=tuple(np.clip(rng.normal(1, 0.04, 3), 0.85, 1.1).tolist()),
         scale=float(rng.choice([1.0, 1.0, 0.6, 0.4])),
         blur=_maybe(rng, 0.7, 0.4, 1.3),

@@ -149,7 +149,9 @@ class Hand:
     unsteadiness: float = 0.02
     unevenness: float = 0.05
     mnist: float = 0.5
-    styles: Mapping[int, str] = field(default_factory=lambda: {digit: next(iter(styles)) for digit, styles in DIGITS.items()})
+    styles: Mapping[int, str] = field(
+        default_factory=lambda: {digit: next(iter(styles)) for digit, styles in DIGITS.items()}
+    )
 
 
 def random_hand(rng: np.random.Generator, *, mnist: float) -> Hand:
@@ -172,7 +174,10 @@ def _common(ways: list[str], rng: np.random.Generator) -> str:
 
 def parse(glyph: str) -> Glyph:
     """Control points as they are written above -> a stroke a curve, in heights."""
-    strokes = [[tuple(map(float, point.split(","))) for point in stroke.split()] for stroke in glyph.split("|")]
+    strokes = [
+        [tuple(map(float, point.split(","))) for point in stroke.split()]
+        for stroke in glyph.split("|")
+    ]
     return tuple(np.array(stroke) / 100 for stroke in strokes)
 
 
@@ -209,7 +214,9 @@ def _curve(points: Points) -> Points:
     padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
     a, b, c, d = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
     t = np.linspace(0, 1, STEPS, endpoint=False)[:, None, None]
-    curve = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)  # (STEPS, K - 1, 2)
+    curve = 0.5 * (
+        2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
+    )  # (STEPS, K - 1, 2)
     return np.concatenate([curve.transpose(1, 0, 2).reshape(-1, 2), points[-1:]])
 
 
@@ -223,7 +230,9 @@ def draw(glyph: Glyph, height: float, pen: Pen, rng: np.random.Generator) -> Ink
     width, tall = (np.ceil((high - low) * height + 2 * margin)).astype(int)
     canvas = np.zeros((tall * SUPERSAMPLING, width * SUPERSAMPLING), np.uint8)
     for curve in curves:
-        _stroke(canvas, (curve - low) * height + margin, thickness * _pressure(len(curve), pen, rng))
+        _stroke(
+            canvas, (curve - low) * height + margin, thickness * _pressure(len(curve), pen, rng)
+        )
     small = cv2.resize(canvas, (int(width), int(tall)), interpolation=cv2.INTER_AREA)
     return _covered(np.asarray(small / 255, np.float32), pen, rng)
 
@@ -248,15 +257,22 @@ def from_mnist(image: NDArray[np.uint8], height: float, pen: Pen, rng: np.random
     image: (28, 28) uint8, paper 0 to ink 255. height: pixels.
     """
     left, top, width, tall = cv2.boundingRect((image > 127).view(np.uint8))
-    tight = cv2.copyMakeBorder(image[top : top + tall, left : left + width], 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=(0,))
+    tight = cv2.copyMakeBorder(
+        image[top : top + tall, left : left + width], 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=(0,)
+    )
     scale = min(height / tall, 1.6 * height / width)
     large = cv2.resize(tight, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     outline = (cv2.GaussianBlur(large, (0, 0), max(0.3, 0.4 * scale)) > 100).view(np.uint8)
-    inside, outside = (np.asarray(cv2.distanceTransform(side, cv2.DIST_L2, 5), np.float32) for side in (outline, 1 - outline))
+    inside, outside = (
+        np.asarray(cv2.distanceTransform(side, cv2.DIST_L2, 5), np.float32)
+        for side in (outline, 1 - outline)
+    )
     thin, half = np.percentile(_half_widths(inside), (5, 50))
     thinnest = max(THINNEST * thin, NARROWEST / 2)
     wider = float(np.clip(pen.width * height / 2 - half, thinnest - thin, 2.5 * scale))
-    distance = np.asarray(cv2.GaussianBlur(inside - outside, (0, 0), max(0.3, 0.25 * scale)), np.float32)
+    distance = np.asarray(
+        cv2.GaussianBlur(inside - outside, (0, 0), max(0.3, 0.25 * scale)), np.float32
+    )
     return _covered(np.clip(distance + np.float32(wider + 0.5), 0, 1), pen, rng)
 
 
@@ -273,7 +289,9 @@ def _covered(ink: Ink, pen: Pen, rng: np.random.Generator) -> Ink:
     left, top, width, height = cv2.boundingRect((ink > SOLID / 2).view(np.uint8))
     ink = ink[top : top + height, left : left + width]
     if pen.grain:
-        tooth = cv2.GaussianBlur(rng.standard_normal(ink.shape, np.float32), (0, 0), 0.8) / 0.35  # deviation about 1
+        tooth = (
+            cv2.GaussianBlur(rng.standard_normal(ink.shape, np.float32), (0, 0), 0.8) / 0.35
+        )  # deviation about 1
         ink = ink * np.clip(1 - pen.grain * (1 + tooth), 0, 1)
     return (ink * pen.opacity).astype(np.float32)
 
@@ -285,12 +303,17 @@ def crossing(breadth: float, rng: np.random.Generator) -> Glyph:
     if kind == 0:
         strokes = [[(0, 0), (1, 1)], [(1, 0), (0, 1)], [(0, 0.5), (1, 0.45)]]
     elif kind == 1:
-        strokes = [[(0, y + 0.15), (1, y - 0.15)] for y in np.linspace(0.15, 0.85, int(rng.integers(3, 5))).tolist()]
+        strokes = [
+            [(0, y + 0.15), (1, y - 0.15)]
+            for y in np.linspace(0.15, 0.85, int(rng.integers(3, 5))).tolist()
+        ]
     else:
         turns = int(rng.integers(6, 10))
         strokes = [[(place / (turns - 1), place % 2) for place in range(turns)]]
     size = np.array([1.3 * max(breadth, 0.45), 1])
-    return tuple((np.array(stroke) + rng.normal(0, 0.06, (len(stroke), 2))) * size for stroke in strokes)
+    return tuple(
+        (np.array(stroke) + rng.normal(0, 0.06, (len(stroke), 2))) * size for stroke in strokes
+    )
 
 
 def scribble(rng: np.random.Generator) -> Glyph:
