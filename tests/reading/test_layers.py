@@ -1,4 +1,4 @@
-"""A look inside the network shows what torch would show, and the pixels that mattered are those whose loss hurts."""
+"""The layers shown are those of torch, and the pixels that mattered are those whose loss hurts."""
 
 import base64
 import json
@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from few_digits import few_digits
-from test_server import HASTY, PICTURE, Answer, Server, copied, serving, wait_until
+from serving import (
+    PICTURE,
+    Answer,
+    Server,
+    place_model,
+    serving,
+    serving_hastily,
+    wait_until,
+)
 
 from inkdigits.reading import layers as inside
 from inkdigits.reading.layers import PATCH, STEP, layers, look_inside, occluded
@@ -19,7 +27,7 @@ DIGIT = few_digits(3).images[2]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with serving("-m", "inkdigits", "serve", "--port", "0", "--model", "nano") as running:
+    with serving("--model", "nano") as running:
         yield running
 
 
@@ -146,10 +154,10 @@ def test_what_is_no_field_is_refused(
 
 
 def test_after_a_new_model_it_is_the_new_one_that_is_looked_into(tmp_path: Path) -> None:
-    model = copied("nano", tmp_path / "mine.onnx")
-    with serving("-c", HASTY, tmp_path / "log", "", "--model", model) as server:
+    model = place_model("nano", tmp_path / "mine.onnx")
+    with serving_hastily(tmp_path / "log", "--model", model) as server:
         assert ask(server, DIGIT.tobytes()).json == look_inside(loaded("nano"), DIGIT)
-        copied("tiny", model)
+        place_model("tiny", model)
         wait_until(lambda: ask(server, DIGIT.tobytes()).json == look_inside(loaded("tiny"), DIGIT))
 
 
@@ -171,7 +179,7 @@ def test_after_a_new_model_it_is_the_new_one_that_is_looked_into(tmp_path: Path)
 def test_where_nobody_can_look_inside_digits_are_read_nevertheless(
     tmp_path: Path, fault: str, code: str, why: str
 ) -> None:
-    with serving("-c", HASTY, tmp_path / "log", fault) as server:
+    with serving_hastily(tmp_path / "log", first=fault) as server:
         assert ask(server, DIGIT.tobytes()).error == (
             501,
             code,

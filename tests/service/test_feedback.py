@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from drawn import line, written
 from PIL import Image
-from test_server import FORM, Server, encoded, form, serving
+from serving import FORM, Server, encode_picture, form, running, serving
 
 from inkdigits.command import cli
 from inkdigits.core.errors import BadData, CannotWrite
@@ -21,7 +21,7 @@ from inkdigits.reading.recogniser import loaded
 from inkdigits.service import feedback
 from inkdigits.service.feedback import Feedback, corrected, export
 
-ONE, TWO = (encoded(Image.fromarray(written(line(text)))) for text in ("7", "27"))
+ONE, TWO = (encode_picture(Image.fromarray(written(line(text)))) for text in ("7", "27"))
 
 
 @pytest.fixture
@@ -31,10 +31,8 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(file: Path) -> Iterator[Server]:
-    with serving(
-        "-m", "inkdigits", "serve", "--port", "0", "--model", "nano", "--collect", file
-    ) as running:
-        yield running
+    with serving("--model", "nano", "--collect", file) as server:
+        yield server
 
 
 def rows(file: Path) -> list[sqlite3.Row]:
@@ -100,7 +98,7 @@ PARAMETERS = (
     "bad_parameter",
     "parameters are label, a digit, and box, left,top,right,bottom as /v1/read gives them",
 )
-BLANK = encoded(Image.new("L", (100, 100), 255))
+BLANK = encode_picture(Image.new("L", (100, 100), 255))
 KINDS = "readable are PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and AVIF"
 SEVERAL = "where there are several, box says which one is meant"
 
@@ -144,15 +142,13 @@ def test_what_cannot_be_stored_is_refused(
 @pytest.fixture(scope="module")
 def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     file = tmp_path_factory.mktemp("fed") / "file"
-    with serving(
-        "-m", "inkdigits", "serve", "--port", "0", "--model", "nano", "--collect", file
-    ) as running:
-        yield running
+    with serving("--model", "nano", "--collect", file) as server:
+        yield server
     assert rows(file) == []
 
 
 def test_unless_it_is_asked_to_it_stores_nothing() -> None:
-    with serving("-m", "inkdigits", "serve", "--port", "0", "--model", "nano") as server:
+    with serving("--model", "nano") as server:
         message = "nothing is stored here; a service that is started with --collect FILE does"
         assert server.post(ONE, "/v1/feedback?label=7").error == (404, "not_collecting", message)
         assert b"data-collects" not in server.get("/").body
@@ -221,7 +217,7 @@ def test_a_file_has_a_largest_size(file: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_full_file_is_said_to_be_full(tmp_path: Path) -> None:
     program = "from inkdigits.command import cli; from inkdigits.service import feedback; feedback.MAX_FILE = 16384; import sys; sys.exit(cli.main(sys.argv[1:]))"
-    with serving(
+    with running(
         "-c", program, "serve", "--port", "0", "--model", "nano", "--collect", tmp_path / "file"
     ) as server:
         answers = [
@@ -254,7 +250,7 @@ def test_what_is_exported_comes_back_as_the_network_saw_it(
 ) -> None:
     collected, recogniser, expected = Feedback(file), loaded("nano"), []
     for number, text in enumerate(("0", "14", "2735", "689")):
-        picture = encoded(Image.fromarray(written(line(text), paper=200 + 10 * number)))
+        picture = encode_picture(Image.fromarray(written(line(text), paper=200 + 10 * number)))
         trace = recogniser.trace(picture)
         for digit in trace.reading.digits:
             label = (digit.digit + 3) % 10

@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import http.client
-import io
 import json
 import re
 import signal
@@ -13,174 +12,48 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn import line, written
+from drawn import line
 from few_digits import few_digits
 from PIL import Image
+from serving import (
+    DIGITS,
+    FORM,
+    PATIENCE,
+    PICTURE,
+    Answer,
+    Server,
+    encode_picture,
+    form,
+    place_model,
+    read_answer,
+    receive_answer,
+    serving,
+    serving_hastily,
+    wait_until,
+)
 
 import inkdigits
+from benchmarks.soak.service.bad_inputs import BadInput, bad_inputs
 from inkdigits.reading.recogniser import loaded
 from inkdigits.service.model_file import Watch
 
-with pytest.MonkeyPatch.context() as patch:
-    patch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks" / "soak"))
-    from bad_inputs import BadInput, bad_inputs
-
 ASSETS = Path(__file__).parents[1] / "assets"
-PATIENCE = 30  # s; a loaded machine is no reason to fail
-
-# A server whose limits are reached quickly. A body that starts with "sleep" is a picture that takes so many tenths of a second.
-HASTY = """
-import sys, time
-from inkdigits.command import cli
-from inkdigits.service import connections
-from inkdigits.service import requests as messages
-from inkdigits.service import server
-from inkdigits.service import model_file as watch
-from inkdigits.service import workers
-from inkdigits.reading.recogniser import Reading, Recogniser
-connections.PATIENCE, connections.MAX_CONNECTIONS, server.LOOK = 1.0, 20, 0.05
-workers.MAX_WAITING, workers.DEADLINE, server.processors = 2, 2.0, lambda: 1
-log = open(sys.argv[1], "ab", 0)
-plain = Recogniser.read
-def read(self, picture, single=False):
-    if bytes(picture[:5]) != b"sleep":
-        return plain(self, picture, single)
-    log.write(bytes(picture) + b";")
-    time.sleep(int(picture[5:7]) / 10)
-    return Reading("slept")
-Recogniser.read = read
-exec(sys.argv[2])
-sys.exit(cli.main(["serve", "--port", "0", *sys.argv[3:]]))
-"""
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> dict:
-        return json.loads(self.body)
-
-    @property
-    def error(self) -> tuple[int, str, str]:
-        assert list(self.json) == ["error"]
-        assert list(self.json["error"]) == ["code", "message"]
-        return self.status, self.json["error"]["code"], self.json["error"]["message"]
-
-
-@dataclass(frozen=True)
-class Server:
-    process: subprocess.Popen[str]
-    port: int
-
-    def ask(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None = None,
-        kind: str | None = None,
-        **headers: str,
-    ) -> Answer:
-        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        with contextlib.closing(client):
-            client.request(method, path, body, headers | ({"Content-Type": kind} if kind else {}))
-            return answered(client.getresponse())
-
-    def get(self, path: str) -> Answer:
-        return self.ask("GET", path)
-
-    def post(
-        self, body: bytes, path: str = "/v1/read", kind: str = "application/octet-stream"
-    ) -> Answer:
-        return self.ask("POST", path, body, kind)
-
-    def connect(self, sent: bytes = b"") -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
-        connection.sendall(sent)
-        return connection
-
-    def raw(self, sent: bytes) -> Answer:
-        with self.connect(sent) as connection:
-            return heard(connection)
-
-
-def answered(response: http.client.HTTPResponse) -> Answer:
-    return Answer(
-        response.status,
-        {name.lower(): value for name, value in response.getheaders()},
-        response.read(),
-    )
-
-
-def heard(connection: socket.socket) -> Answer:
-    response = http.client.HTTPResponse(connection)
-    response.begin()
-    return answered(response)
-
-
-@contextlib.contextmanager
-def serving(*command: object) -> Iterator[Server]:
-    """A server that has said where it listens and that it is ready."""
-    process = subprocess.Popen(
-        [sys.executable, *map(str, command)], stderr=subprocess.PIPE, text=True
-    )
-    try:
-        said = process.stderr.readline()
-        assert re.fullmatch(
-            r"inkdigits: draw at http://127\.0\.0\.1:\d+/ or post pictures to \S+/v1/read\n", said
-        ), said
-        server = Server(process, int(re.search(r":(\d+)/", said)[1]))
-        until = time.monotonic() + PATIENCE
-        while (
-            server.get("/readyz").status == 503
-            and time.monotonic() < until
-            and "unready" not in str(command)
-        ):
-            time.sleep(0.01)
-        yield server
-    finally:
-        process.terminate()
-        complained = process.communicate(timeout=PATIENCE)[1]
-        assert "Traceback" not in complained, complained
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with serving("-m", "inkdigits", "serve", "--port", "0") as running:
-        yield running
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture
 def hasty(tmp_path: Path) -> Iterator[Server]:
-    with serving("-c", HASTY, tmp_path / "log", "") as running:
-        yield running
-
-
-def encoded(image: Image.Image, format_name: str = "PNG", **options: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, format_name, **options)
-    return file.getvalue()
-
-
-def form(*fields: tuple[str, bytes], boundary: str = "edge") -> bytes:
-    parts = [
-        f"--{boundary}\r\nContent-Disposition: form-data; {name}\r\n\r\n".encode() + value + b"\r\n"
-        for name, value in fields
-    ]
-    return b"".join(parts) + f"--{boundary}--\r\n".encode()
-
-
-DIGITS = written(line("27"))
-PICTURE = encoded(Image.fromarray(DIGITS))
-FORM = "multipart/form-data; boundary=edge"
+    with serving_hastily(tmp_path / "log") as server:
+        yield server
 
 
 # ---- reading
@@ -223,16 +96,16 @@ def test_every_encoding_of_a_picture_gives_the_same_answer(server: Server) -> No
     turned = Image.Exif()
     turned[0x0112] = 3
     same = [
-        *(encoded(grey.convert(mode)) for mode in ("RGB", "RGBA", "LA", "P")),
-        *(encoded(grey, format_name) for format_name in ("GIF", "BMP", "TIFF", "PPM")),
-        encoded(grey, "WEBP", lossless=True),
-        encoded(Image.fromarray(DIGITS.astype(np.uint16) * 257)),
-        encoded(grey.rotate(180), exif=turned),
+        *(encode_picture(grey.convert(mode)) for mode in ("RGB", "RGBA", "LA", "P")),
+        *(encode_picture(grey, format_name) for format_name in ("GIF", "BMP", "TIFF", "PPM")),
+        encode_picture(grey, "WEBP", lossless=True),
+        encode_picture(Image.fromarray(DIGITS.astype(np.uint16) * 257)),
+        encode_picture(grey.rotate(180), exif=turned),
     ]
     expected = server.post(PICTURE).json
     assert expected["text"] == "27"
     assert [server.post(data).json for data in same] == [expected] * len(same)
-    assert server.post(encoded(Image.fromarray(clear))).json["text"] == "27"
+    assert server.post(encode_picture(Image.fromarray(clear))).json["text"] == "27"
 
 
 def test_many_at_once_are_answered_as_one_alone(server: Server) -> None:
@@ -272,13 +145,13 @@ def test_a_body_of_unsaid_length_is_measured_while_it_comes(server: Server) -> N
             encode_chunked=True,
             headers={"Transfer-Encoding": "chunked"},
         )
-        assert answered(client.getresponse()).error[:2] == (413, "too_large")
+        assert read_answer(client.getresponse()).error[:2] == (413, "too_large")
         client.request("GET", "/healthz")  # and the connection can still be used
-        assert answered(client.getresponse()).status == 200
+        assert read_answer(client.getresponse()).status == 200
 
 
 def test_nothing_that_was_sent_above_was_a_fault_of_ours(server: Server) -> None:
-    assert 'status="500"' not in server.get("/metrics").body.decode()
+    assert 'status="500"' not in server.metrics()
 
 
 # ---- pages, state, description
@@ -316,9 +189,7 @@ def test_its_state_is_told(server: Server) -> None:
 
 def test_requests_are_counted(server: Server) -> None:
     def counted(name: str) -> float:
-        lines = dict(
-            re.findall(r"^(\S+) (\S+)$", server.get("/metrics").body.decode(), re.MULTILINE)
-        )
+        lines = dict(re.findall(r"^(\S+) (\S+)$", server.metrics(), re.MULTILINE))
         return float(lines.get(name, 0))
 
     names = [
@@ -441,7 +312,7 @@ def slowly(connection: socket.socket, byte: bytes) -> Answer:
     dripping = threading.Thread(target=drip, args=(connection, byte, lambda: bool(answers)))
     dripping.start()
     try:
-        answers.append(heard(connection))
+        answers.append(receive_answer(connection))
     finally:
         answers or connection.close()
         dripping.join(PATIENCE)
@@ -461,7 +332,7 @@ def test_slow_clients_are_told_so(hasty: Server, sent: bytes, byte: bytes) -> No
     with hasty.connect(sent) as new:
         assert slowly(new, byte).error == TOO_SLOW
     with hasty.connect(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n") as kept:
-        assert heard(kept).status == 200
+        assert receive_answer(kept).status == 200
         kept.sendall(sent)
         assert slowly(kept, byte).error == TOO_SLOW
     assert hasty.get("/healthz").status == 200
@@ -507,7 +378,7 @@ def test_silent_clients_give_way_to_new_ones(hasty: Server) -> None:
         )  # long before its patience is at an end, on a machine that is not asleep
         with contextlib.suppress(ConnectionResetError):
             assert silent[0].recv(1) == b""
-        idle = re.search(r"idle_connections (\d+)\n", hasty.get("/metrics").body.decode())
+        idle = re.search(r"idle_connections (\d+)\n", hasty.metrics())
         assert int(idle[1]) <= 20
 
 
@@ -516,7 +387,7 @@ def fill(hasty: Server, log: Path, stack: contextlib.ExitStack) -> list[socket.s
     busy = [stack.enter_context(hasty.connect(post(b"sleep08")))]
     wait_until(lambda: log.read_bytes() == b"sleep08;")
     busy += [stack.enter_context(hasty.connect(post(b"sleep01"))) for _ in range(2)]
-    wait_until(lambda: "waiting 2\n" in hasty.get("/metrics").body.decode())
+    wait_until(lambda: "waiting 2\n" in hasty.metrics())
     return busy
 
 
@@ -529,7 +400,7 @@ def test_a_full_queue_is_said_before_the_body_comes(hasty: Server, tmp_path: Pat
         assert answer.error == (503, "busy", "2 requests are waiting; try again in a second")
         assert answer.headers["retry-after"] == "1"
         assert hasty.get("/healthz").status == 200  # whoever reads, the event loop is free
-        assert [heard(connection).json["text"] for connection in busy] == ["slept"] * 3
+        assert [receive_answer(connection).json["text"] for connection in busy] == ["slept"] * 3
     assert hasty.post(PICTURE).json["text"] == "27"
 
 
@@ -541,17 +412,17 @@ def test_who_was_refused_asks_again_over_the_same_connection(hasty: Server, tmp_
             refused.sendall(
                 sent[:-3]
             )  # the answer comes before the rest, which is taken and forgotten
-            assert heard(refused).status == 503
+            assert receive_answer(refused).status == 503
             refused.sendall(sent[-3:])
-        wait_until(lambda: "waiting 2\n" not in hasty.get("/metrics").body.decode())
+        wait_until(lambda: "waiting 2\n" not in hasty.metrics())
         refused.sendall(post(PICTURE))
-        assert heard(refused).json["text"] == "27"
-        assert [heard(connection).json["text"] for connection in busy] == ["slept"] * 3
+        assert receive_answer(refused).json["text"] == "27"
+        assert [receive_answer(connection).json["text"] for connection in busy] == ["slept"] * 3
 
 
 def test_waiting_and_reading_have_an_end(hasty: Server) -> None:
     with hasty.connect(post(b"sleep30")) as long:
-        wait_until(lambda: 'endpoint="readyz"' in hasty.get("/metrics").body.decode())
+        wait_until(lambda: 'endpoint="readyz"' in hasty.metrics())
         time.sleep(0.1)
         late = hasty.post(PICTURE)
         assert late.error == (
@@ -560,26 +431,19 @@ def test_waiting_and_reading_have_an_end(hasty: Server) -> None:
             "no processor became free within 1 s; try again in a second",
         )
         assert late.headers["retry-after"] == "1"
-        assert heard(long).error == (504, "too_long", "this took more than 2 s to read")
+        assert receive_answer(long).error == (504, "too_long", "this took more than 2 s to read")
 
 
 def test_who_has_gone_is_not_read_for(hasty: Server, tmp_path: Path) -> None:
     with hasty.connect(post(b"sleep08 one")) as first:
         wait_until(lambda: (tmp_path / "log").read_bytes() == b"sleep08 one;")
         gone = hasty.connect(post(b"sleep01 two"))
-        wait_until(lambda: "waiting 1\n" in hasty.get("/metrics").body.decode())
+        wait_until(lambda: "waiting 1\n" in hasty.metrics())
         gone.close()
-        wait_until(lambda: "waiting 0\n" in hasty.get("/metrics").body.decode())
-        assert heard(first).json["text"] == "slept"
+        wait_until(lambda: "waiting 0\n" in hasty.metrics())
+        assert receive_answer(first).json["text"] == "slept"
     assert hasty.post(b"sleep01 three").json["text"] == "slept"
     assert (tmp_path / "log").read_bytes() == b"sleep08 one;sleep01 three;"
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 # ---- a model's file that changes
@@ -587,14 +451,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    return copied("nano", tmp_path / "mine.onnx")
-
-
-def copied(name: str, to: Path) -> Path:
-    """A shipped model, put there as one should: under another name first."""
-    beside = to.with_suffix(".new")
-    beside.write_bytes(loaded(name).onnx)
-    return beside.replace(to)
+    return place_model("nano", tmp_path / "mine.onnx")
 
 
 def served(server: Server) -> str:
@@ -609,18 +466,13 @@ def served(server: Server) -> str:
 
 
 def test_a_new_model_is_used_without_a_pause(model: Path, tmp_path: Path) -> None:
-    with serving("-c", HASTY, tmp_path / "log", "", "--model", model) as server:
+    with serving_hastily(tmp_path / "log", "--model", model) as server:
         assert served(server) == "nano"
-        copied("tiny", model)
+        place_model("tiny", model)
         wait_until(lambda: served(server) == "tiny")
-        assert (
-            server.process.stderr.readline()
-            == "inkdigits: the model's file has changed, and is used from now on\n"
-        )
+        assert server.said() == "inkdigits: the model's file has changed, and is used from now on\n"
         assert server.post(PICTURE).json["text"] == "27"
-        assert (
-            'inkdigits_reloads_total{result="loaded"} 1\n' in server.get("/metrics").body.decode()
-        )
+        assert 'inkdigits_reloads_total{result="loaded"} 1\n' in server.metrics()
 
 
 def wrong_shapes(model: Path) -> None:
@@ -665,19 +517,17 @@ def reads_badly(model: Path) -> None:
 def test_a_model_that_is_of_no_use_is_said_once_and_changes_nothing(
     model: Path, tmp_path: Path, fault: Callable[[Path], object], why: str
 ) -> None:
-    with serving("-c", HASTY, tmp_path / "log", "", "--model", model) as server:
+    with serving_hastily(tmp_path / "log", "--model", model) as server:
         fault(model)
-        said = server.process.stderr.readline()
+        said = server.said()
         assert re.fullmatch(
             f"inkdigits: the model's file has changed, but is not used: {why}\n", said
         ), said
         time.sleep(0.5)  # in which it is looked at ten times
         assert served(server) == "nano"
         assert server.get("/readyz").status == 200
-        assert (
-            'inkdigits_reloads_total{result="refused"} 1\n' in server.get("/metrics").body.decode()
-        )
-        copied("tiny", model)
+        assert 'inkdigits_reloads_total{result="refused"} 1\n' in server.metrics()
+        place_model("tiny", model)
         wait_until(lambda: served(server) == "tiny")
 
 
@@ -696,12 +546,12 @@ def test_those_who_read_finish_with_the_model_that_they_began_with(
     model: Path, tmp_path: Path
 ) -> None:
     with (
-        serving("-c", HASTY, tmp_path / "log", "", "--model", model) as server,
+        serving_hastily(tmp_path / "log", "--model", model) as server,
         server.connect(post(b"sleep10")) as reading,
     ):
-        copied("tiny", model)
-        assert "is used from now on" in server.process.stderr.readline()
-        assert heard(reading).json["text"] == "slept"
+        place_model("tiny", model)
+        assert "is used from now on" in server.said()
+        assert receive_answer(reading).json["text"] == "slept"
 
 
 # ---- start and end
@@ -714,11 +564,13 @@ def test_what_was_accepted_is_answered_before_it_stops(hasty: Server) -> None:
         hasty.connect() as kept,
     ):
         kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert heard(kept).status == 200
-        wait_until(lambda: "waiting 1\n" in hasty.get("/metrics").body.decode())
+        assert receive_answer(kept).status == 200
+        wait_until(lambda: "waiting 1\n" in hasty.metrics())
         begun = time.monotonic()
         hasty.process.send_signal(signal.SIGTERM)
-        assert heard(reading).json["text"] == heard(waiting).json["text"] == "slept"
+        assert (
+            receive_answer(reading).json["text"] == receive_answer(waiting).json["text"] == "slept"
+        )
         assert hasty.process.wait(PATIENCE) == 0
         assert time.monotonic() - begun < 10
         with pytest.raises(OSError):  # noqa: PT011 (refused or reset)
@@ -727,20 +579,20 @@ def test_what_was_accepted_is_answered_before_it_stops(hasty: Server) -> None:
 
 def test_a_request_that_is_on_its_way_forever_does_not_keep_it() -> None:
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(serving("-m", "inkdigits", "serve", "--port", "0"))
+        server = stack.enter_context(serving())
         late = stack.enter_context(
             server.connect(b"POST /v1/read HTTP/1.1\r\nContent-Length: 900\r\n\r\nabc")
         )
         stack.enter_context(server.connect(b"GET /"))
         assert server.get("/healthz").status == 200  # so the others have been heard as well
         server.process.send_signal(signal.SIGTERM)
-        assert heard(late).error == (503, "stopping", "the service is stopping")
+        assert receive_answer(late).error == (503, "stopping", "the service is stopping")
         assert server.process.wait(10) == 0
 
 
 def test_a_model_that_reads_badly_is_never_ready(tmp_path: Path) -> None:
-    worse = "watch.known_digits_read = lambda recogniser: 3  # unready"
-    with serving("-c", HASTY, tmp_path / "log", worse) as server:
+    worse = "model_file.known_digits_read = lambda recogniser: 3"
+    with serving_hastily(tmp_path / "log", first=worse, ready=False) as server:
         why = "the model reads only 3 of 10 known digits"
         wait_until(lambda: server.get("/readyz").error[2] == why)
         for answer in (
@@ -754,8 +606,8 @@ def test_a_model_that_reads_badly_is_never_ready(tmp_path: Path) -> None:
 
 
 def test_a_fault_of_ours_shows_nothing_of_where_it_happened(tmp_path: Path) -> None:
-    broken = "messages.encoded = server.encoded = lambda reading, explain: 1 / 0\nimport logging; logging.disable()"
-    with serving("-c", HASTY, tmp_path / "log", broken) as server:
+    broken = "requests.encoded = server.encoded = lambda reading, explain: 1 / 0\nimport logging; logging.disable()"
+    with serving_hastily(tmp_path / "log", first=broken) as server:
         assert server.post(PICTURE).error == (
             500,
             "internal",
