@@ -21,13 +21,9 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.core.digits import PIXELS, SIDE, Labels, Pixels
 from inkdigits.core.errors import BadData
 
-Pixels = NDArray[np.uint8]
-Labels = NDArray[np.uint8]
-
-SIDE = 28  # pixels
-PIXELS = SIDE * SIDE
 CHUNK = 1 << 20  # bytes unpacked at a time: still in the cache when they are hashed and copied
 
 # "The IDX file format", LeCun's MNIST page: two zero bytes, the type, the number of dimensions, the dimensions.

@@ -1,4 +1,23 @@
-"""What there is to tell apart. A file of its own, so that reading need not load what is known of datasets."""
+"""The digits themselves: their classes and names, the size of their images, and the types of their arrays.
+
+Everything here is a constant that several rooms need. It imports NumPy's types and nothing else, so that every module can
+afford it.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
 
 DIGITS = tuple("0123456789")
 CLASSES = len(DIGITS)
+NOT_A_DIGIT = 10  # the eleventh label, and the eleventh output of a network that has one
+
+SIDE = 28  # pixels of one side of an image, as in MNIST
+PIXELS = SIDE * SIDE
+
+CONFIG_FILE = "config.json"  # in a run's folder: recipe, preprocessing, versions and seed
+DIGITS_TO_KEEP = 6  # decimals of the figures written to files: more would be noise
+
+Pixels = NDArray[np.uint8]  # images (N, 28, 28), paper 0 to ink 255, or a colour picture (H, W, 3)
+Labels = NDArray[np.uint8]  # (N,): 0 to 9, and 10 for things that are not digits
+Plane = NDArray[np.uint8]  # one channel of a picture, (H, W)
+Mask = NDArray[np.bool_]  # the pixels of a picture that belong to something, (H, W)

@@ -56,7 +56,7 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def sweep(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Delete what processes that were killed within `write_whole` have left there. Nobody else may be writing into it."""
     for path in folder.iterdir():
         if TEMPORARY.match(path.name):
@@ -64,7 +64,7 @@ def sweep(folder: Path) -> None:
 
 
 def entries(folder: Path) -> list[Path]:
-    """What is in it, but for what `sweep` would delete."""
+    """What is in it, but for what `remove_leftovers` would delete."""
     return [path for path in folder.iterdir() if not TEMPORARY.match(path.name)]
 
 

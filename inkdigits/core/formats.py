@@ -7,7 +7,7 @@ loads torch.
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -15,27 +15,21 @@ import numpy as np
 
 from inkdigits.core.arrays import (
     NPY_MAGIC,
-    SIDE,
-    Labels,
-    Pixels,
     as_images,
     is_idx,
     iter_idx,
     iter_npy,
     iter_npz,
-    listed,
     read_idx,
     read_npy,
     read_npz,
     unpacked,
 )
-from inkdigits.core.errors import BadData, BadPicture
+from inkdigits.core.digits import Labels, Pixels
+from inkdigits.core.errors import BadData
 from inkdigits.core.tables import iter_csv
 
 Kind = Literal["idx", "npz", "npy", "csv"]
-Progress = Callable[
-    [str, int, int | None], None
-]  # what is worked on, how much is done, how much there is (None: unknown)
 
 PICTURE_SUFFIXES = frozenset(
     [
@@ -133,41 +127,6 @@ def _unknown(path: Path) -> BadData:
     return BadData(f"{path} is neither IDX, .npz, .npy nor CSV: it starts with {head!r}")
 
 
-def class_folders(folder: Path) -> list[Path]:
-    """The folders called 0 to 9 inside `folder`, in this order."""
-    return [folder / digit for digit in "0123456789" if (folder / digit).is_dir()]
-
-
-def read_folder(folder: Path, progress: Progress | None = None) -> tuple[Pixels, Labels]:
-    """Pictures of one digit each, sorted into folders called 0 to 9: uint8 (N, 28, 28) with MNIST's geometry, and labels (N,).
-
-    Ordered by class, then by name. Raises BadData where there are no pictures, or some are blank or cannot be read: it names them.
-    """
-    from inkdigits.reading.preprocessing import (
-        fields as preprocessing,  # not above: array files need nothing of it
-    )
-
-    pictures = [
-        (path, int(home.name)) for home in class_folders(folder) for path in pictures_below(home)
-    ]
-    if not pictures:
-        raise BadData(f"no pictures in folders called 0 to 9 in {folder}, but {listing(folder)}")
-    images, problems = np.empty((len(pictures), SIDE, SIDE), np.uint8), list[str]()
-    for index, (path, _) in enumerate(pictures):
-        try:
-            images[index] = preprocessing.single(path)
-            if not images[index].any():
-                problems.append(f"no digit found in {path}")
-        except BadPicture as problem:
-            problems.append(str(problem))
-        if progress:
-            progress(f"reading {folder}", index + 1, len(pictures))
-    if problems:
-        count = "a picture" if len(problems) == 1 else f"{len(problems):,} pictures"
-        raise BadData(f"{count} in {folder} cannot be used: {listed(problems)}")
-    return images, np.array([label for _, label in pictures], np.uint8)
-
-
 def pictures_below(folder: Path) -> Iterator[Path]:
     """Every file in a folder and the folders in it that is named as a picture is, sorted; hidden ones are left out.
 
@@ -190,8 +149,3 @@ def pictures_below(folder: Path) -> Iterator[Path]:
             yield from pictures_below(folder / name)
         else:
             yield folder / name
-
-
-def listing(folder: Path) -> str:
-    """What lies in a folder, shortened for an error message."""
-    return listed(sorted(path.name + "/" * path.is_dir() for path in folder.iterdir()))

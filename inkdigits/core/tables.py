@@ -14,7 +14,8 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.core.arrays import PIXELS, SIDE, Labels, Pixels, refuse_bombs, unpacked
+from inkdigits.core.arrays import refuse_bombs, unpacked
+from inkdigits.core.digits import PIXELS, SIDE, Labels, Pixels
 from inkdigits.core.errors import BadData
 
 ROWS = 1024  # parsed at a time

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.core import formats
-from inkdigits.core.arrays import SIDE, Labels, Pixels, as_images, as_labels, read_idx, read_npz
-from inkdigits.core.digits import DIGITS
+from inkdigits.core.arrays import as_images, as_labels, read_idx, read_npz
+from inkdigits.core.digits import DIGITS, SIDE, Labels, Pixels
 from inkdigits.core.errors import BadData, BadValue, MissingExtra, UnknownName
-from inkdigits.core.formats import Progress
-from inkdigits.data import store
+from inkdigits.core.progress import ProgressCallback
+from inkdigits.data import folders, store
 from inkdigits.data.catalogue import DATASETS, Entry
 from inkdigits.data.store import default_data_dir, fetch_dataset, list_datasets, verify_dataset
 
@@ -88,7 +88,7 @@ def load_dataset(
     *,
     data_dir: str | Path | None = None,
     download: bool = True,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Dataset:
     """A dataset by name, or read from a path, with the splits train, validation and test.
 
@@ -199,7 +199,9 @@ def _divided(everything: Split) -> dict[str, Split]:
 # ---- datasets with a name
 
 
-def _load_named(entry: Entry, data_dir: Path, download: bool, progress: Progress | None) -> Dataset:
+def _load_named(
+    entry: Entry, data_dir: Path, download: bool, progress: ProgressCallback | None
+) -> Dataset:
     folder = data_dir / entry.folder
     if download and not all(store.at_hand(folder, file) for file in entry.files):
         fetch_dataset(entry.name, data_dir, progress)
@@ -211,7 +213,9 @@ def _load_named(entry: Entry, data_dir: Path, download: bool, progress: Progress
         ) from None
 
 
-def _named_splits(entry: Entry, folder: Path, progress: Progress | None) -> dict[str, Split]:
+def _named_splits(
+    entry: Entry, folder: Path, progress: ProgressCallback | None
+) -> dict[str, Split]:
     arrays = []
     for file in entry.files:
         array, evidence = store.read_checked(folder, file)
@@ -229,7 +233,7 @@ def _named_splits(entry: Entry, folder: Path, progress: Progress | None) -> dict
     return _handwriting(splits, progress) if entry.name == "handwriting" else splits
 
 
-def _handwriting(mnist: dict[str, Split], progress: Progress | None) -> dict[str, Split]:
+def _handwriting(mnist: dict[str, Split], progress: ProgressCallback | None) -> dict[str, Split]:
     """Train and validation as others might have written them, each made of its own images alone; test as it is."""
     from inkdigits.data.synthetic.handwriting import simulate  # not above: it needs OpenCV
 
@@ -292,10 +296,10 @@ def _to_fields(ink: Pixels) -> Pixels:
 # ---- datasets with a path
 
 
-def _load_path(path: Path, progress: Progress | None) -> dict[str, Split]:
+def _load_path(path: Path, progress: ProgressCallback | None) -> dict[str, Split]:
     if path.is_dir():
-        if formats.class_folders(path):
-            return _divided(Split(*formats.read_folder(path, progress)))
+        if folders.class_folders(path):
+            return _divided(Split(*folders.read_folder(path, progress)))
         return _idx_folder(path)
     match formats.kind_of(path):
         case "idx":
@@ -340,7 +344,7 @@ def _idx_folder(folder: Path) -> dict[str, Split]:
             found[split] = _idx_pair(paths[0])
     if not found:
         raise BadData(
-            f"{folder} holds {formats.listing(folder)}; needs pictures in folders called 0 to 9, or IDX files named as MNIST's"
+            f"{folder} holds {folders.listing(folder)}; needs pictures in folders called 0 to 9, or IDX files named as MNIST's"
         )
     return _with_validation(**found) if len(found) == 2 else _divided(*found.values())
 

@@ -21,7 +21,7 @@ from inkdigits import __version__
 from inkdigits.core import arrays
 from inkdigits.core.errors import BadData, DownloadFailed
 from inkdigits.core.files import alone, writing
-from inkdigits.core.formats import Progress
+from inkdigits.core.progress import ProgressCallback
 
 TIMEOUT = 30.0  # seconds without a byte after which a mirror is given up
 SLOWEST = 5_000  # bytes a second on average, below which it is given up as well: a server may drip for ever
@@ -49,7 +49,7 @@ def fetch(
     sha256: str,
     of_unpacked: bool,
     limit: int,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     timeout: float = TIMEOUT,
     trusts: Trusts = is_https,
 ) -> Path:
@@ -152,7 +152,9 @@ def _in_time(chunks: Iterator[Chunk], timeout: float) -> Generator[Chunk, None, 
         given_up.set()
 
 
-def _write(chunks: Iterator[Chunk], temporary: Path, path: Path, progress: Progress | None) -> None:
+def _write(
+    chunks: Iterator[Chunk], temporary: Path, path: Path, progress: ProgressCallback | None
+) -> None:
     with writing(path), temporary.open("xb") as file:
         for chunk, total in chunks:
             file.write(chunk)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from inkdigits.core.arrays import read_idx, sha256
 from inkdigits.core.errors import BadData, UnknownName
 from inkdigits.core.files import alone, writing
-from inkdigits.core.formats import Progress
+from inkdigits.core.progress import ProgressCallback
 from inkdigits.core.tables import read_libsvm
 from inkdigits.data.catalogue import DATASETS, Archive, Entry, File
 from inkdigits.data.download import fetch, temporary_beside
@@ -108,7 +108,7 @@ def _finding(folder: Path, file: File) -> Finding:
 
 
 def fetch_dataset(
-    name: str, data_dir: Path | None = None, progress: Progress | None = None
+    name: str, data_dir: Path | None = None, progress: ProgressCallback | None = None
 ) -> Path:
     """Download what is missing or wrong of a named dataset; return its folder.
 
@@ -135,7 +135,7 @@ def fetch_dataset(
 
 
 def _fetch_from_archive(
-    archive: Archive, folder: Path, wanted: list[File], progress: Progress | None
+    archive: Archive, folder: Path, wanted: list[File], progress: ProgressCallback | None
 ) -> None:
     """Download a zip file, take the wanted files out of it, and delete it again."""
     path = folder / archive.name

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from inkdigits.core.digits import CLASSES, DIGITS
 from inkdigits.core.errors import BadValue
-from inkdigits.core.formats import Progress
+from inkdigits.core.progress import ProgressCallback
 from inkdigits.data.datasets import Dataset, load_dataset
 from inkdigits.evaluation.selective import auroc, risk_coverage
 
@@ -137,7 +137,7 @@ def predict(
     split: str | None = None,
     *,
     data_dir: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
 ) -> Predictions:
     """What the model says about every digit of the split, for a report. Arguments and errors as for `evaluate`.

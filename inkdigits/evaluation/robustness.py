@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from inkdigits.core.errors import UnknownName
-from inkdigits.core.formats import Progress
+from inkdigits.core.progress import ProgressCallback
 from inkdigits.data.synthetic.corruptions import AFFINE, CORRUPTIONS, corrupt
 from inkdigits.evaluation.metrics import (
     Evaluation,
@@ -79,7 +79,7 @@ def evaluate_corrupted(
     split: str | None = None,
     *,
     data_dir: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     seed: int = SEED,
 ) -> Robustness:
     """Measure a model on all of MNIST-C, made from a split of MNIST; the test split unless given.
@@ -109,7 +109,7 @@ def predict_corrupted(
     split: str | None = None,
     *,
     data_dir: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     seed: int = SEED,
 ) -> Predictions:
     """What the model says about digits through one corruption. data: mnist-c/NAME. The rest as for `evaluate_corrupted`."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from inkdigits import __version__
 from inkdigits.core.errors import BadData, BadValue, CannotWrite, InkdigitsError, MissingExtra
-from inkdigits.core.files import alone, sweep, writable_folder, write_whole
+from inkdigits.core.files import alone, remove_leftovers, writable_folder, write_whole
 from inkdigits.core.formats import PICTURE_SUFFIXES, pictures_below
 from inkdigits.reading.columns import DROPPED, DigitReader, arrow, beside, picture_column, schema
 from inkdigits.reading.recogniser import DEFAULT_MODEL, resolve_model, shipped_folder
@@ -232,7 +232,7 @@ def read_dataset(
         )
         for folder in {Path(shard.out).parent for shard in shards}:
             if folder.is_dir():
-                sweep(folder)
+                remove_leftovers(folder)
         waiting = [shard for shard in shards if not shard.is_finished()]
         done = _read_on(ray, waiting, (everywhere, single), workers) if waiting else []
     pictures, failed = (sum(row[name] for row in done) for name in ("pictures", "failed"))

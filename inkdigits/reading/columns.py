@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.core.arrays import PIXELS, SIDE, Pixels, as_images
+from inkdigits.core.arrays import as_images
+from inkdigits.core.digits import PIXELS, SIDE, Pixels
 from inkdigits.core.errors import BadData, BadPicture, MissingExtra
 from inkdigits.reading.recogniser import DEFAULT_MODEL, Reading, Recogniser
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from inkdigits.core.digits import Pixels
 from inkdigits.reading.preprocessing.candidate import Box
 from inkdigits.reading.preprocessing.fields import EDGE, Page
 from inkdigits.reading.preprocessing.ink import find_ink
@@ -19,7 +19,6 @@ from inkdigits.reading.preprocessing.picture import Source
 from inkdigits.reading.recogniser import DEFAULT_MODEL, Digit, Reading, Trace, loaded
 
 Colour = tuple[int, int, int]
-Pixels = NDArray[np.uint8]
 
 BACKGROUND, CARD, RULE = (246, 246, 243), (255, 255, 255), (222, 222, 216)
 TEXT, QUIET = (32, 33, 36), (112, 112, 106)

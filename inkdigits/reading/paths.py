@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from inkdigits.core.arrays import Pixels
+from inkdigits.core.digits import Pixels
 from inkdigits.core.errors import BadData, BadPicture, BadValue
 from inkdigits.core.formats import PICTURE_SUFFIXES, iter_images, kind_of, pictures_below
 from inkdigits.reading.recogniser import Reading, Recogniser, Trace

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.core.digits import CLASSES
+from inkdigits.core.digits import CLASSES, NOT_A_DIGIT
 from inkdigits.core.errors import BadModel, BadPicture, BadValue, UnknownName
 from inkdigits.reading.cascade import Cascade
 from inkdigits.reading.network import Network, processors
@@ -39,7 +39,6 @@ WORD_FROM = 3  # candidates of similar size make a word
 WORD_SHARE = 0.5  # where so many of them are no digits,
 TEXT_FROM = 10  # or a text
 TEXT_SHARE = 0.3  # where so many of them are no digits; pages of digits with letters among them have up to 0.2
-NOT_A_DIGIT = 10  # the column of a model with eleven outputs that says so
 
 _to_json = json.JSONEncoder(
     ensure_ascii=False

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from inkdigits.core.errors import BadValue
 from inkdigits.core.files import write_whole
-from inkdigits.core.formats import Progress, iter_images
+from inkdigits.core.formats import iter_images
+from inkdigits.core.progress import ProgressCallback
 from inkdigits.reading.recogniser import Recogniser
 
 HEADER = "ImageId,Label"
@@ -25,7 +26,10 @@ class Submission:
 
 
 def write_submission(
-    recogniser: Recogniser, sources: Sequence[str], target: Path, progress: Progress | None = None
+    recogniser: Recogniser,
+    sources: Sequence[str],
+    target: Path,
+    progress: ProgressCallback | None = None,
 ) -> Submission:
     """Put the most likely digit of each image into the table `target`, whole or not at all; a file that is there is replaced.
 
@@ -58,7 +62,7 @@ def write_submission(
 
 
 def _answers(
-    recogniser: Recogniser, source: Path, progress: Progress | None
+    recogniser: Recogniser, source: Path, progress: ProgressCallback | None
 ) -> Iterator[tuple[int, bool]]:
     """The most likely digit of each image, and whether it would be read as one."""
     done = 0

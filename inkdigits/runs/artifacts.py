@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from inkdigits.core.digits import CLASSES
+from inkdigits.core.digits import CLASSES, DIGITS_TO_KEEP
 from inkdigits.core.files import write_whole
 from inkdigits.data.datasets import Dataset, Split
 from inkdigits.evaluation.metrics import evaluate_probabilities
@@ -27,7 +27,6 @@ from inkdigits.training.recipe import Recipe
 
 METRICS_FILE = "metrics.jsonl"
 LAST_FILE = "report.html"  # of a run: where it is, all are
-DIGITS_TO_KEEP = 6  # decimals of figures in files: more would be noise
 
 
 @dataclass(frozen=True)

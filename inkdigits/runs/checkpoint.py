@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 import inkdigits
+from inkdigits.core.digits import CONFIG_FILE
 from inkdigits.core.errors import BadModel, InkdigitsError, MissingExtra, UnknownName
 from inkdigits.core.files import write_whole
 from inkdigits.reading.recogniser import shipped_folder, shipped_models
@@ -24,7 +25,6 @@ from inkdigits.training.models import recipe_network
 from inkdigits.training.recipe import Recipe, from_table, to_table
 
 WEIGHTS_FILE = "model.safetensors"
-CONFIG_FILE = "config.json"
 FORMAT = 1  # of config.json; goes up when an older reader would misunderstand it
 
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.core.digits import CLASSES
+from inkdigits.core.digits import CLASSES, CONFIG_FILE
 from inkdigits.core.errors import BadData, BadModel, BadValue, InkdigitsError
-from inkdigits.core.formats import Progress
+from inkdigits.core.progress import ProgressCallback
 from inkdigits.data.catalogue import MISLABELLED
 from inkdigits.data.datasets import Split, load_dataset
 from inkdigits.evaluation.metrics import evaluate_probabilities, percent
@@ -25,7 +25,6 @@ from inkdigits.evaluation.significance import mcnemar_p, mean_interval, permutat
 from inkdigits.reading.recogniser import Recogniser, shipped_folder
 from inkdigits.training.recipe import from_table
 
-CONFIG_FILE = "config.json"  # of a run folder; `checkpoint` has the name, too, but loads torch
 NOTES = {  # on the tests that gave the p-values
     "permutation": "permutation: of the seeds; of so few of them no p-value can be smaller",
     "mcnemar": "McNemar: of the digits that only the first, or only the second, reads right",
@@ -148,7 +147,7 @@ def compare(
     split: str = "test",
     *,
     data_dir: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Comparison:
     """Measure runs and compare their recipes.
 

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inkdigits import __version__
+from inkdigits.core.digits import CONFIG_FILE
 from inkdigits.core.errors import BadData, BadModel, BadValue, InkdigitsError, MissingExtra
 from inkdigits.core.files import write_whole
 from inkdigits.data.datasets import load_dataset
-from inkdigits.runs.checkpoint import CONFIG_FILE, load_run
+from inkdigits.runs.checkpoint import load_run
 from inkdigits.runs.quantisation import BLOCK, quantise
 from inkdigits.training.models import SharedNet
 from inkdigits.training.predictions import to_ink

@@ -17,13 +17,13 @@ from typing import Any
 import torch._dynamo  # noqa: F401
 from torch import nn
 
-from inkdigits.core.digits import CLASSES
+from inkdigits.core.digits import CLASSES, CONFIG_FILE
 from inkdigits.core.errors import BadData, BadValue, CannotWrite, InkdigitsError
-from inkdigits.core.files import alone, entries, sweep, writable_folder
+from inkdigits.core.files import alone, entries, remove_leftovers, writable_folder
 from inkdigits.core.signals import uninterrupted
 from inkdigits.data.datasets import Dataset, Split, load_dataset
 from inkdigits.runs.artifacts import LAST_FILE, METRICS_FILE, Final, Work, finish, write_metrics
-from inkdigits.runs.checkpoint import CONFIG_FILE, load_checkpoint
+from inkdigits.runs.checkpoint import load_checkpoint
 from inkdigits.runs.job import Job, check_before_training, prepare
 from inkdigits.runs.resume import Saving, State, States, differences
 from inkdigits.training.device import choose_device
@@ -160,7 +160,7 @@ def run_alone(job: Job, out: Path, processes: Group = ALONE) -> Generator[Record
     """`run`, for who holds the folder's lock already. Returns the final figures."""
     final = _check_folder(job, out)
     if final is None:
-        sweep(out)
+        remove_leftovers(out)
         final = (
             yield from _run_members(job, out)
             if job.recipe.members > 1

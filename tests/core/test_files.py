@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from inkdigits.core.errors import CannotWrite, InkdigitsError
-from inkdigits.core.files import alone, new_folder, sweep, write_whole
+from inkdigits.core.files import alone, new_folder, remove_leftovers, write_whole
 
 
 def fail(number: int) -> Callable[..., None]:
@@ -200,7 +200,7 @@ def test_sweeping_takes_half_written_files_and_nothing_else(tmp_path: Path) -> N
     kept = ["model.onnx", ".run.lock", ".hidden", ".0123abcd", "0123abcd.txt"]
     for name in [*kept, ".0123abcd.model.onnx"]:
         (tmp_path / name).touch()
-    sweep(tmp_path)
+    remove_leftovers(tmp_path)
     assert sorted(contents(tmp_path)) == sorted(kept)
 
 
@@ -275,5 +275,5 @@ def test_a_folder_that_could_not_be_probed_is_still_a_new_one(
         with pytest.raises(CannotWrite, match=os.strerror(errno.EIO)):
             new_folder(tmp_path)
     assert new_folder(tmp_path) == tmp_path
-    sweep(tmp_path)
+    remove_leftovers(tmp_path)
     assert not contents(tmp_path)

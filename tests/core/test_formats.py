@@ -11,7 +11,8 @@ from test_arrays import IMAGES, LABELS, idx, npy, npz, written
 from test_tables import table
 
 from inkdigits.core.errors import BadData
-from inkdigits.core.formats import iter_images, kind_of, read_folder, read_images
+from inkdigits.core.formats import iter_images, kind_of, read_images
+from inkdigits.data.folders import read_folder
 
 
 def picture(kind: str) -> bytes:

@@ -11,13 +11,21 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.soak.mirrors import (
+    CONTENT,
+    FAULTS,
+    GOOD,
+    LIMIT,
+    PACKED,
+    RIGHT,
+    SLOW_FAULTS,
+    Mirror,
+    serving,
+)
 from inkdigits.core.errors import CannotWrite, DownloadFailed, MissingExtra
 from inkdigits.data import download
 from inkdigits.data.download import fetch, is_https
 
-with pytest.MonkeyPatch.context() as patch:
-    patch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-    from mirrors import CONTENT, FAULTS, GOOD, LIMIT, PACKED, RIGHT, SLOW_FAULTS, Mirror, serving
 
 
 @pytest.fixture(scope="module")

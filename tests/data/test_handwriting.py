@@ -12,18 +12,12 @@ from numpy.random import PCG64, Generator
 from PIL import Image
 from scipy.interpolate import CubicHermiteSpline
 
+from inkdigits.core.digits import NOT_A_DIGIT
 from inkdigits.core.errors import BadValue
 from inkdigits.data import datasets as data
 from inkdigits.data.catalogue import DATASETS
 from inkdigits.data.datasets import Dataset, Split
-from inkdigits.data.synthetic.handwriting import (
-    NOT_A_DIGIT,
-    hands,
-    others,
-    recording,
-    simulate,
-    strokes,
-)
+from inkdigits.data.synthetic.handwriting import hands, others, recording, simulate, strokes
 from inkdigits.data.synthetic.handwriting.canvas import CANVAS, ink, paper
 from inkdigits.data.synthetic.handwriting.others import Stock
 from inkdigits.evaluation import metrics as evaluation

@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from inkdigits.core.arrays import PIXELS, SIDE, Pixels
+from inkdigits.core.digits import PIXELS, SIDE, Pixels
 from inkdigits.core.errors import UnknownName
 
 Array = NDArray[Any]

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.core.digits import Mask
+
 Box = tuple[
     int, int, int, int
 ]  # left, top, right, bottom; right and bottom are one past the last pixel
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)

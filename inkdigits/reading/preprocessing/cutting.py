@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.reading.preprocessing.candidate import Candidate, Judge, Mask
+from inkdigits.core.digits import Mask
+from inkdigits.reading.preprocessing.candidate import Candidate, Judge
 
 WIDE = 1.2  # width over height from which a part may be several digits,
 WIDE_IF_DOUBTFUL = 0.8  # also where it does not look like one digit

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.core.digits import SIDE
 from inkdigits.reading.preprocessing.candidate import Candidate
 from inkdigits.reading.preprocessing.ink import (
     POLARITY_SIDE,
@@ -26,7 +27,6 @@ from inkdigits.reading.preprocessing.segmentation import find_candidates
 FieldJudge = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
 Field = NDArray[np.uint8]  # (28, 28): paper 0, ink 255
 
-SIDE = 28  # pixels of the field
 DIGIT = 20  # pixels of the longest side of the digit inside it
 CENTRE = 15.0  # the paste position is int(CENTRE - centre of mass), so that the mass lies in [14, 15) of the field's edges
 LEEWAY = 0.05  # pixels

@@ -11,10 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.core.digits import Mask, Plane
 from inkdigits.reading.preprocessing.sheet import find_sheet, steps
 
-Plane = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 
 OVERVIEW_SIDE = 512  # pixels; paper and light are judged on a picture reduced to this

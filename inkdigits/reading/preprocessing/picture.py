@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from inkdigits.core.digits import Pixels
 from inkdigits.core.errors import BadPicture
 
-Pixels = NDArray[np.uint8]
 Source = str | PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[Any]
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "WEBP", "TIFF", "AVIF")

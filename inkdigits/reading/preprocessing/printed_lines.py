@@ -12,10 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.core.digits import Mask, Plane
 from inkdigits.reading.preprocessing.ink import Ink
-
-Mask = NDArray[np.bool_]
-Plane = NDArray[np.uint8]
 
 SEARCH_SIDE = 1100  # pixels; larger masks are searched for lines at half their size
 STEEPEST = 8.0  # degrees that a line may be tilted

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.reading.preprocessing.candidate import Box, Candidate, Judge, Mask
+from inkdigits.core.digits import Mask
+from inkdigits.reading.preprocessing.candidate import Box, Candidate, Judge
 from inkdigits.reading.preprocessing.cutting import cut_touching
 
 SMALLEST = 5  # pixels; parts that are smaller in both directions carry no shape

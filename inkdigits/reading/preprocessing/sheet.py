@@ -5,10 +5,8 @@ Takes upright pixels; returns where the sheet lies. Knows that a sheet is large,
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Mask = NDArray[np.bool_]
-Plane = NDArray[np.uint8]
+from inkdigits.core.digits import Mask, Plane
 
 SMALLEST = 0.15  # of the picture's area
 LARGEST = 0.97

@@ -21,7 +21,7 @@ import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
 
 from inkdigits.core.errors import BadValue, CannotWrite
-from inkdigits.core.files import alone, entries, sweep, writable_folder, write_whole
+from inkdigits.core.files import alone, entries, remove_leftovers, writable_folder, write_whole
 from inkdigits.core.signals import uninterrupted
 from inkdigits.runs.resume import differences
 from inkdigits.runs.sweep.space import METRICS, Choice, Space, Value
@@ -76,7 +76,7 @@ class Search:
 
     def _tidy_up(self) -> None:
         """Do what whoever was killed may not have come to."""
-        sweep(self.out)
+        remove_leftovers(self.out)
         if trials := self.trials():
             self.write()
         for trial in trials:

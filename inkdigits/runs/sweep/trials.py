@@ -12,12 +12,12 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from inkdigits.core.digits import DIGITS_TO_KEEP
 from inkdigits.evaluation.metrics import percent
 from inkdigits.runs.sweep.space import METRICS, Space, Value
 from inkdigits.training.recipe import EVIDENCE, Recipe, to_table
 
 TABLE, BEST = "trials.csv", "best.toml"
-DIGITS_TO_KEEP = 6  # decimals of figures in files: more would be noise
 UNDER_WAY = "under way"  # the state of a trial that has not come to its end
 SHOWN = 10  # rows of the table for people; trials.csv has all
 

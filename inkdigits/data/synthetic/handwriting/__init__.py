@@ -7,6 +7,7 @@ Takes MNIST-like digits with their labels; every field is brought to MNIST's geo
 nothing of files, datasets or networks. Same seed and same libraries: same bits.
 """
 
-from inkdigits.data.synthetic.handwriting.simulation import NOT_A_DIGIT, simulate, written
+from inkdigits.core.digits import NOT_A_DIGIT
+from inkdigits.data.synthetic.handwriting.simulation import simulate, written
 
 __all__ = ["NOT_A_DIGIT", "simulate", "written"]

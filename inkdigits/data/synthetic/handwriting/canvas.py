@@ -5,7 +5,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from inkdigits.reading.preprocessing.fields import DIGIT, SIDE
+from inkdigits.core.digits import SIDE
+from inkdigits.reading.preprocessing.fields import DIGIT
 
 Canvas = NDArray[np.uint8]  # (112, 112): paper 0 to ink 255
 Points = NDArray[np.float64]  # (N, 2) of (x, y)

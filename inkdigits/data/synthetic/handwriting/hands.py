@@ -8,8 +8,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from inkdigits.core.digits import SIDE
 from inkdigits.data.synthetic.handwriting.canvas import CANVAS, MIDDLE, SCALE, Canvas, ink
-from inkdigits.reading.preprocessing.fields import DIGIT, SIDE, disc
+from inkdigits.reading.preprocessing.fields import DIGIT, disc
 
 Plane = NDArray[np.floating]  # (112, 112)
 

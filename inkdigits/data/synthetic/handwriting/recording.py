@@ -8,6 +8,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from inkdigits.core.digits import SIDE
 from inkdigits.data.synthetic.handwriting.canvas import (
     CANVAS,
     HEIGHT,
@@ -18,7 +19,7 @@ from inkdigits.data.synthetic.handwriting.canvas import (
     smooth_noise,
     tight,
 )
-from inkdigits.reading.preprocessing.fields import SIDE, to_field
+from inkdigits.reading.preprocessing.fields import to_field
 
 LEAST_LEFT = 0.4  # share of the ink; what lost more of it need not be readable any more
 

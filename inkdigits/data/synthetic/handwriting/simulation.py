@@ -1,11 +1,11 @@
 """MNIST's digits as other people's pens, scanners, cameras and paint programs left them, and things that are no digits."""
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
+from inkdigits.core.digits import NOT_A_DIGIT, SIDE
+from inkdigits.core.progress import ProgressCallback
 from inkdigits.data.synthetic.handwriting.hands import (
     cross_seven,
     in_another_hand,
@@ -14,13 +14,7 @@ from inkdigits.data.synthetic.handwriting.hands import (
 from inkdigits.data.synthetic.handwriting.others import other_things
 from inkdigits.data.synthetic.handwriting.recording import damaged, framed, recorded
 from inkdigits.data.synthetic.handwriting.strokes import digit_strokes, draw, printed
-from inkdigits.reading.preprocessing.fields import SIDE
 
-Progress = Callable[
-    [str, int, int | None], None
-]  # what is worked on, how much is done, how much there is
-
-NOT_A_DIGIT = 10  # the label beside 0 to 9
 NEGATIVES = 0.25  # things that are no digits, to each digit
 AS_IT_IS = 0.15  # share of the digits that stay as MNIST has them
 PRINTED = 0.02  # share that is replaced by print
@@ -45,7 +39,7 @@ def simulate(
     seed: int,
     copies: int = 1,
     negatives: float = NEGATIVES,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Each digit `copies` times as somebody else might have written and photographed it, then things that are no digits.
 
@@ -67,7 +61,7 @@ def simulate(
     return fields, np.concatenate([np.tile(labels, copies), np.full(others, NOT_A_DIGIT, np.uint8)])
 
 
-def _tell(progress: Progress | None, done: int, total: int) -> None:
+def _tell(progress: ProgressCallback | None, done: int, total: int) -> None:
     if progress and (done % 1000 == 999 or done == total - 1):
         progress("making handwriting", done + 1, total)
 
