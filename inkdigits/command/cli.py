@@ -338,6 +338,7 @@ def reproduce(options: argparse.Namespace) -> int:
     """`inkdigits reproduce`: the shipped recipes over several seeds, as a table of published beside measured figures."""
     with _extra("training", "train"):
         from inkdigits.runs.reproduction import reproduce as run_all
+    from inkdigits.command.display import follow
 
     _print(
         run_all(
@@ -346,6 +347,7 @@ def reproduce(options: argparse.Namespace) -> int:
             options.out,
             data_dir=options.data_dir,
             write=options.write,
+            follow=follow,
         )
     )
     return OK
@@ -354,16 +356,18 @@ def reproduce(options: argparse.Namespace) -> int:
 def sweep(options: argparse.Namespace) -> int:
     """`inkdigits sweep`: every trial as it comes to its end, and a table of the best."""
     with _extra("sweeping", "sweep"):
-        from inkdigits.runs.sweep.workers import follow
         from inkdigits.runs.sweep.workers import sweep as search
-    from inkdigits.command.display import fitted
+    from inkdigits.command.display import downloads, fitted, follow_sweep
+    from inkdigits.data.datasets import load_dataset
     from inkdigits.runs.sweep.space import load_space
     from inkdigits.runs.sweep.trials import best, summary
 
     space, results = load_space(options.space, data=options.data, trials=options.trials), []
+    with downloads() as progress:
+        dataset = load_dataset(space.recipe.data, data_dir=options.data_dir, progress=progress)
     given = {name: getattr(options, name) for name in ("device", "jobs", "engine", "data_dir")}
-    running = search(space, options.out, **given)
-    with contextlib.closing(running), contextlib.closing(follow(running, space)) as records:
+    running = search(space, options.out, dataset, **given)
+    with contextlib.closing(running), contextlib.closing(follow_sweep(running, space)) as records:
         for result in records:
             results.append(result)
             if options.json:

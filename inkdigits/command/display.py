@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from inkdigits.runs.artifacts import Final
     from inkdigits.runs.run import Record
+    from inkdigits.runs.sweep.space import Space
+    from inkdigits.runs.sweep.trials import Result
+    from inkdigits.runs.sweep.workers import Underway
     from inkdigits.training.loop import Epoch, Progress
 
 BESIDE = 2  # columns that a bar leaves free: a terminal writes ^C there, and a line that it breaks cannot be taken away
@@ -171,6 +174,33 @@ def follow(
                     "measuring and writing" if last else f"epoch {_of(record.epoch + 1, epochs)}",
                     None if last else 0.0,
                 )
+
+
+def follow_sweep(
+    records: "Iterable[Underway | Result]", space: "Space"
+) -> "Generator[Result, None, None]":
+    """Pass the results of a sweep on, showing what is running as a bar and each finished trial as a line.
+
+    Args:
+        records: what `runs.sweep.workers.sweep` yields.
+        space: what is searched.
+
+    Yields:
+        Each trial that has come to its end.
+    """
+    from inkdigits.runs.sweep.trials import Result, line
+
+    with Bar() as bar:
+        for record in records:
+            if isinstance(record, Result):
+                bar.hide()
+                sys.stderr.write(fitted(line(record, space), sys.stderr) + "\n")
+                yield record
+                continue
+
+            training = record.training
+            figures = progress_figures(training) if training else (record.best,)
+            bar.show(record.name, record.fraction, *figures)
 
 
 def progress_figures(progress: "Progress") -> tuple[str, str, str]:

@@ -5,7 +5,7 @@ where it was. Start it several times to have several processes share the work.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count, takewhile
@@ -13,13 +13,12 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
-from inkdigits.command.display import follow
+from inkdigits.core.digits import CONFIG_FILE
 from inkdigits.core.errors import BadValue
 from inkdigits.core.files import alone, write_whole
 from inkdigits.data.datasets import Dataset, load_dataset
-from inkdigits.runs.checkpoint import CONFIG_FILE
 from inkdigits.runs.job import Job
-from inkdigits.runs.run import LOCKED, empty, is_finished, is_stopped, run_alone, run_name
+from inkdigits.runs.run import LOCKED, Record, empty, is_finished, is_stopped, run_alone, run_name
 from inkdigits.training.recipe import SHIPPED, Recipe, load_recipe, shipped_recipes
 
 REFERENCE_SYSTEMS = ("lenet", "two-conv", "dropout", "sgd", "batchnorm")
@@ -31,6 +30,8 @@ README_RECIPES = (  # docs/results.md has all of them
     *("lenet", "dropout", "fast-99.0", "fast-99.5"),
     *("nano", "tiny", "robust", "best"),
 )
+
+Follow = Callable[[Iterable[Record], int, str], Iterable[object]]
 
 # column -> (key of the final record and of `published`, with _mean and _sd of `measured`, how it is printed)
 FIGURES = {
@@ -79,9 +80,11 @@ def reproduce(
     *,
     data_dir: Path | None = None,
     write: bool = False,
+    follow: Follow | None = None,
 ) -> str:
     """Train every recipe with seeds 0 to seeds - 1, unless that run is finished already, and return the results as Markdown.
 
+    follow: passes a run's records on and shows them, given its epochs and its title; None shows nothing.
     recipes: shipped names; none means the five reference systems. write: also put what these runs reached into the recipes, and the
     figures of all recipes into docs/results.md and README.md, for which it has to run in a checkout of the project.
     """
@@ -99,7 +102,7 @@ def reproduce(
     for wait in (False, True):  # what nobody else is at, then what they have not finished
         for recipe, seed in jobs:
             if wait or recipe.members == 1:
-                _ensure(recipe, seed, out, datasets[recipe.data], wait=wait)
+                _ensure(recipe, seed, out, datasets[recipe.data], wait=wait, follow=follow)
     measured = [replace(recipe, measured=_collect(recipe, out).measured()) for recipe in loaded]
     if write:
         write_evidence(
@@ -120,7 +123,15 @@ def _jobs(recipe: Recipe, seed: int) -> list[tuple[Recipe, int]]:
     return [*members, (recipe, seed)]
 
 
-def _ensure(recipe: Recipe, seed: int, out: Path, dataset: Dataset, *, wait: bool) -> None:
+def _ensure(
+    recipe: Recipe,
+    seed: int,
+    out: Path,
+    dataset: Dataset,
+    *,
+    wait: bool,
+    follow: Follow | None = None,
+) -> None:
     """Make a run, or go on with it, unless it is finished, or another process is at it and we do not wait."""
     folder, job = (
         out / run_name(recipe, seed),
@@ -131,7 +142,9 @@ def _ensure(recipe: Recipe, seed: int, out: Path, dataset: Dataset, *, wait: boo
             if not is_stopped(folder, job):
                 empty(folder)
             with closing(run_alone(job, folder)) as records:
-                for _ in follow(records, recipe.total_epochs, f"{recipe.name}, seed {seed}"):
+                title = f"{recipe.name}, seed {seed}"
+                shown = follow(records, recipe.total_epochs, title) if follow else records
+                for _ in shown:
                     pass
 
 
@@ -178,7 +191,7 @@ def as_markdown(recipes: Sequence[Recipe]) -> str:
     lines += [
         "",
         f"Measured on {_where(recipes)}.",
-        f"Made by `{COMMAND}`, N as in the column runs; `fast-...` by `benchmarks/ladder.py`.",
+        f"Made by `{COMMAND}`, N as in the column runs; `fast-...` by `benchmarks/training/ladder.py`.",
         "",
     ]
     return "\n".join(lines)

@@ -218,7 +218,7 @@ def test_a_space_without_sense_is_refused_in_a_sentence(described, text, error, 
 def test_what_only_training_knows_is_refused_before_it_too(described, tmp_path, line, says) -> None:
     space = described(f'recipe = "tiny"\ndata = "optdigits"\n[space]\n{line}')
     with pytest.raises(InkdigitsError, match=says):
-        next(sweep(space, tmp_path / "out"))
+        next(search(space, tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
@@ -370,13 +370,19 @@ class Forbidden:
 
 
 @pytest.fixture
-def without_test_digits(monkeypatch: pytest.MonkeyPatch) -> Dataset:
+def without_test_digits() -> Dataset:
     digits = load_dataset("optdigits")
     forbidden = Dataset(digits.name, digits.classes, {**digits.splits, "test": Forbidden()})
     with pytest.raises(AssertionError):
         forbidden.test.images  # noqa: B018
-    monkeypatch.setattr(sweep_module, "load_dataset", lambda *_, **__: forbidden)
     return forbidden
+
+
+def search(
+    space: Space, out: Path, dataset: Dataset | None = None, **options: Any
+) -> Iterator[Underway | Result]:
+    """Search among optdigits, unless other digits are given."""
+    return sweep(space, out, dataset or load_dataset("optdigits"), **options)
 
 
 def over(records: Iterator[Underway | Result]) -> list[Result]:
@@ -387,7 +393,7 @@ def test_trials_are_trained_on_their_seeds_without_the_test_digits_and_the_best_
     without_test_digits, described, tmp_path, quick
 ) -> None:
     space, out = described(), tmp_path / "out"
-    records = list(sweep(space, out))
+    records = list(search(space, out, without_test_digits))
     results = over(iter(records))
     assert [(result.trial, result.state, len(result.seeds)) for result in results] == [
         (n, "finished", 2) for n in (1, 2, 3, 4)
@@ -407,7 +413,7 @@ def test_trials_are_trained_on_their_seeds_without_the_test_digits_and_the_best_
 
 def test_the_table_has_a_row_a_trial_with_mean_and_deviation(described, tmp_path) -> None:
     out = tmp_path / "out"
-    results = over(sweep(described(), out))
+    results = over(search(described(), out))
     rows = list(csv.DictReader((out / "trials.csv").read_text().splitlines()))
     assert [int(row["trial"]) for row in rows] == [1, 2, 3, 4]
     for row, result in zip(rows, results, strict=True):
@@ -423,7 +429,7 @@ def test_a_trial_whose_loss_is_no_number_fails_with_its_reason_and_the_search_go
     text = TRAINED.replace("{ low = 1e-3, high = 1e-2, log = true }", "[1e30, 1e-2]").replace(
         "trials = 4", 'sampler = "grid"'
     )
-    results = over(sweep(described(text), tmp_path / "out"))
+    results = over(search(described(text), tmp_path / "out"))
     for result in results:
         diverged = result.settings["learning_rate"] == 1e30
         assert result.state == ("failed" if diverged else "finished")
@@ -451,7 +457,7 @@ def test_what_ctrl_c_stops_goes_on_to_the_same_bits(
     space = described(
         TRAINED.replace("epochs = 1", "epochs = 2").replace("trials = 4", "trials = 2")
     )
-    whole = over(sweep(space, tmp_path / "whole"))
+    whole = over(search(space, tmp_path / "whole"))
     passes, stopped = Training.passes, []
 
     def interrupted(training: Training, validation: object) -> Iterator[object]:
@@ -464,9 +470,9 @@ def test_what_ctrl_c_stops_goes_on_to_the_same_bits(
     monkeypatch.setattr(Training, "passes", interrupted)
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
-            over(sweep(space, tmp_path / "parts"))
+            over(search(space, tmp_path / "parts"))
     assert "the sweep was stopped; the same command goes on with it" in caplog.text
-    parts = over(sweep(space, tmp_path / "parts"))
+    parts = over(search(space, tmp_path / "parts"))
     assert stopped == sorted(set(stopped)), "each time it went on from where it was"
     for one, other in zip(whole, parts, strict=True):
         for key in ("validation_accuracy", "validation_loss"):
@@ -519,7 +525,7 @@ def test_the_missing_extra_is_named(described, tmp_path, monkeypatch, capsys) ->
     space = described()
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtra, match=r"inkdigits\[scale\]"):
-        over(sweep(space, tmp_path / "out", engine="ray"))
+        over(search(space, tmp_path / "out", engine="ray"))
     for name in ("optuna", "inkdigits.runs.sweep.study", "inkdigits.runs.sweep.workers"):
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, "inkdigits.runs.sweep.study")
@@ -560,11 +566,11 @@ def test_two_processes_share_the_trials_and_what_a_killed_one_had_finished_is_no
                 if not at_work:
                     other.send_signal(signal.SIGCONT)
         theirs = finished(out)
-        assert len(over(sweep(space, out))) == 5, "the sixth is in other hands"
+        assert len(over(search(space, out))) == 5, "the sixth is in other hands"
     finally:
         other.kill()
         other.wait()
-    assert len(over(sweep(space, out))) == 6
+    assert len(over(search(space, out))) == 6
     rows = finished(out)
     assert sorted(rows) == list("123456")
     assert {trial: rows[trial] for trial in theirs} == theirs, (
@@ -601,17 +607,17 @@ def test_jobs_are_processes_that_share_the_search_and_one_that_fails_is_told_of(
         "seeds = 2", "seeds = 1"
     )
     space = described(text, data="optdigits", trials=2)
-    here = over(sweep(space, tmp_path / "here"))
+    here = over(search(space, tmp_path / "here"))
     Process.made = []
     monkeypatch.setattr(subprocess, "Popen", Process)
-    together = over(sweep(space, tmp_path / "together", device="cpu", jobs=2))
+    together = over(search(space, tmp_path / "together", device="cpu", jobs=2))
     assert [process.ended for process in Process.made] == [True, True]
     assert "one of 2 processes ended with status -9: killed" in caplog.text
     for one, other in zip(here, together, strict=True):
         assert (one.trial, one.state, one.settings) == (other.trial, other.state, other.settings)
         assert one.values("validation_loss") == other.values("validation_loss")
     with pytest.raises(BadValue, match="0 jobs"):
-        next(sweep(space, tmp_path / "none", jobs=0))
+        next(search(space, tmp_path / "none", jobs=0))
 
 
 def test_ray_is_given_seeds_and_finds_what_one_process_finds(
@@ -647,9 +653,9 @@ def test_ray_is_given_seeds_and_finds_what_one_process_finds(
     )
     monkeypatch.setitem(sys.modules, "ray", ray)
     results = sorted(
-        over(sweep(space, tmp_path / "ray", engine="ray")), key=lambda result: result.trial
+        over(search(space, tmp_path / "ray", engine="ray")), key=lambda result: result.trial
     )
-    here = over(sweep(space, tmp_path / "here"))
+    here = over(search(space, tmp_path / "here"))
     assert max(done) == 2
     assert [result.state for result in results if result.reason == "the machine is gone"] == [
         "failed"

@@ -19,16 +19,15 @@ from pathlib import Path
 
 import torch
 
-from inkdigits.command.display import Bar, downloads, fitted, progress_figures
 from inkdigits.core.errors import BadValue, CannotWrite, InkdigitsError, MissingExtra
 from inkdigits.core.signals import uninterrupted
-from inkdigits.data.datasets import Dataset, load_dataset
+from inkdigits.data.datasets import Dataset
 from inkdigits.reading.network import processors
 from inkdigits.runs.job import EVERY_MINUTE, Job, check_before_training, check_outputs
 from inkdigits.runs.resume import Saving, States
 from inkdigits.runs.sweep.space import Space, Value
 from inkdigits.runs.sweep.study import Attempt, Search
-from inkdigits.runs.sweep.trials import Figures, Result, best, figure, line
+from inkdigits.runs.sweep.trials import Figures, Result, best, figure
 from inkdigits.training.distillation import load_teachers
 from inkdigits.training.loop import Progress, Training, seeded_network
 from inkdigits.training.recipe import Recipe
@@ -41,11 +40,15 @@ TOO_MUCH = (InkdigitsError, torch.OutOfMemoryError)  # for a trial: it fails, an
 
 @dataclass(frozen=True)
 class Underway:
-    """What a search is at. fraction: of what `name` names, 0 to 1."""
+    """Progress of a sweep: what is running, and the fraction of it that is done (0 to 1).
+
+    training: how the seed under way is learning. best: the best result so far, in words.
+    """
 
     name: str
     fraction: float
-    figures: tuple[str, ...] = ()
+    training: Progress | None = None
+    best: str = ""
 
 
 Record = Underway | Result
@@ -65,6 +68,7 @@ class Digits:
 def sweep(
     space: Space,
     out: Path,
+    dataset: Dataset,
     *,
     device: str = "auto",
     jobs: int | None = None,
@@ -73,12 +77,11 @@ def sweep(
 ) -> Generator[Record, None, None]:
     """Search in the folder `out`, or go on there: `inkdigits sweep`. Yields what is under way, and each trial that is over, once.
 
+    dataset: what `space.recipe.data` names. data_dir: where other processes find it, too.
     jobs: trials at a time, 1 unless given; with the engine ray, as many as its cluster has processors. Raises InkdigitsError.
     """
     if jobs is not None and jobs < 1:
         raise BadValue(f"{jobs} jobs do nothing; 1 or more do")
-    with downloads() as progress:
-        dataset = load_dataset(space.recipe.data, data_dir=data_dir, progress=progress)
     digits = prepared(space, dataset, device)
     search = Search(space, out, str(digits))
     yield from search.news()
@@ -191,7 +194,7 @@ def _next_seed(attempt: Attempt, digits: Digits) -> Iterator[Underway]:
                 yield Underway(
                     name,
                     (record.epoch - 1 + record.fraction) / recipe.epochs,
-                    progress_figures(record),
+                    record,
                 )
     except CannotWrite:
         raise
@@ -296,17 +299,5 @@ def standing(search: Search) -> Underway:
     return Underway(
         f"{over}/{space.trials} trials",
         over / space.trials,
-        (f"best {figure(ranked[0], space.metric)}",) if ranked else (),
+        best=f"best {figure(ranked[0], space.metric)}" if ranked else "",
     )
-
-
-def follow(records: Iterable[Record], space: Space) -> Generator[Result, None, None]:
-    """Pass the results on; show what is under way as a bar and every trial that is over as a line."""
-    with Bar() as bar:
-        for record in records:
-            if isinstance(record, Underway):
-                bar.show(record.name, record.fraction, *record.figures)
-            else:
-                bar.hide()
-                sys.stderr.write(fitted(line(record, space), sys.stderr) + "\n")
-                yield record
