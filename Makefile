@@ -30,38 +30,38 @@ reproduce: $(VENV)/.train ## all five recipes over three seeds -> docs/results.m
 accuracy: $(VENV)/.train ## our own recipes over ten seeds -> docs/accuracy.md, docs/errors.md (hours; stop and go on, or start it twice)
 	$(BIN)/inkdigits reproduce nano tiny robust residual best --seeds 10 --write
 	$(BIN)/inkdigits reproduce teachers ensemble --seeds 2 --write
-	$(BIN)/python benchmarks/accuracy.py runs/reproduce --write docs/accuracy.md
-	$(BIN)/python benchmarks/errors.py runs/reproduce/ensemble-seed0 --others runs/reproduce/best-seed* --write docs/errors.md
+	$(BIN)/python -m benchmarks.training.accuracy runs/reproduce --write docs/accuracy.md
+	$(BIN)/python -m benchmarks.training.errors runs/reproduce/ensemble-seed0 --others runs/reproduce/best-seed* --write docs/errors.md
 
 bench: $(VENV)/.bench ## speed against other programs and frameworks -> docs/benchmarks.md (hours for all seeds, which are kept; a quiet machine)
-	$(BIN)/python benchmarks/reference_style.py --write docs/benchmarks.md
-	$(BIN)/python benchmarks/startup.py --write docs/benchmarks.md
-	$(BIN)/python benchmarks/inference.py --write docs/benchmarks.md
-	$(BIN)/python benchmarks/ladder.py --write docs/benchmarks.md
-	$(BIN)/python benchmarks/scaling.py --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.training.reference_style --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.reading.startup --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.reading.inference --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.training.ladder --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.scale.growth --write docs/benchmarks.md
 
 handwriting: $(VENV)/.train ## pages, real pictures where they are, and what reading promises -> docs (about half an hour)
 	mkdir -p runs
 	folder=$$(mktemp -d runs/handwriting.XXXXXX) && trap 'rm -rf "$$folder"' EXIT && \
 	$(BIN)/inkdigits pages --count 200 --seed 1 --out "$$folder/pages" && \
-	$(BIN)/python benchmarks/handwriting.py "$$folder/pages" --write docs/handwriting.md
+	$(BIN)/python -m benchmarks.handwriting.measure "$$folder/pages" --write docs/handwriting.md
 	if test -d "$${INKDIGITS_DATA:-.}/pictures"; then \
-	$(BIN)/python benchmarks/handwriting.py "$$INKDIGITS_DATA/pictures" --write docs/handwriting.md; fi
-	$(BIN)/python benchmarks/reading.py --write docs/reading.md
+	$(BIN)/python -m benchmarks.handwriting.measure "$$INKDIGITS_DATA/pictures" --write docs/handwriting.md; fi
+	$(BIN)/python -m benchmarks.reading.promises --write docs/reading.md
 
 soak: $(VENV)/.soak ## hostile clients, files and mirrors, kills, full disks -> docs/reliability.md (a good hour, on a quiet machine)
-	$(BIN)/python benchmarks/soak --write docs/reliability.md
-	$(BIN)/python benchmarks/soak_training.py --write docs/reliability.md
+	$(BIN)/python -m benchmarks.soak.service --write docs/reliability.md
+	$(BIN)/python -m benchmarks.soak.training --write docs/reliability.md
 	$(BIN)/python benchmarks/soak_torchrun.py --write docs/reliability.md
-	$(BIN)/python benchmarks/soak_downloads.py --write docs/reliability.md
-	$(BIN)/python benchmarks/soak_inputs.py --write docs/reliability.md
+	$(BIN)/python -m benchmarks.soak.downloads --write docs/reliability.md
+	$(BIN)/python -m benchmarks.soak.inputs --write docs/reliability.md
 
 scale: $(VENV)/.scale $(VENV)/.train ## a million digits on a Ray cluster of two workers, two processes that train -> docs/scale.md (half an hour)
-	$(BIN)/python benchmarks/scale.py --write docs/scale.md
+	$(BIN)/python -m benchmarks.scale.cluster --write docs/scale.md
 	$(BIN)/python benchmarks/distributed.py --write docs/scale.md
 
 ablation: $(VENV)/.train ## what each technique is worth -> docs/ablation.json (half an hour; stop and go on as you like)
-	$(BIN)/python benchmarks/ablation.py --write docs/ablation.json
+	$(BIN)/python -m benchmarks.training.ablation --write docs/ablation.json
 
 notebook: $(VENV)/.dev ## run the notebooks again and keep their outputs (about ten minutes)
 	$(BIN)/python docs/execute.py notebooks/*.ipynb

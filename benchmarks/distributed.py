@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from checks import write_between
-from reference_style import machine
 from torch import nn
 
+from benchmarks.soak.frame import write_between
+from benchmarks.training.reference_style import machine
 from inkdigits.data.datasets import load_dataset
 from inkdigits.training.augmentation import Augmentation, augment
 from inkdigits.training.models import count_parameters, recipe_network

@@ -20,9 +20,9 @@ import time
 from pathlib import Path
 
 import torch
-from checks import Checks, Fault, Found, nothing, put, soak
-from soak_training import DIGITS, INTERVAL, RECIPE, SEED, forgotten_generator, weights
 
+from benchmarks.soak.frame import Checks, Fault, Found, nothing, put, soak
+from benchmarks.soak.training import DIGITS, INTERVAL, RECIPE, SEED, forgotten_generator, weights
 from inkdigits.core.files import write_whole
 from inkdigits.runs import run as run_module
 from inkdigits.runs.artifacts import Final

@@ -1,15 +1,9 @@
-"""benchmarks/accuracy.py: a page that is written again keeps what it says of recipes that have no runs now."""
-
-import importlib
-from pathlib import Path
+"""benchmarks/training/accuracy.py: a page that is written again keeps what it says of recipes that have no runs now."""
 
 import numpy as np
-import pytest
 from few_digits import few_digits
 
-with pytest.MonkeyPatch.context() as patch:
-    patch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-    accuracy = importlib.import_module("accuracy")
+from benchmarks.training import accuracy
 
 HEAD = ["| recipe | figure |", "| --- | --- |"]
 PAGE = "# Title\n\n## First\n\n| recipe | figure |\n| --- | --- |\n| `best` | 1 |\n| `nano` | 2 |\n\na note\n\n## Second\n\nmore\n"

@@ -1,10 +1,8 @@
 """The benchmark's figures agree with slow and obvious versions of themselves, and it reads folders as they are described."""
 
 import csv
-import importlib
 import itertools
 import json
-import sys
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,27 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.handwriting import figures as made
+from benchmarks.handwriting import measure, views
 from inkdigits.core.errors import BadData, BadPicture, BadValue
 from inkdigits.data.synthetic.pages import write_pages
 from inkdigits.evaluation.metrics import reliability
 from inkdigits.reading.recogniser import Digit, Reading
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-@pytest.fixture(scope="module")
-def benchmark() -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(BENCHMARKS))
-        yield importlib.import_module("handwriting")
-        for name in ("handwriting", "handwriting_figures", "handwriting_views"):
-            del sys.modules[name]
-
-
-@pytest.fixture(scope="module")
-def made(benchmark: Any) -> Any:
-    """The module that makes figures of outcomes."""
-    return sys.modules["handwriting_figures"]
 
 
 class Oracle:
@@ -71,7 +56,7 @@ def random_results(count: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndar
 # ---- figures
 
 
-def test_edit_distance_is_that_of_the_recursive_definition(made: Any) -> None:
+def test_edit_distance_is_that_of_the_recursive_definition() -> None:
     @lru_cache(None)
     def slow(a: str, b: str) -> int:
         if not a or not b:
@@ -84,16 +69,14 @@ def test_edit_distance_is_that_of_the_recursive_definition(made: Any) -> None:
 
 
 @pytest.mark.parametrize("allowed", [0.0, 0.01, 0.1, 0.5])
-def test_the_threshold_is_the_highest_that_refuses_no_more_than_allowed(
-    made: Any, allowed: float
-) -> None:
+def test_the_threshold_is_the_highest_that_refuses_no_more_than_allowed(allowed: float) -> None:
     confidence, _ = random_results()
     threshold = made.threshold_for(confidence.tolist(), allowed)
     assert (confidence < threshold).mean() <= allowed
     assert (confidence < np.nextafter(threshold, 2)).mean() > allowed
 
 
-def test_calibration_is_that_of_the_evaluation_where_both_are_defined(made: Any) -> None:
+def test_calibration_is_that_of_the_evaluation_where_both_are_defined() -> None:
     rng = np.random.default_rng(1)
     probabilities = rng.dirichlet(np.full(10, 0.2), 400)
     labels = rng.integers(0, 10, 400)
@@ -111,7 +94,7 @@ def test_calibration_is_that_of_the_evaluation_where_both_are_defined(made: Any)
         assert mine.accuracy == pytest.approx(theirs.accuracy)
 
 
-def test_risk_by_coverage_is_the_mean_over_all_orders_of_equals(made: Any) -> None:
+def test_risk_by_coverage_is_the_mean_over_all_orders_of_equals() -> None:
     confidence, right = [0.9, 0.5, 0.5, 0.5, 0.2], [True, False, True, True, False]
     orders = [
         order
@@ -123,7 +106,7 @@ def test_risk_by_coverage_is_the_mean_over_all_orders_of_equals(made: Any) -> No
     assert made.risk_by_coverage([], []) == ()
 
 
-def test_figures_of_hand_made_outcomes(made: Any) -> None:
+def test_figures_of_hand_made_outcomes() -> None:
     def digit(
         content: str,
         read: int | None,
@@ -171,12 +154,12 @@ def test_figures_of_hand_made_outcomes(made: Any) -> None:
     assert figures.milliseconds["string"][0] == 7
 
 
-def test_there_are_figures_without_any_picture_of_a_kind(made: Any, benchmark: Any) -> None:
+def test_there_are_figures_without_any_picture_of_a_kind() -> None:
     outcome = made.Outcome("f", "string", "1", "a", text="1")
     figures = made.figures([outcome])
     assert figures.digits.value is None
     assert figures.auroc is figures.ece is figures.threshold is figures.writers_mean is None
-    assert "strings read exactly" in benchmark.text(figures, [outcome])
+    assert "strings read exactly" in measure.text(figures, [outcome])
     json.dumps(figures.record(), allow_nan=False)
 
 
@@ -185,26 +168,26 @@ def test_there_are_figures_without_any_picture_of_a_kind(made: Any, benchmark: A
 
 @pytest.mark.parametrize(("paper", "ink"), [(255, 0), (0, 255), (250, 200), (60, 90)])
 @pytest.mark.parametrize("side", [28, 120, 900])
-def test_the_look_of_drawn_pictures(benchmark: Any, paper: int, ink: int, side: int) -> None:
+def test_the_look_of_drawn_pictures(paper: int, ink: int, side: int) -> None:
     pixels = np.full((side, side), paper, np.uint8)
     pixels[side // 4 : 3 * side // 4, side // 2 : side // 2 + side // 12] = ink
     polarity = "light on dark" if ink > paper else "dark on light"
     size = {28: "to 32 px", 120: "to 512 px", 900: "over 512 px"}[side]
-    assert benchmark.look(pixels) == (polarity, "drawn", size)
-    assert benchmark.look(np.dstack([pixels] * 3)) == (polarity, "drawn", size)
+    assert measure.look(pixels) == (polarity, "drawn", size)
+    assert measure.look(np.dstack([pixels] * 3)) == (polarity, "drawn", size)
 
 
-def test_the_look_of_photographed_paper(benchmark: Any) -> None:
+def test_the_look_of_photographed_paper() -> None:
     light = np.tile(np.linspace(1, 0.5, 300), (300, 1))
     grain = np.random.default_rng(0).normal(0, 4, (300, 300))
     paper = np.full((300, 300), 200.0)
     paper[80:220, 140:160] = 60
-    assert benchmark.look((paper + grain).clip(0, 255).astype(np.uint8)) == (
+    assert measure.look((paper + grain).clip(0, 255).astype(np.uint8)) == (
         "dark on light",
         "even",
         "to 512 px",
     )
-    assert benchmark.look((paper * light + grain).clip(0, 255).astype(np.uint8)) == (
+    assert measure.look((paper * light + grain).clip(0, 255).astype(np.uint8)) == (
         "dark on light",
         "uneven",
         "to 512 px",
@@ -214,8 +197,8 @@ def test_the_look_of_photographed_paper(benchmark: Any) -> None:
 # ---- folders
 
 
-def test_a_perfect_reader_gets_everything_right(benchmark: Any, made: Any, folder: Path) -> None:
-    outcomes = benchmark.measure(folder, Oracle(folder))
+def test_a_perfect_reader_gets_everything_right(folder: Path) -> None:
+    outcomes = measure.measure(folder, Oracle(folder))
     figures = made.figures(outcomes)
     assert len(outcomes) == 24
     for share in (
@@ -231,27 +214,25 @@ def test_a_perfect_reader_gets_everything_right(benchmark: Any, made: Any, folde
     assert figures.ece == pytest.approx(0.1)
 
 
-def test_what_is_wrong_is_named_and_counted(benchmark: Any, made: Any, folder: Path) -> None:
-    right = {case.kind: case for case in benchmark.cases(folder)}
+def test_what_is_wrong_is_named_and_counted(folder: Path) -> None:
+    right = {case.kind: case for case in measure.cases(folder)}
     wrong = {
         right["single"].file: str((int(right["single"].content) + 1) % 10),
         right["reject"].file: "5",
     }
-    outcomes = benchmark.measure(folder, Oracle(folder, wrong))
+    outcomes = measure.measure(folder, Oracle(folder, wrong))
     figures = made.figures(outcomes)
     assert figures.digits.n - figures.digits.count == 1
     assert figures.rejected.n - figures.rejected.count == 1
-    printed = benchmark.text(figures, outcomes)
+    printed = measure.text(figures, outcomes)
     assert all(file in printed for file in wrong)
 
 
-def test_a_picture_that_cannot_be_read_counts_as_wrong(
-    benchmark: Any, made: Any, tmp_path: Path
-) -> None:
+def test_a_picture_that_cannot_be_read_counts_as_wrong(tmp_path: Path) -> None:
     (tmp_path / "truth.csv").write_text("file,kind,content\nsingles/a-1.png,single,3\n")
-    outcomes = benchmark.measure(tmp_path, Unreadable())
+    outcomes = measure.measure(tmp_path, Unreadable())
     assert made.figures(outcomes).digits == made.Share(0, 1)
-    assert "no file" in benchmark.text(made.figures(outcomes), outcomes)
+    assert "no file" in measure.text(made.figures(outcomes), outcomes)
 
 
 class Unreadable:
@@ -271,31 +252,28 @@ class Unreadable:
         ("file,kind,content\na.png,page,1\n", "kinds are"),
     ],
 )
-def test_a_wrong_truth_file_is_refused(
-    benchmark: Any, tmp_path: Path, truth: str, message: str
-) -> None:
+def test_a_wrong_truth_file_is_refused(tmp_path: Path, truth: str, message: str) -> None:
     (tmp_path / "truth.csv").write_text(truth)
     with pytest.raises(BadData, match=message):
-        benchmark.cases(tmp_path)
+        measure.cases(tmp_path)
 
 
-def test_a_folder_without_truth_is_refused(benchmark: Any, tmp_path: Path) -> None:
+def test_a_folder_without_truth_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="inkdigits pages"):
-        benchmark.cases(tmp_path)
+        measure.cases(tmp_path)
 
 
 # ---- what it writes
 
 
 def test_json_plots_gallery_and_page(
-    benchmark: Any,
     folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    wrong = next(case.file for case in benchmark.cases(folder) if case.kind == "single")
-    monkeypatch.setattr(benchmark, "Recogniser", lambda model, threads: Oracle(folder, {wrong: ""}))
+    wrong = next(case.file for case in measure.cases(folder) if case.kind == "single")
+    monkeypatch.setattr(measure, "Recogniser", lambda model, threads: Oracle(folder, {wrong: ""}))
     page = tmp_path / "handwriting.md"
     arguments = [
         str(folder),
@@ -307,7 +285,7 @@ def test_json_plots_gallery_and_page(
         "--write",
         str(page),
     ]
-    assert benchmark.main(arguments) == 0
+    assert measure.main(arguments) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["digits"]["n"] - record["digits"]["count"] == 1
     assert [item["file"] for item in record["wrong"]] == [wrong]
@@ -323,24 +301,22 @@ def test_json_plots_gallery_and_page(
     )
 
 
-def test_a_section_takes_the_place_of_its_last_version(benchmark: Any, tmp_path: Path) -> None:
+def test_a_section_takes_the_place_of_its_last_version(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     for added in ("## pages\n\nold\n", "## pictures\n\nother\n", "## pages\n\nnew\n"):
-        benchmark.write_section(page, added)
+        measure.write_section(page, added)
     assert (
-        page.read_text().replace(benchmark.TITLE, "")
-        == "\n## pages\n\nnew\n\n## pictures\n\nother\n"
+        page.read_text().replace(measure.TITLE, "") == "\n## pages\n\nnew\n\n## pictures\n\nother\n"
     )
 
 
-def test_the_gallery_stays_out_of_the_repository(benchmark: Any, folder: Path) -> None:
-    views = sys.modules["handwriting_views"]
+def test_the_gallery_stays_out_of_the_repository(folder: Path) -> None:
     with pytest.raises(BadValue, match="other people's pictures"):
         views.write_gallery(BENCHMARKS / "gallery" / "gallery.html", folder, [])
     assert not (BENCHMARKS / "gallery").exists()
 
 
-def test_what_was_said_reads_as_a_sentence(made: Any, benchmark: Any) -> None:
+def test_what_was_said_reads_as_a_sentence() -> None:
     reject = made.Outcome("f", "reject", "wave", "a", 4, 0.25, as_page=True)
-    assert benchmark.said(reject) == "read 4, 25.0% sure, refused, accepted as a page"
-    assert benchmark.said(replace(reject, digit=None, as_page=False)) == "nothing found"
+    assert measure.said(reject) == "read 4, 25.0% sure, refused, accepted as a page"
+    assert measure.said(replace(reject, digit=None, as_page=False)) == "nothing found"

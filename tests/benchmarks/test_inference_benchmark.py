@@ -1,18 +1,12 @@
-"""What benchmarks/inference.py makes of its timings: ratios round by round, shares of the peak, the cascades' table."""
-
-import importlib
-from pathlib import Path
+"""What benchmarks/reading/inference.py makes of its timings: ratios round by round, shares of the peak, the cascades' table."""
 
 import numpy as np
 import pytest
 from few_digits import few_digits
 
-pytest.importorskip("matplotlib")
-with pytest.MonkeyPatch.context() as patch:
-    patch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-    inference, opponents, report = map(
-        importlib.import_module, ("inference", "inference_opponents", "inference_report")
-    )
+from benchmarks.reading import inference
+from benchmarks.reading import inference_opponents as opponents
+from benchmarks.reading import inference_report as report
 
 SPLIT = {"n": 5000, "errors": 17, "nll": 0.0131}
 

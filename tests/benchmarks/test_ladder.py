@@ -1,13 +1,9 @@
 """The ladder's arithmetic agrees with slow and obvious versions of itself, and finished seeds are not trained again."""
 
-import importlib
 import json
 import statistics
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,107 +12,82 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from benchmarks.scale import growth
+from benchmarks.training import (
+    contenders,
+    ladder,
+    ladder_figures,
+    ladder_profile,
+    ladder_workers,
+    reference_style,
+)
+from benchmarks.training.contenders import in_sklearn, train_mnist_fast
 from inkdigits.training.models import count_multiplications, count_parameters, recipe_network
 from inkdigits.training.recipe import load_recipe
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-OURS = (
-    "ladder",
-    "ladder_figures",
-    "ladder_profile",
-    "ladder_workers",
-    "reference_style",
-    "scaling",
-)
 
 
-@pytest.fixture(scope="module")
-def benchmarks() -> Iterator[Any]:
-    """The benchmarks' modules by name."""
-    before = set(sys.modules)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(BENCHMARKS))
-        yield SimpleNamespace(
-            **{name: importlib.import_module(name) for name in OURS},
-            tuomaso=importlib.import_module("contenders.train_mnist_fast"),
-            sklearn=importlib.import_module("contenders.in_sklearn"),
-            contenders=importlib.import_module("contenders"),
-        )
-        for name in set(sys.modules) - before:
-            if name in OURS or name.partition(".")[0] == "contenders":
-                del sys.modules[name]
-
-
-def outcome(
-    benchmarks: Any, seconds: float = 1.0, test: float | None = 0.99, **changes: Any
-) -> Any:
+def outcome(seconds: float = 1.0, test: float | None = 0.99, **changes: Any) -> Any:
     fields = {"compiling": 0.0, "part": 1.0, "note": "", "validation": test}
-    return benchmarks.ladder_workers.Outcome(seconds=seconds, test=test, **fields | changes)
+    return ladder_workers.Outcome(seconds=seconds, test=test, **fields | changes)
 
 
-def contender(benchmarks: Any, name: str = "fast-99.0", **changes: Any) -> Any:
-    return benchmarks.ladder_workers.Contender(
-        **{"name": name, "module": "ours", "option": "lenet"} | changes
-    )
+def contender(name: str = "fast-99.0", **changes: Any) -> Any:
+    return ladder_workers.Contender(**{"name": name, "module": "ours", "option": "lenet"} | changes)
 
 
-def test_what_seeds_amount_to(benchmarks: Any) -> None:
+def test_what_seeds_amount_to() -> None:
     values = [0.9899, 0.99, 0.9901, 0.9912]
-    found = benchmarks.ladder_figures.Accuracies(values)
+    found = ladder_figures.Accuracies(values)
     assert found.mean == pytest.approx(sum(values) / 4)
     assert found.deviation == pytest.approx(np.std(values, ddof=1))
     assert found.error == pytest.approx(np.std(values, ddof=1) / 2)
     assert found.share_from(0.99) == 3 / 4
 
 
-def test_one_seed_has_no_deviation(benchmarks: Any) -> None:
-    found = benchmarks.ladder_figures.Accuracies([0.99])
+def test_one_seed_has_no_deviation() -> None:
+    found = ladder_figures.Accuracies([0.99])
     assert (found.deviation, found.error) == (None, None)
 
 
 @pytest.mark.parametrize(
     ("name", "mark"), [("fast-99.0", 0.99), ("fast-99.7", 0.997), ("batchnorm", None)]
 )
-def test_a_recipes_mark_is_in_its_name(benchmarks: Any, name: str, mark: float | None) -> None:
-    assert benchmarks.ladder_figures.mark_of(name) == (
-        mark if mark is None else pytest.approx(mark)
-    )
+def test_a_recipes_mark_is_in_its_name(name: str, mark: float | None) -> None:
+    assert ladder_figures.mark_of(name) == (mark if mark is None else pytest.approx(mark))
 
 
-def test_ratios_are_made_round_by_round_against_the_fastest_manner(benchmarks: Any) -> None:
+def test_ratios_are_made_round_by_round_against_the_fastest_manner() -> None:
     times = {"fast-99.0": [1.0, 2.0, 4.0], "a": [9.0, 9.0, 9.0], "b": [3.0, 8.0, 20.0]}
     rows = [
-        benchmarks.ladder_figures.Row(
-            contender(benchmarks, name), rounds=[outcome(benchmarks, value) for value in values]
-        )
+        ladder_figures.Row(contender(name), rounds=[outcome(value) for value in values])
         for name, values in times.items()
     ]
-    *_, line = benchmarks.ladder_figures.ratios(
-        rows, [("fast-99.0", ("a", "b")), ("fast-99.3", ("a",))]
-    )
+    *_, line = ladder_figures.ratios(rows, [("fast-99.0", ("a", "b")), ("fast-99.3", ("a",))])
     assert line == "| `fast-99.0` | b, the fastest of its manners | 4.0 (3.0-5.0) | 3 |"
 
 
 def test_finished_seeds_are_kept_and_not_trained_again(
-    benchmarks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ladder, trained = benchmarks.ladder, []
+    trained: list[int] = []
 
     class Worker:
-        contender = contender(benchmarks, seeds=3)
+        contender = contender(seeds=3)
 
         def train(self, seed: int, whole: bool) -> Any:
             assert whole
             if seed == 2 and len(trained) == 2:
                 raise KeyboardInterrupt
             trained.append(seed)
-            return outcome(benchmarks, test=0.9 + seed / 100)
+            return outcome(test=0.9 + seed / 100)
 
         def stop(self) -> None:
             pass
 
     monkeypatch.setattr(ladder, "start", lambda *_: ([Worker()], []))
-    row, path = benchmarks.ladder_figures.Row(Worker.contender), tmp_path / "results.json"
+    row, path = ladder_figures.Row(Worker.contender), tmp_path / "results.json"
     with pytest.raises(KeyboardInterrupt):
         ladder.measure_accuracy([row], ladder.Results(path), None, 2)
     trained.append(-1)  # so that the second time it is not interrupted
@@ -126,17 +97,17 @@ def test_finished_seeds_are_kept_and_not_trained_again(
     assert len(next(iter(json.loads(path.read_text()).values()))) == 3
 
 
-def test_a_changed_recipe_is_another_one(benchmarks: Any, tmp_path: Path) -> None:
+def test_a_changed_recipe_is_another_one(tmp_path: Path) -> None:
     recipe = tmp_path / "mine.toml"
     keys = []
     for epochs in (1, 2):
         recipe.write_text(f'network = "lenet"\nepochs = {epochs}\n')
-        keys.append(benchmarks.ladder.identity(contender(benchmarks, option=str(recipe)), None))
+        keys.append(ladder.identity(contender(option=str(recipe)), None))
     assert keys[0] != keys[1]
 
 
-def test_the_opponents_network_is_as_its_source_says(benchmarks: Any) -> None:
-    network = benchmarks.tuomaso.Net()
+def test_the_opponents_network_is_as_its_source_says() -> None:
+    network = train_mnist_fast.Net()
     shapes = {
         name: tuple(values.shape) for name, values in network.named_parameters() if "weight" in name
     }
@@ -150,63 +121,60 @@ def test_the_opponents_network_is_as_its_source_says(benchmarks: Any) -> None:
     )
 
 
-def test_one_cycle_is_pytorchs(benchmarks: Any) -> None:
+def test_one_cycle_is_pytorchs() -> None:
     steps, parameter = 215, torch.nn.Parameter(torch.zeros(1))
     optimiser = torch.optim.SGD([parameter], 0.01)
     theirs = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, 0.01, total_steps=steps, cycle_momentum=False
     )
     for step in range(steps):
-        assert benchmarks.contenders.one_cycle(step, steps, 0.01) == pytest.approx(
-            theirs.get_last_lr()[0]
-        )
+        assert contenders.one_cycle(step, steps, 0.01) == pytest.approx(theirs.get_last_lr()[0])
         optimiser.step()
         if step < steps - 1:
             theirs.step()
 
 
-def test_a_larger_job_follows_the_power_of_two_smaller_ones(benchmarks: Any) -> None:
-    seconds, power = benchmarks.sklearn.extrapolated((2500, 5000), (2.0, 8.0), 55_000)
+def test_a_larger_job_follows_the_power_of_two_smaller_ones() -> None:
+    seconds, power = in_sklearn.extrapolated((2500, 5000), (2.0, 8.0), 55_000)
     assert power == pytest.approx(2)
     assert seconds == pytest.approx(8 * 11**2)
 
 
-def test_the_first_layer_needs_no_gradient_of_its_input(benchmarks: Any) -> None:
+def test_the_first_layer_needs_no_gradient_of_its_input() -> None:
     recipe = load_recipe("two-conv")
     first = 32 * 9 * 28 * 28
-    assert benchmarks.ladder_profile.operations(recipe) == 2 * (
+    assert ladder_profile.operations(recipe) == 2 * (
         3 * count_multiplications(recipe_network(recipe)) - first
     )
 
 
-def test_cost_grows_by_the_power_that_made_it(benchmarks: Any) -> None:
-    scaling = benchmarks.scaling
+def test_cost_grows_by_the_power_that_made_it() -> None:
     points = [
-        scaling.Point("digits", "train", n, lambda: 0.0, values=[1e-6 * n**0.5])
+        growth.Point("digits", "train", n, lambda: 0.0, values=[1e-6 * n**0.5])
         for n in (1000, 4000, 9000)
     ]
-    assert scaling.power(points, "digits", "train") == pytest.approx(1.5)
+    assert growth.power(points, "digits", "train") == pytest.approx(1.5)
     assert statistics.median(points[0].values) == points[0].cost
-    assert scaling.hours(3.6e-6) == pytest.approx(1.0)
+    assert growth.hours(3.6e-6) == pytest.approx(1.0)
 
 
-def test_who_needs_what_is_not_here_is_left_out_with_a_line(benchmarks: Any) -> None:
-    workers, lines = benchmarks.ladder_workers.start(
-        [contender(benchmarks, "x", needs=("no_such_package",))], None, 2, True
+def test_who_needs_what_is_not_here_is_left_out_with_a_line() -> None:
+    workers, lines = ladder_workers.start(
+        [contender("x", needs=("no_such_package",))], None, 2, True
     )
     assert workers == []
     assert lines[0].startswith("x: left out, as it needs no_such_package")
 
 
-def test_every_contender_takes_its_time_from_a_known_module(benchmarks: Any) -> None:
-    for each in benchmarks.ladder.OTHERS:
-        assert (BENCHMARKS / "contenders" / f"{each.module}.py").is_file()
+def test_every_contender_takes_its_time_from_a_known_module() -> None:
+    for each in ladder.OTHERS:
+        assert (BENCHMARKS / "training" / "contenders" / f"{each.module}.py").is_file()
         assert replace(each, seeds=0).published is None or each.module == "reference"
 
 
 @pytest.mark.parametrize("name", ["lenet", "two-conv", "dropout", "sgd", "batchnorm"])
-def test_tutorials_train_what_our_recipes_train(benchmarks: Any, name: str) -> None:
-    reference, recipe = benchmarks.reference_style.REFERENCES[name], load_recipe(name)
+def test_tutorials_train_what_our_recipes_train(name: str) -> None:
+    reference, recipe = reference_style.REFERENCES[name], load_recipe(name)
     network, ours = reference.build(), recipe_network(recipe)
     assert reference.batch == recipe.batch
     assert [each.shape for each in network.parameters()] == [

@@ -3,29 +3,19 @@
 import importlib
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-pytestmark = [
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the soak reads /proc"),
-    pytest.mark.usefixtures("soak"),
-]
-SOAK = Path(__file__).parents[2] / "benchmarks" / "soak"
-
-
-@pytest.fixture(scope="module")
-def soak() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(SOAK))
-        yield
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the soak reads /proc")
+ROOT = Path(__file__).parents[2]
+SERVICE = ROOT / "benchmarks" / "soak" / "service"
 
 
 def module(name: str) -> ModuleType:
-    return importlib.import_module(name)
+    return importlib.import_module(f"benchmarks.soak.service.{name}")
 
 
 def test_a_mutant_is_the_same_whenever_it_is_made_and_unlike_the_others() -> None:
@@ -79,21 +69,21 @@ def test_a_text_takes_the_place_of_the_one_before_and_leaves_the_rest(tmp_path: 
 
 def test_every_check_has_a_fault_that_exists() -> None:
     faults = module("faults").FAULTS
-    for path in SOAK.glob("*.py"):
+    for path in SERVICE.glob("*.py"):
         if "\nCHECKS = {" in path.read_text():
             assert {check.fault for check in module(path.stem).CHECKS.values()} <= faults.keys()
 
 
 @pytest.mark.parametrize(
-    "command", [("soak_inputs.py", "--quick"), ("soak_downloads.py", "damage", "crowd", "--quick")]
+    "command", [("inputs", "--quick"), ("downloads", "damage", "crowd", "--quick")]
 )
 def test_hostile_files_and_mirrors_are_borne_and_planted_faults_noticed(
     command: tuple[str, ...], tmp_path: Path
 ) -> None:
-    script, *options = command
+    name, *options = command
     page = tmp_path / "page.md"
-    whole = [sys.executable, str(SOAK.parent / script), *options, "--write", "page.md"]
-    done = subprocess.run(whole, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    whole = [sys.executable, "-m", f"benchmarks.soak.{name}", *options, "--write", str(page)]
+    done = subprocess.run(whole, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     assert list(tmp_path.iterdir()) == [page]
     rows = [line for line in page.read_text().splitlines() if line.startswith("| ")]

@@ -27,7 +27,6 @@ from inkdigits.data import download
 from inkdigits.data.download import fetch, is_https
 
 
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     with serving() as address:

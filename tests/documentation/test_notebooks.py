@@ -1,6 +1,5 @@
 """Every notebook runs from top to bottom and shows what it promises; the file keeps its outputs, and no trace of a machine."""
 
-import importlib
 import json
 import re
 import shutil
@@ -151,10 +150,10 @@ def test_every_notebook_has_promises():
     assert {path.stem for path in NOTEBOOKS} == ILLUSTRATED.keys() == SAID.keys()
 
 
-def test_the_ladder_is_what_its_benchmark_trains(monkeypatch):
+def test_the_ladder_is_what_its_benchmark_trains():
     """Every rung of the file, with its settings, is one of the benchmark's, and each of its figures that of a whole run."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    ablation = importlib.import_module("ablation")
+    from benchmarks.training import ablation
+
     found = json.loads(FIGURES.read_text())
     assert [(rung["name"], rung["after"], rung["settings"]) for rung in found["rungs"]] == [
         (rung.name, ablation.before(rung), dict(rung.settings)) for rung in ablation.LADDER

@@ -1,8 +1,6 @@
 """However a digit comes as a picture, it is read as `classify` would; and the benchmark that says so can also say otherwise."""
 
-import importlib
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +9,24 @@ import pytest
 from drawn import GLYPHS, line
 from numpy.typing import NDArray
 
+from benchmarks.reading import pictures as benchmark_pictures
+from benchmarks.reading import promises
 from inkdigits.reading.preprocessing.fields import as_is, to_field
 from inkdigits.reading.preprocessing.picture import open_picture
 from inkdigits.reading.recogniser import Digit, Reading, Recogniser
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 Fields = NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
 def benchmark() -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(BENCHMARKS))
-        yield importlib.import_module("reading")
-        for name in (
-            "reading",
-            "reading_pictures",
-            "handwriting",
-            "handwriting_figures",
-            "handwriting_views",
-        ):
-            sys.modules.pop(name, None)
+    return promises
 
 
 @pytest.fixture(scope="module")
-def pictures(benchmark: Any) -> Any:
+def pictures() -> Any:
     """The module that makes the pictures."""
-    return sys.modules["reading_pictures"]
+    return benchmark_pictures
 
 
 @pytest.fixture(scope="module")

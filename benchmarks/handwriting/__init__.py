@@ -1,0 +1,1 @@
+"""Benchmarks of handwriting: how well pictures with several digits are read."""

@@ -1,0 +1,1 @@
+"""Benchmarks of reading: speed against other runtimes, and what reading promises."""

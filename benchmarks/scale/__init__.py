@@ -1,0 +1,1 @@
+"""Benchmarks of scale: many digits on a cluster, and time by number of digits."""

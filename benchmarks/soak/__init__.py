@@ -1,0 +1,1 @@
+"""Trials of reliability: hostile clients, files and mirrors, kills and full disks."""

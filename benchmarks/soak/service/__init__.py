@@ -1,0 +1,1 @@
+"""Trials of the service: bad requests, slow and vanishing clients, overload, stops and reloads."""

@@ -1,0 +1,1 @@
+"""Benchmarks of training: time and accuracy of recipes, against other programs."""

@@ -1,0 +1,29 @@
+"""The reference systems as tutorials train them (`reference_style.py`): a part of an epoch, multiplied.
+
+What accuracy their sources reach by it is their own figure; it is not measured again.
+"""
+
+import torch
+
+from benchmarks.training.contenders import Trained, Trainer
+from benchmarks.training.reference_style import REFERENCES, train_reference
+from inkdigits.data.datasets import Split
+from inkdigits.training.recipe import load_recipe
+
+PART = 10.0  # seconds, about
+
+
+def prepare(train: Split, option: str) -> Trainer:
+    """option: a key of REFERENCES."""
+    epochs, device = load_recipe(option).epochs, torch.device("cpu")
+    assert option in REFERENCES
+
+    def run(seed: int, whole: bool) -> Trained:
+        del whole  # of half an hour
+        torch.manual_seed(seed)
+        few = train_reference(option, train[:1000], device)  # images/s
+        digits = min(len(train), max(1000, int(few * PART)))
+        rate = train_reference(option, train[:digits], device)
+        return Trained(epochs * len(train) / rate, part=digits / len(train) / epochs)
+
+    return Trainer(run)
