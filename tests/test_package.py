@@ -19,7 +19,7 @@ from few_digits import few_digits
 from PIL import Image
 
 import inkdigits
-from inkdigits.reading.recogniser import quantised_models, shipped_models
+from inkdigits.reading.model_files import quantised_models, shipped_models
 from inkdigits.runs.export import ExportedNetwork, export_onnx
 from inkdigits.training.loop import seeded_network
 from inkdigits.training.recipe import from_table, load_recipe

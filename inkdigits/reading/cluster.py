@@ -23,7 +23,7 @@ from inkdigits.core.errors import BadData, BadValue, CannotWrite, InkdigitsError
 from inkdigits.core.files import alone, remove_leftovers, writable_folder, write_whole
 from inkdigits.core.formats import PICTURE_SUFFIXES, pictures_below
 from inkdigits.reading.columns import DROPPED, DigitReader, arrow, beside, picture_column, schema
-from inkdigits.reading.recogniser import DEFAULT_MODEL, resolve_model, shipped_folder
+from inkdigits.reading.model_files import DEFAULT_MODEL, resolve_model, shipped_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa

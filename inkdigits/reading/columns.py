@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from inkdigits.core.arrays import as_images
 from inkdigits.core.digits import PIXELS, SIDE, Pixels
 from inkdigits.core.errors import BadData, BadPicture, MissingExtra
-from inkdigits.reading.recogniser import DEFAULT_MODEL, Reading, Recogniser
+from inkdigits.reading.model_files import DEFAULT_MODEL
+from inkdigits.reading.recogniser import Reading, Recogniser
 
 if TYPE_CHECKING:
     import pyarrow as pa

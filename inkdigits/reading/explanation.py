@@ -12,11 +12,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from inkdigits.core.digits import Pixels
+from inkdigits.reading.model_files import DEFAULT_MODEL
 from inkdigits.reading.preprocessing.candidate import Box
 from inkdigits.reading.preprocessing.fields import EDGE, Page
 from inkdigits.reading.preprocessing.ink import find_ink
 from inkdigits.reading.preprocessing.picture import Source
-from inkdigits.reading.recogniser import DEFAULT_MODEL, Digit, Reading, Trace, loaded
+from inkdigits.reading.recogniser import Digit, Reading, Trace, loaded
 
 Colour = tuple[int, int, int]
 

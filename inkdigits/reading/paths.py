@@ -1,190 +1,205 @@
-"""What `inkdigits read PATH...` is given, one trace after the other: pictures, folders of them, arrays, standard input.
+"""From paths to readings: pictures, folders of them, files of many images, and standard input.
 
-Knows where pictures come from, not what is in them. One that cannot be read becomes a Reading with an error, and the rest go on.
-Millions of them take no more memory than a few: what is read ahead is bounded, and nothing is kept.
+Paths come in, one trace a picture goes out, in the same order. A picture that cannot be read becomes a
+Reading with an error, and the rest are read. Memory does not grow with the number of pictures: what is
+read ahead is bounded, and nothing is kept.
 """
 
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from inkdigits.core.digits import Pixels
 from inkdigits.core.errors import BadData, BadPicture, BadValue
 from inkdigits.core.formats import PICTURE_SUFFIXES, iter_images, kind_of, pictures_below
-from inkdigits.reading.recogniser import Reading, Recogniser, Trace
+from inkdigits.reading.recogniser import Recogniser, Trace, unread
 
 STANDARD_INPUT = "-"
-LARGEST_INPUT = (
-    256 << 20
-)  # bytes of one picture on standard input; 64 million pixels, uncompressed, take less
-BLOCK = 1024  # images of an array that are one job: 0.1 s for the network, 2 MB as readings
-AHEAD = 2  # jobs a thread that are under way or wait to be taken: one slow picture leaves the other threads something to do
-SMALL = 10_000  # bytes of a picture that is read at once: Python's part is most of it, and two threads would wait for each other
-ARRAY_SUFFIXES = (
-    ".npz",
-    ".npy",
-    ".csv",
-    ".gz",
-    ".bz2",
-    ".idx",
-    "-ubyte",
-)  # promised to be arrays, even where they are damaged
+LARGEST_INPUT = 256 << 20  # bytes; 64 million pixels take less, even uncompressed
 
-Traces = list[tuple[str, Trace]]
-Job = Callable[[], Traces]
+# Names that promise an array of images, even where the file is damaged.
+ARRAY_SUFFIXES = (".npz", ".npy", ".csv", ".gz", ".bz2", ".idx", "-ubyte")
+
+IMAGES_AT_ONCE = 1024  # of an array, read by one thread: 0.1 s for the network, 2 MB as readings
+AHEAD = 2  # parts begun for each thread, so that a slow picture leaves the others something to do
+SMALL_FILE = 10_000  # bytes; below, threads only wait for each other: 28x28 PNG files are read at
+# 0.7 times the rate of one thread, photos at 1.2 times
+
+Traces = list[tuple[str, Trace]]  # with the path of each picture
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is read at a time: one picture, or some images of an array.
+
+    Attributes:
+        path: the path of the picture, or of the array's file.
+        content: a picture's file or bytes, (N, 28, 28) uint8 images, or why there is nothing to read.
+        first: the index of the first of the images in their file.
+    """
+
+    path: str
+    content: Path | bytes | Pixels | BadPicture
+    first: int = 0
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is a picture that is best read at once, on no thread of its own."""
+        try:
+            return isinstance(self.content, Path) and self.content.stat().st_size < SMALL_FILE
+        except (OSError, ValueError):  # opening the picture says what is wrong
+            return False
 
 
 def read_paths(
     recogniser: Recogniser, paths: Iterable[str], *, single: bool = False, jobs: int = 1
 ) -> Iterator[tuple[str, Trace]]:
-    """(path, reading and what led to it) of every picture, in input order; a folder's are sorted by name.
+    """Read every picture that some paths lead to, in input order.
 
-    A picture in an array is `FILE[INDEX]`. A folder's explanations are none of its pictures. jobs: threads that read, on which
-    neither the readings nor their order depend; with one, a picture is read when its turn comes. Raises BadValue.
+    Args:
+        recogniser: reads the pictures.
+        paths: of pictures, of folders, whose pictures are read sorted by name, of files of 28x28
+            images, or `-` for one picture on standard input.
+        single: whether each picture holds at most one digit.
+        jobs: threads that read; with one, a picture is read when its turn comes. The readings and
+            their order are the same with any number.
+
+    Yields:
+        The path of each picture, or `FILE[INDEX]` of an image in a file of many, and its trace.
+
+    Raises:
+        BadValue: there are no jobs.
     """
     if jobs < 1:
-        raise BadValue(f"{jobs} jobs make no sense; wanted is 1 or more")
-    todo = _jobs(recogniser, paths, single)
-    for traces in (
-        (job() if callable(job) else job for job in todo) if jobs == 1 else _in_order(todo, jobs)
-    ):
+        raise BadValue(f"{jobs} jobs make no sense; expected 1 or more")
+
+    parts = (part for path in paths for part in open_path(path))
+    read = partial(read_part, recogniser, single=single)
+    read_in_turn = map(read, parts) if jobs == 1 else _map_ahead(read, parts, jobs)
+    for traces in read_in_turn:
         yield from traces
 
 
-def _in_order(jobs: Iterable[Job | Traces], threads: int) -> Iterator[Traces]:
-    """What each job gives, in their order. At most AHEAD a thread are started before the first is taken."""
-    pool = ThreadPoolExecutor(threads)
-    started: deque[Future[Traces] | Traces] = deque()
+def open_path(path: str) -> Iterator[Part]:
+    """Yield the parts that a path leads to, each when it is asked for."""
+    match _kind(path):
+        case "standard input":
+            yield _open_standard_input()
+        case "folder":
+            yield from _open_folder(Path(path))
+        case "array":
+            yield from _open_array(Path(path))
+        case "picture":
+            yield Part(path, Path(path))
 
-    def first() -> Traces:
-        job = started.popleft()
-        return job.result() if isinstance(job, Future) else job
 
+def read_part(recogniser: Recogniser, part: Part, single: bool) -> Traces:
+    """Read one picture, or some images of an array; return them with their paths."""
+    if isinstance(part.content, BadPicture):
+        return [(part.path, unread(part.content))]
+
+    if isinstance(part.content, np.ndarray):
+        readings = recogniser.read_images(part.content)
+        numbered = enumerate(readings, part.first)
+        return [(f"{part.path}[{index}]", Trace(reading)) for index, reading in numbered]
+
+    (trace,) = recogniser.trace_many([part.content], single)
+    error = trace.reading.error
+    if error and part.path == STANDARD_INPUT:
+        trace = unread(BadPicture(error.code, f"standard input: {error}"))
+
+    return [(part.path, trace)]
+
+
+def _map_ahead(
+    read: Callable[[Part], Traces], parts: Iterable[Part], jobs: int
+) -> Iterator[Traces]:
+    """Yield what is read of each part, in order, while the threads read a bounded number ahead."""
+    pool = ThreadPoolExecutor(jobs)
+    begun = deque[Future[Traces]]()
     try:
-        for job in jobs:
-            started.append(pool.submit(job) if callable(job) else job)
-            if len(started) == AHEAD * threads:
-                yield first()
-        while started:
-            yield first()
+        for part in parts:
+            if part.is_small:
+                future = Future[Traces]()
+                future.set_result(read(part))
+            else:
+                future = pool.submit(read, part)
+
+            begun.append(future)
+            if len(begun) == AHEAD * jobs:
+                yield begun.popleft().result()
+
+        while begun:
+            yield begun.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _jobs(recogniser: Recogniser, paths: Iterable[str], single: bool) -> Iterator[Job | Traces]:
-    """What is to be done, or what came of it where it is done already."""
-    for path in paths:
-        match _kind(path):
-            case "standard input":
-                yield partial(_read_standard_input, recogniser, single)
-            case "folder":
-                yield from _folder_jobs(recogniser, Path(path), single)
-            case "array":
-                yield from _array_jobs(recogniser, Path(path))
-            case "picture":
-                yield _picture_job(recogniser, path, single)
-
-
 def _kind(path: str) -> Literal["standard input", "folder", "array", "picture"]:
-    """Judged by the name where it says what the file claims to be, else by the first bytes; in doubt, a picture."""
+    """Tell what a path is: by its name where that says so, else by the file's first bytes."""
     if path == STANDARD_INPUT:
         return "standard input"
+
+    name = path.lower()
     try:
         if Path(path).is_dir():
             return "folder"
-        if path.lower().endswith(tuple(PICTURE_SUFFIXES)) or not Path(path).is_file():
+        if name.endswith(tuple(PICTURE_SUFFIXES)) or not Path(path).is_file():
             return "picture"
-        return (
-            "array" if path.lower().endswith(ARRAY_SUFFIXES) or kind_of(Path(path)) else "picture"
-        )
-    except (OSError, BadData):  # for the picture's decoder to say
-        return "picture"
+        if name.endswith(ARRAY_SUFFIXES) or kind_of(Path(path)):
+            return "array"
+    except (OSError, BadData):  # opening the picture says what is wrong
+        pass
+
+    return "picture"
 
 
-def _read_one(recogniser: Recogniser, source: Path | bytes, single: bool) -> Trace:
-    try:
-        return recogniser.trace(source, single)
-    except BadPicture as error:
-        return _unread(error.code, str(error))
-
-
-def _unread(code: str, message: str) -> Trace:
-    return Trace(Reading(None, error=BadPicture(code, message)))
-
-
-def _picture_job(recogniser: Recogniser, path: str, single: bool) -> Job | Traces:
-    """Measured: on two threads, 28x28 PNG files are read at 0.7 times the rate of one, photos at 1.2 times."""
-    job = partial(_read_picture, recogniser, path, single)
-    return job() if _is_small(path) else job
-
-
-def _is_small(path: str) -> bool:
-    try:
-        return Path(path).stat().st_size < SMALL
-    except (OSError, ValueError):  # for the picture's decoder to say
-        return False
-
-
-def _read_picture(recogniser: Recogniser, path: str, single: bool) -> Traces:
-    return [(path, _read_one(recogniser, Path(path), single))]
-
-
-def _read_standard_input(recogniser: Recogniser, single: bool) -> Traces:
+def _open_standard_input() -> Part:
+    """Read standard input, which holds one picture."""
     data = sys.stdin.buffer.read(LARGEST_INPUT + 1)
     if not data:
-        trace = _unread(
-            "empty",
-            "nothing arrived on standard input; it takes one picture, as in `inkdigits read - < photo.jpg`",
+        message = (
+            "nothing arrived on standard input; it takes one picture, "
+            "as in `inkdigits read - < photo.jpg`"
         )
-    elif len(data) > LARGEST_INPUT:
-        trace = _unread(
-            "too_large",
-            f"more than {LARGEST_INPUT:,} bytes on standard input; it takes one picture",
-        )
-    else:
-        trace = _read_one(recogniser, data, single)
-        error = trace.reading.error
-        trace = _unread(error.code, f"standard input: {error}") if error else trace
-    return [(STANDARD_INPUT, trace)]
+        return Part(STANDARD_INPUT, BadPicture("empty", message))
+
+    if len(data) > LARGEST_INPUT:
+        message = f"more than {LARGEST_INPUT:,} bytes on standard input; it takes one picture"
+        return Part(STANDARD_INPUT, BadPicture("too_large", message))
+
+    return Part(STANDARD_INPUT, data)
 
 
-def _folder_jobs(recogniser: Recogniser, folder: Path, single: bool) -> Iterator[Job | Traces]:
-    from inkdigits.reading.explanation_folder import (
-        is_explanation,  # not above: single pictures need nothing of it
-    )
+def _open_folder(folder: Path) -> Iterator[Part]:
+    """Yield the pictures below a folder, except explanations, which `--explain` wrote there."""
+    from inkdigits.reading.explanation_folder import is_explanation  # loads what draws, for 20 ms
 
     empty = True
     for picture in pictures_below(folder):
         if not is_explanation(picture):
+            yield Part(str(picture), picture)
             empty = False
-            yield _picture_job(recogniser, str(picture), single)
+
     if empty:
         known = " ".join(sorted(PICTURE_SUFFIXES))
-        yield _failed(
-            folder, "empty", f"no pictures in {folder}; the names of pictures end in {known}"
-        )
+        message = f"no pictures in {folder}; the names of pictures end in {known}"
+        yield Part(str(folder), BadPicture("empty", message))
 
 
-def _array_jobs(recogniser: Recogniser, path: Path) -> Iterator[Job]:
-    start = 0
+def _open_array(path: Path) -> Iterator[Part]:
+    """Yield the images of a file of many, some at a time; where it is damaged, the error last."""
+    first = 0
     try:
-        for block in iter_images(path, BLOCK):
-            yield partial(_read_block, recogniser, path, start, block)
-            start += len(block)
+        for images in iter_images(path, IMAGES_AT_ONCE):
+            yield Part(str(path), images, first)
+            first += len(images)
     except BadData as error:
-        yield _failed(path, error.code, str(error))
-
-
-def _read_block(recogniser: Recogniser, path: Path, start: int, images: Pixels) -> Traces:
-    return [
-        (f"{path}[{index}]", Trace(reading))
-        for index, reading in enumerate(recogniser.read_images(images), start)
-    ]
-
-
-def _failed(path: Path, code: str, message: str) -> Job:
-    return lambda: [(str(path), _unread(code, message))]
+        yield Part(str(path), BadPicture(error.code, str(error)))

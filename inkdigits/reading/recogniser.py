@@ -1,7 +1,7 @@
-"""From a picture to a Reading: the digits in it, how sure each one is, and why one was refused.
+"""From a picture to a Reading: its digits, how sure each one is, and why a candidate was refused.
 
-Runs an exported network on ONNX Runtime, without torch. Knows models and what their output means; pictures are
-preprocessing's business.
+A picture comes in as a path, bytes, a PIL image or an array. `preprocessing` finds candidates in it and
+brings each to 28x28 pixels; an exported network classifies them on ONNX Runtime, without torch.
 """
 
 import json
@@ -15,42 +15,48 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.core.digits import CLASSES, NOT_A_DIGIT
-from inkdigits.core.errors import BadModel, BadPicture, BadValue, UnknownName
+from inkdigits.core.digits import CLASSES, NOT_A_DIGIT, SIDE
+from inkdigits.core.errors import BadModel, BadPicture, BadValue
 from inkdigits.reading.cascade import Cascade
+from inkdigits.reading.model_files import DEFAULT_MODEL, resolve_model, split_models
 from inkdigits.reading.network import Network, processors
-from inkdigits.reading.preprocessing import fields as preprocessing
 from inkdigits.reading.preprocessing.candidate import Box
-from inkdigits.reading.preprocessing.fields import Page
-from inkdigits.reading.preprocessing.picture import Picture, Source, open_picture, turned_left
+from inkdigits.reading.preprocessing.fields import Page, prepare
+from inkdigits.reading.preprocessing.picture import Picture, Source, open_picture, turn_left
 
-WEIGHTS = Path(__file__).with_name("weights")
-DEFAULT_MODEL = "default"
-INT8, INT8_FILE = (
-    "-int8",
-    "int8.onnx",
-)  # `tiny-int8` is what `export tiny --int8` wrote into the folder of `tiny`
-THRESHOLD = (
-    0.5  # the confidence from which a digit is accepted, where the model's metadata say nothing
-)
-OTHER = "not a digit"
-TURNED_FROM = 3  # candidates can tell that a page lies on its side
-WORD_FROM = 3  # candidates of similar size make a word
-WORD_SHARE = 0.5  # where so many of them are no digits,
-TEXT_FROM = 10  # or a text
-TEXT_SHARE = 0.3  # where so many of them are no digits; pages of digits with letters among them have up to 0.2
+DEFAULT_THRESHOLD = 0.5  # confidence from which a digit is accepted, unless the model's file says
+REFUSED_BY_NETWORK = "not a digit"  # the reason where the eleventh output prevails
 
-_to_json = json.JSONEncoder(
-    ensure_ascii=False
-).encode  # made once: json.dumps would make one for each picture
+# A page is tried on its side where three candidates or more make hardly any sense, and is read on
+# its side where they make sense there.
+FEWEST_ON_TURNED_PAGE = 3
+CONFUSED_CONFIDENCE = 0.7  # mean confidence of all candidates, below which they make no sense
+SENSIBLE_CONFIDENCE = 0.8  # and above which they do,
+SENSIBLE_SHARE = 0.8  # where so many of them are accepted
+
+# Letters around a digit say that it is one of them: in a word, of a few candidates of similar size,
+# or in a text, of many. Pages of digits have up to 0.2 letters among them.
+FEWEST_IN_WORD = 3
+FEWEST_IN_TEXT = 10
+WORD_SHARE = 0.5  # letters among all candidates
+TEXT_SHARE = 0.3
+
+_encode_json = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes one for each call
 
 
 @dataclass(frozen=True)
 class Digit:
-    """One candidate. digit: the best guess, 0-9. confidence: the probability that it is right, 0-1.
+    """One candidate, accepted or not.
 
-    box: left, top, right, bottom in pixels of the upright picture. reason: why it was not accepted.
-    probabilities: (10,) float32. image: (28, 28) uint8, what the network saw.
+    Attributes:
+        digit: the best guess, 0 to 9.
+        confidence: the calibrated probability that it is right, 0 to 1.
+        accepted: whether it counts as a digit of the text.
+        box: left, top, right, bottom in pixels of the upright picture.
+        reason: why it was not accepted.
+        line: the number of the line of writing that it stands in.
+        probabilities: (10,) float32, of each digit if it is one.
+        image: (28, 28) uint8, what the network saw.
     """
 
     digit: int
@@ -63,26 +69,39 @@ class Digit:
     image: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
 
     @property
+    def height(self) -> int:
+        """The height of the box in pixels of the upright picture."""
+        return self.box[3] - self.box[1]
+
+    @property
     def sureness(self) -> str:
         """The confidence in words, "99.9%" at most: nothing is certain."""
         return f"{min(self.confidence, 0.999):.1%}"
 
     def as_dict(self) -> dict[str, Any]:
-        """The digit as `read --json` prints it."""
-        seen: dict[str, Any] = {
+        """Return the digit as `read --json` prints it."""
+        printed = {
             "digit": self.digit,
             "confidence": round(self.confidence, 6),
             "accepted": self.accepted,
             "box": list(self.box),
         }
-        return seen if self.accepted else seen | {"reason": self.reason}
+        if not self.accepted:
+            printed["reason"] = self.reason
+
+        return printed
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a picture says. text: the accepted digits, lines of writing separated by line feeds; None where it could not be read.
+    """The digits in a picture.
 
-    digits: every candidate in reading order, also those that are not accepted. error: why the picture could not be read.
+    Attributes:
+        text: the accepted digits, lines of writing separated by line feeds; None where the picture
+            could not be read.
+        digits: every candidate in reading order, also those that are not accepted.
+        warnings: sentences on what may have gone wrong.
+        error: why the picture could not be read.
     """
 
     text: str | None
@@ -91,270 +110,309 @@ class Reading:
     error: BadPicture | None = None
 
     def as_dict(self, path: str | None = None) -> dict[str, Any]:
-        """The object that `read --json` prints; path is left out where it is None."""
-        error = self.error and {"code": self.error.code, "message": str(self.error)}
-        return ({} if path is None else {"path": path}) | {
+        """Return the object that `read --json` prints; without a path where that is None."""
+        error = None
+        if self.error:
+            error = {"code": self.error.code, "message": str(self.error)}
+
+        printed = {
             "text": self.text,
             "digits": [digit.as_dict() for digit in self.digits],
             "warnings": list(self.warnings),
             "error": error,
         }
+        return printed if path is None else {"path": path, **printed}
 
     def to_json(self, path: str | None = None) -> str:
-        """One line of JSON."""
-        return _to_json(self.as_dict(path))
+        """Return the object of `as_dict` as one line of JSON."""
+        return _encode_json(self.as_dict(path))
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A reading together with what led to it, for whoever asks why. page: None where the network saw the picture as it was."""
+    """A reading and the page that led to it; no page where the network saw the image as it was."""
 
     reading: Reading
     page: Page | None = None
 
 
-class Recogniser:
-    """Reads pictures with one model, loaded once. Safe to call from several threads.
-
-    model: a shipped name, such a name with -int8, a folder made by `train`, or an .onnx file; or several of them joined by +, the
-    quickest first, each of which answers what those before it were not sure of (cascade.py). threads: of one call; None takes one
-    per processor that this process may use. Raises UnknownName or BadModel.
-    """
-
-    def __init__(
-        self, model: str | os.PathLike[str] = DEFAULT_MODEL, threads: int | None = None
-    ) -> None:
-        if threads is not None and threads < 1:
-            raise BadValue(f"{threads} threads make no sense; wanted is 1 or more")
-        networks = [Network(resolve_model(part), threads or processors()) for part in _parts(model)]
-        self._network = Cascade(networks) if len(networks) > 1 else networks[0]
-        self.path = self._network.path
-        self.metadata = self._network.metadata  # of its file, or of the last one's
-        self.trained_on: str | None = self.metadata.get(
-            "data"
-        )  # a dataset's name or path, as `train --data` was given it
-        self.threshold = _threshold(self.metadata, self.path)
-
-    @property
-    def onnx(self) -> bytes:
-        """The bytes of the model's file, which was read once. Raises BadModel where there are several."""
-        return self._network.onnx
-
-    def classify(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """MNIST-style images, (N, 28, 28) or (28, 28) uint8, paper 0 to ink 255 -> (N, 10) float32 chances. Raises BadValue."""
-        return self._judge(images)[0]
-
-    def sureness(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """How sure it is that each image is one digit, whichever: images as for `classify` -> (N,) float32. Raises BadValue."""
-        probabilities, doubts = self._judge(images)
-        return probabilities.max(axis=1, initial=0) * (1 - doubts)
-
-    def read(self, picture: Source, single: bool = False) -> Reading:
-        """Read the digits in a path, bytes, a PIL image or an array. single: it holds at most one digit. Raises BadPicture."""
-        return self.trace(picture, single).reading
-
-    def read_many(self, pictures: Iterable[Source], single: bool = False) -> Iterator[Reading]:
-        """Read pictures one after the other; one that cannot be read yields a Reading whose error says why."""
-        for picture in pictures:
-            try:
-                yield self.read(picture, single)
-            except BadPicture as error:
-                yield Reading(None, error=error)
-
-    def read_images(self, images: NDArray[np.uint8]) -> Iterator[Reading]:
-        """Read MNIST-style images, (N, 28, 28) uint8, as they are: one digit each, none where there is no ink. Raises BadValue."""
-        chances_and_doubts = self._judge(images)  # first: it checks them
-        for image, most_ink, chances, doubt in zip(
-            images, images.max(axis=(1, 2)), *chances_and_doubts, strict=True
-        ):
-            digits = (
-                (self._digit((0, 0, 28, 28), 0, image, chances, float(doubt)),) if most_ink else ()
-            )
-            yield Reading(_text(digits), digits, () if digits else ("nothing is drawn in it",))
-
-    def trace(self, picture: Source, single: bool = False) -> Trace:
-        """Read a picture and keep what led to the reading. Raises BadPicture."""
-        opened = open_picture(picture)
-        trace = self._traced(opened, single)
-        return trace if single or not _looks_turned(trace.reading) else self._turned(opened, trace)
-
-    def _turned(self, picture: Picture, trace: Trace) -> Trace:
-        """The trace of a page that makes sense only when it is turned by a right angle; else the one that is given."""
-        best = trace
-        for quarters, words in ((1, "to the left"), (3, "to the right")):
-            turned = self._traced(turned_left(picture, quarters))
-            if _makes_sense(turned.reading) and _mean_confidence(turned.reading) > _mean_confidence(
-                best.reading
-            ):
-                height, width = picture.pixels.shape[:2]
-                size = width * picture.scale[0], height * picture.scale[1]
-                digits = tuple(
-                    replace(digit, box=_turned_back(digit.box, quarters, size))
-                    for digit in turned.reading.digits
-                )
-                warnings = (*turned.reading.warnings, f"read turned {words}")
-                best = Trace(replace(turned.reading, digits=digits, warnings=warnings), turned.page)
-        return best
-
-    def _traced(self, picture: Picture, single: bool = False) -> Trace:
-        page = preprocessing.prepare(picture, single, self.sureness)
-        probabilities, doubts = self._judge(page.fields)
-        digits = tuple(
-            self._digit(
-                _original(candidate.box, page.picture.scale),
-                candidate.line,
-                image,
-                chances,
-                float(doubt),
-                flaw,
-            )
-            for candidate, image, chances, doubt, flaw in zip(
-                page.candidates, page.fields, probabilities, doubts, page.flaws, strict=True
-            )
-        )
-        digits = _without_print(digits)
-        return Trace(Reading(_text(digits), digits, page.warnings), page)
-
-    def _judge(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(N, 10) probabilities of the digits, and (N,) that it is none."""
-        raw = self._network.answer(_checked(images))
-        if self._network.outputs == CLASSES:
-            return raw, np.zeros(len(raw), np.float32)
-        digits = np.maximum(raw[:, :CLASSES], np.float32(1e-30))
-        return digits / digits.sum(axis=1, keepdims=True), raw[:, NOT_A_DIGIT]
-
-    def _digit(
-        self,
-        box: Box,
-        line: int,
-        image: NDArray[np.uint8],
-        probabilities: NDArray[np.float32],
-        doubt: float,
-        flaw: str | None = None,
-    ) -> Digit:
-        reason = None
-        best = int(probabilities.argmax())
-        confidence = float(probabilities[best]) * (1 - doubt)
-        if flaw is not None:
-            reason = flaw
-        elif doubt > 0.5:
-            reason = OTHER
-        elif confidence < self.threshold:
-            reason = f"too doubtful: {confidence:.0%} sure of {best}"
-        return Digit(best, confidence, reason is None, box, reason, line, probabilities, image)
+def unread(error: BadPicture) -> Trace:
+    """Return the trace of a picture that could not be read."""
+    # A new error: the traceback of the one that was raised would keep the picture's pixels.
+    return Trace(Reading(None, error=BadPicture(error.code, str(error))))
 
 
 @lru_cache(maxsize=4)
-def loaded(model: str) -> Recogniser:
-    """The recogniser of a model, which stays loaded. Raises UnknownName or BadModel."""
+def loaded(model: str) -> "Recogniser":
+    """Return the recogniser of a model, and keep it loaded.
+
+    Raises:
+        UnknownName, BadModel: as `Recogniser` does.
+    """
     return Recogniser(model)
 
 
 def read(
     picture: Source, model: str | os.PathLike[str] = DEFAULT_MODEL, single: bool = False
 ) -> Reading:
-    """Read the digits in a path, bytes, a PIL image or an array. The model stays loaded. Raises BadPicture, UnknownName, BadModel.
+    """Read the digits in a picture with a model that stays loaded.
 
     >>> read("photo.jpg").text
     '42'
+
+    Args:
+        picture: a path, the bytes of a file, a PIL image, or an array (H, W), (H, W, 3) or (H, W, 4).
+        model: a shipped name, a folder made by `inkdigits train`, or an .onnx file.
+        single: whether the picture holds at most one digit.
+
+    Raises:
+        BadPicture: the picture cannot be read; `code` says why.
+        UnknownName, BadModel: there is no such model, or it is damaged.
     """
     return loaded(os.fspath(model)).read(picture, single)
 
 
-def shipped_models() -> list[str]:
-    """The names of the models that came with the package."""
-    return sorted(path.parent.name for path in WEIGHTS.glob("*/model.onnx"))
+class Recogniser:
+    """Reads pictures with one model, loaded once. Safe to call from several threads.
 
+    Args:
+        model: a shipped name, such a name with -int8, a folder made by `train`, or an .onnx file;
+            or several of them joined by `+`, the quickest first, each of which answers what those
+            before it were not sure of (cascade.py).
+        threads: of one call; None takes one for each processor that this process may use.
 
-def quantised_models() -> list[str]:
-    """The names of those of them that came in eight bits as well: the model's own and an ending."""
-    return sorted(path.parent.name + INT8 for path in WEIGHTS.glob(f"*/{INT8_FILE}"))
+    Raises:
+        UnknownName: there is no such model.
+        BadModel: the model's file is damaged, or was made for something else.
+        BadValue: there are no threads.
+    """
 
+    def __init__(
+        self, model: str | os.PathLike[str] = DEFAULT_MODEL, threads: int | None = None
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise BadValue(f"{threads} threads make no sense; expected 1 or more")
 
-def shipped_folder(model: str) -> Path | None:
-    """The folder of a shipped model: laid out as `inkdigits train` leaves one. None where no model has that name."""
-    return WEIGHTS / model if model in shipped_models() else None
+        paths = [resolve_model(part) for part in split_models(model)]
+        networks = [Network(path, threads or processors()) for path in paths]
+        self._network = Cascade(networks) if len(networks) > 1 else networks[0]
 
+        self.path = self._network.path
+        self.metadata = self._network.metadata  # of its file, or of the last one's
+        self.trained_on = self.metadata.get("data")  # a dataset as `train --data` names it
+        self.threshold = _threshold(self.metadata, self.path)
 
-def resolve_model(model: str | os.PathLike[str]) -> Path:
-    """The .onnx file that a shipped name, a run folder or a path means. Raises UnknownName or BadModel."""
-    if len(parts := _parts(model)) > 1:
-        raise BadModel(f"{os.fspath(model)!r} is {len(parts)} models, and one is wanted here")
-    if os.fspath(model) in quantised_models():
-        return WEIGHTS / os.fspath(model).removesuffix(INT8) / INT8_FILE
-    path = shipped_folder(os.fspath(model)) or Path(model)
-    if path.is_dir():
-        if not (path / "model.onnx").is_file():
-            raise BadModel(
-                f"the folder {str(path)!r} holds no model.onnx; a folder made by `inkdigits train` does"
-            )
-        return path / "model.onnx"
-    if path.is_file():
-        if path.suffix != ".onnx":
-            raise BadModel(f"{str(path)!r} is no .onnx file; `inkdigits export` makes one")
-        return path
-    known = [
-        *shipped_models(),
-        *quantised_models(),
-        "a folder made by `inkdigits train`",
-        "an .onnx file",
-    ]
-    raise UnknownName("model", os.fspath(model), known)
+    @property
+    def onnx(self) -> bytes:
+        """The bytes of the model's file, which was read once. Raises BadModel for a cascade."""
+        return self._network.onnx
 
+    def read(self, picture: Source, single: bool = False) -> Reading:
+        """Read the digits in one picture.
 
-def _parts(model: str | os.PathLike[str]) -> list[str]:
-    """The models that a name joins by +; a file or folder may have one in its own name."""
-    name = os.fspath(model)
-    return [name] if Path(name).exists() else name.split("+")
+        Args:
+            picture: a path, the bytes of a file, a PIL image or an array.
+            single: whether the picture holds at most one digit.
+
+        Raises:
+            BadPicture: the picture cannot be read; `code` says why.
+        """
+        return self.trace(picture, single).reading
+
+    def read_many(self, pictures: Iterable[Source], single: bool = False) -> Iterator[Reading]:
+        """Read pictures one after the other.
+
+        Yields:
+            A Reading for each; that of a picture that cannot be read says why in `error`.
+        """
+        return (trace.reading for trace in self.trace_many(pictures, single))
+
+    def trace_many(self, pictures: Iterable[Source], single: bool = False) -> Iterator[Trace]:
+        """Read pictures one after the other, as `read_many` does, and keep what led to each reading."""
+        for picture in pictures:
+            try:
+                trace = self.trace(picture, single)
+            except BadPicture as error:
+                trace = unread(error)
+
+            yield trace
+
+    def trace(self, picture: Source, single: bool = False) -> Trace:
+        """Read a picture, and keep what led to the reading. Raises BadPicture."""
+        opened = open_picture(picture)
+        trace = self._trace(opened, single)
+        if single or not _looks_turned(trace.reading):
+            return trace
+
+        return self._turn_if_sensible(opened, trace)
+
+    def _trace(self, picture: Picture, single: bool = False) -> Trace:
+        """Read an upright picture."""
+        page = prepare(picture, single, self.sureness)
+        probabilities, doubts = self._answer(page.fields)
+        candidates = zip(
+            page.candidates, page.fields, page.flaws, probabilities, doubts, strict=True
+        )
+        digits = tuple(
+            self._digit(field, chances, doubt, page.in_original(found.box), found.line, flaw)
+            for found, field, flaw, chances, doubt in candidates
+        )
+        digits = _refuse_print(digits)
+        return Trace(Reading(_text(digits), digits, page.warnings), page)
+
+    def _turn_if_sensible(self, picture: Picture, upright: Trace) -> Trace:
+        """Return the trace of a page turned by a right angle if that makes sense, else `upright`."""
+        best = upright
+        for quarters, direction in ((1, "left"), (3, "right")):
+            trace = self._trace(turn_left(picture, quarters))
+            reading = trace.reading
+            surer = _mean_confidence(reading) > _mean_confidence(best.reading)
+            if surer and _makes_sense(reading):
+                digits = tuple(
+                    replace(digit, box=_turn_back(digit.box, quarters, picture.original_size))
+                    for digit in reading.digits
+                )
+                warnings = (*reading.warnings, f"read turned to the {direction}")
+                best = Trace(replace(reading, digits=digits, warnings=warnings), trace.page)
+
+        return best
+
+    def read_images(self, images: NDArray[np.uint8]) -> Iterator[Reading]:
+        """Read MNIST-style images as they are, one digit in each.
+
+        Args:
+            images: (N, 28, 28) uint8, paper 0 to ink 255.
+
+        Yields:
+            N readings, without a digit where there is no ink.
+
+        Raises:
+            BadValue: the images have another shape or type.
+        """
+        images = _check_images(images)
+        for image, probabilities, doubt in zip(images, *self._answer(images), strict=True):
+            if image.any():
+                digit = self._digit(image, probabilities, doubt)
+                yield Reading(_text([digit]), (digit,))
+            else:
+                yield Reading("", warnings=("nothing is drawn in it",))
+
+    def classify(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return how likely each MNIST-style image shows each digit.
+
+        Args:
+            images: (N, 28, 28) or (28, 28) uint8, paper 0 to ink 255.
+
+        Returns:
+            (N, 10) float32; each row adds up to 1.
+
+        Raises:
+            BadValue: the images have another shape or type.
+        """
+        return self._answer(_check_images(images))[0]
+
+    def sureness(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return how sure it is that each image is one digit, whichever that is.
+
+        Args:
+            images: as for `classify`.
+
+        Returns:
+            (N,) float32, 0 to 1.
+
+        Raises:
+            BadValue: the images have another shape or type.
+        """
+        probabilities, doubts = self._answer(_check_images(images))
+        return probabilities.max(axis=1, initial=0) * (1 - doubts)
+
+    def _answer(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the probabilities of the ten digits, (N, 10), and that it is none of them, (N,)."""
+        outputs = self._network.answer(images)
+        if self._network.outputs == CLASSES:
+            return outputs, np.zeros(len(outputs), np.float32)
+
+        digits = np.maximum(outputs[:, :CLASSES], np.float32(1e-30))
+        return digits / digits.sum(axis=1, keepdims=True), outputs[:, NOT_A_DIGIT]
+
+    def _digit(
+        self,
+        image: NDArray[np.uint8],
+        probabilities: NDArray[np.float32],
+        doubt: np.float32,
+        box: Box = (0, 0, SIDE, SIDE),
+        line: int = 0,
+        flaw: str | None = None,
+    ) -> Digit:
+        """Return a candidate with its best guess, accepted unless there is a reason against it."""
+        best = int(probabilities.argmax())
+        confidence = float(probabilities[best]) * (1 - float(doubt))
+
+        reason = None
+        if flaw is not None:
+            reason = flaw
+        elif doubt > 0.5:
+            reason = REFUSED_BY_NETWORK
+        elif confidence < self.threshold:
+            reason = f"too doubtful: {confidence:.0%} sure of {best}"
+
+        return Digit(best, confidence, reason is None, box, reason, line, probabilities, image)
 
 
 def _threshold(metadata: dict[str, str], path: Path) -> float:
+    """Return the confidence from which a digit is accepted, as the model's metadata give it."""
     try:
-        threshold = float(metadata.get("threshold", THRESHOLD))
+        threshold = float(metadata.get("threshold", DEFAULT_THRESHOLD))
     except ValueError:
         threshold = -1.0
+
     if not 0 < threshold < float("inf"):
         raise BadModel(
-            f"{str(path)!r} has threshold {metadata['threshold']!r} in its metadata; wanted is a positive number"
+            f"{str(path)!r} has threshold {metadata['threshold']!r} in its metadata; "
+            "expected a positive number"
         )
     return threshold
 
 
-def _checked(images: NDArray[Any]) -> NDArray[np.uint8]:
+def _check_images(images: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return the images as a contiguous (N, 28, 28), or raise BadValue."""
     images = np.asarray(images)
-    if images.dtype != np.uint8 or images.ndim not in (2, 3) or images.shape[-2:] != (28, 28):
+    fits = images.ndim in (2, 3) and images.shape[-2:] == (SIDE, SIDE)
+    if images.dtype != np.uint8 or not fits:
         raise BadValue(
             f"images of shape {images.shape} and type {images.dtype} cannot be classified; "
-            "wanted are uint8 (N, 28, 28) or (28, 28), ink 255 on paper 0"
+            "expected uint8 (N, 28, 28) or (28, 28), ink 255 on paper 0"
         )
-    return np.ascontiguousarray(images.reshape(-1, 28, 28))
+    return np.ascontiguousarray(images.reshape(-1, SIDE, SIDE))
 
 
-def _original(box: Box, scale: tuple[float, float]) -> Box:
-    (x, y), (left, top, right, bottom) = scale, box
-    return round(left * x), round(top * y), round(right * x), round(bottom * y)
+def _text(digits: Iterable[Digit]) -> str:
+    """Return the accepted digits, lines of writing separated by line feeds."""
+    lines: dict[int, str] = {}
+    for digit in digits:
+        if digit.accepted:
+            lines[digit.line] = lines.get(digit.line, "") + str(digit.digit)
+
+    return "\n".join(lines.values())
 
 
-def _turned_back(box: Box, quarters: int, size: tuple[float, float]) -> Box:
-    """The box that was found after a picture of this size (width, height) was turned left by 1 or 3 quarters, in the picture."""
-    left, top, right, bottom = map(float, box)
-    width, height = size
-    if quarters == 1:
-        left, top, right, bottom = width - bottom, left, width - top, right
-    else:
-        left, top, right, bottom = top, height - right, bottom, height - left
-    return round(left), round(top), round(right), round(bottom)
+def _refuse_print(digits: tuple[Digit, ...]) -> tuple[Digit, ...]:
+    """Refuse all digits of a text: among letters, an l looks like a 1 and an o like a 0."""
+    heights = sorted(digit.height for digit in digits if digit.accepted)
+    if not heights:
+        return digits
 
+    lowest_letter = 0.5 * heights[len(heights) // 2]
+    refused = [digit for digit in digits if digit.reason == REFUSED_BY_NETWORK]
+    letters = sum(digit.height > lowest_letter for digit in refused)
+    total = len(heights) + letters
+    share = WORD_SHARE if total < FEWEST_IN_TEXT else TEXT_SHARE
+    if total < FEWEST_IN_WORD or letters < share * total:
+        return digits
 
-def _looks_turned(reading: Reading) -> bool:
-    """Whether there are several candidates that make hardly any sense: digits on their side look like none, or like others."""
-    return len(reading.digits) >= TURNED_FROM and _mean_confidence(reading) < 0.7
-
-
-def _makes_sense(reading: Reading) -> bool:
-    accepted = sum(digit.accepted for digit in reading.digits)
-    return (
-        accepted >= max(TURNED_FROM, 0.8 * len(reading.digits)) and _mean_confidence(reading) > 0.8
+    return tuple(
+        replace(digit, accepted=False, reason=digit.reason or "stands in a text")
+        for digit in digits
     )
 
 
@@ -362,27 +420,30 @@ def _mean_confidence(reading: Reading) -> float:
     return sum(digit.confidence for digit in reading.digits) / max(1, len(reading.digits))
 
 
-def _without_print(digits: tuple[Digit, ...]) -> tuple[Digit, ...]:
-    """The same digits, all refused where the page is a text: among letters, an l looks like a 1 and an o like a 0."""
-    heights = sorted(digit.box[3] - digit.box[1] for digit in digits if digit.accepted)
-    if not heights or len(digits) < WORD_FROM:
-        return digits
-    usual = heights[len(heights) // 2]
-    others = sum(
-        digit.reason == OTHER and digit.box[3] - digit.box[1] > 0.5 * usual for digit in digits
-    )
-    total = len(heights) + others
-    if total < WORD_FROM or others < (WORD_SHARE if total < TEXT_FROM else TEXT_SHARE) * total:
-        return digits
-    return tuple(
-        replace(digit, accepted=False, reason=digit.reason or "stands in a text")
-        for digit in digits
-    )
+def _looks_turned(reading: Reading) -> bool:
+    """Tell whether a page may be on its side: digits then look like others, or like none."""
+    count = len(reading.digits)
+    return count >= FEWEST_ON_TURNED_PAGE and _mean_confidence(reading) < CONFUSED_CONFIDENCE
 
 
-def _text(digits: Iterable[Digit]) -> str:
-    lines: dict[int, str] = {}
-    for digit in digits:
-        if digit.accepted:
-            lines[digit.line] = lines.get(digit.line, "") + str(digit.digit)
-    return "\n".join(lines.values())
+def _makes_sense(reading: Reading) -> bool:
+    """Tell whether nearly all candidates are accepted, and surely."""
+    accepted = sum(digit.accepted for digit in reading.digits)
+    enough = max(FEWEST_ON_TURNED_PAGE, SENSIBLE_SHARE * len(reading.digits))
+    return accepted >= enough and _mean_confidence(reading) > SENSIBLE_CONFIDENCE
+
+
+def _turn_back(box: Box, quarters: int, size: tuple[float, float]) -> Box:
+    """Return where a box is in a picture that was turned left by 1 or 3 quarters to find it.
+
+    Args:
+        box: left, top, right, bottom in the turned picture.
+        quarters: 1 or 3.
+        size: (width, height) of the picture before it was turned.
+    """
+    left, top, right, bottom = box
+    width, height = size
+    if quarters == 1:
+        return round(width - bottom), left, round(width - top), right
+
+    return top, round(height - right), bottom, round(height - left)

@@ -20,7 +20,7 @@ import inkdigits
 from inkdigits.core.digits import CONFIG_FILE
 from inkdigits.core.errors import BadModel, InkdigitsError, MissingExtra, UnknownName
 from inkdigits.core.files import write_whole
-from inkdigits.reading.recogniser import shipped_folder, shipped_models
+from inkdigits.reading.model_files import shipped_folder, shipped_models
 from inkdigits.training.models import recipe_network
 from inkdigits.training.recipe import Recipe, from_table, to_table
 

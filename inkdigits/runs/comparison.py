@@ -22,7 +22,8 @@ from inkdigits.data.catalogue import MISLABELLED
 from inkdigits.data.datasets import Split, load_dataset
 from inkdigits.evaluation.metrics import evaluate_probabilities, percent
 from inkdigits.evaluation.significance import mcnemar_p, mean_interval, permutation_p, smallest_p
-from inkdigits.reading.recogniser import Recogniser, shipped_folder
+from inkdigits.reading.model_files import shipped_folder
+from inkdigits.reading.recogniser import Recogniser
 from inkdigits.training.recipe import from_table
 
 NOTES = {  # on the tests that gave the p-values

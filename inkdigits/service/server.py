@@ -32,7 +32,8 @@ import inkdigits
 from inkdigits.core.errors import BadModel, BadValue, MissingExtra
 from inkdigits.reading.layers import look_inside
 from inkdigits.reading.network import processors
-from inkdigits.reading.recogniser import Recogniser, resolve_model
+from inkdigits.reading.model_files import resolve_model
+from inkdigits.reading.recogniser import Recogniser
 from inkdigits.service.connections import LAST_BYTES, MAX_BODY, MAX_CONNECTIONS, Connection
 from inkdigits.service.feedback import Feedback, corrected, is_full
 from inkdigits.service.metrics import Metrics

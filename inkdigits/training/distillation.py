@@ -16,13 +16,8 @@ from torch import Tensor
 from inkdigits.core.digits import CLASSES
 from inkdigits.core.errors import BadValue
 from inkdigits.data.catalogue import DATASETS
-from inkdigits.reading.recogniser import (
-    WEIGHTS,
-    Recogniser,
-    quantised_models,
-    resolve_model,
-    shipped_models,
-)
+from inkdigits.reading.model_files import WEIGHTS, quantised_models, resolve_model, shipped_models
+from inkdigits.reading.recogniser import Recogniser
 
 LEAST_PROBABILITY = 1e-8  # its logarithm is taken
 TEACHERS = WEIGHTS / "teachers"  # networks that recipes of ours learn from, in eight bits

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from few_digits import few_digits
-from test_recogniser import save_toy_network
+from toy_network import save_toy_network
 
 from inkdigits.core.errors import BadModel, UnknownName
 from inkdigits.evaluation.metrics import evaluate
 from inkdigits.reading.cascade import SURE_ENOUGH
 from inkdigits.reading.layers import look_inside
-from inkdigits.reading.recogniser import Recogniser, loaded, resolve_model
+from inkdigits.reading.model_files import resolve_model
+from inkdigits.reading.recogniser import Recogniser, loaded
 
 IMAGES = few_digits(300).images
 
@@ -61,7 +62,7 @@ def test_networks_that_know_other_classes_are_not_joined() -> None:
 
 
 def test_who_needs_one_network_says_so() -> None:
-    with pytest.raises(BadModel, match="2 models, and one is wanted"):
+    with pytest.raises(BadModel, match="2 models; expected one"):
         resolve_model("nano+best")
     with pytest.raises(BadModel, match="several networks; one is wanted"):
         look_inside(Recogniser("nano+tiny"), IMAGES[0])

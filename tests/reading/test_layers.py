@@ -20,7 +20,8 @@ from serving import (
 
 from inkdigits.reading import layers as inside
 from inkdigits.reading.layers import PATCH, STEP, layers, look_inside, occluded
-from inkdigits.reading.recogniser import Recogniser, loaded, shipped_models
+from inkdigits.reading.model_files import shipped_models
+from inkdigits.reading.recogniser import Recogniser, loaded
 
 DIGIT = few_digits(3).images[2]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_recogniser import by_hand, save_toy_network
+from toy_network import by_hand, save_toy_network
 
 from inkdigits.reading.network import BLOCK, SMALLEST, Network, block_size
 

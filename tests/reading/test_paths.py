@@ -130,13 +130,13 @@ def test_pictures_are_read_when_their_turn_comes(recogniser, digits, tmp_path):
 # ---- several at once
 
 
-@pytest.mark.parametrize("small", [0, sources.SMALL])  # no picture is read at once, or all of these
+@pytest.mark.parametrize("small", [0, sources.SMALL_FILE])  # no picture is read at once, or all of these
 @pytest.mark.parametrize("jobs", [2, 3, 16])
 def test_several_at_once_give_the_same_in_the_same_order(
     jobs, small, recogniser, digits, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(sources, "BLOCK", 2)
-    monkeypatch.setattr(sources, "SMALL", small)
+    monkeypatch.setattr(sources, "IMAGES_AT_ONCE", 2)
+    monkeypatch.setattr(sources, "SMALL_FILE", small)
     for index, field in enumerate(digits.images):
         picture(field, tmp_path / f"{index}.png")
     (tmp_path / "1.png").write_text("no picture")
@@ -169,7 +169,7 @@ def test_the_first_to_finish_does_not_overtake(recogniser, digits, tmp_path, mon
         return trace
 
     monkeypatch.setattr(recogniser, "trace", slow_at_first)
-    monkeypatch.setattr(sources, "SMALL", 0)
+    monkeypatch.setattr(sources, "SMALL_FILE", 0)
     for index in range(4):
         picture(digits.images[index], tmp_path / f"{index}.png")
     assert [path[-5] for path, _ in read(recogniser, tmp_path, jobs=2)] == list("0123")
@@ -215,7 +215,7 @@ def test_nothing_is_kept_of_what_was_taken(jobs, recogniser, tmp_path, monkeypat
     assert most <= sources.AHEAD * jobs + 2  # what waits, what is read and what is handed out
 
 
-@pytest.mark.parametrize("small", [0, sources.SMALL])
+@pytest.mark.parametrize("small", [0, sources.SMALL_FILE])
 def test_a_fault_of_ours_is_not_swallowed_by_a_thread(
     small, recogniser, digits, tmp_path, monkeypatch
 ):
@@ -223,7 +223,7 @@ def test_a_fault_of_ours_is_not_swallowed_by_a_thread(
         raise ZeroDivisionError
 
     monkeypatch.setattr(recogniser, "trace", broken)
-    monkeypatch.setattr(sources, "SMALL", small)
+    monkeypatch.setattr(sources, "SMALL_FILE", small)
     picture(digits.images[0], tmp_path / "digit.png")
     with pytest.raises(ZeroDivisionError):
         read(recogniser, tmp_path, jobs=2)
@@ -340,7 +340,7 @@ def test_images_of_one_file_are_numbered(name, recogniser, digits, tmp_path):
 def test_numbers_go_on_over_blocks(recogniser, digits, tmp_path, monkeypatch):
     many = np.concatenate([digits.images] * 3)
     np.save(tmp_path / "many.npy", many)
-    monkeypatch.setattr(sources, "BLOCK", 4)
+    monkeypatch.setattr(sources, "IMAGES_AT_ONCE", 4)
     assert [path[-4:].lstrip("y") for path, _ in read(recogniser, tmp_path / "many.npy")] == [
         f"[{i}]"[-4:] for i in range(15)
     ]
@@ -371,7 +371,7 @@ def test_damaged_arrays_are_one_error(name, content, says, recogniser, tmp_path)
 def test_a_truncated_file_gives_what_is_there_and_then_the_error(
     recogniser, digits, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(sources, "BLOCK", 2)
+    monkeypatch.setattr(sources, "IMAGES_AT_ONCE", 2)
     (tmp_path / "cut-ubyte").write_bytes(idx(digits.images)[: -28 * 28 // 2])
     readings = read(recogniser, tmp_path / "cut-ubyte")
     assert codes(readings) == [None] * 4 + ["bad_data"]  # two blocks, and the error

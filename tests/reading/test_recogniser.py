@@ -7,56 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from toy_network import by_hand, save_toy_network
 
-import inkdigits.reading.recogniser as recogniser_module
 from inkdigits.core.errors import BadModel, BadPicture, BadValue, UnknownName
-from inkdigits.reading.recogniser import Digit, Reading, Recogniser, read, resolve_model
+from inkdigits.reading import model_files
+from inkdigits.reading.model_files import resolve_model
+from inkdigits.reading.recogniser import Digit, Reading, Recogniser, read
 
-onnx = pytest.importorskip("onnx", reason="the toy networks are built with onnx")
-
-
-def save_toy_network(
-    path: Path,
-    outputs: int = 10,
-    name: str = "probabilities",
-    size: int = 28,
-    metadata: dict[str, str] | None = None,
-) -> Path:
-    """A network that anyone can compute by hand: output k is the mean of row 4 + k, the eleventh that of column 5."""
-    from onnx import TensorProto, helper
-
-    weights = np.zeros((size, size, outputs), np.float32)
-    for k in range(10):
-        weights[4 + k, :, k] = 1 / (size * 25.5)
-    if outputs > 10:
-        weights[:, 5, 10] = 1 / (size * 25.5)
-    weights = weights.reshape(size * size, outputs)
-    nodes = [
-        helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
-        helper.make_node("Flatten", ["floats"], ["flat"]),
-        helper.make_node("MatMul", ["flat", "weights"], ["scores"]),
-        helper.make_node("Softmax", ["scores"], [name], axis=1),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "toy",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", size, size])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", outputs])],
-        [onnx.numpy_helper.from_array(weights, "weights")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    helper.set_model_props(model, metadata or {})
-    onnx.save(model, path)
-    return path
-
-
-def by_hand(images: np.ndarray, outputs: int = 10) -> np.ndarray:
-    rows, column = (
-        images[:, 4:14].astype(np.float64).mean(axis=2),
-        images[:, :, 5].astype(np.float64).mean(axis=1),
-    )
-    odds = np.exp(np.column_stack([rows, column])[:, :outputs] / 25.5)
-    return odds / odds.sum(axis=1, keepdims=True)
+pytest.importorskip("onnx", reason="the toy networks are built with onnx")
 
 
 @pytest.fixture(scope="module")
@@ -211,14 +169,14 @@ def test_the_module_reads_with_a_model_that_stays_loaded(
     toy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert read(picture_of(4), model=toy, single=True).text == "4"
-    monkeypatch.setattr(recogniser_module, "Network", None)
+    monkeypatch.setattr("inkdigits.reading.recogniser.Network", None)
     assert read(picture_of(6), model=toy).text == "6"
 
 
 def test_a_model_is_found_by_name_folder_or_path(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recogniser_module, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(model_files, "WEIGHTS", tmp_path / "weights")
     for folder in (tmp_path / "run", tmp_path / "weights" / "toy"):
         folder.mkdir(parents=True)
         (folder / "model.onnx").write_bytes(toy.read_bytes())

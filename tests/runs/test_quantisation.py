@@ -14,13 +14,8 @@ import inkdigits.runs.export as export_module
 from inkdigits.command.cli import main
 from inkdigits.core.errors import BadModel, BadValue, InkdigitsError, MissingExtra
 from inkdigits.reading.layers import layers
-from inkdigits.reading.recogniser import (
-    INT8,
-    Recogniser,
-    quantised_models,
-    resolve_model,
-    shipped_models,
-)
+from inkdigits.reading.model_files import INT8, quantised_models, resolve_model, shipped_models
+from inkdigits.reading.recogniser import Recogniser
 from inkdigits.runs.export import export_run
 from inkdigits.runs.quantisation import quantise
 

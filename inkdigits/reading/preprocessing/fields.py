@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.core.digits import SIDE
-from inkdigits.reading.preprocessing.candidate import Candidate
+from inkdigits.reading.preprocessing.candidate import Box, Candidate
 from inkdigits.reading.preprocessing.ink import (
     POLARITY_SIDE,
     Ink,
@@ -69,6 +69,12 @@ class Page:
     fields: NDArray[np.uint8]
     flaws: tuple[str | None, ...]
     warnings: tuple[str, ...] = ()
+
+    def in_original(self, box: Box) -> Box:
+        """Return a box of this page in pixels of the upright original."""
+        x, y = self.picture.scale
+        left, top, right, bottom = box
+        return round(left * x), round(top * y), round(right * x), round(bottom * y)
 
 
 def single(source: Source) -> Field:

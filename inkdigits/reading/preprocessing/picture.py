@@ -57,6 +57,12 @@ class Picture:
     scale: tuple[float, float] = (1.0, 1.0)
     warnings: tuple[str, ...] = ()
 
+    @property
+    def original_size(self) -> tuple[float, float]:
+        """The width and height of the upright original in pixels."""
+        height, width = self.pixels.shape[:2]
+        return width * self.scale[0], height * self.scale[1]
+
 
 def open_picture(source: Source) -> Picture:
     """Decode a picture into upright pixels, at most WORK_SIDE on a side.
@@ -74,12 +80,11 @@ def open_picture(source: Source) -> Picture:
     return _from_array(np.asarray(source))
 
 
-def turned_left(picture: Picture, quarters: int) -> Picture:
-    """The picture turned to the left by so many right angles."""
+def turn_left(picture: Picture, quarters: int) -> Picture:
+    """Turn a picture to the left by a number of right angles."""
     pixels = np.ascontiguousarray(np.rot90(picture.pixels, quarters))
-    return replace(
-        picture, pixels=pixels, scale=picture.scale[::-1] if quarters % 2 else picture.scale
-    )
+    scale = picture.scale[::-1] if quarters % 2 else picture.scale
+    return replace(picture, pixels=pixels, scale=scale)
 
 
 def _from_path(path: Path) -> Picture:
