@@ -1,7 +1,8 @@
 """A model's name comes in, its .onnx file goes out.
 
-A name is that of a shipped model (`default`), such a name with `-int8` (`default-int8`), a folder made by
-`inkdigits train`, or an .onnx file. Several of them joined by `+` make a cascade (cascade.py).
+A name is that of a shipped model (`default`), such a name with `-int8` (`default-int8`), a folder
+made by `inkdigits train`, or an .onnx file. Several of them joined by `+` make a cascade
+(cascade.py).
 """
 
 import os

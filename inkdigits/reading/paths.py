@@ -1,8 +1,8 @@
 """From paths to readings: pictures, folders of them, files of many images, and standard input.
 
-Paths come in, one trace a picture goes out, in the same order. A picture that cannot be read becomes a
-Reading with an error, and the rest are read. Memory does not grow with the number of pictures: what is
-read ahead is bounded, and nothing is kept.
+Paths come in, one trace a picture goes out, in the same order. A picture that cannot be read
+becomes a Reading with an error, and the rest are read. Memory does not grow with the number of
+pictures: what is read ahead is bounded, and nothing is kept.
 """
 
 import sys
@@ -41,7 +41,8 @@ class Part:
 
     Attributes:
         path: the path of the picture, or of the array's file.
-        content: a picture's file or bytes, (N, 28, 28) uint8 images, or why there is nothing to read.
+        content: a picture's file or bytes, (N, 28, 28) uint8 images, or why there is nothing to
+            read.
         first: the index of the first of the images in their file.
     """
 

@@ -1,7 +1,7 @@
 """From a picture to a Reading: its digits, how sure each one is, and why a candidate was refused.
 
-A picture comes in as a path, bytes, a PIL image or an array. `preprocessing` finds candidates in it and
-brings each to 28x28 pixels; an exported network classifies them on ONNX Runtime, without torch.
+A picture comes in as a path, bytes, a PIL image or an array. `preprocessing` finds candidates in it
+and brings each to 28x28 pixels; an exported network classifies them on ONNX Runtime, without torch.
 """
 
 import json
@@ -161,7 +161,7 @@ def read(
     '42'
 
     Args:
-        picture: a path, the bytes of a file, a PIL image, or an array (H, W), (H, W, 3) or (H, W, 4).
+        picture: a path, the bytes of a file, a PIL image, or an array, grey or in colour.
         model: a shipped name, a folder made by `inkdigits train`, or an .onnx file.
         single: whether the picture holds at most one digit.
 
@@ -228,7 +228,7 @@ class Recogniser:
         return (trace.reading for trace in self.trace_many(pictures, single))
 
     def trace_many(self, pictures: Iterable[Source], single: bool = False) -> Iterator[Trace]:
-        """Read pictures one after the other, as `read_many` does, and keep what led to each reading."""
+        """Read pictures as `read_many` does, and keep what led to each reading."""
         for picture in pictures:
             try:
                 trace = self.trace(picture, single)
@@ -261,7 +261,7 @@ class Recogniser:
         return Trace(Reading(_text(digits), digits, page.warnings), page)
 
     def _turn_if_sensible(self, picture: Picture, upright: Trace) -> Trace:
-        """Return the trace of a page turned by a right angle if that makes sense, else `upright`."""
+        """Return the trace of a page turned by 90 degrees if that makes sense, or `upright`."""
         best = upright
         for quarters, direction in ((1, "left"), (3, "right")):
             trace = self._trace(turn_left(picture, quarters))
@@ -327,7 +327,7 @@ class Recogniser:
         return probabilities.max(axis=1, initial=0) * (1 - doubts)
 
     def _answer(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the probabilities of the ten digits, (N, 10), and that it is none of them, (N,)."""
+        """Return the probabilities of the ten digits, (N, 10), and of none of them, (N,)."""
         outputs = self._network.answer(images)
         if self._network.outputs == CLASSES:
             return outputs, np.zeros(len(outputs), np.float32)

@@ -8,7 +8,7 @@ from few_digits import few_digits
 from toy_network import save_toy_network
 
 from inkdigits.core.errors import BadModel, UnknownName
-from inkdigits.evaluation.metrics import evaluate
+from inkdigits.evaluation.measurement import evaluate
 from inkdigits.reading.cascade import SURE_ENOUGH
 from inkdigits.reading.layers import look_inside
 from inkdigits.reading.model_files import resolve_model
@@ -64,5 +64,5 @@ def test_networks_that_know_other_classes_are_not_joined() -> None:
 def test_who_needs_one_network_says_so() -> None:
     with pytest.raises(BadModel, match="2 models; expected one"):
         resolve_model("nano+best")
-    with pytest.raises(BadModel, match="several networks; one is wanted"):
+    with pytest.raises(BadModel, match="several networks; expected one"):
         look_inside(Recogniser("nano+tiny"), IMAGES[0])

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from toy_network import by_hand, save_toy_network
 
-from inkdigits.reading.network import BLOCK, SMALLEST, Network, block_size
+from inkdigits.reading.network import LARGEST_BLOCK, SMALLEST_BLOCK, Network, block_size
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 16])
 @pytest.mark.parametrize("images", [0, 1, 3, 8, 127, 129, 300, 1024, 10_001])
 def test_blocks_are_alike_and_one_for_each_thread(images: int, threads: int) -> None:
     size = block_size(images, threads)
-    assert 1 <= size <= BLOCK
-    assert size >= min(images, SMALLEST)
+    assert 1 <= size <= LARGEST_BLOCK
+    assert size >= min(images, SMALLEST_BLOCK)
     turns = -(-images // (size * threads))
-    assert turns * size < images / threads + turns + 1 or size <= SMALLEST, (
+    assert turns * size < images / threads + turns + 1 or size <= SMALLEST_BLOCK, (
         "no thread has much more to do than its share"
     )
 
