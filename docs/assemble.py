@@ -182,7 +182,7 @@ def _help() -> Iterator[str]:
 
 def commands() -> Iterator[tuple[str, ...]]:
     """Every command's words, in the order in which `inkdigits --help` lists them."""
-    for name, command in _actions(arguments.parser()).items():
+    for name, command in _actions(arguments.build_parser()).items():
         actions = _actions(command)
         yield from ((name, action) for action in actions)
         if not actions:
@@ -200,7 +200,7 @@ def printed_help(words: tuple[str, ...]) -> str:
     before, printed = os.environ.get("COLUMNS"), io.StringIO()
     os.environ["COLUMNS"] = str(COLUMNS)
     with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-        arguments.parser().parse_args([*words, "--help"])
+        arguments.build_parser().parse_args([*words, "--help"])
     os.environ.pop("COLUMNS")
     if before is not None:
         os.environ["COLUMNS"] = before
