@@ -157,9 +157,6 @@ def read(
 ) -> Reading:
     """Read the digits in a picture with a model that stays loaded.
 
-    >>> read("photo.jpg").text
-    '42'
-
     Args:
         picture: a path, the bytes of a file, a PIL image, or an array, grey or in colour.
         model: a shipped name, a folder made by `inkdigits train`, or an .onnx file.
@@ -168,6 +165,10 @@ def read(
     Raises:
         BadPicture: the picture cannot be read; `code` says why.
         UnknownName, BadModel: there is no such model, or it is damaged.
+
+    Examples:
+        >>> read("photo.jpg").text
+        '42'
     """
     return loaded(os.fspath(model)).read(picture, single)
 
