@@ -41,8 +41,8 @@ from benchmarks.reading.pictures import (
 )
 from inkdigits.core.errors import InkdigitsError
 from inkdigits.core.files import write_whole
-from inkdigits.data.datasets import default_data_dir, load_dataset
-from inkdigits.data.store import at_hand, entry_of, read_checked
+from inkdigits.data.datasets import load_dataset
+from inkdigits.data.store import at_hand, default_data_dir, entry_of, read_checked
 from inkdigits.evaluation.metrics import percent, wilson_interval
 from inkdigits.reading.preprocessing.picture import open_picture
 from inkdigits.reading.recogniser import Recogniser

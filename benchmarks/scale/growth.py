@@ -29,14 +29,15 @@ from PIL import Image
 
 from benchmarks.training.ladder_workers import use_processors
 from benchmarks.training.reference_style import machine, spread, write_section
-from inkdigits.core.arrays import iter_idx, iter_npy, iter_npz
+from inkdigits.core.formats import iter_images
 from inkdigits.data.datasets import Split, load_dataset
 from inkdigits.evaluation.plots.style import BLUE, FONT, MUTED, ORANGE, dress, figure_of
 from inkdigits.reading.preprocessing.picture import open_picture
 from inkdigits.reading.model_files import shipped_models
 from inkdigits.reading.recogniser import Recogniser
 from inkdigits.runs.checkpoint import load_run
-from inkdigits.training.loop import Epoch, fit, seeded_network
+from inkdigits.training.figures import Epoch
+from inkdigits.training.loop import fit, seeded_network
 from inkdigits.training.models import count_parameters
 from inkdigits.training.recipe import Recipe, load_recipe
 
@@ -193,9 +194,9 @@ def decoding(folder: Path, images: Pixels) -> Iterator[Point]:
     np.savez_compressed(npz, images=images)
     pictures = [as_png(image) for image in images[:500]]
     ways: dict[str, tuple[Callable[[], Iterator[object]], int]] = {
-        "IDX": (lambda: iter_idx(idx, BLOCK), len(images)),
-        "NPY": (lambda: iter_npy(npy, BLOCK), len(images)),
-        "NPZ, packed": (lambda: iter_npz(npz, BLOCK), len(images)),
+        "IDX": (lambda: iter_images(idx, BLOCK), len(images)),
+        "NPY": (lambda: iter_images(npy, BLOCK), len(images)),
+        "NPZ, packed": (lambda: iter_images(npz, BLOCK), len(images)),
         "PNG, Pillow alone": (
             lambda: (np.asarray(Image.open(io.BytesIO(data))) for data in pictures),
             len(pictures),

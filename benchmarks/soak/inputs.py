@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from benchmarks.soak.frame import SHOWN, WHOLE, Checks, Fault, Found, child, ending, put, soak
 from benchmarks.soak.mutations import BOMB, TRAP, Mutant, mutant
-from inkdigits.core import arrays, formats, tables
+from inkdigits.core import arrays, tables
 from inkdigits.core.errors import BadData, InkdigitsError
 from inkdigits.core.formats import iter_images, read_images
 from inkdigits.data.datasets import load_dataset
@@ -171,7 +171,10 @@ def ours(made: Mutant, way: int, path: Path) -> Pair | None:
         )
         everything = splits.get("all")
         return (everything.images, everything.labels) if everything and made.kind != "npz" else None
-    return read_images(path)
+    found = read_images(path).values()
+    images = np.concatenate([images for images, _ in found])
+    labels = [labels for _, labels in found if labels is not None]
+    return images, np.concatenate(labels) if len(labels) == len(found) else None
 
 
 def theirs(made: Mutant, way: int) -> Pair:
@@ -310,52 +313,46 @@ def endless_table() -> None:
 
 def filled_up() -> None:
     """Missing values are taken for zeros."""
-    whole = arrays._read_values
+    whole = arrays.StoredArray._next
 
-    def padded(
-        stream: arrays.Stream, shape: tuple[int, ...], dtype: np.dtype[Any], name: object
-    ) -> NDArray[Any]:
+    def padded(array: arrays.StoredArray, shape: tuple[int, ...]) -> NDArray[Any]:
         try:
-            return whole(stream, shape, dtype, name)
+            return whole(array, shape)
         except BadData:
-            return np.zeros(shape, dtype)
+            return np.zeros(shape, array.dtype)
 
-    put(arrays, "_read_values", padded)
+    put(arrays.StoredArray, "_next", padded)
 
 
 def opened_pickles() -> None:
     """Pickles are opened."""
 
-    def read(path: Path) -> NDArray[Any]:
+    def read(path: Path, **_: object) -> NDArray[Any]:
         try:
             return np.load(path, allow_pickle=True)
         except Exception as error:
             raise BadData(str(error)) from None
 
-    put(formats, "read_npy", read)
+    put(arrays, "read_array", read)
 
 
 def swallowed_errors() -> None:
     """What is no number in a table is a zero."""
 
-    def lenient(lines: list[str], _: int, largest: NDArray[np.int_], __: Path) -> Images:
-        rows = [
-            [
-                int(field) if field.isdecimal() and int(field) < 256 else 0
-                for field in line.split(",")
-            ]
-            for line in lines
-        ]
-        return np.array([row for row in rows if len(row) == len(largest)], np.uint8).reshape(
-            -1, len(largest)
-        )
+    strict = tables._parse_row
 
-    put(tables, "_parse_slowly", lenient)
+    def lenient(line: str, largest: NDArray[np.int_], place: str) -> list[int]:
+        fields = line.strip().split(",")
+        valid = [field.isdecimal() and int(field) < 256 for field in fields]
+        mended = [field if right else "0" for field, right in zip(fields, valid, strict=True)]
+        return strict(",".join(mended), largest, place)
+
+    put(tables, "_parse_row", lenient)
 
 
 def unread_end() -> None:
     """What follows the values, and the checksum at the end, is not looked at."""
-    put(arrays, "_refuse_more", lambda *_: None)
+    put(arrays.StoredArray, "_refuse_more", lambda _: None)
 
 
 CHECKS: Checks = {

@@ -24,11 +24,13 @@ from torch import nn
 
 from inkdigits.core.digits import CONFIG_FILE
 from inkdigits.core.files import write_whole
-from inkdigits.data.datasets import Split, load_dataset, stratified
+from inkdigits.data.datasets import Split, load_dataset
+from inkdigits.data.splits import stratified
 from inkdigits.evaluation.metrics import Evaluation, evaluate_probabilities
 from inkdigits.runs.checkpoint import load_checkpoint, machine, save_checkpoint, versions
 from inkdigits.training.distillation import Teacher
-from inkdigits.training.loop import Epoch, fit, seeded_network
+from inkdigits.training.figures import Epoch
+from inkdigits.training.loop import fit, seeded_network
 from inkdigits.training.models import count_parameters, recipe_network
 from inkdigits.training.predictions import predict_logits
 from inkdigits.training.recipe import Recipe, from_table, load_recipe

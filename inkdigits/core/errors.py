@@ -69,3 +69,11 @@ class MissingExtra(InkdigitsError):
         super().__init__(
             f"{what} needs more than the core install: pip install 'inkdigits[{extra}]'"
         )
+
+
+def listed(names: Iterable[str], most: int = 6) -> str:
+    """Join the first few names for an error message: `a, b and 3 more`."""
+    names = list(names)
+    shown = ", ".join(names[:most]) or "nothing"
+    more = len(names) - most
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -18,7 +18,7 @@ from queue import Empty, Full, Queue
 from typing import IO
 
 from inkdigits import __version__
-from inkdigits.core import arrays
+from inkdigits.core import unpacking
 from inkdigits.core.errors import BadData, DownloadFailed
 from inkdigits.core.files import alone, writing
 from inkdigits.core.progress import ProgressCallback
@@ -106,7 +106,7 @@ def temporary_beside(path: Path) -> Iterator[Path]:
 
 def _has_hash(path: Path, sha256: str, of_unpacked: bool, limit: int) -> bool:
     try:
-        return arrays.sha256(path, unpack=of_unpacked, limit=limit) == sha256
+        return unpacking.sha256(path, unpack=of_unpacked, limit=limit) == sha256
     except (
         BadData,
         OSError,

@@ -14,11 +14,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from inkdigits.core.arrays import read_idx, sha256
+from inkdigits.core.arrays import read_array
 from inkdigits.core.errors import BadData, UnknownName
 from inkdigits.core.files import alone, writing
 from inkdigits.core.progress import ProgressCallback
 from inkdigits.core.tables import read_libsvm
+from inkdigits.core.unpacking import sha256
 from inkdigits.data.catalogue import DATASETS, Archive, Entry, File
 from inkdigits.data.download import fetch, temporary_beside
 
@@ -179,7 +180,7 @@ def read_checked(folder: Path, file: File) -> tuple[NDArray[Any], str]:
     if file.kind == "libsvm":
         array: NDArray[Any] = read_libsvm(path, file.shape[1], file.limit)
     else:
-        array = read_idx(path, sha256=file.sha256 if file.of_unpacked else None)
+        array = read_array(path, sha256=file.sha256 if file.of_unpacked else None)
     if array.shape != file.shape:
         raise BadData(f"{path} has the shape {array.shape}, not {file.shape}")
     if file.of_unpacked or (

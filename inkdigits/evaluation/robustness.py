@@ -1,10 +1,10 @@
-"""A model on MNIST-C: how well it reads digits through fifteen corruptions, none of which it should have learned from.
+"""A model on MNIST-C: how well it reads digits through fifteen corruptions it did not learn from.
 
-Takes a model and MNIST's digits, returns an Evaluation a corruption, their means, and text. The corruptions themselves are
-`corruptions`' business, the figures of one are `evaluation`'s.
+A model and MNIST's digits in, an Evaluation of each corruption, their means, and a text out. The
+corruptions are in `data.synthetic.corruptions`, the figures of one in `metrics`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,21 +14,24 @@ from typing import Any
 from inkdigits.core.errors import UnknownName
 from inkdigits.core.progress import ProgressCallback
 from inkdigits.data.synthetic.corruptions import AFFINE, CORRUPTIONS, corrupt
-from inkdigits.evaluation.metrics import (
-    Evaluation,
-    Predictions,
-    evaluate_predictions,
-    percent,
-    predict,
-)
+from inkdigits.evaluation.measurement import Predictions, evaluate_predictions, predict
+from inkdigits.evaluation.metrics import Evaluation, percent
 
 MNIST_C = "mnist-c"
-SEED = 0  # of the draws: the same digits for everybody
+CORRUPTION_SEED = 0  # the same digits for everybody
 
 
 @dataclass(frozen=True)
 class Robustness:
-    """One model on one split of MNIST: `identity` as it is, `corrupted` by each corruption's name. seed: of the draws."""
+    """One model on one split of MNIST, without and with corruptions.
+
+    Attributes:
+        model: the name or path of the model.
+        split: the name of the split.
+        seed: of the corruptions.
+        identity: the figures of the digits as they are.
+        corrupted: the figures through each corruption, by its name.
+    """
 
     model: str
     split: str
@@ -38,20 +41,27 @@ class Robustness:
 
     @property
     def accuracy(self) -> float:
-        """The mean of the fifteen, as the paper has it."""
-        return self._mean("accuracy", tuple(self.corrupted))
+        """The mean accuracy through all corruptions, as in the paper."""
+        return self._mean("accuracy", self.corrupted)
 
     @property
     def accuracy_without_affine(self) -> float:
-        """The mean of the eleven that no augmentation by shifts, turns, slants and zooms has shown to the network."""
-        return self._mean("accuracy", [name for name in self.corrupted if name not in AFFINE])
+        """The mean accuracy through the corruptions that resemble no usual augmentation.
 
-    def _mean(self, figure: str, names: Sequence[str]) -> float:
+        These are all but shifts, turns, slants and zooms.
+        """
+        return self._mean("accuracy", self.corrupted.keys() - set(AFFINE))
+
+    def _mean(self, figure: str, names: Iterable[str]) -> float:
+        """Average one figure over corruptions."""
         return fmean(getattr(self.corrupted[name], figure) for name in names)
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `evaluate --data mnist-c --json` prints. n: digits of each corruption; each has an object of its own."""
-        names = tuple(self.corrupted)
+        """Return the object that `evaluate --data mnist-c --json` prints.
+
+        `n` is the number of digits of each corruption; each corruption has an object of its own.
+        """
+        corruptions = {name: each.to_json() for name, each in self.corrupted.items()}
         return {
             "model": self.model,
             "data": MNIST_C,
@@ -60,17 +70,15 @@ class Robustness:
             "n": self.identity.n,
             "accuracy": self.accuracy,
             "accuracy_without_affine": self.accuracy_without_affine,
-            "nll": self._mean("nll", names),
-            "ece": self._mean("ece", names),
+            "nll": self._mean("nll", self.corrupted),
+            "ece": self._mean("ece", self.corrupted),
             "identity": self.identity.to_json(),
-            "corruptions": {
-                name: evaluation.to_json() for name, evaluation in self.corrupted.items()
-            },
+            "corruptions": corruptions,
         }
 
 
 def is_corrupted(data: str) -> bool:
-    """Whether that is a name of ours: mnist-c, or mnist-c/fog and its like."""
+    """Tell whether a dataset's name is `mnist-c`, or one of its parts such as `mnist-c/fog`."""
     return data.partition("/")[0] == MNIST_C
 
 
@@ -80,26 +88,35 @@ def evaluate_corrupted(
     *,
     data_dir: str | Path | None = None,
     progress: ProgressCallback | None = None,
-    seed: int = SEED,
+    seed: int = CORRUPTION_SEED,
 ) -> Robustness:
-    """Measure a model on all of MNIST-C, made from a split of MNIST; the test split unless given.
+    """Measure a model on all of MNIST-C, which is made from a split of MNIST.
 
-    Arguments and errors as for `evaluation.predict`.
+    Args:
+        model: as for `measurement.evaluate`.
+        split: the name of a split of MNIST; None for the test split.
+        data_dir: the folder with the datasets; None for the default one.
+        progress: as for `load_dataset`; also told of each corruption.
+        seed: of the corruptions.
+
+    Raises:
+        InkdigitsError: as for `measurement.evaluate`.
     """
     from inkdigits.reading.recogniser import Recogniser
 
     seen = predict(model, "mnist", split or "test", data_dir=data_dir, progress=progress)
     recogniser = Recogniser(model)
+
     corrupted: dict[str, Evaluation] = {}
     for name in CORRUPTIONS:
         if progress:
-            progress(
-                "corrupting MNIST's digits, and reading them", len(corrupted), len(CORRUPTIONS)
-            )
+            work = "corrupting MNIST's digits, and reading them"
+            progress(work, len(corrupted), len(CORRUPTIONS))
+
         probabilities = recogniser.classify(corrupt(seen.images, name, seed))
-        corrupted[name] = evaluate_predictions(
-            replace(seen, data=f"{MNIST_C}/{name}", probabilities=probabilities)
-        )
+        through = replace(seen, data=f"{MNIST_C}/{name}", probabilities=probabilities)
+        corrupted[name] = evaluate_predictions(through)
+
     return Robustness(seen.model, seen.split, seed, evaluate_predictions(seen), corrupted)
 
 
@@ -110,39 +127,55 @@ def predict_corrupted(
     *,
     data_dir: str | Path | None = None,
     progress: ProgressCallback | None = None,
-    seed: int = SEED,
 ) -> Predictions:
-    """What the model says about digits through one corruption. data: mnist-c/NAME. The rest as for `evaluate_corrupted`."""
+    """Read MNIST's digits through one corruption.
+
+    Args:
+        model: as for `measurement.evaluate`.
+        data: `mnist-c/NAME`.
+        split: the name of a split of MNIST; None for the test split.
+        data_dir: the folder with the datasets; None for the default one.
+        progress: as for `load_dataset`.
+
+    Raises:
+        UnknownName: there is no such corruption, model or split.
+        InkdigitsError: as for `measurement.evaluate`.
+    """
     name = data.partition("/")[2]
     if name not in CORRUPTIONS:
         raise UnknownName(f"corruption in {MNIST_C}:", name, CORRUPTIONS)
-    through = partial(corrupt, corruption=name, seed=seed)
-    return replace(
-        predict(
-            model, "mnist", split or "test", data_dir=data_dir, progress=progress, change=through
-        ),
-        data=data,
+
+    change = partial(corrupt, corruption=name, seed=CORRUPTION_SEED)
+    seen = predict(
+        model, "mnist", split or "test", data_dir=data_dir, progress=progress, change=change
     )
+    return replace(seen, data=data)
 
 
-def summary(robustness: Robustness) -> str:
-    """As text for a terminal of 80 columns: a line a corruption, and the means."""
-    everything, others = len(robustness.corrupted), len(robustness.corrupted) - len(AFFINE)
+def describe_robustness(robustness: Robustness) -> str:
+    """Describe the figures in lines of at most 80 columns: one a corruption, and the means."""
+    measured = {"identity": robustness.identity, **robustness.corrupted}
+    count = len(robustness.corrupted)
+    mean = f"mean of {count}"
+    mean_of_others = f"mean of {count - len(AFFINE)}"
+    accuracy = percent(robustness.accuracy)
+    accuracy_of_others = percent(robustness.accuracy_without_affine)
+    digits = f"{robustness.identity.n:,} digits a corruption"
+
     return "\n".join(
         [
-            f"{robustness.model} on {MNIST_C}, {robustness.split}: {robustness.identity.n:,} digits a corruption",
+            f"{robustness.model} on {MNIST_C}, {robustness.split}: {digits}",
             "",
             f"  {'corruption':<15}{'accuracy':>9}   errors  loss (nll)  calibration (ece)",
-            *(
-                _line(name, each)
-                for name, each in {"identity": robustness.identity, **robustness.corrupted}.items()
-            ),
+            *(_line(name, each) for name, each in measured.items()),
             "",
-            f"  {f'mean of {everything}':<15}{percent(robustness.accuracy):>9}",
-            f"  {f'mean of {others}':<15}{percent(robustness.accuracy_without_affine):>9}   without {', '.join(AFFINE)}",
+            f"  {mean:<15}{accuracy:>9}",
+            f"  {mean_of_others:<15}{accuracy_of_others:>9}   without {', '.join(AFFINE)}",
         ]
     )
 
 
 def _line(name: str, each: Evaluation) -> str:
-    return f"  {name:<15}{percent(each.accuracy):>9}  {each.errors:7,}  {each.nll:10.4f}  {percent(each.ece):>17}"
+    """Describe one corruption in a row."""
+    accuracy = f"{percent(each.accuracy):>9}"
+    return f"  {name:<15}{accuracy}  {each.errors:7,}  {each.nll:10.4f}  {percent(each.ece):>17}"

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from inkdigits import __version__
 from inkdigits.core.errors import BadData, BadValue, CannotWrite, InkdigitsError, MissingExtra
 from inkdigits.core.files import alone, remove_leftovers, writable_folder, write_whole
-from inkdigits.core.formats import PICTURE_SUFFIXES, pictures_below
+from inkdigits.core.pictures import PICTURE_SUFFIXES, pictures_below
 from inkdigits.reading.columns import DROPPED, DigitReader, arrow, beside, picture_column, schema
 from inkdigits.reading.model_files import DEFAULT_MODEL, resolve_model, shipped_folder
 

@@ -26,7 +26,7 @@ from inkdigits.command import arguments, cli
 from inkdigits.data import download
 from inkdigits.data.datasets import load_dataset
 from inkdigits.evaluation.metrics import percent
-from inkdigits.reading import explanation_folder as explained
+from inkdigits.reading.explanation import folder as explained
 
 GOING_ON = ("--resume", "--checkpoint-every")
 QUICK = ("--data", "optdigits", "--epochs", "1", "--set", "batch=256")
@@ -102,7 +102,7 @@ def parsers(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
     return [parser, *(each for group in below for child in group for each in parsers(child))]
 
 
-COMMANDS = parsers(arguments.parser())
+COMMANDS = parsers(arguments.build_parser())
 
 
 @pytest.mark.parametrize(
@@ -620,7 +620,7 @@ def test_recipes_that_cannot_be_used(recipe, says, place, inkdigits_command):
         ("{place}/missing", "no file or folder"),
         ("{place}/missing.npz", "no file or folder"),
         ("{place}/empty", "holds nothing"),
-        ("{place}/without-classes", "needs pictures in folders called 0 to 9"),
+        ("{place}/without-classes", "expected pictures in folders called 0 to 9"),
         ("{place}/classes", "no pictures in folders called 0 to 9"),
         ("{place}/with-a-bad-picture", "is not a picture"),
         ("{place}/with-an-empty-picture", "0 bytes"),
@@ -628,7 +628,7 @@ def test_recipes_that_cannot_be_used(recipe, says, place, inkdigits_command):
         ("{place}/text.txt", "neither IDX, .npz, .npy nor CSV"),
         ("{place}/wrong-magic-idx3-ubyte", "neither IDX, .npz, .npy nor CSV"),
         ("{place}/truncated-images-idx3-ubyte", "cut short"),
-        ("{place}/narrow.csv", "line 1: 3 values; needs 784 pixels"),
+        ("{place}/narrow.csv", "line 1: 3 values; expected 784 pixels"),
         ("{place}/uneven.csv", "line 2: 784 values; line 1 has 785"),
         ("{place}/unlabelled.csv", "no labels"),
         ("{place}/words.csv", "line 2: 'many' is not a whole number"),

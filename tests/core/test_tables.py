@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from digit_files import HEADER, IMAGES, LABELS, libsvm, table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,24 +16,9 @@ from inkdigits.core.errors import BadData
 from inkdigits.core.tables import iter_csv, read_libsvm
 
 rng = np.random.default_rng(2)
-IMAGES = rng.integers(0, 256, (7, 28, 28), np.uint8)
-LABELS = np.array([5, 0, 4, 1, 9, 2, 1], np.uint8)
-HEADER = ",".join(["label", *(f"pixel{i}" for i in range(784))])
 fuzzed = settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-
-
-def table(
-    images: np.ndarray = IMAGES,
-    labels: np.ndarray | None = LABELS,
-    header: str | None = HEADER,
-    end: str = "\n",
-) -> str:
-    rows = images.reshape(len(images), -1).tolist()
-    if labels is not None:
-        rows = [[label, *row] for label, row in zip(labels.tolist(), rows, strict=True)]
-    return end.join(([header] if header else []) + [",".join(map(str, row)) for row in rows]) + end
 
 
 def read(
@@ -148,7 +134,7 @@ def test_blank_lines_count_when_a_line_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("a,b\n1,2\n", "line 1: 2 values; needs 784 pixels, or 785 values with the label"),
+        ("a,b\n1,2\n", "line 1: 2 values; expected 784 pixels, or 785 values with the label"),
         (HEADER.replace("label", "name") + "\n", "neither 'name' nor 'pixel783' is called 'label'"),
         ("1," * 1_000_000, "line 1"),
         ("\n" * 5, "line 1: 0 values"),
@@ -232,14 +218,6 @@ def test_mutated_csv_gives_what_a_slow_reader_finds_or_bad_data(
 
 
 # ---- LIBSVM
-
-
-def libsvm(values: np.ndarray) -> bytes:
-    lines = [
-        " ".join([f"{row[0]:g}", *(f"{i}:{value:g}" for i, value in enumerate(row[1:], 1))]) + " \n"
-        for row in values
-    ]
-    return "".join(lines).encode()
 
 
 @pytest.mark.parametrize("pack", [bytes, bz2.compress])

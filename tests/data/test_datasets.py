@@ -11,17 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from digit_files import idx, libsvm, npy, npz, table, written
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from test_arrays import idx, npy, npz, written
-from test_tables import libsvm, table
 
-from inkdigits.core.arrays import read_idx
+from inkdigits.core.arrays import read_array
 from inkdigits.core.errors import BadData, BadValue, UnknownName
-from inkdigits.data import datasets as data
+from inkdigits.data import named
 from inkdigits.data.catalogue import DATASETS
-from inkdigits.data.datasets import Dataset, Split, load_dataset, stratified
+from inkdigits.data.datasets import Dataset, Split, load_dataset
+from inkdigits.data.splits import stratified
 
 rng = np.random.default_rng(4)
 IMAGES = rng.integers(0, 256, (200, 28, 28), np.uint8)
@@ -56,8 +56,8 @@ def test_mnist_is_split_into_55000_5000_and_10000(mnist: Dataset) -> None:
 def test_training_and_validation_images_are_mnists_60000_each_once(
     mnist: Dataset, data_dir: Path
 ) -> None:
-    images = read_idx(data_dir / "mnist" / "train-images-idx3-ubyte.gz")
-    labels = read_idx(data_dir / "mnist" / "train-labels-idx1-ubyte.gz")
+    images = read_array(data_dir / "mnist" / "train-images-idx3-ubyte.gz")
+    labels = read_array(data_dir / "mnist" / "train-labels-idx1-ubyte.gz")
     held_out = stratified(labels, 5_000)
     same(mnist.validation, images[held_out], labels[held_out])
     same(mnist.train, images[~held_out], labels[~held_out])
@@ -66,8 +66,8 @@ def test_training_and_validation_images_are_mnists_60000_each_once(
 def test_the_test_split_is_the_file_as_published(mnist: Dataset, data_dir: Path) -> None:
     same(
         mnist.test,
-        read_idx(data_dir / "mnist" / "t10k-images-idx3-ubyte.gz"),
-        read_idx(data_dir / "mnist" / "t10k-labels-idx1-ubyte.gz"),
+        read_array(data_dir / "mnist" / "t10k-images-idx3-ubyte.gz"),
+        read_array(data_dir / "mnist" / "t10k-labels-idx1-ubyte.gz"),
     )
 
 
@@ -115,7 +115,7 @@ def test_a_damaged_mnist_is_refused_with_the_way_out(
     (tmp_path / "mnist").mkdir()
     for path in (data_dir / "mnist").iterdir():
         (tmp_path / "mnist" / path.name).write_bytes(path.read_bytes())
-    labels = read_idx(data_dir / "mnist" / "t10k-labels-idx1-ubyte.gz")
+    labels = read_array(data_dir / "mnist" / "t10k-labels-idx1-ubyte.gz")
     labels[77] = (labels[77] + 1) % 10
     written(tmp_path / "mnist" / "t10k-labels-idx1-ubyte.gz", gzip.compress(idx(labels)))
     with pytest.raises(
@@ -290,7 +290,7 @@ def test_what_is_not_there_is_downloaded_unless_forbidden(
     ):
         load_dataset("mnist", data_dir=tmp_path, download=False)
     asked: list[tuple[object, ...]] = []
-    monkeypatch.setattr(data, "fetch_dataset", lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr(named, "fetch_dataset", lambda *arguments: asked.append(arguments))
     with pytest.raises(BadData, match="is missing"):
         load_dataset("mnist", data_dir=tmp_path)
     assert asked == [("mnist", tmp_path, None)]
@@ -497,15 +497,15 @@ def test_digits_and_clothes_are_not_joined(tmp_path: Path, monkeypatch: pytest.M
         ({}, "nist", r"no dataset 'nist'; known: mnist, .*optdigits, or the path of a folder"),
         ({}, "mnist+nist", "no dataset 'nist'"),
         ({}, "x.csv", "no file or folder '.*x.csv'"),
-        ({}, ".", "holds nothing; needs pictures in folders called 0 to 9, or IDX files"),
-        ({"a.txt": b"", "b/c": b""}, ".", r"holds a\.txt, b/; needs"),
+        ({}, ".", "holds nothing; expected pictures in folders called 0 to 9, or IDX files"),
+        ({"a.txt": b"", "b/c": b""}, ".", r"holds a\.txt, b/; expected"),
         ({"0/x.txt": b""}, ".", "no pictures in folders called 0 to 9"),
         ({"empty": b""}, "empty", "is empty"),
         ({"page.csv": b"<html>"}, "page.csv", "neither IDX, .npz, .npy nor CSV"),
         ({"x-images": idx(IMAGES)}, "x-images", "no labels beside"),
-        ({"x-images": idx(IMAGES), "x-labels": idx(LABELS[:9])}, "x-images", r"\(9,\); needs 200 labels"),
-        ({"x-images": idx(IMAGES), "x-labels": idx(LABELS + 1)}, "x-images", "from 1 to 10; needs 0 to 9"),
-        ({"x-labels": idx(LABELS)}, "x-labels", r"shape \(200,\); images are"),
+        ({"x-images": idx(IMAGES), "x-labels": idx(LABELS[:9])}, "x-images", r"\(9,\); expected 200 labels"),
+        ({"x-images": idx(IMAGES), "x-labels": idx(LABELS + 1)}, "x-images", "from 1 to 10; expected 0 to 9"),
+        ({"x-labels": idx(LABELS)}, "x-labels", r"shape \(200,\); expected"),
         ({"x.npy": npy(IMAGES)}, "x.npy", "200 images, but no labels"),
         ({"x.npz": npz(images=IMAGES)}, "x.npz", "200 images, but no labels"),
         ({"x.npz": npz(x_train=IMAGES, y_train=LABELS, x_test=IMAGES)}, "x.npz", "x_test in .* no labels"),

@@ -168,7 +168,7 @@ def test_the_hash_of_the_packed_file_is_checked_where_only_that_is_known(
 def test_a_cached_file_that_cannot_be_read_is_fetched_again(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, read = tmp_path / "file.gz", download.arrays.sha256
+    path, read = tmp_path / "file.gz", download.unpacking.sha256
     path.write_bytes(PACKED)
     opened: list[Path] = []
 
@@ -178,7 +178,7 @@ def test_a_cached_file_that_cannot_be_read_is_fetched_again(
             raise OSError(5, "Input/output error")
         return read(path, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(download.arrays, "sha256", failing)
+    monkeypatch.setattr(download.unpacking, "sha256", failing)
     bring(server, ["good"], path)
     assert Mirror.asked["good"] == 1
     assert path.read_bytes() == PACKED

@@ -14,13 +14,13 @@ from scipy.interpolate import CubicHermiteSpline
 
 from inkdigits.core.digits import NOT_A_DIGIT
 from inkdigits.core.errors import BadValue
-from inkdigits.data import datasets as data
+from inkdigits.data import named
 from inkdigits.data.catalogue import DATASETS
-from inkdigits.data.datasets import Dataset, Split
+from inkdigits.data.datasets import Dataset, Split, join_datasets
 from inkdigits.data.synthetic.handwriting import hands, others, recording, simulate, strokes
 from inkdigits.data.synthetic.handwriting.canvas import CANVAS, ink, paper
 from inkdigits.data.synthetic.handwriting.others import Stock
-from inkdigits.evaluation import metrics as evaluation
+from inkdigits.evaluation import measurement
 from inkdigits.reading import recogniser
 from inkdigits.reading.recogniser import Recogniser
 from inkdigits.training.recipe import load_recipe
@@ -267,7 +267,7 @@ def test_train_and_validation_are_made_of_their_own_images_alone_and_the_test_im
             order = np.random.default_rng(seed).permutation(60)
             return few_digits(60)[order]
 
-        return data._handwriting(
+        return named.handwriting(
             {"train": planted(train), "validation": planted(validation), "test": planted(test)},
             None,
         )
@@ -299,11 +299,11 @@ def test_digits_of_one_s_own_can_be_joined_to_it_but_not_other_things(digits: Sp
         return Dataset(name, DATASETS[name].classes, {"train": digits})
 
     for order in (["handwriting", "mnist"], ["mnist", "handwriting"]):
-        joined = data._join([dataset(name) for name in order])
+        joined = join_datasets([dataset(name) for name in order])
         assert len(joined.classes) == 11
         assert len(joined.train) == 600
     with pytest.raises(BadValue, match="cannot be joined"):
-        data._join([dataset("handwriting"), dataset("kmnist")])
+        join_datasets([dataset("handwriting"), dataset("kmnist")])
 
 
 # ---- the weights in the package
@@ -376,7 +376,7 @@ def eleven() -> Dataset:
         "validation": few_digits(100, "validation"),
         "test": few_digits(100, "test"),
     }
-    return Dataset("handwriting", DATASETS["handwriting"].classes, data._handwriting(splits, None))
+    return Dataset("handwriting", DATASETS["handwriting"].classes, named.handwriting(splits, None))
 
 
 def test_a_run_with_eleven_classes_ends_in_a_model_that_reads_ten_digits_or_none(
@@ -407,8 +407,8 @@ def test_a_network_with_ten_outputs_cannot_learn_eleven_classes(
 def test_figures_are_about_digits_and_leave_out_what_is_none(
     eleven: Dataset, shipped: Recogniser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "load_dataset", lambda *_, **__: eleven)
-    seen = evaluation.predict("default", "handwriting", "validation")
+    monkeypatch.setattr(measurement, "load_dataset", lambda *_, **__: eleven)
+    seen = measurement.predict("default", "handwriting", "validation")
     digits = eleven.validation.labels < NOT_A_DIGIT
     assert 0 < len(seen.labels) == digits.sum() < len(eleven.validation)
     assert np.array_equal(seen.images, eleven.validation.images[digits])

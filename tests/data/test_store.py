@@ -15,8 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from test_arrays import idx, written
-from test_tables import libsvm
+from digit_files import idx, libsvm, written
 
 from inkdigits.core.errors import BadData, DownloadFailed, UnknownName
 from inkdigits.data import store

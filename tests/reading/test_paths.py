@@ -18,7 +18,7 @@ from inkdigits.command import cli
 from inkdigits.core.errors import BadValue
 from inkdigits.data.datasets import Split
 from inkdigits.reading import paths as sources
-from inkdigits.reading.explanation_folder import Explanations
+from inkdigits.reading.explanation.folder import Explanations
 from inkdigits.reading.paths import read_paths
 from inkdigits.reading.recogniser import Reading, Recogniser
 
@@ -354,7 +354,7 @@ def test_numbers_go_on_over_blocks(recogniser, digits, tmp_path, monkeypatch):
         ("t10k-images-idx3-ubyte", b"", "empty"),
         ("digits.npz", b"PK\x03\x04 and then nothing", "damaged or unusual zip"),
         ("digits.npz", b"no zip file", "neither IDX"),
-        ("digits.csv", b"label,pixel0\n1,2\n", "line 1: 2 values; needs 784"),
+        ("digits.csv", b"label,pixel0\n1,2\n", "line 1: 2 values; expected 784"),
         ("digits.csv", b"", "empty"),
         ("digits.gz", b"\x1f\x8b\x08 and then nothing", "damaged or cut short"),
         ("labels-idx1-ubyte", b"\0\0\x08\x01\0\0\0\x02\1\2", r"shape \(2,\)"),

@@ -1,0 +1,40 @@
+"""Picture files, as far as their names tell: the suffixes of pictures, and all pictures below a folder."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+PICTURE_SUFFIXES = frozenset(
+    ".png .jpg .jpeg .bmp .gif .webp .tif .tiff .ppm .pgm .pbm .pnm .avif".split()
+)
+
+
+def pictures_below(folder: Path) -> Iterator[Path]:
+    """Yield the pictures in a folder and in the folders inside it, sorted by name.
+
+    It holds the names of one folder at a time, and of those around it.
+
+    Args:
+        folder: where to look. A folder that cannot be listed counts as empty, and links to folders are not followed.
+
+    Yields:
+        Every file with a picture's suffix whose name does not start with a dot.
+    """
+    folders = set()
+    pictures = []
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            named_as_picture = Path(
+                entry.name
+            ).suffix.lower() in PICTURE_SUFFIXES and not entry.name.startswith(".")
+            if entry.is_dir(follow_symlinks=False):
+                folders.add(entry.name)
+            elif named_as_picture and Path(entry).is_file():
+                pictures.append(entry.name)
+
+    for name in sorted([*folders, *pictures]):
+        if name in folders:
+            yield from pictures_below(folder / name)
+        else:
+            yield folder / name

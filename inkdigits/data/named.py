@@ -1,0 +1,140 @@
+"""Datasets with a name: the arrays that the store hands out come in, splits come out. What is special to one is done here."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkdigits.core.arrays import as_images, as_labels
+from inkdigits.core.digits import CLASSES, SIDE, Pixels
+from inkdigits.core.errors import BadData, MissingExtra
+from inkdigits.core.progress import ProgressCallback
+from inkdigits.data.catalogue import Entry
+from inkdigits.data.splits import Dataset, Split, divided, with_validation
+from inkdigits.data.store import UNPROVED, at_hand, fetch_dataset, has_sklearn, read_checked
+
+log = logging.getLogger(__name__)
+
+COPIES = 6  # of each training image in `handwriting`, each in another hand
+
+
+def load_named(
+    entry: Entry, data_dir: Path, download: bool, progress: ProgressCallback | None
+) -> Dataset:
+    """Return a dataset of the catalogue.
+
+    Args:
+        entry: the dataset.
+        data_dir: the folder of all datasets with a name.
+        download: fetch files that are missing.
+        progress: called while files are downloaded or digits are simulated.
+
+    Raises:
+        BadData: a file is missing or is not the right one.
+        MissingExtra: a library that the dataset needs is not installed.
+        DownloadFailed, CannotWrite: as `fetch_dataset` raises them.
+    """
+    folder = data_dir / entry.folder
+    if download and not all(at_hand(folder, file) for file in entry.files):
+        fetch_dataset(entry.name, data_dir, progress)
+    try:
+        return Dataset(entry.name, entry.classes, _splits(entry, folder, progress))
+    except BadData as problem:
+        raise BadData(
+            f"{problem}; `inkdigits data fetch {entry.name}` downloads what is missing or wrong"
+        ) from None
+
+
+def _splits(entry: Entry, folder: Path, progress: ProgressCallback | None) -> dict[str, Split]:
+    arrays = _read_files(entry, folder)
+    if entry.name == "optdigits":
+        return divided(_optdigits())
+    if entry.name == "usps":
+        return with_validation(_usps(arrays[0]), test=_usps(arrays[1]))
+
+    train = _idx_split(entry, *arrays[:2])
+    test = _idx_split(entry, *arrays[2:])
+    if entry.name == "qmnist":  # the first 10,000 of its test digits are MNIST's
+        return with_validation(train, test=test[:10_000], test50k=test[10_000:])
+
+    splits = with_validation(train, test=test)
+    if entry.name == "handwriting":
+        return handwriting(splits, progress)
+    return splits
+
+
+def _read_files(entry: Entry, folder: Path) -> list[NDArray[Any]]:
+    """Read all files of a dataset; log a warning where one cannot be compared with its published hash."""
+    arrays = []
+    for file in entry.files:
+        array, evidence = read_checked(folder, file)
+        if evidence == UNPROVED:
+            log.warning("%s: %s", folder / file.name, evidence)
+        arrays.append(array)
+    return arrays
+
+
+def _idx_split(entry: Entry, images: NDArray[Any], labels: NDArray[Any]) -> Split:
+    """Return the split in a pair of files as MNIST's, checked for what is known of the dataset."""
+    images = as_images(images, entry.name)
+    if entry.name == "emnist-digits":  # its files hold every image column by column
+        images = np.ascontiguousarray(images.transpose(0, 2, 1))
+
+    labels = as_labels(labels, len(images), f"a labels file of {entry.name}")
+    if entry.balanced and np.ptp(np.bincount(labels, minlength=CLASSES)):
+        raise BadData(
+            f"{entry.name} has equally many images of every class, but these files do not"
+        )
+    return Split(images, labels)
+
+
+def handwriting(mnist: dict[str, Split], progress: ProgressCallback | None) -> dict[str, Split]:
+    """Make MNIST's training and validation digits into those of other people; the test split stays as it is."""
+    return {
+        "train": _simulated(mnist["train"], 0, COPIES, progress),
+        "validation": _simulated(mnist["validation"], 1, 1, progress),
+        "test": mnist["test"],
+    }
+
+
+def _simulated(split: Split, seed: int, copies: int, progress: ProgressCallback | None) -> Split:
+    """Return a split as other people might have written it, made of its own images alone."""
+    from inkdigits.data.synthetic.handwriting import simulate  # not above: it needs OpenCV
+
+    return Split(*simulate(split.images, split.labels, seed=seed, copies=copies, progress=progress))
+
+
+# ---- smaller digits, brought to MNIST's geometry
+
+
+def _usps(rows: NDArray[np.float32]) -> Split:
+    """Return USPS's digits. Each row has a label from 1 to 10, then 16x16 pixels from paper -1 to ink 1."""
+    ink = np.clip((rows[:, 1:] + 1) * 127.5, 0, 255).round().astype(np.uint8)
+    labels = as_labels(rows[:, 0].astype(np.int64) - 1, len(rows), "usps")
+    return Split(_enlarged(ink.reshape(-1, 16, 16)), labels)
+
+
+def _optdigits() -> Split:
+    """Return scikit-learn's digits, 8x8 pixels from paper 0 to ink 16."""
+    if not has_sklearn():
+        raise MissingExtra("the dataset optdigits", "train")
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    ink = (digits.images * (255 / 16)).round().astype(np.uint8)
+    return Split(_enlarged(ink), digits.target.astype(np.uint8))
+
+
+def _enlarged(ink: NDArray[np.uint8]) -> Pixels:
+    """Return small digits (N, H, W), paper 0 to ink 255, with MNIST's geometry: (N, 28, 28)."""
+    from inkdigits.reading.preprocessing.fields import to_field  # not above: it loads OpenCV
+
+    images = np.zeros((len(ink), SIDE, SIDE), np.uint8)
+    for image, digit in zip(images, ink, strict=True):
+        rows = np.flatnonzero(digit.any(axis=1))
+        columns = np.flatnonzero(digit.any(axis=0))
+        if len(rows):
+            image[:] = to_field(digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    return images
