@@ -7,16 +7,23 @@ Exit status: 0 all well; 1 some input could not be processed, the rest was; 2 wr
 import argparse
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from io import TextIOWrapper
 
 import inkdigits
-from inkdigits.command.arguments import NOTHING_DONE, parser
-from inkdigits.command.text import listing_line, outcome_lines, printable, reading_line, recipe_line
-from inkdigits.core.errors import BadValue, CannotWrite, InkdigitsError, MissingExtra
+from inkdigits.command.arguments import NOTHING_DONE, build_parser
+from inkdigits.command.text import (
+    format_dataset,
+    format_final,
+    format_reading,
+    format_recipe,
+    print_message,
+    print_result,
+    wrap_for,
+)
+from inkdigits.core.errors import BadValue, InkdigitsError, MissingExtra
 from inkdigits.core.signals import Interrupted, interruptible
 from inkdigits.training.launch import place_in_group
 
@@ -25,46 +32,28 @@ OK, SOME_FAILED, INTERRUPTED = 0, 1, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status. arguments: None takes those of the process."""
-    options = parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     command = COMMANDS[options.command]
     _accept_any_text(sys.stdout)
     try:
         with interruptible() if command in (train, reproduce, sweep) else contextlib.nullcontext():
             return command(options)
     except InkdigitsError as error:
-        _say("; ".join([str(error), *getattr(error, "__notes__", [])]))
+        print_message("; ".join([str(error), *getattr(error, "__notes__", [])]))
         return NOTHING_DONE
     except Interrupted as reason:
-        _say(str(reason))
+        print_message(str(reason))
         return reason.status
     except KeyboardInterrupt:
-        _say("interrupted")
+        print_message("interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # whoever reads our output has seen enough
         return OK
     except OSError as error:  # a sentence of the system's, such as of a name that is too long
-        _say(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+        print_message(
+            ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
+        )
         return NOTHING_DONE
-
-
-def _say(message: str) -> None:
-    """To the person at the terminal, who may be a log file."""
-    from inkdigits.command.display import fitted
-
-    print(fitted(f"inkdigits: {printable(message)}", sys.stderr), file=sys.stderr, flush=True)
-
-
-def _print(result: str) -> None:
-    """A result, at once. Raises CannotWrite where the disk is full, BrokenPipeError where nobody reads on."""
-    try:
-        print(result, flush=True)
-    except OSError as error:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # or Python tries again when it ends
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise CannotWrite(f"cannot write to standard output: {error.strerror}") from error
 
 
 def _accept_any_text(stream: object) -> None:
@@ -84,26 +73,26 @@ def read(options: argparse.Namespace) -> int:
     # Several pictures at once gain more than several threads for one.
     status, recogniser, explanations = OK, Recogniser(options.model, threads=1), None
     if options.explain:
-        from inkdigits.reading.explanation_folder import Explanations
+        from inkdigits.reading.explanation.folder import Explanations
 
         explanations = Explanations(options.explain)
     jobs = processors() if options.jobs is None else options.jobs
     for path, trace in read_paths(recogniser, options.paths, single=options.single, jobs=jobs):
         reading = trace.reading
-        _print(reading.to_json(path) if options.json else reading_line(path, reading))
+        print_result(reading.to_json(path) if options.json else format_reading(path, reading))
         if reading.error:
             status = SOME_FAILED
-            _say(str(reading.error))
+            print_message(str(reading.error))
         if explanations:
             explanations.add(path, trace)
     if explanations:
-        _say(str(explanations))
+        print_message(str(explanations))
     return status
 
 
 def _submit(options: argparse.Namespace) -> int:
     """`inkdigits read --submission`: a digit for every image, in one table."""
-    from inkdigits.command.display import downloads
+    from inkdigits.command.display import show_progress
     from inkdigits.reading.recogniser import Recogniser
     from inkdigits.reading.submission import write_submission
 
@@ -111,17 +100,17 @@ def _submit(options: argparse.Namespace) -> int:
         raise BadValue(
             "--explain draws what is read, and --submission writes it into a table: choose one of them"
         )
-    with downloads() as progress:
+    with show_progress() as progress:
         written = write_submission(
             Recogniser(options.model), options.paths, options.submission, progress
         )
-    _print(
+    print_result(
         json.dumps(asdict(written))
         if options.json
         else f"{written.path}: {written.images:,} images"
     )
     if written.doubtful:
-        _say(
+        print_message(
             f"{written.doubtful:,} of {written.images:,} are doubtful: the most likely digit stands for them as well"
         )
     return OK
@@ -135,14 +124,14 @@ def train(options: argparse.Namespace) -> int:
         from inkdigits.runs.artifacts import Final, to_record
         from inkdigits.runs.resume import Interval
         from inkdigits.runs.run import mnist_to_compare, run
-    from inkdigits.command.display import downloads, follow
+    from inkdigits.command.display import follow, show_progress
     from inkdigits.data.datasets import load_dataset
 
     settings = parse_settings(options.set) | (
         {} if options.epochs is None else {"epochs": options.epochs}
     )
     recipe = load_recipe(options.recipe, settings)
-    with downloads() as progress:
+    with show_progress() as progress:
         dataset = load_dataset(
             options.data or recipe.data, data_dir=options.data_dir, progress=progress
         )
@@ -170,31 +159,36 @@ def train(options: argparse.Namespace) -> int:
             if options.json:
                 _print_while_read(json.dumps(to_record(record)))
             elif isinstance(record, Final):
-                _print_while_read(outcome_lines(record, dataset.name, options.out))
+                _print_while_read(format_final(record, dataset.name, options.out))
     return OK
 
 
 def _print_while_read(result: str) -> None:
     """A result that is not the point: whether anybody reads it or not, the run goes on and leaves its folder."""
     with contextlib.suppress(BrokenPipeError):
-        _print(result)
+        print_result(result)
 
 
 def evaluate(options: argparse.Namespace) -> int:
     """`inkdigits evaluate`: the figures of a model on a dataset."""
-    from inkdigits.command.display import downloads
+    from inkdigits.command.display import show_progress
     from inkdigits.evaluation import robustness
-    from inkdigits.evaluation.metrics import evaluate_predictions, predict, summary
+    from inkdigits.evaluation.measurement import evaluate_predictions, predict
+    from inkdigits.evaluation.text import describe_evaluation
 
     if options.data == robustness.MNIST_C:
         return _evaluate_corrupted(options)
     look = robustness.predict_corrupted if robustness.is_corrupted(options.data) else predict
-    with downloads() as progress:
+    with show_progress() as progress:
         seen = look(
             options.model, options.data, options.split, data_dir=options.data_dir, progress=progress
         )
     evaluation = evaluate_predictions(seen)
-    _print(json.dumps(evaluation.to_json()) if options.json else summary(evaluation, seen.classes))
+    print_result(
+        json.dumps(evaluation.to_json())
+        if options.json
+        else describe_evaluation(evaluation, seen.classes)
+    )
     if options.report:
         from inkdigits.evaluation.report import write_report
 
@@ -206,84 +200,84 @@ def evaluate(options: argparse.Namespace) -> int:
             labels=seen.labels,
             config={"classes": seen.classes, "versions": {"inkdigits": inkdigits.__version__}},
         )
-        _say(f"the report is {options.report}")
+        print_message(f"the report is {options.report}")
     return OK
 
 
 def _evaluate_corrupted(options: argparse.Namespace) -> int:
     """All fifteen corruptions, a line each."""
-    from inkdigits.command.display import downloads
-    from inkdigits.evaluation.robustness import evaluate_corrupted, summary
+    from inkdigits.command.display import show_progress
+    from inkdigits.evaluation.robustness import describe_robustness, evaluate_corrupted
 
     if options.report:
         raise BadValue(
             "--report shows one set of digits, not fifteen; --data mnist-c/fog and its like can have one"
         )
-    with downloads() as progress:
+    with show_progress() as progress:
         seen = evaluate_corrupted(
             options.model, options.split, data_dir=options.data_dir, progress=progress
         )
-    _print(json.dumps(seen.to_json()) if options.json else summary(seen))
+    print_result(json.dumps(seen.to_json()) if options.json else describe_robustness(seen))
     return OK
 
 
 def compare(options: argparse.Namespace) -> int:
     """`inkdigits compare`: what recipes reach over their seeds, and whether they differ."""
-    from inkdigits.command.display import downloads
+    from inkdigits.command.display import show_progress
     from inkdigits.runs.comparison import compare as compare_runs
     from inkdigits.runs.comparison import summary
 
-    with downloads() as progress:
+    with show_progress() as progress:
         comparison = compare_runs(
             options.runs, options.data, options.split, data_dir=options.data_dir, progress=progress
         )
-    _print(json.dumps(comparison.to_json()) if options.json else summary(comparison))
+    print_result(json.dumps(comparison.to_json()) if options.json else summary(comparison))
     return OK
 
 
 def recipes(options: argparse.Namespace) -> int:
     """`inkdigits recipes`: what is shipped, with its evidence."""
-    from inkdigits.command.display import fitted
     from inkdigits.training.recipe import load_recipe, shipped_recipes, to_table
 
     loaded = [load_recipe(name) for name in shipped_recipes()]
     if options.json:
-        _print(json.dumps([to_table(recipe) for recipe in loaded]))
+        print_result(json.dumps([to_table(recipe) for recipe in loaded]))
     else:
         rows = [
             f"{'recipe':<11}{'published':>9}  {'measured':>16}  test accuracy, and what it is",
-            *map(recipe_line, loaded),
+            *map(format_recipe, loaded),
         ]
-        _print("\n".join(fitted(row, sys.stdout, indent=40) for row in rows))
+        print_result("\n".join(wrap_for(sys.stdout, row, indent=40) for row in rows))
     return OK
 
 
 def data_list(options: argparse.Namespace) -> int:
     """`inkdigits data list`."""
-    from inkdigits.command.display import fitted
     from inkdigits.data.store import list_datasets
 
     listings = list_datasets(options.data_dir)
     if options.json:
-        _print(json.dumps([asdict(listing) for listing in listings]))
+        print_result(json.dumps([asdict(listing) for listing in listings]))
     else:
-        rows = map(listing_line, listings)
-        _print("\n".join(fitted(row, sys.stdout, indent=31) for row in rows))
+        rows = map(format_dataset, listings)
+        print_result("\n".join(wrap_for(sys.stdout, row, indent=31) for row in rows))
     return OK
 
 
 def data_fetch(options: argparse.Namespace) -> int:
     """`inkdigits data fetch`."""
-    from inkdigits.command.display import downloads
+    from inkdigits.command.display import show_progress
     from inkdigits.data.store import fetch_dataset
 
-    with downloads() as progress:
+    with show_progress() as progress:
         folder = fetch_dataset(options.name, options.data_dir, progress)
     here = str(folder) if folder.is_dir() else None
     if options.json:
-        _print(json.dumps({"name": options.name, "folder": here}))
+        print_result(json.dumps({"name": options.name, "folder": here}))
     else:
-        _print(f"{options.name}: {here or 'scikit-learn carries it, there is nothing to fetch'}")
+        print_result(
+            f"{options.name}: {here or 'scikit-learn carries it, there is nothing to fetch'}"
+        )
     return OK
 
 
@@ -292,7 +286,7 @@ def data_verify(options: argparse.Namespace) -> int:
     from inkdigits.data.store import verify_dataset
 
     findings = verify_dataset(options.name, options.data_dir)
-    _print(
+    print_result(
         json.dumps([asdict(finding) for finding in findings])
         if options.json
         else "\n".join(map(str, findings))
@@ -306,11 +300,15 @@ def data_export_feedback(options: argparse.Namespace) -> int:
 
     count, left_out = export_feedback(options.file, options.folder)
     if options.json:
-        _print(json.dumps({"folder": str(options.folder), "digits": count, "left_out": left_out}))
+        print_result(
+            json.dumps({"folder": str(options.folder), "digits": count, "left_out": left_out})
+        )
     else:
-        _print(f"{options.folder}: {count:,} digits")
+        print_result(f"{options.folder}: {count:,} digits")
     if left_out:
-        _say(f"left out, because they would not come back from a picture as they are: {left_out}")
+        print_message(
+            f"left out, because they would not come back from a picture as they are: {left_out}"
+        )
     return OK
 
 
@@ -323,14 +321,14 @@ def export(options: argparse.Namespace) -> int:
         options.model, options.output, int8=options.int8, data_dir=options.data_dir
     )
     if options.json:
-        _print(json.dumps(asdict(written)))
+        print_result(json.dumps(asdict(written)))
     else:
         compared = f"its probabilities differ from the network's by at most {written.largest_difference:.1e} on {written.compared_on}"
         if options.int8:
             compared += (
                 f", and it reads {written.read_otherwise} of {written.compared:,} digits otherwise"
             )
-        _print(f"{written.path}: {written.bytes:,} bytes; {compared}")
+        print_result(f"{written.path}: {written.bytes:,} bytes; {compared}")
     return OK
 
 
@@ -340,7 +338,7 @@ def reproduce(options: argparse.Namespace) -> int:
         from inkdigits.runs.reproduction import reproduce as run_all
     from inkdigits.command.display import follow
 
-    _print(
+    print_result(
         run_all(
             options.recipes,
             options.seeds,
@@ -357,13 +355,13 @@ def sweep(options: argparse.Namespace) -> int:
     """`inkdigits sweep`: every trial as it comes to its end, and a table of the best."""
     with _extra("sweeping", "sweep"):
         from inkdigits.runs.sweep.workers import sweep as search
-    from inkdigits.command.display import downloads, fitted, follow_sweep
+    from inkdigits.command.display import follow_sweep, show_progress
     from inkdigits.data.datasets import load_dataset
     from inkdigits.runs.sweep.space import load_space
     from inkdigits.runs.sweep.trials import best, summary
 
     space, results = load_space(options.space, data=options.data, trials=options.trials), []
-    with downloads() as progress:
+    with show_progress() as progress:
         dataset = load_dataset(space.recipe.data, data_dir=options.data_dir, progress=progress)
     given = {name: getattr(options, name) for name in ("device", "jobs", "engine", "data_dir")}
     running = search(space, options.out, dataset, **given)
@@ -374,9 +372,9 @@ def sweep(options: argparse.Namespace) -> int:
                 _print_while_read(json.dumps(result.to_record()))
     if not options.json:
         rows = summary(results, space, options.out)
-        _print(
+        print_result(
             "\n".join(
-                fitted(row, sys.stdout, indent=44 if row.startswith(" ") else 2) for row in rows
+                wrap_for(sys.stdout, row, indent=44 if row.startswith(" ") else 2) for row in rows
             )
         )
     return OK if best(results, space.metric) else NOTHING_DONE
@@ -384,19 +382,19 @@ def sweep(options: argparse.Namespace) -> int:
 
 def pages(options: argparse.Namespace) -> int:
     """`inkdigits pages`: a folder of made-up pages, and what is written on them."""
-    from inkdigits.command.display import downloads
+    from inkdigits.command.display import show_progress
     from inkdigits.data.datasets import load_dataset
     from inkdigits.data.synthetic.pages import write_pages
 
     digits = None
     if not options.drawn:
-        with downloads() as progress:
+        with show_progress() as progress:
             digits = load_dataset("mnist", data_dir=options.data_dir, progress=progress)[
                 options.split
             ]
     kinds = write_pages(options.out, options.count, options.seed, digits)
     listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    _print(
+    print_result(
         json.dumps({"folder": str(options.out), "pages": kinds})
         if options.json
         else f"{options.out}: {listed}"
@@ -410,7 +408,7 @@ def serve(options: argparse.Namespace) -> int:
         from inkdigits.service.server import serve as serve_until_stopped
 
     def ready(address: str) -> None:
-        _say(f"draw at {address} or post pictures to {address}v1/read")
+        print_message(f"draw at {address} or post pictures to {address}v1/read")
 
     serve_until_stopped(options.model, options.host, options.port, ready, options.collect)
     return OK

@@ -1,41 +1,42 @@
-"""What a run and a download look like while they last: a bar on a terminal, plain lines in a log file, always on standard error.
+"""What long work looks like while it lasts: a bar on a terminal, plain lines in a log file.
 
-Takes records and counts as they come, returns nothing of its own. A bar needs rich; without it a terminal gets the log's lines.
-Long sentences and tables are fitted to the terminal here, too.
+Records and counts come in as they arise; bars and lines go to standard error. The bar is drawn by
+rich; without rich a terminal gets the lines of a log.
 """
 
-import shutil
 import sys
-import textwrap
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
+from inkdigits.command.text import print_line, wrap_for
+from inkdigits.core.progress import ProgressCallback
 from inkdigits.evaluation.metrics import percent
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as RichProgress
+    from rich.progress import TrainingProgress as RichProgress
+    from rich.progress import Task
 
     from inkdigits.runs.artifacts import Final
     from inkdigits.runs.run import Record
     from inkdigits.runs.sweep.space import Space
     from inkdigits.runs.sweep.trials import Result
     from inkdigits.runs.sweep.workers import Underway
-    from inkdigits.training.loop import Epoch, Progress
+    from inkdigits.training.figures import Epoch, TrainingProgress
 
-BESIDE = 2  # columns that a bar leaves free: a terminal writes ^C there, and a line that it breaks cannot be taken away
-SHORTEST_BAR = (
-    8  # columns, with the blank on either side; figures that leave less room are left out
-)
-NARROWEST = 30  # columns of text that are worth an indent
-SOONEST = 2.0  # seconds that say something about the rest
+# Columns that a bar leaves free: a terminal writes ^C there, and a line that is broken by it cannot
+# be taken away again.
+BESIDE_BAR = 2
+SHORTEST_BAR = 8  # columns, with the blank on either side
 
 
 class Bar:
-    """One bar at the bottom of the terminal, from the first `show` to the end of the `with`; nothing where there is no terminal.
+    """A bar at the bottom of the terminal, with a name before it and figures behind it.
 
-    What is printed to standard error meanwhile appears above it. Before anything goes to standard output, `hide` it.
+    It appears with the first `show` and is gone after the `with`. What is printed on standard error
+    meanwhile appears above it; call `hide` before printing on standard output. Where standard error
+    is no terminal, nothing is drawn.
     """
 
     def __init__(self) -> None:
@@ -47,139 +48,138 @@ class Bar:
     def __exit__(self, *error: object) -> None:
         self.hide()
 
-    def show(self, name: str, fraction: float | None, *figures: str) -> None:
-        """Draw it: a name, the bar, and as many figures as fit. fraction: how much is done, 0 to 1; None where nobody knows."""
+    def begin(self, title: str) -> None:
+        """Print what begins now, and measure anew how fast it goes."""
+        self.hide()
+        self._progress = None
+        print_line(title)
+
+    def show(self, name: str, done: float, total: float | None, *figures: str) -> None:
+        """Draw the bar, and beside it the time that is left.
+
+        Args:
+            name: what stands before the bar.
+            done: how much is done, of `total`.
+            total: how much there is to do; None where that is unknown.
+            figures: what stands behind the bar, the most important first. Those that do not fit
+                into the terminal are left out.
+        """
         if self._progress is None:
-            self._progress = _rich_progress()
+            self._progress = _create_progress()
             if self._progress is None:
                 return
-            self._progress.add_task("", name="", figures="")
-        console, task = self._progress.console, self._progress.task_ids[0]
-        console.width = _columns() - BESIDE
-        shown = fitting(figures, console.width - len(name) - SHORTEST_BAR)
-        total = None if fraction is None else 1.0
-        self._progress.update(
-            task, total=total, completed=fraction or 0.0, name=name, figures=shown
-        )
-        if not self._progress.live.is_started:
-            self._progress.start()
+
+        progress = self._progress
+        progress.console.width = _terminal_width() - BESIDE_BAR
+        task = progress.tasks[0]
+        task.total = total  # `update` takes None for "as it was"
+        progress.update(task.id, completed=done, description=name)
+
+        room = progress.console.width - len(name) - SHORTEST_BAR
+        progress.update(task.id, figures=fit_figures([*figures, _time_left(task)], room))
+        progress.start()
 
     def hide(self) -> None:
-        """Take it away until it is shown again."""
+        """Take the bar away until it is shown again."""
         if self._progress:
             self._progress.stop()
 
 
-def fitting(figures: Iterable[str], columns: int) -> str:
-    """The first of the figures, as many as fit beside one another."""
+def _create_progress() -> "RichProgress | None":
+    """Return what draws a bar; None without rich or without a terminal that it can draw on."""
+    if not sys.stderr.isatty():
+        return None
+
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, TrainingProgress, TextColumn
+        from rich.table import Column
+    except ImportError:
+        return None
+
+    console = Console(stderr=True)
+    if not console.is_interactive:  # it cannot move its cursor, as with TERM=dumb
+        return None
+
+    progress = TrainingProgress(
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[figures]}", markup=False, table_column=Column(no_wrap=True)),
+        console=console,
+        transient=True,
+        expand=True,
+        redirect_stdout=False,  # it may be a file, which has nothing to do with the terminal
+    )
+    progress.add_task("", total=None, figures="")
+    return progress
+
+
+def _terminal_width() -> int:
+    """Return the columns of the terminal as it is at the moment."""
+    from rich.console import Console
+
+    return Console(stderr=True).width
+
+
+def _time_left(task: "Task") -> str:
+    """Return the time that the rest will take, in words; nothing as long as that is unknown."""
+    seconds = task.time_remaining
+    return f"{timedelta(seconds=round(seconds))} left" if seconds else ""
+
+
+def fit_figures(figures: Iterable[str], columns: int) -> str:
+    """Join as many of the figures as fit into so many columns, from the first on."""
     shown = ""
     for figure in filter(None, figures):
         longer = f"{shown}  {figure}" if shown else figure
         if len(longer) > columns:
             break
         shown = longer
+
     return shown
-
-
-def _rich_progress() -> "RichProgress | None":
-    if not sys.stderr.isatty():
-        return None
-    try:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
-        from rich.table import Column
-    except ImportError:
-        return None
-    console = Console(stderr=True)
-    if not console.is_interactive:  # one that cannot move its cursor, as TERM=dumb says
-        return None
-    name, figures = (
-        TextColumn(text, markup=False, table_column=Column(no_wrap=True))
-        for text in ("{task.fields[name]}", "{task.fields[figures]}")
-    )
-    # Standard output may be a file, and what goes there is none of the terminal's business.
-    return Progress(
-        name,
-        BarColumn(bar_width=None),
-        figures,
-        console=console,
-        transient=True,
-        expand=True,
-        redirect_stdout=False,
-    )
-
-
-def _columns() -> int:
-    """Of the terminal as it is at the moment."""
-    from rich.console import Console
-
-    return Console(stderr=True).width
-
-
-class Pace:
-    """How long the rest will take, judged by what is done since the first question."""
-
-    def __init__(self) -> None:
-        self._began: tuple[float, float] | None = None
-
-    def left(self, done: float) -> str:
-        """In words, such as "2:31 left" for minutes and seconds; nothing as long as nobody can tell. done: 0 to 1."""
-        now = time.monotonic()
-        began, before = self._began = self._began or (now, done)
-        if done <= before or now - began < SOONEST:
-            return ""
-        seconds = round((now - began) * (1 - done) / (done - before))
-        hours, minutes = divmod(seconds // 60, 60)
-        return (
-            f"{hours}:{minutes:02}:{seconds % 60:02} left"
-            if hours
-            else f"{minutes}:{seconds % 60:02} left"
-        )
 
 
 def follow(
     records: Iterable["Record"], epochs: int, title: str = ""
 ) -> "Generator[Epoch | Final, None, None]":
-    """Pass the epochs and the final figures on; show the epoch under way as a bar and every finished one as a line.
+    """Show how a run is getting on: a bar for the whole run, and a line for each finished epoch.
 
-    title: the line above them, once there is anything to show.
+    Args:
+        records: what the run yields.
+        epochs: how many epochs the run has.
+        title: a line above the others; it is left out where the run has nothing to do any more.
+
+    Yields:
+        The records of finished epochs, and the final figures.
     """
-    from inkdigits.training.loop import (  # not above: downloads are shown without torch, too
-        Epoch,
-        Progress,
-    )
+    # Not above: downloads are shown without torch, too.
+    from inkdigits.training.figures import Epoch, TrainingProgress
 
-    pace = Pace()
     with Bar() as bar:
         for record in records:
-            if title and isinstance(record, Progress | Epoch):
-                _line(title)
+            if title and isinstance(record, TrainingProgress | Epoch):
+                bar.begin(title)
                 title = ""
-            if isinstance(record, Progress):
-                left = pace.left((record.epoch - 1 + record.fraction) / epochs)
-                bar.show(
-                    f"epoch {_of(record.epoch, epochs)}",
-                    record.fraction,
-                    *progress_figures(record),
-                    left,
-                )
+
+            if isinstance(record, TrainingProgress):
+                done = record.epoch - 1 + record.fraction
+                name = f"epoch {_of(record.epoch, epochs)}"
+                bar.show(name, done, epochs, *progress_figures(record))
                 continue
+
             bar.hide()
             if isinstance(record, Epoch):
-                _line(epoch_line(record, epochs))
+                print_line(format_epoch(record, epochs))
             yield record
-            if isinstance(record, Epoch):
-                last = record.epoch == epochs
-                bar.show(
-                    "measuring and writing" if last else f"epoch {_of(record.epoch + 1, epochs)}",
-                    None if last else 0.0,
-                )
+
+            if isinstance(record, Epoch) and record.epoch == epochs:
+                bar.show("measuring and writing", 0, None)
 
 
 def follow_sweep(
     records: "Iterable[Underway | Result]", space: "Space"
 ) -> "Generator[Result, None, None]":
-    """Pass the results of a sweep on, showing what is running as a bar and each finished trial as a line.
+    """Show how a sweep is getting on: a bar for what is running, and a line for each trial.
 
     Args:
         records: what `runs.sweep.workers.sweep` yields.
@@ -194,17 +194,45 @@ def follow_sweep(
         for record in records:
             if isinstance(record, Result):
                 bar.hide()
-                sys.stderr.write(fitted(line(record, space), sys.stderr) + "\n")
+                print_line(wrap_for(sys.stderr, line(record, space)))
                 yield record
                 continue
 
             training = record.training
             figures = progress_figures(training) if training else (record.best,)
-            bar.show(record.name, record.fraction, *figures)
+            bar.show(record.name, record.fraction, 1, *figures)
 
 
-def progress_figures(progress: "Progress") -> tuple[str, str, str]:
-    """The epoch under way, beside its bar, what counts most first."""
+@contextmanager
+def show_progress() -> Iterator[ProgressCallback]:
+    """Show how long work is getting on: a line for each kind of work that begins, and a bar.
+
+    Yields:
+        What functions such as `load_dataset` take as `progress`.
+    """
+    begun = set[str]()
+    with Bar() as bar:
+
+        def update(work: str, done: int, total: int | None) -> None:
+            if work not in begun:
+                begun.add(work)
+                bar.begin(work)
+            bar.show("", done, total, _format_amount(work, done, total))
+
+        yield update
+
+
+def _format_amount(work: str, done: int, total: int | None) -> str:
+    """Format how much is done: megabytes of a download, else things that are counted."""
+    if work.startswith("downloading"):
+        megabytes = f"{done / 1e6:.1f}"
+        return f"{megabytes} of {total / 1e6:.1f} MB" if total else f"{megabytes} MB"
+
+    return f"{done:,} of {total:,}" if total else f"{done:,}"
+
+
+def progress_figures(progress: "TrainingProgress") -> tuple[str, str, str]:
+    """Return the figures of the epoch under way, the most important first."""
     accuracy = percent(progress.train_accuracy)
     return (
         f"loss {progress.train_loss:.4f}",
@@ -213,9 +241,15 @@ def progress_figures(progress: "Progress") -> tuple[str, str, str]:
     )
 
 
-def epoch_line(epoch: "Epoch", epochs: int) -> str:
-    """A finished epoch in one line of at most 80 columns."""
-    train, validation = percent(epoch.train_accuracy), percent(epoch.validation_accuracy)
+def format_epoch(epoch: "Epoch", epochs: int) -> str:
+    """Format a finished epoch as a line of at most 80 columns.
+
+    Args:
+        epoch: its figures.
+        epochs: how many epochs the run has.
+    """
+    train = percent(epoch.train_accuracy)
+    validation = percent(epoch.validation_accuracy)
     return (
         f"epoch {_of(epoch.epoch, epochs)}  loss {epoch.train_loss:.4f}  accuracy {train:>8}  "
         f"validation {validation:>8}  {epoch.seconds:.1f} s"
@@ -223,51 +257,5 @@ def epoch_line(epoch: "Epoch", epochs: int) -> str:
 
 
 def _of(epoch: int, epochs: int) -> str:
+    """Format the number of an epoch as one of so many."""
     return f"{epoch:>{len(str(epochs))}}/{epochs}"
-
-
-@contextmanager
-def downloads() -> Iterator[Callable[[str, int, int | None], None]]:
-    """What `load_dataset` and `fetch_dataset` take as `progress`: a line for each kind of work that they begin, and a bar."""
-    paces: dict[str, Pace] = {}
-    with Bar() as bar:
-
-        def update(work: str, done: int, total: int | None) -> None:
-            if work not in paces:
-                bar.hide()
-                _line(work)
-                paces[work] = Pace()
-            share = done / total if total else None
-            bar.show(
-                "",
-                share,
-                _amount(work, done, total),
-                "" if share is None else paces[work].left(share),
-            )
-
-        yield update
-
-
-def _amount(work: str, done: int, total: int | None) -> str:
-    """What is done of what there is: bytes where something is downloaded, else things that are counted."""
-    if work.startswith("downloading"):
-        return f"{done / 1e6:.1f} of {total / 1e6:.1f} MB" if total else f"{done / 1e6:.1f} MB"
-    return f"{done:,} of {total:,}" if total else f"{done:,}"
-
-
-def fitted(text: str, stream: TextIO, indent: int = 2) -> str:
-    """Text that breaks between words where the stream is a terminal; as it is in a log. indent: columns before all lines but one.
-
-    A first line that is a row of a table keeps its blanks, and a terminal that has no room for so large an indent gets a small one.
-    """
-    if not stream.isatty():
-        return text
-    columns = shutil.get_terminal_size().columns
-    blanks = " " * (indent if indent + NARROWEST <= columns else 2)
-    return textwrap.fill(
-        text, columns, subsequent_indent=blanks, break_long_words=False, break_on_hyphens=False
-    )
-
-
-def _line(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

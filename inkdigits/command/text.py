@@ -1,8 +1,18 @@
-"""What the command line says to people: results in, a line or a few of plain text out. Programs get JSON, see cli.py."""
+"""What the command line says to people: results on standard output, messages on standard error.
 
+Results come in as the dataclasses of the other rooms and leave as a few lines of plain text.
+Programs get JSON instead, which `cli` prints.
+"""
+
+import os
 import re
+import shutil
+import sys
+import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
+
+from inkdigits.core.errors import CannotWrite
 
 if TYPE_CHECKING:
     from inkdigits.data.store import Listing
@@ -10,64 +20,133 @@ if TYPE_CHECKING:
     from inkdigits.runs.artifacts import Final
     from inkdigits.training.recipe import Recipe
 
-CONTROL = re.compile(
-    r"[\x00-\x09\x0b-\x1f\x7f-\x9f]"
-)  # but for line feeds; a file's name may hold any of them
+# All but the line feed. A file's name may hold any of them, and a terminal obeys them.
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+NARROWEST_TEXT = 30  # columns that have to be left for the text where lines are indented
 
 
-def printable(text: str) -> str:
-    """Without what would move a terminal's cursor, or worse."""
-    return CONTROL.sub("?", text)
+def print_result(result: str) -> None:
+    """Print a result on standard output, at once.
+
+    Raises:
+        CannotWrite: standard output is a file on a full disk.
+        BrokenPipeError: the program that reads standard output has ended.
+    """
+    try:
+        print(result, flush=True)
+    except OSError as error:
+        # Python flushes once more when it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise CannotWrite(f"cannot write to standard output: {error.strerror}") from error
 
 
-def reading_line(path: str, reading: "Reading") -> str:
-    """For people: what is read, how sure the least sure digit is, and what else they should know."""
-    name = printable(path.replace("\n", "?"))
+def print_message(message: str) -> None:
+    """Print a message to the user on standard error, wrapped where that is a terminal."""
+    print_line(wrap_for(sys.stderr, f"inkdigits: {replace_control_characters(message)}"))
+
+
+def print_line(text: str) -> None:
+    """Print a line on standard error, at once."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def replace_control_characters(text: str) -> str:
+    """Replace the characters that would move a terminal's cursor, or worse, with question marks."""
+    return CONTROL_CHARACTERS.sub("?", text)
+
+
+def wrap_for(stream: TextIO, text: str, indent: int = 2) -> str:
+    """Break a line between words where it is printed on a terminal; in a file it stays whole.
+
+    Args:
+        stream: where the text will be printed.
+        text: one line. The blanks between the columns of a table's row stay.
+        indent: columns before each line but the first; fewer on a narrow terminal.
+    """
+    if not stream.isatty():
+        return text
+
+    columns = shutil.get_terminal_size().columns
+    if indent + NARROWEST_TEXT > columns:
+        indent = 2
+
+    return textwrap.fill(
+        text,
+        columns,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def format_reading(path: str, reading: "Reading") -> str:
+    """Format what was read in a picture as a line.
+
+    The line holds the accepted digits, how sure the least sure of them is, why others were not
+    accepted, and warnings.
+    """
+    name = replace_control_characters(path.replace("\n", "?"))
     if reading.error:
         return f"{name}: could not be read"
+
+    digits = (reading.text or "").replace("\n", "/") or "no digit"
+    sure = ""
     accepted = [digit for digit in reading.digits if digit.accepted]
-    lines = "/".join((reading.text or "").split("\n")) or "no digit"
-    sure = (
-        f"  {min(accepted, key=lambda digit: digit.confidence).sureness} sure" if accepted else ""
-    )
-    refused = "".join(f"  ({digit.reason})" for digit in reading.digits if not digit.accepted)
+    if accepted:
+        least = min(accepted, key=lambda digit: digit.confidence)
+        sure = f"  {least.sureness} sure"
+
+    reasons = "".join(f"  ({digit.reason})" for digit in reading.digits if not digit.accepted)
     warnings = "".join(f"  [{warning}]" for warning in reading.warnings)
-    return f"{name}: {lines}{sure}{refused}{warnings}"
+    return f"{name}: {digits}{sure}{reasons}{warnings}"
 
 
-def outcome_lines(final: "Final", data: str, folder: Path) -> str:
-    """What a run reached, and where it lies."""
+def format_final(final: "Final", data: str, folder: Path) -> str:
+    """Format the final figures of a training run as a few lines.
+
+    Args:
+        final: the figures.
+        data: the name of the dataset that the network has learned from.
+        folder: the folder of the run.
+    """
     from inkdigits.evaluation.metrics import percent  # not above: `read` starts without it
 
     epochs = f"{final.epochs} epoch{'s' if final.epochs > 1 else ''}"
-    mnist = ""
+    lines = [
+        f"{final.recipe} on {data}, {epochs} in {final.train_seconds:.1f} s on {final.device}",
+        f"test accuracy {percent(final.test_accuracy)}, loss {final.test_loss:.4f}, "
+        f"F1 {final.test_f1_macro:.4f}; validation accuracy {percent(final.validation_accuracy)}",
+    ]
     if final.mnist_before is not None and final.mnist_after is not None:
-        mnist = f"MNIST's test digits: {percent(final.mnist_before)} before, {percent(final.mnist_after)} after\n"
-    return (
-        f"{final.recipe} on {data}, {epochs} in {final.train_seconds:.1f} s on {final.device}\n"
-        f"test accuracy {percent(final.test_accuracy)}, loss {final.test_loss:.4f}, F1 {final.test_f1_macro:.4f}; "
-        f"validation accuracy {percent(final.validation_accuracy)}\n"
-        f"{mnist}model and report: {folder}, {folder / 'report.html'}"
-    )
+        before = percent(final.mnist_before)
+        lines.append(f"MNIST's test digits: {before} before, {percent(final.mnist_after)} after")
+
+    lines.append(f"model and report: {folder}, {folder / 'report.html'}")
+    return "\n".join(lines)
 
 
-def recipe_line(recipe: "Recipe") -> str:
-    """A shipped recipe: its name, published and measured test accuracy, and what it is."""
+def format_recipe(recipe: "Recipe") -> str:
+    """Format a recipe as a row: its name, published and measured test accuracy, and what it is."""
     from inkdigits.evaluation.metrics import percent
 
     published = recipe.published.get("test_accuracy")
-    mean, sd = recipe.measured.get("test_accuracy_mean"), recipe.measured.get("test_accuracy_sd")
-    ours = (
-        "-"
-        if mean is None
-        else percent(mean)
-        if sd is None
-        else f"{percent(mean)} ± {100 * sd:.2f}"
-    )
-    return f"{recipe.name:<11}{percent(published) if published else '-':>9}  {ours:>16}  {recipe.summary}"
+    mean = recipe.measured.get("test_accuracy_mean")
+    deviation = recipe.measured.get("test_accuracy_sd")
+
+    theirs = percent(published) if published else "-"
+    ours = "-" if mean is None else percent(mean)
+    if mean is not None and deviation is not None:
+        ours += f" ± {100 * deviation:.2f}"
+
+    return f"{recipe.name:<11}{theirs:>9}  {ours:>16}  {recipe.summary}"
 
 
-def listing_line(listing: "Listing") -> str:
-    """A dataset that has a name: whether it is here, and what it is."""
-    here = f"{listing.nbytes / 1e6:.1f} MB here" if listing.nbytes else "here"
-    return f"{listing.name:<15}{here if listing.present else '-':>14}  {listing.description}"
+def format_dataset(listing: "Listing") -> str:
+    """Format a dataset as a row: its name, whether it is on this machine, and what it is."""
+    here = "-"
+    if listing.present:
+        here = f"{listing.nbytes / 1e6:.1f} MB here" if listing.nbytes else "here"
+
+    return f"{listing.name:<15}{here:>14}  {listing.description}"

@@ -6,33 +6,30 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 
 import pytest
 
-from inkdigits.command import display
 from inkdigits.command.display import (
-    BESIDE,
+    BESIDE_BAR,
     SHORTEST_BAR,
-    Pace,
-    downloads,
-    epoch_line,
-    fitted,
-    fitting,
+    fit_figures,
     follow,
+    format_epoch,
     progress_figures,
+    show_progress,
 )
+from inkdigits.command.text import wrap_for
 from inkdigits.runs.artifacts import Final
-from inkdigits.training.loop import Epoch, Progress
+from inkdigits.training.figures import Epoch, TrainingProgress
 
 SLOW = Epoch(100, 123.4567, 1.0, 0.5, 1.0, 12345.6, 1_234_567.8)
 FINAL = Final("lenet", 0, 2, 1.0, 0.99, 0.98, 0.98, 0.05, 0.98, 60_074, "cpu")
 
 
-def records(epochs: int = 2) -> Iterator[Progress | Epoch | Final]:
+def records(epochs: int = 2) -> Iterator[TrainingProgress | Epoch | Final]:
     for epoch in range(1, epochs + 1):
-        yield Progress(epoch, 0.5, 0.25, 0.9, 12_345.6)
-        yield Progress(epoch, 1.0, 0.2, 0.95, 12_000.0)
+        yield TrainingProgress(epoch, 0.5, 0.25, 0.9, 12_345.6)
+        yield TrainingProgress(epoch, 1.0, 0.2, 0.95, 12_000.0)
         yield Epoch(epoch, 0.2, 0.95, 0.1, 0.9786, 1.26, 12_000.0)
     yield FINAL
 
@@ -61,31 +58,19 @@ def test_a_title_stands_above_what_there_is_to_show(capsys):
 
 
 def test_lines_fit_a_terminal_of_80_columns():
-    assert len(epoch_line(SLOW, 100)) <= 80
-    figures = progress_figures(Progress(100, 0.5, 123.4567, 1.0, 1_234_567.8))
-    assert fitting(figures, 80 - BESIDE - len("epoch 100/100") - SHORTEST_BAR) == "  ".join(figures)
+    assert len(format_epoch(SLOW, 100)) <= 80
+    figures = progress_figures(TrainingProgress(100, 0.5, 123.4567, 1.0, 1_234_567.8))
+    assert fit_figures(figures, 80 - BESIDE_BAR - len("epoch 100/100") - SHORTEST_BAR) == "  ".join(
+        figures
+    )
 
 
 def test_a_narrow_terminal_gets_what_counts_most():
     figures = ("loss 0.1234", "", "accuracy  98.76 %", "12,345 images/s")
-    assert fitting(figures, 100) == "loss 0.1234  accuracy  98.76 %  12,345 images/s"
-    assert fitting(figures, 30) == "loss 0.1234  accuracy  98.76 %"
-    assert fitting(figures, 29) == "loss 0.1234"
-    assert fitting(figures, 10) == ""
-
-
-def test_the_time_left_is_told_by_the_time_taken(monkeypatch):
-    now = 100.0
-    monkeypatch.setattr(display, "time", SimpleNamespace(monotonic=lambda: now))
-    pace = Pace()
-    assert pace.left(0.5) == ""  # a run that goes on: what was done before says nothing
-    now += 1
-    assert pace.left(0.51) == ""  # too early
-    now += 29
-    assert pace.left(0.6) == "2:00 left"
-    now += 2 * 3600
-    assert pace.left(0.75) == "2:00:30 left"
-    assert pace.left(1.0) == "0:00 left"
+    assert fit_figures(figures, 100) == "loss 0.1234  accuracy  98.76 %  12,345 images/s"
+    assert fit_figures(figures, 30) == "loss 0.1234  accuracy  98.76 %"
+    assert fit_figures(figures, 29) == "loss 0.1234"
+    assert fit_figures(figures, 10) == ""
 
 
 class Terminal(io.StringIO):
@@ -105,18 +90,18 @@ ROW = "lenet   98.76 %  the small classic: two tiny convolutions"
 )
 def test_a_row_is_fitted_to_a_terminal_and_to_nothing_else(columns, lines, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(columns))
-    assert fitted(ROW, Terminal(), indent=17).splitlines() == lines
-    assert fitted(ROW, io.StringIO(), indent=17) == ROW
+    assert wrap_for(Terminal(), ROW, indent=17).splitlines() == lines
+    assert wrap_for(io.StringIO(), ROW, indent=17) == ROW
 
 
 def test_no_address_is_broken(monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     address = "https://example.org/a-long/path-with/hyphens-and-more.gz"
-    assert address in fitted(f"nothing came from {address} today", Terminal()).splitlines()[1]
+    assert address in wrap_for(Terminal(), f"nothing came from {address} today").splitlines()[1]
 
 
 def test_downloads_say_once_what_they_do(capsys):
-    with downloads() as progress:
+    with show_progress() as progress:
         for done in (1000, 5000, None):
             progress("downloading a.gz", done or 9000, 9000)
         progress("reading digits", 1, 2)
@@ -128,8 +113,8 @@ def test_downloads_say_once_what_they_do(capsys):
 
 
 def test_an_error_ends_the_bar_and_goes_on(capsys):
-    def broken() -> Iterator[Progress]:
-        yield Progress(1, 0.5, 1.0, 0.5, 100.0)
+    def broken() -> Iterator[TrainingProgress]:
+        yield TrainingProgress(1, 0.5, 1.0, 0.5, 100.0)
         raise RuntimeError("disk")
 
     with pytest.raises(RuntimeError, match="disk"):
@@ -138,7 +123,10 @@ def test_an_error_ends_the_bar_and_goes_on(capsys):
 
 @pytest.fixture
 def on_terminal() -> Callable[..., str]:
-    """Run a program whose standard error is a terminal of 80 columns; return what arrives there. printed: on standard output."""
+    """Run a program whose standard error is a terminal of 80 columns; return what arrives there.
+
+    printed: what arrives on standard output.
+    """
     pty = pytest.importorskip("pty")
 
     def run(program: str, printed: str = "", **environment: str) -> str:
@@ -167,21 +155,20 @@ def _read(terminal: int) -> bytes:
 
 
 def lines_drawn(seen: str) -> list[str]:
-    plain = re.sub(
-        r"\x1b\[[0-9;?]*[A-Za-z]", "\n", re.sub(r"\x1b\[[0-9;]*m", "", seen)
-    )  # colours, then movements
+    uncoloured = re.sub(r"\x1b\[[0-9;]*m", "", seen)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", uncoloured)  # each movement begins a line
     return [line for line in re.split(r"[\r\n]+", plain) if line.strip()]
 
 
 EPOCHS = """
 import time
 from inkdigits.command.display import follow
-from inkdigits.training.loop import Epoch, Progress
+from inkdigits.training.figures import Epoch, TrainingProgress
 def records():
     for epoch in (1, 2):
         for part in (1, 2, 3, 4):
             time.sleep(0.15)
-            yield Progress(epoch, part / 4, 2.5 / part, 0.2 * part, 123456.7)
+            yield TrainingProgress(epoch, part / 4, 2.5 / part, 0.2 * part, 123456.7)
         yield Epoch(epoch, 0.2, 0.95, 0.1, 0.9786, 1.26, 12000.0)
 list(follow(records(), 2))
 """
@@ -201,6 +188,11 @@ def test_a_terminal_gets_a_bar_with_loss_accuracy_and_speed(on_terminal):
     assert not lines_drawn(seen.rpartition("\x1b[?25h")[2])  # and nothing of the bar stays
 
 
+def test_a_wide_terminal_is_told_the_time_that_is_left(on_terminal):
+    drawn = lines_drawn(on_terminal(EPOCHS, COLUMNS="120"))
+    assert any(re.search(r"images/s  0:00:0\d left$", line) for line in drawn)
+
+
 def test_what_is_printed_reaches_its_file_and_not_the_terminal(on_terminal):
     line = "a result " * 20
     seen = on_terminal(
@@ -216,7 +208,7 @@ def test_what_is_printed_reaches_its_file_and_not_the_terminal(on_terminal):
 def test_the_bar_fits_other_terminals_too(columns, on_terminal):
     bars = [line for line in lines_drawn(on_terminal(EPOCHS, COLUMNS=str(columns))) if "━" in line]
     assert bars
-    assert max(map(len, bars)) <= columns - BESIDE
+    assert max(map(len, bars)) <= columns - BESIDE_BAR
     assert all("…" not in line for line in bars)
     assert any("loss" in line for line in bars) == (columns >= 40)
 
@@ -244,8 +236,8 @@ def test_a_terminal_without_rich_gets_the_lines(on_terminal):
 def test_a_download_shows_how_much_has_arrived(on_terminal):
     program = """
 import time
-from inkdigits.command.display import downloads
-with downloads() as progress:
+from inkdigits.command.display import show_progress
+with show_progress() as progress:
     for done in (1_000_000, 2_500_000, 9_912_422):
         progress("downloading a.gz", done, 9_912_422)
         time.sleep(0.2)
