@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from inkdigits.core.errors import InkdigitsError
     from inkdigits.data.datasets import load_dataset
-    from inkdigits.evaluation.metrics import evaluate
-    from inkdigits.reading.explanation import explain
+    from inkdigits.evaluation.measurement import evaluate
+    from inkdigits.reading.explanation.drawing import explain
     from inkdigits.reading.recogniser import Digit, Reading, Recogniser, read
     from inkdigits.runs.run import train
     from inkdigits.training.recipe import load_recipe
@@ -27,8 +27,8 @@ _HOME = {
     "InkdigitsError": "core.errors",
     "Reading": "reading.recogniser",
     "Recogniser": "reading.recogniser",
-    "evaluate": "evaluation.metrics",
-    "explain": "reading.explanation",
+    "evaluate": "evaluation.measurement",
+    "explain": "reading.explanation.drawing",
     "load_dataset": "data.datasets",
     "load_recipe": "training.recipe",
     "read": "reading.recogniser",

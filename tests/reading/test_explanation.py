@@ -10,14 +10,14 @@ import pytest
 from few_digits import few_digits
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
 import inkdigits
 from inkdigits.core.errors import BadPicture, CannotWrite
-from inkdigits.reading import explanation
-from inkdigits.reading import explanation_folder as explained
-from inkdigits.reading.explanation import draw
-from inkdigits.reading.explanation_folder import Explanations, is_explanation
+from inkdigits.reading.explanation import cards, drawing, folder, views
+from inkdigits.reading.explanation import text as words_in_image
+from inkdigits.reading.explanation.drawing import draw
+from inkdigits.reading.explanation.folder import Explanations, is_explanation
 from inkdigits.reading.preprocessing.fields import prepare
 from inkdigits.reading.preprocessing.picture import open_picture
 from inkdigits.reading.recogniser import Digit, Reading, Recogniser, Trace
@@ -108,7 +108,7 @@ def test_every_candidate_is_shown_as_the_network_saw_it_in_reading_order(fields)
 def test_the_picture_has_a_box_around_each_candidate_blue_if_accepted_and_vermilion_if_not(fields):
     """A picture as wide as its panel is shown pixel by pixel."""
     picture = np.random.default_rng(0).integers(
-        253, 256, (400, explanation.PANEL), np.uint8
+        253, 256, (400, views.PANEL_WIDTH), np.uint8
     )  # to be found again
     picture[100:240, 60:200] = 255 - enlarged(fields[0])
     picture[110:250, 330:470] = 255 - enlarged(fields[1])
@@ -117,7 +117,7 @@ def test_the_picture_has_a_box_around_each_candidate_blue_if_accepted_and_vermil
     ((x, y),) = places(image, picture[5:90, 5:500])
     pixels = np.asarray(image)[y - 5 :, x - 5 :]
     for candidate, colour in zip(
-        trace.page.candidates, (explanation.ACCEPTED, explanation.REFUSED), strict=True
+        trace.page.candidates, (views.ACCEPTED, views.REFUSED), strict=True
     ):
         left, top, right, bottom = candidate.box
         assert (pixels[top - 3, left : right + 2] == colour).all()
@@ -136,17 +136,17 @@ def test_ink_has_the_colour_of_what_became_of_it(fields):
     picture = page_of(fields[:2], size=5)
     picture[5:14, 5:14] = 0  # a speck, which is no part of a candidate
     trace = traced(picture, refused=(1,))
-    ink, legend = explanation._coloured_ink(trace.page, trace.reading.digits)
+    ink, legend = views.colour_ink(trace.page, trace.reading.digits)
     assert [words for _, words in legend] == ["accepted", "refused", "no part of a candidate"]
     pixels = np.asarray(ink)
     for candidate, colour in zip(
-        trace.page.candidates, (explanation.ACCEPTED, explanation.REFUSED), strict=True
+        trace.page.candidates, (views.ACCEPTED, views.REFUSED), strict=True
     ):
         left, top, right, bottom = candidate.box
         full = trace.page.ink.strength[top:bottom, left:right] == 255
         assert full.sum() > 500
         assert (pixels[top:bottom, left:right][full & candidate.mask] == colour).all()
-    assert (pixels[9, 9] == explanation.UNUSED).all()
+    assert (pixels[9, 9] == views.UNUSED).all()
     assert (pixels[-1, -1] == 255).all()
 
 
@@ -161,23 +161,23 @@ def test_ink_that_was_left_out_and_what_is_not_the_sheet_have_colours_of_their_o
     ink = replace(page.ink, mask=mask, outside=outside, warnings=("printed lines removed",))
     chances = np.full(10, 0.1, np.float32)
     digit = Digit(1, 0.1, True, first.box, probabilities=chances, image=page.fields[0])
-    image, legend = explanation._coloured_ink(replace(page, ink=ink, candidates=(first,)), [digit])
+    image, legend = views.colour_ink(replace(page, ink=ink, candidates=(first,)), [digit])
     assert [words for _, words in legend] == [
         "accepted",
         "left out: print or texture",
         "outside the sheet",
     ]
     pixels = np.asarray(image)
-    assert (pixels[page.ink.mask & ~mask] == explanation.PRINTED).all()
-    assert (pixels[:20] == explanation.OUTSIDE).all()
-    assert count(image, explanation.OUTSIDE) == 20 * image.width
+    assert (pixels[page.ink.mask & ~mask] == views.PRINTED).all()
+    assert (pixels[:20] == views.OUTSIDE).all()
+    assert count(image, views.OUTSIDE) == 20 * image.width
 
 
 def test_a_form_s_printed_boxes_are_shown_as_left_out():
     trace = traced(ASSETS / "form.png")
-    assert explanation.LEFT_OUT.intersection(trace.page.warnings)
+    assert views.LEFT_OUT.intersection(trace.page.warnings)
     boxes = np.asarray(Image.open(ASSETS / "form.png").convert("L")) < 120
-    assert count(draw(trace), explanation.PRINTED) > 0.2 * boxes.sum()
+    assert count(draw(trace), views.PRINTED) > 0.2 * boxes.sum()
 
 
 def test_small_writing_in_a_large_picture_is_shown_enlarged_below_the_whole(fields):
@@ -185,7 +185,7 @@ def test_small_writing_in_a_large_picture_is_shown_enlarged_below_the_whole(fiel
     picture[600:628, 800:828] = np.minimum(230, 255 - fields[0])
     image = draw(traced(picture))
     blue = np.nonzero(
-        (np.asarray(image) == explanation.ACCEPTED).all(axis=2)[:, : explanation.PANEL].any(axis=1)
+        (np.asarray(image) == views.ACCEPTED).all(axis=2)[:, : views.PANEL_WIDTH].any(axis=1)
     )[0]
     runs = np.split(blue, np.nonzero(np.diff(blue) > 1)[0] + 1)
     assert len(runs[0]) < 30  # the box in the whole picture,
@@ -195,20 +195,16 @@ def test_small_writing_in_a_large_picture_is_shown_enlarged_below_the_whole(fiel
 @pytest.mark.parametrize("shape", [(300, 400), (1, 1), (2, 1500), (1500, 2)])
 def test_where_there_is_nothing_the_picture_is_shown_and_it_is_said(shape, monkeypatch):
     said = []
-    monkeypatch.setattr(
-        explanation,
-        "_written",
-        lambda rows, width: (said.extend(row.words for row in rows), blank(width))[1],
-    )
+
+    def write(image: ImageDraw.ImageDraw, place: object, words: str, *_: object, **__: object):
+        said.append(words)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", write)
     image = draw(traced(np.full(shape, 235, np.uint8)))
     assert "There is nothing that could be a digit." in said
     assert "nothing read" in said
     if min(shape) != 2:
         assert count(image, (235, 235, 235)) > 200_000
-
-
-def blank(width: int) -> Image.Image:
-    return Image.new("RGB", (width, 20), explanation.BACKGROUND)
 
 
 def test_an_image_of_an_array_has_a_card_and_no_page(trained, fields):
@@ -222,7 +218,7 @@ def test_an_image_of_an_array_has_a_card_and_no_page(trained, fields):
 def test_of_many_candidates_those_are_shown_that_are_the_least_sure(fields):
     trace = traced(page_of(fields[:110], columns=11))
     digits = trace.reading.digits
-    assert len(digits) == 110 > explanation.MOST_CARDS
+    assert len(digits) == 110 > cards.MOST_CARDS
     digits = tuple(
         replace(digit, confidence=0.99 if n < 30 else 0.8) for n, digit in enumerate(digits)
     )
@@ -231,12 +227,12 @@ def test_of_many_candidates_those_are_shown_that_are_the_least_sure(fields):
     shown = [bool(places(image, enlarged(digit.image))) for digit in (*digits[:40], digits[-1])]
     assert shown[0]  # refused
     assert shown[30:] == [True] * 11
-    assert sum(shown[1:30]) == explanation.MOST_CARDS - 80 - 1
+    assert sum(shown[1:30]) == cards.MOST_CARDS - 80 - 1
 
 
 def test_chances_are_of_the_digit_and_of_none():
     chances = np.array([0.5, 0.3, 0.2, 0, 0, 0, 0, 0, 0, 0], np.float32)
-    drawn = explanation._chances(
+    drawn = cards.chances(
         Digit(0, 0.1, False, (0, 0, 1, 1), "not a digit", probabilities=chances)
     )
     assert drawn == pytest.approx([0.1, 0.06, 0.04, 0, 0, 0, 0, 0, 0, 0, 0.8])
@@ -263,18 +259,18 @@ def test_nothing_reaches_into_the_margin(columns, size, text, warnings, fields):
         Trace(replace(trace.reading, text=text, warnings=warnings), trace.page),
         "/some/folder" * 40 + "\n/Größe.jpg",
     )
-    pixels, margin = np.asarray(image), explanation.MARGIN
+    pixels, margin = np.asarray(image), drawing.MARGIN
     for edge in (pixels[:margin], pixels[-margin:], pixels[:, :margin], pixels[:, -margin:]):
-        assert (edge == explanation.BACKGROUND).all()
+        assert (edge == drawing.BACKGROUND).all()
     assert image.height < 6000
 
 
 def test_no_line_of_the_header_is_cut_off():
     reading = Reading("3" * 400, (), (MANY_WORDS, "x" * 400))
     for width in (500, 600, 700):
-        header = np.asarray(explanation._header(reading, "/some/folder" * 40, width))
-        assert (header[:, -1] == explanation.BACKGROUND).all()
-        assert (header != explanation.BACKGROUND).any(axis=2)[:, -40:].any()
+        header = np.asarray(drawing.draw_header(reading, "/some/folder" * 40, width))
+        assert (header[:, -1] == drawing.BACKGROUND).all()
+        assert (header != drawing.BACKGROUND).any(axis=2)[:, -40:].any()
 
 
 @given(
@@ -283,16 +279,16 @@ def test_no_line_of_the_header_is_cut_off():
     st.integers(60, 500),
 )
 def test_wrapped_words_fit_and_none_is_lost(text, size, width):
-    lines = explanation._wrapped(text, size, width)
-    assert all(explanation._font(size).getlength(line) <= width for line in lines)
+    lines = words_in_image.wrap(text, size, width)
+    assert all(words_in_image.font(size).getlength(line) <= width for line in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 
 
 @given(st.text(max_size=30))
 def test_only_letters_are_drawn_that_the_font_has(text):
-    font = explanation._font(20)
+    font = words_in_image.font(20)
     missing = bytes(font.getmask("\U0001f600"))
-    written = explanation._writable(text)
+    written = words_in_image.writable(text)
     assert len(written) == len(text)
     assert all(bytes(font.getmask(letter)) != missing for letter in written if letter != " ")
 
@@ -403,7 +399,7 @@ def test_what_could_not_be_read_has_no_explanation(tmp_path):
 
 
 def test_of_each_array_a_few_images_are_explained_and_it_is_said(fields, tmp_path, monkeypatch):
-    monkeypatch.setattr(explained, "MOST_OF_A_FILE", 2)
+    monkeypatch.setattr(folder, "MOST_OF_A_FILE", 2)
     explanations = Explanations(tmp_path)
     drawn = Trace(Reading("", (), ("nothing is drawn in it",)))
     for path in ("a.npy", "b.npy"):

@@ -62,7 +62,7 @@ def test_every_shipped_model_can_be_looked_into(model: str) -> None:
 def test_the_maps_are_those_of_the_network_in_torch(trained: Path) -> None:
     torch = pytest.importorskip("torch")
     from inkdigits.runs.checkpoint import load_checkpoint
-    from inkdigits.training.loop import to_ink
+    from inkdigits.training.predictions import to_ink
 
     network, outputs = load_checkpoint(trained).network.eval(), []
     for module in network.modules():

@@ -1,6 +1,9 @@
-"""What may be one digit: its strokes and where they are. Between finding such and reading them."""
+"""What may be one digit: its strokes and where they are.
 
-from collections.abc import Callable, Sequence
+Segmentation finds candidates, `fields` brings them to 28x28 pixels, and a network reads those.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,14 +11,25 @@ from numpy.typing import NDArray
 
 from inkdigits.core.digits import Mask
 
-Box = tuple[
-    int, int, int, int
-]  # left, top, right, bottom; right and bottom are one past the last pixel
+# Left, top, right, bottom in pixels; right and bottom are one past the last pixel.
+Box = tuple[int, int, int, int]
+
+
+def bounding_box(boxes: Iterable[Box]) -> Box:
+    """Return the smallest box around some boxes, of which there is at least one."""
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """Strokes that may be one digit: their box, the mask of just these strokes inside it, and the line that they stand in."""
+    """Strokes that may be one digit.
+
+    Attributes:
+        box: their bounding box in the picture.
+        mask: the pixels of just these strokes inside the box, bool.
+        line: the number of the line of writing that they stand in.
+    """
 
     box: Box
     mask: Mask
@@ -34,6 +48,5 @@ class Candidate:
         return (self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2
 
 
-Judge = Callable[
-    [Sequence[Candidate]], NDArray[np.floating]
-]  # (N,): how sure one can be that each is one digit, 0-1
+# Returns how sure one can be that each candidate is one digit: (N,), 0 to 1.
+Judge = Callable[[Sequence[Candidate]], NDArray[np.floating]]
