@@ -1,25 +1,26 @@
-"""The pages of docs/ with what they include -> a folder of plain Markdown and pictures, which any site generator can render.
+"""Assemble the documentation: the pages of docs/ and all they include, as Markdown and pictures.
 
-    python docs/assemble.py            into build/docs, which is made anew
+    python docs/assemble.py            into build/docs, which is replaced
     python docs/assemble.py FOLDER     into a new folder
 
-A comment on a line of its own is replaced by what it names, as that is at the moment, so that no page can fall behind the code:
+A comment on a line of its own is replaced by what it names, so that pages cannot fall behind the
+code:
 
-    <!-- source: inkdigits.training.augmentation.augment -->  the code of a function, class or constant
-    <!-- source: inkdigits.training.recipe.Recipe fields -->  that of a class up to its first method
+    <!-- source: inkdigits.training.augmentation.augment -->  the code of a function, class, constant
+    <!-- source: inkdigits.training.recipe.Recipe fields -->  of a class up to its first method
     <!-- file: inkdigits/training/recipes/lenet.toml -->      a whole file
-    <!-- help -->                                    what every command says of itself
-    <!-- endpoints -->                               what /openapi.json says
-    <!-- notebooks -->                               the notebooks that there are
-    <!-- explain: tests/assets/sample.jpg faint -->  how the shipped model reads a picture, also spoilt in one of the ways of SPOILT
+    <!-- help -->                                    the --help of every command
+    <!-- endpoints -->                               the endpoints in /openapi.json
+    <!-- notebooks -->                               links to the notebooks
+    <!-- explain: tests/assets/sample.jpg faint -->  how the shipped model reads a picture, if a word
+                                                     follows one that is spoilt so (SPOILT)
 
-Notebooks become pages. A link to a file outside docs/ becomes one to the repository, a picture from there is copied along. Knows
-nothing of how the site looks; mkdocs.yml does.
+Notebooks become pages. A link to a file outside docs/ becomes a link to the repository, and a
+picture from there is copied. mkdocs.yml says how the site looks.
 """
 
+import argparse
 import base64
-import contextlib
-import io
 import json
 import os
 import re
@@ -43,10 +44,11 @@ DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 BUILT = ROOT / "build" / "docs"
 REPOSITORY = "https://github.com/inkdigits/inkdigits/blob/main"
-ELSEWHERE = {
-    "CHANGELOG.md": "changelog.md",
-    "CONTRIBUTING.md": "contributing.md",
-}  # pages that lie in the repository's root
+ROOT_PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+LESSONS = ["mnist", "your-own-digits", "inside-the-network", "from-99-to-99.8"]  # in this order
+PICTURE_SUFFIXES = (".png", ".jpg", ".svg")
+HELP_COLUMNS = 92
+
 INCLUDE = re.compile(
     r"^<!-- (source|file|help|endpoints|notebooks|explain)(?:: (.+))? -->$", re.MULTILINE
 )
@@ -54,9 +56,6 @@ LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
 FENCED = re.compile(r"^(```+).*?^\1", re.DOTALL | re.MULTILINE)
 METHOD = re.compile(r"\n+    (?:@|def )")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-PICTURES = (".png", ".jpg", ".svg")
-LESSONS = ["mnist", "your-own-digits", "inside-the-network", "from-99-to-99.8"]
-COLUMNS = 92  # of a command's help
 
 
 def _tilted(picture: Image.Image) -> Image.Image:
@@ -64,7 +63,8 @@ def _tilted(picture: Image.Image) -> Image.Image:
 
 
 def _faint(picture: Image.Image) -> Image.Image:
-    return Image.blend(picture, Image.new("RGB", picture.size, picture.getpixel((3, 3))), 0.9)
+    paper = Image.new("RGB", picture.size, picture.getpixel((3, 3)))
+    return Image.blend(picture, paper, 0.9)
 
 
 SPOILT: dict[str, Callable[[Image.Image], Image.Image]] = {
@@ -78,65 +78,98 @@ SPOILT: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def assemble(out: Path) -> None:
-    """Make the folder. Raises FileExistsError, and what a wrong name in a comment deserves: KeyError or FileNotFoundError."""
+    """Write all pages and pictures into the new folder `out`.
+
+    Raises:
+        FileExistsError: `out` exists.
+        KeyError: a comment names code, or a way to spoil a picture, that does not exist.
+        FileNotFoundError: a comment or a link names a file that does not exist.
+    """
     out.mkdir(parents=True)
+
     for path in sorted(DOCS.rglob("*")):
         place = out / path.relative_to(DOCS)
         if path.suffix == ".md":
-            _write(place, _page(path.read_text(), path, place, out))
-        elif path.suffix in (*PICTURES, ".css"):
+            _write(place, build_page(path.read_text(), path, place, out))
+        elif path.suffix in (*PICTURE_SUFFIXES, ".css"):
             _copy(path, place)
-    for name, page in ELSEWHERE.items():
-        _write(out / page, _page((ROOT / name).read_text(), ROOT / name, out / page, out))
+
+    for name, page in ROOT_PAGES.items():
+        path = ROOT / name
+        _write(out / page, build_page(path.read_text(), path, out / page, out))
+
     for path in notebooks():
         place = out / "notebooks" / f"{path.stem}.md"
-        _write(place, _page(_notebook(path, place), path, place, out))
+        _write(place, build_page(_notebook_page(path, place), path, place, out))
 
 
 def notebooks() -> list[Path]:
-    """Those that there are, in the order in which they teach."""
+    """Return the notebooks in the order of the lessons, new ones at the end."""
     paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    return sorted(
-        paths, key=lambda path: LESSONS.index(path.stem) if path.stem in LESSONS else len(LESSONS)
-    )
+    lessons = [path for name in LESSONS for path in paths if path.stem == name]
+    return lessons + [path for path in paths if path not in lessons]
 
 
-def _page(text: str, path: Path, place: Path, out: Path) -> str:
-    """A page's text, complete. path: where it comes from. place: where in `out` it goes to."""
-    text = _outside_code(
-        text, lambda part: LINK.sub(lambda link: _mended(link[1], path, place, out), part)
-    )
+def build_page(text: str, path: Path, place: Path, out: Path) -> str:
+    """Return a page with its links adapted and its includes filled in.
+
+    Args:
+        text: the page, in Markdown.
+        path: the file that the text comes from.
+        place: the file inside `out` that the page will be written to.
+        out: the folder of the assembled documentation.
+
+    Raises:
+        KeyError, FileNotFoundError: as `assemble` does.
+    """
+
+    def adapted(prose: str) -> str:
+        return LINK.sub(lambda link: _adapted_link(link[1], path, place, out), prose)
+
+    text = _outside_code(text, adapted)
     return INCLUDE.sub(lambda found: "\n".join(_included(found[1], found[2] or "", place)), text)
 
 
 def _outside_code(text: str, change: Callable[[str], str]) -> str:
-    parts, end = [], 0
+    """Apply `change` to everything but fenced blocks of code."""
+    parts = []
+    end = 0
+
     for block in FENCED.finditer(text):
         parts += [change(text[end : block.start()]), block[0]]
         end = block.end()
+
     return "".join([*parts, change(text[end:])])
 
 
-def _mended(link: str, path: Path, place: Path, out: Path) -> str:
-    """A relative link of the file `path`, as the page `place` needs it."""
+def _adapted_link(link: str, path: Path, place: Path, out: Path) -> str:
+    """Return a relative link of the file `path` as the page `place` needs it."""
+    if (place.parent / link).exists():
+        return link  # a picture that was drawn for this page
+
     target = (path.parent / link).resolve()
-    if (place.parent / link).exists() or not target.is_relative_to(ROOT):
-        return link  # it was made beside the page
-    name = target.relative_to(ROOT).as_posix()
+    if not target.is_relative_to(ROOT):
+        return link
     if not target.exists():
         raise FileNotFoundError(f"{path} links to {link}, which does not exist")
+
+    name = target.relative_to(ROOT).as_posix()
     if target.is_relative_to(DOCS):
         there = out / target.relative_to(DOCS)
-    elif name in ELSEWHERE:
-        there = out / ELSEWHERE[name]
+    elif name in ROOT_PAGES:
+        there = out / ROOT_PAGES[name]
     elif target.suffix == ".ipynb":
         there = out / "notebooks" / f"{target.stem}.md"
-    elif target.suffix in PICTURES:
+    elif target.suffix in PICTURE_SUFFIXES:
         there = out / "repository" / name
         _copy(target, there)
     else:
         return f"{REPOSITORY}/{name}"
+
     return Path(os.path.relpath(there, place.parent)).as_posix()
+
+
+# ---- what a page may include
 
 
 def _included(kind: str, what: str, place: Path) -> Iterator[str]:
@@ -146,7 +179,7 @@ def _included(kind: str, what: str, place: Path) -> Iterator[str]:
         case "file":
             yield from _code((ROOT / what).read_text(), Path(what).suffix[1:], what)
         case "help":
-            yield from _help()
+            yield from _help(arguments.build_parser())
         case "endpoints":
             yield from _endpoints()
         case "notebooks":
@@ -167,128 +200,126 @@ def _package() -> Any:
 
 
 def _source(what: str) -> Iterator[str]:
-    """Raises KeyError for a name that does not exist."""
-    name, _, fields = what.partition(" ")
-    code = _package()[name.removeprefix("inkdigits.")]
-    text = METHOD.split(code.source)[0] if fields else code.source
+    name, _, only_fields = what.partition(" ")
+    try:
+        code = _package()[name.removeprefix("inkdigits.")]
+    except KeyError:
+        raise KeyError(f"there is no {name}, which a page includes") from None
+
+    text = METHOD.split(code.source)[0] if only_fields else code.source
     yield from _code(text, "python", code.filepath.relative_to(ROOT).as_posix())
 
 
-def _help() -> Iterator[str]:
-    for words in commands():
-        yield from ("", f"## inkdigits {' '.join(words)}", "")
-        yield from _code(printed_help(words), "text")
+def _help(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Yield the help of each command, or of each of its actions if it has some."""
+    actions = [action.choices for action in parser._actions if isinstance(action.choices, dict)]
+    if not actions:
+        yield from ("", f"## {parser.prog}", "")
+        yield from _code(parser.format_help(), "text")
+        return
 
-
-def commands() -> Iterator[tuple[str, ...]]:
-    """Every command's words, in the order in which `inkdigits --help` lists them."""
-    for name, command in _actions(arguments.build_parser()).items():
-        actions = _actions(command)
-        yield from ((name, action) for action in actions)
-        if not actions:
-            yield (name,)
-
-
-def _actions(parser: Any) -> dict[str, Any]:
-    return next(
-        (action.choices for action in parser._actions if hasattr(action.choices, "items")), {}
-    )
-
-
-def printed_help(words: tuple[str, ...]) -> str:
-    """What `inkdigits WORDS --help` prints."""
-    before, printed = os.environ.get("COLUMNS"), io.StringIO()
-    os.environ["COLUMNS"] = str(COLUMNS)
-    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-        arguments.build_parser().parse_args([*words, "--help"])
-    os.environ.pop("COLUMNS")
-    if before is not None:
-        os.environ["COLUMNS"] = before
-    return printed.getvalue()
+    for command in actions[0].values():
+        yield from _help(command)
 
 
 def _endpoints() -> Iterator[str]:
-    """A row for each of the endpoints, then the statuses of refusals."""
+    """Yield a table with a row per endpoint, and one with a row per status of an error."""
     described = openapi.describe(inkdigits.__version__, MAX_BODY, MAX_JSON)
-    yield from ("", "| endpoint | what it does | may also refuse with |", "|---|---|---|")
+    yield from ("", "| endpoint | what it does | further errors |", "|---|---|---|")
+
     for path, methods in described["paths"].items():
         for method, operation in methods.items():
-            parameters = [
-                f"`{each['name']}`: {each['description']}"
-                for each in operation["parameters"]
-                if each["in"] == "query"
+            cells = [
+                f"`{method.upper()} {path}`",
+                "<br>".join([operation["summary"], *_query_parameters(operation)]),
+                ", ".join(_own_errors(operation)),
             ]
-            refusals = [
-                status
-                for status in operation["responses"]
-                if int(status) not in (200, *openapi.ALWAYS)
-            ]
-            yield f"| `{method.upper()} {path}` | {'<br>'.join([operation['summary'], *parameters])} | {', '.join(refusals)} |"
-    yield from (
-        "",
-        f"All may refuse with {', '.join(map(str, openapi.ALWAYS))}.",
-        "",
-        "| status | when |",
-        "|---|---|",
-    )
-    yield from (f"| {status} | {text} |" for status, text in openapi.ERRORS.items())
+            yield f"| {' | '.join(cells)} |"
+
+    always = ", ".join(map(str, openapi.ALWAYS))
+    yield from ("", f"All may answer with {always}.", "", "| status | when |", "|---|---|")
+    for status, text in openapi.ERRORS.items():
+        yield f"| {status} | {text} |"
+
+
+def _query_parameters(operation: dict[str, Any]) -> list[str]:
+    return [
+        f"`{parameter['name']}`: {parameter['description']}"
+        for parameter in operation["parameters"]
+        if parameter["in"] == "query"
+    ]
+
+
+def _own_errors(operation: dict[str, Any]) -> list[str]:
+    common = {"200", *map(str, openapi.ALWAYS)}
+    return [status for status in operation["responses"] if status not in common]
 
 
 def _explained(what: str, place: Path) -> Iterator[str]:
-    """The picture that `read --explain` draws, beside the page; what = path and, where it is spoilt, how."""
+    """Draw what `read --explain` draws next to the page, and yield a link to it."""
     name, _, fault = what.partition(" ")
     with Image.open(ROOT / name) as opened:
         picture = SPOILT[fault](opened.convert("RGB")) if fault else opened.copy()
-    drawn = place.parent / "explained" / f"{Path(name).stem}{'-' if fault else ''}{fault}.png"
+
+    label = f"{Path(name).stem}-{fault}" if fault else Path(name).stem
+    drawn = place.parent / "explained" / f"{label}.png"
     drawn.parent.mkdir(parents=True, exist_ok=True)
     inkdigits.explain(picture).save(drawn, optimize=True)
+
     link = drawn.relative_to(place.parent).as_posix()
-    yield f"[![how {f'{fault} {Path(name).stem}'.strip()} is read]({link})]({link})"
+    yield f"[![how {label} is read]({link})]({link})"
 
 
-def _notebook(path: Path, place: Path) -> str:
-    """A notebook as Markdown, its pictures beside it. Raises KeyError for a cell without a name."""
+# ---- notebooks
+
+
+def _notebook_page(path: Path, place: Path) -> str:
+    """Return a notebook as Markdown, with its pictures written next to the page."""
     parts: list[str] = []
     for cell in json.loads(path.read_text())["cells"]:
         text = "".join(cell["source"])
-        parts += [
-            "",
-            HEADING.sub(_anchored, text)
-            if cell["cell_type"] == "markdown"
-            else "\n".join(_code(text, "python")),
-        ]
+        if cell["cell_type"] == "markdown":
+            parts += ["", HEADING.sub(_with_anchor, text)]
+        else:
+            parts += ["", *_code(text, "python")]
+
         for number, output in enumerate(cell.get("outputs", [])):
             parts += ["", *_output(output, place, f"{cell['id']}-{number}")]
-    link = f"*This page is a notebook, to run and to change: [{path.name}]({REPOSITORY}/notebooks/{path.name}).*"
+
+    url = f"{REPOSITORY}/notebooks/{path.name}"
+    link = f"*This page is a notebook, to run and to change: [{path.name}]({url}).*"
     heading, _, rest = "\n".join(parts).strip().partition("\n")
     return f"{heading}\n\n{link}\n{rest}\n"
 
 
-def _anchored(heading: re.Match[str]) -> str:
-    """With the name that Jupyter gives it."""
+def _with_anchor(heading: re.Match[str]) -> str:
+    """Return a heading with the anchor that Jupyter gives it."""
     return f"{heading[0]} {{ #{heading[1].replace(' ', '-')} }}"
 
 
 def _announced(path: Path) -> str:
-    """A notebook's first heading as a link, and its first paragraph."""
-    heading, paragraph, *_ = "".join(json.loads(path.read_text())["cells"][0]["source"]).split(
-        "\n\n"
-    )
+    """Return a notebook's first heading as a link, and its first paragraph."""
+    first_cell = "".join(json.loads(path.read_text())["cells"][0]["source"])
+    heading, paragraph, *_ = first_cell.split("\n\n")
     return f"\n## [{heading.lstrip('# ')}]({path.stem}.md)\n\n{paragraph}"
 
 
 def _output(output: dict[str, Any], place: Path, name: str) -> Iterator[str]:
     data = output.get("data", {"text/plain": output.get("text", "")})
-    if kind := next((kind for kind in ("png", "jpeg") if f"image/{kind}" in data), None):
-        picture = place.parent / place.stem / f"{name}.{kind}"
-        _write(picture, base64.b64decode("".join(data[f"image/{kind}"])))
-        yield f"![what the cell draws]({place.stem}/{picture.name})"
-    elif "text/markdown" in data:
-        yield "".join(data["text/markdown"])
-    elif "text/html" in data:
-        yield "".join(data["text/html"])
-    else:
-        yield from _code("".join(data["text/plain"]), "text")
+
+    for kind in ("png", "jpeg"):
+        if f"image/{kind}" in data:
+            picture = place.parent / place.stem / f"{name}.{kind}"
+            _write(picture, base64.b64decode("".join(data[f"image/{kind}"])))
+            yield f"![what the cell draws]({place.stem}/{picture.name})"
+            return
+
+    for kind in ("text/markdown", "text/html"):
+        if kind in data:
+            yield "".join(data[kind])
+            return
+
+    yield from _code("".join(data["text/plain"]), "text")
 
 
 def _write(path: Path, content: str | bytes) -> None:
@@ -302,6 +333,9 @@ def _copy(path: Path, place: Path) -> None:
 
 
 if __name__ == "__main__":
-    if not sys.argv[1:]:
+    os.environ["COLUMNS"] = str(HELP_COLUMNS)  # argparse asks for it
+    if sys.argv[1:]:
+        assemble(Path(sys.argv[1]).resolve())
+    else:
         shutil.rmtree(BUILT, ignore_errors=True)
-    assemble(Path(sys.argv[1]).resolve() if sys.argv[1:] else BUILT)
+        assemble(BUILT)

@@ -193,6 +193,6 @@ def test_links_that_lead_nowhere_and_forgotten_pages_are_noticed(tmp_path):
     ],
 )
 def test_a_name_that_does_not_exist_ends_the_assembly(text, error, tmp_path):
-    page = runpy.run_path(str(ROOT / "docs" / "assemble.py"))["_page"]
+    page = runpy.run_path(str(ROOT / "docs" / "assemble.py"))["build_page"]
     with pytest.raises(error):
         page(f"{text}\n", ROOT / "docs" / "page.md", tmp_path / "page.md", tmp_path)
