@@ -6,14 +6,14 @@
 A comment on a line of its own is replaced by what it names, so that pages cannot fall behind the
 code:
 
-    <!-- source: inkdigits.training.augmentation.augment -->  the code of a function, class, constant
-    <!-- source: inkdigits.training.recipe.Recipe fields -->  of a class up to its first method
+    <!-- source: inkdigits.training.augmentation.augment -->  code of a function, class or constant
+    <!-- source: inkdigits.training.recipe.Recipe fields -->  code of a class up to its first method
     <!-- file: inkdigits/training/recipes/lenet.toml -->      a whole file
     <!-- help -->                                    the --help of every command
     <!-- endpoints -->                               the endpoints in /openapi.json
     <!-- notebooks -->                               links to the notebooks
-    <!-- explain: tests/assets/sample.jpg faint -->  how the shipped model reads a picture, if a word
-                                                     follows one that is spoilt so (SPOILT)
+    <!-- explain: tests/assets/sample.jpg faint -->  how the shipped model reads a picture; if a
+                                                     word follows, one spoilt that way (SPOILT)
 
 Notebooks become pages. A link to a file outside docs/ becomes a link to the repository, and a
 picture from there is copied. mkdocs.yml says how the site looks.
