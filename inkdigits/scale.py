@@ -1,3 +1,5 @@
 """`inkdigits.scale` is the public name of `inkdigits.reading.cluster`."""
 
-from inkdigits.reading.cluster import *  # noqa: F403
+from inkdigits.reading.cluster import DigitReader, Shard, Summary, find_shards, read_dataset
+
+__all__ = ["DigitReader", "Shard", "Summary", "find_shards", "read_dataset"]

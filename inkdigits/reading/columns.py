@@ -1,7 +1,7 @@
-"""Columns of pictures -> columns of readings, as Arrow tables: what a process on a cluster makes of a batch.
+"""Columns of pictures come in, columns of readings go out, as Arrow tables.
 
-Takes 28x28 pixels, pictures of any size, encoded ones, or their paths. Knows nothing of files of tables, or of who runs it where.
-Needs the extra `scale`.
+Pictures are 28x28 pixels, larger ones, encoded ones, or their paths. `DigitReader` serves one
+process, on a cluster (cluster.py) or in a pipeline of your own. It needs the extra `scale`.
 """
 
 import contextlib
@@ -14,22 +14,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.core.arrays import as_images
-from inkdigits.core.digits import PIXELS, SIDE, Pixels
+from inkdigits.core.digits import DIGITS_TO_KEEP, PIXELS, SIDE, Pixels
 from inkdigits.core.errors import BadData, BadPicture, MissingExtra
 from inkdigits.reading.model_files import DEFAULT_MODEL
-from inkdigits.reading.recogniser import Reading, Recogniser
+from inkdigits.reading.recogniser import Reading, Recogniser, unread
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-COLUMNS = ("image", "bytes", "path")  # where pictures are looked for, in this order
-DROPPED = ("image", "bytes")  # which readings stand in for; all others are handed on
+PICTURE_COLUMNS = ("image", "bytes", "path")  # where pictures are looked for, in this order
+DROPPED_COLUMNS = ("image", "bytes")  # readings take their place; all others are handed on
 
 
 class DigitReader:
-    """For `ray.data.Dataset.map_batches`: batches of pictures in, their readings out, row by row. Loads its model once an actor.
+    """Reads batches of pictures, for `ray.data.Dataset.map_batches`. Loads its model once an actor.
 
-    model, single: as `Recogniser` and its `read` take them. Raises UnknownName or BadModel; MissingExtra without pyarrow.
+    Args:
+        model: as for `Recogniser`.
+        single: whether each picture holds at most one digit.
+
+    Raises:
+        UnknownName, BadModel: as `Recogniser` does.
+        MissingExtra: pyarrow is not installed.
     """
 
     def __init__(self, model: str | os.PathLike[str] = DEFAULT_MODEL, single: bool = False) -> None:
@@ -38,51 +44,66 @@ class DigitReader:
         self.single = single
 
     def __call__(self, batch: Mapping[str, NDArray[Any]]) -> "pa.Table":
-        """The readings of a batch: columns text, confidence (of the least sure accepted digit), digits, warnings and error.
+        """Read a batch, row by row.
 
-        batch: columns of N rows, one of them called `image` (28x28 pixels as uint8 arrays or 784 bytes, which are read as they are;
-        larger arrays; or Hugging Face's {bytes, path}), `bytes` (encoded pictures) or `path`. Other columns, and `path`, are handed
-        on. A picture that cannot be read has null for its text, and its error. Raises BadData where no column holds pictures.
+        Args:
+            batch: columns of N rows, of which one holds the pictures. It is called `image` (28x28
+                pixels as uint8 arrays or 784 bytes, which are read as they are; larger arrays; or
+                Hugging Face's {bytes, path}), `bytes` (encoded pictures) or `path`.
+
+        Returns:
+            The columns text, confidence (of the least sure accepted digit), digits, warnings and
+            error, after the other columns and `path`. A picture that cannot be read has null for
+            its text, and its error.
+
+        Raises:
+            BadData: no column holds pictures, or one has a name that the readings need.
         """
         pictures = picture_column(batch)
         others = {
             name: arrow().array(list(column))
             for name, column in batch.items()
-            if name not in DROPPED
+            if name not in DROPPED_COLUMNS
         }
-        return beside(others, self.read(batch[pictures], encoded=pictures != "image"))
+        return join_columns(others, self.read(batch[pictures], encoded=pictures != "image"))
 
     def read(self, pictures: Sequence[Any] | NDArray[Any], *, encoded: bool = False) -> "pa.Table":
-        """The readings of N pictures, in N rows. encoded: bytes are those of picture files, never pixels."""
-        fields = {
-            row: field
-            for row, picture in enumerate(pictures)
-            if (field := _field(picture, encoded)) is not None
-        }
-        readings: dict[int, Reading] = {}
-        if fields:
-            readings = dict(
-                zip(
-                    fields,
-                    self.recogniser.read_images(np.stack(list(fields.values()))),
-                    strict=True,
-                )
-            )
+        """Read N pictures into N rows.
+
+        Args:
+            pictures: the values of a column.
+            encoded: whether bytes are those of picture files, never pixels.
+        """
+        images = {}
+        for row, picture in enumerate(pictures):
+            image = _as_image(picture, encoded)
+            if image is not None:
+                images[row] = image
+
+        readings = dict[int, Reading]()
+        if images:
+            read = self.recogniser.read_images(np.stack(list(images.values())))
+            readings = dict(zip(images, read, strict=True))
+
         rows = [
-            _row(readings.get(row) or self._read_one(picture, encoded))
+            _as_row(readings.get(row) or self._read_one(picture, encoded))
             for row, picture in enumerate(pictures)
         ]
         return arrow().Table.from_pylist(rows, schema=schema())
 
     def _read_one(self, picture: Any, encoded: bool) -> Reading:
         try:
-            return self.recogniser.read(_source(picture, encoded), self.single)
+            return self.recogniser.read(_as_source(picture, encoded), self.single)
         except BadPicture as error:
-            return Reading(None, error=error)
+            return unread(error).reading
 
 
 def arrow() -> Any:
-    """PyArrow with its Parquet part. Raises MissingExtra."""
+    """Import PyArrow with its Parquet part.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
     try:
         import pyarrow as pa
         import pyarrow.parquet
@@ -93,85 +114,107 @@ def arrow() -> Any:
 
 @lru_cache
 def schema() -> "pa.Schema":
-    """Of the readings: what `read --json` prints, and the confidence. Said, not inferred: a batch may be without any digit."""
+    """Return the columns of readings. They are not inferred: a batch may be without any digit."""
     pa = arrow()
     number, text = pa.float64(), pa.string()
-    box = pa.list_(pa.int32(), 4)
     digit = [
         ("digit", pa.int8()),
         ("confidence", number),
         ("accepted", pa.bool_()),
-        ("box", box),
+        ("box", pa.list_(pa.int32(), 4)),
         ("reason", text),
     ]
-    return pa.schema(
-        [
-            ("text", text),
-            ("confidence", number),
-            ("digits", pa.list_(pa.struct(digit))),
-            ("warnings", pa.list_(text)),
-            ("error", pa.struct([("code", text), ("message", text)])),
-        ]
-    )
+    columns = [
+        ("text", text),
+        ("confidence", number),
+        ("digits", pa.list_(pa.struct(digit))),
+        ("warnings", pa.list_(text)),
+        ("error", pa.struct([("code", text), ("message", text)])),
+    ]
+    return pa.schema(columns)
 
 
-def _row(reading: Reading) -> dict[str, Any]:
-    sure = min((digit.confidence for digit in reading.digits if digit.accepted), default=None)
-    return reading.as_dict() | {"confidence": sure if sure is None else round(sure, 6)}
+def _as_row(reading: Reading) -> dict[str, Any]:
+    row = reading.as_dict()
+    sure = [digit.confidence for digit in reading.digits if digit.accepted]
+    row["confidence"] = round(min(sure), DIGITS_TO_KEEP) if sure else None
+    return row
 
 
 def picture_column(names: Iterable[str]) -> str:
-    """Where the pictures are. Raises BadData where no column is called so."""
+    """Return the name of the column that holds the pictures.
+
+    Raises:
+        BadData: no column has such a name.
+    """
     names = list(names)
-    found = next((name for name in COLUMNS if name in names), None)
-    if found is None:
-        raise BadData(
-            f"the columns are {', '.join(names) or 'none'}; pictures are looked for in {', '.join(COLUMNS)}"
-        )
-    return found
+    for name in PICTURE_COLUMNS:
+        if name in names:
+            return name
 
-
-def beside(others: Mapping[str, Any], readings: "pa.Table") -> "pa.Table":
-    """One table of both. Raises BadData where they have a name in common."""
-    taken = sorted({*others} & {*readings.column_names})
-    if taken:
-        raise BadData(
-            f"a column is called {taken[0]!r} already; give it another name, as readings have one of that name"
-        )
-    return arrow().table(
-        {**others, **dict(zip(readings.column_names, readings.columns, strict=True))}
+    raise BadData(
+        f"the columns are {', '.join(names) or 'none'}; "
+        f"pictures are looked for in {', '.join(PICTURE_COLUMNS)}"
     )
 
 
-def _field(picture: Any, encoded: bool) -> Pixels | None:
-    """(28, 28) uint8 where the picture is pixels of that size and needs no preparing; else None."""
+def join_columns(others: Mapping[str, Any], readings: "pa.Table") -> "pa.Table":
+    """Join other columns and those of readings into one table.
+
+    Raises:
+        BadData: they have a name in common.
+    """
+    columns = dict(zip(readings.column_names, readings.columns, strict=True))
+    taken = sorted(others.keys() & columns.keys())
+    if taken:
+        raise BadData(
+            f"a column is called {taken[0]!r} already; "
+            "give it another name, as readings have one of that name"
+        )
+    return arrow().table({**others, **columns})
+
+
+def _as_image(picture: Any, encoded: bool) -> Pixels | None:
+    """Return pixels of an image that needs no preparing, (28, 28) uint8, or None."""
     if isinstance(picture, bytes) and not encoded and len(picture) == PIXELS:
         return np.frombuffer(picture, np.uint8).reshape(SIDE, SIDE)
+
     if isinstance(picture, np.ndarray):
         with contextlib.suppress(BadData, ValueError):  # of another size; rows of several lengths
-            return as_images(_dense(picture)[None], "a row")[0]
+            return as_images(_stack_rows(picture)[None], "a row")[0]
+
     return None
 
 
-def _dense(picture: NDArray[Any]) -> NDArray[Any]:
-    """An array of rows, as Arrow's lists of lists arrive, as one of pixels. Raises ValueError where they do not fit together."""
+def _stack_rows(picture: NDArray[Any]) -> NDArray[Any]:
+    """Return an array of rows, as Arrow's lists of lists arrive, as one of pixels.
+
+    Raises:
+        ValueError: the rows have several lengths.
+    """
     return np.stack(list(picture)) if picture.dtype == object else picture
 
 
-def _source(picture: Any, encoded: bool) -> Any:
-    """What `Recogniser.read` takes. Raises BadPicture."""
+def _as_source(picture: Any, encoded: bool) -> Any:
+    """Return a value of a column as `Recogniser.read` accepts it, or raise BadPicture."""
     if isinstance(picture, dict):  # an image of Hugging Face's
-        picture, encoded = picture.get("bytes") or picture.get("path"), True
+        picture = picture.get("bytes") or picture.get("path")
+        encoded = True
+
     if picture is None:
         raise BadPicture("empty", "there is no picture in this row")
+
     if isinstance(picture, bytes) and not encoded:
         raise BadPicture(
             "unsupported",
-            f"{len(picture)} bytes are not {SIDE}x{SIDE} pixels; a column `bytes` has encoded pictures",
+            f"{len(picture)} bytes are not {SIDE}x{SIDE} pixels; "
+            "a column `bytes` has encoded pictures",
         )
     if isinstance(picture, np.ndarray):
         with contextlib.suppress(ValueError):
-            return _dense(picture)
+            return _stack_rows(picture)
+
     if isinstance(picture, str | bytes):
         return picture
+
     raise BadPicture("unsupported", f"a {type(picture).__name__} is no picture")

@@ -1,10 +1,12 @@
-"""A look inside a network while it reads one digit: what each layer makes of it, and which pixels mattered.
+"""A look inside a network that reads a digit: what each layer computes, which pixels matter.
 
-Takes a 28x28 field and a Recogniser. Feature maps are outputs that are added to the model's own ONNX graph; which pixels mattered
-is found by covering them. All of it runs on ONNX Runtime. Knows nothing of pictures or HTTP.
+A Recogniser and a 28x28 image come in; feature maps and an occlusion map go out. Feature maps are
+outputs that are added to the model's own ONNX graph, which runs on ONNX Runtime like the model.
 """
 
 import base64
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,45 +15,37 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from inkdigits.core.digits import SIDE
 from inkdigits.core.errors import BadModel, MissingExtra
 from inkdigits.reading.recogniser import Recogniser
 
-PATCH, STEP = (
-    6,
-    2,
-)  # pixels: a stroke is 2 to 4 wide, so that a patch covers it and leaves the rest of the digit
+PATCH = 6  # pixels; strokes are 2 to 4 wide: a patch covers one and leaves the rest of the digit
+STEP = 2  # pixels from one patch to the next
+
 MOST_MAPS = 32  # of a layer; more cannot be told apart by eye
 MOST_UNITS = 512  # of a layer whose maps are one pixel each
-MOST_BYTES = 640 << 10  # of all maps together; a third more in base64
+MOST_BYTES = 640 << 10  # of all maps together; base64 adds a third
+
+# ONNX operators with weights, those that finish a layer, and those that may stand in between.
 LEARNED = ("Conv", "Gemm", "MatMul")
-ACTIVATIONS = (
-    "Relu",
-    "LeakyRelu",
-    "PRelu",
-    "Elu",
-    "Selu",
-    "Gelu",
-    "HardSwish",
-    "Sigmoid",
-    "Tanh",
-    "Softplus",
-)
-# What may stand between weights and their activation.
-BETWEEN = (
-    "Unsqueeze",
-    "BatchNormalization",
-    "Add",
-    "Mul",
-    "MaxPool",
-    "AveragePool",
-    "Identity",
-    "Dropout",
-)
+ACTIVATIONS = {
+    *("Elu", "Gelu", "HardSwish", "LeakyRelu", "PRelu"),
+    *("Relu", "Selu", "Sigmoid", "Softplus", "Tanh"),
+}
+BETWEEN = {
+    *("Add", "AveragePool", "BatchNormalization", "Dropout"),
+    *("Identity", "MaxPool", "Mul", "Unsqueeze"),
+}
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What one layer makes of one digit: (C, H, W) float32; of one without places, such as a fully connected one, (C, 1, 1)."""
+    """What one layer makes of one digit.
+
+    Attributes:
+        name: "layer 1" and so on, from the input on.
+        maps: (C, H, W) float32; (C, 1, 1) of a fully connected layer.
+    """
 
     name: str
     maps: NDArray[np.float32]
@@ -59,85 +53,117 @@ class Layer:
     @property
     def shown(self) -> int:
         """How many maps are worth showing."""
-        return min(len(self.maps), MOST_UNITS if self.maps[0].size == 1 else MOST_MAPS)
+        most = MOST_UNITS if self.maps[0].size == 1 else MOST_MAPS
+        return min(len(self.maps), most)
 
     def as_dict(self) -> dict[str, Any]:
-        """The first maps as bytes, from the layer's lowest value, or 0 where that is lower, to its highest."""
-        low, high = min(0.0, float(self.maps.min())), float(self.maps.max())
+        """Return the first maps as bytes, from the layer's lowest value, or 0, to its highest."""
+        lowest = min(0.0, float(self.maps.min()))
+        highest = float(self.maps.max())
         shown = self.maps[: self.shown]
-        grey = np.rint((shown - low) * (255 / ((high - low) or 1))).astype(np.uint8)
-        scale = {"shown": len(shown), "lowest": round(low, 6), "highest": round(high, 6)}
+        grey = np.rint((shown - lowest) * (255 / ((highest - lowest) or 1))).astype(np.uint8)
         return {
             "name": self.name,
             "shape": list(self.maps.shape),
-            **scale,
+            "shown": len(shown),
+            "lowest": round(lowest, 6),
+            "highest": round(highest, 6),
             "maps": base64.b64encode(grey.tobytes()).decode(),
         }
 
 
-def look_inside(recogniser: Recogniser, field: NDArray[np.uint8]) -> dict[str, Any]:
-    """What the network thinks of a field, (28, 28) uint8, and why: the object of `POST /v1/inside`.
+def look_inside(recogniser: Recogniser, image: NDArray[np.uint8]) -> dict[str, Any]:
+    """Return what a network thinks of an image, and why: the object of `POST /v1/inside`.
 
-    Raises MissingExtra without onnx, and BadModel where the layers cannot be got at.
+    Args:
+        recogniser: of one model, not of a cascade.
+        image: (28, 28) uint8, paper 0 to ink 255.
+
+    Raises:
+        MissingExtra: onnx is not installed.
+        BadModel: the model's layers are quantised, or it has several files.
     """
-    maps = layers(recogniser, field)
-    probabilities, mattered = occluded(recogniser, field)
-    shown, room = [], MOST_BYTES
-    for layer in maps:
+    layers = compute_layers(recogniser, image)
+    probabilities, occlusion = measure_occlusion(recogniser, image)
+
+    shown = []
+    room = MOST_BYTES
+    for layer in layers:
         room -= layer.maps[: layer.shown].size
         if room < 0:
             break
         shown.append(layer.as_dict())
+
     return {
         "probabilities": [round(value, 6) for value in probabilities.tolist()],
-        "occlusion": [[round(value, 6) for value in row] for row in mattered.tolist()],
+        "occlusion": [[round(value, 6) for value in row] for row in occlusion.tolist()],
         "layers": shown,
     }
 
 
-def occluded(
-    recogniser: Recogniser, field: NDArray[np.uint8]
+def measure_occlusion(
+    recogniser: Recogniser, image: NDArray[np.uint8]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Which pixels mattered: probabilities (10,), and (28, 28) how much the best one falls where paper covers the pixel.
+    """Measure which pixels matter, by covering them with paper.
 
-    Of all patches over a pixel of ink, the mean; negative where covering it makes the network surer.
     Source: Zeiler & Fergus 2014, sec. 4.2.
+
+    Args:
+        recogniser: of any model.
+        image: (28, 28) uint8, paper 0 to ink 255.
+
+    Returns:
+        The probabilities of the digits, (10,), and for each pixel of ink by how much the best of
+        them falls where a patch covers it, the mean over all patches, (28, 28). It is negative
+        where covering the pixel makes the network surer.
     """
-    places = [(y, x) for y in range(0, 29 - PATCH, STEP) for x in range(0, 29 - PATCH, STEP)]
-    covered = np.repeat(field[None], 1 + len(places), axis=0)
-    for image, (y, x) in zip(covered[1:], places, strict=True):
-        image[y : y + PATCH, x : x + PATCH] = 0
-    changes = (covered != field).any(axis=(1, 2))  # what covers only paper need not be computed
-    changes[0] = True
-    found = recogniser.classify(covered[changes])
-    best = int(found[0].argmax())
-    drops = np.zeros(len(covered), np.float32)
-    drops[changes] = found[0, best] - found[:, best]
-    total, count = np.zeros((2, 28, 28), np.float32)
-    for (y, x), drop in zip(places, drops[1:], strict=True):
-        total[y : y + PATCH, x : x + PATCH] += drop
-        count[y : y + PATCH, x : x + PATCH] += 1
-    return found[0], np.where(field > 0, total / count, 0)  # paper on paper covers nothing
+    starts = range(0, SIDE + 1 - PATCH, STEP)
+    patches = [(slice(y, y + PATCH), slice(x, x + PATCH)) for y in starts for x in starts]
+    covered = np.repeat(image[None], 1 + len(patches), axis=0)  # the first stays as it is
+    for copy, patch in zip(covered[1:], patches, strict=True):
+        copy[patch] = 0
+
+    to_compute = (covered != image).any(axis=(1, 2))  # paper on paper changes nothing
+    to_compute[0] = True
+    probabilities = recogniser.classify(covered[to_compute])
+    best = int(probabilities[0].argmax())
+    falls = np.zeros(len(covered), np.float32)
+    falls[to_compute] = probabilities[0, best] - probabilities[:, best]
+
+    total = np.zeros((SIDE, SIDE), np.float32)
+    count = np.zeros((SIDE, SIDE), np.float32)
+    for patch, fall in zip(patches, falls[1:], strict=True):
+        total[patch] += fall
+        count[patch] += 1
+
+    return probabilities[0], np.where(image > 0, total / count, 0)
 
 
-def layers(recogniser: Recogniser, field: NDArray[np.uint8]) -> list[Layer]:
-    """What each layer makes of a field, after its activation where it has one. Raises MissingExtra or BadModel."""
-    names, session = _opened(recogniser)
-    values = session.run(names, {"images": field[None]}) if names else []
-    empty = int(recogniser.metadata.get("empty_channels", 0))  # which export.py added
-    return [
-        Layer(f"layer {place}", _as_maps(value[0, : value.shape[1] - empty]))
-        for place, value in enumerate(values, start=1)
-    ]
+def compute_layers(recogniser: Recogniser, image: NDArray[np.uint8]) -> list[Layer]:
+    """Compute what each layer makes of an image, after its activation if it has one.
 
+    Args:
+        recogniser: of one model, not of a cascade.
+        image: (28, 28) uint8, paper 0 to ink 255.
 
-def _as_maps(value: NDArray[np.float32]) -> NDArray[np.float32]:
-    return value if value.ndim == 3 else value.reshape(-1, 1, 1)
+    Raises:
+        MissingExtra: onnx is not installed.
+        BadModel: the model's layers are quantised, or it has several files.
+    """
+    names, session = _open_layers(recogniser)
+    values = session.run(names, {"images": image[None]}) if names else []
+    padding = int(recogniser.metadata.get("empty_channels", 0))  # which export.py added
+    layers = []
+    for place, value in enumerate(values, start=1):
+        maps = value[0, : value.shape[1] - padding]
+        layers.append(Layer(f"layer {place}", maps if maps.ndim == 3 else maps.reshape(-1, 1, 1)))
+
+    return layers
 
 
 @lru_cache(maxsize=1)
-def _opened(recogniser: Recogniser) -> tuple[list[str], onnxruntime.InferenceSession]:
-    """The names of what layers compute, and the model with these as outputs."""
+def _open_layers(recogniser: Recogniser) -> tuple[list[str], onnxruntime.InferenceSession]:
+    """Return the names of the layers' outputs, and the model with these as its outputs."""
     try:
         import onnx  # only this needs it, and loading it takes a while
     except ModuleNotFoundError as error:
@@ -148,36 +174,48 @@ def _opened(recogniser: Recogniser) -> tuple[list[str], onnxruntime.InferenceSes
     try:
         model = onnx.load_model_from_string(recogniser.onnx)
         if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
-            raise BadModel(
-                "its layers are integers; the same model without int8 can be looked into"
-            )
-        names = _outputs_of_layers(model.graph)
+            raise BadModel("its layers are integers; look into the same model without int8")
+
+        names = _find_layers(model.graph)
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-        return names, onnxruntime.InferenceSession(
+        session = onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # such as weights in another file; the model itself has been loaded
-        raise BadModel(f"nobody can look inside this model: {error}") from error
+        raise BadModel(f"this model cannot be looked into: {error}") from error
+
+    return names, session
 
 
-def _outputs_of_layers(graph: Any) -> list[str]:
-    """Each activation that follows upon weights; of weights with two dimensions in space that none follows, what they give."""
-    readers: dict[str, list[Any]] = {}
+def _find_layers(graph: Any) -> list[str]:
+    """Return the names of the layers' outputs: of their activations, or of a bare convolution."""
+    readers = defaultdict[str, list[Any]](list)
     for node in graph.node:
         for name in node.input:
-            readers.setdefault(name, []).append(node)
+            readers[name].append(node)
 
-    def activated(name: str) -> str | None:
-        for node in readers.get(name, ()):
-            if node.op_type in ACTIVATIONS:
-                return str(node.output[0])
-            if node.op_type in BETWEEN and (found := activated(node.output[0])):
+    names = []
+    for node in graph.node:
+        if node.op_type in LEARNED:
+            name = _find_activation(node.output[0], readers)
+            if name is None and node.op_type == "Conv":
+                name = node.output[0]
+
+            names.append(name)
+
+    return [name for name in dict.fromkeys(names) if name]
+
+
+def _find_activation(name: str, readers: Mapping[str, list[Any]]) -> str | None:
+    """Return the output of the activation that follows upon a value, or None."""
+    for node in readers.get(name, ()):
+        output = str(node.output[0])
+        if node.op_type in ACTIVATIONS:
+            return output
+
+        if node.op_type in BETWEEN:
+            found = _find_activation(output, readers)
+            if found:
                 return found
-        return None
 
-    found = ((node, activated(node.output[0])) for node in graph.node if node.op_type in LEARNED)
-    return list(
-        dict.fromkeys(
-            name or node.output[0] for node, name in found if name or node.op_type == "Conv"
-        )
-    )
+    return None

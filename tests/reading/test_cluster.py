@@ -14,7 +14,7 @@ from few_digits import few_digits
 from PIL import Image
 
 from inkdigits.core.errors import BadData, BadValue, CannotWrite, MissingExtra
-from inkdigits.reading import cluster as scale
+from inkdigits.reading import cluster
 from inkdigits.reading.recogniser import Reading, Recogniser
 
 pa = pytest.importorskip("pyarrow", reason="needs the extra scale")
@@ -289,7 +289,7 @@ def test_failed_rows_are_written_and_counted(reader, tmp_path):
 
 
 def test_a_folder_s_pictures_are_grouped(reader, recogniser, tmp_path, monkeypatch):
-    monkeypatch.setattr(scale, "PICTURES", 2)
+    monkeypatch.setattr(cluster, "PICTURES_A_SHARD", 2)
     for name in ("a.png", "b.png", "c.png", "d/e.png"):
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "in" / name).write_bytes(png(IMAGES[0]))
@@ -307,8 +307,8 @@ def test_a_folder_s_pictures_are_grouped(reader, recogniser, tmp_path, monkeypat
 
 
 def test_a_file_larger_than_what_is_read_at_a_time(reader, recogniser, tmp_path, monkeypatch):
-    monkeypatch.setattr(scale, "ROWS", 4)
-    monkeypatch.setattr(scale, "TABLES", 2)
+    monkeypatch.setattr(cluster, "ROWS_READ", 4)
+    monkeypatch.setattr(cluster, "TABLES_WRITTEN", 2)
     many = np.concatenate([IMAGES] * 3)
     write_parquet(tmp_path / "in.parquet", many)
     (shard,) = find_shards(tmp_path / "in.parquet", tmp_path / "out")
@@ -399,7 +399,7 @@ def test_folders_that_make_no_sense(tmp_path):
         find_shards(tmp_path / "in", tmp_path / "out")
     with pytest.raises(BadData, match="nothing to read in"):
         find_shards(tmp_path / "missing", tmp_path / "out")
-    with pytest.raises(BadValue, match="lies in"):
+    with pytest.raises(BadValue, match="is inside"):
         find_shards(tmp_path / "in", tmp_path / "in" / "out")
 
 
@@ -407,7 +407,7 @@ def test_folders_that_make_no_sense(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
+def running_ray() -> Iterator[None]:
     """Two processors of this machine, heard of nowhere else."""
     os.environ |= {
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -432,7 +432,7 @@ def cluster() -> Iterator[None]:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_cluster_reads_what_one_process_reads_and_nothing_twice(cluster, recogniser, tmp_path):
+def test_a_cluster_reads_what_one_process_reads_and_nothing_twice(running_ray, recogniser, tmp_path):
     for index in range(4):
         write_parquet(tmp_path / "in" / f"{index}.parquet", IMAGES[index : index + 2])
     (tmp_path / "in" / "bad.parquet").write_text("no Parquet")
@@ -462,7 +462,7 @@ def test_a_cluster_reads_what_one_process_reads_and_nothing_twice(cluster, recog
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_reader_in_a_pipeline_of_ray_data_s_own(cluster, recogniser):
+def test_the_reader_in_a_pipeline_of_ray_data_s_own(running_ray, recogniser):
     import ray.data
 
     pool = ray.data.ActorPoolStrategy(size=1)
@@ -477,7 +477,7 @@ def test_the_reader_in_a_pipeline_of_ray_data_s_own(cluster, recogniser):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_two_runs_do_not_share_a_folder(cluster, tmp_path):
+def test_two_runs_do_not_share_a_folder(running_ray, tmp_path):
     from inkdigits.core.files import alone
 
     write_parquet(tmp_path / "in" / "a.parquet", IMAGES)

@@ -19,7 +19,7 @@ from serving import (
 )
 
 from inkdigits.reading import layers as inside
-from inkdigits.reading.layers import PATCH, STEP, layers, look_inside, occluded
+from inkdigits.reading.layers import PATCH, STEP, compute_layers, look_inside, measure_occlusion
 from inkdigits.reading.model_files import shipped_models
 from inkdigits.reading.recogniser import Recogniser, loaded
 
@@ -70,7 +70,7 @@ def test_the_maps_are_those_of_the_network_in_torch(trained: Path) -> None:
             module.register_forward_hook(lambda *seen: outputs.append(seen[2].relu()))
     with torch.no_grad():
         network(to_ink(torch.from_numpy(DIGIT[None])))
-    shown = layers(Recogniser(trained), DIGIT)
+    shown = compute_layers(Recogniser(trained), DIGIT)
     assert len(shown) == len(outputs) - 1 > 1  # the last gives no features, but the digit
     for layer, output in zip(shown, outputs[:-1], strict=True):
         expected = torch.nn.functional.max_pool2d(output, 2) if output.ndim == 4 else output
@@ -106,12 +106,12 @@ def test_which_pixels_mattered_is_what_a_slow_loop_finds() -> None:
         [np.mean(fall) if DIGIT[y, x] else 0 for x, fall in enumerate(row)]
         for y, row in enumerate(falls)
     ]
-    assert np.allclose(occluded(recogniser, DIGIT)[1], expected, atol=1e-5)
+    assert np.allclose(measure_occlusion(recogniser, DIGIT)[1], expected, atol=1e-5)
 
 
 def test_paper_does_not_matter() -> None:
-    assert not occluded(loaded("nano"), np.zeros((28, 28), np.uint8))[1].any()
-    mattered = occluded(loaded("nano"), DIGIT)[1]
+    assert not measure_occlusion(loaded("nano"), np.zeros((28, 28), np.uint8))[1].any()
+    mattered = measure_occlusion(loaded("nano"), DIGIT)[1]
     assert not mattered[DIGIT == 0].any()
     assert mattered[DIGIT > 0].any()
 
@@ -173,7 +173,7 @@ def test_after_a_new_model_it_is_the_new_one_that_is_looked_into(tmp_path: Path)
         (
             "import onnx; onnx.load_model_from_string = lambda _: 1 / 0",
             "bad_model",
-            "nobody can look inside this model: division by zero",
+            "this model cannot be looked into: division by zero",
         ),
     ],
 )

@@ -19,7 +19,7 @@ from scipy import special
 import inkdigits.runs.export as export_module
 from inkdigits.core.errors import BadValue, CannotWrite, InkdigitsError, MissingExtra
 from inkdigits.data.datasets import Split
-from inkdigits.reading.layers import layers
+from inkdigits.reading.layers import compute_layers
 from inkdigits.reading.recogniser import Recogniser
 from inkdigits.runs.export import ExportedNetwork, export_onnx, largest_difference
 from inkdigits.training.loop import fit, seeded_network
@@ -270,7 +270,7 @@ def test_a_shared_network_gets_empty_channels_that_change_nothing(
     assert export_onnx(network, tmp_path / "model.onnx", images) <= 1e-5
     recogniser = Recogniser(tmp_path / "model.onnx", threads=1)
     assert int(recogniser.metadata.get("empty_channels", 0)) == empty
-    assert {len(layer.maps) for layer in layers(recogniser, images[0])} == {channels}, (
+    assert {len(layer.maps) for layer in compute_layers(recogniser, images[0])} == {channels}, (
         "nobody is shown what holds nothing"
     )
     kernels = [

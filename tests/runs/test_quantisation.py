@@ -13,7 +13,7 @@ from few_digits import few_digits
 import inkdigits.runs.export as export_module
 from inkdigits.command.cli import main
 from inkdigits.core.errors import BadModel, BadValue, InkdigitsError, MissingExtra
-from inkdigits.reading.layers import layers
+from inkdigits.reading.layers import compute_layers
 from inkdigits.reading.model_files import INT8, quantised_models, resolve_model, shipped_models
 from inkdigits.reading.recogniser import Recogniser
 from inkdigits.runs.export import export_run
@@ -78,7 +78,7 @@ def test_what_the_file_tells_of_itself_is_kept(both: tuple[Path, Path]) -> None:
 
 def test_nobody_is_shown_integers_as_feature_maps(both: tuple[Path, Path]) -> None:
     with pytest.raises(BadModel, match="without int8"):
-        layers(Recogniser(both[1]), few_digits(1).images[0])
+        compute_layers(Recogniser(both[1]), few_digits(1).images[0])
 
 
 def test_it_needs_digits(tmp_path: Path) -> None:
