@@ -1,1 +1,1 @@
-"""Words that all other rooms are written in: errors, digits, files, arrays, signals. It knows no dataset and no network."""
+"""What every other room is written in: errors, digits, files, arrays and signals."""

@@ -1,13 +1,15 @@
-"""Binary files of arrays: IDX, and NumPy's .npy and .npz. A path comes in, uint8 images and labels go out.
+"""Binary files of arrays: IDX, and NumPy's .npy and .npz.
 
-A header is believed only as far as the file's size can bear it out, so no damaged or hostile file makes us allocate what it
-does not contain. Pickles are refused. NumPy's own `np.load` would allocate first, and would not notice that an array goes on
-after its values; only its reader of headers is used.
+A path comes in, uint8 images and labels go out. A header is believed only as far as the file's size
+bears it out, so that no damaged or hostile file makes us allocate what it does not contain. Pickles
+are refused. Of NumPy only the reader of headers is used: `np.load` allocates first, and does not
+notice that a file goes on after the array.
 """
 
 import hashlib
 import io
 import math
+import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,8 +27,8 @@ from inkdigits.core.unpacking import CHUNK, refuse_bombs, unpacked
 
 LabelledImages = tuple[Pixels, Labels | None]  # labels where the file has them
 
-# Source: "The IDX file format" on LeCun's MNIST page. A file starts with two zero bytes, the type of its values, the number
-# of dimensions, and the dimensions.
+# Source: "The IDX file format" on LeCun's MNIST page. A file starts with two zero bytes, the type
+# of its values, the number of dimensions, and the dimensions.
 IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 NPY_MAGIC = b"\x93NUMPY"
@@ -35,7 +37,8 @@ NPY_HEADERS = {
     NPY_MAGIC + b"\2\0": npy_format.read_array_header_2_0,
 }
 
-# The names that arrays of images and their labels have in .npz files: ours, Keras's, and NumPy's where none was given.
+# The names that arrays of images and their labels have in .npz files: ours, Keras's, and NumPy's
+# where none was given.
 NPZ_NAMES = {
     "images": "labels",
     "x_train": "y_train",
@@ -43,12 +46,12 @@ NPZ_NAMES = {
     "x": "y",
     "arr_0": "arr_1",
 }
-ZIP_RATIO = 20  # of a zip file packed once more; its directory takes ten times as much memory as it has bytes
+ZIP_RATIO = 20  # of a zip file packed once more; its directory takes ten times its size in memory
 
 
 @dataclass(frozen=True)
 class StoredArray:
-    """An array in a stream that stands behind its header: shape and type are known, the values have not been read."""
+    """An array whose header has been read from a stream, and whose values come next in it."""
 
     stream: io.BufferedIOBase
     name: str  # what errors call it
@@ -57,14 +60,28 @@ class StoredArray:
     columns_first: bool = False  # Fortran's order, which NumPy may write
 
     def read(self) -> NDArray[Any]:
-        """Return the whole array in the machine's byte order, or raise BadData where it is cut short or goes on."""
+        """Return the whole array in the machine's byte order.
+
+        Raises:
+            BadData: it is cut short, or goes on after its values.
+        """
         shape = self.shape[::-1] if self.columns_first else self.shape
         array = self._next(shape)
         self._refuse_more()
         return array.transpose() if self.columns_first else array
 
     def images(self, rows: int) -> Iterator[Pixels]:
-        """Yield the images, at most `rows` at a time: uint8 (n, 28, 28). Raise BadData where it holds something else."""
+        """Yield the array's images in blocks.
+
+        Args:
+            rows: the most images in a block.
+
+        Yields:
+            uint8 (n, 28, 28).
+
+        Raises:
+            BadData: it is cut short, goes on after its values, or holds something else.
+        """
         _refuse_other_shapes(self.shape, self.name)
         count = self.shape[0]
 
@@ -77,13 +94,15 @@ class StoredArray:
         for start in range(0, count, rows):
             block = self._next((min(rows, count - start), *self.shape[1:]))
             yield as_images(block, self.name)
+
         self._refuse_more()
 
     def _next(self, shape: tuple[int, ...]) -> NDArray[Any]:
         """Return the next values in the stream, in the machine's byte order."""
         array = np.empty(shape, self.dtype)
-        content = memoryview(array.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
+        content: Any = memoryview(array.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
         filled = 0
+
         while count := self.stream.readinto(content[filled : filled + CHUNK]):
             filled += count
 
@@ -92,11 +111,12 @@ class StoredArray:
                 f"{self.name} is cut short: its header promises {shape}, "
                 f"but {len(content) - filled:,} bytes of that are missing"
             )
+
         return array.astype(self.dtype.newbyteorder("="), copy=False)
 
     def _refuse_more(self) -> None:
-        """Refuse further bytes. Reading on also makes gzip and zip compare their checksums, which they do at the end."""
-        if self.stream.read(1):
+        """Refuse further bytes."""
+        if self.stream.read(1):  # at the end, gzip and zip also compare their checksums
             raise BadData(f"{self.name} goes on after the values that its header promises")
 
 
@@ -109,7 +129,7 @@ def is_idx(head: bytes) -> bool:
 
 
 def iter_array(path: Path, rows: int) -> Iterator[Pixels]:
-    """Yield the images in an IDX or .npy file, at most `rows` at a time: uint8 (n, 28, 28). Raise BadData."""
+    """Yield the images in an IDX or .npy file in blocks, as `StoredArray.images` does."""
     with unpacked(path) as stream:
         yield from read_header(stream, str(path), path.stat().st_size).images(rows)
 
@@ -136,6 +156,7 @@ def read_array(path: Path, *, sha256: str | None = None) -> NDArray[Any]:
             f"{path} is whole, but its content is not the expected one: "
             f"SHA-256 {stream.digest.hexdigest()}"
         )
+
     return array
 
 
@@ -164,7 +185,8 @@ def read_header(stream: io.BufferedIOBase, name: str, packed: int) -> StoredArra
         The array, with the stream behind its header.
 
     Raises:
-        BadData: the header is damaged, or promises other values than plain numbers or more than the file can hold.
+        BadData: the header is damaged, or promises other values than plain numbers or more than the
+            file can hold.
     """
     head = stream.read(4)
     if is_idx(head):
@@ -190,8 +212,10 @@ def _read_idx_header(stream: io.BufferedIOBase, name: str, head: bytes) -> Store
 def _read_npy_header(stream: io.BufferedIOBase, name: str, head: bytes) -> StoredArray:
     if head not in NPY_HEADERS:
         raise BadData(f"{name} is neither an IDX file nor a NumPy array: it starts with {head!r}")
+
     try:
-        shape, columns_first, dtype = NPY_HEADERS[head](stream)
+        with warnings.catch_warnings(action="error"):
+            shape, columns_first, dtype = NPY_HEADERS[head](stream)
     except Exception as problem:  # NumPy has Python parse it, which has many words for damage
         raise BadData(f"{name} is not an array of plain numbers: {problem}") from None
 
@@ -201,6 +225,7 @@ def _read_npy_header(stream: io.BufferedIOBase, name: str, head: bytes) -> Store
         )
     if min(shape, default=0) < 0:
         raise BadData(f"{name} is not an array of plain numbers: its shape is {shape}")
+
     return StoredArray(stream, name, shape, dtype, columns_first)
 
 
@@ -226,13 +251,18 @@ class OpenNpz:
             )
 
     def array(self, name: str) -> StoredArray:
-        """Open one array; raise BadData where its header is damaged or it is packed as NumPy packs nothing."""
+        """Open one array.
+
+        Raises:
+            BadData: its header is damaged, or it is packed in a way that NumPy does not use.
+        """
         member = self.members[name]
         title = f"{name} in {self.path}"
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise BadData(
                 f"{title} is packed in an unusual way; write it with numpy.savez_compressed"
             )
+
         stream: Any = self.archive.open(member)
         return read_header(stream, title, self.path.stat().st_size)
 
@@ -244,16 +274,18 @@ def _open_npz(path: Path) -> Iterator[OpenNpz]:
             file.seek(ZIP_RATIO * path.stat().st_size)
             if file.read(1):
                 raise BadData(
-                    f"{path} unpacks to more than {ZIP_RATIO} times its size: damaged, or not digits"
+                    f"{path} unpacks to more than {ZIP_RATIO} times its size: "
+                    "damaged, or not digits"
                 )
-            with zipfile.ZipFile(file) as archive:  # type: ignore[arg-type]
+
+            with zipfile.ZipFile(file) as archive:
                 yield OpenNpz(archive, path)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, UnicodeError) as problem:
         raise BadData(f"{path} is a damaged or unusual zip file: {problem}") from None
 
 
 def iter_npz(path: Path, rows: int) -> Iterator[Pixels]:
-    """Yield the images in all arrays of images of an .npz file, at most `rows` at a time. Raise BadData."""
+    """Yield the images in an .npz file in blocks, one array after the other."""
     with _open_npz(path) as npz:
         for name in npz.images:
             yield from npz.array(name).images(rows)
@@ -266,7 +298,8 @@ def read_npz(path: Path) -> dict[str, LabelledImages]:
         path: the file, with arrays named as in NPZ_NAMES; others are ignored.
 
     Returns:
-        For each name, in the order of NPZ_NAMES, uint8 (N, 28, 28), and uint8 (N,) or None where labels are missing.
+        For each name, in the order of NPZ_NAMES, uint8 (N, 28, 28), and uint8 (N,) or None where
+        labels are missing.
 
     Raises:
         BadData: the file is damaged, or has no array of images, or one that holds something else.
@@ -280,6 +313,7 @@ def read_npz(path: Path) -> dict[str, LabelledImages]:
                 stored = npz.array(NPZ_NAMES[name])
                 labels = as_labels(stored.read(), len(images), stored.name)
             found[name] = images, labels
+
     return found
 
 
@@ -290,7 +324,8 @@ def as_images(array: NDArray[Any], name: str) -> Pixels:
     """Return an array of images in the package's own shape and type.
 
     Args:
-        array: whole numbers from 0 to 255 in the shape (N, 28, 28), (N, 784), (N, 28, 28, 1) or (N, 1, 28, 28).
+        array: whole numbers from 0 to 255 in the shape (N, 28, 28), (N, 784), (N, 28, 28, 1)
+            or (N, 1, 28, 28).
         name: what errors call it.
 
     Returns:
@@ -315,7 +350,8 @@ def as_labels(array: NDArray[Any], count: int, name: str) -> Labels:
     """Return an array of labels in the package's own shape and type.
 
     Args:
-        array: whole numbers from 0 to 9 in the shape (N,), (N, 1), or (N, 8) as QMNIST has them, the digit first.
+        array: whole numbers from 0 to 9 in the shape (N,), (N, 1), or (N, 8) as QMNIST has them,
+            the digit first.
         count: N, the number of images.
         name: what errors call it.
 
@@ -327,10 +363,12 @@ def as_labels(array: NDArray[Any], count: int, name: str) -> Labels:
     """
     if array.ndim == 2 and array.shape[1] in (1, 8):
         array = array[:, 0]
+
     if array.shape != (count,):
         raise BadData(
             f"{name} has the shape {array.shape}; expected {count:,} labels for {count:,} images"
         )
+
     return _to_uint8(array, 9, name)
 
 
@@ -343,4 +381,5 @@ def _to_uint8(array: NDArray[Any], largest: int, name: str) -> NDArray[np.uint8]
         raise BadData(
             f"{name} holds values from {array.min()} to {array.max()}; expected 0 to {largest}"
         )
+
     return np.ascontiguousarray(array, np.uint8)

@@ -1,7 +1,6 @@
-"""The digits themselves: their classes and names, the size of their images, and the types of their arrays.
+"""Constants that several rooms need: the digits and their classes, and the types of their arrays.
 
-Everything here is a constant that several rooms need. It imports NumPy's types and nothing else, so that every module can
-afford it.
+It imports NumPy's types and nothing else, so that every module can afford it.
 """
 
 import numpy as np

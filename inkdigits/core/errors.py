@@ -1,14 +1,18 @@
-"""What can go wrong in a user's hands: one exception a kind, each a single sentence that says what arrived and what would work.
+"""Errors that a user can mend: an exception for each kind, with a sentence as its message.
 
-The command prints the sentence and exits, the service turns it into a 4xx; `code` is the stable, machine-readable name of the kind.
-Everything that is not one of these is a bug of ours and keeps its traceback.
+The sentence says what arrived and what would work. The command prints it and exits, the service
+turns it into a 4xx. Any other exception is a bug of ours, and keeps its traceback.
 """
 
 from collections.abc import Iterable
 
 
 class InkdigitsError(Exception):
-    """A problem that the user can mend. `code` names its kind in JSON; `str(error)` is the sentence."""
+    """A problem that the user can mend.
+
+    Attributes:
+        code: the stable name of its kind in JSON.
+    """
 
     code = "error"
 
@@ -41,7 +45,11 @@ class DownloadFailed(InkdigitsError):
 
 
 class BadPicture(InkdigitsError):
-    """A picture that cannot be read; `code` says why: not_found, empty, not_a_picture, truncated, too_large, ..."""
+    """A picture that cannot be read.
+
+    Attributes:
+        code: the reason, such as not_found, empty, not_a_picture, truncated or too_large.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all, so that a full disk or a kill leaves what was there before; and being alone at it."""
+"""Atomic writes, so that a full disk or a kill leaves what was there before, and advisory locks."""
 
 import contextlib
 import os
@@ -10,30 +10,34 @@ from pathlib import Path
 
 from inkdigits.core.errors import CannotWrite, MissingExtra
 
-TEMPORARY = re.compile(
-    r"\.[0-9a-f]{8}\."
-)  # how the names begin that are given away here for a moment
+TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.")  # the start of the names of temporary files
 
 
 def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> None:
-    """Put `content` at `path`: bytes, text, or a function that writes the temporary file that it is given.
+    """Write a file whole or not at all (an atomic write).
 
-    The temporary file lies beside `path`, reaches the disk, and then takes its name, which reaches it too. Raises CannotWrite.
+    A temporary file beside it is written and synced to the disk; then it takes the name, and the
+    name is synced too.
+
+    Args:
+        path: the file; one that is there is replaced.
+        content: bytes, text, or a function that writes the temporary file whose path it is given.
+
+    Raises:
+        CannotWrite: the system refuses it; what was at `path` is still there.
     """
-    temporary = (
-        path.parent / f".{secrets.token_hex(4)}.{path.name}"
-    )  # the suffix stays: some writers choose a format by it
+    temporary = _temporary(path)
     try:
         if callable(content):
             content(temporary)
+        elif isinstance(content, str):
+            temporary.write_bytes(content.encode("utf-8", "xmlcharrefreplace"))
         else:
-            temporary.write_bytes(
-                content
-                if isinstance(content, bytes)
-                else content.encode("utf-8", "xmlcharrefreplace")
-            )
+            temporary.write_bytes(content)
+
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
+
         temporary.replace(path)
         _sync_folder(path.parent)
     except BaseException as error:
@@ -42,12 +46,18 @@ def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> 
         if not isinstance(error, OSError):
             raise
         raise CannotWrite(
-            f"cannot write {path}: {error.strerror or error}; choose a place with room that is yours"
+            f"cannot write {path}: {error.strerror or error}; "
+            "choose a place with room that is yours"
         ) from error
 
 
+def _temporary(path: Path) -> Path:
+    """Return a new name beside a file. The suffix stays: some writers choose a format by it."""
+    return path.parent / f".{secrets.token_hex(4)}.{path.name}"
+
+
 def _sync_folder(folder: Path) -> None:
-    """Have the names in it reach the disk, without which a power cut may undo a renaming."""
+    """Sync the names in a folder to the disk, without which a power cut may undo a renaming."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -57,19 +67,26 @@ def _sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what processes that were killed within `write_whole` have left there. Nobody else may be writing into it."""
+    """Delete the temporary files that processes killed within `write_whole` have left in a folder.
+
+    No other process may be writing into the folder meanwhile.
+    """
     for path in folder.iterdir():
         if TEMPORARY.match(path.name):
             path.unlink()
 
 
 def entries(folder: Path) -> list[Path]:
-    """What is in it, but for what `remove_leftovers` would delete."""
+    """Return the files and folders in a folder, without those that `remove_leftovers` deletes."""
     return [path for path in folder.iterdir() if not TEMPORARY.match(path.name)]
 
 
 def new_folder(path: Path) -> Path:
-    """Make a folder that is not there yet, or take one that is empty. Raises CannotWrite."""
+    """Make a folder, or take one that is there and empty, and return its path.
+
+    Raises:
+        CannotWrite: the folder is not empty, or cannot be made or written into.
+    """
     if entries(writable_folder(path)):
         raise CannotWrite(
             f"the folder {path} exists and is not empty; choose a new one, or delete it first"
@@ -78,10 +95,14 @@ def new_folder(path: Path) -> Path:
 
 
 def writable_folder(path: Path) -> Path:
-    """Make a folder unless it is there. Raises CannotWrite where nothing can be written into it."""
+    """Make a folder unless it is there, and return its path.
+
+    Raises:
+        CannotWrite: the folder cannot be made or written into.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".{secrets.token_hex(4)}.probe"
+        probe = _temporary(path / "probe")
         try:
             probe.touch()
         finally:
@@ -90,32 +111,45 @@ def writable_folder(path: Path) -> Path:
         raise CannotWrite(
             f"cannot write into {path}: {error.strerror or error}; choose a place that is yours"
         ) from error
+
     return path
 
 
 @contextmanager
 def alone(path: Path, wait: bool = True) -> Iterator[bool]:
-    """Keep every other thread and process that wants to bring `path` waiting. Makes the folder around it.
+    """Hold an advisory lock for a path, which every thread and process that asks for it respects.
 
-    Gives True; or False, at once, where another one is at it and we are not to wait. The lock is the system's on a file beside
-    `path`: a process that is killed lets go of it. Raises CannotWrite; MissingExtra where filelock is not installed.
+    The lock is the system's, on a file beside `path`: a process that is killed lets go of it.
+
+    Args:
+        path: what is to be written; the folder around it is made.
+        wait: wait until the lock is free.
+
+    Yields:
+        True; or False, at once, where another one holds the lock and `wait` is false.
+
+    Raises:
+        CannotWrite: the file of the lock cannot be written.
+        MissingExtra: filelock is not installed.
     """
     try:
         from filelock import FileLock, Timeout
     except ImportError:
         raise MissingExtra("downloading a dataset", "train") from None
-    lock = FileLock(
-        path.with_name(f".{path.name}.lock"), thread_local=False
-    )  # another thread may close a generator
+
+    # Not bound to this thread: another one may close a generator.
+    lock = FileLock(path.with_name(f".{path.name}.lock"), thread_local=False)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(Timeout):
             lock.acquire(blocking=wait)
+
     try:
         yield lock.is_locked
     finally:
         if lock.is_locked:
-            # Deleted while it is held: whoever has opened it meanwhile sees that it has no name any more, and opens the next one.
+            # Deleted while it is held: a process that has opened it meanwhile sees that it has lost
+            # its name, and opens the next one.
             with contextlib.suppress(OSError):
                 Path(lock.lock_file).unlink()
             lock.release()
@@ -123,7 +157,7 @@ def alone(path: Path, wait: bool = True) -> Iterator[bool]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Raise as CannotWrite what the system refuses."""
+    """Turn an OSError within the block into CannotWrite, which names the path."""
     try:
         yield
     except OSError as problem:

@@ -1,15 +1,13 @@
-"""Files of 28x28 images, in whichever format: IDX, .npz, .npy or CSV, packed or not. The first bytes tell, not the name.
+"""Files of 28x28 images: IDX, .npz, .npy or CSV, packed or not, as the first bytes tell.
 
-A path comes in, uint8 images come out, with their labels where the file has them. `arrays` reads the binary formats and
-`tables` the text.
+A path comes in, uint8 images come out, with their labels where the file has them. `arrays` reads
+the binary formats and `tables` the text.
 """
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
-
-import numpy as np
 
 from inkdigits.core import arrays, tables
 from inkdigits.core.arrays import LabelledImages
@@ -36,6 +34,7 @@ def kind_of(path: Path) -> Kind | None:
         return "npz"
     if head.startswith(arrays.NPY_MAGIC):
         return "npy"
+
     return "csv" if CSV_START.match(head) else None
 
 
@@ -51,8 +50,9 @@ def read_images(path: Path) -> dict[str, LabelledImages]:
         path: the file.
 
     Returns:
-        For each array uint8 (N, 28, 28), and its labels uint8 (N,), or None where it has none. An .npz file may have several
-        arrays, such as `x_train` and `x_test`; in other formats the only one is called `images`.
+        For each array uint8 (N, 28, 28), and its labels uint8 (N,), or None where it has none. An
+        .npz file may have several arrays, such as `x_train` and `x_test`; in other formats the only
+        one is called `images`.
 
     Raises:
         BadData: the file is damaged, of another format, or holds no images.
@@ -69,6 +69,7 @@ def read_images(path: Path) -> dict[str, LabelledImages]:
 
     if not any(len(images) for images, _ in found.values()):
         raise BadData(f"{path} holds no images")
+
     return found
 
 
@@ -99,6 +100,7 @@ def iter_images(path: Path, rows: int = 8192) -> Iterator[Pixels]:
     for images in blocks:
         empty = False
         yield images
+
     if empty:
         raise BadData(f"{path} holds no images")
 

@@ -1,4 +1,6 @@
-"""Picture files, as far as their names tell: the suffixes of pictures, and all pictures below a folder."""
+"""Picture files, as far as their names tell: the suffixes of pictures, and all pictures below a
+folder.
+"""
 
 import contextlib
 import os
@@ -6,7 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PICTURE_SUFFIXES = frozenset(
-    ".png .jpg .jpeg .bmp .gif .webp .tif .tiff .ppm .pgm .pbm .pnm .avif".split()
+    [
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".bmp",
+        ".gif",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".avif",
+    ]
 )
 
 
@@ -16,7 +32,8 @@ def pictures_below(folder: Path) -> Iterator[Path]:
     It holds the names of one folder at a time, and of those around it.
 
     Args:
-        folder: where to look. A folder that cannot be listed counts as empty, and links to folders are not followed.
+        folder: where to look. A folder that cannot be listed counts as empty, and links to folders
+            are not followed.
 
     Yields:
         Every file with a picture's suffix whose name does not start with a dot.

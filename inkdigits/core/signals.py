@@ -1,6 +1,7 @@
-"""Ctrl-C and SIGTERM, heard at a moment when nothing is half done.
+"""Ctrl-C and SIGTERM, raised as an exception at a moment when nothing is half done.
 
-`interruptible` stands around a command, `uninterrupted` around what must not be left half done. Knows nothing of either.
+`with interruptible():` goes around a command, `with uninterrupted:` around what must not be left
+half done.
 """
 
 import contextlib
@@ -11,7 +12,11 @@ from types import FrameType, TracebackType
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal came. `status` is what a shell expects a process to end with that it has ended: 130 for Ctrl-C, 143 for SIGTERM."""
+    """A signal that came.
+
+    Attributes:
+        status: what a shell expects the process to exit with: 130 for Ctrl-C, 143 for SIGTERM.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__("interrupted" if number == signal.SIGINT else "terminated")
@@ -19,13 +24,14 @@ class Interrupted(KeyboardInterrupt):
 
 
 class _Uninterrupted:
-    """`with uninterrupted:` a signal waits for its end. Cheap enough to stand around every step of a training."""
+    """A block at whose end a signal is raised that came within it.
+
+    It is cheap enough for every step of a training.
+    """
 
     def __init__(self) -> None:
-        self.depth, self.waiting = (
-            0,
-            0,
-        )  # how many such blocks we are in; the signal that came meanwhile
+        self.depth = 0  # of nested blocks
+        self.waiting = 0  # the signal that came meanwhile
 
     def __enter__(self) -> None:
         self.depth += 1
@@ -38,11 +44,12 @@ class _Uninterrupted:
     ) -> None:
         self.depth -= 1
         if self.waiting and not self.depth:
-            number, self.waiting = self.waiting, 0
+            number = self.waiting
+            self.waiting = 0
             raise Interrupted(number)
 
     def heard(self, number: int, _: FrameType | None) -> None:
-        """What the system calls."""
+        """Handle a signal; the system calls this."""
         if not self.depth:
             raise Interrupted(number)
         self.waiting = number
@@ -53,15 +60,17 @@ uninterrupted = _Uninterrupted()
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise Interrupted on Ctrl-C and SIGTERM while this lasts, outside `uninterrupted`. In other than the main thread, nothing.
+    """Raise Interrupted on Ctrl-C and SIGTERM within the block, outside `uninterrupted`.
 
-    A signal that is ignored stays so: shells start what runs in their background without Ctrl-C.
+    In other threads than the main one nothing changes. A signal that is ignored stays so: shells
+    start what runs in their background without Ctrl-C.
     """
     before = {}
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) != signal.SIG_IGN:
                 before[number] = signal.signal(number, uninterrupted.heard)
+
     try:
         yield
     finally:

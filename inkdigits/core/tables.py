@@ -1,6 +1,6 @@
 """Text tables of digits: CSV with an image in each row, as Kaggle has it, and LIBSVM's format.
 
-A path comes in, arrays come out, or BadData that names the line. Gzip and bzip2 are unpacked on the way.
+A path comes in, arrays come out, or BadData that names the line. Packed files are unpacked.
 """
 
 import csv
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from io import TextIOWrapper
 from itertools import chain, islice
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +29,7 @@ Line = tuple[int, str]  # its number in the file, from 1, and its text
 
 
 def read_csv(path: Path) -> LabelledImages:
-    """Return all images of a CSV file, uint8 (N, 28, 28), and their labels, if it has any: uint8 (N,).
-
-    The columns are those of `iter_csv`.
-
-    Raises:
-        BadData: the table is something else; the error names the line.
-    """
+    """Return all images of a CSV file and their labels, as `iter_csv` does in blocks."""
     images = [np.empty((0, SIDE, SIDE), np.uint8)]
     labels = []
     for block, its_labels in iter_csv(path):
@@ -50,8 +44,9 @@ def iter_csv(path: Path, rows: int = ROWS) -> Iterator[LabelledImages]:
     """Yield the images of a CSV file, and their labels, in blocks.
 
     Args:
-        path: a table of 784 pixels from 0 to 255 in each row, with a label from 0 to 9 before or after them, or without
-            labels. A header names the label's column, as Kaggle's does; without a header the label comes first.
+        path: a table of 784 pixels from 0 to 255 in each row, with a label from 0 to 9 before or
+            after them, or without labels. A header names the label's column, as Kaggle's does;
+            without a header the label comes first.
         rows: the most images in a block.
 
     Yields:
@@ -60,19 +55,19 @@ def iter_csv(path: Path, rows: int = ROWS) -> Iterator[LabelledImages]:
     Raises:
         BadData: the table is something else; the error names the line.
     """
-    with (
-        unpacked(path) as stream,
-        TextIOWrapper(stream, encoding="utf-8-sig", errors="replace") as text,  # type: ignore[type-var]
-    ):
+    with unpacked(path) as stream:
+        text = TextIOWrapper(cast(Any, stream), encoding="utf-8-sig", errors="replace")
         lines = _filled_lines(text, path)
         first = next(lines, (1, ""))
         names = _column_names(first[1], path)
         label = _label_column(names, path)
         largest = np.full(len(names), 255)
+
         if label is not None:
             largest[label] = 9
 
-        # Not told by the last name, which may be a damaged value: the first row would be lost without a word.
+        # Not told by the last name, which may be a damaged value: the first row would be lost
+        # without a word.
         is_header = names[label or 0] in LABEL_NAMES or not any(map(WHOLE_NUMBER.fullmatch, names))
         if not is_header:
             lines = chain([first], lines)
@@ -87,10 +82,13 @@ def iter_csv(path: Path, rows: int = ROWS) -> Iterator[LabelledImages]:
 
 
 def _filled_lines(text: TextIO, path: Path) -> Iterator[Line]:
-    """Yield the lines that are not blank. Raise BadData where one, or all of them, are longer than any table's."""
+    """Yield the lines that are not blank. Raise BadData where one, or all of them, are longer than
+    any table's.
+    """
     packed = path.stat().st_size
     length = 0
     blank = 0
+
     for number, line in enumerate(iter(lambda: text.readline(LONGEST_LINE), ""), 1):
         length += len(line)
         refuse_bombs(length, packed, str(path))
@@ -102,6 +100,7 @@ def _filled_lines(text: TextIO, path: Path) -> Iterator[Line]:
             yield number, line
         else:
             blank += 1
+
         if blank > MOST_BLANK:
             raise BadData(f"{path}, line {number}: nothing but blank lines")
 
@@ -116,7 +115,9 @@ def _column_names(line: str, path: Path) -> list[str]:
 
 
 def _label_column(names: list[str], path: Path) -> int | None:
-    """Return the index of the label's column, as the first line tells it, or None where the table has no labels."""
+    """Return the index of the label's column, as the first line tells it, or None where the table
+    has no labels.
+    """
     if len(names) == PIXELS:
         return None
     if len(names) != PIXELS + 1:
@@ -128,6 +129,7 @@ def _label_column(names: list[str], path: Path) -> int | None:
         return 0
     if names[-1] in LABEL_NAMES:
         return PIXELS
+
     raise BadData(
         f"{path}, line 1: {len(names)} columns, "
         f"but neither {names[0]!r} nor {names[-1]!r} is called 'label'"
@@ -135,7 +137,9 @@ def _label_column(names: list[str], path: Path) -> int | None:
 
 
 def _parse(lines: list[Line], largest: NDArray[np.int_], path: Path) -> NDArray[np.uint8]:
-    """Return the values of some lines, uint8 (lines, columns); those of a column go up to its `largest`."""
+    """Return the values of some lines, uint8 (lines, columns); those of a column go up to its
+    `largest`.
+    """
     try:
         texts = [text for _, text in lines]
         values = np.loadtxt(texts, np.uint8, comments=None, delimiter=",", ndmin=2)
@@ -149,7 +153,9 @@ def _parse(lines: list[Line], largest: NDArray[np.int_], path: Path) -> NDArray[
 
 
 def _parse_row(line: str, largest: NDArray[np.int_], place: str) -> list[int]:
-    """Return the values of one line, however they are written. Raise BadData that names the wrong one."""
+    """Return the values of one line, however they are written. Raise BadData that names the wrong
+    one.
+    """
     fields = line.strip().split(",")
     if len(fields) != len(largest):
         raise BadData(f"{place}: {len(fields)} values; line 1 has {len(largest)}")
@@ -160,6 +166,7 @@ def _parse_row(line: str, largest: NDArray[np.int_], place: str) -> list[int]:
         if not match or int(match[2]) > most:
             raise BadData(f"{place}: {field[:40]!r} is not a whole number from 0 to {most}")
         row.append(int(match[2]))
+
     return row
 
 
@@ -181,6 +188,7 @@ def read_libsvm(path: Path, columns: int, limit: int) -> NDArray[np.float32]:
     """
     with unpacked(path) as stream:
         text = stream.read(limit + 1)
+
     if len(text) > limit:
         raise BadData(f"{path} unpacks to more than the {limit:,} bytes expected at most")
 
@@ -189,14 +197,17 @@ def read_libsvm(path: Path, columns: int, limit: int) -> NDArray[np.float32]:
     for number, line in enumerate(text.split(b"\n"), 1):
         if not line.strip():
             continue
+
         label, *fields = line.replace(b":", b" ").split()
         try:
             row = np.array([label, *fields[1::2]], np.float32)
             right = list(map(int, fields[0::2])) == indexes and bool(np.isfinite(row).all())
         except ValueError:
             right = False
+
         if not right:
             raise BadData(f"{path}, line {number}: not a label and {columns - 1} times index:value")
+
         rows.append(row)
 
     return np.array(rows, np.float32).reshape(-1, columns)

@@ -1,7 +1,7 @@
 """The bytes of a file, with gzip and bzip2 unpacked on the way; decompression bombs are refused.
 
-A path comes in, a stream of bytes goes out. What goes wrong while the stream is read is raised as BadData, in a sentence
-that names the file.
+A path comes in, a stream of bytes goes out. What goes wrong while the stream is read is raised as
+BadData, in a sentence that names the file.
 """
 
 import bz2
@@ -17,7 +17,8 @@ from inkdigits.core.errors import BadData
 
 CHUNK = 1 << 20  # bytes unpacked at a time: still in the cache when they are hashed and copied
 
-# Deflate packs real digits to a fifth of their size, and blank images to a thousandth at the very best.
+# Deflate packs real digits to a fifth of their size, and blank images to a thousandth at the very
+# best.
 DEFLATE_RATIO = 1032
 LARGEST_RATIO = 100  # beyond it, something large is a bomb and not digits
 LARGE = 256 << 20  # bytes
@@ -80,7 +81,8 @@ def sha256(path: Path, *, unpack: bool, limit: int) -> str:
 
 
 def refuse_bombs(claimed: int, packed: int, name: str) -> None:
-    """Refuse data that claims more bytes than its file can hold, or than digits would be packed into.
+    """Refuse data that claims more bytes than its file can hold, or than digits would be packed
+    into.
 
     Args:
         claimed: bytes of the unpacked data, as far as they are known.

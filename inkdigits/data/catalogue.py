@@ -1,8 +1,10 @@
-"""The datasets that have a name: their files, where these are served, and how to tell that they are the right ones.
+"""The datasets that have a name: their files, where these are served, and how to tell that they are
+the right ones.
 
-Only facts, gathered from the publishers and from what TensorFlow Datasets and torchvision publish about the same files; nothing
-here touches a disk or the network. MNIST is known by its unpacked bytes, as its mirrors pack it differently. Of the others only
-the hashes of the packed files are published, so a copy that somebody packed anew can be checked by its structure alone.
+Only facts, gathered from the publishers and from what TensorFlow Datasets and torchvision publish
+about the same files; nothing here touches a disk or the network. MNIST is known by its unpacked
+bytes, as its mirrors pack it differently. Of the others only the hashes of the packed files are
+published, so a copy that somebody packed anew can be checked by its structure alone.
 """
 
 import math
@@ -14,9 +16,11 @@ from inkdigits.core.digits import DIGITS
 
 @dataclass(frozen=True)
 class File:
-    """One file of a dataset, which lies there as `name`, or as `packed_name`, which is how it is served.
+    """One file of a dataset, which lies there as `name`, or as `packed_name`, which is how it is
+    served.
 
-    shape: of the array in it. sha256: of the unpacked bytes where of_unpacked, else of the file as it is served.
+    shape: of the array in it. sha256: of the unpacked bytes where of_unpacked, else of the file as
+        it is served.
     """
 
     name: str
@@ -34,9 +38,8 @@ class File:
     @property
     def limit(self) -> int:
         """Bytes that the file can have at most, packed or not."""
-        width = (
-            16 if self.kind == "libsvm" else 4 if self.name.endswith("-int") else 1
-        )  # bytes a value
+        # bytes a value
+        width = 16 if self.kind == "libsvm" else 4 if self.name.endswith("-int") else 1
         return math.prod(self.shape) * width + (1 << 20)
 
 
@@ -55,9 +58,10 @@ class Archive:
 class Entry:
     """A dataset with a name.
 
-    files: training images and labels, then test images and labels. mirrors: what a file's packed name is appended to.
-    balanced: every class has the same number of images, in training and in test. made_from: the dataset that it is computed
-    from, whose files it needs, where they lie for that one.
+    files: training images and labels, then test images and labels. mirrors: what a file's packed
+        name is appended to.
+    balanced: every class has the same number of images, in training and in test. made_from: the
+    dataset that it is computed from, whose files it needs, where they lie for that one.
     """
 
     name: str
@@ -116,7 +120,8 @@ _ENTRIES = (
             "https://ossci-datasets.s3.amazonaws.com/mnist/",  # torchvision's
             "https://storage.googleapis.com/cvdf-datasets/mnist/",  # TensorFlow Datasets'
             "https://raw.githubusercontent.com/fgnt/mnist/master/",  # MLX's
-            "https://cdn.jsdelivr.net/gh/fgnt/mnist/",  # the same repository, where GitHub is blocked
+            # the same repository, where GitHub is blocked
+            "https://cdn.jsdelivr.net/gh/fgnt/mnist/",
         ),
     ),
     Entry(
@@ -256,9 +261,9 @@ _HANDWRITING = replace(
 
 DATASETS = {entry.name: entry for entry in (*_ENTRIES[:-1], _HANDWRITING, _ENTRIES[-1])}
 
-# Of MNIST's 10,000 test digits those whose label lost a vote of people who looked at them. Indexes from 0.
-# Source: Northcutt, Athalye & Mueller 2021, "Pervasive label errors in test sets destabilize machine learning benchmarks"
-# (arXiv 2103.14749).
+# Of MNIST's 10,000 test digits those whose label lost a vote of people who looked at them. Indexes
+# from 0. Source: Northcutt, Athalye & Mueller 2021, "Pervasive label errors in test sets
+# destabilize machine learning benchmarks" (arXiv 2103.14749).
 MISLABELLED = (
     947,
     1621,

@@ -1,6 +1,8 @@
-"""Datasets by name or path: `mnist`, a folder, a file, or several of these joined by `+` come in, a Dataset comes out.
+"""Datasets by name or path: `mnist`, a folder, a file, or several of these joined by `+` come in, a
+Dataset comes out.
 
-The same source gives the same splits every time. Torch is never loaded; which split to look at is the caller's decision.
+The same source gives the same splits every time. Torch is never loaded; which split to look at is
+the caller's decision.
 """
 
 import re
@@ -29,14 +31,16 @@ def load_dataset(
 ) -> Dataset:
     """Load a dataset by name or from a path, with the splits train, validation and test.
 
-    The validation split comes out of the training images. A source without a test split is divided 80/10/10, and also has
-    the split `all`. Pixels stay as they are, except that pictures, USPS and optdigits are brought to MNIST's geometry.
+    The validation split comes out of the training images. A source without a test split is divided
+    80/10/10, and also has the split `all`. Pixels stay as they are, except that pictures, USPS and
+    optdigits are brought to MNIST's geometry.
 
     Args:
-        source: a name that `inkdigits data list` shows; a folder of pictures sorted into folders called 0 to 9; a folder of
-            IDX files named as MNIST's; an IDX file of images with its labels beside it; an .npz file; a CSV file with labels;
-            or several of these joined by `+`, split by split. A name wins over a file that is called the same; ./NAME means
-            the file.
+        source: a name that `inkdigits data list` shows; a folder of pictures sorted into folders
+            called 0 to 9; a folder of IDX files named as MNIST's; an IDX file of images with its
+            labels beside it; an .npz file; a CSV file with labels; or several of these joined by
+            `+`, split by split. A name wins over a file that is called the same; ./NAME means the
+            file.
         data_dir: the folder of datasets with a name; `default_data_dir()` unless given.
         download: fetch files that are missing.
         progress: called while files are downloaded or pictures are read.
@@ -53,6 +57,7 @@ def load_dataset(
     if isinstance(source, str) and source in DATASETS:
         folder = Path(data_dir) if data_dir else default_data_dir()
         return load_named(DATASETS[source], folder, download, progress)
+
     if Path(source).exists():
         return Dataset(str(source), DIGITS, load_path(Path(source), progress))
 
@@ -66,6 +71,7 @@ def load_dataset(
         )
     if isinstance(source, Path) or re.search(r"[/\\.]", source):
         raise BadData(f"no file or folder {str(source)!r}")
+
     raise UnknownName(
         "dataset", source, [*DATASETS, "or the path of a folder, IDX, .npz or CSV file"]
     )
@@ -74,7 +80,8 @@ def load_dataset(
 def join_datasets(datasets: list[Dataset]) -> Dataset:
     """Join train with train and test with test; a split that one of them lacks is left out.
 
-    A dataset of ten digits goes with one of eleven classes. A dataset that has too few images to be divided is learned from.
+    A dataset of ten digits goes with one of eleven classes. A dataset that has too few images to be
+    divided is learned from.
     """
     largest = max(datasets, key=lambda dataset: len(dataset.classes))
     for dataset in datasets:
@@ -96,8 +103,10 @@ def join_datasets(datasets: list[Dataset]) -> Dataset:
             parts = [splits[name] for splits in divided]
             if name in ("train", "all"):
                 parts += undivided
+
             joined[name] = Split(
                 np.concatenate([part.images for part in parts]),
                 np.concatenate([part.labels for part in parts]),
             )
+
     return Dataset("+".join(dataset.name for dataset in datasets), largest.classes, joined)

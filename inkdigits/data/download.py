@@ -1,8 +1,9 @@
 """One file from one of several mirrors: whole, checked and under its final name, or not at all.
 
-Takes https addresses, a destination and a SHA-256. Knows nothing of datasets. The bytes go to a temporary file beside the
-destination, are compared with the hash, and only then get their name. However many threads and processes ask for a file at
-once, one of them downloads it and the others wait. Where it fails, nothing is left behind.
+Takes https addresses, a destination and a SHA-256. Knows nothing of datasets. The bytes go to a
+temporary file beside the destination, are compared with the hash, and only then get their name.
+However many threads and processes ask for a file at once, one of them downloads it and the others
+wait. Where it fails, nothing is left behind.
 """
 
 import http.client
@@ -24,7 +25,8 @@ from inkdigits.core.files import alone, writing
 from inkdigits.core.progress import ProgressCallback
 
 TIMEOUT = 30.0  # seconds without a byte after which a mirror is given up
-SLOWEST = 5_000  # bytes a second on average, below which it is given up as well: a server may drip for ever
+# bytes a second on average, below which it is given up as well: a server may drip for ever
+SLOWEST = 5_000
 CHUNK = 1 << 18  # bytes
 AHEAD = 4  # chunks that wait to be written
 LONGEST_REASON = 200  # characters
@@ -53,31 +55,37 @@ def fetch(
     timeout: float = TIMEOUT,
     trusts: Trusts = is_https,
 ) -> Path:
-    """Bring the file with this SHA-256 to `path`, from the first of `urls` that delivers it; if it is there, ask nobody.
+    """Bring the file with this SHA-256 to `path`, from the first of `urls` that delivers it; if it
+    is there, ask nobody.
 
-    of_unpacked: the hash is that of the unpacked bytes, as mirrors pack differently; else that of the file itself.
-    limit: bytes at most, packed or not. timeout: seconds without a byte; twice that, and a second for each SLOWEST bytes that it
-        has sent, is all that a mirror gets.
-    trusts: which addresses may be asked, redirections included.
-    Raises DownloadFailed, which says of each mirror why; CannotWrite; MissingExtra where filelock is not installed.
+    of_unpacked: the hash is that of the unpacked bytes, as mirrors pack differently; else that of
+        the file itself.
+    limit: bytes at most, packed or not. timeout: seconds without a byte; twice that, and a second
+        for each SLOWEST bytes that it has sent, is all that a mirror gets.
+    trusts: which addresses may be asked, redirections included. Raises DownloadFailed, which says
+    of each mirror why; CannotWrite; MissingExtra where filelock is not installed.
     """
     with alone(path):
         if path.is_file() and _has_hash(path, sha256, of_unpacked, limit):
             return path
+
         failures = []
         for url in urls:
             with temporary_beside(path) as temporary:
                 try:
                     with closing(_in_time(_chunks(url, limit, timeout, trusts), timeout)) as chunks:
                         _write(chunks, temporary, path, progress)
+
                     if not _has_hash(temporary, sha256, of_unpacked, limit):
                         raise _MirrorError(
                             "sent something else, its SHA-256 is not the published one"
                         )
+
                     with writing(path):
                         return temporary.replace(path)
                 except _MirrorError as reason:
                     failures.append(f"{url} {_in_a_line(reason)}")
+
         reasons = "; ".join(failures or ["there is none"])
         raise DownloadFailed(
             f"no mirror delivered {path.name}: {reasons}; try again later, or put it into {path.parent} yourself"
@@ -92,9 +100,11 @@ def _in_a_line(reason: object) -> str:
 
 @contextmanager
 def temporary_beside(path: Path) -> Iterator[Path]:
-    """A name for a file in the same folder, from where renaming is one step; what lies there afterwards is deleted.
+    """A name for a file in the same folder, from where renaming is one step; what lies there
+    afterwards is deleted.
 
-    Always the same one, so that what a killed process has left there is deleted too: to be had by one at a time.
+    Always the same one, so that what a killed process has left there is deleted too: to be had by
+        one at a time.
     """
     temporary = path.with_name(f".{path.name}.part")
     try:
@@ -115,9 +125,11 @@ def _has_hash(path: Path, sha256: str, of_unpacked: bool, limit: int) -> bool:
 
 
 def _in_time(chunks: Iterator[Chunk], timeout: float) -> Generator[Chunk, None, None]:
-    """The same chunks, as long as they do not come too slowly. Raises what their iterator raises, and _MirrorError.
+    """The same chunks, as long as they do not come too slowly. Raises what their iterator raises,
+    and _MirrorError.
 
-    A thread of its own waits for them: a server may also drip its head, byte after byte, each of them within the timeout.
+    A thread of its own waits for them: a server may also drip its head, byte after byte, each of
+        them within the timeout.
     """
     arrived: Queue[Chunk | BaseException | None] = Queue(AHEAD)
     given_up = threading.Event()
@@ -165,9 +177,12 @@ def _write(
 
 
 def _chunks(url: str, limit: int, timeout: float, trusts: Trusts) -> Iterator[Chunk]:
-    """What the mirror sends, piece by piece, each with the length that it announced. Raises nothing but _MirrorError."""
+    """What the mirror sends, piece by piece, each with the length that it announced. Raises nothing
+    but _MirrorError.
+    """
     if not trusts(url):
         raise _MirrorError("is not https")
+
     try:
         with _opener(trusts).open(_request(url), timeout=timeout) as response:
             total = response.headers.get("Content-Length")
@@ -176,6 +191,7 @@ def _chunks(url: str, limit: int, timeout: float, trusts: Trusts) -> Iterator[Ch
                 raise _MirrorError(
                     f"announced {total:,} bytes, more than the {limit:,} expected at most"
                 )
+
             yield from ((chunk, total) for chunk in _received(response, total, limit))
     except urllib.error.HTTPError as problem:
         problem.close()
@@ -233,5 +249,6 @@ def _received(response: http.client.HTTPResponse, total: int | None, limit: int)
         if received > limit:
             raise _MirrorError(f"sent more than the {limit:,} bytes expected at most")
         yield chunk
+
     if total is not None and received < total:
         raise _MirrorError(f"stopped after {received:,} of {total:,} bytes")

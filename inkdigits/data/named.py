@@ -1,4 +1,6 @@
-"""Datasets with a name: the arrays that the store hands out come in, splits come out. What is special to one is done here."""
+"""Datasets with a name: the arrays that the store hands out come in, splits come out. What is
+special to one is done here.
+"""
 
 import logging
 from pathlib import Path
@@ -39,6 +41,7 @@ def load_named(
     folder = data_dir / entry.folder
     if download and not all(at_hand(folder, file) for file in entry.files):
         fetch_dataset(entry.name, data_dir, progress)
+
     try:
         return Dataset(entry.name, entry.classes, _splits(entry, folder, progress))
     except BadData as problem:
@@ -62,17 +65,21 @@ def _splits(entry: Entry, folder: Path, progress: ProgressCallback | None) -> di
     splits = with_validation(train, test=test)
     if entry.name == "handwriting":
         return handwriting(splits, progress)
+
     return splits
 
 
 def _read_files(entry: Entry, folder: Path) -> list[NDArray[Any]]:
-    """Read all files of a dataset; log a warning where one cannot be compared with its published hash."""
+    """Read all files of a dataset; log a warning where one cannot be compared with its published
+    hash.
+    """
     arrays = []
     for file in entry.files:
         array, evidence = read_checked(folder, file)
         if evidence == UNPROVED:
             log.warning("%s: %s", folder / file.name, evidence)
         arrays.append(array)
+
     return arrays
 
 
@@ -87,11 +94,14 @@ def _idx_split(entry: Entry, images: NDArray[Any], labels: NDArray[Any]) -> Spli
         raise BadData(
             f"{entry.name} has equally many images of every class, but these files do not"
         )
+
     return Split(images, labels)
 
 
 def handwriting(mnist: dict[str, Split], progress: ProgressCallback | None) -> dict[str, Split]:
-    """Make MNIST's training and validation digits into those of other people; the test split stays as it is."""
+    """Make MNIST's training and validation digits into those of other people; the test split stays
+    as it is.
+    """
     return {
         "train": _simulated(mnist["train"], 0, COPIES, progress),
         "validation": _simulated(mnist["validation"], 1, 1, progress),
@@ -110,7 +120,9 @@ def _simulated(split: Split, seed: int, copies: int, progress: ProgressCallback 
 
 
 def _usps(rows: NDArray[np.float32]) -> Split:
-    """Return USPS's digits. Each row has a label from 1 to 10, then 16x16 pixels from paper -1 to ink 1."""
+    """Return USPS's digits. Each row has a label from 1 to 10, then 16x16 pixels from paper -1 to
+    ink 1.
+    """
     ink = np.clip((rows[:, 1:] + 1) * 127.5, 0, 255).round().astype(np.uint8)
     labels = as_labels(rows[:, 0].astype(np.int64) - 1, len(rows), "usps")
     return Split(_enlarged(ink.reshape(-1, 16, 16)), labels)
@@ -120,10 +132,12 @@ def _optdigits() -> Split:
     """Return scikit-learn's digits, 8x8 pixels from paper 0 to ink 16."""
     if not has_sklearn():
         raise MissingExtra("the dataset optdigits", "train")
+
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     ink = (digits.images * (255 / 16)).round().astype(np.uint8)
+
     return Split(_enlarged(ink), digits.target.astype(np.uint8))
 
 
@@ -137,4 +151,5 @@ def _enlarged(ink: NDArray[np.uint8]) -> Pixels:
         columns = np.flatnonzero(digit.any(axis=0))
         if len(rows):
             image[:] = to_field(digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+
     return images

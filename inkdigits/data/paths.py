@@ -1,4 +1,6 @@
-"""Datasets of the user's own: a folder of pictures, a folder of IDX files, or one file. A path comes in, splits come out."""
+"""Datasets of the user's own: a folder of pictures, a folder of IDX files, or one file. A path
+comes in, splits come out.
+"""
 
 import re
 from pathlib import Path
@@ -23,12 +25,14 @@ def load_path(path: Path, progress: ProgressCallback | None) -> dict[str, Split]
     """Return the splits of a dataset that a folder or a file holds.
 
     Args:
-        path: a folder of pictures sorted into folders called 0 to 9; a folder of IDX files named as MNIST's; an IDX file of
-            images with its labels beside it; an .npz file or a CSV file with labels.
+        path: a folder of pictures sorted into folders called 0 to 9; a folder of IDX files named as
+            MNIST's; an IDX file of images with its labels beside it; an .npz file or a CSV file
+            with labels.
         progress: called while pictures are read.
 
     Returns:
-        The splits by name. A test split is kept where there is one; else the images are divided 80/10/10.
+        The splits by name. A test split is kept where there is one; else the images are divided
+        80/10/10.
 
     Raises:
         BadData: images or labels are missing, damaged or something else.
@@ -37,6 +41,7 @@ def load_path(path: Path, progress: ProgressCallback | None) -> dict[str, Split]
         if class_folders(path):
             return divided(read_folder(path, progress))
         return _load_idx_folder(path)
+
     if kind_of(path) == "idx":
         return divided(_load_idx_pair(path))
 
@@ -46,6 +51,7 @@ def load_path(path: Path, progress: ProgressCallback | None) -> dict[str, Split]
     }
     if arrays.keys() >= {"x_train", "x_test"}:
         return with_validation(arrays["x_train"], test=arrays["x_test"])
+
     return divided(next(iter(arrays.values())))
 
 
@@ -57,6 +63,7 @@ def _labelled(images: Pixels, labels: Labels | None, name: str) -> Split:
         raise BadData(
             f"{name} holds {len(images):,} images, but no labels to learn from or to measure with"
         )
+
     return Split(images, labels)
 
 
@@ -98,12 +105,14 @@ def read_folder(folder: Path, progress: ProgressCallback | None = None) -> Split
                 problems.append(f"no digit found in {path}")
         except BadPicture as problem:
             problems.append(str(problem))
+
         if progress:
             progress(f"reading {folder}", index + 1, len(pictures))
 
     if problems:
         count = "a picture" if len(problems) == 1 else f"{len(problems):,} pictures"
         raise BadData(f"{count} in {folder} cannot be used: {listed(problems)}")
+
     return Split(images, np.array([label for _, label in pictures], np.uint8))
 
 
@@ -116,7 +125,9 @@ def _listing(folder: Path) -> str:
 
 
 def _load_idx_folder(folder: Path) -> dict[str, Split]:
-    """Return the splits in IDX files named as MNIST's: train-images..., t10k-images... or test-images..., and their labels."""
+    """Return the splits in IDX files named as MNIST's: train-images..., t10k-images... or
+    test-images..., and their labels.
+    """
     found = {}
     for split, pattern in IDX_SPLITS.items():
         paths = sorted(
@@ -125,6 +136,7 @@ def _load_idx_folder(folder: Path) -> dict[str, Split]:
         if len({path.name.removesuffix(".gz") for path in paths}) > 1:
             names = ", ".join(path.name for path in paths)
             raise BadData(f"{folder} has several files of {split} images, {names}: name one")
+
         if paths:
             found[split] = _load_idx_pair(paths[0])
 
@@ -133,6 +145,7 @@ def _load_idx_folder(folder: Path) -> dict[str, Split]:
             f"{folder} holds {_listing(folder)}; "
             "expected pictures in folders called 0 to 9, or IDX files named as MNIST's"
         )
+
     return with_validation(**found) if len(found) == 2 else divided(*found.values())
 
 
@@ -145,6 +158,7 @@ def _load_idx_pair(path: Path) -> Split:
             f"no labels beside {path}; "
             "expected a file of the same name with 'labels' in place of 'images'"
         )
+
     labels = as_labels(read_array(labels_path), len(images), str(labels_path))
     return _labelled(images, labels, str(path))
 
@@ -157,4 +171,5 @@ def _labels_beside(path: Path) -> Path | None:
             beside = path.with_name(stem.replace("idx3-ubyte", kind) + suffix)
             if beside != path and beside.is_file():
                 return beside
+
     return None

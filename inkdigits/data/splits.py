@@ -1,4 +1,6 @@
-"""A dataset and its splits, and how a validation split is taken out of a training set. Nothing here is random."""
+"""A dataset and its splits, and how a validation split is taken out of a training set. Nothing here
+is random.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +75,8 @@ class Dataset:
 def stratified(labels: Labels, count: int) -> Mask:
     """Choose images to hold out: of each class its exact share, evenly spaced through the file.
 
-    The same images are chosen everywhere and for ever. Shares are rounded so that they add up (largest remainder method).
+    The same images are chosen everywhere and for ever. Shares are rounded so that they add up
+    (largest remainder method).
 
     Args:
         labels: uint8 (N,), 0 to 9.
@@ -89,10 +92,12 @@ def stratified(labels: Labels, count: int) -> Mask:
     quotas[np.argsort(quotas - shares, kind="stable")[:missing]] += 1
 
     chosen = np.zeros(len(labels), bool)
+
     for label, quota in enumerate(quotas):
         places = np.flatnonzero(labels == label)
         middles = (2 * np.arange(quota) + 1) * len(places) // (2 * max(1, quota))
         chosen[places[middles]] = True
+
     return chosen
 
 
@@ -115,6 +120,7 @@ def divided(everything: Split) -> dict[str, Split]:
     for_test = stratified(everything.labels, count)
     rest = everything[~for_test]
     for_validation = stratified(rest.labels, count)
+
     return {
         "train": rest[~for_validation],
         "validation": rest[for_validation],

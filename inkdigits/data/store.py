@@ -1,6 +1,8 @@
-"""The folder where datasets with a name lie: what is there, what proves it, and bringing what is missing.
+"""The folder where datasets with a name lie: what is there, what proves it, and bringing what is
+missing.
 
-Files lie as DATA_DIR/<name>/<file>, packed as they are served or unpacked. Hands out single arrays; knows nothing of splits.
+Files lie as DATA_DIR/<name>/<file>, packed as they are served or unpacked. Hands out single arrays;
+knows nothing of splits.
 """
 
 import importlib.util
@@ -54,7 +56,9 @@ class Finding:
 
 
 def default_data_dir() -> Path:
-    """Where datasets lie unless told otherwise: $INKDIGITS_DATA, else inkdigits in the user's cache folder."""
+    """Where datasets lie unless told otherwise: $INKDIGITS_DATA, else inkdigits in the user's cache
+    folder.
+    """
     if folder := os.environ.get("INKDIGITS_DATA"):
         return Path(folder).expanduser()
     if sys.platform == "win32":
@@ -63,11 +67,14 @@ def default_data_dir() -> Path:
         )
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "inkdigits"
+
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "inkdigits"
 
 
 def list_datasets(data_dir: Path | None = None) -> list[Listing]:
-    """Every dataset that has a name, and whether it lies there whole. Looks at names and sizes only; `verify_dataset` reads."""
+    """Every dataset that has a name, and whether it lies there whole. Looks at names and sizes
+    only; `verify_dataset` reads.
+    """
     return [
         _listing(entry, (data_dir or default_data_dir()) / entry.folder)
         for entry in DATASETS.values()
@@ -82,7 +89,8 @@ def _listing(entry: Entry, folder: Path) -> Listing:
 
 
 def verify_dataset(name: str, data_dir: Path | None = None) -> list[Finding]:
-    """What each file of a named dataset is: proved by its hash, right as far as can be seen, wrong, or missing.
+    """What each file of a named dataset is: proved by its hash, right as far as can be seen, wrong,
+    or missing.
 
     Raises UnknownName.
     """
@@ -96,6 +104,7 @@ def verify_dataset(name: str, data_dir: Path | None = None) -> list[Finding]:
                 "comes with scikit-learn" if has_sklearn() else "needs scikit-learn",
             )
         ]
+
     return [_finding(folder, file) for file in entry.files]
 
 
@@ -114,14 +123,17 @@ def fetch_dataset(
     """Download what is missing or wrong of a named dataset; return its folder.
 
     progress: called with what is downloaded, the bytes that have arrived, and the bytes expected.
-    Raises UnknownName, DownloadFailed, CannotWrite, and MissingExtra where filelock is not installed.
+    Raises UnknownName, DownloadFailed, CannotWrite, and MissingExtra where filelock is not
+    installed.
     """
     entry = entry_of(name)
     folder = (data_dir or default_data_dir()) / entry.folder
     wanted = [file for file in entry.files if not _is_right(folder, file)]
+
     if wanted and entry.archive:
         _fetch_from_archive(entry.archive, folder, wanted, progress)
         return folder
+
     for file in wanted:
         assert file.sha256, "a file that is served on its own has a hash of its own"
         fetch(
@@ -132,6 +144,7 @@ def fetch_dataset(
             limit=file.limit,
             progress=progress,
         )
+
     return folder
 
 
@@ -146,6 +159,7 @@ def _fetch_from_archive(
         ]  # unless they came while we waited
         if not wanted:
             return
+
         fetch(
             archive.urls,
             path,
@@ -170,23 +184,27 @@ def _extract(zipped: zipfile.ZipFile, member: str, path: Path) -> None:
 
 
 def read_checked(folder: Path, file: File) -> tuple[NDArray[Any], str]:
-    """The array in a file, and what shows that it is the right one: PROVED, UNPROVED or WITHOUT_HASH.
+    """The array in a file, and what shows that it is the right one: PROVED, UNPROVED or
+    WITHOUT_HASH.
 
     Raises BadData where the file is missing, damaged, or certainly not the right one.
     """
     path = at_hand(folder, file)
     if not path:
         raise BadData(f"{folder / file.packed_name} is missing")
+
     if file.kind == "libsvm":
         array: NDArray[Any] = read_libsvm(path, file.shape[1], file.limit)
     else:
         array = read_array(path, sha256=file.sha256 if file.of_unpacked else None)
+
     if array.shape != file.shape:
         raise BadData(f"{path} has the shape {array.shape}, not {file.shape}")
     if file.of_unpacked or (
         file.sha256 and sha256(path, unpack=False, limit=file.limit) == file.sha256
     ):
         return array, PROVED
+
     return array, UNPROVED if file.sha256 else WITHOUT_HASH
 
 

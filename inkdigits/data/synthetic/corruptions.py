@@ -1,12 +1,14 @@
-"""Digits in, the same digits through one of MNIST-C's fifteen corruptions out: what a network meets that it has not learned from.
+"""Digits in, the same digits through one of MNIST-C's fifteen corruptions out: what a network meets
+that it has not learned from.
 
-Takes and returns uint8 (N, 28, 28), paper 0 to ink 255; knows nothing of labels, models or files. Between, ink is float32
-(n, 28, 28), paper 0 to ink 1, and whatever leaves that range is clipped.
+Takes and returns uint8 (N, 28, 28), paper 0 to ink 255; knows nothing of labels, models or files.
+Between, ink is float32 (n, 28, 28), paper 0 to ink 1, and whatever leaves that range is clipped.
 
-Source of the definitions: Mu & Gilmer 2019, "MNIST-C: a robustness benchmark for computer vision" (arXiv 1906.02337), and the
-parameters of the program that made its files, at the one severity that it uses. Where that program does something else than its
-names promise, so does this, or figures could not be compared; a comment says so. The files' own draws cannot be made again: an
-accuracy on these digits is another sample of the same thing.
+Source of the definitions: Mu & Gilmer 2019, "MNIST-C: a robustness benchmark for computer vision"
+(arXiv 1906.02337), and the parameters of the program that made its files, at the one severity that
+it uses. Where that program does something else than its names promise, so does this, or figures
+could not be compared; a comment says so. The files' own draws cannot be made again: an accuracy on
+these digits is another sample of the same thing.
 """
 
 import math
@@ -70,17 +72,19 @@ CANNY_SIGMA, CANNY_LOW, CANNY_HIGH = (
 def corrupt(images: Pixels, corruption: str, seed: int = 0) -> Pixels:
     """The digits, each through its own draw of one corruption. images, returns: uint8 (N, 28, 28).
 
-    corruption: a name in CORRUPTIONS. Same digits, same seed and same version of numpy, same bits; what one corruption draws
-    does not depend on the others. Raises UnknownName.
+    corruption: a name in CORRUPTIONS. Same digits, same seed and same version of numpy, same bits;
+    what one corruption draws does not depend on the others. Raises UnknownName.
     """
     if corruption not in CORRUPTIONS:
         raise UnknownName("corruption", corruption, CORRUPTIONS)
+
     generator = np.random.default_rng([seed, list(CORRUPTIONS).index(corruption)])
     corrupted = np.empty_like(images)
     for start in range(0, len(images), BLOCK):
         block = slice(start, start + BLOCK)
         ink = CORRUPTIONS[corruption](np.divide(images[block], 255, dtype=np.float32), generator)
         corrupted[block] = np.rint(255 * ink.clip(0, 1)).astype(np.uint8)
+
     return corrupted
 
 
@@ -104,8 +108,9 @@ def impulse_noise(ink: Ink, generator: Generator) -> Array:
 def glass_blur(ink: Ink, generator: Generator) -> Array:
     """Seen through frosted glass: blurred, neighbouring pixels exchanged at random, blurred again.
 
-    From the lower right corner on, every second pixel changes places with its left, upper or upper left neighbour or itself.
-    The benchmark's blur takes columns for colour channels, and so blurs each for itself, from top to bottom.
+    From the lower right corner on, every second pixel changes places with its left, upper or upper
+    left neighbour or itself. The benchmark's blur takes columns for colour channels, and so blurs
+    each for itself, from top to bottom.
     """
     columns = _gaussian(GLASS_SIGMA, "edge")
     pixels = np.ascontiguousarray(
@@ -118,23 +123,29 @@ def glass_blur(ink: Ink, generator: Generator) -> Array:
         generator.integers(8, size=(len(places), len(ink)))
     ]
     digits = np.arange(len(ink))
+
     for place, step in zip(places, steps, strict=True):
         there = (place - step, digits)
         pixels[place], pixels[there] = pixels[there], pixels[place].copy()
+
     return columns @ pixels.T.reshape(ink.shape)
 
 
 def motion_blur(ink: Ink, generator: Generator) -> Array:
-    """The camera moved: half a Gaussian along a line, whose points are rounded to pixels. As ImageMagick does it."""
+    """The camera moved: half a Gaussian along a line, whose points are rounded to pixels. As
+    ImageMagick does it.
+    """
     angle = np.radians(generator.uniform(-MOTION_ANGLE, MOTION_ANGLE, len(ink)))
     taps = np.arange(MOTION_REACH + 1)
     weights = np.exp(-(taps**2) / (2 * MOTION_SIGMA**2))
     blurred = np.zeros_like(ink)
+
     for tap, weight in zip(taps, weights / weights.sum(), strict=True):
         down, across = (
             np.ceil(tap * part - 0.5).astype(int) for part in (np.sin(angle), np.cos(angle))
         )
         blurred += np.float32(weight) * _moved(ink, down, across, MOTION_REACH, "edge")
+
     return blurred
 
 
@@ -142,7 +153,9 @@ def motion_blur(ink: Ink, generator: Generator) -> Array:
 
 
 def shear(ink: Ink, generator: Generator) -> Array:
-    """Slanted. The benchmark's shear turns the vertical axis without stretching it, and so makes digits 8 % taller, too."""
+    """Slanted. The benchmark's shear turns the vertical axis without stretching it, and so makes
+    digits 8 % taller, too.
+    """
     return _either_way(ink, generator, lambda angle: [[1, -math.sin(angle)], [0, math.cos(angle)]])
 
 
@@ -211,7 +224,9 @@ def dotted_line(ink: Ink, generator: Generator) -> Array:
 
 
 def zigzag(ink: Ink, generator: Generator) -> Array:
-    """A line of six teeth, which rises by up to 4 pixels or falls by up to 5. Its lines' ink adds up where they meet."""
+    """A line of six teeth, which rises by up to 4 pixels or falls by up to 5. Its lines' ink adds
+    up where they meet.
+    """
     begin, end = ZIGZAG_COLUMNS
     top, rise = generator.integers(27, size=len(ink)), generator.integers(-5, 5, size=len(ink))
     length = np.hypot(end - begin, rise)
@@ -221,14 +236,17 @@ def zigzag(ink: Ink, generator: Generator) -> Array:
         np.vstack([along, length]),
         np.vstack([off, -1 / (length - 20)]),
     )  # the benchmark's way to end near the axis
+
     x, y = begin + cos * along - sin * off, top + sin * along + cos * off
     return ink + sum(_line(x[i], y[i], x[i + 1], y[i + 1]) for i in range(len(TEETH)))
 
 
 def canny_edges(ink: Ink, _: Generator) -> Array:
-    """Outlines, one pixel wide: ridges of the slope that are steep somewhere and nowhere flat. Source: Canny 1986.
+    """Outlines, one pixel wide: ridges of the slope that are steep somewhere and nowhere flat.
+    Source: Canny 1986.
 
-    As scikit-image has it: beyond the field there is nothing to blur with, and its border has no edges.
+    As scikit-image has it: beyond the field there is nothing to blur with, and its border has no
+    edges.
     """
     blur = _gaussian(CANNY_SIGMA, "constant")
     padded = np.pad(blur @ ink.astype(float) @ blur.T, ((0, 0), (1, 1), (1, 1)), "symmetric")
@@ -236,12 +254,15 @@ def canny_edges(ink: Ink, _: Generator) -> Array:
     steepness = np.hypot(down, across)
     inside = (slice(None), slice(1, -1), slice(1, -1))
     ridge = np.zeros(ink.shape, bool)
+
     ridge[inside] = _is_ridge(steepness, down[inside], across[inside])
-    # No edge touches the border, so that digits stacked to one tall picture share none, and are labelled in one go.
+    # No edge touches the border, so that digits stacked to one tall picture share none, and are
+    # labelled in one go.
     weak = ridge & (steepness >= CANNY_LOW)
     count, labels = cv2.connectedComponents(weak.reshape(-1, SIDE).astype(np.uint8), connectivity=8)
     kept = np.zeros(count, bool)
     kept[labels[(weak & (steepness >= CANNY_HIGH)).reshape(-1, SIDE)]] = True
+
     return kept[labels].reshape(ink.shape)
 
 
@@ -278,7 +299,8 @@ AFFINE = (
 
 @lru_cache
 def _gaussian(sigma: float, border: str) -> Array:
-    """(28, 28) float64 that blurs along an axis: `_gaussian @ ink` along columns, `ink @ _gaussian.T` along rows.
+    """(28, 28) float64 that blurs along an axis: `_gaussian @ ink` along columns, `ink @
+    _gaussian.T` along rows.
 
     border: as for np.pad; with "constant" what lies beyond counts for nothing, not for paper.
     """
@@ -295,7 +317,9 @@ def _blurred(ink: Array, sigma: float) -> Array:
 
 
 def _moved(ink: Ink, down: Array, across: Array, reach: int, border: str) -> Ink:
-    """Each digit as seen by a field that moved by whole pixels. down, across: int (n,), at most `reach` either way."""
+    """Each digit as seen by a field that moved by whole pixels. down, across: int (n,), at most
+    `reach` either way.
+    """
     padded = np.pad(ink, ((0, 0), (reach, reach), (reach, reach)), border)  # type: ignore[call-overload] # border is a mode
     fields = sliding_window_view(padded, (SIDE, SIDE), axis=(1, 2))
     return fields[np.arange(len(ink)), reach + down, reach + across]
@@ -313,23 +337,29 @@ def _either_way(
 
 
 def _warped(ink: Ink, matrix: list[list[float]]) -> Ink:
-    """Resampled: what lies at (x, y) from the centre comes from matrix @ (x, y), bilinearly; beyond the field there is paper."""
+    """Resampled: what lies at (x, y) from the centre comes from matrix @ (x, y), bilinearly; beyond
+    the field there is paper.
+    """
     from_centre = np.arange(SIDE) - CENTRE
     across, down = CENTRE + np.tensordot(matrix, np.meshgrid(from_centre, from_centre), axes=1)
     left, top = np.floor(across), np.floor(down)
     padded = np.pad(ink, ((0, 0), (1, 1), (1, 1)))
     warped = np.zeros_like(ink)
+
     for row, column in ((top, left), (top, left + 1), (top + 1, left), (top + 1, left + 1)):
         weights = (1 - abs(down - row)) * (1 - abs(across - column))
         rows, columns = (np.clip(place + 1, 0, SIDE + 1).astype(int) for place in (row, column))
         warped += weights.astype(np.float32) * padded[:, rows, columns]
+
     return warped
 
 
 def _plasma(count: int, generator: Generator) -> Ink:
-    """Clouds: (count, 256, 256), each from 0 to 1. Octave after octave, a point between four others is their mean plus noise.
+    """Clouds: (count, 256, 256), each from 0 to 1. Octave after octave, a point between four others
+    is their mean plus noise.
 
-    Edges are joined, left to right and top to bottom. Source: Fournier, Fussell & Carpenter 1982 (diamond-square).
+    Edges are joined, left to right and top to bottom. Source: Fournier, Fussell & Carpenter 1982
+    (diamond-square).
     """
     heights = np.zeros((count, 1, 1), np.float32)
     roughness = 1.0
@@ -346,14 +376,17 @@ def _plasma(count: int, generator: Generator) -> Ink:
         finer[:, ::2, ::2], finer[:, 1::2, 1::2] = heights, centres
         finer[:, ::2, 1::2] = mean(heights + right + centres + np.roll(centres, 1, axis=1))
         finer[:, 1::2, ::2] = mean(heights + below + centres + np.roll(centres, 1, axis=2))
+
         heights = finer
         roughness /= FOG_DECAY**2  # the benchmark multiplies by it twice
+
     heights -= heights.min(axis=(1, 2), keepdims=True)
     return heights / heights.max(axis=(1, 2), keepdims=True)
 
 
 def _line(left: Array, top: Array, right: Array, bottom: Array) -> Array:
-    """The ink of a line a digit, from column `left` (n,) at row `top` to `right` at `bottom`: (n, 28, 28), 1 at its middle.
+    """The ink of a line a digit, from column `left` (n,) at row `top` to `right` at `bottom`: (n,
+    28, 28), 1 at its middle.
 
     Distance is measured along the column. The last column, unless it is a fraction, gets none.
     """
@@ -371,9 +404,11 @@ def _sobel(padded: Array) -> Array:
 
 
 def _is_ridge(steepness: Array, down: Array, across: Array) -> Array:
-    """Where it is nowhere steeper ahead and behind, in the direction of the slope: bool (n, 26, 26), without the border.
+    """Where it is nowhere steeper ahead and behind, in the direction of the slope: bool (n, 26,
+    26), without the border.
 
-    Ahead is where the ring of the eight neighbours is met, between a neighbour that shares a side and one that shares a corner.
+    Ahead is where the ring of the eight neighbours is met, between a neighbour that shares a side
+    and one that shares a corner.
     """
     places = np.arange(steepness.size).reshape(steepness.shape)[:, 1:-1, 1:-1]
     steep = abs(down) >= abs(across)
@@ -381,6 +416,7 @@ def _is_ridge(steepness: Array, down: Array, across: Array) -> Array:
     straight = np.where(steep, step_down, step_across)
     smaller, larger = np.minimum(abs(down), abs(across)), np.maximum(abs(down), abs(across))
     askew = np.divide(smaller, larger, out=np.zeros_like(larger), where=larger > 0)
+
     flat = steepness.ravel()
 
     def beside(way: int) -> Array:

@@ -1,4 +1,6 @@
-"""The canvas of a picture under way, four times the field, so that a digit on it is some 80 pixels high; and a pen for it."""
+"""The canvas of a picture under way, four times the field, so that a digit on it is some 80 pixels
+high; and a pen for it.
+"""
 
 import cv2
 import numpy as np
@@ -35,6 +37,7 @@ def ink(canvas: Canvas, lines: list[Points], width: int) -> Canvas:
             lineType=cv2.LINE_AA,
             shift=2,
         )
+
     return canvas
 
 
@@ -61,6 +64,7 @@ def on_paper(ink: NDArray[np.uint8]) -> Canvas:
         ink = np.asarray(
             cv2.resize(ink, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
         )
+
     canvas, (height, width) = paper(), ink.shape
     canvas[(CANVAS - height) // 2 :, (CANVAS - width) // 2 :][:height, :width] = ink
     return canvas

@@ -14,19 +14,25 @@ from inkdigits.reading.preprocessing.fields import DIGIT, disc
 
 Plane = NDArray[np.floating]  # (112, 112)
 
-STEEPEST = 25.0  # degrees; a digit that leans further has been photographed askew, which is not a pen's business
+# degrees; a digit that leans further has been photographed askew, which is not a pen's business
+STEEPEST = 25.0
 
 
 def in_another_hand(image: NDArray[np.uint8], rng: Generator) -> Canvas:
-    """A field, enlarged with crisp edges: leaning, in other proportions, and bent as no two hands agree. Resampled once."""
+    """A field, enlarged with crisp edges: leaning, in other proportions, and bent as no two hands
+    agree. Resampled once.
+    """
     x, y = _PIXELS - MIDDLE
     (a, b), (c, d) = np.linalg.inv(lean(rng)) / SCALE
     across, down = a * x + b * y + SIDE / 2 - 0.5, c * x + d * y + SIDE / 2 - 0.5
+
     if rng.random() < 0.5:
         across, down = _in_other_proportions(across, down, rng)
+
     if rng.random() < 0.6:
         across += _waves(rng)
         down += _waves(rng)
+
     large = cv2.remap(image, across.astype(np.float32), down.astype(np.float32), cv2.INTER_LINEAR)
     return np.asarray(cv2.LUT(large, _CRISPER), np.uint8)
 
@@ -41,11 +47,14 @@ def lean(rng: Generator, angle: float = 9.0) -> NDArray[np.float64]:
         np.exp(rng.normal(0, 0.06)),
     )
     cos, sin = np.cos(turn), np.sin(turn)
+
     return size * np.array([[cos, -sin], [sin, cos]]) @ np.array([[aspect, slant], [0, 1 / aspect]])
 
 
 def _in_other_proportions(across: Plane, down: Plane, rng: Generator) -> tuple[Plane, Plane]:
-    """A small head over a large belly or the other way round, one side wider than the other: places in the field, moved."""
+    """A small head over a large belly or the other way round, one side wider than the other: places
+    in the field, moved.
+    """
     wider = 1 + float(np.clip(rng.normal(0, 0.12), -0.3, 0.3)) * (down - SIDE / 2) / (DIGIT / 2)
     across = SIDE / 2 + (across - SIDE / 2) * np.clip(wider, 0.6, 1.6)
     return _stretched(across, rng.normal(0, 0.12)), _stretched(down, rng.normal(0, 0.22))
@@ -73,6 +82,7 @@ def with_another_pen(canvas: Canvas, rng: Generator) -> Canvas:
         return np.asarray(cv2.dilate(canvas, disc(int(rng.integers(2, 8)))), np.uint8)
     if chance < 0.5:
         return thinned(canvas, int(rng.integers(2, 8)))
+
     return canvas
 
 
@@ -92,9 +102,11 @@ def cross_seven(canvas: Canvas, rng: Generator) -> Canvas:
     inked = np.flatnonzero(canvas[row] > 127)
     if not len(inked):
         return canvas
+
     stem = float(inked.mean())
     reach, tilt = max(width, 24) * rng.uniform(0.25, 0.45), rng.uniform(-5, 3)
     bar = np.array([[stem - reach, row + tilt], [stem + reach * rng.uniform(0.7, 1.1), row - tilt]])
+
     return ink(canvas.copy(), [bar], int(np.clip(len(inked) * rng.uniform(0.5, 0.9), 4, 14)))
 
 

@@ -35,7 +35,8 @@ LEAST_PIECE = (
 )
 LEAST_INK = 40  # pixels of the canvas; with less there is nothing to see
 
-# What is left of a digit is no digit when this side of it is kept. Left out: the upper half of a 9 is a 0, the lower half a 1.
+# What is left of a digit is no digit when this side of it is kept. Left out: the upper half of a 9
+# is a 0, the lower half a 1.
 FRAGMENTS = {"top": (0, 5), "bottom": (0, 2, 3, 4, 5), "left": (2, 3, 4, 7, 9), "right": (2, 5, 6)}
 TURNED = (3, 4)  # lying on their side these are no digits
 
@@ -66,6 +67,7 @@ class Stock:
         label = int(self.rng.choice(among))
         if not len(self.places[label]):
             return draw(digit_strokes(label, self.rng), self.rng)
+
         return with_another_pen(
             in_another_hand(self.images[self.rng.choice(self.places[label])], self.rng), self.rng
         )
@@ -96,6 +98,7 @@ def scribble(stock: Stock) -> Canvas:
             [np.linspace(0, 9, n), np.tile([0.0, 9.0], n)[:n] + rng.normal(0, 0.8, n)]
         )
         points = points if rng.random() < 0.5 else points[:, ::-1]
+
     return draw([points], rng)
 
 
@@ -106,6 +109,7 @@ def line(stock: Stock) -> Canvas:
     if chance < 0.4:
         rise = np.tan(np.deg2rad(rng.uniform(-20, 20))) * 4.5
         return draw([np.array([[0, 4.5 + rise], [9, 4.5 - rise]])], rng)
+
     if chance < 0.7:
         return draw(
             [
@@ -114,6 +118,7 @@ def line(stock: Stock) -> Canvas:
             ],
             rng,
         )
+
     depth = rng.uniform(2, 5) * rng.choice((-1, 1))
     return draw(
         [smooth(np.array([[0, 4.5], [4.5, 4.5 + depth], [9, 4.5]]) + rng.normal(0, 0.3, (3, 2)))],
@@ -141,6 +146,7 @@ def _half(canvas: Canvas, side: str, rng: Generator) -> Canvas:
         "right": half[:, :column],
     }[side]
     lost[:] = 0
+
     return half
 
 
@@ -151,9 +157,11 @@ def row(stock: Stock) -> Canvas:
     if rng.random() < 0.35:
         piece = tight(_half(on_paper(parts[-1]), str(rng.choice(("left", "right"))), rng))
         parts[-1] = piece if piece.shape[1] >= LEAST_PIECE else parts[-1]
+
     joined = parts[0]
     for part in parts[1:]:
         joined = _touching(joined, part, int(rng.integers(-4, 10)))
+
     return on_paper(joined)
 
 
@@ -167,6 +175,7 @@ def _touching(left: NDArray[np.uint8], right: NDArray[np.uint8], overlap: int) -
     both[height - len(left) :, : left.shape[1]] = left
     place = both[height - len(right) :, width - right.shape[1] :]
     np.maximum(place, right, out=place)
+
     return both
 
 
@@ -180,6 +189,7 @@ def crossed_out(stock: Stock) -> Canvas:
     rng, canvas = stock.rng, stock.digit()
     if rng.random() < 0.5:
         return np.maximum(canvas, scribble(stock))
+
     n = int(rng.integers(2, 5))
     starts, ends = (
         np.column_stack([rng.uniform(10, 30, n), rng.uniform(20, 92, n)]),
@@ -197,17 +207,23 @@ def texture(stock: Stock) -> Canvas:
     rng = stock.rng
     how = int(rng.choice((cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC)))
     canvas = smooth_noise(rng, int(rng.integers(2, 29)), how)
+
     if rng.random() < 0.5:
         canvas = np.asarray(cv2.equalizeHist(canvas), np.uint8)
+
     if rng.random() < 0.4:
         canvas = threshold(canvas, rng)
+
     if rng.random() < 0.5:
         canvas = np.asarray(cv2.bitwise_and(canvas, blob(stock)), np.uint8)
+
     return canvas
 
 
 def cloud(stock: Stock) -> Canvas:
-    """What is left of a photograph of some thing: the darker regions of a landscape of noise, all or the largest of them."""
+    """What is left of a photograph of some thing: the darker regions of a landscape of noise, all
+    or the largest of them.
+    """
     rng = stock.rng
     landscape = sum(
         smooth_noise(rng, side, cv2.INTER_CUBIC).astype(np.float32) / side**0.7
@@ -217,6 +233,7 @@ def cloud(stock: Stock) -> Canvas:
     canvas = np.clip(
         (landscape - level) * rng.uniform(2, 30) * 255 / float(np.ptp(landscape)), 0, 255
     ).astype(np.uint8)
+
     if rng.random() < 0.6:
         _, labels, stats, _ = cv2.connectedComponentsWithStats((canvas > 60).view(np.uint8))
         canvas = (
@@ -224,6 +241,7 @@ def cloud(stock: Stock) -> Canvas:
             if len(stats) > 1
             else canvas
         )
+
     return on_paper(tight(canvas))
 
 
@@ -255,6 +273,7 @@ def blob(stock: Stock) -> Canvas:
                 colour,
                 cv2.LINE_AA,
             )
+
     return canvas
 
 

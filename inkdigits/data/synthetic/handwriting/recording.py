@@ -1,4 +1,5 @@
-"""From ink to a field, as paper, accidents and devices leave it: lines, specks and neighbours; scanners, cameras, paint programs.
+"""From ink to a field, as paper, accidents and devices leave it: lines, specks and neighbours;
+scanners, cameras, paint programs.
 
 Takes a canvas, returns a canvas, and at the end the field that reading would make of it.
 """
@@ -25,7 +26,9 @@ LEAST_LEFT = 0.4  # share of the ink; what lost more of it need not be readable 
 
 
 def damaged(canvas: Canvas, rng: Generator) -> Canvas:
-    """Mostly as it was; else a line that was removed or not, specks, a piece of the neighbour, or an edge cut off."""
+    """Mostly as it was; else a line that was removed or not, specks, a piece of the neighbour, or
+    an edge cut off.
+    """
     if rng.random() < 0.75:
         return canvas
     accident = _ACCIDENTS[rng.integers(len(_ACCIDENTS))]
@@ -45,7 +48,9 @@ def remove_ruling(canvas: Canvas, rng: Generator) -> Canvas:
 
 
 def leave_ruling(canvas: Canvas, rng: Generator) -> Canvas:
-    """A piece of a line of the paper stayed, at the foot of the digit or across it, fainter than the ink."""
+    """A piece of a line of the paper stayed, at the foot of the digit or across it, fainter than
+    the ink.
+    """
     x, y = rng.uniform(20, 92), rng.uniform(30, 97)
     half = rng.uniform(6, 22)
     line = cv2.line(
@@ -55,6 +60,7 @@ def leave_ruling(canvas: Canvas, rng: Generator) -> Canvas:
         int(rng.integers(60, 220)),
         int(rng.integers(1, 4)),
     )
+
     return np.maximum(canvas, line)
 
 
@@ -69,6 +75,7 @@ def speckle(canvas: Canvas, rng: Generator) -> Canvas:
             -1,
             cv2.LINE_AA,
         )
+
     return canvas
 
 
@@ -98,6 +105,7 @@ def cut_edge(canvas: Canvas, rng: Generator) -> Canvas:
             if rng.random() < 0.5
             else slice(left + width - columns, left + width),
         ] = 0
+
     return canvas
 
 
@@ -105,7 +113,9 @@ _ACCIDENTS = (remove_ruling, leave_ruling, speckle, leave_neighbour, cut_edge)
 
 
 def recorded(canvas: Canvas, rng: Generator) -> Canvas:
-    """What a device makes of the ink: nothing or one or two of blur, threshold, rough edges, few pixels, uneven ink, grain."""
+    """What a device makes of the ink: nothing or one or two of blur, threshold, rough edges, few
+    pixels, uneven ink, grain.
+    """
     for _ in range(int(rng.choice(3, p=(0.25, 0.55, 0.2)))):
         canvas = _DEVICES[rng.integers(len(_DEVICES))](canvas, rng)
     return canvas
@@ -126,6 +136,7 @@ def roughen(canvas: Canvas, rng: Generator) -> Canvas:
     noise = smooth_noise(rng, int(rng.integers(28, 57)))
     soft = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(1, 3))
     weight = rng.uniform(0.2, 0.6)  # about zero, so that bare paper stays below any threshold
+
     return threshold(
         np.asarray(cv2.addWeighted(soft, 1, noise, weight, -127 * weight), np.uint8), rng
     )
@@ -140,10 +151,13 @@ def few_pixels(canvas: Canvas, rng: Generator) -> Canvas:
 
 
 def fill_frame(canvas: Canvas, rng: Generator) -> Canvas:
-    """A picture of 8 to 16 pixels that the digit fills from border to border, at times stretched to do so."""
+    """A picture of 8 to 16 pixels that the digit fills from border to border, at times stretched to
+    do so.
+    """
     digit = tight(canvas)
     height, width = digit.shape
     side = int(rng.integers(8, 17))
+
     if rng.random() < 0.3 and width > 0.5 * height:
         size = side, side
     else:
@@ -151,6 +165,7 @@ def fill_frame(canvas: Canvas, rng: Generator) -> Canvas:
             max(3, round(side * width / max(height, width))),
             max(3, round(side * height / max(height, width))),
         )
+
     small = cv2.resize(digit, size, interpolation=cv2.INTER_AREA)
     scale = HEIGHT / side
     return on_paper(
@@ -178,13 +193,17 @@ _DEVICES = (blur, threshold, roughen, few_pixels, fill_frame, fill_frame, fade, 
 
 
 def framed(canvas: Canvas, rng: Generator, otherwise: Canvas) -> NDArray[np.uint8]:
-    """The field as reading would make it, at times a pixel or two off. `otherwise` is taken where most of its ink is lost."""
+    """The field as reading would make it, at times a pixel or two off. `otherwise` is taken where
+    most of its ink is lost.
+    """
     if np.count_nonzero(canvas > 100) < LEAST_LEFT * np.count_nonzero(otherwise > 100):
         canvas = otherwise
+
     field = to_field(canvas)
     if rng.random() < 0.25:
         right, down = rng.integers(0, 5, 2)
         field = np.pad(field, 2)[down : down + SIDE, right : right + SIDE]
+
     return field
 
 

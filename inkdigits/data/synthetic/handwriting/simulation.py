@@ -1,4 +1,6 @@
-"""MNIST's digits as other people's pens, scanners, cameras and paint programs left them, and things that are no digits."""
+"""MNIST's digits as other people's pens, scanners, cameras and paint programs left them, and things
+that are no digits.
+"""
 
 import numpy as np
 from numpy.random import PCG64, Generator
@@ -41,23 +43,28 @@ def simulate(
     negatives: float = NEGATIVES,
     progress: ProgressCallback | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Each digit `copies` times as somebody else might have written and photographed it, then things that are no digits.
+    """Each digit `copies` times as somebody else might have written and photographed it, then
+    things that are no digits.
 
-    images: uint8 (N, 28, 28), paper 0 to ink 255; labels: uint8 (N,), 0 to 9. negatives: how many of these to each digit.
-    progress: hears of the work now and then.
-    Returns fields uint8 (M, 28, 28) and labels uint8 (M,), with M = N * copies * (1 + negatives): first the digits, their labels in
-    the order of `labels`, `copies` times over; then the others, labelled NOT_A_DIGIT.
+    images: uint8 (N, 28, 28), paper 0 to ink 255; labels: uint8 (N,), 0 to 9. negatives: how many
+        of these to each digit.
+    progress: hears of the work now and then. Returns fields uint8 (M, 28, 28) and labels uint8
+    (M,), with M = N * copies * (1 + negatives): first the digits, their labels in the order of
+    `labels`, `copies` times over; then the others, labelled NOT_A_DIGIT.
     """
     rng = Generator(PCG64(seed))
     digits = len(images) * copies
     others = round(digits * negatives)
     fields = np.empty((digits + others, SIDE, SIDE), np.uint8)
+
     for i in range(digits):
         fields[i] = written(images[i % len(images)], int(labels[i % len(images)]), rng)
         _tell(progress, i, len(fields))
+
     for i, field in enumerate(other_things(images, labels, others, rng), start=digits):
         fields[i] = field
         _tell(progress, i, len(fields))
+
     return fields, np.concatenate([np.tile(labels, copies), np.full(others, NOT_A_DIGIT, np.uint8)])
 
 
@@ -67,13 +74,16 @@ def _tell(progress: ProgressCallback | None, done: int, total: int) -> None:
 
 
 def written(image: NDArray[np.uint8], label: int, rng: Generator) -> NDArray[np.uint8]:
-    """One digit in another hand, with another pen, on other paper: uint8 (28, 28), and it still is `label`.
+    """One digit in another hand, with another pen, on other paper: uint8 (28, 28), and it still is
+    `label`.
 
-    image: uint8 (28, 28). Some stay as they are, some are replaced by print or by strokes, in styles that MNIST hardly holds.
+    image: uint8 (28, 28). Some stay as they are, some are replaced by print or by strokes, in
+        styles that MNIST hardly holds.
     """
     chance = rng.random()
     if chance < AS_IT_IS:
         return image
+
     if chance < AS_IT_IS + DRAWN[label]:
         canvas = draw(digit_strokes(label, rng), rng)
     elif chance > 1 - PRINTED:
@@ -83,4 +93,5 @@ def written(image: NDArray[np.uint8], label: int, rng: Generator) -> NDArray[np.
         if label == 7 and rng.random() < 0.15:
             canvas = cross_seven(canvas, rng)
         canvas = with_another_pen(canvas, rng)
+
     return framed(recorded(damaged(canvas, rng), rng), rng, otherwise=canvas)

@@ -1,7 +1,7 @@
 """Digits, letters and signs as somebody draws them, stroke by stroke, and as printers have them.
 
-Takes what is to be drawn; returns it on a canvas. Among the digits are styles that MNIST hardly holds: a one with a long flag or a
-base, a crossed seven, a four closed to a triangle.
+Takes what is to be drawn; returns it on a canvas. Among the digits are styles that MNIST hardly
+holds: a one with a long flag or a base, a crossed seven, a four closed to a triangle.
 """
 
 from functools import cache
@@ -22,8 +22,8 @@ from inkdigits.data.synthetic.handwriting.canvas import (
 )
 from inkdigits.data.synthetic.handwriting.hands import lean
 
-# Strokes on a grid, x and y from 0 to 9, y downwards: "10 80 39" goes from (1, 0) over (8, 0) to (3, 9). A stroke that starts with
-# ~ is a smooth curve through its points; | lifts the pen.
+# Strokes on a grid, x and y from 0 to 9, y downwards: "10 80 39" goes from (1, 0) over (8, 0) to
+# (3, 9). A stroke that starts with ~ is a smooth curve through its points; | lifts the pen.
 DIGIT_STROKES = {
     0: (
         "~50 21 15 28 59 78 85 72 50",
@@ -38,7 +38,8 @@ DIGIT_STROKES = {
     9: ("~82 50 22 24 55 83|82 79", "~82 50 22 24 55 83|82 88 59 28", "~82 50 22 24 55 83|82 59"),
 }
 
-# Signs that nobody should take for a digit. Missing are those that look like one: B b D d G g I i J j l O o Q q S s t U u Y y Z z.
+# Signs that nobody should take for a digit. Missing are those that look like one: B b D d G g I i J
+# j l O o Q q S s t U u Y y Z z.
 SIGN_STROKES = (
     "09 40 89|26 66",  # A
     "~82 40 12 15 18 49 87",  # C
@@ -92,7 +93,8 @@ SIGN_STROKES = (
     "~50 12 16 59 96 92 50|33 34|73 74|~36 57 76",  # face
     "10 90|50 59|19 99",  # I with serifs, wide
 )
-LETTERS = "ACEFHKLMNPRVWXacefhkmnprvwx%#@?+*=<>αγεκλμξπφχψωΓΔΛΞΠΣΦΨΩ"  # of print; without those that could be digits
+# of print; without those that could be digits
+LETTERS = "ACEFHKLMNPRVWXacefhkmnprvwx%#@?+*=<>αγεκλμξπφχψωΓΔΛΞΠΣΦΨΩ"
 FACES = (
     "DejaVuSans",
     "DejaVuSans-Oblique",
@@ -104,13 +106,16 @@ FACES = (
 
 
 def draw(strokes: list[Points], rng: Generator) -> Canvas:
-    """Strokes on the grid, drawn with a pen of some width: each point a little off, the whole leaning as `lean` has it."""
+    """Strokes on the grid, drawn with a pen of some width: each point a little off, the whole
+    leaning as `lean` has it.
+    """
     leaning = lean(rng, 6.0) * (HEIGHT / 9)
     wobble = rng.uniform(0.0, 0.35)
     lines = [
         (stroke + rng.normal(0, wobble, (1, 2)) * 0.5 - 4.5) @ leaning.T + MIDDLE
         for stroke in strokes
     ]
+
     return ink(paper(), lines, int(rng.integers(4, 24)))
 
 
@@ -122,6 +127,7 @@ def digit_strokes(label: int, rng: Generator) -> list[Points]:
         return four(rng)
     if label == 7:
         return seven(rng)
+
     return parse(str(rng.choice(DIGIT_STROKES[label])), rng)
 
 
@@ -134,11 +140,13 @@ def one(rng: Generator) -> list[Points]:
     stem = np.array([[x, 0], [x + rng.normal(0, 0.3), 9]])
     strokes = [stem]
     flagged = rng.random() < 0.85
+
     if flagged:
         length, fall = rng.uniform(0.8, 5.5), np.deg2rad(rng.uniform(35, 72))
         tip = stem[0] + length * np.array([-np.cos(fall), np.sin(fall)])
         bend = (tip + stem[0]) / 2 + rng.normal(0, 0.12, 2) * length
         strokes[0] = np.vstack([smooth(np.array([tip, bend, stem[0]])), stem])
+
     if rng.random() < (0.3 if flagged else 0.6):
         reach = rng.uniform(1, 4.5)
         strokes.append(
@@ -149,19 +157,24 @@ def one(rng: Generator) -> list[Points]:
                 ]
             )
         )
+
     return strokes
 
 
 def four(rng: Generator) -> list[Points]:
-    """Closed to a triangle or open at the top, its bar high or low, through the stem or only up to it."""
+    """Closed to a triangle or open at the top, its bar high or low, through the stem or only up to
+    it.
+    """
     x, bar, corner = rng.uniform(5, 7), rng.uniform(3.5, 6.8), rng.uniform(0, 1.8)
     over = x + (0 if rng.random() < 0.25 else rng.uniform(0.5, 2.6))
     stem_top = np.array([x + rng.normal(0, 0.3), 0])
+
     if rng.random() < 0.3:
         stem_top = np.array([x, rng.uniform(0, bar - 1.5)])
         start = np.array([corner + rng.uniform(0.3, 2), 0])
     else:
         start = stem_top
+
     angle = np.array([corner, bar + rng.normal(0, 0.4)])
     return [
         np.array([start, angle, [over, bar]]),
@@ -170,20 +183,25 @@ def four(rng: Generator) -> list[Points]:
 
 
 def seven(rng: Generator) -> list[Points]:
-    """A level bar and a leaning stem, straight or bent; mostly crossed, sometimes with a tick at its beginning."""
+    """A level bar and a leaning stem, straight or bent; mostly crossed, sometimes with a tick at
+    its beginning.
+    """
     left, right, foot = rng.uniform(0.5, 2), rng.uniform(7, 8.5), rng.uniform(2.5, 5)
     corner, end = np.array([right, rng.normal(0, 0.3)]), np.array([foot, 9])
     bend = (corner + end) / 2 - np.array([rng.uniform(-0.2, 0.9), 0])
     stem = smooth(np.array([corner, bend, end]))
     top = [[left, rng.normal(0, 0.3)]]
+
     if rng.random() < 0.35:
         top.insert(0, [left, rng.uniform(0.8, 2.2)])
+
     strokes = [np.vstack([top, stem])]
     if rng.random() < 0.75:
         (x, y), tilt, reach = stem[len(stem) // 2], rng.normal(0, 0.3), rng.uniform(1.2, 2.6)
         strokes.append(
             np.array([[x - reach, y + tilt], [x + reach * rng.uniform(0.7, 1.1), y - tilt]])
         )
+
     return strokes
 
 
@@ -197,7 +215,9 @@ def parse(text: str, rng: Generator | None = None) -> list[Points]:
         )
         if rng:
             points += rng.normal(0, 0.3, points.shape)
+
         strokes.append(smooth(points) if stroke.startswith("~") else points)
+
     return strokes
 
 
@@ -211,6 +231,7 @@ def smooth(points: Points, steps: int = 8) -> Points:
         - before
         + t * (2 * before - 5 * start + 4 * end - after + t * (3 * (start - end) + after - before))
     )
+
     return np.vstack([curve.transpose(1, 0, 2).reshape(-1, 2), points[-1:]])
 
 
@@ -221,6 +242,7 @@ def printed(text: str, rng: Generator) -> Canvas:
     ImageDraw.Draw(canvas).text(
         (MIDDLE, MIDDLE), text, 255, _face(FACES[rng.integers(len(FACES))], size), anchor="mm"
     )
+
     return np.asarray(
         canvas.rotate(float(np.clip(rng.normal(0, 5), -15, 15)), Image.Resampling.BILINEAR)
     )

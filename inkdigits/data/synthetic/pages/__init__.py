@@ -1,6 +1,8 @@
-"""Pages of handwriting with known content, as people scan, photograph and draw them: to train on, to test and to measure with.
+"""Pages of handwriting with known content, as people scan, photograph and draw them: to train on,
+to test and to measure with.
 
-    writing (symbols -> ink) -> layout (rows on a sheet) -> paper -> camera -> generator (pages, folders)
+    writing (symbols -> ink) -> layout (rows on a sheet) -> paper -> camera -> generator (pages,
+    folders)
                                                             scene: how a page looks
 
 Takes MNIST's training digits and strokes of our own; needs nothing of reading, and no torch.

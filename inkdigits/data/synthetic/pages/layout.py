@@ -1,6 +1,8 @@
-"""Where symbols go on a sheet: rows of marks -> one layer of ink, with what a reader should find in it and where.
+"""Where symbols go on a sheet: rows of marks -> one layer of ink, with what a reader should find in
+it and where.
 
-Knows rows, gaps, digits that touch and symbols that are struck out; knows nothing of colours, light and cameras.
+Knows rows, gaps, digits that touch and symbols that are struck out; knows nothing of colours, light
+and cameras.
 """
 
 import itertools
@@ -20,7 +22,9 @@ from inkdigits.data.synthetic.pages.writing import Hand, Ink, Pen
 
 @dataclass(frozen=True)
 class Mark:
-    """One symbol to write. name: a digit, or a letter's or doodle's. touching: the symbol before it. struck: out, afterwards."""
+    """One symbol to write. name: a digit, or a letter's or doodle's. touching: the symbol before
+    it. struck: out, afterwards.
+    """
 
     name: str
     touching: bool = False
@@ -34,7 +38,8 @@ class Mark:
 
 @dataclass(frozen=True)
 class Layout:
-    """Ink on a sheet, in pixels. ink: (H, W). digits: per digit points (K, 2) around its ink; rows: how many are in each.
+    """Ink on a sheet, in pixels. ink: (H, W). digits: per digit points (K, 2) around its ink; rows:
+    how many are in each.
 
     cells: a box per symbol, of one height in a row. lines: a box per row, down to its baseline.
     """
@@ -63,6 +68,7 @@ def lay_out(
         default=2 * height,
     )
     pitch = scene.pitch * height
+
     fall = scene.slope * widest
     baseline = top + height * 1.15 + max(0.0, -fall)
     size = (
@@ -70,10 +76,12 @@ def lay_out(
         round(baseline + pitch * max(0, len(rows) - 1) + 0.15 * height + max(0.0, fall) + bottom),
     )
     sheet = Layout(np.zeros((size[1], size[0]), np.float32), (), (), (), ())
+
     for number, (row, inks, xs) in enumerate(zip(rows, written, places, strict=True)):
         sheet = _written(
             sheet, row, inks, [left + x for x in xs], baseline + number * pitch, scene, hand, rng
         )
+
     return sheet
 
 
@@ -84,13 +92,16 @@ def _write(
     tall = max(8.0, height * float(np.clip(rng.normal(1, hand.unevenness), 0.8, 1.2)))
     if mark.name == "scribble":
         return writing.draw(writing.scribble(rng), tall, pen, rng)
+
     if mark.name.isdigit() and digits is not None and rng.random() < hand.mnist:
         image = digits.images[rng.choice(np.flatnonzero(digits.labels == int(mark.name)))]
         return writing.from_mnist(image, tall, pen, rng)
+
     if mark.name.isdigit():
         shape = writing.DIGITS[int(mark.name)][hand.styles[int(mark.name)]]
     else:
         shape = {**writing.LETTERS, **writing.DOODLES}[mark.name]
+
     return writing.draw(
         writing.varied(writing.parse(shape), hand, rng),
         max(8.0, tall - pen.width * height),
@@ -109,12 +120,14 @@ def _places(
             cell * (place + 0.5 + rng.normal(0, hand.unevenness / 2)) for place in range(len(inks))
         ]
         return [round(middle - ink.shape[1] / 2) for middle, ink in zip(middles, inks, strict=True)]
+
     xs = [0]
     for place in range(1, len(inks)):
         before, here = inks[place - 1], inks[place]
         gap = scene.gap * scene.height * max(0.4, rng.normal(1, 0.25))
         if row[place - 1].struck or row[place].struck:
             gap += 0.4 * scene.height
+
         xs.append(
             xs[-1]
             + (
@@ -123,16 +136,20 @@ def _places(
                 else before.shape[1] + round(gap)
             )
         )
+
     return xs
 
 
 def _until_touching(before: Ink, here: Ink) -> int:
-    """How far right of `before` one can put `here`, both on one baseline, so that their ink just overlaps."""
+    """How far right of `before` one can put `here`, both on one baseline, so that their ink just
+    overlaps.
+    """
     height = min(before.shape[0], here.shape[0])
     left, right = before[-height:] > writing.SOLID / 2, here[-height:] > writing.SOLID / 2
     both = left.any(axis=1) & right.any(axis=1)
     if not both.any():
         return before.shape[1] // 2
+
     ends = left.shape[1] - left[:, ::-1].argmax(axis=1)
     return int(
         max((ends - right.argmax(axis=1))[both].max() - max(2, height // 40), before.shape[1] // 3)
@@ -156,6 +173,7 @@ def _written(
         foot = baseline + scene.slope * (x - xs[0]) + rng.normal(0, hand.unevenness / 2) * height
         y = int(np.clip(foot - shape.shape[0], 0, ink.shape[0] - shape.shape[0]))
         _lay(ink, shape, x, y)
+
         if mark.struck:
             out = writing.crossing(shape.shape[1] / shape.shape[0], rng)
             strokes = writing.draw(out, shape.shape[0], scene.pen, rng)
@@ -165,10 +183,13 @@ def _written(
                 x + (shape.shape[1] - strokes.shape[1]) // 2,
                 y + (shape.shape[0] - strokes.shape[0]) // 2,
             )
+
         if mark.counts:
             found.append(_outline(shape) + np.array([x, y]))
             said += mark.name
+
         cells.append((x, shape.shape[1]))
+
     line = (float(xs[0]), baseline - height, float(xs[-1] + inks[-1].shape[1]), baseline)
     return Layout(
         ink,
@@ -201,6 +222,7 @@ def _cells(symbols: Sequence[tuple[int, int]], line: Box, scene: Scene) -> list[
     room = 0.2 * scene.height
     middles = [(x + width + after) / 2 for (x, width), (after, _) in itertools.pairwise(symbols)]
     borders = [symbols[0][0] - room, *middles, symbols[-1][0] + symbols[-1][1] + room]
+
     return [
         (left, line[1] - room, right, line[3] + room) for left, right in itertools.pairwise(borders)
     ]

@@ -1,7 +1,9 @@
-"""What is written on: sheets and boards with their texture, what is printed on them, and ink laid over both.
+"""What is written on: sheets and boards with their texture, what is printed on them, and ink laid
+over both.
 
-Pictures are float32 (H, W, 3) red, green, blue, black 0 to white 1, seen straight on in even light; lengths are pixels. Each
-function returns a new picture. Knows nothing of digits, and nothing of cameras.
+Pictures are float32 (H, W, 3) red, green, blue, black 0 to white 1, seen straight on in even light;
+lengths are pixels. Each function returns a new picture. Knows nothing of digits, and nothing of
+cameras.
 """
 
 import itertools
@@ -22,7 +24,9 @@ FRACTION = 4  # bits behind the point of the coordinates that OpenCV draws lines
 def clouds(
     shape: tuple[int, int], feature: float | tuple[float, float], rng: np.random.Generator
 ) -> Layer:
-    """Smooth noise about 0 with a standard deviation about 1, (H, W) for shape. feature: its size, or its height and width."""
+    """Smooth noise about 0 with a standard deviation about 1, (H, W) for shape. feature: its size,
+    or its height and width.
+    """
     high, wide = feature if isinstance(feature, tuple) else (feature, feature)
     coarse = rng.standard_normal((int(shape[0] / high) + 3, int(shape[1] / wide) + 3), np.float32)
     return np.asarray(
@@ -38,7 +42,9 @@ def plain(size: tuple[int, int], colour: Colour) -> Picture:
 def sheet(
     size: tuple[int, int], colour: Colour, texture: float, rng: np.random.Generator
 ) -> Picture:
-    """Paper: fibres, and the slight waves of a sheet that lies free. texture: standard deviation of the fibres."""
+    """Paper: fibres, and the slight waves of a sheet that lies free. texture: standard deviation of
+    the fibres.
+    """
     shape = (size[1], size[0])
     fibres = (
         0.6 * rng.standard_normal(shape, np.float32)
@@ -46,6 +52,7 @@ def sheet(
         + 0.35 * clouds(shape, 7, rng)
     )
     waves = clouds(shape, max(shape) / 3, rng)
+
     return plain(size, colour) * (1 + texture * (fibres + 0.6 * waves))[..., None]
 
 
@@ -58,6 +65,7 @@ def board(
         shape, max(shape) / 4, rng
     )
     dust = 0.5 * np.clip(wiped + 1, 0, 3) + 0.25 * rng.standard_normal(shape, np.float32)
+
     return plain(size, colour) + (texture * dust)[..., None]
 
 
@@ -71,7 +79,9 @@ def wood(size: tuple[int, int], colour: Colour, rng: np.random.Generator) -> Pic
 
 
 def printed(picture: Picture, layer: Layer, colour: Colour) -> Picture:
-    """Ink laid over paper, as printing, pens and pencils do: what is below shows through as far as the ink lets it."""
+    """Ink laid over paper, as printing, pens and pencils do: what is below shows through as far as
+    the ink lets it.
+    """
     return picture * (1 - layer[..., None] * (1 - np.array(colour, np.float32)))
 
 
@@ -81,7 +91,9 @@ def covered(picture: Picture, layer: Layer, colour: Colour) -> Picture:
 
 
 def segments(shape: tuple[int, int], lines: Iterable[Sequence[float]], width: float) -> Layer:
-    """Straight lines, (x, y, x, y) each, as a layer. width: thinner than a pixel, they are as much fainter."""
+    """Straight lines, (x, y, x, y) each, as a layer. width: thinner than a pixel, they are as much
+    fainter.
+    """
     layer = np.zeros(shape, np.uint8)
     for line in lines:
         x1, y1, x2, y2 = (round(value * (1 << FRACTION)) for value in line)
@@ -131,13 +143,16 @@ def combed(shape: tuple[int, int], cells: Iterable[Box], width: float) -> Layer:
             (left, tooth, left, bottom),
             (right, tooth, right, bottom),
         ]
+
     return segments(shape, lines, width)
 
 
 def underlined(
     shape: tuple[int, int], rows: Iterable[Box], width: float, rng: np.random.Generator
 ) -> Layer:
-    """A line below each row, drawn by hand: neither straight nor quite level, a little longer than the row."""
+    """A line below each row, drawn by hand: neither straight nor quite level, a little longer than
+    the row.
+    """
     layer = np.zeros(shape, np.float32)
     for left, top, right, bottom in rows:
         height = bottom - top
@@ -153,24 +168,30 @@ def underlined(
         layer = np.maximum(
             layer, segments(shape, [(*a, *b) for a, b in itertools.pairwise(joints)], width)
         )
+
     return layer
 
 
 def show_through(
     picture: Picture, darkness: float, line: float, rng: np.random.Generator
 ) -> Picture:
-    """What is printed on the other side, mirrored and blurred beyond reading. darkness: 0-1; line: height of its lines."""
+    """What is printed on the other side, mirrored and blurred beyond reading. darkness: 0-1; line:
+    height of its lines.
+    """
     shape = picture.shape[:2]
     letters = (clouds(shape, (line / 4, line / 5), rng) > 0.1).astype(np.float32)
     rows = (np.arange(shape[0]) % line < line / 2)[:, None]
     words = clouds(shape, (line, 3 * line), rng) > -0.6
     layer = cv2.GaussianBlur(letters * rows * words, (0, 0), max(1.0, line / 12))
     paragraphs = clouds(shape, 8 * line, rng) > 0
+
     return printed(picture, np.asarray(layer * paragraphs * darkness, np.float32), (0.0, 0.0, 0.0))
 
 
 def folded(picture: Picture, depth: float, rng: np.random.Generator) -> Picture:
-    """A crease across the sheet: one side of it leans away from the light. depth: light lost at the crease, 0-1."""
+    """A crease across the sheet: one side of it leans away from the light. depth: light lost at the
+    crease, 0-1.
+    """
     height, width = picture.shape[:2]
     angle = rng.choice([0.0, np.pi / 2]) + rng.normal(0, 0.08)
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -179,4 +200,5 @@ def folded(picture: Picture, depth: float, rng: np.random.Generator) -> Picture:
     ) * np.sin(angle)
     slope = np.where(away > 0, np.exp(-away / (0.15 * max(height, width))), 0)
     ridge = np.exp(-((away / 1.5) ** 2))
+
     return np.asarray(picture * (1 - depth * slope + 0.6 * depth * ridge)[..., None], np.float32)

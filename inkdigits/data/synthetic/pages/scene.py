@@ -1,7 +1,8 @@
-"""How a page looks: the pen, the sheet, the light and the camera, as numbers, and pages as one might come across them.
+"""How a page looks: the pen, the sheet, the light and the camera, as numbers, and pages as one
+might come across them.
 
-A Scene says everything about a page but what is written on it. Knows what goes together (chalk and boards, phones and shadows);
-does nothing itself.
+A Scene says everything about a page but what is written on it. Knows what goes together (chalk and
+boards, phones and shadows); does nothing itself.
 """
 
 from collections.abc import Sequence
@@ -72,7 +73,8 @@ TABLES: tuple[Colour, ...] = (
 class Scene:
     """Everything about a page but what is written on it. What is None is not there.
 
-    Lengths in px are of the sheet before it is photographed; those in heights are relative to the writing's.
+    Lengths in px are of the sheet before it is photographed; those in heights are relative to the
+    writing's.
     """
 
     pen: Pen
@@ -114,7 +116,9 @@ class Scene:
 
 
 def random_scene(rng: np.random.Generator, *, single: bool = False, columns: int = 8) -> Scene:
-    """A page as one might come across it. single: for one symbol, which may fill it. columns: symbols in the longest row."""
+    """A page as one might come across it. single: for one symbol, which may fill it. columns:
+    symbols in the longest row.
+    """
     medium = str(rng.choice(list(MEDIA), p=list(MEDIA.values())))
     scene = {"canvas": _canvas, "board": _board, "whiteboard": _whiteboard}.get(medium, _sheet)(
         rng, single
@@ -129,6 +133,7 @@ def random_scene(rng: np.random.Generator, *, single: bool = False, columns: int
             skew=_maybe(rng, 0.4, 0.005, 0.02),
         )
         scene = replace(scene, quality=_quality(rng, 0.6), blur=_maybe(rng, 0.5, 0.4, 0.9))
+
     margins = scene.margins[0] + scene.margins[2]
     return replace(
         scene,
@@ -137,7 +142,9 @@ def random_scene(rng: np.random.Generator, *, single: bool = False, columns: int
 
 
 def _maybe(rng: np.random.Generator, chance: float, low: float, high: float) -> float | None:
-    """A number between low and high, or None: each always takes the same draws, so that scenes stay comparable."""
+    """A number between low and high, or None: each always takes the same draws, so that scenes stay
+    comparable.
+    """
     happens, value = rng.random() < chance, float(rng.uniform(low, high))
     return value if happens else None
 
@@ -181,6 +188,7 @@ def _canvas(rng: np.random.Generator, single: bool) -> Scene:
         return replace(scene, paper=BLACK, ink=WHITE)
     if look < 0.5:
         return replace(scene, paper=_one(rng, COLOURED), ink=_one(rng, INKS))
+
     return replace(
         scene, ink=_one(rng, INKS) if look < 0.65 else BLACK, quality=_quality(rng, 0.25)
     )
@@ -209,6 +217,7 @@ def _sheet(rng: np.random.Generator, single: bool) -> Scene:
     pen = pens[rng.integers(len(pens))]
     kind = str(rng.choice(list(PRINTED), p=list(PRINTED.values())))
     ink = GRAPHITE if pen.name == "pencil" else _one(rng, INKS)
+
     return Scene(
         pen,
         height=int(rng.integers(36, 130)) * (2 if single else 1),

@@ -1,7 +1,8 @@
 """Somebody writes: symbols -> ink, either drawn here stroke by stroke or made from MNIST's digits.
 
-Knows hands and pens; returns one symbol's ink at the height that is wanted, float32 (H, W), bare 0 to covered 1, in its tight box.
-Knows nothing of paper, lines or pictures. Every function that varies something takes the generator to draw from.
+Knows hands and pens; returns one symbol's ink at the height that is wanted, float32 (H, W), bare 0
+to covered 1, in its tight box. Knows nothing of paper, lines or pictures. Every function that
+varies something takes the generator to draw from.
 """
 
 from collections.abc import Mapping
@@ -21,8 +22,9 @@ THINNEST = 0.4  # of an MNIST digit's thin strokes that a thinner pen leaves; le
 NARROWEST = 1.5  # pixels of a stroke; less would fall between the pixels here and there
 SOLID = 0.5  # ink from which on a pixel counts as covered
 
-# How symbols are drawn: control points "x,y" in hundredths of the height, strokes separated by |, a point given twice is a corner.
-# The ways to write a digit are those taught in schools: a 1 with a flag and a foot, a crossed 7, an open and a closed 4.
+# How symbols are drawn: control points "x,y" in hundredths of the height, strokes separated by |, a
+# point given twice is a corner. The ways to write a digit are those taught in schools: a 1 with a
+# flag and a foot, a crossed 7, an open and a closed 4.
 DIGITS: Mapping[int, Mapping[str, str]] = {
     0: {
         "round": "32,0 8,20 2,52 10,84 32,100 54,84 62,50 54,16 30,1",
@@ -122,9 +124,11 @@ DOODLES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Pen:
-    """What is written with. width and variation: of the symbol's height, and of the width, along the stroke.
+    """What is written with. width and variation: of the symbol's height, and of the width, along
+    the stroke.
 
-    grain: share of a stroke that the paper's tooth leaves bare, 0-1. opacity: what it covers elsewhere, 0-1.
+    grain: share of a stroke that the paper's tooth leaves bare, 0-1. opacity: what it covers
+        elsewhere, 0-1.
     hard: every pixel is covered or not, as in a paint program.
     """
 
@@ -138,10 +142,13 @@ class Pen:
 
 @dataclass(frozen=True)
 class Hand:
-    """How one person writes. slant: degrees, to the right where positive. breadth: of symbols, 1 as taught.
+    """How one person writes. slant: degrees, to the right where positive. breadth: of symbols, 1 as
+    taught.
 
-    unsteadiness: standard deviation of control points, and unevenness: of sizes and places; both in heights of a symbol.
-    mnist: the share of digits that are MNIST's. styles: the way to write each digit, for those drawn here.
+    unsteadiness: standard deviation of control points, and unevenness: of sizes and places; both in
+        heights of a symbol.
+    mnist: the share of digits that are MNIST's. styles: the way to write each digit, for those
+        drawn here.
     """
 
     slant: float = 0.0
@@ -155,7 +162,9 @@ class Hand:
 
 
 def random_hand(rng: np.random.Generator, *, mnist: float) -> Hand:
-    """A person. mnist: the probability that their digits come from MNIST, where nearly every one is by somebody else."""
+    """A person. mnist: the probability that their digits come from MNIST, where nearly every one is
+    by somebody else.
+    """
     styles = {digit: _common(list(ways), rng) for digit, ways in DIGITS.items()}
     return Hand(
         slant=float(np.clip(rng.normal(5, 9), -15, 28)),
@@ -211,28 +220,34 @@ def smooth(stroke: Points) -> Points:
 def _curve(points: Points) -> Points:
     if len(points) < 2:
         return points
+
     padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
     a, b, c, d = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
     t = np.linspace(0, 1, STEPS, endpoint=False)[:, None, None]
     curve = 0.5 * (
         2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
     )  # (STEPS, K - 1, 2)
+
     return np.concatenate([curve.transpose(1, 0, 2).reshape(-1, 2), points[-1:]])
 
 
 def draw(glyph: Glyph, height: float, pen: Pen, rng: np.random.Generator) -> Ink:
-    """Draw a glyph's strokes with a pen. height: pixels of a glyph of height 1, from the middle of the pen to the middle."""
+    """Draw a glyph's strokes with a pen. height: pixels of a glyph of height 1, from the middle of
+    the pen to the middle.
+    """
     curves = [smooth(stroke) for stroke in glyph]
     thickness = max(1.0, pen.width * height)
     margin = 2 + 2 * thickness
     everywhere = np.concatenate(curves)
     low, high = everywhere.min(axis=0), everywhere.max(axis=0)
     width, tall = (np.ceil((high - low) * height + 2 * margin)).astype(int)
+
     canvas = np.zeros((tall * SUPERSAMPLING, width * SUPERSAMPLING), np.uint8)
     for curve in curves:
         _stroke(
             canvas, (curve - low) * height + margin, thickness * _pressure(len(curve), pen, rng)
         )
+
     small = cv2.resize(canvas, (int(width), int(tall)), interpolation=cv2.INTER_AREA)
     return _covered(np.asarray(small / 255, np.float32), pen, rng)
 
@@ -252,7 +267,8 @@ def _stroke(canvas: NDArray[np.uint8], curve: Points, widths: Points) -> None:
 
 
 def from_mnist(image: NDArray[np.uint8], height: float, pen: Pen, rng: np.random.Generator) -> Ink:
-    """An MNIST digit at another size, its outline smoothed and its strokes brought to the pen's width as far as they allow.
+    """An MNIST digit at another size, its outline smoothed and its strokes brought to the pen's
+    width as far as they allow.
 
     image: (28, 28) uint8, paper 0 to ink 255. height: pixels.
     """
@@ -267,17 +283,21 @@ def from_mnist(image: NDArray[np.uint8], height: float, pen: Pen, rng: np.random
         np.asarray(cv2.distanceTransform(side, cv2.DIST_L2, 5), np.float32)
         for side in (outline, 1 - outline)
     )
+
     thin, half = np.percentile(_half_widths(inside), (5, 50))
     thinnest = max(THINNEST * thin, NARROWEST / 2)
     wider = float(np.clip(pen.width * height / 2 - half, thinnest - thin, 2.5 * scale))
     distance = np.asarray(
         cv2.GaussianBlur(inside - outside, (0, 0), max(0.3, 0.25 * scale)), np.float32
     )
+
     return _covered(np.clip(distance + np.float32(wider + 0.5), 0, 1), pen, rng)
 
 
 def _half_widths(inside: Ink) -> Ink:
-    """Half the width of the strokes at each place along their middle. inside: distance to the outline."""
+    """Half the width of the strokes at each place along their middle. inside: distance to the
+    outline.
+    """
     middle = (inside >= cv2.dilate(inside, np.ones((3, 3), np.uint8))) & (inside > 0)
     return inside[middle] if middle.any() else np.ones(1, np.float32)
 
@@ -286,18 +306,21 @@ def _covered(ink: Ink, pen: Pen, rng: np.random.Generator) -> Ink:
     """What the pen leaves of full ink: in its tight box, with the paper's tooth showing through."""
     if pen.hard:
         ink = (ink > SOLID).astype(np.float32)
+
     left, top, width, height = cv2.boundingRect((ink > SOLID / 2).view(np.uint8))
     ink = ink[top : top + height, left : left + width]
     if pen.grain:
-        tooth = (
-            cv2.GaussianBlur(rng.standard_normal(ink.shape, np.float32), (0, 0), 0.8) / 0.35
-        )  # deviation about 1
+        # deviation about 1
+        tooth = cv2.GaussianBlur(rng.standard_normal(ink.shape, np.float32), (0, 0), 0.8) / 0.35
         ink = ink * np.clip(1 - pen.grain * (1 + tooth), 0, 1)
+
     return (ink * pen.opacity).astype(np.float32)
 
 
 def crossing(breadth: float, rng: np.random.Generator) -> Glyph:
-    """What strikes a symbol out, never one line alone: a cross, hatching or a zigzag. breadth: of the symbol, in heights."""
+    """What strikes a symbol out, never one line alone: a cross, hatching or a zigzag. breadth: of
+    the symbol, in heights.
+    """
     kind = rng.integers(3)
     strokes: list[list[tuple[float, float]]]
     if kind == 0:
@@ -310,6 +333,7 @@ def crossing(breadth: float, rng: np.random.Generator) -> Glyph:
     else:
         turns = int(rng.integers(6, 10))
         strokes = [[(place / (turns - 1), place % 2) for place in range(turns)]]
+
     size = np.array([1.3 * max(breadth, 0.45), 1])
     return tuple(
         (np.array(stroke) + rng.normal(0, 0.06, (len(stroke), 2))) * size for stroke in strokes
