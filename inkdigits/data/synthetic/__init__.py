@@ -1,1 +1,1 @@
-"""Digits and pages that are drawn, not collected: simulated handwriting, whole pages, corruptions."""
+"""Digits that are made: other people's handwriting, whole pages of it, and corrupted digits."""
