@@ -42,6 +42,7 @@ BLOCK = re.compile(
     r"^<!-- test(?:: (?P<mode>\w+))? -->\n+```(?P<kind>\w*)\n(?P<text>.*?)^```",
     re.DOTALL | re.MULTILINE,
 )
+MARK = re.compile(r"^<!-- test", re.MULTILINE)
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*(?:e-?\d+)?")
 KINDS = ("console", "sh", "python")
 MODES = (None, "output", "figures")
@@ -68,7 +69,7 @@ def marked_blocks(markdown: str, page: str) -> list[Block]:
         line = markdown.count("\n", 0, match.start("text")) + 1
         blocks.append(Block(match["kind"], match["text"], f"{page} line {line}", match["mode"]))
 
-    marks = markdown.count("<!-- test")
+    marks = len(MARK.findall(markdown))
     if len(blocks) != marks:
         raise ValueError(
             f"{page}: {marks} marks, but {len(blocks)} blocks of code right behind one"

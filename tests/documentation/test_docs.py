@@ -1,4 +1,4 @@
-"""The documentation says what is true: what its pages show is run, their code is that of the files, and the site is built whole."""
+"""The documentation is true: its examples run, and its code is that of the files."""
 
 import inspect
 import json
@@ -20,55 +20,89 @@ pytest.importorskip("mkdocs", reason="the extra `docs`, which builds the site, i
 
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text()
-    for path in sorted((ROOT / "docs").rglob("*.md"))
+    for path in [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "CONTRIBUTING.md"]
 }
-CHECKED = [name for name, text in PAGES.items() if marked_blocks(text, name)]
-CLAIM = re.compile(r"^(?P<before>.*)\n+```(?:console|python)$", re.MULTILINE)
+RUN = [name for name, text in PAGES.items() if marked_blocks(text, name)]
+HISTORIES = ("docs/log.md",)  # they name files as they were
+
+OUTPUT = re.compile(r"^(?P<before>.*)\n+```(?:console|python)$", re.MULTILINE)
 NOT_RUN = re.compile(r"<!-- not run: .+ -->")
+NAMED_PATH = re.compile(r"`((?:inkdigits|tests|benchmarks|docs|notebooks)/[\w./-]+)`")
+INCLUDE = re.compile(r"^<!-- (source|file|help|endpoints|notebooks|explain)\b", re.MULTILINE)
 FOREIGN = re.compile(
-    r"""<(?:script|link|img|iframe|source|video)\b[^>]*\b(?:src|href)=["']?(?:https?:)?//[^>]*>|url\(["']?https?:"""
+    r"""<(?:script|link|img|iframe|source|video)\b[^>]*\b(?:src|href)=["']?(?:https?:)?//[^>]*>"""
+    r"""|url\(["']?https?:"""
 )
-BUILD = (
-    "import logging, sys; logging.basicConfig(); from mkdocs.config import load_config; from mkdocs.commands.build import build; "
-    "build(load_config('mkdocs.yml', docs_dir=sys.argv[1], site_dir=sys.argv[2]))"
-)
+BUILD = """
+import logging, sys
+from mkdocs.commands.build import build
+from mkdocs.config import load_config
+
+logging.basicConfig()
+build(load_config("mkdocs.yml", docs_dir=sys.argv[1], site_dir=sys.argv[2]))
+"""
 
 
-@pytest.mark.parametrize("name", CHECKED)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUN)
 def test_what_a_page_shows_works(name, tmp_path, monkeypatch):
     prepare(tmp_path, monkeypatch)
     assert run(PAGES[name], name)
 
 
-def unchecked(text: str) -> list[str]:
-    """The blocks that show what is printed, and whose line before is neither a mark nor says why there is none."""
+def unchecked_outputs(text: str) -> list[str]:
+    """Return the blocks with output that are neither run nor marked with a reason not to be."""
     marks = ("<!-- test: output -->", "<!-- test: figures -->")
     return [
         found[0]
-        for found in CLAIM.finditer(text)
+        for found in OUTPUT.finditer(text)
         if found["before"] not in marks and not NOT_RUN.fullmatch(found["before"])
     ]
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_no_page_shows_an_output_that_nothing_checks(name):
-    assert not unchecked(PAGES[name])
+def test_every_output_on_a_page_is_checked(name):
+    assert not unchecked_outputs(PAGES[name])
 
 
-def test_an_output_that_nothing_checks_is_noticed():
-    assert unchecked("text\n\n```console\n$ a\nb\n```\n") == ["text\n\n```console"]
-    assert not unchecked("<!-- not run: it needs a phone -->\n```console\n$ a\nb\n```\n")
+def test_an_output_that_is_not_checked_is_noticed():
+    assert unchecked_outputs("text\n\n```console\n$ a\nb\n```\n") == ["text\n\n```console"]
+    assert not unchecked_outputs("<!-- not run: it needs a phone -->\n```console\n$ a\nb\n```\n")
+
+
+def missing_paths(text: str) -> list[str]:
+    """Return the paths of files and folders that a page names and that do not exist."""
+    return [path for path in NAMED_PATH.findall(text) if not (ROOT / path).exists()]
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name not in HISTORIES])
+def test_every_file_that_a_page_names_exists(name):
+    assert not missing_paths(PAGES[name])
+
+
+def test_a_file_that_does_not_exist_is_noticed():
+    assert missing_paths("`inkdigits/gone.py`, `docs/index.md`") == ["inkdigits/gone.py"]
+
+
+def test_the_readme_has_a_row_for_every_room():
+    package = Path(inkdigits.__file__).parent
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")}
+    rows = re.findall(r"^\| `(\w+)/` \|.*\| (.+) \|$", (ROOT / "README.md").read_text(), re.M)
+
+    assert {room for room, _ in rows} == rooms
+    for room, files in rows:
+        for name in re.findall(r"`([\w./]+)`", files):
+            assert (package / room / name).exists(), f"{room}/{name}"
 
 
 def test_the_answer_shown_for_the_service_is_the_real_one():
     block = re.search(r"```json\n(.*?)```", PAGES["docs/http-api.md"], re.DOTALL)
-    shown, read = (
-        json.loads(block[1]),
-        inkdigits.read(ROOT / "tests" / "assets" / "touching.jpg").as_dict(),
-    )
-    assert [digit.pop("confidence") for digit in shown["digits"]] == pytest.approx(
-        [digit.pop("confidence") for digit in read["digits"]], abs=1e-4
-    )
+    shown = json.loads(block[1])
+    read = inkdigits.read(ROOT / "tests" / "assets" / "touching.jpg").as_dict()
+
+    shown_confidences = [digit.pop("confidence") for digit in shown["digits"]]
+    confidences = [digit.pop("confidence") for digit in read["digits"]]
+    assert shown_confidences == pytest.approx(confidences, abs=1e-4)
     assert shown == read
 
 
@@ -82,77 +116,74 @@ def test_every_public_name_is_described():
 
 @pytest.fixture(scope="module")
 def assembled(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("assembled")
-    subprocess.run(
-        [sys.executable, "docs/assemble.py", folder / "docs"], check=True, cwd=ROOT, timeout=120
-    )
-    return folder / "docs"
+    folder = tmp_path_factory.mktemp("assembled") / "docs"
+    command = [sys.executable, "docs/assemble.py", folder]
+    subprocess.run(command, check=True, cwd=ROOT, timeout=120)
+    return folder
 
 
-def built(docs: Path, site: Path) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-c", BUILD, docs, site],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+def build_site(docs: Path, site: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-c", BUILD, docs, site]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture(scope="module")
 def site(assembled) -> Path:
-    """Built strictly: a link or anchor that leads nowhere, or a page that the navigation lacks, ends it."""
-    done = built(assembled, folder := assembled.parent / "site")
+    """The site. Building it is strict: a dead link, or a page missing in the navigation, fails."""
+    folder = assembled.parent / "site"
+    done = build_site(assembled, folder)
     assert done.returncode == 0, done.stderr
     return folder
 
 
+@pytest.mark.slow
 def test_pages_hold_the_code_of_the_files(assembled):
-    text = (assembled / "how-it-works" / "augmentation.md").read_text()
-    assert inspect.getsource(augmentation.augment) in f"{text}\n"
-    assert inspect.getsource(augmentation.Augmentation).strip() in text
-    assert (
-        inspect.getsource(models.LeNet).strip()
-        in (assembled / "how-it-works" / "network.md").read_text()
-    )
+    augmentation_page = (assembled / "how-it-works" / "augmentation.md").read_text()
+    network_page = (assembled / "how-it-works" / "network.md").read_text()
+    assert inspect.getsource(augmentation.augment) in f"{augmentation_page}\n"
+    assert inspect.getsource(augmentation.Augmentation).strip() in augmentation_page
+    assert inspect.getsource(models.LeNet).strip() in network_page
+
     for page in assembled.rglob("*.md"):
-        assert not re.search(
-            r"^<!-- (source|file|help|endpoints|notebooks|explain)\b",
-            page.read_text(),
-            re.MULTILINE,
-        ), page
+        assert not INCLUDE.search(page.read_text()), page
 
 
+@pytest.mark.slow
 def test_every_command_and_endpoint_is_on_its_page(assembled):
-    commands = re.findall(
-        r"^## inkdigits (.+)$", (assembled / "command-line.md").read_text(), re.MULTILINE
-    )
+    command_page = (assembled / "command-line.md").read_text()
+    commands = re.findall(r"^## inkdigits (.+)$", command_page, re.MULTILINE)
     assert set(commands) == set(cli.COMMANDS)
+
+    http_page = (assembled / "http-api.md").read_text()
     for path in openapi.describe("1", 1, 1)["paths"]:
-        assert f" {path}`" in (assembled / "http-api.md").read_text()
+        assert f" {path}`" in http_page
 
 
+@pytest.mark.slow
 def test_every_notebook_is_a_page_with_its_pictures(assembled):
+    index = (assembled / "notebooks" / "index.md").read_text()
     for path in (ROOT / "notebooks").glob("*.ipynb"):
-        text = (assembled / "notebooks" / f"{path.stem}.md").read_text()
-        pictures = re.findall(r"!\[what the cell draws\]\((.+?)\)", text)
+        page = (assembled / "notebooks" / f"{path.stem}.md").read_text()
+        pictures = re.findall(r"!\[what the cell draws\]\((.+?)\)", page)
         outputs = [
-            output
+            output.get("data", {})
             for cell in json.loads(path.read_text())["cells"]
             for output in cell.get("outputs", [])
         ]
-        assert len(pictures) == sum(
-            bool({"image/png", "image/jpeg"} & output.get("data", {}).keys()) for output in outputs
-        )
+
+        drawn = [data for data in outputs if "image/png" in data or "image/jpeg" in data]
+        assert len(pictures) == len(drawn)
         assert all((assembled / "notebooks" / picture).stat().st_size for picture in pictures)
-        assert f"({path.stem}.md)" in (assembled / "notebooks" / "index.md").read_text()
+        assert f"({path.stem}.md)" in index
 
 
+@pytest.mark.slow
 def test_pages_need_no_other_site(site):
     pages = [*site.rglob("*.html"), *site.rglob("*.css")]
     assert len(pages) > 30
     for page in pages:
-        assert not (found := FOREIGN.search(page.read_text())), f"{page.name}: {found and found[0]}"
+        found = FOREIGN.search(page.read_text())
+        assert not found, f"{page.name}: {found and found[0]}"
 
 
 @pytest.mark.parametrize(
@@ -167,20 +198,18 @@ def test_what_comes_from_another_site_is_noticed(text):
     assert FOREIGN.search(text)
 
 
-def test_links_that_lead_nowhere_and_forgotten_pages_are_noticed(tmp_path):
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "index.md").write_text(
-        "# A page\n\n[gone](gone.md), [no such place](#nowhere)\n"
-    )
-    (tmp_path / "docs" / "forgotten.md").write_text("# Another\n")
-    done = built(tmp_path / "docs", tmp_path / "site")
+@pytest.mark.slow
+def test_dead_links_and_forgotten_pages_are_noticed(tmp_path):
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "index.md").write_text("# A page\n\n[gone](gone.md), [no such place](#nowhere)\n")
+    (docs / "forgotten.md").write_text("# Another\n")
+
+    done = build_site(docs, tmp_path / "site")
     assert done.returncode == 1
-    for complaint in (
-        "'gone.md', but the target is not found",
-        "'#nowhere', but there is no such anchor",
-        "- forgotten.md",
-    ):
-        assert complaint in done.stderr
+    assert "'gone.md', but the target is not found" in done.stderr
+    assert "'#nowhere', but there is no such anchor" in done.stderr
+    assert "- forgotten.md" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -193,6 +222,6 @@ def test_links_that_lead_nowhere_and_forgotten_pages_are_noticed(tmp_path):
     ],
 )
 def test_a_name_that_does_not_exist_ends_the_assembly(text, error, tmp_path):
-    page = runpy.run_path(str(ROOT / "docs" / "assemble.py"))["build_page"]
+    build_page = runpy.run_path(str(ROOT / "docs" / "assemble.py"))["build_page"]
     with pytest.raises(error):
-        page(f"{text}\n", ROOT / "docs" / "page.md", tmp_path / "page.md", tmp_path)
+        build_page(f"{text}\n", ROOT / "docs" / "page.md", tmp_path / "page.md", tmp_path)

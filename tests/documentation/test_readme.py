@@ -1,9 +1,10 @@
-"""What the README shows is run, as it stands there; documented.py says how."""
+"""The commands and programs in README.md run as they are shown; documented.py says how."""
 
 import pytest
 from documented import ROOT, Block, commands, marked_blocks, prepare, run, run_commands, run_python
 
 
+@pytest.mark.slow
 def test_what_the_readme_shows_works(tmp_path, monkeypatch):
     prepare(tmp_path, monkeypatch)
     ran = run((ROOT / "README.md").read_text(), "README.md")
@@ -35,16 +36,14 @@ $ c
 
 def test_only_marked_blocks_are_run():
     first, second = marked_blocks(PAGE, "page")
-    assert (first.where, first.mode, commands(first)) == (
-        "page line 7",
-        None,
-        [(["inkdigits", "recipes"], "")],
-    )
-    assert (second.where, second.mode, commands(second)) == (
-        "page line 14",
-        "output",
-        [(["a"], "b\n"), (["c"], "")],
-    )
+
+    assert first.where == "page line 7"
+    assert first.mode is None
+    assert commands(first) == [(["inkdigits", "recipes"], "")]
+
+    assert second.where == "page line 14"
+    assert second.mode == "output"
+    assert commands(second) == [(["a"], "b\n"), (["c"], "")]
 
 
 @pytest.mark.parametrize(
@@ -81,10 +80,11 @@ def test_a_command_that_fails_or_prints_something_else_is_noticed():
 
 
 def test_python_that_prints_something_else_is_noticed():
-    (block,) = marked_blocks(
-        "<!-- test: output -->\n```python\nx = 41\nprint(x + 1)  # 42\n```\n", "page"
-    )
-    run_python(block, {})
-    (block,) = marked_blocks("<!-- test: output -->\n```python\nprint(41)  # 42\n```\n", "page")
-    with pytest.raises(AssertionError, match="page says"):
+    def run_program(program: str) -> None:
+        page = f"<!-- test: output -->\n```python\n{program}```\n"
+        (block,) = marked_blocks(page, "page")
         run_python(block, {})
+
+    run_program("x = 41\nprint(x + 1)  # 42\n")
+    with pytest.raises(AssertionError, match="page says"):
+        run_program("print(41)  # 42\n")
