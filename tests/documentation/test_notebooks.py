@@ -60,7 +60,7 @@ SAID = {
         "overconfident": r"(\| [a-z ]+ \|( +\d+\.\d% \|){3}\n){15}",
     },
     "from-99-to-99.8": {
-        "gains": r"\| schedule \| plain \| 60,074 \| 3 \| \d\d\.\d\d ± \d.* \| \d\.\d\d ± \d\.\d\d \|",
+        "gains": r"schedule \| plain \| 60,074 \| 3 \| \d\d\.\d\d ± \d.* \| \d\.\d\d ± \d\.\d\d \|",
         "luck": r"\| schedule \| .* to .* \| 0\.\d\d \|",
         "live": r"plain .* ± .*\n.*schedule .* ± ",
     },
