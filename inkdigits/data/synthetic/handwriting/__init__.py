@@ -1,15 +1,14 @@
-"""MNIST's digits as other people would have written and recorded them, and things that are no
-digits: what `default` learns from.
+"""MNIST's digits as other people write and record them, and things that are not digits.
 
-    hands (fields -> canvas) / strokes -> recording (canvas -> field)      others: what is no digit
-                                          simulation: so many of each
+The model `default` learns from these. The way of a digit:
 
-Takes MNIST-like digits with their labels; every field is brought to MNIST's geometry by the
-function that reading uses. Knows nothing of files, datasets or networks. Same seed and same
-libraries: same bits.
+    hands (image -> canvas) or strokes -> recording (canvas -> image)
+    others makes what is not a digit; simulation decides how many of each there are
+
+Digits like MNIST's come in with their labels. Every image that goes out is brought to MNIST's
+geometry by the function that reading uses. Same seed and same libraries: same bits.
 """
 
-from inkdigits.core.digits import NOT_A_DIGIT
 from inkdigits.data.synthetic.handwriting.simulation import simulate, written
 
-__all__ = ["NOT_A_DIGIT", "simulate", "written"]
+__all__ = ["simulate", "written"]

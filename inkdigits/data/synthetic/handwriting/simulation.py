@@ -1,12 +1,10 @@
-"""MNIST's digits as other people's pens, scanners, cameras and paint programs left them, and things
-that are no digits.
-"""
+"""How many digits other hands write, how many are drawn or printed, and what is not a digit."""
 
 import numpy as np
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
-from inkdigits.core.digits import NOT_A_DIGIT, SIDE
+from inkdigits.core.digits import NOT_A_DIGIT, SIDE, Labels, Pixels
 from inkdigits.core.progress import ProgressCallback
 from inkdigits.data.synthetic.handwriting.hands import (
     cross_seven,
@@ -17,55 +15,53 @@ from inkdigits.data.synthetic.handwriting.others import other_things
 from inkdigits.data.synthetic.handwriting.recording import damaged, framed, recorded
 from inkdigits.data.synthetic.handwriting.strokes import digit_strokes, draw, printed
 
-NEGATIVES = 0.25  # things that are no digits, to each digit
+NEGATIVES = 0.25  # things that are not digits, to each digit
 AS_IT_IS = 0.15  # share of the digits that stay as MNIST has them
 PRINTED = 0.02  # share that is replaced by print
-DRAWN = (
-    0.04,
-    0.30,
-    0.04,
-    0.10,
-    0.26,
-    0.06,
-    0.04,
-    0.22,
-    0.04,
-    0.10,
-)  # by strokes, for 0 to 9; 1, 4 and 7 vary most
+
+# Share that is drawn by strokes, for 0 to 9; 1, 4 and 7 vary most.
+DRAWN = (0.04, 0.30, 0.04, 0.10, 0.26, 0.06, 0.04, 0.22, 0.04, 0.10)
 
 
 def simulate(
-    images: NDArray[np.uint8],
-    labels: NDArray[np.uint8],
+    images: Pixels,
+    labels: Labels,
     *,
     seed: int,
     copies: int = 1,
     negatives: float = NEGATIVES,
     progress: ProgressCallback | None = None,
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Each digit `copies` times as somebody else might have written and photographed it, then
-    things that are no digits.
+) -> tuple[Pixels, Labels]:
+    """Make digits as other people write and photograph them, then things that are not digits.
 
-    images: uint8 (N, 28, 28), paper 0 to ink 255; labels: uint8 (N,), 0 to 9. negatives: how many
-        of these to each digit.
-    progress: hears of the work now and then. Returns fields uint8 (M, 28, 28) and labels uint8
-    (M,), with M = N * copies * (1 + negatives): first the digits, their labels in the order of
-    `labels`, `copies` times over; then the others, labelled NOT_A_DIGIT.
+    Args:
+        images: uint8 (N, 28, 28), paper 0 to ink 255.
+        labels: uint8 (N,), 0 to 9.
+        seed: of all draws.
+        copies: of each digit, each in another hand.
+        negatives: things that are not digits, to each digit.
+        progress: called now and then.
+
+    Returns:
+        Images uint8 (M, 28, 28) and labels uint8 (M,), with M = N * copies * (1 + negatives): first
+        the digits in the order of `labels`, `copies` times over; then the others, labelled
+        NOT_A_DIGIT.
     """
     rng = Generator(PCG64(seed))
     digits = len(images) * copies
     others = round(digits * negatives)
-    fields = np.empty((digits + others, SIDE, SIDE), np.uint8)
+    made = np.empty((digits + others, SIDE, SIDE), np.uint8)
 
-    for i in range(digits):
-        fields[i] = written(images[i % len(images)], int(labels[i % len(images)]), rng)
-        _tell(progress, i, len(fields))
+    for index in range(digits):
+        source = index % len(images)
+        made[index] = written(images[source], int(labels[source]), rng)
+        _tell(progress, index, len(made))
 
-    for i, field in enumerate(other_things(images, labels, others, rng), start=digits):
-        fields[i] = field
-        _tell(progress, i, len(fields))
+    for index, image in enumerate(other_things(images, labels, others, rng), start=digits):
+        made[index] = image
+        _tell(progress, index, len(made))
 
-    return fields, np.concatenate([np.tile(labels, copies), np.full(others, NOT_A_DIGIT, np.uint8)])
+    return made, np.concatenate([np.tile(labels, copies), np.full(others, NOT_A_DIGIT, np.uint8)])
 
 
 def _tell(progress: ProgressCallback | None, done: int, total: int) -> None:
@@ -74,11 +70,18 @@ def _tell(progress: ProgressCallback | None, done: int, total: int) -> None:
 
 
 def written(image: NDArray[np.uint8], label: int, rng: Generator) -> NDArray[np.uint8]:
-    """One digit in another hand, with another pen, on other paper: uint8 (28, 28), and it still is
-    `label`.
+    """Write one digit in another hand, with another pen, on other paper.
 
-    image: uint8 (28, 28). Some stay as they are, some are replaced by print or by strokes, in
-        styles that MNIST hardly holds.
+    Some digits stay as they are, some are replaced by print or by strokes, in styles that MNIST
+    hardly holds.
+
+    Args:
+        image: uint8 (28, 28), paper 0 to ink 255.
+        label: 0 to 9.
+        rng: draws everything.
+
+    Returns:
+        uint8 (28, 28), still the digit `label`.
     """
     chance = rng.random()
     if chance < AS_IT_IS:
