@@ -1,11 +1,11 @@
-"""inkdigits reads handwritten digits: it trains in seconds, reads without torch, and says how sure it is.
+"""Read handwritten digits, and train the networks that do.
 
     >>> import inkdigits
     >>> inkdigits.read("photo.jpg").text
     '42'
 
-The public names are the ones listed in `__all__`; they load on first use, so that importing the package costs nothing and
-recognising never loads torch.
+The public names are those in `__all__`. They load on first use, so that importing the package
+costs little and reading never loads torch.
 """
 
 import importlib
@@ -14,19 +14,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from inkdigits.core.errors import InkdigitsError
     from inkdigits.data.datasets import load_dataset
+    from inkdigits.data.splits import Dataset, Split
     from inkdigits.evaluation.measurement import evaluate
+    from inkdigits.evaluation.metrics import Evaluation
     from inkdigits.reading.explanation.drawing import explain
     from inkdigits.reading.recogniser import Digit, Reading, Recogniser, read
     from inkdigits.runs.run import train
-    from inkdigits.training.recipe import load_recipe
+    from inkdigits.training.recipe import Recipe, load_recipe
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Dataset": "data.splits",
     "Digit": "reading.recogniser",
+    "Evaluation": "evaluation.metrics",
     "InkdigitsError": "core.errors",
     "Reading": "reading.recogniser",
+    "Recipe": "training.recipe",
     "Recogniser": "reading.recogniser",
+    "Split": "data.splits",
     "evaluate": "evaluation.measurement",
     "explain": "reading.explanation.drawing",
     "load_dataset": "data.datasets",
@@ -36,10 +42,14 @@ _HOME = {
 }
 
 __all__ = [
+    "Dataset",
     "Digit",
+    "Evaluation",
     "InkdigitsError",
     "Reading",
+    "Recipe",
     "Recogniser",
+    "Split",
     "evaluate",
     "explain",
     "load_dataset",

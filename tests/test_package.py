@@ -59,10 +59,14 @@ EXTRAS = [
 ]
 
 PUBLIC = [
+    "Dataset",
     "Digit",
+    "Evaluation",
     "InkdigitsError",
     "Reading",
+    "Recipe",
     "Recogniser",
+    "Split",
     "evaluate",
     "explain",
     "load_dataset",
