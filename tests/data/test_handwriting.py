@@ -25,7 +25,7 @@ from inkdigits.reading import recogniser
 from inkdigits.reading.recogniser import Recogniser
 from inkdigits.training.recipe import load_recipe
 
-KINDS = sorted(set(others._KINDS), key=lambda kind: kind.__name__)
+KINDS = sorted(set(others.KINDS), key=lambda kind: kind.__name__)
 
 
 @pytest.fixture(scope="module")
@@ -183,11 +183,11 @@ def test_every_sign_can_be_drawn(text: str, rng: Generator) -> None:
 def test_every_face_has_every_letter(face: str) -> None:
     """A face without a letter shows the same box for all that it lacks."""
     missing = (
-        strokes._face(face, 80).getmask("\U000f0000").getbbox(),
-        bytes(strokes._face(face, 80).getmask("\U000f0000")),
+        strokes.load_face(face, 80).getmask("\U000f0000").getbbox(),
+        bytes(strokes.load_face(face, 80).getmask("\U000f0000")),
     )
     for letter in strokes.LETTERS + "0123456789":
-        mask = strokes._face(face, 80).getmask(letter)
+        mask = strokes.load_face(face, 80).getmask(letter)
         assert mask.getbbox() is not None, letter
         assert (mask.getbbox(), bytes(mask)) != missing, letter
 

@@ -1,6 +1,6 @@
-"""Digits, letters and signs as somebody draws them, stroke by stroke, and as printers have them.
+"""Digits, letters and signs as a person draws them, stroke by stroke, and as printers have them.
 
-Takes what is to be drawn; returns it on a canvas. Among the digits are styles that MNIST hardly
+What is to be drawn comes in, a canvas goes out. Among the digits are styles that MNIST hardly
 holds: a one with a long flag or a base, a crossed seven, a four closed to a triangle.
 """
 
@@ -38,8 +38,8 @@ DIGIT_STROKES = {
     9: ("~82 50 22 24 55 83|82 79", "~82 50 22 24 55 83|82 88 59 28", "~82 50 22 24 55 83|82 59"),
 }
 
-# Signs that nobody should take for a digit. Missing are those that look like one: B b D d G g I i J
-# j l O o Q q S s t U u Y y Z z.
+# Signs that do not look like a digit. Missing are those that do: B b D d G g I i J j l O o Q q S s t
+# U u Y y Z z.
 SIGN_STROKES = (
     "09 40 89|26 66",  # A
     "~82 40 12 15 18 49 87",  # C
@@ -93,7 +93,7 @@ SIGN_STROKES = (
     "~50 12 16 59 96 92 50|33 34|73 74|~36 57 76",  # face
     "10 90|50 59|19 99",  # I with serifs, wide
 )
-# of print; without those that could be digits
+# Letters of print, likewise without those that could be digits.
 LETTERS = "ACEFHKLMNPRVWXacefhkmnprvwx%#@?+*=<>αγεκλμξπφχψωΓΔΛΞΠΣΦΨΩ"
 FACES = (
     "DejaVuSans",
@@ -106,150 +106,143 @@ FACES = (
 
 
 def draw(strokes: list[Points], rng: Generator) -> Canvas:
-    """Strokes on the grid, drawn with a pen of some width: each point a little off, the whole
-    leaning as `lean` has it.
-    """
+    """Draw strokes on the grid with a pen of some width, each a little off, the whole leaning."""
     leaning = lean(rng, 6.0) * (HEIGHT / 9)
     wobble = rng.uniform(0.0, 0.35)
     lines = [
         (stroke + rng.normal(0, wobble, (1, 2)) * 0.5 - 4.5) @ leaning.T + MIDDLE
         for stroke in strokes
     ]
-
     return ink(paper(), lines, int(rng.integers(4, 24)))
 
 
 def digit_strokes(label: int, rng: Generator) -> list[Points]:
-    """A digit as strokes on the grid, in one of the styles that MNIST hardly holds."""
+    """Return a digit as strokes on the grid, in one of the styles that MNIST hardly holds."""
     if label == 1:
         return one(rng)
     if label == 4:
         return four(rng)
     if label == 7:
         return seven(rng)
-
     return parse(str(rng.choice(DIGIT_STROKES[label])), rng)
 
 
 def one(rng: Generator) -> list[Points]:
-    """A stem, mostly with a flag that goes down from its top to the left, sometimes with a base.
+    """Return a stem, mostly with a flag from its top down to the left, sometimes with a base.
 
-    Tells itself from a seven by the flag, which falls at 30 degrees or more.
+    What tells it from a seven is that the flag falls, by 30 degrees or more.
     """
     x = rng.uniform(4, 6)
     stem = np.array([[x, 0], [x + rng.normal(0, 0.3), 9]])
     strokes = [stem]
-    flagged = rng.random() < 0.85
 
+    flagged = rng.random() < 0.85
     if flagged:
-        length, fall = rng.uniform(0.8, 5.5), np.deg2rad(rng.uniform(35, 72))
+        length = rng.uniform(0.8, 5.5)
+        fall = np.deg2rad(rng.uniform(35, 72))
         tip = stem[0] + length * np.array([-np.cos(fall), np.sin(fall)])
         bend = (tip + stem[0]) / 2 + rng.normal(0, 0.12, 2) * length
         strokes[0] = np.vstack([smooth(np.array([tip, bend, stem[0]])), stem])
 
     if rng.random() < (0.3 if flagged else 0.6):
         reach = rng.uniform(1, 4.5)
-        strokes.append(
-            np.array(
-                [
-                    [x - reach, 9 + rng.normal(0, 0.2)],
-                    [x + reach * rng.uniform(0.7, 1.2), 9 + rng.normal(0, 0.2)],
-                ]
-            )
-        )
+        left = [x - reach, 9 + rng.normal(0, 0.2)]
+        right = [x + reach * rng.uniform(0.7, 1.2), 9 + rng.normal(0, 0.2)]
+        strokes.append(np.array([left, right]))
 
     return strokes
 
 
 def four(rng: Generator) -> list[Points]:
-    """Closed to a triangle or open at the top, its bar high or low, through the stem or only up to
-    it.
-    """
-    x, bar, corner = rng.uniform(5, 7), rng.uniform(3.5, 6.8), rng.uniform(0, 1.8)
-    over = x + (0 if rng.random() < 0.25 else rng.uniform(0.5, 2.6))
+    """Return a four, closed to a triangle or open at the top, its bar high or low."""
+    x = rng.uniform(5, 7)
+    bar = rng.uniform(3.5, 6.8)
+    corner = rng.uniform(0, 1.8)
+    over = x  # where the bar ends: at the stem or behind it
+    if rng.random() >= 0.25:
+        over += rng.uniform(0.5, 2.6)
     stem_top = np.array([x + rng.normal(0, 0.3), 0])
 
-    if rng.random() < 0.3:
+    if rng.random() < 0.3:  # open
         stem_top = np.array([x, rng.uniform(0, bar - 1.5)])
         start = np.array([corner + rng.uniform(0.3, 2), 0])
     else:
         start = stem_top
 
     angle = np.array([corner, bar + rng.normal(0, 0.4)])
-    return [
-        np.array([start, angle, [over, bar]]),
-        np.array([stem_top, [x + rng.normal(0, 0.3), 9]]),
-    ]
+    foot = [x + rng.normal(0, 0.3), 9]
+    return [np.array([start, angle, [over, bar]]), np.array([stem_top, foot])]
 
 
 def seven(rng: Generator) -> list[Points]:
-    """A level bar and a leaning stem, straight or bent; mostly crossed, sometimes with a tick at
-    its beginning.
-    """
-    left, right, foot = rng.uniform(0.5, 2), rng.uniform(7, 8.5), rng.uniform(2.5, 5)
-    corner, end = np.array([right, rng.normal(0, 0.3)]), np.array([foot, 9])
+    """Return a level bar and a leaning stem, mostly crossed, at times with a tick at the start."""
+    left = rng.uniform(0.5, 2)
+    right = rng.uniform(7, 8.5)
+    foot = rng.uniform(2.5, 5)
+    corner = np.array([right, rng.normal(0, 0.3)])
+    end = np.array([foot, 9])
     bend = (corner + end) / 2 - np.array([rng.uniform(-0.2, 0.9), 0])
     stem = smooth(np.array([corner, bend, end]))
-    top = [[left, rng.normal(0, 0.3)]]
 
+    top = [[left, rng.normal(0, 0.3)]]
     if rng.random() < 0.35:
         top.insert(0, [left, rng.uniform(0.8, 2.2)])
-
     strokes = [np.vstack([top, stem])]
+
     if rng.random() < 0.75:
-        (x, y), tilt, reach = stem[len(stem) // 2], rng.normal(0, 0.3), rng.uniform(1.2, 2.6)
-        strokes.append(
-            np.array([[x - reach, y + tilt], [x + reach * rng.uniform(0.7, 1.1), y - tilt]])
-        )
+        x, y = stem[len(stem) // 2]
+        tilt = rng.normal(0, 0.3)
+        reach = rng.uniform(1.2, 2.6)
+        across = [[x - reach, y + tilt], [x + reach * rng.uniform(0.7, 1.1), y - tilt]]
+        strokes.append(np.array(across))
 
     return strokes
 
 
 def parse(text: str, rng: Generator | None = None) -> list[Points]:
-    """Strokes as written in DIGIT_STROKES, on the grid; with rng, each point is a little off."""
+    """Return strokes from their notation in DIGIT_STROKES; with `rng`, each point a little off."""
     strokes = []
     for stroke in text.split("|"):
-        points = np.array(
-            [[int(point[0]), int(point[1])] for point in stroke.removeprefix("~").split()],
-            np.float64,
-        )
+        places = stroke.removeprefix("~").split()
+        points = np.array([list(map(int, place)) for place in places], np.float64)
         if rng:
             points += rng.normal(0, 0.3, points.shape)
-
         strokes.append(smooth(points) if stroke.startswith("~") else points)
-
     return strokes
 
 
 def smooth(points: Points, steps: int = 8) -> Points:
-    """A curve through all points, `steps` pieces between two of them. Source: Catmull & Rom 1974."""
-    padded = np.vstack([2 * points[0] - points[1], points, 2 * points[-1] - points[-2]])
-    before, start, end, after = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
-    t = np.linspace(0, 1, steps, endpoint=False)[:, None, None]
-    curve = start + t / 2 * (
-        end
-        - before
-        + t * (2 * before - 5 * start + 4 * end - after + t * (3 * (start - end) + after - before))
-    )
+    """Return a curve through all points, in `steps` pieces between two of them.
 
+    Source: Catmull & Rom 1974.
+    """
+    padded = np.vstack([2 * points[0] - points[1], points, 2 * points[-1] - points[-2]])
+    before = padded[:-3]
+    start = padded[1:-2]
+    end = padded[2:-1]
+    after = padded[3:]
+
+    t = np.linspace(0, 1, steps, endpoint=False)[:, None, None]
+    cubic = 3 * (start - end) + after - before
+    square = 2 * before - 5 * start + 4 * end - after
+    curve = start + t / 2 * (end - before + t * (square + t * cubic))
     return np.vstack([curve.transpose(1, 0, 2).reshape(-1, 2), points[-1:]])
 
 
 def printed(text: str, rng: Generator) -> Canvas:
-    """A letter or digit of print, in one of the faces that matplotlib carries, leaning a little."""
+    """Print a letter or digit in one of the faces that matplotlib carries, leaning a little."""
     size = int(rng.integers(70, 100))
+    face = load_face(FACES[rng.integers(len(FACES))], size)
     canvas = Image.new("L", (CANVAS, CANVAS))
-    ImageDraw.Draw(canvas).text(
-        (MIDDLE, MIDDLE), text, 255, _face(FACES[rng.integers(len(FACES))], size), anchor="mm"
-    )
+    ImageDraw.Draw(canvas).text((MIDDLE, MIDDLE), text, 255, face, anchor="mm")
 
-    return np.asarray(
-        canvas.rotate(float(np.clip(rng.normal(0, 5), -15, 15)), Image.Resampling.BILINEAR)
-    )
+    angle = float(np.clip(rng.normal(0, 5), -15, 15))
+    return np.asarray(canvas.rotate(angle, Image.Resampling.BILINEAR))
 
 
 @cache
-def _face(name: str, size: int) -> ImageFont.FreeTypeFont:
+def load_face(name: str, size: int) -> ImageFont.FreeTypeFont:
+    """Load one of FACES at a size in pixels."""
     import matplotlib as mpl
 
     return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf", size)
