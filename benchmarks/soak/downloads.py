@@ -1,11 +1,12 @@
-"""Does a download survive everything? Mirrors with every fault, kills, damaged files and a crowd, on this machine only.
+"""Does a download survive everything? Mirrors with every fault, kills, damaged files and a crowd.
 
     python -m benchmarks.soak.downloads                                # about ten minutes
-    python -m benchmarks.soak.downloads mirrors crowd --quick          # some of it, in short
-    python -m benchmarks.soak.downloads --write docs/reliability.md    # what came out, between markers
+    python -m benchmarks.soak.downloads mirrors crowd --quick          # some checks, in short
+    python -m benchmarks.soak.downloads --write docs/reliability.md    # between markers
 
-Each check runs twice: against the program as it is, where it must pass, and in short with a fault planted, where it must fail.
-Exit status 1 where either is not so. The mirrors are a process of their own, and so is whoever downloads.
+Each check runs twice: against the program as it is, where it must pass, and in short with a fault
+planted, where it must fail. Exit status 1 where either is not so. Everything stays on this machine;
+the mirrors are a process of their own, and so is each that downloads.
 """
 
 import bz2
@@ -14,7 +15,6 @@ import ctypes
 import gzip
 import hashlib
 import json
-import mmap
 import os
 import shutil
 import signal
@@ -28,7 +28,19 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from benchmarks.soak.frame import WHOLE, Checks, Fault, Found, child, ending, put, soak
+from benchmarks.soak.frame import (
+    WHOLE,
+    Check,
+    Outcome,
+    Suite,
+    Trial,
+    child,
+    ending,
+    main,
+    outcome_of,
+    put,
+    shared,
+)
 from benchmarks.soak.mirrors import CONTENT, FAULTS, GOOD, LIMIT, PACKED, RIGHT, serving
 from inkdigits.core.errors import DownloadFailed
 from inkdigits.core.progress import ProgressCallback
@@ -38,13 +50,9 @@ SEED = 0
 TIMEOUT = 1.0  # seconds without a byte; a mirror may take twice as long
 SLACK = 3.0  # seconds more, on a busy machine
 AT_ONCE = 16  # downloads in threads, and processes in a crowd
-REFUSED = "http://127.0.0.1:9/"  # nobody listens there
+REFUSED = "http://127.0.0.1:9/"  # no server listens there
 ALL_FAULTS = (*FAULTS, REFUSED)
-
-
-def trusted(url: str) -> bool:
-    """In the place of https: this machine by its number, not by its name."""
-    return url.startswith("http://127.0.0.1:")
+KILLED = -signal.SIGKILL
 
 
 def bring(
@@ -63,12 +71,12 @@ def bring(
         limit=LIMIT,
         progress=progress,
         timeout=TIMEOUT,
-        trusts=trusted,
+        trusts=lambda url: url.startswith("http://127.0.0.1:"),  # by its number, not by its name
     )
 
 
 def is_right(path: Path) -> bool:
-    """Whether it is CONTENT, packed or not, by other means than ours."""
+    """Tell whether a file is CONTENT, packed or not, by other means than ours."""
     content = path.read_bytes()
     try:
         return (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content) == CONTENT
@@ -76,9 +84,18 @@ def is_right(path: Path) -> bool:
         return False
 
 
+def is_alone(path: Path) -> bool:
+    """Tell whether a file is the only one in its folder."""
+    return list(path.parent.iterdir()) == [path]
+
+
 @contextlib.contextmanager
 def server() -> Iterator[str]:
-    """The address of mirrors in a process of their own, so that this one has no threads when it forks."""
+    """Start mirrors in a process of their own, so that this one has no threads when it forks.
+
+    Yields:
+        Their address.
+    """
     reading, writing = os.pipe()
 
     def serve() -> None:
@@ -96,10 +113,10 @@ def server() -> Iterator[str]:
         os.close(writing)
 
 
-def asked(address: str) -> dict[str, int]:
-    """How often each mirror has been."""
+def asked(address: str, mirror: str) -> int:
+    """Return how often a mirror has been asked."""
     with urllib.request.urlopen(address + "asked") as answer:
-        return json.load(answer)
+        return int(json.load(answer).get(mirror, 0))
 
 
 class Tally(ctypes.Structure):
@@ -109,84 +126,89 @@ class Tally(ctypes.Structure):
         (name, ctypes.c_int64) for name in ("done", "accepted", "missed", "untyped", "left", "late")
     )
 
-    @classmethod
-    def shared(cls) -> "Tally":
-        """All zeros."""
-        return cls.from_buffer(mmap.mmap(-1, ctypes.sizeof(cls)))
-
 
 # ---- the checks
 
 
 def mixes(n: int) -> list[list[str]]:
-    """Each fault alone, each before a good mirror, and n times up to four with a good one somewhere."""
+    """List each fault alone, each before a good mirror, and n times up to four with a good one."""
     chance = Random(SEED)
     lists = [[fault] for fault in ALL_FAULTS] + [[fault, "good"] for fault in ALL_FAULTS]
     for _ in range(n):
         names = chance.sample(ALL_FAULTS, chance.randint(1, 4))
         names.insert(chance.randrange(len(names) + 1), chance.choice(GOOD))
         lists.append(names)
+
     return lists
 
 
-def mirrors(n: int, folder: Path, plant: Fault) -> Found:
-    """Each fault of a mirror as the only one, before a good one, and in random lists with one good mirror."""
-    tally, lock, failures = Tally.shared(), threading.Lock(), folder / "failures"
-    failures.touch()
+def mirrors(trial: Trial) -> Outcome:
+    """Ask each faulty mirror alone, before a good one, and in random lists with one good mirror."""
+    lists = mixes(trial.choose(2_000, 0))
+    tally = shared(Tally)
+    lock = threading.Lock()
+    complaints = trial.folder / "complaints"
+    complaints.touch()
 
-    def judged(address: str, number: int, names: list[str]) -> None:
-        place, begun = folder / str(number) / "file.gz", time.monotonic()
+    def judge(address: str, number: int, names: list[str]) -> None:
+        path = trial.folder / str(number) / "file.gz"
+        begun = time.monotonic()
         good = not set(GOOD).isdisjoint(names)
         found = {"done": True}
         try:
-            bring(address, names, place)
+            bring(address, names, path)
         except DownloadFailed:
             found["missed"] = good
         except Exception:
             found["untyped"] = True
+
         found["late"] = time.monotonic() - begun > 2 * TIMEOUT * len(names) + SLACK
-        found["accepted"] = place.exists() and not (good and is_right(place))
-        found["left"] = [path.name for path in place.parent.iterdir()] not in ([], ["file.gz"])
-        shutil.rmtree(place.parent)
+        found["accepted"] = path.exists() and not (good and is_right(path))
+        found["left"] = bool(set(path.parent.iterdir()) - {path})
+        shutil.rmtree(path.parent)
         with lock:
             for name, value in found.items():
                 setattr(tally, name, getattr(tally, name) + value)
+
             if sum(found.values()) > 1:
-                with failures.open("a") as file:
-                    file.write(
-                        f"{', '.join(names)}: {', '.join(name for name in found if found[name])}\n"
-                    )
+                what = ", ".join(name for name in found if found[name])
+                with complaints.open("a") as file:
+                    file.write(f"{', '.join(names)}: {what}\n")
 
     def work() -> None:
-        plant()
+        trial.plant()
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(partial(judged, address), range(len(lists)), lists))
+            list(pool.map(partial(judge, address), range(len(lists)), lists))
 
-    lists = mixes(n)
     with server() as address:
         status = ending(child(work))
-        strangers = asked(address).get("untrusted", 0)
-    figures = (
-        f"{tally.accepted} bad files accepted, {tally.missed} times a good mirror was left and not used, {strangers} requests to "
-        f"strangers, {tally.left} times something left behind, {tally.late} later than allowed, {tally.untyped} other errors"
-    )
-    bad = tally.accepted + tally.missed + strangers + tally.left + tally.late + tally.untyped
-    passed = status == WHOLE and tally.done == len(lists) and not bad
-    return Found(
-        passed,
-        f"{tally.done:,} downloads, {len(ALL_FAULTS)} faults",
-        figures,
-        tuple(failures.read_text().splitlines()),
-    )
+        strangers = asked(address, "untrusted")
+
+    faults = {
+        "bad files accepted": tally.accepted,
+        "times a good mirror was left and not used": tally.missed,
+        "requests to strangers": strangers,
+        "times something left behind": tally.left,
+        "later than allowed": tally.late,
+        "other errors": tally.untyped,
+    }
+    failures = complaints.read_text().splitlines()
+    if status != WHOLE or tally.done != len(lists):
+        failures.append(f"{tally.done} of {len(lists)} downloads, exit status {status}")
+
+    n = f"{tally.done:,} downloads, {len(ALL_FAULTS)} faults"
+    return outcome_of(n, faults, failures=failures)
 
 
-def kills(n: int, folder: Path, plant: Fault) -> Found:
-    """Killed (-9) at a random moment of a download that takes a quarter of a second, and asked for again."""
-    chance, path = Random(SEED), folder / "data" / "file.gz"
+def kills(trial: Trial) -> Outcome:
+    """Kill a download of a quarter of a second (-9) at a random moment, and ask again."""
+    n = trial.choose(300, 20)
+    chance = Random(SEED)
+    path = trial.folder / "data" / "file.gz"
     killed = bad = unhealed = left = 0
 
     def work() -> None:
-        plant()
+        trial.plant()
         bring(address, ["steady"], path)
 
     with server() as address:
@@ -194,151 +216,162 @@ def kills(n: int, folder: Path, plant: Fault) -> Found:
             number = child(work)
             time.sleep(chance.uniform(0, 0.4))
             os.kill(number, signal.SIGKILL)
-            if ending(number) == -signal.SIGKILL:
+            if ending(number) == KILLED:
                 killed += 1
                 bad += path.exists() and not is_right(path)
                 unhealed += ending(child(work)) != WHOLE or not is_right(path)
-                left += [each.name for each in path.parent.iterdir()] != ["file.gz"]
+                left += not is_alone(path)
+
             shutil.rmtree(path.parent, ignore_errors=True)
-    figures = f"{bad} bad files under the right name, {unhealed} caches that did not heal, {left} times something left behind"
-    return Found(bad == unhealed == left == 0, f"{killed} kills", figures)
+
+    faults = {
+        "bad files under the right name": bad,
+        "caches that did not heal": unhealed,
+        "times something left behind": left,
+    }
+    return outcome_of(f"{killed} kills", faults)
 
 
-def damaged_contents(chance: Random) -> Iterator[bytes]:
-    """What may have become of a file that was right."""
+def damaged_contents(chance: Random) -> list[bytes]:
+    """Return what may have become of a file that was right."""
     place = chance.randrange(len(PACKED))
-    yield PACKED[:place]
-    yield bytes((*PACKED[:place], PACKED[place] ^ 1 << chance.randrange(8), *PACKED[place + 1 :]))
-    yield PACKED + chance.randbytes(20)
-    yield PACKED[:place] + bytes(len(PACKED) - place)
-    yield from (
+    flipped = bytearray(PACKED)
+    flipped[place] ^= 1 << chance.randrange(8)
+    return [
+        PACKED[:place],
+        bytes(flipped),
+        PACKED + chance.randbytes(20),
+        PACKED[:place] + bytes(len(PACKED) - place),
         b"",
         bytes(len(PACKED)),
         b"<html>",
         gzip.compress(CONTENT[:-1]),
         PACKED[:2],
         bz2.compress(CONTENT)[:-30],
-    )
-    yield from (
         CONTENT[:-1],
         gzip.compress(bytes(10 * LIMIT)),
         chance.randbytes(1000),
         b"BZh9" + chance.randbytes(99),
-    )
+    ]
 
 
-def links(path: Path) -> None:
-    """To nowhere."""
-    path.symlink_to("nowhere")
+def hurts(chance: Random) -> Iterator[Callable[[Path], object]]:
+    """Yield functions that put something wrong in the place of a file."""
+    for content in damaged_contents(chance):
+        yield partial(Path.write_bytes, data=content)
+
+    yield lambda path: path.symlink_to("nowhere")
+    yield lambda path: path.symlink_to(path.name)
+    yield os.mkfifo  # would keep its reader waiting
 
 
-def circle(path: Path) -> None:
-    """A link to itself."""
-    path.symlink_to(path.name)
+def damage(trial: Trial) -> Outcome:
+    """Cut, change, zero or empty a cached file, or put a bomb, a broken link or a pipe there.
 
-
-def fifo(path: Path) -> None:
-    """What would keep its reader waiting."""
-    os.mkfifo(path)
-
-
-def damage(n: int, folder: Path, plant: Fault) -> Found:
-    """A cached file cut, changed, zeroed, emptied, or exchanged for a bomb, a broken link or a pipe; and asked for again."""
-    chance, tally = Random(SEED), Tally.shared()
+    Then the file is asked for again.
+    """
+    n = trial.choose(2_000, 34)
+    chance = Random(SEED)
+    tally = shared(Tally)
 
     def work() -> None:
-        plant()
+        trial.plant()
         while tally.done < n:
-            hurts: list[Callable[[Path], object]] = [
-                partial(Path.write_bytes, data=each) for each in damaged_contents(chance)
-            ]
-            for hurt in (*hurts, links, circle, fifo):
-                path, packed = folder / str(tally.done) / "file.gz", chance.random() < 0.5
+            for hurt in hurts(chance):
+                path = trial.folder / str(tally.done) / "file.gz"
                 path.parent.mkdir()
                 hurt(path)
                 tally.done += 1
-                bring(address, ["good"], path, packed)
+                bring(address, ["good"], path, packed=chance.random() < 0.5)
                 tally.accepted += not is_right(path)
-                tally.left += [each.name for each in path.parent.iterdir()] != ["file.gz"]
+                tally.left += not is_alone(path)
                 shutil.rmtree(path.parent)
 
     with server() as address:
         status = ending(child(work))
-    figures = f"{tally.accepted} not healed, {tally.left} times something left behind"
-    return Found(
-        status == WHOLE and tally.accepted == tally.left == 0, f"{tally.done:,} files", figures
-    )
+
+    faults = {"not healed": tally.accepted, "times something left behind": tally.left}
+    failures = [f"exit status {status}"] if status != WHOLE else []
+    return outcome_of(f"{tally.done:,} files", faults, failures=failures)
 
 
 def told(path: Path, processes: list[int]) -> int:
-    """Which of them has written its number into this file, as soon as one has."""
+    """Return which process has written its number into this file, as soon as one has."""
     end = time.monotonic() + 60
-    while (text := path.read_text() if path.is_file() else "") not in map(str, processes):
-        assert time.monotonic() < end, "nobody downloads"
+    known = {str(number) for number in processes}
+    while True:
+        text = path.read_text() if path.is_file() else ""
+        if text in known:
+            return int(text)
+
+        assert time.monotonic() < end, "no process downloads"
         time.sleep(0.001)
-    return int(text)
 
 
-def crowd(n: int, folder: Path, plant: Fault) -> Found:
-    """Sixteen processes that ask for the same file at once; every other time the one that downloads is killed (-9)."""
+def crowd(trial: Trial) -> Outcome:
+    """Ask for the same file by sixteen processes at once; kill (-9) every other downloading one."""
+    n = trial.choose(100, 2)
     more = wrong = left = killed = 0
 
     def work(path: Path, downloading: Path) -> None:
         def tell(*_: object) -> None:
             downloading.write_text(str(os.getpid()))
 
-        plant()
+        trial.plant()
         bring(address, ["steady"], path, progress=tell)
         assert is_right(path)
 
     with server() as address:
         for number in range(n):
-            path, downloading = folder / str(number) / "file.gz", folder / f"{number}.pid"
-            before = asked(address).get("steady", 0)
+            path = trial.folder / str(number) / "file.gz"
+            downloading = trial.folder / f"{number}.pid"
+            before = asked(address, "steady")
             processes = [child(partial(work, path, downloading)) for _ in range(AT_ONCE)]
             if number % 2:
                 os.kill(told(downloading, processes), signal.SIGKILL)
+
             statuses = [ending(process) for process in processes]
-            died = statuses.count(-signal.SIGKILL)
+            died = statuses.count(KILLED)
             killed += died
             wrong += AT_ONCE - died - statuses.count(WHOLE)
-            more += max(0, asked(address)["steady"] - before - 1 - died)
-            left += [each.name for each in path.parent.iterdir()] != ["file.gz"]
+            more += max(0, asked(address, "steady") - before - 1 - died)
+            left += not is_alone(path)
             shutil.rmtree(path.parent)
-    figures = f"{more} downloads more than needed, {wrong} processes without the right file, {left} times something left behind"
-    return Found(more == wrong == left == 0, f"{n} crowds, {killed} kills", figures)
+
+    faults = {
+        "downloads more than needed": more,
+        "processes without the right file": wrong,
+        "times something left behind": left,
+    }
+    return outcome_of(f"{n} crowds, {killed} kills", faults)
 
 
 # ---- what is planted
 
 
 def unchecked_hash() -> None:
-    """The SHA-256 is not compared."""
+    """Do not compare the SHA-256."""
     put(download, "_has_hash", lambda path, *_: path.stat().st_size > 0)
 
 
 def first_mirror_only() -> None:
-    """Only the first mirror is asked."""
+    """Ask only the first mirror."""
     fetch = download.fetch
-    put(
-        download,
-        "fetch",
-        lambda urls, *arguments, **options: fetch(urls[:1], *arguments, **options),
-    )
+    put(download, "fetch", lambda urls, *rest, **options: fetch(urls[:1], *rest, **options))
 
 
 def patient() -> None:
-    """A mirror may take for ever, as long as a byte comes within the timeout."""
+    """Let a mirror take for ever, as long as a byte comes within the timeout."""
     put(download, "_in_time", lambda chunks, _: chunks)
 
 
 def trusting() -> None:
-    """Redirections lead anywhere."""
+    """Follow redirections anywhere."""
     put(download, "_opener", lambda _: urllib.request.build_opener())
 
 
 def no_temporary_file() -> None:
-    """What arrives is written under its final name."""
+    """Write what arrives under its final name."""
 
     @contextlib.contextmanager
     def itself(path: Path) -> Iterator[Path]:
@@ -349,7 +382,7 @@ def no_temporary_file() -> None:
 
 
 def other_names() -> None:
-    """Temporary files are called otherwise each time, and nobody looks for old ones."""
+    """Name temporary files differently each time, and look for no old ones."""
     beside = download.temporary_beside
     put(
         download,
@@ -359,7 +392,7 @@ def other_names() -> None:
 
 
 def no_lock() -> None:
-    """Nobody waits for anybody."""
+    """Wait for no other process."""
 
     @contextlib.contextmanager
     def together(path: Path) -> Iterator[bool]:
@@ -369,16 +402,26 @@ def no_lock() -> None:
     put(download, "alone", together)
 
 
-CHECKS: Checks = {
-    mirrors: (2_000, 0, (unchecked_hash, first_mirror_only, patient, trusting)),
-    kills: (300, 20, (no_temporary_file, other_names)),
-    damage: (2_000, 34, (unchecked_hash,)),
-    crowd: (100, 2, (no_lock,)),
-}
-TOLD = (
-    f"Faults: {', '.join(FAULTS).replace('_', ' ')}, nobody listening. A mirror may be silent for {TIMEOUT:.0f} s and take twice "
-    f"as long, here; {SLACK:.0f} s more are allowed on a busy machine."
+SUITE = Suite(
+    "Downloads",
+    f"Faults: {', '.join(FAULTS).replace('_', ' ')}, no server listening. A mirror may be silent "
+    f"for {TIMEOUT:.0f} s and take twice as long, here; {SLACK:.0f} s more are allowed on a busy "
+    "machine.",
+    (
+        Check(
+            mirrors,
+            "the right file or a reason, in time",
+            unchecked_hash,
+            first_mirror_only,
+            patient,
+            trusting,
+        ),
+        Check(kills, "the right file, nothing left behind", no_temporary_file, other_names),
+        Check(damage, "all healed, nothing left behind", unchecked_hash),
+        Check(crowd, "one download, all with the right file", no_lock),
+    ),
+    ("numpy",),
 )
 
 if __name__ == "__main__":
-    sys.exit(soak(CHECKS, description=__doc__, title="Downloads", told=TOLD))
+    sys.exit(main(SUITE, __doc__))

@@ -1,56 +1,249 @@
-"""What the checks of `make soak` have in common: each must pass as things are, and fail in short where a fault is planted.
+"""The frame of `make soak`: each check must pass as things are, and fail where a fault is planted.
 
-Takes checks, prints what they found, puts a table between markers. Knows nothing of what is checked.
+A suite of checks comes in; what they found is printed, and goes between the markers of a page. A
+check that does not notice its planted fault proves nothing, so that counts as a failure, too.
 """
 
-import argparse
+import ctypes
+import mmap
 import os
-import platform
-import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any, TypeVar
 
-from inkdigits.core.files import write_whole
+from benchmarks.common import (
+    command_line,
+    in_words,
+    machine,
+    read_between,
+    table,
+    table_row,
+    write_between,
+)
 
 SHOWN = 10  # failures of a check
-WHOLE = 0  # the status of a process that did all its work
+WHOLE = 0  # the exit status of a process that did all its work
+BROKEN = "the check broke off"
+Data = TypeVar("Data", bound=ctypes.Structure | ctypes.c_int64)
+
+Fault = Callable[[], None]  # changes the program before it works; its docstring says what is wrong
+
+
+class Died(Exception):
+    """What is tried ended without being asked to."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a check found. n, figures: what the table shows. failures: what helps to mend it."""
+class Outcome:
+    """What a check found.
 
-    passed: bool
+    Attributes:
+        n: how much was tried.
+        result: what the table shows.
+        failures: what helps to mend it; the check has passed where there is none.
+        details: Markdown below the table.
+    """
+
     n: str
-    figures: str
-    failures: tuple[str, ...] = ()
+    result: str
+    failures: Sequence[str] = ()
+    details: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether nothing failed."""
+        return not self.failures
 
 
-Fault = Callable[[], None]  # planted in a child, before it works
-Check = Callable[[int, Path, Fault], Found]  # how much is tried, an empty folder, what is planted
-Checks = dict[
-    Check, tuple[int, int, tuple[Fault, ...]]
-]  # how much is tried, how much in short, what has to be noticed
+def outcome_of(
+    n: str, faults: Mapping[str, int], also: str = "", failures: Sequence[str] = ()
+) -> Outcome:
+    """Return an outcome that fails where one of the counted faults occurred.
+
+    Args:
+        n: how much was tried.
+        faults: how often each kind of fault occurred, by its name.
+        also: what the result says beside that.
+        failures: what helps to mend it, before the counts.
+    """
+    counts = [f"{count:,} {name}" for name, count in faults.items()]
+    occurred = [f"{count:,} {name}" for name, count in faults.items() if count]
+    return Outcome(n, ", ".join(counts) + also, [*failures, *occurred])
 
 
-def nothing() -> None:
-    """Leave it as it is."""
+@dataclass(frozen=True)
+class Trial:
+    """One run of a check.
+
+    Attributes:
+        quick: whether a small part is enough.
+        folder: an empty folder, in memory where the system has such a place.
+        fault: what is planted.
+    """
+
+    quick: bool
+    folder: Path
+    fault: Fault | None = None
+
+    def choose(self, whole: Any, few: Any) -> Any:
+        """Return `few` in a quick run, else `whole`."""
+        return few if self.quick else whole
+
+    def plant(self) -> None:
+        """Plant the fault, in a process of its own."""
+        if self.fault:
+            self.fault()
+
+
+class Check:
+    """A check, what it is expected to find, and the planted faults that it must catch.
+
+    The first paragraph of `run`'s docstring says in the table what is done.
+    """
+
+    def __init__(self, run: Callable[[Trial], Outcome], expected: str, *faults: Fault) -> None:
+        self.run = run
+        self.expected = expected
+        self.faults = faults
+
+    @property
+    def name(self) -> str:
+        """Return the name by which the check is asked for."""
+        return self.run.__name__
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Checks that make a section of a page.
+
+    Attributes:
+        title: the heading; in small letters the name of the markers.
+        told: how it was done, in a sentence.
+        checks: in the order in which they run.
+        packages: distributions whose versions belong to the figures.
+    """
+
+    title: str
+    told: str
+    checks: Sequence[Check]
+    packages: Sequence[str]
+
+
+def main(suite: Suite, documentation: str | None) -> int:
+    """Run the checks that the command line names, print what they find, and write it where asked.
+
+    Returns:
+        The exit status: 1 where a check failed, or did not notice what was planted.
+    """
+    checks = {check.name: check for check in suite.checks}
+    names = ", ".join(checks)
+    parser = command_line(documentation, quick="a small part of each: does everything run?")
+    parser.add_argument("checks", nargs="*", metavar="CHECK", help=f"{names}; all by default")
+    options = parser.parse_args()
+    if unknown := set(options.checks) - set(checks):
+        parser.error(f"no check {', '.join(unknown)}; checks are {names}")
+
+    passed = True
+    try:
+        for name in options.checks or checks:
+            passed &= _run(suite, checks[name], options.quick, options.write)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+
+    return 0 if passed else 1
+
+
+def _run(suite: Suite, check: Check, quick: bool, page: Path | None) -> bool:
+    """Run a check on the program as it is, and in short with each fault planted."""
+    begun = time.perf_counter()
+    outcome = _outcome(check, quick, None)
+    missed = [fault for fault in check.faults if not _is_caught(check, fault)]
+    caught = "; ".join(described(fault) for fault in check.faults if fault not in missed)
+    result = outcome.result if outcome.passed else f"**failed:** {outcome.result}"
+    cells = [described(check.run), outcome.n, result, check.expected, caught]
+
+    seconds = time.perf_counter() - begun
+    word = "passed" if outcome.passed and not missed else "FAILED"
+    print(word, table_row([f"`{check.name}`", *cells]), f"{seconds:.0f} s")
+    for failure in outcome.failures[:SHOWN]:
+        print(f"    {failure[:400]}")
+
+    for fault in missed:
+        print(f"    went unnoticed: {described(fault)}")
+
+    sys.stdout.flush()
+    if page:
+        _write(page, suite, check, cells, outcome.details, quick)
+
+    return outcome.passed and not missed
+
+
+def _is_caught(check: Check, fault: Fault) -> bool:
+    """Tell whether a check fails on a planted fault, and not because it broke off."""
+    outcome = _outcome(check, True, fault)
+    return not outcome.passed and not outcome.result.startswith(BROKEN)
+
+
+def _outcome(check: Check, quick: bool, fault: Fault | None) -> Outcome:
+    """Run a check in a folder of its own."""
+    in_memory = Path("/dev/shm")
+    parent = in_memory if in_memory.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=parent) as folder:
+        try:
+            return check.run(Trial(quick, Path(folder), fault))
+        except Died as error:
+            return Outcome("", f"died: {error}", [str(error)])
+        except Exception as error:
+            told = f"{BROKEN}: {type(error).__name__}: {error}"
+            return Outcome("", told, [told])
+
+
+def _write(
+    page: Path, suite: Suite, check: Check, cells: Sequence[str], details: str, quick: bool
+) -> None:
+    """Replace the check's row in the page, and what belongs to it below the table."""
+    name = suite.title.lower()
+    lines = read_between(page, name).splitlines()
+    rows = {line.split(" | ")[0]: line for line in lines if line.startswith("| `")}
+    rows[f"| `{check.name}`"] = table_row([f"`{check.name}`", *cells])
+    shown = [rows[key] for each in suite.checks if (key := f"| `{each.name}`") in rows]
+
+    head = "check", "what is done", "n", "result", "expected", "planted faults, which were caught"
+    short = " In short (`--quick`): these are no results." if quick else ""
+    made = f"Measured by `make soak`, {in_words(machine(*suite.packages))}.{short}"
+    text = [f"## {suite.title}", "", suite.told, "", *table(head, []), *shown, "", made]
+    write_between(page, name, "\n".join(text))
+    if details:
+        write_between(page, f"{name} {check.name}", f"### `{check.name}`\n\n{details}")
+
+
+def described(function: Callable[..., object]) -> str:
+    """Return the first paragraph of a function's docstring, as a cell of a table."""
+    return " ".join(str(function.__doc__).partition("\n\n")[0].split()).rstrip(".")
+
+
+# ---- processes
 
 
 def put(owner: object, name: str, function: object) -> None:
-    """In the place of what has that name; in children only."""
+    """Replace what has that name, and must exist; in children only."""
+    assert hasattr(owner, name), f"{owner} has no {name} any more"
     setattr(owner, name, function)
 
 
 def child(work: Callable[[], object]) -> int:
-    """A process that does the work; its number. What it says is not heard. It ends with WHOLE, or the status that it returns."""
-    if (number := os.fork()) == 0:
+    """Start a silent process that does the work.
+
+    Returns:
+        Its number. It ends with WHOLE, or with the status that `work` returns.
+    """
+    number = os.fork()
+    if number == 0:
         status = 1
         try:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
@@ -59,92 +252,15 @@ def child(work: Callable[[], object]) -> int:
             status = done if isinstance(done, int) else WHOLE
         finally:
             os._exit(status)
+
     return number
 
 
 def ending(number: int) -> int:
-    """Its exit status, or the negative number of the signal that ended it."""
+    """Wait for a child; return its exit status, or the negative number of the signal it died of."""
     return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
 
 
-def soak(checks: Checks, *, description: str, title: str, told: str) -> int:
-    """Check, print, and write where asked: a command's exit status, 1 where a check failed or missed what was planted.
-
-    title: names the section and its markers. told: how it was done, in a sentence below it.
-    """
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    names = [check.__name__ for check in checks]
-    parser.add_argument(
-        "checks", nargs="*", metavar="CHECK", help=f"of {', '.join(names)}; all unless given"
-    )
-    parser.add_argument("--quick", action="store_true", help="a small part of each")
-    parser.add_argument(
-        "--write", type=Path, metavar="FILE.md", help="put the table into this file, too"
-    )
-    options = parser.parse_args()
-    if unknown := set(options.checks) - set(names):
-        parser.error(f"no check {', '.join(unknown)}; checks are {', '.join(names)}")
-    rows, passed, begun = [], True, time.monotonic()
-    for check, (n, few, faults) in checks.items():
-        if options.checks and check.__name__ not in options.checks:
-            continue
-        found = _tried(check, few if options.quick else n, nothing)
-        missed = [fault for fault in faults if _tried(check, few, fault).passed]
-        passed &= found.passed and not missed
-        caught = "; ".join(_in_words(fault) for fault in faults if fault not in missed)
-        result = ("" if found.passed else "**failed:** ") + found.figures
-        rows.append(f"| {_in_words(check)} | {found.n} | {result} | {caught} |")
-        print("passed" if found.passed else "FAILED", rows[-1], flush=True)
-        print(
-            *(f"    {failure}\n" for failure in found.failures[:SHOWN]), sep="", end="", flush=True
-        )
-        print(
-            *(f"FAILED to notice: {_in_words(fault)}\n" for fault in missed),
-            sep="",
-            end="",
-            flush=True,
-        )
-    if options.write:
-        short = " In short (`--quick`): these are no results." if options.quick else ""
-        write_between(
-            options.write,
-            title.lower(),
-            _section(title, told, rows, time.monotonic() - begun) + short,
-        )
-    return 0 if passed else 1
-
-
-def _tried(check: Check, n: int, fault: Fault) -> Found:
-    """The check in a folder of its own, in memory where there is such a place."""
-    in_memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=in_memory if in_memory.is_dir() else None) as folder:
-        return check(n, Path(folder), fault)
-
-
-def _in_words(function: Callable[..., object]) -> str:
-    """The first paragraph of its documentation, as a cell of a table."""
-    return " ".join(str(function.__doc__).partition("\n\n")[0].split()).rstrip(".")
-
-
-def _section(title: str, told: str, rows: list[str], seconds: float) -> str:
-    """What is written."""
-    header = "| what is done | n | result | planted faults, which were caught |\n|---|---|---|---|"
-    processor = re.search("model name\t: (.*)", Path("/proc/cpuinfo").read_text())
-    machine = f"{processor[1] if processor else platform.machine()}, {os.cpu_count()} cores"
-    libraries = [name for name in ("numpy", "torch") if name in sys.modules]
-    versions = ", ".join(f"{name} {version(name)}" for name in libraries)
-    made = f"{datetime.now(UTC):%Y-%m-%d}, {machine}, python {platform.python_version()}, {versions}, {seconds / 60:.0f} minutes."
-    by = f"Made by `python benchmarks/{Path(sys.argv[0]).name}`."
-    return "\n".join([f"## {title}", "", told, "", header, *rows, "", made, by])
-
-
-def write_between(path: Path, name: str, text: str) -> None:
-    """Put a text between the markers of that name; they are added at the end where there are none."""
-    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-    before, found, rest = (path.read_text() if path.is_file() else "# Reliability\n").partition(
-        begin
-    )
-    after = rest.partition(end)[2] if found else "\n"
-    write_whole(path, f"{before.rstrip()}\n\n{begin}\n{text}\n\n{end}{after}")
+def shared(kind: type[Data]) -> Data:
+    """Make a ctypes object of zeros that this process shares with its children."""
+    return kind.from_buffer(mmap.mmap(-1, ctypes.sizeof(kind)))

@@ -155,7 +155,7 @@ def _pictures() -> Iterator[BadInput]:
 
 
 def _forms() -> Iterator[BadInput]:
-    no_form = Refusal(400, "bad_form", "this is no multipart/form-data body")
+    no_form = Refusal(400, "bad_form", "the body is not valid multipart/form-data")
     whole = form(('name="file"', encoded(digits())))
 
     def fields(number: int) -> Refusal:
@@ -223,7 +223,7 @@ def _kinds_and_fields() -> Iterator[BadInput]:
     refusal = Refusal(
         404,
         "not_collecting",
-        "nothing is stored here; a service that is started with --collect FILE does",
+        "this service stores no corrections; one that is started with --collect FILE does",
     )
     yield BadInput(
         "a correction that nobody asked for",
@@ -333,7 +333,7 @@ def _protocol() -> Iterator[BadInput]:
 
 def _arrays() -> Iterator[BadInput]:
     one = np.zeros((1, 28, 28), np.uint8)
-    no_json = Refusal(400, "bad_json", "the body is no JSON")
+    no_json = Refusal(400, "bad_json", "the body is not JSON")
 
     def bad(message: str) -> Refusal:
         return Refusal(400, "bad_inference", message)

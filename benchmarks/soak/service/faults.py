@@ -1,104 +1,105 @@
-"""The service with one defect planted, which a check of the soak must catch; a check that does not is worth nothing.
+"""The service with one defect planted, which a check of the soak must catch.
 
     python -m benchmarks.soak.service.faults NAME --port 0
 
 Each function plants one before the service starts; its documentation goes into the table.
 """
 
-import importlib
 import io
 import os
+import resource
 import sys
 import time
 import zlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import uvicorn
+from PIL import Image
+from starlette.responses import JSONResponse
 
-
-def _module(name: str) -> Any:
-    """One of the service's, with whatever may be changed in it."""
-    return importlib.import_module(f"inkdigits.{name}")
+from benchmarks.soak.frame import put
+from inkdigits.command import cli
+from inkdigits.core.errors import BadPicture
+from inkdigits.reading.preprocessing import picture
+from inkdigits.reading.recogniser import Recogniser
+from inkdigits.service import application, connections, metrics, model_file, responses, workers
 
 
 def path_in_answers() -> None:
     """A path in the answer to a bad picture."""
-    answers, bad_picture = _module("answers"), _module("errors").BadPicture
-    answer = answers.HANDLERS[bad_picture]
+    answer = responses.HANDLERS[BadPicture]
 
     async def talkative(request: Any, error: Any) -> Any:
-        error.args = (f"{error} ({answers.__file__})",)
+        error.args = (f"{error} ({responses.__file__})",)
         return await answer(request, error)
 
-    answers.HANDLERS[bad_picture] = talkative
+    responses.HANDLERS[BadPicture] = talkative
 
 
 def limits_after_decoding() -> None:
     """Pictures are decoded before their size is looked at."""
-    import resource
-
-    from PIL import Image
-
-    picture, server = _module("picture"), _module("server")
-    resource.setrlimit(
-        resource.RLIMIT_AS, (4 << 30, 4 << 30)
-    )  # so that nobody else on this machine has to go
-    Image.MAX_IMAGE_PIXELS = None
-    read = server.read_picture
+    read = application.read_picture
 
     def decoded_first(recogniser: Any, data: bytes, single: bool) -> Any:
         try:
             with Image.open(io.BytesIO(data), formats=picture.FORMATS) as image:
                 image.load()
-        except Exception:  # what is wrong, reading will say
+        except Exception:  # reading will say what is wrong
             pass
+
         return read(recogniser, data, single)
 
-    server.read_picture = decoded_first
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))  # other processes need room, too
+    Image.MAX_IMAGE_PIXELS = None
+    put(application, "read_picture", decoded_first)
 
 
 def unforeseen_bytes() -> None:
-    """One body in a hundred raises an error that nobody expects."""
-    server = _module("server")
-    read = server.read_picture
+    """One body in a hundred raises an error that is not foreseen."""
+    read = application.read_picture
 
     def unlucky(recogniser: Any, data: bytes, single: bool) -> Any:
         if zlib.crc32(data) % 100 == 0:
             raise ZeroDivisionError
+
         return read(recogniser, data, single)
 
-    server.read_picture = unlucky
+    put(application, "read_picture", unlucky)
 
 
 def other_answers_than_described() -> None:
     """An endpoint answers another object than /openapi.json promises."""
-    from starlette.responses import JSONResponse
 
     async def other(*_: object) -> JSONResponse:
         return JSONResponse({"state": "alive"})
 
-    _module("server").Service.healthz = other
+    put(application.Service, "healthz", other)
 
 
 def sixteen_bits_clipped() -> None:
-    """Of 16-bit pictures all that is above 255 is white."""
-    picture = _module("picture")
+    """In 16-bit pictures, everything above 255 is white."""
     whole = picture._to_bytes
-    picture._to_bytes = lambda array: whole(
-        np.minimum(array, 255).astype(np.uint8) if array.dtype == np.uint16 else array
-    )
+
+    def clipped(array: Any) -> Any:
+        if array.dtype == np.uint16:
+            array = np.minimum(array, 255).astype(np.uint8)
+
+        return whole(array)
+
+    put(picture, "_to_bytes", clipped)
 
 
 def no_deadline() -> None:
     """A request may take forever to arrive."""
-    _module("connections").Connection._give_up = lambda _: None
+    put(connections.Connection, "_give_up", lambda _: None)
 
 
 def descriptor_kept() -> None:
-    """Of each client that vanishes a descriptor is kept."""
-    connection = _module("connections").Connection
-    made, lost = connection.connection_made, connection.connection_lost
+    """A descriptor of each client that vanishes is kept."""
+    connection: Any = connections.Connection
+    made = connection.connection_made
+    lost = connection.connection_lost
 
     def keep(self: Any, transport: Any) -> None:
         self.kept = os.dup(transport.get_extra_info("socket").fileno())
@@ -107,51 +108,50 @@ def descriptor_kept() -> None:
     def forget(self: Any, exc: Exception | None) -> None:
         if exc is None and self.cycle is not None and self.cycle.response_complete:
             os.close(self.kept)
+
         lost(self, exc)
 
-    connection.connection_made, connection.connection_lost = keep, forget
+    put(connection, "connection_made", keep)
+    put(connection, "connection_lost", forget)
 
 
 def leak() -> None:
     """8 KB are kept of each request."""
-    metrics, kept = _module("metrics").Metrics, []
-    count = metrics.count
+    kept = []
+    count = metrics.Metrics.count
 
-    def keep(self: Any, *arguments: Any) -> None:
+    def keep(*arguments: Any) -> None:
         kept.append(bytearray(os.urandom(8192)))
-        count(self, *arguments)
+        count(*arguments)
 
-    metrics.count = keep
+    put(metrics.Metrics, "count", keep)
 
 
 def slow_reading() -> None:
     """Each picture takes 20 ms longer."""
-    preprocessing = _module("preprocessing")
-    prepare = preprocessing.prepare
+    read = Recogniser.read
 
     def slowly(*arguments: Any) -> Any:
         time.sleep(0.02)
-        return prepare(*arguments)
+        return read(*arguments)
 
-    preprocessing.prepare = slowly
+    put(Recogniser, "read", slowly)
 
 
 def endless_queue() -> None:
     """Any number of requests may wait."""
-    _module("workers").MAX_WAITING = 1 << 30
+    put(workers, "MAX_WAITING", 1 << 30)
 
 
 def no_drain() -> None:
-    """SIGTERM ends it at once, whoever is being read for."""
-    import uvicorn
-
+    """SIGTERM ends the service at once, although requests are being read."""
     slow_reading()
-    uvicorn.Server.handle_exit = lambda *_: os._exit(0)  # type: ignore[method-assign]
+    put(uvicorn.Server, "handle_exit", lambda *_: os._exit(0))
 
 
 def untested_models() -> None:
     """A new model is used without a test."""
-    _module("watch").refuse_unless_it_reads = lambda _: None
+    put(model_file, "refuse_unless_it_reads", lambda _: None)
 
 
 def slow_start() -> None:
@@ -159,34 +159,7 @@ def slow_start() -> None:
     time.sleep(1.5)
 
 
-FAULTS: dict[str, Callable[[], None]] = {
-    plant.__name__: plant
-    for plant in (
-        path_in_answers,
-        limits_after_decoding,
-        unforeseen_bytes,
-        other_answers_than_described,
-        sixteen_bits_clipped,
-        no_deadline,
-        descriptor_kept,
-        leak,
-        slow_reading,
-        endless_queue,
-        no_drain,
-        untested_models,
-        slow_start,
-    )
-}
-
-
-def main() -> int:
-    """Plant it, then serve as the command does."""
-    from inkdigits.command import cli
-
-    name, *arguments = sys.argv[1:]
-    FAULTS[name]()
-    return cli.main(["serve", *arguments])
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    name, *arguments = sys.argv[1:]
+    globals()[name]()
+    sys.exit(cli.main(["serve", *arguments]))

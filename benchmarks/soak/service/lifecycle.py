@@ -1,80 +1,80 @@
-"""What must not be noticed by who asks meanwhile: stopping, and a new model; and how soon there is an answer after a start."""
+"""Stopping and a new model, which clients must not notice; and the time from start to answer."""
 
 import asyncio
 import random
 import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx
 
-from benchmarks.soak.service.harness import Check, Outcome, Serve, Server, ask
+from benchmarks.common import spread
+from benchmarks.soak.frame import Check, Outcome, Trial
+from benchmarks.soak.service.faults import no_drain, slow_start, untested_models
+from benchmarks.soak.service.harness import Server, send_alone
 from benchmarks.soak.service.load import (
     Load,
     answers,
     open_loop,
-    p,
-    picture,
-    post,
+    picture_request,
+    quantile,
     run,
-    spread,
     unlike,
     wait_until,
 )
-from benchmarks.soak.service.samples import READ
 from inkdigits.reading.model_files import resolve_model
 from inkdigits.reading.recogniser import Recogniser
 
-STOP_RATE, WANTED_EXIT = 300, 10.0  # requests/s, seconds
-RELOAD_RATE, RELOAD_PATIENCE = 200, 10.0
+STOP_RATE = 300  # requests/s
+WANTED_EXIT = 10.0  # seconds
+RELOAD_RATE = 200
+RELOAD_PATIENCE = 10.0
 WANTED_START = 1.5  # seconds
 
 
 # ---- stopping
 
 
-def stopping(serve: Serve, quick: bool) -> Outcome:
+def stopping(trial: Trial) -> Outcome:
     """SIGTERM at a random moment while 300 requests/s come over kept connections."""
-    rng, exits, failures, sent = random.Random(0), [], [], 0
-    for number in range(5 if quick else 50):
-        moment = rng.uniform(0.2, 0.7)
-        with serve() as server:
-            load, seconds = run(stopped(server, moment, number), careful=True)
+    chance = random.Random(0)
+    exits = []
+    failures = []
+    lost = 0
+    sent = 0
+    for number in range(trial.choose(50, 5)):
+        moment = chance.uniform(0.2, 0.7)
+        with Server(trial) as server:
+            load, seconds = run(_stopped(server, moment, number), careful=True)
             status = server.process.poll()
+
         sent += len(load.answers) + load.failures.total()
         exits.append(seconds)
-        accepted_but = [
+        wrong = [
             f"{load.failures[kind]} {kind}" for kind in ("lost", "silent") if load.failures[kind]
         ]
-        failures += [f"stop {number}: {wrong}" for wrong in (*accepted_but, *unlike_answers(load))]
+        lost += len(wrong)
+        wrong += [f"{count} x {code}" for code, count in load.statuses.items() if code != 200]
         if status != 0 or seconds > WANTED_EXIT:
-            failures.append(f"stop {number}: exit status {status} after {seconds:.1f} s")
-    details = f"From SIGTERM to the exit: {spread(exits, '.2f')} s. Requests that came after the connection was closed do not count."
-    lost = sum("lost" in failure or "silent" in failure for failure in failures)
-    result = f"{lost} stops with lost requests, exit within {max(exits):.2f} s"
-    wanted = f"0 accepted requests lost, exit status 0 within {WANTED_EXIT:g} s"
-    return Outcome(
-        not failures,
-        f"{len(exits)} stops, {sent:,} requests",
-        result,
-        wanted,
-        tuple(failures),
-        details,
+            wrong.append(f"exit status {status} after {seconds:.1f} s")
+
+        failures += [f"stop {number}: {each}" for each in wrong]
+
+    details = (
+        f"From SIGTERM to the exit: {spread(exits, '.2f')} s. Requests that came after the "
+        "connection was closed do not count."
     )
+    result = f"{lost} stops with lost requests, exit within {max(exits):.2f} s"
+    return Outcome(f"{len(exits)} stops, {sent:,} requests", result, failures, details)
 
 
-def unlike_answers(load: Load) -> list[str]:
-    """What was answered other than 200."""
-    return [f"{count} x {status}" for status, count in load.statuses.items() if status != 200]
-
-
-async def stopped(server: Server, moment: float, seed: int) -> tuple[Load, float]:
-    """The load, and the seconds from SIGTERM to the exit."""
+async def _stopped(server: Server, moment: float, seed: int) -> tuple[Load, float]:
+    """Return the load, and the seconds from SIGTERM to the exit."""
 
     async def stop() -> float:
         await asyncio.sleep(moment)
@@ -82,9 +82,12 @@ async def stopped(server: Server, moment: float, seed: int) -> tuple[Load, float
         server.process.terminate()
         while server.alive and time.perf_counter() < begun + 2 * WANTED_EXIT:
             await asyncio.sleep(0.005)
+
         return time.perf_counter() - begun
 
-    load = open_loop(server.port, post(picture()), STOP_RATE, moment + 0.6, 16, seed, careful=True)
+    load = open_loop(
+        server.port, picture_request(), STOP_RATE, moment + 0.6, 16, seed, careful=True
+    )
     found, seconds = await asyncio.gather(load, stop())
     return found, seconds
 
@@ -92,8 +95,8 @@ async def stopped(server: Server, moment: float, seed: int) -> tuple[Load, float
 # ---- new models
 
 
-def nonsense(model: bytes) -> bytes:
-    """The same network with other weights: a model in every respect, but it cannot read."""
+def _nonsense(model: bytes) -> bytes:
+    """Return the same network with other weights: a model in every respect that cannot read."""
     network = onnx.load_model_from_string(model)
     rng = np.random.default_rng(0)
     for weights in network.graph.initializer:
@@ -101,104 +104,127 @@ def nonsense(model: bytes) -> bytes:
         if array.dtype == np.float32 and array.ndim > 1:
             other = rng.normal(0, 0.1, array.shape).astype(np.float32)
             weights.CopyFrom(onnx.numpy_helper.from_array(other, weights.name))
+
     return network.SerializeToString()
 
 
-def other_shape(model: bytes) -> bytes:
-    """A network for images of 32x32."""
-    del model
+def _other_shape() -> bytes:
+    """Return a network for images of 32x32."""
     helper = onnx.helper
-    inputs = helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, ["n", 32, 32])
-    outputs = helper.make_tensor_value_info("probabilities", onnx.TensorProto.UINT8, ["n", 32, 32])
-    graph = helper.make_graph(
-        [helper.make_node("Identity", ["images"], ["probabilities"])], "other", [inputs], [outputs]
+    inputs, outputs = (
+        helper.make_tensor_value_info(name, onnx.TensorProto.UINT8, ["n", 32, 32])
+        for name in ("images", "probabilities")
     )
-    return helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
-    ).SerializeToString()
+    node = helper.make_node("Identity", ["images"], ["probabilities"])
+    graph = helper.make_graph([node], "other", [inputs], [outputs])
+    opsets = [helper.make_opsetid("", 17)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
 
 
 BAD: dict[str, Callable[[bytes], bytes | None]] = {
-    "other weights": nonsense,
+    "other weights": _nonsense,
     "cut short": lambda model: model[: len(model) // 2],
     "deleted": lambda _: None,
     "random bytes": lambda model: random.Random(0).randbytes(len(model)),
-    "other shape": other_shape,
+    "other shape": lambda _: _other_shape(),
     "empty": lambda _: b"",
 }
 
 
-def reloads(serve: Serve, quick: bool) -> Outcome:
+@dataclass
+class Reloads:
+    """What came of replacing the model's file: seconds to each decision, and what was wrong."""
+
+    waits: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def reloads(trial: Trial) -> Outcome:
     """The model's file replaced, sometimes by a bad one, while 200 requests/s come."""
-    every, count = (2, 6) if quick else (5, 50)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.onnx"
-        shutil.copy(resolve_model("default"), file)
-        with serve("--model", file) as server:
-            load, waits, failures = run(replaced(server, file, every, count))
+    every, count = trial.choose((5, 50), (2, 6))
+    file = trial.folder / "model.onnx"
+    shutil.copy(resolve_model("default"), file)
+    found = Reloads()
+    with Server(trial, "--model", file) as server:
+        load = run(_replaced(server, file, every, count, found))
+
     failed = sum(load.statuses.values()) - load.statuses[200] + load.failures.total()
-    failures += unlike(load, 200)
-    bad = len(range(1, count, every))
-    details = f"From the file to the decision: {spread(waits, '.1f')} s. p99 meanwhile {p([load], 0.99)} ms. Bad files: {', '.join(BAD)}."
-    result = f"{len(load.answers):,} requests, {failed:,} failed, {len(failures)} complaints"
-    wanted = "0 failed requests, every bad file refused with a sentence, every good one used"
-    number = f"{count} replacements, {bad} of them bad"
-    return Outcome(not failures, number, result, wanted, tuple(failures), details)
-
-
-async def replaced(
-    server: Server, file: Path, every: int, count: int
-) -> tuple[Load, list[float], list[str]]:
-    """The load, seconds until each file was decided on, and what was wrong."""
-    done, waits, failures = asyncio.Event(), [], []
-    good = [
-        (content := resolve_model(name).read_bytes(), said_by(content))
-        for name in ("tiny", "default")
-    ]
-    task = asyncio.create_task(
-        open_loop(server.port, post(picture()), RELOAD_RATE, 1e9, 32, stop=done)
+    failures = found.failures + unlike(load, 200)
+    details = (
+        f"From the file to the decision: {spread(found.waits, '.1f')} s. p99 meanwhile "
+        f"{quantile([load], 0.99)} ms. Bad files: {', '.join(BAD)}."
     )
-    expected, bad = good[1][1], iter([*BAD.items()] * count)
+    result = f"{len(load.answers):,} requests, {failed:,} failed, {len(failures)} complaints"
+    bad = len(range(1, count, every))
+    return Outcome(f"{count} replacements, {bad} of them bad", result, failures, details)
+
+
+async def _replaced(server: Server, file: Path, every: int, count: int, found: Reloads) -> Load:
+    """Replace the file again and again, and judge each decision; return the load meanwhile."""
+    models = [resolve_model(name) for name in ("tiny", "default")]
+    good = [(model.read_bytes(), _reading(model)) for model in models]
+    expected = good[1][1]
+    done = asyncio.Event()
+    load = open_loop(server.port, picture_request(), RELOAD_RATE, 1e9, 32, stop=done)
+    task = asyncio.create_task(load)
+    bad = iter([*BAD.items()] * count)
     try:
         for number in range(count):
-            kind, make = next(bad) if number % every == 1 else ("good", None)
-            content, says = good[number // 2 % 2]
-            new = make(content) if make else content
-            expected = expected if make else says
-            result = "refused" if make else "loaded"
-            before, said = await server.metric(f'reloads_total{{result="{result}"}}'), server.stderr
-            begun = time.perf_counter()
-            put(file, new, in_place=number % 3 == 2)
-            while await server.metric(f'reloads_total{{result="{result}"}}') == before:
-                if time.perf_counter() > begun + RELOAD_PATIENCE:
-                    failures.append(
-                        f"file {number}, {kind}: not {result} within {RELOAD_PATIENCE:g} s"
-                    )
-                    break
-                await asyncio.sleep(0.05)
-            waits.append(time.perf_counter() - begun)
-            if make and server.stderr.removeprefix(said).count("\n") != 1:
-                failures.append(f"file {number}, {kind}: refused without a sentence")
-            if (await ask(server, "POST", READ, picture(), "image/png")).body != expected:
-                failures.append(
-                    f"file {number}, {kind}: not the answer of the model that should be used"
-                )
+            place = f"file {number}"
+            content, reading = good[number // 2 % 2]
+            new: bytes | None = content
+            is_bad = number % every == 1
+            if is_bad:
+                kind, make = next(bad)
+                place = f"{place}, {kind}"
+                new = make(content)
+            else:
+                expected = reading
+
+            said = server.stderr
+            decided = "refused" if is_bad else "loaded"
+            found.waits.append(await _decided(server, file, new, decided, number % 3 == 2))
+            if found.waits[-1] > RELOAD_PATIENCE:
+                found.failures.append(f"{place}: not {decided} within {RELOAD_PATIENCE:g} s")
+
+            if is_bad and server.stderr.removeprefix(said).count("\n") != 1:
+                found.failures.append(f"{place}: refused without a sentence")
+
+            answer = await send_alone(server, picture_request())
+            if answer.body != expected:
+                found.failures.append(f"{place}: not the answer of the model that should be used")
     finally:
         done.set()
-        load = await task
-    return load, waits, failures
+        found_load = await task
+
+    return found_load
 
 
-def said_by(model: bytes) -> bytes:
-    """What the service answers with this model."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.onnx"
-        file.write_bytes(model)
-        return Recogniser(file, threads=1).read(picture()).to_json().encode()
+async def _decided(
+    server: Server, file: Path, new: bytes | None, decided: str, in_place: bool
+) -> float:
+    """Replace the file, and return the seconds until the service has decided on it."""
+    metric = f'reloads_total{{result="{decided}"}}'
+    before = await server.metric(metric)
+    begun = time.perf_counter()
+    _put(file, new, in_place)
+    while await server.metric(metric) == before:
+        if time.perf_counter() > begun + RELOAD_PATIENCE:
+            break
+
+        await asyncio.sleep(0.05)
+
+    return time.perf_counter() - begun
 
 
-def put(file: Path, content: bytes | None, in_place: bool) -> None:
-    """Replace it at a stroke, write over it, or delete it."""
+def _reading(model: Path) -> bytes:
+    """Return what the service answers with this model."""
+    picture = picture_request().partition(b"\r\n\r\n")[2]
+    return Recogniser(model, threads=1).read(picture).to_json().encode()
+
+
+def _put(file: Path, content: bytes | None, in_place: bool) -> None:
+    """Replace a file at a stroke, write over it, or delete it."""
     if content is None:
         file.unlink()
     elif in_place:
@@ -212,29 +238,31 @@ def put(file: Path, content: bytes | None, in_place: bool) -> None:
 # ---- starting
 
 
-def start(serve: Serve, quick: bool) -> Outcome:
+def start(trial: Trial) -> Outcome:
     """From the start of the process to the first digit that is read."""
     taken = []
-    for _ in range(6 if quick else 10):
+    for _ in range(trial.choose(10, 6)):
         begun = time.perf_counter()
-        with serve() as server:
-            wait_until(partial(answers, server.port, post(picture())))
+        with Server(trial) as server:
+            wait_until(partial(answers, server.port, picture_request()))
             taken.append(time.perf_counter() - begun)
+
     taken = taken[1:]  # the first one brings the files into memory
-    failures = (
-        () if statistics.median(taken) <= WANTED_START else (f"{statistics.median(taken):.2f} s",)
-    )
-    return Outcome(
-        not failures,
-        f"{len(taken)} starts",
-        f"{spread(taken, '.2f')} s",
-        f"median <= {WANTED_START:g} s",
-        failures,
-    )
+    middle = statistics.median(taken)
+    failures = [f"{middle:.2f} s"] if middle > WANTED_START else []
+    return Outcome(f"{len(taken)} starts", f"{spread(taken, '.2f')} s", failures)
 
 
-CHECKS = {
-    "stopping": Check(stopping, "no_drain"),
-    "reloads": Check(reloads, "untested_models"),
-    "start": Check(start, "slow_start"),
-}
+CHECKS = (
+    Check(
+        stopping,
+        f"0 accepted requests lost, exit status 0 within {WANTED_EXIT:g} s",
+        no_drain,
+    ),
+    Check(
+        reloads,
+        "0 failed requests, every bad file refused with a sentence, every good one used",
+        untested_models,
+    ),
+    Check(start, f"median <= {WANTED_START:g} s", slow_start),
+)

@@ -1,7 +1,8 @@
-"""Requests over kept connections: at times that are fixed beforehand, or each as soon as the one before it is answered.
+"""Requests over kept connections: at times fixed beforehand, or each as soon as one is answered.
 
-In open loop a latency counts from the moment when its request was due, whether or not it could be sent then: a server that stands
-still makes all wait who came meanwhile. Raw protocols and bytes made beforehand, so that one core loads the other.
+In open loop a latency counts from the moment when its request was due, even if it could not be
+sent then: a server that stands still makes everyone wait who came meanwhile. Protocols are raw and
+bytes are made beforehand, so that one core loads the other.
 """
 
 import asyncio
@@ -9,7 +10,6 @@ import contextlib
 import itertools
 import random
 import socket
-import statistics
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
 
+from benchmarks.common import encoded, spread
 from benchmarks.soak.service.harness import percentile
-from benchmarks.soak.service.samples import digits, encoded
+from benchmarks.soak.service.samples import digits, read_request
 from inkdigits.reading.preprocessing.fields import single
 
 try:
@@ -34,40 +35,42 @@ Result = TypeVar("Result")
 
 @dataclass
 class Load:
-    """What became of the requests. answers: of each when it was due, seconds from the beginning, its latency, its status.
+    """What became of the requests.
 
-    failures: of those without a whole answer, by kind: refused (nobody listened), closed (the server had closed the connection
-    before it was sent), lost (sent whole to an open connection, or its answer was cut off), silent (nothing within PATIENCE).
+    Attributes:
+        seconds: how long it lasted.
+        answers: when each request was due, in seconds from the beginning, its latency, its status.
+        failures: requests without a whole answer by kind: refused (no server listened), closed
+            (the server had closed the connection before it was sent), lost (sent whole to an open
+            connection, or its answer was cut off), silent (nothing within PATIENCE).
+        without_retry_after: 503s without that header.
+        late: seconds by which the generator itself missed a due time.
     """
 
     seconds: float
     answers: list[tuple[float, float, int]] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
     without_retry_after: int = 0
-    late: list[float] = field(
-        default_factory=list
-    )  # seconds by which the generator itself missed a due time
+    late: list[float] = field(default_factory=list)
 
     @property
     def statuses(self) -> Counter[int]:
-        """How often each status was answered."""
+        """Count the answers of each status."""
         return Counter(status for _, _, status in self.answers)
 
     @property
     def rate(self) -> float:
-        """Requests answered with 200 before the end, per second."""
-        return (
-            sum(due + taken <= self.seconds for due, taken, status in self.answers if status == 200)
-            / self.seconds
-        )
+        """Return the requests answered with 200 before the end, per second."""
+        ends = [due + taken for due, taken, status in self.answers if status == 200]
+        return sum(end <= self.seconds for end in ends) / self.seconds
 
     def latency(self, share: float, status: int = 200) -> float:
-        """The quantile of the latencies in seconds, infinite where nobody was answered."""
+        """Return a quantile of the latencies in seconds, infinite where none was answered."""
         taken = [taken for _, taken, found in self.answers if found == status]
         return percentile(taken, share) if taken else float("inf")
 
     def between(self, begin: float, end: float) -> "Load":
-        """The requests that were due in this span."""
+        """Return the requests that were due in this span."""
         answers = [
             (due - begin, taken, status)
             for due, taken, status in self.answers
@@ -76,16 +79,10 @@ class Load:
         return Load(end - begin, answers, self.failures, self.without_retry_after, self.late)
 
 
-def post(body: bytes, path: str = "/v1/read", kind: str = "image/png") -> bytes:
-    """A whole request."""
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
-
-
 @cache
-def picture() -> bytes:
-    """A digit as MNIST has it, as a PNG."""
-    return encoded(single(digits("7")))
+def picture_request() -> bytes:
+    """Return a request to read a digit as MNIST has it, as a PNG."""
+    return read_request(encoded(single(digits("7"))))
 
 
 class _Connection(asyncio.Protocol):
@@ -124,7 +121,7 @@ class _Connection(asyncio.Protocol):
 
 
 class _Run:
-    """What open and closed loop share: connections, and the book of what came back."""
+    """The connections of a load, and the book of what came back."""
 
     careful = finished = False
 
@@ -164,9 +161,8 @@ class _Run:
         self.alive.discard(connection)
         if connection.due is not None:
             self.on_its_way -= 1
-            self.load.failures[
-                "lost" if connection.open or connection.received or not self.careful else "closed"
-            ] += 1
+            was_open = connection.open or connection.received or not self.careful
+            self.load.failures["lost" if was_open else "closed"] += 1
 
     def free(self, connection: _Connection, now: float) -> None:
         raise NotImplementedError
@@ -196,7 +192,10 @@ class _Closed(_Run):
 
 
 class _Open(_Run):
-    """Requests at fixed times, over the connection that has been free for longest; where none is, the request waits."""
+    """Requests at fixed times, over the connection that has been free for longest.
+
+    Where none is free, the request waits.
+    """
 
     def __init__(
         self,
@@ -212,7 +211,7 @@ class _Open(_Run):
         self.idle: deque[_Connection] = deque()
         self.waiting: deque[float] = deque()
         self.reconnecting: set[asyncio.Task[None]] = set()
-        self.gone = False  # nobody listens any more
+        self.gone = False  # no server listens any more
 
     def start(self) -> None:
         super().start()
@@ -265,7 +264,7 @@ class _Open(_Run):
 
 
 async def closed_loop(port: int, request: bytes, seconds: float, connections: int) -> Load:
-    """As many requests as `connections` clients get answered that each wait for their answer."""
+    """Send as many requests as clients can that each wait for their answer."""
     run = _Closed(port, request, seconds)
     await run.connect(connections)
     run.start()
@@ -285,19 +284,21 @@ async def open_loop(
     careful: bool = False,
     stop: asyncio.Event | None = None,
 ) -> Load:
-    """Requests at random times, `rate` of them per second, or rate(t) at second t; no more of them once `stop` is set.
+    """Send requests at random times.
 
-    careful: tell requests that were sent to an open connection from those that came too late; needs asyncio's own loop, which
-    sends at once.
+    Args:
+        port: of the server, on this machine.
+        request: its bytes.
+        rate: requests per second, or a function that returns them at a second.
+        seconds: how long.
+        connections: that are kept open.
+        seed: of the times.
+        careful: tell requests that were sent to an open connection from those that came too late;
+            needs asyncio's own loop, which sends at once.
+        stop: ends it early.
     """
-    run = _Open(
-        port,
-        request,
-        seconds,
-        arrivals(rate if callable(rate) else lambda _: rate, seed),
-        careful,
-        stop,
-    )
+    dues = arrivals(rate if callable(rate) else lambda _: rate, seed)
+    run = _Open(port, request, seconds, dues, careful, stop)
     await run.connect(connections)
     run.start()
     await run.arrive()
@@ -305,7 +306,7 @@ async def open_loop(
 
 
 def arrivals(rate: Callable[[float], float], seed: int) -> Iterator[float]:
-    """Seconds at which independent clients come: a Poisson process."""
+    """Yield the seconds at which independent clients come: a Poisson process."""
     rng, now = random.Random(seed), 0.0
     while True:
         now += rng.expovariate(rate(now))
@@ -313,12 +314,12 @@ def arrivals(rate: Callable[[float], float], seed: int) -> Iterator[float]:
 
 
 def run(work: Coroutine[Any, Any, Result], careful: bool = False) -> Result:
-    """Run it on the fastest loop; careful: on asyncio's own."""
+    """Run a coroutine on the fastest loop; careful: on asyncio's own."""
     return asyncio.run(work) if careful or uvloop is None else uvloop.run(work)
 
 
 def answers(port: int, request: bytes) -> bool:
-    """Whether the request is answered with 200."""
+    """Tell whether the request is answered with 200."""
     with (
         contextlib.suppress(OSError),
         socket.create_connection(("127.0.0.1", port), PATIENCE) as connection,
@@ -329,7 +330,7 @@ def answers(port: int, request: bytes) -> bool:
 
 
 def wait_until(condition: Callable[[], bool], patience: float = 60.0) -> None:
-    """Look every 5 ms. Raises TimeoutError."""
+    """Wait for a condition, looking every 5 ms. Raises TimeoutError."""
     until = time.monotonic() + patience
     while not condition():
         if time.monotonic() > until:
@@ -340,18 +341,12 @@ def wait_until(condition: Callable[[], bool], patience: float = 60.0) -> None:
 # ---- what is said of it
 
 
-def spread(values: Iterable[float], style: str = ",.0f", unit: float = 1.0) -> str:
-    """Median, lowest and highest."""
-    scaled = [value / unit for value in values]
-    return f"{statistics.median(scaled):{style}} ({min(scaled):{style}}-{max(scaled):{style}})"
-
-
-def p(loads: Iterable[Load], share: float, status: int = 200) -> str:
-    """A quantile of the latencies in ms, with its spread over the rounds."""
+def quantile(loads: Iterable[Load], share: float, status: int = 200) -> str:
+    """Return a quantile of the latencies in ms, with its spread over the rounds."""
     return spread((load.latency(share, status) for load in loads), ".1f", 1e-3)
 
 
 def unlike(load: Load, *statuses: int) -> list[str]:
-    """What came back beside these statuses, in words."""
+    """Return in words what came back beside these statuses."""
     others = {status: count for status, count in load.statuses.items() if status not in statuses}
     return [f"{count} x {what}" for what, count in (*others.items(), *load.failures.items())]

@@ -1,7 +1,6 @@
-"""A long run of everything that clients do, as fast as it goes. Memory and descriptors stay what they are after the first tenth."""
+"""A long run of everything that clients do, in which memory and descriptors must not grow."""
 
 import asyncio
-import json
 import random
 import time
 from collections import Counter
@@ -9,115 +8,105 @@ from collections import Counter
 import numpy as np
 from PIL import Image
 
-from benchmarks.soak.service.harness import Check, Client, Outcome, Serve, Server, request
-from benchmarks.soak.service.hostile import mutant, originals
+from benchmarks.common import encoded
+from benchmarks.soak.frame import Check, Outcome, Trial
+from benchmarks.soak.service.faults import leak
+from benchmarks.soak.service.harness import Client, Server
+from benchmarks.soak.service.hostile import counted, mutant, originals
 from benchmarks.soak.service.samples import (
     FORM,
-    INFER,
-    READ,
     digits,
-    encoded,
     field,
     form,
-    inference,
-    tensor,
+    infer_request,
+    read_request,
+    request,
 )
 
-REQUESTS, REQUESTS_QUICK = 300_000, 5_000
 CLIENTS = 8
 WARM_UP = 0.1  # of the requests, before memory is looked at
 GROWTH = 15 << 20  # bytes
 LONGEST = 480.0  # seconds; what has not been sent by then will not be
 SAMPLES = 10  # of memory, in the run
-Planned = list[tuple[float, list[bytes]]]
+SPOILT = 0.1  # of the requests
+VANISHING = 0.03
+PAGES = "/ /page/page.js /page/page.css /healthz /readyz /metrics /v2 /v2/models/default /nothing"
 
 
-def memory(serve: Serve, quick: bool) -> Outcome:
-    """Pictures of several sizes, arrays, forms, pages, spoilt requests and vanishing clients, eight at a time without a pause."""
-    wanted_count = REQUESTS_QUICK if quick else REQUESTS
-    with serve() as server:
+def memory(trial: Trial) -> Outcome:
+    """Pictures, arrays, forms, pages, spoilt requests and vanishing clients, eight at a time.
+
+    They come without a pause, pictures in several sizes.
+    """
+    most = trial.choose(300_000, 5_000)
+    warm = int(WARM_UP * most)
+    with Server(trial) as server:
         asyncio.run(_send_each(server))
-        asyncio.run(_send(server, 0, int(WARM_UP * wanted_count), LONGEST))
-        rss, descriptors = _settled(server)
-        count, statuses, samples = asyncio.run(
-            _send(server, int(WARM_UP * wanted_count), wanted_count, LONGEST)
-        )
-        grown, more = (
-            after - before
-            for after, before in zip(_settled(server), (rss, descriptors), strict=True)
-        )
+        asyncio.run(_send(server, range(warm)))
+        before = _settled(server)
+        statuses, samples = asyncio.run(_send(server, range(warm, most)))
+        after = _settled(server)
+
+    grown = (after[0] - before[0]) / 2**20
+    more = after[1] - before[1]
     failures = [f"{number:,} x {status}" for status, number in statuses.items() if status >= 500]
-    if grown > GROWTH:
-        failures.append(f"{grown / 2**20:.1f} MiB more than after the first tenth")
+    if grown > GROWTH / 2**20:
+        failures.append(f"{grown:.1f} MiB more than after the first tenth")
+
     if more:
         failures.append(f"{more:+} descriptors")
-    result = f"{grown / 2**20:+.1f} MiB, {more:+} descriptors"
-    wanted = f"at most {GROWTH >> 20} MiB after the first tenth, descriptors constant"
-    in_between = ", ".join(f"{sample / 2**20:.0f}" for sample in (rss, *samples))
-    told = ", ".join(
-        f"{number:,} x {status or 'vanished'}" for status, number in sorted(statuses.items())
+
+    result = f"{grown:+.1f} MiB, {more:+} descriptors"
+    held = ", ".join(f"{sample / 2**20:.0f}" for sample in (before[0], *samples))
+    details = (
+        f"MiB of `memory` after a tenth of the requests and ten times from there: {held}. "
+        f"Statuses: {counted(statuses, 'vanished')}."
     )
-    details = f"MiB of `memory` after a tenth of the requests and ten times from there: {in_between}. Statuses: {told}."
-    return Outcome(not failures, f"{count:,} requests", result, wanted, tuple(failures), details)
+    return Outcome(f"{statuses.total():,} requests", result, failures, details)
 
 
 def _settled(server: Server) -> tuple[int, int]:
-    """Memory and descriptors when nobody is there."""
+    """Return memory and descriptors when all clients are gone."""
     time.sleep(1)
     return server.rss(), server.descriptors()
 
 
-def _plan() -> Planned:
-    """What is sent how often, in parts of all requests."""
+def _plan() -> list[tuple[float, list[bytes]]]:
+    """Return what is sent how often, in parts of all requests."""
     images = np.stack([field()] * 64)
     sheet = np.pad(digits("0123456789", 40.0), ((200, 300), (50, 60)), constant_values=255)
+    blank = np.full((2000, 3000), 255, np.uint8)
     colour = Image.fromarray(digits("61850")).convert("RGB")
-    pictures = [
-        encoded(255 - field()),
-        encoded(digits()),
-        encoded(digits(), "GIF"),
-        encoded(colour, "JPEG"),
-        encoded(colour, "WEBP"),
+    small = encoded(255 - field())
+    reads = [
+        read_request(small),
+        read_request(),
+        read_request(encoded(digits(), "GIF")),
+        read_request(encoded(colour, "JPEG")),
+        read_request(encoded(colour, "WEBP")),
+        read_request(form(('name="file"; filename="a.png"', small)), FORM),
+        request("POST", "/v1/read?explain=true", encoded(digits()), "image/png"),
     ]
-    reads = [request("POST", READ, body, "image/png") for body in pictures]
-    reads.append(request("POST", READ, form(('name="file"; filename="a.png"', pictures[0])), FORM))
-    reads.append(request("POST", f"{READ}?explain=true", pictures[1], "image/png"))
     arrays = [
-        inference(field()[None]),
-        inference(images[:3]),
-        json.dumps(tensor(images[:1]) | {"id": "a"}).encode(),
+        infer_request(images[:1]),
+        infer_request(images[:3]),
+        infer_request(images[:1], id="a"),
     ]
-    pages = (
-        "/",
-        "/page/page.js",
-        "/page/page.css",
-        "/healthz",
-        "/readyz",
-        "/metrics",
-        "/v2",
-        "/v2/models/default",
-        "/nothing",
-    )
+    inside = request("POST", "/v1/inside", field().tobytes(), "application/octet-stream")
     return [
         (0.10, reads),
-        (0.001, [request("POST", READ, encoded(sheet), "image/png")]),
-        (
-            0.001,
-            [request("POST", READ, encoded(np.full((2000, 3000), 255, np.uint8)), "image/png")],
-        ),
-        (0.30, [request("POST", INFER, body, "application/json") for body in arrays]),
-        (0.003, [request("POST", INFER, inference(images), "application/json")]),
-        (0.45, [request("GET", page) for page in pages]),
+        (0.001, [read_request(encoded(sheet))]),
+        (0.001, [read_request(encoded(blank))]),
+        (0.30, arrays),
+        (0.003, [infer_request(images)]),
+        (0.45, [request("GET", page) for page in PAGES.split()]),
         (0.005, [request("GET", "/openapi.json")]),
-        (0.001, [request("POST", "/v1/inside", field().tobytes(), "application/octet-stream")]),
+        (0.001, [inside]),
     ]
-
-
-SPOILT, VANISHING = 0.1, 0.03  # of the requests; the rest is planned
 
 
 async def _send_each(server: Server) -> None:
-    """Everything good, from every client: what is rare would else come for the first time long after the warm-up."""
+    """Send everything good from every client, lest what is rare comes first after the warm-up."""
     everything = [sent for _, requests in _plan() for sent in requests]
     everything += [request(good.method, good.path, good.body, good.kind) for good in originals()]
 
@@ -129,50 +118,57 @@ async def _send_each(server: Server) -> None:
     await asyncio.gather(*(each() for _ in range(CLIENTS)))
 
 
-async def _send(
-    server: Server, begin: int, end: int, longest: float
-) -> tuple[int, Counter[int], list[int]]:
-    """How many were sent, the statuses of the answers, and memory in between."""
+async def _send(server: Server, span: range) -> tuple[Counter[int], list[int]]:
+    """Send requests with these numbers; return the statuses, and memory in between."""
     statuses: Counter[int] = Counter()
     samples: list[int] = []
-    plan, until, numbers = _plan(), time.monotonic() + longest, iter(range(begin, end))
-    shares, bodies = [share for share, _ in plan], [requests for _, requests in plan]
+    until = time.monotonic() + LONGEST
+    numbers = iter(span)
+    shares, bodies = zip(*_plan(), strict=True)
 
-    async def some(rng: random.Random) -> None:
+    async def some(chance: random.Random) -> None:
         async with Client(server) as client:
             for number in numbers:
-                if (number - begin) % ((end - begin) // SAMPLES) == 0:
+                if (number - span.start) % (len(span) // SAMPLES) == 0:
                     samples.append(server.rss())
-                draw = rng.random()
-                sent = (
-                    mutant(number).sent
-                    if draw < SPOILT
-                    else rng.choice(rng.choices(bodies, shares)[0])
-                )
-                statuses[await _one(client, sent, draw, rng)] += 1
+
+                draw = chance.random()
+                planned = chance.choice(chance.choices(bodies, shares)[0])
+                sent = mutant(number).sent if draw < SPOILT else planned
+                statuses[await _one(client, sent, draw, chance)] += 1
                 if time.monotonic() > until:
                     return
 
-    await asyncio.gather(*(some(random.Random(f"{begin}-{i}")) for i in range(CLIENTS)))
-    return statuses.total(), statuses, samples
+    await asyncio.gather(*(some(random.Random(f"{span.start}-{i}")) for i in range(CLIENTS)))
+    return statuses, samples
 
 
-async def _one(client: Client, sent: bytes, draw: float, rng: random.Random) -> int:
-    """The status; 0 where the client vanished, or the service waits for more of a spoilt request."""
+async def _one(client: Client, sent: bytes, draw: float, chance: random.Random) -> int:
+    """Return the status; 0 for a client that vanished and for an unfinished spoilt request."""
     if SPOILT <= draw < SPOILT + VANISHING:
         if not client.kept:
             await client.connect()
-        client.writer.write(sent[: rng.randrange(len(sent) + 1)])
+
+        client.writer.write(sent[: chance.randrange(len(sent) + 1)])
         await asyncio.sleep(0)
         client.abort()
         return 0
+
     try:
         status = (await client.send(sent, 0.5 if draw < SPOILT else 30.0)).status
     except OSError:
         return 0
+
     if draw < SPOILT:
         client.abort()
+
     return status
 
 
-CHECKS = {"memory": Check(memory, "leak")}
+CHECKS = (
+    Check(
+        memory,
+        f"at most {GROWTH >> 20} MiB after the first tenth, descriptors constant",
+        leak,
+    ),
+)

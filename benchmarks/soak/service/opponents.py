@@ -1,9 +1,9 @@
-"""Other services that read one 28x28 picture with the very weights of `default`: as the tutorials write it, and on LitServe.
+"""Other services that read one 28x28 picture with the weights of `default`.
 
-    python benchmarks/soak/opponents.py fastapi --port 8001
+    python -m benchmarks.soak.service.opponents fastapi --port 8001
 
-They do less than ours: the picture is decoded, divided by 255 and given to the network; nothing is looked for in it, and nothing is
-limited.
+One is as tutorials write it, two are on LitServe. They do less than ours: the picture is decoded,
+divided by 255 and given to the network; nothing is looked for in it, and nothing is limited.
 """
 
 import argparse
@@ -24,26 +24,29 @@ from inkdigits.runs.checkpoint import load_checkpoint
 
 
 def network() -> nn.Module:
-    """The network of `default`, ready to read."""
+    """Load the network of `default`, ready to read."""
     folder = shipped_folder(DEFAULT_MODEL)
     assert folder is not None
     return load_checkpoint(folder).network.eval()
 
 
 def to_tensor(data: bytes) -> Tensor:
-    """What torchvision's ToTensor makes of a grey picture: (1, 1, 28, 28) float32, 0 to 1. The network normalises."""
+    """Decode a grey picture as torchvision's ToTensor does: (1, 1, 28, 28) float32, 0 to 1.
+
+    The network normalises.
+    """
     image = Image.open(io.BytesIO(data)).convert("L").resize((28, 28))
     return torch.from_numpy(np.array(image)).to(torch.float32).div(255)[None, None]
 
 
 def answer(probabilities: Tensor) -> dict[str, Any]:
-    """The digit and its probability."""
+    """Return the digit and its probability."""
     confidence, digit = probabilities[:10].max(0)
     return {"digit": int(digit), "confidence": float(confidence)}
 
 
 def fastapi(port: int) -> None:
-    """A route that decodes, preprocesses and predicts, as tutorials show it: eager, in the event loop, on uvicorn."""
+    """Serve a route that decodes and predicts as tutorials do: eager, in the event loop."""
     app, model = FastAPI(), network()
 
     async def predict(request: Request) -> dict[str, Any]:
@@ -86,14 +89,8 @@ class ManyDigits(Digits):
 
 def litserve(api: ls.LitAPI, port: int) -> None:
     """Serve one of these."""
-    server = ls.LitServer(api, accelerator="cpu")
-    server.run(
-        host="127.0.0.1",
-        port=port,
-        log_level="warning",
-        generate_client_file=False,
-        access_log=False,
-    )
+    quiet = {"log_level": "warning", "generate_client_file": False, "access_log": False}
+    ls.LitServer(api, accelerator="cpu").run(host="127.0.0.1", port=port, **quiet)
 
 
 SERVICES: dict[str, Callable[[int], None]] = {

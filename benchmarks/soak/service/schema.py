@@ -1,72 +1,60 @@
-"""Requests that schemathesis makes up from /openapi.json, and answers that have to be as it says there."""
+"""Requests that schemathesis makes up from /openapi.json; answers have to be as it says there."""
 
-import importlib.util
 import json
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
-from typing import Any
 
-from benchmarks.soak.service.harness import Check, Outcome, Serve
+from benchmarks.soak.frame import Check, Outcome, Trial
+from benchmarks.soak.service.faults import other_answers_than_described
+from benchmarks.soak.service.harness import Server
 
-SECONDS, SECONDS_QUICK = 60, 10
 CONFORMANCE = (
-    "not_a_server_error",
-    "status_code_conformance",
-    "content_type_conformance",
-    "response_schema_conformance",
+    "not_a_server_error,status_code_conformance,content_type_conformance,"
+    "response_schema_conformance"
+)
+OPTIONS = (
+    f"--checks {CONFORMANCE} --continue-on-failure --no-color --warnings off --seed 1 "
+    "--request-timeout 10 --report json --report-json-path"
 )
 
 
-def schema(serve: Serve, quick: bool) -> Outcome:
-    """What schemathesis makes up from /openapi.json, for a minute: status, content type and body have to be as described."""
-    if importlib.util.find_spec("schemathesis") is None:
-        raise RuntimeError("schemathesis is not installed; pip install 'inkdigits[soak]'")
-    with serve() as server, tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.json"
-        seconds = SECONDS_QUICK if quick else SECONDS
-        command = [
-            *(
-                sys.executable,
-                "-m",
-                "schemathesis.cli",
-                "run",
-                f"http://{server.host}:{server.port}/openapi.json",
-            ),
-            *(
-                "--checks",
-                ",".join(CONFORMANCE),
-                "--continue-on-failure",
-                "--no-color",
-                "--warnings",
-                "off",
-            ),
-            *("--max-time", str(seconds), "--seed", "1", "--request-timeout", "10"),
-            *("--report", "json", "--report-json-path", str(report)),
-        ]
+def schema(trial: Trial) -> Outcome:
+    """What schemathesis makes up from /openapi.json, for a minute, answered as described there.
+
+    Status, content type and body are compared.
+    """
+    report = trial.folder / "report.json"
+    seconds = trial.choose(60, 10)
+    with Server(trial) as server:
+        address = f"http://{server.host}:{server.port}/openapi.json"
+        command = [sys.executable, "-m", "schemathesis.cli", "run", address]
+        command += [*OPTIONS.split(), str(report), "--max-time", str(seconds)]
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=4 * seconds + 60
+            command, cwd=trial.folder, capture_output=True, text=True, timeout=4 * seconds + 60
         )
-        if done.returncode not in (0, 1) or not report.is_file():
-            raise RuntimeError(
-                f"schemathesis did not run: {done.stdout[-500:]}{done.stderr[-500:]}"
-            )
-        told = json.loads(report.read_text())
-    return _outcome(told, done.returncode)
 
+    if done.returncode not in (0, 1) or not report.is_file():
+        raise RuntimeError(f"schemathesis did not run: {done.stdout[-500:]}{done.stderr[-500:]}")
 
-def _outcome(told: dict[str, Any], status: int) -> Outcome:
-    cases, operations = told["test_cases"], told["operations"]
+    told = json.loads(report.read_text())
+    cases = told["test_cases"]
+    operations = told["operations"]
+    tried = f"{operations['tested']} of {operations['total']} operations"
     failures = [json.dumps(failure) for failure in told["failures"]]
     if operations["tested"] < operations["total"]:
-        failures.append(
-            f"only {operations['tested']} of {operations['total']} operations were tried"
-        )
-    result = f"{cases['with_failures']} failures, {operations['tested']} of {operations['total']} operations"
-    wanted = "0 x 5xx; every status, content type and body as described"
-    passed = status == 0 and not failures and cases["errored"] == 0
-    return Outcome(passed, f"{cases['generated']:,} requests", result, wanted, tuple(failures))
+        failures.append(f"only {tried} were tried")
+
+    if done.returncode or cases["errored"]:
+        failures.append(f"exit status {done.returncode}, {cases['errored']} errors")
+
+    result = f"{cases['with_failures']} failures, {tried}"
+    return Outcome(f"{cases['generated']:,} requests", result, failures)
 
 
-CHECKS = {"schema": Check(schema, "other_answers_than_described")}
+CHECKS = (
+    Check(
+        schema,
+        "0 x 5xx; every status, content type and body as described",
+        other_answers_than_described,
+    ),
+)
