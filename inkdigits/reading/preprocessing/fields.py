@@ -17,10 +17,9 @@ from inkdigits.reading.preprocessing.ink import (
     Ink,
     find_ink,
     find_ink_in_few_pixels,
-    grey_of,
-    overview_of,
 )
 from inkdigits.reading.preprocessing.picture import Picture, Source, open_picture
+from inkdigits.reading.preprocessing.planes import grey_of, overview_of
 from inkdigits.reading.preprocessing.printed_lines import without_printed_lines
 from inkdigits.reading.preprocessing.segmentation import find_candidates
 
