@@ -18,7 +18,7 @@ from inkdigits.core.files import write_whole
 from inkdigits.data.catalogue import MISLABELLED
 from inkdigits.data.datasets import Split, load_dataset
 from inkdigits.evaluation.metrics import errors, evaluate_probabilities, percent
-from inkdigits.evaluation.plots.curves import digit_grid
+from inkdigits.evaluation.plots.galleries import digit_grid
 from inkdigits.reading.recogniser import Recogniser
 
 Classified = np.ndarray  # float32 probabilities (N, 10)

@@ -1,40 +1,44 @@
-"""Predictions -> Evaluation: how many are right, how sure that is, what is confused with what, and what confidence is worth.
+"""Probabilities and labels in, the figures of an Evaluation out.
 
-Takes probabilities and labels as arrays, returns plain numbers and text. Knows nothing of networks, training or report pages;
-only `predict` loads a model, and imports what that needs there, so that measuring needs nothing but numpy.
+Accuracy with its interval, loss, calibration, F1, the confusion matrix, and how well confidence
+tells right from wrong answers. Works on plain arrays; `measurement` obtains them from a model and
+a dataset, and `text` writes the figures for a terminal.
 """
 
+import json
 import math
-import textwrap
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from inkdigits.core.digits import CLASSES, DIGITS
+from inkdigits.core.digits import CLASSES
 from inkdigits.core.errors import BadValue
-from inkdigits.core.progress import ProgressCallback
-from inkdigits.data.datasets import Dataset, load_dataset
 from inkdigits.evaluation.selective import auroc, risk_coverage
 
 Array = NDArray[Any]
 
 BINS = 15  # equal widths of top-class confidence, as in Guo et al. 2017 (arXiv 1706.04599), sec. 2
 Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
-SMALLEST = float(
-    np.finfo(np.float32).tiny
-)  # probability 0 costs 87.3 nats: finite, and below what any float32 network outputs
 SUM_TOLERANCE = 0.01  # a softmax in bfloat16 sums to 1 within this; logits do not
-COLUMNS = 80  # of a terminal
-CONFUSIONS = 8  # listed in the summary
+
+# A probability of 0 costs 87.3 nats: finite, and below what any float32 network outputs.
+SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class: precision, recall and F1 in [0, 1], 0 where undefined; support: its images in the data."""
+    """How well one class is read.
+
+    Attributes:
+        digit: 0 to 9.
+        precision: the share of the images read as this class that belong to it, in [0, 1].
+        recall: the share of the images of this class that were read as it, in [0, 1].
+        f1: the harmonic mean of both. All three are 0 where they are undefined.
+        support: the number of images of this class.
+    """
 
     digit: int
     precision: float
@@ -45,11 +49,28 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One model on one split. Fractions in [0, 1]; nll in nats an image; `confusion[label][what was read]` counts images.
+    """The figures of one model on one split. Shares are fractions in [0, 1], not per cent.
 
-    aurc: area under the risk-coverage curve. auroc_errors: of confidence telling right from wrong answers, None where all are one
-    of these. coverage_...: the largest share of the images, the surest first, of which none, or at most 1 in 1,000, is read wrong.
-    auroc_no_digit: of sureness telling the images from n_no_digit other things in the split, None where there are none.
+    Attributes:
+        model: the name or path of the model.
+        data: the name of the dataset.
+        split: the name of the split.
+        n: the number of images.
+        correct: how many of them were read right.
+        accuracy: `correct / n`.
+        accuracy_ci95: the 95 % interval of the accuracy, low and high.
+        nll: the mean negative log-likelihood, in nats an image.
+        ece: the expected calibration error of the top-class confidence.
+        f1_macro: the mean F1 of the classes that occur.
+        per_class: one score a class, in the order of the digits.
+        confusion: `confusion[label][read]` counts the images with this label read as that class.
+        aurc: the area under the risk-coverage curve.
+        auroc_errors: how well confidence tells right from wrong answers; None if all answers are
+            right or all are wrong.
+        coverage_no_error: the largest share of the images, the surest first, without an error.
+        coverage_one_error_in_1000: the same with at most one error in 1,000.
+        n_no_digit: the number of things in the split that are not digits.
+        auroc_no_digit: how well sureness tells digits from these; None if there are none.
     """
 
     model: str
@@ -73,21 +94,26 @@ class Evaluation:
 
     @property
     def errors(self) -> int:
-        """Images that were read wrong."""
+        """The number of images that were read wrong."""
         return self.n - self.correct
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `evaluate --json` prints: the fields in their order, lists for tuples."""
-        record = asdict(self)
-        record["accuracy_ci95"] = list(self.accuracy_ci95)
-        record["per_class"] = list(record["per_class"])
-        record["confusion"] = [list(row) for row in self.confusion]
-        return record
+        """Return the object that `evaluate --json` prints: the fields in order, as JSON's types."""
+        return json.loads(json.dumps(asdict(self)))
 
 
 @dataclass(frozen=True)
 class Bin:
-    """The n images with a top-class confidence in (low, high]: their mean confidence and accuracy, 0 where n is 0."""
+    """The images whose top-class confidence is in (low, high].
+
+    Attributes:
+        low: the lower edge, in [0, 1].
+        high: the upper edge, in [0, 1].
+        n: the number of images.
+        correct: how many of them were read right.
+        confidence: their mean confidence, 0 if there are none.
+        accuracy: the share that was read right, 0 if there are none.
+    """
 
     low: float
     high: float
@@ -97,117 +123,39 @@ class Bin:
     accuracy: float
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """What a model said about a split. images: uint8 (N, 28, 28); labels: (N,), 0 to 9; probabilities: float32 (N, 10).
-
-    sureness: where the split also holds M things that are no digits, how sure the model is of a digit: (N,) of the images, and (M,)
-    of these.
-    """
-
-    model: str
-    data: str
-    split: str
-    classes: tuple[str, ...]
-    images: Array
-    labels: Array
-    probabilities: Array
-    sureness: tuple[Array, Array] | None = None
-
-
-def evaluate(
-    model: str | Path = "default",
-    data: str | Path = "mnist",
-    split: str | None = None,
-    *,
-    data_dir: str | Path | None = None,
-) -> Evaluation:
-    """Measure a model on a dataset, whole: `inkdigits evaluate`.
-
-    model: a shipped model's name, a folder made by training, or an .onnx file. data: a dataset's name or path.
-    split: unless given, what `default_split` says.
-    Raises UnknownName, BadModel, BadData or DownloadFailed.
-    """
-    return evaluate_predictions(predict(model, data, split, data_dir=data_dir))
-
-
-def predict(
-    model: str | Path = "default",
-    data: str | Path = "mnist",
-    split: str | None = None,
-    *,
-    data_dir: str | Path | None = None,
-    progress: ProgressCallback | None = None,
-    change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
-) -> Predictions:
-    """What the model says about every digit of the split, for a report. Arguments and errors as for `evaluate`.
-
-    progress: as for `load_dataset`. change: what becomes of the images (N, 28, 28) before the model sees them.
-    """
-    from inkdigits.reading.recogniser import Recogniser
-
-    recogniser = Recogniser(model)  # first, as it may not exist and the data may have to be fetched
-    dataset = load_dataset(data, data_dir=data_dir, progress=progress)
-    split = split or default_split(dataset, recogniser.trained_on)
-    seen = dataset[split]
-    shown = change(seen.images) if change else seen.images
-    digit = (
-        seen.labels < CLASSES
-    )  # which digit the other things of `handwriting` are is no question
-    images, others = shown[digit], shown[~digit]
-    return Predictions(
-        model=str(model),
-        data=dataset.name,
-        split=split,
-        classes=dataset.classes[:CLASSES],
-        images=images,
-        labels=seen.labels[digit],
-        probabilities=recogniser.classify(images),
-        sureness=(recogniser.sureness(images), recogniser.sureness(others))
-        if len(others)
-        else None,
-    )
-
-
-def default_split(dataset: Dataset, trained_on: str | None = None) -> str:
-    """What to measure on: "test", or "all" of data that came as one heap and that the model has not learned from.
-
-    trained_on: the name of what it has learned from, where that is known.
-    """
-    ours, learned = (
-        {Path(part).resolve() for part in name.split("+") if part}
-        for name in (dataset.name, trained_on or "")
-    )
-    return "all" if "all" in dataset.splits and not ours & learned else "test"
-
-
-def evaluate_predictions(seen: Predictions) -> Evaluation:
-    """The figures of what a model said."""
-    figures = evaluate_probabilities(
-        seen.probabilities, seen.labels, model=seen.model, data=seen.data, split=seen.split
-    )
-    if seen.sureness is None:
-        return figures
-    return replace(figures, n_no_digit=len(seen.sureness[1]), auroc_no_digit=auroc(*seen.sureness))
-
-
 def evaluate_probabilities(
     probabilities: ArrayLike, labels: ArrayLike, *, model: str = "", data: str = "", split: str = ""
 ) -> Evaluation:
-    """Every figure of an Evaluation from what a model said and what is true, but for those about things that are no digits.
+    """Compute every figure of an Evaluation, except those about things that are not digits.
 
-    probabilities: float (N, 10), rows sum to 1; labels: integer (N,), 0 to 9; N >= 1. Of equal probabilities the first is read.
-    F1 is averaged over the classes that occur in the labels or were read, as scikit-learn does.
-    Raises BadValue for anything else, NaN included.
+    Of equal probabilities the first class is read. F1 is averaged over the classes that occur in
+    the labels or were read, as scikit-learn does.
+
+    Args:
+        probabilities: (N, 10) floats whose rows sum to 1, N >= 1.
+        labels: (N,) integers, 0 to 9.
+        model: the name to put into the result.
+        data: the name to put into the result.
+        split: the name to put into the result.
+
+    Raises:
+        BadValue: the arrays do not fit together, or hold something else, NaN included.
     """
     probabilities, labels = _checked(probabilities, labels)
-    n, read, confidence = len(labels), probabilities.argmax(1), probabilities.max(1)
+    n = len(labels)
+    read = probabilities.argmax(1)
+    confidence = probabilities.max(1)
     right = read == labels
-    surest_first = risk_coverage(confidence, right)
+
     confusion = confusion_counts(labels, read)
     correct = int(confusion.trace())
     scores = class_scores(confusion)
-    occurs = (confusion.sum(0) + confusion.sum(1)) > 0
+    occurs = confusion.sum(0) + confusion.sum(1) > 0
+
+    given_to_label = np.maximum(probabilities[np.arange(n), labels], SMALLEST_PROBABILITY)
+    bins = reliability(probabilities, labels)
+    surest_first = risk_coverage(confidence, right)
+
     return Evaluation(
         model=model,
         data=data,
@@ -216,15 +164,11 @@ def evaluate_probabilities(
         correct=correct,
         accuracy=correct / n,
         accuracy_ci95=wilson_interval(correct, n),
-        nll=float(-np.log(np.maximum(probabilities[np.arange(n), labels], SMALLEST)).mean()),
-        ece=sum(
-            bin_.n * abs(bin_.accuracy - bin_.confidence)
-            for bin_ in reliability(probabilities, labels)
-        )
-        / n,
+        nll=float(-np.log(given_to_label).mean()),
+        ece=sum(each.n * abs(each.accuracy - each.confidence) for each in bins) / n,
         f1_macro=float(np.mean([score.f1 for score in scores if occurs[score.digit]])),
         per_class=scores,
-        confusion=tuple(tuple(row) for row in confusion.tolist()),
+        confusion=tuple(map(tuple, confusion.tolist())),
         aurc=surest_first.area,
         auroc_errors=auroc(confidence[right], confidence[~right]),
         coverage_no_error=surest_first.coverage_at(0),
@@ -233,47 +177,66 @@ def evaluate_probabilities(
 
 
 def _checked(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Array, Array]:
-    """Both as arrays that the figures can rely on: float64 (N, 10) and int64 (N,). Raises BadValue."""
-    probabilities, labels = np.asarray(probabilities), np.asarray(labels)
-    if probabilities.ndim != 2 or probabilities.shape[1] != CLASSES:
-        raise BadValue(
-            f"probabilities have shape {probabilities.shape}; they should be (N, {CLASSES})"
-        )
-    if labels.shape != probabilities.shape[:1]:
-        raise BadValue(
-            f"labels have shape {labels.shape}; probabilities of shape {probabilities.shape} need one a row"
-        )
-    if not len(labels):
-        raise BadValue("nothing to evaluate: the split has no images")
+    """Return both as float64 (N, 10) and int64 (N,), or raise BadValue."""
+    probabilities = np.asarray(probabilities)
+    labels = np.asarray(labels)
+    _check_shapes(probabilities, labels)
+
     if probabilities.dtype.kind not in "fiu" or labels.dtype.kind not in "iu":
-        raise BadValue(
-            f"probabilities are {probabilities.dtype} and labels {labels.dtype}; they should be floats and integers"
-        )
+        arrived = f"probabilities are {probabilities.dtype} and labels {labels.dtype}"
+        raise BadValue(f"{arrived}; expected floats and integers")
     if labels.min() < 0 or labels.max() >= CLASSES:
-        raise BadValue(
-            f"labels run from {labels.min()} to {labels.max()}; they should lie in 0 to {CLASSES - 1}"
-        )
+        arrived = f"{labels.min()} to {labels.max()}"
+        raise BadValue(f"labels run from {arrived}; they should be in 0 to {CLASSES - 1}")
+
     probabilities = probabilities.astype(np.float64)
-    if not np.isfinite(probabilities).all():
-        row = np.flatnonzero(~np.isfinite(probabilities).all(1))[0]
+    finite = np.isfinite(probabilities).all(1)
+    if not finite.all():
         raise BadValue(
-            f"the probabilities of image {row} are not numbers; the model is broken or its training diverged"
+            f"the probabilities of image {finite.argmin()} are not numbers; the model is broken "
+            "or its training diverged"
         )
     if probabilities.min() < 0 or np.abs(probabilities.sum(1) - 1).max() > SUM_TOLERANCE:
         raise BadValue(
-            "the rows are not probabilities: they should be >= 0 and sum to 1 (logits need a softmax first)"
+            "the rows are not probabilities: they should be >= 0 and sum to 1 "
+            "(logits need a softmax first)"
         )
+
     return probabilities, labels.astype(np.int64)
 
 
+def _check_shapes(probabilities: Array, labels: Array) -> None:
+    """Raise BadValue unless there is a row of ten probabilities for each label, and a label."""
+    shape = probabilities.shape
+    if shape[1:] != (CLASSES,):
+        raise BadValue(f"probabilities have shape {shape}; expected (N, {CLASSES})")
+    if labels.shape != shape[:1]:
+        raise BadValue(
+            f"labels have shape {labels.shape}; probabilities of shape {shape} need one a row"
+        )
+    if not len(labels):
+        raise BadValue("nothing to evaluate: the split has no images")
+
+
 def confusion_counts(labels: Array, read: Array) -> Array:
-    """int64 (10, 10): images with the row's label that were read as the column's. labels, read: integers (N,), 0 to 9."""
+    """Count how often each label was read as each class.
+
+    Args:
+        labels: (N,) integers, 0 to 9.
+        read: (N,) integers, 0 to 9.
+
+    Returns:
+        (10, 10) int64: images with the row's label that were read as the column's class.
+    """
     return np.bincount(labels * CLASSES + read, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
 
 
 def class_scores(confusion: Array) -> tuple[ClassScore, ...]:
-    """Precision, recall and F1 of each class of a (10, 10) confusion matrix; 0 where there is nothing to divide by."""
-    hits, support, read = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
+    """Calculate precision, recall and F1 of each class from a (10, 10) confusion matrix."""
+    hits = confusion.diagonal()
+    support = confusion.sum(1)
+    read = confusion.sum(0)
+
     return tuple(
         ClassScore(
             digit,
@@ -286,54 +249,85 @@ def class_scores(confusion: Array) -> tuple[ClassScore, ...]:
     )
 
 
-def _ratio(part: int, whole: int) -> float:
+def _ratio(part: float, whole: int) -> float:
+    """Divide, with 0 for nothing of nothing."""
     return float(part / whole) if whole else 0.0
 
 
 def wilson_interval(correct: int, n: int) -> tuple[float, float]:
-    """The accuracies, low and high, that `correct` of n >= 1 does not contradict at the 5 % level.
+    """Return the accuracies, low and high, that `correct` of `n` does not contradict at 5 %.
 
-    Unlike accuracy +- 2 standard errors it stays within [0, 1] and does not shrink to nothing at 100 %.
+    Unlike accuracy +- 2 standard errors, the interval stays within [0, 1] and does not shrink to
+    nothing at 100 %.
+
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
+
+    Args:
+        correct: 0 to n.
+        n: 1 or more.
     """
-    p, z2 = correct / n, Z_95**2
+    p = correct / n
+    z2 = Z_95**2
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = Z_95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n**2))
-    return (max(0.0, centre - half) if correct else 0.0), (
-        min(1.0, centre + half) if correct < n else 1.0
-    )
+
+    low = max(0.0, centre - half) if correct else 0.0
+    high = min(1.0, centre + half) if correct < n else 1.0
+    return low, high
 
 
 def reliability(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Bin, ...]:
-    """15 equal-width bins of top-class confidence: where mean confidence equals accuracy, confidence can be trusted.
+    """Sort the answers into 15 equally wide bins of top-class confidence.
 
-    Arguments and errors as for `evaluate_probabilities`. The expected calibration error is the bins' mean difference of the
-    two, weighted by their images. Source: Guo et al. 2017, "On calibration of modern neural networks", sec. 2.
+    Where a bin's mean confidence equals its accuracy, confidence can be trusted. The expected
+    calibration error is the bins' mean difference of the two, weighted by their images.
+
+    Source: Guo et al. 2017, "On calibration of modern neural networks", sec. 2.
+
+    Args:
+        probabilities: as for `evaluate_probabilities`.
+        labels: as for `evaluate_probabilities`.
+
+    Returns:
+        The bins from confidence 0 to 1, empty ones included.
+
+    Raises:
+        BadValue: as for `evaluate_probabilities`.
     """
     probabilities, labels = _checked(probabilities, labels)
-    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
+    confidence = probabilities.max(1)
+    right = probabilities.argmax(1) == labels
+
     edges = np.linspace(0, 1, BINS + 1)
-    place = np.searchsorted(
-        edges[1:-1], confidence
-    )  # a confidence on an edge belongs to the bin below it
+    # A confidence on an edge belongs to the bin below it.
+    place = np.searchsorted(edges[1:-1], confidence)
+
     return tuple(
-        Bin(
-            low=float(edges[i]),
-            high=float(edges[i + 1]),
-            n=int(inside.sum()),
-            correct=int(right[inside].sum()),
-            confidence=_ratio(confidence[inside].sum(), inside.sum()),
-            accuracy=_ratio(right[inside].sum(), inside.sum()),
-        )
-        for i in range(BINS)
-        for inside in [place == i]
+        _bin(low, high, confidence[place == number], right[place == number])
+        for number, (low, high) in enumerate(pairwise(edges.tolist()))
     )
 
 
-def errors(probabilities: ArrayLike, labels: ArrayLike) -> Array:
-    """int64: the indexes of the images read wrong, the most confident first, equals in the data's order.
+def _bin(low: float, high: float, confidence: Array, right: Array) -> Bin:
+    """Make a bin of the answers in it."""
+    n = len(right)
+    correct = int(right.sum())
+    mean_confidence = _ratio(confidence.sum(), n)
+    return Bin(low, high, n, correct, confidence=mean_confidence, accuracy=_ratio(correct, n))
 
-    Arguments and errors as for `evaluate_probabilities`.
+
+def errors(probabilities: ArrayLike, labels: ArrayLike) -> Array:
+    """Find the images that were read wrong, the most confident first.
+
+    Args:
+        probabilities: as for `evaluate_probabilities`.
+        labels: as for `evaluate_probabilities`.
+
+    Returns:
+        int64: their indexes; equally confident ones in the order of the data.
+
+    Raises:
+        BadValue: as for `evaluate_probabilities`.
     """
     probabilities, labels = _checked(probabilities, labels)
     wrong = np.flatnonzero(probabilities.argmax(1) != labels)
@@ -341,81 +335,16 @@ def errors(probabilities: ArrayLike, labels: ArrayLike) -> Array:
 
 
 def confusions(evaluation: Evaluation) -> list[tuple[int, int, int]]:
-    """(label, what was read, images) of every confusion that happened, the most frequent first."""
-    table = evaluation.confusion
+    """List (label, class that was read, images) of every confusion, the most frequent first."""
     happened = [
-        (i, j, table[i][j])
-        for i in range(CLASSES)
-        for j in range(CLASSES)
-        if i != j and table[i][j]
+        (label, read, count)
+        for label, row in enumerate(evaluation.confusion)
+        for read, count in enumerate(row)
+        if count and read != label
     ]
     return sorted(happened, key=lambda confusion: -confusion[2])
 
 
-def summary(evaluation: Evaluation, classes: Sequence[str] = DIGITS) -> str:
-    """The evaluation as text for a terminal of 80 columns. classes: the ten names, where they are not digits."""
-    headline = "\n".join([_headline(evaluation), *_doubt(evaluation)])
-    return "\n\n".join(
-        [headline, _class_table(evaluation, classes), _frequent_confusions(evaluation, classes)]
-    )
-
-
 def percent(fraction: float) -> str:
-    """A fraction in [0, 1] as it is printed everywhere: 0.99310 as "99.31 %"."""
+    """Format a fraction in [0, 1] as it is printed everywhere: 0.99310 as "99.31 %"."""
     return f"{100 * fraction:.2f} %"
-
-
-def _headline(evaluation: Evaluation) -> str:
-    low, high = evaluation.accuracy_ci95
-    return f"""{evaluation.model or "model"} on {evaluation.data or "data"}, {evaluation.split or "all"}
-
-  accuracy     {percent(evaluation.accuracy):>9}   95 % interval {percent(low)} to {percent(high)}
-  errors       {evaluation.errors:9,}   of {evaluation.n:,}
-  loss (nll)   {evaluation.nll:9.4f}   nats an image
-  calibration  {percent(evaluation.ece):>9}   expected error of the confidence (ece, {BINS} bins)
-  f1 (macro)   {evaluation.f1_macro:9.4f}"""
-
-
-def _doubt(evaluation: Evaluation) -> list[str]:
-    """What confidence is good for, a line each; nothing of what it could not be asked."""
-    none, few = (
-        percent(evaluation.coverage_no_error),
-        percent(evaluation.coverage_one_error_in_1000),
-    )
-    lines = [f"  surest       {none:>9}   without an error, {few} with at most 1 in 1,000"]
-    if evaluation.auroc_errors is not None:
-        lines.append(
-            f"  doubt        {evaluation.auroc_errors:9.4f}   auroc of confidence, right against wrong answers"
-        )
-    if evaluation.auroc_no_digit is not None:
-        others = f"auroc of sureness, digits against {evaluation.n_no_digit:,} other things"
-        lines.append(f"  no digit     {evaluation.auroc_no_digit:9.4f}   {others}")
-    return lines
-
-
-def _class_table(evaluation: Evaluation, classes: Sequence[str]) -> str:
-    width = max(len("class"), *map(len, classes))
-    lines = [f"  {'class':<{width}}  precision     recall      f1   images   errors"]
-    for score in evaluation.per_class:
-        missed = score.support - evaluation.confusion[score.digit][score.digit]
-        shares = f"{percent(score.precision):>9}  {percent(score.recall):>9}"
-        lines.append(
-            f"  {classes[score.digit]:<{width}}  {shares}  {score.f1:.4f}  {score.support:7,}  {missed:7,}"
-        )
-    return "\n".join(lines)
-
-
-def _frequent_confusions(evaluation: Evaluation, classes: Sequence[str]) -> str:
-    happened = confusions(evaluation)
-    if not happened:
-        return "No errors."
-    phrases = [
-        f"{classes[label]} read as {classes[read]} ({count:,})"
-        for label, read, count in happened[:CONFUSIONS]
-    ]
-    unbroken = [
-        phrase.replace(" ", "\xa0") for phrase in phrases
-    ]  # lines break between phrases only
-    return textwrap.fill("Most frequent confusions: " + ", ".join(unbroken), COLUMNS).replace(
-        "\xa0", " "
-    )

@@ -1,4 +1,4 @@
-"""Figures show the numbers that they were given, where these belong, without a warning; those of the report are tested with it."""
+"""Figures show the numbers they were given, at the right places, without a warning."""
 
 import warnings
 
@@ -7,10 +7,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from inkdigits.core.errors import BadValue
-from inkdigits.evaluation.plots import compared as plots_compared
-from inkdigits.evaluation.plots import curves as plots
-from inkdigits.evaluation.plots import layers as plots_inside
-from inkdigits.evaluation.plots import style
+from inkdigits.evaluation.plots import compared, curves, galleries, layers, style
 from inkdigits.evaluation.plots.compared import Contender, unbeaten
 from inkdigits.reading.layers import Layer
 
@@ -23,7 +20,7 @@ def digit() -> np.ndarray:
 
 
 def drawn(figure):
-    """The figure, laid out and drawn to the last label: whatever matplotlib complains about becomes an error of the test."""
+    """Return the figure once it is drawn; a warning of matplotlib's fails the test."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         figure.canvas.draw()
@@ -56,7 +53,7 @@ def history(bend):
 
 
 def test_curves_of_several_runs_are_their_mean_within_a_standard_deviation():
-    figure = drawn(plots.learning_curves(history(1), history(2), history(6)[:3]))
+    figure = drawn(curves.learning_curves(history(1), history(2), history(6)[:3]))
     loss = figure.axes[0]
     line = next(each for each in loss.lines if each.get_label() == "validation")
     np.testing.assert_allclose(
@@ -71,7 +68,7 @@ def test_curves_of_several_runs_are_their_mean_within_a_standard_deviation():
 
 
 def test_curves_of_one_run_have_no_band():
-    figure = plots.learning_curves(history(1))
+    figure = curves.learning_curves(history(1))
     assert not any(axes.collections for axes in figure.axes)
     assert figure.axes[0].get_legend().get_title().get_text() == ""
 
@@ -81,7 +78,7 @@ def test_a_long_run_shows_all_but_its_first_pass():
         {"epoch": e, "train_loss": 9.0 if e == 1 else 1 / e, "validation_loss": 0.5}
         for e in range(1, 9)
     ]
-    low, high = plots.learning_curves(long).axes[0].get_ylim()
+    low, high = curves.learning_curves(long).axes[0].get_ylim()
     assert low < 1 / 8
     assert 0.5 < high < 9
 
@@ -92,15 +89,15 @@ def test_error_gallery_shows_errors_alone_the_surest_first():
     for image, (read, share) in enumerate([(0, 0.91), (2, 0.61), (2, 0.91), (3, 0.71)]):
         probabilities[image] = (1 - share) / 9
         probabilities[image, read] = share
-    figure = drawn(plots.error_gallery(images, [0, 1, 1, 4], probabilities, most=2))
+    figure = drawn(galleries.error_gallery(images, [0, 1, 1, 4], probabilities, most=2))
     assert [axes.get_title() for axes in figure.axes] == ["1 → 2  91%", "4 → 3  71%"]
     assert [picture[0, 0] for picture in pictures(figure)] == [2, 3]
     with pytest.raises(BadValue, match="everything was read right"):
-        plots.error_gallery(images, [0, 2, 2, 3], probabilities)
+        galleries.error_gallery(images, [0, 2, 2, 3], probabilities)
 
 
 def test_every_pixel_has_its_number_at_its_place():
-    (axes,) = plots.pixel_values(digit()).axes
+    (axes,) = galleries.pixel_values(digit()).axes
     numbers = {
         (int(text.get_position()[1]), int(text.get_position()[0])): int(text.get_text())
         for text in axes.texts
@@ -109,7 +106,7 @@ def test_every_pixel_has_its_number_at_its_place():
 
 
 def test_box_and_cross_lie_where_the_ink_does():
-    (axes,) = plots.pixel_values(digit()).axes
+    (axes,) = galleries.pixel_values(digit()).axes
     (box,), (cross,) = axes.patches, axes.lines
     assert box.get_bbox().bounds == (10, 4, 10, 20)
     places = [
@@ -124,7 +121,7 @@ def test_box_and_cross_lie_where_the_ink_does():
 @pytest.mark.parametrize("image", [np.zeros((28, 28), np.uint8), np.ones((1, 28, 28), np.uint8)])
 def test_what_is_not_one_digit_is_refused(image):
     with pytest.raises(BadValue, match="one digit"):
-        plots.pixel_values(image)
+        galleries.pixel_values(image)
 
 
 # ---- the network's inside
@@ -133,16 +130,14 @@ def test_what_is_not_one_digit_is_refused(image):
 @pytest.mark.parametrize("shape", [(20, 1, 5, 5), (6, 3, 3), (1, 1, 3, 3)])
 def test_kernels_are_shown_on_one_scale_around_zero(shape):
     kernels = np.random.default_rng(0).normal(size=shape)
-    figure = drawn(plots_inside.filters(kernels))
+    figure = drawn(layers.filters(kernels))
     np.testing.assert_allclose(pictures(figure), kernels.reshape(-1, *shape[-2:]))
     limits = {axes.images[0].get_clim() for axes in figure.axes if axes.images}
     assert limits == {(-np.abs(kernels).max(), np.abs(kernels).max())}
 
 
 def test_kernels_look_for_ink_in_orange_and_for_paper_in_blue():
-    (shown,) = (
-        axes.images[0] for axes in plots_inside.filters([[[-1.0, 0.0, 1.0]]]).axes if axes.images
-    )
+    (shown,) = (axes.images[0] for axes in layers.filters([[[-1.0, 0.0, 1.0]]]).axes if axes.images)
     assert [to_hex(shown.to_rgba(value)) for value in (-1, 0, 1)] == [
         style.BLUE,
         "#ffffff",
@@ -153,17 +148,17 @@ def test_kernels_look_for_ink_in_orange_and_for_paper_in_blue():
 @pytest.mark.parametrize("shape", [(4, 3, 5, 5), (5, 5), (0, 1, 3, 3)])
 def test_kernels_on_several_channels_are_refused(shape):
     with pytest.raises(BadValue, match=r"\(K, 1, h, w\)"):
-        plots_inside.filters(np.ones(shape))
+        layers.filters(np.ones(shape))
 
 
 def test_feature_maps_are_a_row_a_layer_the_strongest_first():
     maps = np.random.default_rng(0).random((5, 4, 4)).astype(np.float32)
-    layers = [
+    stack = [
         Layer("layer 1", maps),
         Layer("layer 2", maps[:2, :2, :2]),
         Layer("layer 3", maps[:, :1, :1]),
     ]
-    figure = drawn(plots_inside.feature_maps(layers, most=3))
+    figure = drawn(layers.feature_maps(stack, most=3))
     order = sorted(range(5), key=lambda number: -maps[number].max())[:3]
     shown = pictures(figure)
     np.testing.assert_array_equal(shown[:3], maps[order])
@@ -171,12 +166,12 @@ def test_feature_maps_are_a_row_a_layer_the_strongest_first():
     said = [text for axes in figure.axes for text in written(axes)]
     assert said == ["layer 1", "5 x 4 x 4", "layer 2", "2 x 2 x 2"]
     with pytest.raises(BadValue, match="none of the layers has places"):
-        plots_inside.feature_maps(layers[2:])
+        layers.feature_maps(stack[2:])
 
 
 def test_a_layer_that_answers_nothing_is_drawn_too():
     (shown,) = pictures(
-        drawn(plots_inside.feature_maps([Layer("layer 1", np.zeros((1, 2, 2), np.float32))]))
+        drawn(layers.feature_maps([Layer("layer 1", np.zeros((1, 2, 2), np.float32))]))
     )
     assert not shown.any()
 
@@ -184,30 +179,30 @@ def test_a_layer_that_answers_nothing_is_drawn_too():
 def test_what_mattered_has_the_sign_of_the_drop_and_the_ink_of_the_digit():
     drops = np.zeros((2, 28, 28), np.float32)
     drops[0, 5, 12], drops[1, 10, 12] = 0.25, -1
-    figure = drawn(plots_inside.what_mattered([digit(), digit()], drops, ["7", "7?"]))
+    figure = drawn(layers.what_mattered([digit(), digit()], drops, ["7", "7?"]))
     first, second = pictures(figure)
     assert (first[5, 12], second[10, 12]) == pytest.approx((0.5, -1))  # roots, on one scale
     assert np.count_nonzero([first, second]) == 2
     np.testing.assert_allclose(figure.axes[0].images[0].get_alpha(), digit() / 255)
     with pytest.raises(BadValue, match="not of the same digits"):
-        plots_inside.what_mattered([digit()], drops)
+        layers.what_mattered([digit()], drops)
 
 
 def test_an_embedding_has_each_digit_at_its_place_and_rings_the_wrong_ones():
     points, labels = np.random.default_rng(0).normal(size=(30, 2)), np.arange(30) % 10
     wrong = np.isin(np.arange(30), [3, 17])
-    (axes,) = drawn(plots_inside.embedding(points, labels, wrong, title="PCA")).axes
+    (axes,) = drawn(layers.embedding(points, labels, wrong, title="PCA")).axes
     for digit_, cloud in enumerate(axes.collections[:10]):
         np.testing.assert_allclose(cloud.get_offsets(), points[labels == digit_])
     np.testing.assert_allclose(axes.collections[10].get_offsets(), points[[3, 17]])
     assert axes.collections[10].get_label() == "read wrong: 2"
     assert axes.get_title(loc="left") == "PCA"
     with pytest.raises(BadValue, match="not of the same digits"):
-        plots_inside.embedding(points, labels[1:])
+        layers.embedding(points, labels[1:])
 
 
 def test_no_two_classes_share_a_colour():
-    assert len({to_hex(colour) for colour in plots_inside.CLASS_COLOURS}) == 10
+    assert len({to_hex(colour) for colour in layers.CLASS_COLOURS}) == 10
 
 
 # ---- several compared
@@ -233,7 +228,7 @@ def test_the_unbeaten_are_those_that_nobody_beats_at_both():
 
 
 def test_a_frontier_has_every_name_and_a_step_for_each_of_the_unbeaten():
-    (axes,) = drawn(plots_compared.frontier(CONTENDERS, "seconds")).axes
+    (axes,) = drawn(compared.frontier(CONTENDERS, "seconds")).axes
     assert sorted(written(axes)) == sorted(each.name for each in CONTENDERS)
     corners = axes.lines[0].get_xydata().tolist()
     assert corners == [
@@ -248,7 +243,7 @@ def test_a_frontier_has_every_name_and_a_step_for_each_of_the_unbeaten():
 
 def test_names_at_a_frontier_give_way_to_each_other():
     close = [Contender(f"model {i}", 100 + i, 0.99 + i * 1e-5) for i in range(4)]
-    (axes,) = drawn(plots_compared.frontier(close, "seconds")).axes
+    (axes,) = drawn(compared.frontier(close, "seconds")).axes
     boxes = [text.get_window_extent() for text in axes.texts]
     assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
 
@@ -256,12 +251,12 @@ def test_names_at_a_frontier_give_way_to_each_other():
 @pytest.mark.parametrize("contenders", [[], [Contender("free", 0, 0.99)]])
 def test_a_frontier_without_costs_is_refused(contenders):
     with pytest.raises(BadValue, match="above 0"):
-        plots_compared.frontier(contenders, "seconds")
+        compared.frontier(contenders, "seconds")
 
 
 def test_rungs_show_every_run_and_their_mean_from_above():
     (axes,) = drawn(
-        plots_compared.rungs(["plain", "more"], [[0.98, 0.99], [0.995]], ["98.50", "99.50"])
+        compared.rungs(["plain", "more"], [[0.98, 0.99], [0.995]], ["98.50", "99.50"])
     ).axes
     points = [line.get_xydata().tolist() for line in axes.lines if line.get_marker() == "o"]
     assert points == [[[98, 0], [99, 0]], [[99.5, 1]]]
@@ -271,12 +266,12 @@ def test_rungs_show_every_run_and_their_mean_from_above():
     assert written(axes) == ["98.50", "99.50"]
     for names, values in [(["one"], [[]]), ([], []), (["one"], [[0.9], [0.9]])]:
         with pytest.raises(BadValue, match="none of them empty"):
-            plots_compared.rungs(names, values)
+            compared.rungs(names, values)
 
 
 def test_corruption_bars_are_as_long_as_the_models_are_good():
     models = {"one": {"fog": 0.5, "glass_blur": 0.9}, "two": {"fog": 0.6, "glass_blur": 0.7}}
-    figure = drawn(plots_compared.corruption_bars(models))
+    figure = drawn(compared.corruption_bars(models))
     (axes,) = figure.axes
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["glass blur", "fog"]
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([90, 50, 70, 60])
@@ -289,4 +284,4 @@ def test_corruption_bars_are_as_long_as_the_models_are_good():
         {str(i): models["one"] for i in range(4)},
     ):
         with pytest.raises(BadValue, match="1 to 3 models"):
-            plots_compared.corruption_bars(wrong)
+            compared.corruption_bars(wrong)

@@ -1,4 +1,4 @@
-"""Every figure of an Evaluation equals an independent answer: scikit-learn's, SciPy's, or a slow obvious one."""
+"""Each figure equals an independent answer: scikit-learn's, SciPy's, or a slow obvious one."""
 
 import itertools
 import json
@@ -10,21 +10,20 @@ from promised import EVALUATION_KEYS
 from scipy.stats import binomtest
 from sklearn import metrics
 
-import inkdigits.evaluation.metrics as evaluation_module
 from inkdigits.core.digits import DIGITS
 from inkdigits.core.errors import BadValue, UnknownName
 from inkdigits.data.datasets import Dataset, Split
+from inkdigits.evaluation import measurement
+from inkdigits.evaluation.measurement import evaluate, predict
 from inkdigits.evaluation.metrics import (
     Evaluation,
     confusions,
     errors,
-    evaluate,
     evaluate_probabilities,
-    predict,
     reliability,
-    summary,
     wilson_interval,
 )
+from inkdigits.evaluation.text import describe_evaluation
 
 
 def softmax(logits):
@@ -33,7 +32,7 @@ def softmax(logits):
 
 
 def imperfect_model(seed=0, n=700, classes=10, sharpness=2.0):
-    """Labels, and float32 probabilities that favour them, wrong about one time in five and too sure of itself."""
+    """Return float32 probabilities that are too sure, and wrong one time in five, and labels."""
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, classes, n).astype(np.uint8)
     logits = generator.normal(size=(n, 10))
@@ -148,7 +147,7 @@ def test_where_all_is_right_or_all_wrong_there_is_nothing_to_tell_apart():
     right, wrong = (evaluate_probabilities(one_hot([3, 4]), labels) for labels in ([3, 4], [4, 3]))
     assert (right.auroc_errors, right.aurc, right.coverage_no_error) == (None, 0, 1)
     assert (wrong.auroc_errors, wrong.aurc, wrong.coverage_no_error) == (None, 1, 0)
-    assert "auroc" not in summary(right)
+    assert "auroc" not in describe_evaluation(right)
     assert json.loads(json.dumps(right.to_json()))["auroc_errors"] is None
 
 
@@ -252,7 +251,7 @@ def test_summary_says_it_all_in_80_columns():
     labels = np.repeat(np.arange(10), 1000)
     read = labels.copy()
     read[4000:4012], read[7000:7005] = 9, 2
-    text = summary(
+    text = describe_evaluation(
         evaluate_probabilities(one_hot(read), labels, model="default", data="mnist", split="test")
     )
     assert max(map(len, text.splitlines())) <= 80
@@ -281,17 +280,17 @@ def test_summary_fits_with_many_errors_and_long_class_names():
         "Bag",
         "Ankle boot",
     ]
-    text = summary(evaluate_probabilities(*imperfect_model()), names)
+    text = describe_evaluation(evaluate_probabilities(*imperfect_model()), names)
     assert max(map(len, text.splitlines())) <= 80
     assert all(name in text for name in names)
 
 
 def test_summary_of_a_perfect_model_lists_no_confusions():
-    assert summary(evaluate_probabilities(one_hot([3]), [3])).endswith("No errors.")
+    assert describe_evaluation(evaluate_probabilities(one_hot([3]), [3])).endswith("No errors.")
 
 
 class Says3:
-    """A recogniser that reads every image as 3, is the surer of a digit the more ink there is, and remembers which model it was."""
+    """A recogniser that reads every image as 3, and is the surer the more ink there is."""
 
     trained_on = None
 
@@ -323,7 +322,7 @@ def datasets(monkeypatch):
     }
     monkeypatch.setattr("inkdigits.reading.recogniser.Recogniser", Says3)
     monkeypatch.setattr(
-        evaluation_module, "load_dataset", lambda name, **_: Dataset(name, DIGITS, splits[name])
+        measurement, "load_dataset", lambda name, **_: Dataset(name, DIGITS, splits[name])
     )
 
 
@@ -359,16 +358,16 @@ def test_things_that_are_no_digits_count_for_one_figure_only(monkeypatch):
         "handwriting", (*DIGITS, "not a digit"), {"validation": split, "test": split[:3]}
     )
     monkeypatch.setattr("inkdigits.reading.recogniser.Recogniser", Says3)
-    monkeypatch.setattr(evaluation_module, "load_dataset", lambda *_, **__: mixed)
+    monkeypatch.setattr(measurement, "load_dataset", lambda *_, **__: mixed)
 
     ours = evaluate("some-model", "handwriting", "validation")
     assert (ours.n, ours.correct, ours.n_no_digit) == (3, 2, 3)
     assert ours.auroc_no_digit == pytest.approx(metrics.roc_auc_score(labels < 10, ink))
-    assert "0.7222   auroc of sureness, digits against 3 other things" in summary(ours)
+    assert "0.7222   auroc of sureness, digits against 3 other things" in describe_evaluation(ours)
 
     without = evaluate("some-model", "handwriting", "test")
     assert (without.n_no_digit, without.auroc_no_digit) == (0, None)
-    assert "other things" not in summary(without)
+    assert "other things" not in describe_evaluation(without)
     assert without.to_json() == ours.to_json() | {
         "split": "test",
         "n_no_digit": 0,
@@ -380,7 +379,7 @@ def test_what_changes_the_images_changes_the_other_things_too(monkeypatch):
     split = Split(np.full((2, 28, 28), 255, np.uint8), np.array([3, 10], np.uint8))
     monkeypatch.setattr("inkdigits.reading.recogniser.Recogniser", Says3)
     monkeypatch.setattr(
-        evaluation_module, "load_dataset", lambda *_, **__: Dataset("d", DIGITS, {"test": split})
+        measurement, "load_dataset", lambda *_, **__: Dataset("d", DIGITS, {"test": split})
     )
     seen = predict("some-model", change=lambda images: images // 5)
     assert [each.tolist() for each in seen.sureness] == [[pytest.approx(0.2)], [pytest.approx(0.2)]]

@@ -12,13 +12,13 @@ from inkdigits.core.digits import DIGITS
 from inkdigits.core.errors import UnknownName
 from inkdigits.data.datasets import Dataset
 from inkdigits.data.synthetic.corruptions import CORRUPTIONS, corrupt
-from inkdigits.evaluation import metrics as evaluation
+from inkdigits.evaluation import measurement
 from inkdigits.evaluation.metrics import evaluate_probabilities
 from inkdigits.evaluation.robustness import (
+    describe_robustness,
     evaluate_corrupted,
     is_corrupted,
     predict_corrupted,
-    summary,
 )
 from inkdigits.reading.recogniser import Recogniser
 
@@ -31,7 +31,7 @@ def _small_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
     digits = few_digits(300)
     small = Dataset("mnist", DIGITS, {"test": digits[:200], "validation": digits[200:]})
     monkeypatch.setattr(
-        evaluation, "load_dataset", lambda name, **options: replace(small, name=name)
+        measurement, "load_dataset", lambda name, **options: replace(small, name=name)
     )
 
 
@@ -93,7 +93,7 @@ def test_names_of_files_and_other_sets_are_not_ours():
 
 def test_the_summary_has_a_line_a_corruption_and_fits_a_terminal():
     seen = evaluate_corrupted("default")
-    lines = summary(seen).splitlines()
+    lines = describe_robustness(seen).splitlines()
     assert max(map(len, lines)) <= 80
     assert [line.split()[0] for line in lines[3:19]] == ["identity", *CORRUPTIONS]
     for line, each in zip(lines[4:19], seen.corrupted.values(), strict=True):
@@ -152,7 +152,7 @@ def test_evaluate_prints_an_object_of_objects(capsys, accuracies):
 
 def test_evaluate_prints_a_table_for_people(capsys):
     assert cli.main(["evaluate", "default", "--data", "mnist-c"]) == 0
-    assert capsys.readouterr().out == summary(evaluate_corrupted("default")) + "\n"
+    assert capsys.readouterr().out == describe_robustness(evaluate_corrupted("default")) + "\n"
 
 
 def test_evaluate_measures_one_corruption_as_any_dataset(capsys, tmp_path):

@@ -13,7 +13,7 @@ from inkdigits.evaluation.selective import auroc, risk_coverage
 
 
 def answers(seed, n=300, levels=None):
-    """Confidences, the higher the more often right; rounded to so many levels, so that there are ties."""
+    """Return confidences, the higher the more often right, and levels make ties."""
     rng = np.random.default_rng(seed)
     confidence = rng.random(n)
     right = rng.random(n) < 0.4 + 0.6 * confidence
@@ -166,10 +166,14 @@ def test_what_is_neither_high_nor_low_is_refused():
 
 @pytest.mark.parametrize("risk", [-0.1, 1.1, math.nan])
 def test_what_is_no_error_rate_is_refused(risk):
-    with pytest.raises(BadValue, match="no error rate"):
+    with pytest.raises(BadValue, match="expected an error rate"):
         risk_coverage([0.5], [True]).coverage_at(risk)
 
 
 def test_nothing_but_numpy_is_needed():
-    program = "import sys, inkdigits.evaluation.selective; assert not {'torch', 'onnxruntime', 'cv2', 'sklearn', 'matplotlib'} & {*sys.modules}"
+    program = (
+        "import sys, inkdigits.evaluation.selective\n"
+        "heavy = {'torch', 'onnxruntime', 'cv2', 'sklearn', 'matplotlib'}\n"
+        "assert not heavy & {*sys.modules}"
+    )
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)

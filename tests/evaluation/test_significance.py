@@ -44,7 +44,7 @@ def test_one_run_has_no_interval():
 
 
 def slow_permutation(first, second):
-    """Every way to choose the first group's runs, in fractions, so that equal differences are equal."""
+    """Try every way to choose the first group's runs, in fractions, so that equals are equal."""
     everyone = [*first, *second]
 
     def difference(chosen):

@@ -17,7 +17,8 @@ from inkdigits.core.digits import DIGITS
 from inkdigits.core.errors import BadData, BadModel, BadValue, UnknownName
 from inkdigits.data.catalogue import MISLABELLED
 from inkdigits.data.datasets import Dataset, Split
-from inkdigits.evaluation.metrics import SMALLEST, evaluate
+from inkdigits.evaluation.measurement import evaluate
+from inkdigits.evaluation.metrics import SMALLEST_PROBABILITY
 from inkdigits.reading.recogniser import Recogniser
 from inkdigits.runs import comparison
 from inkdigits.runs.comparison import compare, summary
@@ -88,7 +89,7 @@ def test_a_recipe_has_mean_spread_and_interval_over_its_seeds(make_run):
     assert group.all_labels.mean == pytest.approx(mean(accuracies))
     assert group.all_labels.sd == pytest.approx(stdev(accuracies))
     assert group.nll == pytest.approx(
-        [-math.log(SMALLEST) * (1 - accuracy) for accuracy in accuracies]
+        [-math.log(SMALLEST_PROBABILITY) * (1 - accuracy) for accuracy in accuracies]
     )
     assert group.all_labels.ci95 == pytest.approx(
         stats.t.interval(0.95, 2, mean(accuracies), stats.sem(accuracies))

@@ -1,7 +1,7 @@
-"""Several models, settings or corruptions beside each other -> figures: who is better, by how much, and what it costs.
+"""Several models, settings or corruptions in, a figure that compares them out.
 
-Each function takes names and numbers and returns a matplotlib Figure of its own, in the style of `style.py`. Measures nothing and
-knows nothing of files. Needs the extra `report`.
+Each function takes names and numbers and returns a matplotlib Figure of its own, in the style of
+`style`. Needs the extra `report`.
 """
 
 import math
@@ -10,39 +10,45 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from inkdigits.core.errors import BadValue
-from inkdigits.evaluation.plots.style import BLUE, FONT, INK, MUTED, ORANGE, dress, figure_of
+from inkdigits.evaluation.plots.style import (
+    BLUE,
+    FONT,
+    INK,
+    MUTED,
+    ORANGE,
+    add_legend,
+    dress,
+    figure_of,
+    label_axes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SERIES = ((BLUE, ""), (ORANGE, "////"), (MUTED, "....."))  # colour and hatch of bars side by side
-WIDE = 1000  # times: an axis that spans more has room for powers of ten only
-LEAST = 0.001  # per cent of errors: an axis of their logarithm ends somewhere
-TICKS = (
-    50,
-    80,
-    90,
-    95,
-    97,
-    98,
-    98.5,
-    99,
-    99.2,
-    99.4,
-    99.6,
-    99.7,
-    99.8,
-    99.9,
-)  # per cent, at such an axis
+BAR_STYLES = ((BLUE, ""), (ORANGE, "////"), (MUTED, "....."))  # colour and hatch, side by side
+WIDE_RANGE = 1000  # an axis that spans more than this factor has room for powers of ten only
+LEAST_ERRORS = 0.001  # per cent: an axis of their logarithm ends somewhere
 LABEL_GAP = 0.055  # of the height of a frontier, from one name to the next
 LABEL_WIDTH = 0.4  # powers of ten that a name takes, or a little more
+
+# Per cent of accuracy, on an axis that is logarithmic in the errors.
+TICKS = (50, 80, 90, 95, 97, 98, 98.5, 99, 99.2, 99.4, 99.6, 99.7, 99.8, 99.9)
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One model at a frontier. cost: above 0, in the unit of the axis; accuracy, sd: fractions; sd: over runs, None of one."""
+    """One model at a frontier.
+
+    Attributes:
+        name: beside its point.
+        cost: above 0, in the unit of the axis.
+        accuracy: a fraction.
+        sd: the standard deviation of the accuracy over runs, a fraction; None of a single run.
+    """
 
     name: str
     cost: float
@@ -51,185 +57,193 @@ class Contender:
 
 
 def frontier(contenders: Sequence[Contender], cost: str) -> "Figure":
-    """Accuracy against what it costs, on a logarithmic axis; a line along those that nobody beats at both.
+    """Draw accuracy against cost on a logarithmic axis, with a line along the unbeaten contenders.
 
-    cost: the axis in words, such as "parameters". Bars are a standard deviation either way.
-    Raises BadValue without a contender or for a cost that is not above 0, MissingExtra without matplotlib.
+    Bars are a standard deviation either way.
+
+    Args:
+        contenders: one or more.
+        cost: the axis in words, such as "parameters".
+
+    Raises:
+        BadValue: there is no contender, or a cost is not above 0.
+        MissingExtra: matplotlib is not installed.
     """
     if not contenders or min(each.cost for each in contenders) <= 0:
         raise BadValue(
             "a frontier takes at least one contender, and costs above 0: its axis is logarithmic"
         )
+
     figure = figure_of(4.2, 6.4)
     from matplotlib.ticker import LogLocator
 
     axes = figure.subplots()
     best = unbeaten(contenders)
-    axes.plot(*_steps(best), color=BLUE, linewidth=1.2, alpha=0.5, zorder=1)
+    axes.plot(*_stairs(best), color=BLUE, linewidth=1.2, alpha=0.5, zorder=1)
+    bars = {"markersize": 5.5, "elinewidth": 1.2}
     for each in contenders:
         colour, marker = (BLUE, "o") if each in best else (MUTED, "s")
-        axes.errorbar(
-            each.cost,
-            100 * each.accuracy,
-            100 * (each.sd or 0),
-            fmt=marker,
-            color=colour,
-            markersize=5.5,
-            elinewidth=1.2,
-        )
+        sd = 100 * (each.sd or 0)
+        axes.errorbar(each.cost, 100 * each.accuracy, sd, fmt=marker, color=colour, **bars)
+
     axes.set_xscale("log")
     axes.margins(x=0.12, y=0.1)
     dress(axes, "Accuracy (%)", grid="both")
     low, high = axes.get_xlim()
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3) if high < WIDE * low else (1,)))
+    ticks = (1, 3) if high < WIDE_RANGE * low else (1,)
+    axes.xaxis.set_major_locator(LogLocator(subs=ticks))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
     axes.minorticks_off()
-    axes.set_xlabel(cost, fontsize=FONT, color=MUTED)
-    _name(axes, contenders, best)
+    label_axes(axes, cost)
+    _write_names(axes, contenders, best)
     return figure
 
 
 def unbeaten(contenders: Sequence[Contender]) -> list[Contender]:
-    """Those for whom no other is both cheaper (or as cheap) and more accurate (or as accurate), the cheapest first."""
+    """List the contenders that no other beats in both accuracy and cost, the cheapest first."""
     found: list[Contender] = []
     for each in sorted(contenders, key=lambda each: (each.cost, -each.accuracy)):
         if not found or each.accuracy > found[-1].accuracy:
             found.append(each)
+
     return found
 
 
-def _steps(best: Sequence[Contender]) -> tuple[list[float], list[float]]:
-    """The corners of the stairs that the unbeaten make."""
-    x, y = [best[0].cost], [100 * best[0].accuracy]
-    for each in best[1:]:
-        x += [each.cost, each.cost]
-        y += [y[-1], 100 * each.accuracy]
-    return x, y
+def _stairs(best: Sequence[Contender]) -> tuple[list[float], list[float]]:
+    """Return x and y of the corners of the stairs that the unbeaten contenders make."""
+    costs = [each.cost for each in best for _ in range(2)]
+    shares = [100 * each.accuracy for each in best for _ in range(2)]
+    return costs[1:], shares[:-1]
 
 
-def _name(axes: "Axes", contenders: Sequence[Contender], best: Sequence[Contender]) -> None:
-    """Names: of the unbeaten above the stairs, at the left; of the others at the right. Where two would meet, one gives way."""
+def _write_names(axes: "Axes", contenders: Sequence[Contender], best: Sequence[Contender]) -> None:
+    """Write the names: of the unbeaten above the stairs at the left, of the others at the right.
+
+    Where two would meet, the upper one gives way upwards.
+    """
     low, high = axes.get_ylim()
-    gap, taken = LABEL_GAP * (high - low), list[tuple[float, float]]()
-    for each in sorted(
-        contenders, key=lambda each: each.accuracy
-    ):  # so that those above give way upwards
+    gap = LABEL_GAP * (high - low)
+    taken = list[tuple[float, float]]()
+
+    for each in sorted(contenders, key=lambda each: each.accuracy):
         left = each in best
-        x, y = math.log10(each.cost) - LABEL_WIDTH * left, 100 * each.accuracy
+        x = math.log10(each.cost) - LABEL_WIDTH * left
+        y = 100 * each.accuracy
         while any(abs(x - other) < LABEL_WIDTH and abs(y - below) < gap for other, below in taken):
             y += gap / 4
         taken.append((x, y))
+
+        if left:
+            offset, ha, va, colour = (-5, 4), "right", "bottom", INK
+        else:
+            offset, ha, va, colour = (8, 0), "left", "center", MUTED
+        place = each.cost, y
         text = axes.annotate(
-            each.name,
-            (each.cost, y),
-            (-5, 4) if left else (8, 0),
-            textcoords="offset points",
-            fontsize=FONT,
+            each.name, place, offset, textcoords="offset points", fontsize=FONT, ha=ha, va=va
         )
-        text.set(
-            ha="right" if left else "left",
-            va="bottom" if left else "center",
-            color=INK if left else MUTED,
-            parse_math=False,
-        )
+        text.set(color=colour, parse_math=False)
 
 
 def rungs(
     names: Sequence[str], accuracies: Sequence[Sequence[float]], notes: Sequence[str] = ()
 ) -> "Figure":
-    """Accuracy of one setting below another: a dot a run, mean and standard deviation of several, a line down from the first mean.
+    """Draw the accuracy of one setting below another.
 
-    The axis is logarithmic in the errors: to halve them is as far at 98 % as at 99.5 %.
+    There is a dot a run, the mean and standard deviation of several, and a line down from the first
+    mean. The axis is logarithmic in the errors: to halve them is as far at 98 % as at 99.5 %.
 
-    accuracies: of each setting, fractions, one a run, at least one; notes: none, or what to write at the right of each line.
-    Raises BadValue where there is nothing to draw, MissingExtra without matplotlib.
+    Args:
+        names: of the settings.
+        accuracies: fractions, one a run, one or more for each setting.
+        notes: none, or what to write at the right of each line.
+
+    Raises:
+        BadValue: there is nothing to draw, or the arguments have different lengths.
+        MissingExtra: matplotlib is not installed.
     """
-    if (
-        not names
-        or len(accuracies) != len(names)
-        or not all(accuracies)
-        or len(notes) not in (0, len(names))
-    ):
+    count = len(names)
+    fits = len(accuracies) == count and len(notes) in (0, count)
+    if not (count and fits and all(accuracies)):
         raise BadValue(
-            f"{len(names)} settings need as many lists of accuracies, none of them empty; got {len(accuracies)}"
+            f"{count} settings need as many lists of accuracies, none of them empty; "
+            f"got {len(accuracies)}"
         )
-    figure = figure_of(1.0 + 0.34 * len(names), 7.2)
+
+    figure = figure_of(1.0 + 0.34 * count, 7.2)
     axes = figure.subplots()
+    dots = {"color": MUTED, "markersize": 4, "alpha": 0.6, "markeredgewidth": 0}
+    means = {"fmt": "D", "color": BLUE, "markersize": 5.5, "elinewidth": 1.8}
     for place, values in enumerate(accuracies):
         runs = [100 * value for value in values]
-        axes.plot(
-            runs, [place] * len(runs), "o", color=MUTED, markersize=4, alpha=0.6, markeredgewidth=0
-        )
         spread = stdev(runs) if len(runs) > 1 else 0
-        axes.errorbar(
-            fmean(runs), place, xerr=spread, fmt="D", color=BLUE, markersize=5.5, elinewidth=1.8
-        )
-    axes.axvline(100 * fmean(accuracies[0]), color=MUTED, linewidth=1, linestyle=":", zorder=1)
+        axes.plot(runs, [place] * len(runs), "o", **dots)
+        axes.errorbar(fmean(runs), place, xerr=spread, **means)
+
+    first_mean = 100 * fmean(accuracies[0])
+    axes.axvline(first_mean, color=MUTED, linewidth=1, linestyle=":", zorder=1)
     dress(axes, "Accuracy (%): runs, mean and standard deviation", grid="x")
-    axes.set_yticks(range(len(names)), names, parse_math=False)
-    axes.tick_params(axis="y", labelcolor=INK)
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    _name_rows(axes, names)
+    axes.set_ylim(count - 0.5, -0.5)
     _scale_by_errors(axes)
+
+    beside = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": FONT}
     for place, note in enumerate(notes):
-        axes.annotate(
-            note,
-            (1.02, place),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            fontsize=FONT,
-            color=MUTED,
-            parse_math=False,
-        )
+        axes.annotate(note, (1.02, place), color=MUTED, parse_math=False, **beside)
     return figure
 
 
-def _scale_by_errors(axes: "Axes") -> None:
-    """Per cent of accuracy from left to right, spaced by the logarithm of what is missing from 100; 99.999 and more are one."""
-    import numpy as np
+def _name_rows(axes: "Axes", names: Sequence[str]) -> None:
+    """Write a name at the left of each row."""
+    axes.set_yticks(range(len(names)), names, parse_math=False)
+    axes.tick_params(axis="y", labelcolor=INK)
 
+
+def _scale_by_errors(axes: "Axes") -> None:
+    """Space per cents of accuracy by the logarithm of what is missing from 100."""
     low, high = axes.get_xlim()
-    axes.set_xscale(
-        "function",
-        functions=(
-            lambda x: -np.log10(np.maximum(100 - x, LEAST)),
-            lambda y: 100 - 10.0 ** -np.asarray(y),
-        ),
-    )
-    axes.set_xlim(low, min(high, 100 - LEAST))
+    to_axis = lambda x: -np.log10(np.maximum(100 - x, LEAST_ERRORS))  # noqa: E731
+    from_axis = lambda y: 100 - 10.0 ** -np.asarray(y)  # noqa: E731
+    axes.set_xscale("function", functions=(to_axis, from_axis))
+    axes.set_xlim(low, min(high, 100 - LEAST_ERRORS))
+
     shown = [tick for tick in TICKS if low <= tick <= high]
-    if len(shown) > 2:  # else what matplotlib finds will do
+    if len(shown) > 2:
         axes.set_xticks(shown, [f"{tick:g}" for tick in shown])
-    else:
+    else:  # what matplotlib finds will do
         axes.ticklabel_format(axis="x", useOffset=False)
 
 
 def corruption_bars(accuracies: Mapping[str, Mapping[str, float]]) -> "Figure":
-    """How well models read through corruptions: a bar each, the corruption that costs most at the bottom.
+    """Draw how well models read through corruptions: a bar each, the costliest at the bottom.
 
-    accuracies: model -> corruption -> a fraction; one to three models, the same corruptions for each. Sorted by the models' mean.
-    Raises BadValue for anything else, MissingExtra without matplotlib.
+    Corruptions are sorted by the models' mean.
+
+    Args:
+        accuracies: model -> corruption -> a fraction, of one to three models, with the same
+            corruptions for each.
+
+    Raises:
+        BadValue: there are no or too many models, or their corruptions differ.
+        MissingExtra: matplotlib is not installed.
     """
     models = list(accuracies.values())
-    if (
-        not 1 <= len(models) <= len(SERIES)
-        or any(model.keys() != models[0].keys() for model in models)
-        or not models[0]
-    ):
+    count = len(models)
+    if not 1 <= count <= len(BAR_STYLES) or not _share_corruptions(models):
         raise BadValue(
-            f"bars are of 1 to {len(SERIES)} models on the same corruptions, at least one"
+            f"bars are of 1 to {len(BAR_STYLES)} models on the same corruptions, at least one"
         )
+
     names = sorted(models[0], key=lambda name: -fmean(model[name] for model in models))
-    figure = figure_of(1.0 + (0.13 + 0.11 * len(models)) * len(names), 6.4)
+    figure = figure_of(1.0 + (0.13 + 0.11 * count) * len(names), 6.4)
     axes = figure.subplots()
-    height = 0.8 / len(models)
-    for number, ((model, values), (colour, hatch)) in enumerate(
-        zip(accuracies.items(), SERIES, strict=False)
-    ):
-        places = [place + (number - (len(models) - 1) / 2) * height for place in range(len(names))]
-        lengths = [100 * values[name] for name in names]
+
+    height = 0.8 / count
+    first = (1 - count) / 2 * height
+    for number, (model, values) in enumerate(accuracies.items()):
+        colour, hatch = BAR_STYLES[number]
         bars = axes.barh(
-            places,
-            lengths,
+            np.arange(len(names)) + first + number * height,
+            [100 * values[name] for name in names],
             0.88 * height,
             color=colour,
             label=model,
@@ -238,16 +252,15 @@ def corruption_bars(accuracies: Mapping[str, Mapping[str, float]]) -> "Figure":
             hatch=hatch,
         )
         axes.bar_label(bars, fmt="%.0f", padding=3, fontsize=FONT - 2, color=INK)
+
     dress(axes, "Accuracy (%) through each corruption", grid="x")
-    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], parse_math=False)
-    axes.tick_params(axis="y", labelcolor=INK)
+    _name_rows(axes, [name.replace("_", " ") for name in names])
     axes.set(xlim=(0, 105), ylim=(len(names) - 0.4, -0.6))
-    if len(models) > 1:
-        figure.legend(
-            loc="outside lower center",
-            ncols=len(models),
-            frameon=False,
-            fontsize=FONT,
-            labelcolor=INK,
-        )
+    if count > 1:
+        add_legend(figure, loc="outside lower center", ncols=count)
     return figure
+
+
+def _share_corruptions(models: Sequence[Mapping[str, float]]) -> bool:
+    """Tell whether all models have been measured on the same corruptions, at least one."""
+    return bool(models[0]) and all(model.keys() == models[0].keys() for model in models)

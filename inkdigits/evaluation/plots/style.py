@@ -1,7 +1,8 @@
-"""The house style of all figures: colours, sizes, the look of axes, and figures as SVG that a page may recolour.
+"""The house style of all figures: colours, sizes, labels, and figures as SVG for a page.
 
-Colours are Okabe and Ito's, which colour-blind readers tell apart, and no distinction rests on colour alone. matplotlib is imported
-where it is needed. Needs the extra `report`.
+Colours are Okabe and Ito's, which colour-blind readers tell apart, and no distinction rests on
+colour alone. matplotlib is imported inside the functions, so that importing this costs nothing.
+Needs the extra `report`.
 """
 
 import io
@@ -9,7 +10,7 @@ import re
 import threading
 import warnings
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inkdigits.core.errors import MissingExtra
 
@@ -17,73 +18,106 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, MUTED, GRID, BLUE, ORANGE = "#1b1d21", "#656b75", "#d5d9df", "#0072b2", "#d55e00"
-THEME = {
-    INK: "ink",
-    MUTED: "muted",
-    GRID: "grid",
-    BLUE: "blue",
-    ORANGE: "orange",
-}  # a page's CSS variables may recolour them
-WIDTH = (
-    4.4  # inches: text of 9.5 points stays readable when a phone shows the figure 350 pixels wide
-)
+INK = "#1b1d21"
+MUTED = "#656b75"
+GRID = "#d5d9df"
+BLUE = "#0072b2"
+ORANGE = "#d55e00"
+
+# A page's CSS variables may recolour these.
+THEME = {INK: "ink", MUTED: "muted", GRID: "grid", BLUE: "blue", ORANGE: "orange"}
+
+FIGURE_WIDTH = 4.4  # inches: text stays readable when a phone shows it 350 pixels wide
 FONT = 9.5  # points
-_SVG = threading.Lock()  # matplotlib takes its SVG options from global settings only
+
+_SVG_SETTINGS = threading.Lock()  # matplotlib takes its SVG options from global settings only
 
 
-def figure_of(height: float, width: float = WIDTH) -> "Figure":
-    """An empty figure, width by height inches, that no global state knows."""
+def figure_of(height: float, width: float = FIGURE_WIDTH) -> "Figure":
+    """Create an empty figure that pyplot does not hold, so there is nothing to close.
+
+    Args:
+        height: in inches.
+        width: in inches.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingExtra("drawing figures", "report") from None
+
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
 def dress(axes: "Axes", title: str, *, grid: str = "y") -> None:
-    """The house style: a title at the left, a faint grid, no frame, no ticks. grid: "x", "y", "both" or "" for none."""
+    """Give axes the house style: a title at the left, a faint grid, no frame, no ticks.
+
+    Args:
+        axes: to change.
+        title: above them.
+        grid: "x", "y", "both", or "" for none.
+    """
     axes.set_title(title, loc="left", fontsize=FONT + 1, color=INK, fontweight="bold")
     axes.tick_params(which="both", length=0, labelsize=FONT, labelcolor=MUTED)
     axes.set_facecolor("none")
     axes.set_axisbelow(True)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
     if grid:
         axes.grid(visible=True, axis=grid, color=GRID, linewidth=0.8)  # type: ignore[arg-type]
 
 
+def label_axes(axes: "Axes", x: str, y: str = "") -> None:
+    """Write what the axes mean, beside them."""
+    axes.set_xlabel(x, fontsize=FONT, color=MUTED)
+    if y:
+        axes.set_ylabel(y, fontsize=FONT, color=MUTED)
+
+
+def add_legend(place: "Figure | Axes", **options: Any) -> None:
+    """Add a legend without a frame. `options` are matplotlib's."""
+    place.legend(**{"frameon": False, "fontsize": FONT, "labelcolor": INK, **options})
+
+
+def show_map(axes: "Axes", values: Any, highest: float, **options: Any) -> None:
+    """Show a (H, W) array in grey, 0 white and `highest` black. `options` are matplotlib's."""
+    axes.imshow(values, cmap="gray_r", vmin=0, vmax=highest, interpolation="nearest", **options)
+
+
 def svg(figure: "Figure") -> str:
-    """The figure as an <svg> element for a page: text stays text, the ground is transparent, nothing outside is referred to.
+    """Return the figure as an <svg> element for a page.
 
-    Colours of the house style become CSS variables (--ink, --muted, --grid, --blue, --orange), so that a page can show the
-    figure in its own light or dark.
+    Text stays text, the ground is transparent, and nothing outside is referred to. Colours of the
+    house style become CSS variables (--ink, --muted, --grid, --blue, --orange), so that a page can
+    show the figure in its own light or dark.
     """
-    import matplotlib as mpl
+    text = _saved(figure)
+    text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text[text.index("<svg") :])
+    text = text.replace("xlink:href", "href")
 
-    buffer = io.StringIO()
-    with (
-        _SVG,
-        mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "inkdigits"}),
-        warnings.catch_warnings(),
-    ):
-        warnings.filterwarnings(
-            "ignore", "Glyph .* missing"
-        )  # the reader's browser draws the text, with fonts of its own
-        figure.savefig(
-            buffer,
-            format="svg",
-            facecolor="none",
-            metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")),
-        )
-    text = buffer.getvalue()
-    text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text[text.index("<svg") :]).replace(
-        "xlink:href", "href"
-    )
     referred = set(re.findall(r"#([\w-]+)", text))
     text = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in referred else "", text)
-    own = f"{zlib.crc32(text.encode()):08x}"  # the same marker in two figures of a page needs two names
+
+    # The same marker in two figures of a page needs two names.
+    own = f"{zlib.crc32(text.encode()):08x}"
     text = re.sub(r'( id="|href="#|url\(#)([\w-]+)', rf"\1\2-{own}", text)
+
     for colour, name in THEME.items():
         text = text.replace(colour, f"var(--{name}, {colour})")
     return text
+
+
+def _saved(figure: "Figure") -> str:
+    """Return the SVG file that matplotlib makes, without facts about its making."""
+    import matplotlib as mpl
+
+    buffer = io.StringIO()
+    settings = {"svg.fonttype": "none", "svg.hashsalt": "inkdigits"}
+    with _SVG_SETTINGS, mpl.rc_context(settings), warnings.catch_warnings():
+        # The reader's browser draws the text, with fonts of its own.
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        no_facts = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(buffer, format="svg", facecolor="none", metadata=no_facts)
+
+    return buffer.getvalue()
