@@ -37,8 +37,8 @@ from PIL import Image, ImageFilter
 import inkdigits
 from inkdigits.command import arguments
 from inkdigits.service import openapi
+from inkdigits.service.application import MAX_JSON
 from inkdigits.service.connections import MAX_BODY
-from inkdigits.service.server import MAX_JSON
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent

@@ -27,12 +27,12 @@ HASTY = """
 import sys, time
 from inkdigits.command import cli
 from inkdigits.reading.recogniser import Reading, Recogniser
-from inkdigits.service import connections, model_file, requests, server, workers
+from inkdigits.service import application, connections, model_file, workers
 
-connections.PATIENCE = 1.0
+connections.DEADLINE = 1.0
 connections.MAX_CONNECTIONS = 20
-server.LOOK = 0.05
-server.processors = lambda: 1
+application.MODEL_CHECK_INTERVAL = 0.05
+application.processors = lambda: 1
 workers.MAX_WAITING = 2
 workers.DEADLINE = 2.0
 

@@ -25,7 +25,6 @@ from inkdigits.command.text import (
 )
 from inkdigits.core.errors import BadValue, InkdigitsError, MissingExtra
 from inkdigits.core.signals import Interrupted, interruptible
-from inkdigits.training.launch import place_in_group
 
 OK, SOME_FAILED, INTERRUPTED = 0, 1, 130
 
@@ -117,49 +116,49 @@ def _submit(options: argparse.Namespace) -> int:
 
 
 def train(options: argparse.Namespace) -> int:
-    """`inkdigits train`: a line an epoch, then the final figures."""
+    """Run `inkdigits train`: print a line for each epoch, then the final figures."""
     from inkdigits.training.recipe import load_recipe, parse_settings
 
     with _extra("training", "train"):
         from inkdigits.runs.artifacts import Final, to_record
         from inkdigits.runs.resume import Interval
-        from inkdigits.runs.run import mnist_to_compare, run
+        from inkdigits.runs.run import iter_train
     from inkdigits.command.display import follow, show_progress
     from inkdigits.data.datasets import load_dataset
 
-    settings = parse_settings(options.set) | (
-        {} if options.epochs is None else {"epochs": options.epochs}
-    )
+    settings = parse_settings(options.set)
+    if options.epochs is not None:
+        settings["epochs"] = options.epochs
     recipe = load_recipe(options.recipe, settings)
     with show_progress() as progress:
         dataset = load_dataset(
             options.data or recipe.data, data_dir=options.data_dir, progress=progress
         )
-    given = {"seed": options.seed, "device": options.device, "init": options.init}
-    interval = Interval.parse(options.checkpoint_every)
-    mnist = mnist_to_compare(dataset, options.data_dir) if options.init else None
-    running = run(
-        recipe, options.out, dataset, **given, resume=options.resume, interval=interval, mnist=mnist
-    )
-    if place_in_group()[0]:  # another process speaks for all
-        with contextlib.closing(running):
-            for _ in running:
-                pass
-        return OK
-    title = f"{recipe.name} on {dataset.name}, seed {options.seed}: {len(dataset.splits.get('train', ())):,} images to learn from"
-    if options.tensorboard:
-        from inkdigits.runs.tensorboard import track
 
-        running = track(running, recipe, dataset, options.out, options.seed)
-    with (
-        contextlib.closing(running),
-        contextlib.closing(follow(running, recipe.total_epochs, title)) as records,
-    ):
+    running = iter_train(
+        recipe,
+        options.out,
+        data=dataset,
+        seed=options.seed,
+        device=options.device,
+        init=options.init,
+        data_dir=options.data_dir,
+        resume=options.resume,
+        tensorboard=options.tensorboard,
+        interval=Interval.parse(options.checkpoint_every),
+    )
+    images = len(dataset.splits.get("train", ()))
+    title = (
+        f"{recipe.name} on {dataset.name}, seed {options.seed}: {images:,} images to learn from"
+    )
+    followed = follow(running, recipe.total_epochs, title)
+    with contextlib.closing(running), contextlib.closing(followed) as records:
         for record in records:
             if options.json:
                 _print_while_read(json.dumps(to_record(record)))
             elif isinstance(record, Final):
                 _print_while_read(format_final(record, dataset.name, options.out))
+
     return OK
 
 
@@ -296,7 +295,7 @@ def data_verify(options: argparse.Namespace) -> int:
 
 def data_export_feedback(options: argparse.Namespace) -> int:
     """`inkdigits data export-feedback`: what people corrected, to train on."""
-    from inkdigits.service.feedback import export as export_feedback
+    from inkdigits.service.feedback import export_feedback
 
     count, left_out = export_feedback(options.file, options.folder)
     if options.json:

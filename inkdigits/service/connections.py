@@ -1,8 +1,9 @@
-"""What one client may send, and for how long: uvicorn's connection, with deadlines and limits of its own.
+"""What one client may send, and for how long: uvicorn's connection, with deadlines and limits.
 
-A request has to arrive whole within PATIENCE, head and body, however it drips, and its answer has to be taken within as long; idle
-connections give way to new ones, so that silent clients starve nobody. Knows bytes and clocks; nothing of digits. Replaces what
-uvicorn would answer in plain text.
+Bytes come in and go out. A request has to arrive whole within a deadline, head and body, however
+slowly it drips, and its response has to be taken within one. Idle connections give way to new ones,
+so that silent clients keep nobody out. Where uvicorn would answer in plain text, these answer in
+JSON.
 """
 
 import asyncio
@@ -12,31 +13,45 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-PATIENCE = 10.0  # seconds in which a request arrives, from its first byte or the connection's start; in which an answer is taken
-MAX_CONNECTIONS = (
-    512  # at once; beyond, the one that has waited longest without a whole request is closed
-)
+# Seconds in which a request arrives, from its first byte or from the connection's start, and
+# seconds in which a response is taken.
+DEADLINE = 10.0
+
+MAX_CONNECTIONS = 512  # beyond, the one that has waited longest for a whole request is closed
 MAX_HEAD = 32 << 10  # bytes of request line and headers; browsers send 1 to 2 thousand
-MAX_BODY = 32 << 20  # bytes; phones' photos have up to 15 million
-MAX_RECEIVED = (
-    2 * MAX_BODY
-)  # bytes of a request with its chunk sizes, or of a body that nobody reads any more
-LAST_BYTES = 1.0  # seconds in which a request that is on its way may arrive, once the server stops
-LAST_CALL = 0.3  # seconds in which a connection that is kept open may still bring a request, once the server stops
+MAX_BODY = 32 << 20  # bytes; photos of phones have up to 15 million
+
+# Bytes of a request with its chunk sizes, or of a body that is not read any more.
+MAX_RECEIVED = 2 * MAX_BODY
+
+# Once the server stops: seconds in which a request that is on its way may arrive, and in which a
+# connection that is kept open may still begin one.
+LAST_BYTES = 1.0
+LAST_CALL = 0.3
 
 
 class _Answered:
-    """In the place of uvicorn's cycle, so that it ignores the rest of a request that has been answered before it was all there."""
+    """A request that was answered before all of it arrived: uvicorn ignores the rest."""
 
-    response_complete = response_started = True
-    keep_alive = disconnected = False
-    message_event = asyncio.Event()  # for which nobody waits
+    response_complete = True
+    response_started = True
+    keep_alive = False
+    disconnected = False
+    message_event = asyncio.Event()  # nothing waits for it
 
 
 class Connection(HttpToolsProtocol):
-    """One client. refused: is told the status of each answer that is given here, before an application sees the request.
+    """The connection of one client.
 
-    no_room: is asked at each POST, and gives the answer where there is too much to do; else None.
+    It takes what uvicorn's takes, and besides:
+
+    Args:
+        refused: called with the status of each response that is given here, without the
+            application.
+        idle: the connections that wait for a whole request, the longest waiting first. All
+            connections share it.
+        response_if_full: called at each POST; returns the response where there is too much to do,
+            as bytes, else None.
     """
 
     def __init__(
@@ -44,133 +59,151 @@ class Connection(HttpToolsProtocol):
         *arguments: Any,
         refused: Callable[[int], None],
         idle: "dict[Connection, None]",
-        no_room: Callable[[], bytes | None] = lambda: None,
+        response_if_full: Callable[[], bytes | None] = lambda: None,
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
-        self._refused, self._idle = (
-            refused,
-            idle,
-        )  # the dict is all connections' and keeps them in the order of their waiting
-        self._no_room = no_room
-        self._deadline: asyncio.TimerHandle | None = None
-        self._taking: asyncio.TimerHandle | None = None
+        self._refused = refused
+        self._idle = idle
+        self._response_if_full = response_if_full
+        self._arrival: asyncio.TimerHandle | None = None  # ends the wait for a request
+        self._taking: asyncio.TimerHandle | None = None  # ends the wait for a response to be taken
         self._open: list[Any] = []  # requests that have not been answered whole
         self._received = 0
         self._in_head = True
         self._stopping = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for a request. Where there are too many connections, close the idlest."""
         super().connection_made(transport)
         self._wait()
         while len(self.connections) > MAX_CONNECTIONS and self._idle:
             longest = next(iter(self._idle))
             longest._stop_waiting()
-            longest.connections.discard(longest)  # here and now: its loss is heard of later
+            longest.connections.discard(longest)  # at once: its loss is heard of later
             longest.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Tell all open requests that the client has gone."""
         self._stop_waiting()
         if self._taking:
             self._taking.cancel()
-        for cycle in (
-            self._open
-        ):  # of requests that came one behind another, uvicorn would tell the last one only
+
+        # Of requests that came one behind another, uvicorn would tell the last one only.
+        for cycle in self._open:
             cycle.disconnected = True
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count, and start the clock with the first byte of whatever it is."""
+        """Take in bytes, within the limits. The first one starts the clock."""
         self._received += len(data)
-        if self._deadline is None and self._is_free():
+        if self._arrival is None and self._is_free():
             self._wait()
         super().data_received(data)
+
         if self._in_head and self._received > MAX_HEAD:
-            self.refuse(
-                431, "head_too_large", f"request line and headers have more than {MAX_HEAD:,} bytes"
-            )
+            message = f"request line and headers have more than {MAX_HEAD:,} bytes"
+            self.refuse(431, "head_too_large", message)
         elif self._received > MAX_RECEIVED:
             self.transport.abort()
 
     def on_message_begin(self) -> None:
+        """Start the clock, also for a request right behind another."""
         super().on_message_begin()
-        if self._deadline is None:
+        if self._arrival is None:
             self._wait()
 
     def on_headers_complete(self) -> None:
+        """Begin to answer a request, or refuse it before its body arrives."""
         self._in_head = False
-        if self._is_free() and self.parser.get_method() == b"POST" and (answer := self._no_room()):
-            self.cycle = _Answered()  # type: ignore[assignment]
-            self.transport.write(answer)
-            self._refused(503)
-            if self._stopping or not self.parser.should_keep_alive():
-                self.transport.close()
-            self._await_taking()
+        response = None
+        if self._is_free() and self.parser.get_method() == b"POST":
+            response = self._response_if_full()
+        if response:
+            self._answer_early(response)
             return
+
         super().on_headers_complete()
         self._open.append(self.cycle)
         if self._stopping:
             self.cycle.keep_alive = False
 
+    def _answer_early(self, response: bytes) -> None:
+        """Answer a request whose body has not arrived, and keep the connection if possible."""
+        self.cycle = _Answered()  # type: ignore[assignment]
+        self.transport.write(response)
+        self._refused(503)
+        if self._stopping or not self.parser.should_keep_alive():
+            self.transport.close()
+        self._await_taking()
+
     def on_message_complete(self) -> None:
+        """Stop the clock: the request is there."""
         super().on_message_complete()
-        self._in_head, self._received = True, 0
+        self._in_head = True
+        self._received = 0
         self._stop_waiting()
-        if self._is_free():  # its answer came before its end; what follows is awaited as ever
+        if self._is_free():  # it was answered before its end, so the next one is awaited
             self._wait()
 
     def on_response_complete(self) -> None:
+        """Wait for the response to be taken; uvicorn's own clock runs for the next request."""
         super().on_response_complete()
         self._open = [cycle for cycle in self._open if not cycle.response_complete]
-        if self._deadline is None and not self.transport.is_closing():
-            self._idle[self] = None  # kept open: uvicorn's own clock runs
+        if self._arrival is None and not self.transport.is_closing():
+            self._idle[self] = None
         self._await_taking()
 
     def pause_writing(self) -> None:
-        """The client does not take what it has been sent."""
+        """Start the clock: the client does not take what it has been sent."""
         super().pause_writing()
         self._await_taking()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (uvicorn's sentence is replaced)
+        """Refuse bytes that are not a request."""
         self.refuse(400, "bad_request", "this is not HTTP/1.1")
 
     def shutdown(self) -> None:
-        """Stop, after a last call: who sent a request the moment before has it answered."""
+        """Stop after a last call, so that a request sent the moment before is answered."""
         self._stopping = True
         if self._is_free():
             self.loop.call_later(LAST_CALL, super().shutdown)
             return
+
         super().shutdown()
-        if self._deadline:
-            self._deadline.cancel()
-            self._deadline = self.loop.call_later(
+        if self._arrival:
+            self._arrival.cancel()
+            self._arrival = self.loop.call_later(
                 LAST_BYTES, self.refuse, 503, "stopping", "the service is stopping"
             )
 
     def refuse(self, status: int, code: str, message: str) -> None:
-        """Answer without the application, and close."""
+        """Answer with an error, without the application, and close the connection."""
         if self.transport.is_closing():
             return
-        if (
-            self._is_free() if self._in_head else not self.cycle.response_started
-        ):  # else it would be no answer to anything
+
+        # Else the response would belong to no request.
+        expected = self._is_free() if self._in_head else not self.cycle.response_started
+        if expected:
             content = json.dumps({"error": {"code": code, "message": message}}).encode()
-            head = (
-                b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
-                % len(content)
-            )
-            self.transport.write(STATUS_LINE[status] + head + content)
+            head = b"content-type: application/json\r\nconnection: close\r\n"
+            length = b"content-length: %d\r\n\r\n" % len(content)
+            self.transport.write(STATUS_LINE[status] + head + length + content)
             self._refused(status)
+
         self.transport.close()
         self._await_taking()
 
     def _await_taking(self) -> None:
-        """Start the clock, if there is anything that has not been taken."""
+        """Start the clock, if there is anything that the client has not taken."""
         if self._taking is None and self.transport.get_write_buffer_size():
-            self._taking = self.loop.call_later(PATIENCE, self._look_what_is_taken, self.cycle)
+            self._taking = self.loop.call_later(DEADLINE, self._check_taken, self.cycle)
 
-    def _look_what_is_taken(self, since: object) -> None:
-        """The client that asked again has taken the answer before; of any other, what is still here has lain here all the time."""
+    def _check_taken(self, since: object) -> None:
+        """Give a client up that has taken nothing since the clock was started.
+
+        A client that has asked again meanwhile has taken the response before.
+        """
         self._taking = None
         if self.cycle is not since:
             self._await_taking()
@@ -178,20 +211,24 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
 
     def _is_free(self) -> bool:
+        """Tell whether no request is being answered."""
         return self.cycle is None or self.cycle.response_complete
 
     def _wait(self) -> None:
+        """Start the clock for a request."""
         self._idle[self] = None
-        self._deadline = self.loop.call_later(PATIENCE, self._give_up)
+        self._arrival = self.loop.call_later(DEADLINE, self._give_up)
 
     def _stop_waiting(self) -> None:
+        """Stop the clock for a request."""
         self._idle.pop(self, None)
-        if self._deadline:
-            self._deadline.cancel()
-            self._deadline = None
+        if self._arrival:
+            self._arrival.cancel()
+            self._arrival = None
 
     def _give_up(self) -> None:
+        """Close a connection whose request has not arrived in time."""
         if self._received:
-            self.refuse(408, "too_slow", f"the request did not arrive within {PATIENCE:g} s")
+            self.refuse(408, "too_slow", f"the request did not arrive within {DEADLINE:g} s")
         else:
             self.transport.close()  # nothing was asked

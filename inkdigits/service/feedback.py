@@ -1,6 +1,6 @@
-"""What people say was read wrong: one SQLite file, and out of it a class folder to train on.
+"""Corrections: what people say was read wrong, in one SQLite file, and exported as a class folder.
 
-Takes digits with their labels; `Feedback` stores them, `export` writes them as pictures. Knows nothing of HTTP or networks.
+Digits come in with their labels and are stored; pictures to train on go out.
 """
 
 import contextlib
@@ -21,18 +21,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inkdigits.core.errors import BadData, BadValue, CannotWrite
-from inkdigits.reading.preprocessing import fields as preprocessing
+from inkdigits.reading.preprocessing import fields
 from inkdigits.reading.preprocessing.candidate import Box
 from inkdigits.reading.recogniser import Digit, Trace
 
 MAX_FILE = 1 << 30  # bytes; a correction takes 2 to 100 thousand
-PATIENCE = (
-    1.0  # seconds for another program that has the file locked; a thread that reads waits so long
-)
-MARK = 0x696E6B64  # "ink" and a d in the file's header: a database of ours, and of no other program
-MARGIN = 0.15  # of a digit's longer side, around it in the crop
-LARGEST_CROP = 320  # pixels of its longer side; ten times what the network sees
-SAME = 0.5  # intersection over union from which a box names a digit
+LOCK_TIMEOUT = 1.0  # seconds for another program that has the file locked; a worker waits so long
+APPLICATION_ID = 0x696E6B64  # "inkd" in the file's header, by which it is recognised as ours
+
+CROP_MARGIN = 0.15  # of a digit's longer side, around it in the crop
+MAX_CROP = 320  # pixels of its longer side; ten times what the network sees
+MIN_OVERLAP = 0.5  # intersection over union from which a box names a digit
 
 TABLE = """CREATE TABLE IF NOT EXISTS feedback (
     picture BLOB NOT NULL,  -- SHA-256 of what was sent
@@ -51,7 +50,11 @@ STORE = """INSERT INTO feedback VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 @dataclass(frozen=True)
 class Correction:
-    """A digit of a picture, and what it is. sent: the picture's bytes. crop: (H, W) or (H, W, 3) uint8, the digit as written."""
+    """A digit of a picture, and what it is.
+
+    sent: the bytes of the picture. label: 0 to 9. digit: what was read. crop: the digit as it was
+    written, (H, W) or (H, W, 3) uint8. model: the name of the model that has read it.
+    """
 
     sent: bytes
     label: int
@@ -61,178 +64,226 @@ class Correction:
 
 
 class Feedback:
-    """A file that corrections are added to. Safe to call from several threads: each call opens the file and closes it.
+    """A file of corrections. It is safe to store some from several threads.
 
-    So it is whole whenever nothing is written, and one that was deleted is made anew. It can be read at any time.
+    Each call opens the file and closes it. So the file is whole between calls, can be read at any
+    time, and is made anew if it is deleted.
     """
 
     def __init__(self, path: Path) -> None:
-        """Makes the file, for this user only, if need be. Raises CannotWrite."""
+        """Create the file if need be, readable for this user only.
+
+        Raises:
+            CannotWrite: it cannot be written, or belongs to another program.
+        """
         self._path = path.absolute()
         try:
-            with self._opened() as database:
-                database.execute(
-                    "BEGIN IMMEDIATE"
-                )  # so that a file that cannot be written is known now
+            with self._open() as database:
+                database.execute("BEGIN IMMEDIATE")  # fails now if the file cannot be written
         except (OSError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or error
-            raise CannotWrite(
-                f"cannot collect in {path}: {reason}; choose a new file, or one that was made here"
-            ) from error
+            advice = "choose a new file, or one that was made here"
+            raise CannotWrite(f"cannot collect in {path}: {reason}; {advice}") from error
 
     def store(self, correction: Correction) -> int:
-        """Keep it, instead of an earlier one of the same digit in the same picture. Returns how many there are.
+        """Store a correction. It replaces an earlier one of the same digit in the same picture.
 
-        Raises sqlite3.Error, with sqlite_errorcode SQLITE_FULL where the disk or the file is full, and OSError.
+        Returns:
+            How many corrections there are.
+
+        Raises:
+            sqlite3.Error: with `sqlite_errorcode` SQLITE_FULL if the disk or the file is full.
+            OSError: the file cannot be opened.
         """
         digit = correction.digit
         assert digit.image is not None
-        crop, image = io.BytesIO(), Image.fromarray(correction.crop)
-        image.thumbnail((LARGEST_CROP, LARGEST_CROP))
-        image.save(crop, "PNG")
-        what = (
+        row = (
             hashlib.sha256(correction.sent).digest(),
             ",".join(map(str, digit.box)),
             datetime.now(UTC).isoformat(" ", "seconds"),
-        )
-        read = (
+            correction.label,
             digit.digit,
             digit.confidence,
             correction.model,
             digit.image.tobytes(),
-            crop.getvalue(),
+            _encode_crop(correction.crop),
         )
-        with self._opened() as database:
-            database.execute(STORE, (*what, correction.label, *read))
+        with self._open() as database:
+            database.execute(STORE, row)
             return int(database.execute("SELECT count(*) FROM feedback").fetchone()[0])
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        """The database in a transaction: all of it is kept, or nothing."""
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """Yield the database in a transaction, of which everything is kept or nothing."""
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        with contextlib.closing(sqlite3.connect(self._path, timeout=PATIENCE)) as database:
-            _check(database)
+        with contextlib.closing(sqlite3.connect(self._path, timeout=LOCK_TIMEOUT)) as database:
+            _claim(database)
             database.execute("PRAGMA journal_mode = WAL")
-            database.execute(
-                "PRAGMA synchronous = FULL"
-            )  # who was thanked has been heard, whatever happens to the machine
-            page = database.execute("PRAGMA page_size").fetchone()[0]
-            database.execute(f"PRAGMA max_page_count = {MAX_FILE // page}")
+            # What was acknowledged is kept, even if the machine loses its power.
+            database.execute("PRAGMA synchronous = FULL")
+            page_size = database.execute("PRAGMA page_size").fetchone()[0]
+            database.execute(f"PRAGMA max_page_count = {MAX_FILE // page_size}")
             with database:
                 database.execute(TABLE)
                 yield database
 
 
-def _check(database: sqlite3.Connection) -> None:
-    """Refuse what another program has made; mark what is new. Raises sqlite3.DatabaseError."""
-    if database.execute("PRAGMA application_id").fetchone()[0] == MARK:
+def _claim(database: sqlite3.Connection) -> None:
+    """Mark a new database as ours, and refuse one that another program has made."""
+    if _is_ours(database):
         return
+
     if database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise sqlite3.DatabaseError("it is a database of another program")
-    database.execute(f"PRAGMA application_id = {MARK}")
+    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def _is_ours(database: sqlite3.Connection) -> bool:
+    """Tell whether a database was made here."""
+    marked: int = database.execute("PRAGMA application_id").fetchone()[0]
+    return marked == APPLICATION_ID
+
+
+def _encode_crop(crop: NDArray[np.uint8]) -> bytes:
+    """Return a crop as a PNG file, made smaller if it is large."""
+    image = Image.fromarray(crop)
+    image.thumbnail((MAX_CROP, MAX_CROP))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
 
 
 def is_full(error: sqlite3.Error | OSError) -> bool:
-    """Whether there was no room, on the disk or below MAX_FILE."""
-    codes = sqlite3.SQLITE_FULL, errno.ENOSPC, errno.EDQUOT, errno.EFBIG
-    return (
-        error.errno if isinstance(error, OSError) else getattr(error, "sqlite_errorcode", 0)
-    ) in codes
+    """Tell whether an error means that there is no room, on the disk or below MAX_FILE."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
-def corrected(sent: bytes, trace: Trace, label: int, box: Box | None, model: str) -> Correction:
-    """The digit of a picture that is meant: the only one, or the one at the box. Raises BadValue where there is none such."""
+def find_correction(
+    sent: bytes, trace: Trace, label: int, box: Box | None, model: str
+) -> Correction:
+    """Find the digit that is meant: the one at a box, or the only one of the picture.
+
+    Args:
+        sent: the bytes of the picture.
+        trace: how the picture was read.
+        label: what the digit is, 0 to 9.
+        box: where it is, in pixels of the upright picture; None means the only digit.
+        model: the name of the model that has read it.
+
+    Raises:
+        BadValue: there is no digit at the box, or without a box none or several.
+    """
     digits = trace.reading.digits
     assert trace.page is not None
-    if box is None and len(digits) != 1:
-        raise BadValue(
-            f"the picture holds {len(digits)} digits; where there are several, box says which one is meant"
-        )
-    place = (
-        max(range(len(digits)), key=lambda place: _overlap(digits[place].box, box), default=0)
-        if box
-        else 0
-    )
-    if box and (not digits or _overlap(digits[place].box, box) < SAME):
-        raise BadValue(f"the picture has no digit at {','.join(map(str, box))}")
+
+    place = 0
+    if box:
+        overlaps = [_intersection_over_union(digit.box, box) for digit in digits]
+        if max(overlaps, default=0) < MIN_OVERLAP:
+            raise BadValue(f"the picture has no digit at {','.join(map(str, box))}")
+        place = overlaps.index(max(overlaps))
+    elif len(digits) != 1:
+        hint = "where there are several, box says which one is meant"
+        raise BadValue(f"the picture holds {len(digits)} digits; {hint}")
+
     left, top, right, bottom = trace.page.candidates[place].box
-    margin = 1 + round(MARGIN * max(right - left, bottom - top))
-    crop = trace.page.picture.pixels[
-        max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin
-    ]
-    return Correction(sent, label, digits[place], np.ascontiguousarray(crop), model)
+    margin = 1 + round(CROP_MARGIN * max(right - left, bottom - top))
+    rows = slice(max(0, top - margin), bottom + margin)
+    columns = slice(max(0, left - margin), right + margin)
+    crop = np.ascontiguousarray(trace.page.picture.pixels[rows, columns])
+    return Correction(sent, label, digits[place], crop, model)
 
 
-def _overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes."""
-    width, height = (
-        min(one[2], other[2]) - max(one[0], other[0]),
-        min(one[3], other[3]) - max(one[1], other[1]),
-    )
+def _intersection_over_union(one: Box, other: Box) -> float:
+    """Return how much two bounding boxes overlap, 0 to 1."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
     common = max(0, width) * max(0, height)
-    areas = [(right - left) * (bottom - top) for left, top, right, bottom in (one, other)]
-    return common / max(1, sum(areas) - common)
+    return common / max(1, _area(one) + _area(other) - common)
 
 
-def export(file: Path, folder: Path) -> tuple[int, int]:
-    """Write what was collected as a class folder, `folder`/0 to 9, a 28x28 PNG each. Returns how many, and how many were left out.
+def _area(box: Box) -> int:
+    left, top, right, bottom = box
+    return (right - left) * (bottom - top)
 
-    Left out is what would not be read from its PNG exactly as it was stored. The folder appears whole or not at all; the file is
-    only read, and may be collected in meanwhile. Raises BadData, CannotWrite.
+
+def export_feedback(file: Path, folder: Path) -> tuple[int, int]:
+    """Write corrections as a class folder: `folder`/0 to 9, with a PNG of 28x28 pixels for each.
+
+    The folder appears whole or not at all. The file is only read, and corrections may be stored
+    meanwhile.
+
+    Args:
+        file: the file of a `Feedback`.
+        folder: the new folder.
+
+    Returns:
+        How many were written, and how many were left out because they would not be read from a PNG
+        exactly as they were stored.
+
+    Raises:
+        BadData: the file is missing, damaged, empty or another program's.
+        CannotWrite: the folder exists and is not empty, or cannot be written.
     """
-    if folder.is_symlink() or (
-        folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
-    ):
-        raise CannotWrite(
-            f"{folder} exists and is not empty; choose a new folder, or delete it first"
-        )
-    fields = _stored(file)
-    if not fields:
+    if folder.is_symlink() or (folder.exists() and not _is_empty_folder(folder)):
+        advice = "choose a new folder, or delete it first"
+        raise CannotWrite(f"{folder} exists and is not empty; {advice}")
+
+    corrections = _read_corrections(file)
+    if not corrections:
         raise BadData(f"nothing has been collected in {file} yet")
+
+    written = 0
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
-            written = sum(
-                _write(beside / str(label) / f"{number:06}.png", field)
-                for number, label, field in fields
-            )
+            for number, label, field in corrections:
+                written += _write_field(beside / str(label) / f"{number:06}.png", field)
             beside.chmod(0o755)
             beside.replace(folder)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
-        raise CannotWrite(
-            f"cannot write {folder}: {error.strerror or error}; choose a place with room that is yours"
-        ) from error
-    return written, len(fields) - written
+        reason = f"{error.strerror or error}; choose a place with room that is yours"
+        raise CannotWrite(f"cannot write {folder}: {reason}") from error
+
+    return written, len(corrections) - written
 
 
-def _stored(file: Path) -> list[tuple[int, int, bytes]]:
-    """(number, label, field) of every correction. Raises BadData."""
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _read_corrections(file: Path) -> list[tuple[int, int, bytes]]:
+    """Return the number, label and field of each correction."""
+    if not file.is_file():
+        raise BadData(f"no file {str(file)!r}")
+
+    address = f"{file.absolute().as_uri()}?mode=ro"
     try:
-        if not file.is_file():
-            raise BadData(f"no file {str(file)!r}")
         with contextlib.closing(
-            sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE)
+            sqlite3.connect(address, uri=True, timeout=LOCK_TIMEOUT)
         ) as database:
-            if database.execute("PRAGMA application_id").fetchone()[0] != MARK:
+            if not _is_ours(database):
                 raise sqlite3.DatabaseError("it is a database of another program")
-            return database.execute(
-                "SELECT rowid, label, field FROM feedback ORDER BY rowid"
-            ).fetchall()
+            query = "SELECT rowid, label, field FROM feedback ORDER BY rowid"
+            return database.execute(query).fetchall()
     except sqlite3.Error as error:
-        raise BadData(
-            f"{file} is no file that `inkdigits serve --collect` has made: {error}"
-        ) from error
+        problem = "was not made by `inkdigits serve --collect`"
+        raise BadData(f"{file} {problem}: {error}") from error
 
 
-def _write(path: Path, field: bytes) -> bool:
-    """Whether the field comes back from its picture as it is; only then it is left there."""
+def _write_field(path: Path, field: bytes) -> bool:
+    """Write a field as a picture. Return False, and leave none, if it would be read otherwise."""
     path.parent.mkdir(exist_ok=True)
     image = np.frombuffer(field, np.uint8).reshape(28, 28)
     Image.fromarray(image).save(path)
-    if np.array_equal(preprocessing.single(path), image):
+    if np.array_equal(fields.single(path), image):
         return True
+
     path.unlink()
     return False

@@ -1,9 +1,8 @@
-"""A model's file, looked at again and again: when it has changed, what is in it is loaded and tested.
+"""The file of a model: when it has changed, the new model is loaded and tested.
 
-Takes a path, gives recognisers that read what everybody can read, or says why not. Blocks; knows nothing of HTTP.
+A path comes in; recognisers that read what everybody can read go out. All of it blocks.
 """
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,54 +10,61 @@ import numpy as np
 from inkdigits.core.errors import BadModel
 from inkdigits.reading.recogniser import Recogniser
 
-KNOWN_ENOUGH = 8  # of ten drawn digits are read right by a model that is ready
+KNOWN_ENOUGH = 8  # of ten drawn digits, which a model has to read right
 
-State = (
-    tuple[int, int, int] | None
-)  # of a file: when it was written, its size, which one it is; None: there is none
+# When a file was written, its size, and which file it is; None where it does not exist.
+Stamp = tuple[int, int, int] | None
 
 
-@dataclass
-class Watch:
-    """A file from which a model was loaded."""
+class ModelFile:
+    """The file from which a model was loaded."""
 
-    path: Path
-    _used: State = field(init=False)
-    _seen: State = field(init=False)
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._used = read_stamp(path)
+        self._seen = self._used
 
-    def __post_init__(self) -> None:
-        self._used = self._seen = state_of(self.path)
+    def load_if_changed(self) -> Recogniser | None:
+        """Load the model anew, if its file has changed since, and is the same as at the last call.
 
-    def look(self) -> Recogniser | None:
-        """The model, where its file is another one than before and the same as at the last look; else None. Raises BadModel.
+        The second condition leaves files alone that are being written.
 
-        A file that is refused is not loaded again until it changes.
+        Returns:
+            The new model; None where there is none.
+
+        Raises:
+            BadModel: the file is gone, or what is in it is of no use. That is raised once: the file
+                is not loaded again until it changes.
         """
-        before, self._seen = self._seen, state_of(self.path)
+        before = self._seen
+        self._seen = read_stamp(self.path)
         if self._seen == self._used or self._seen != before:
             return None
-        outcome = (
-            loaded_and_tested(self.path) if self._seen else BadModel(f"{str(self.path)!r} is gone")
-        )
-        if state_of(self.path) != self._seen:  # it was written on meanwhile, and is looked at again
-            return None
+
+        outcome: Recogniser | BadModel = BadModel(f"{str(self.path)!r} is gone")
+        if self._seen:
+            outcome = load_tested(self.path)
+        if read_stamp(self.path) != self._seen:
+            return None  # it was written on meanwhile, and is loaded at another call
+
         self._used = self._seen
         if isinstance(outcome, BadModel):
             raise outcome
         return outcome
 
 
-def state_of(path: Path) -> State:
-    """What changes when a file is written, replaced or deleted."""
+def read_stamp(path: Path) -> Stamp:
+    """Return what changes when a file is written, replaced or deleted."""
     try:
         found = path.stat()
     except OSError:
         return None
+
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def loaded_and_tested(path: Path) -> Recogniser | BadModel:
-    """A recogniser that has passed the self-test, or why there is none."""
+def load_tested(path: Path) -> Recogniser | BadModel:
+    """Load a model and test it. Return the error where it is of no use."""
     try:
         recogniser = Recogniser(path, threads=1)
         refuse_unless_it_reads(recogniser)
@@ -66,29 +72,33 @@ def loaded_and_tested(path: Path) -> Recogniser | BadModel:
         return error
     except Exception as error:  # a file may hold anything
         return BadModel(f"{str(path)!r} cannot be used: {error}")
+
     return recogniser
 
 
 def refuse_unless_it_reads(recogniser: Recogniser) -> None:
-    """The self-test: drawn digits that everybody can read. Raises BadModel."""
-    right = known_digits_read(recogniser)
+    """Test a model on drawn digits that everybody can read.
+
+    Raises:
+        BadModel: it reads too few of them right.
+    """
+    right = count_known_digits_read(recogniser)
     if right < KNOWN_ENOUGH:
         raise BadModel(f"the model reads only {right} of 10 known digits")
 
 
-def known_digits_read(recogniser: Recogniser) -> int:
-    """How many of ten drawn digits a model reads right."""
-    from inkdigits.data.synthetic.pages.writing import (  # not above: the first answer need not wait for it
-        DIGITS,
-        Pen,
-        draw,
-        parse,
-    )
+def count_known_digits_read(recogniser: Recogniser) -> int:
+    """Count how many of ten drawn digits a model reads right."""
+    # Not above: the first answers need not wait for it.
+    from inkdigits.data.synthetic.pages.writing import DIGITS, Pen, draw, parse
 
-    rng, pen = np.random.default_rng(0), Pen("self-test", 0.1)
+    rng = np.random.default_rng(0)
+    pen = Pen("self-test", 0.1)
     right = 0
     for digit, ways in DIGITS.items():
-        ink = draw(parse(next(iter(ways.values()))), 60.0, pen, rng)
-        read = recogniser.read(np.rint(255 * (1 - np.pad(ink, 20))).astype(np.uint8), single=True)
-        right += read.text == str(digit)
+        ink = np.pad(draw(parse(next(iter(ways.values()))), 60.0, pen, rng), 20)
+        paper = np.rint(255 * (1 - ink)).astype(np.uint8)
+        reading = recogniser.read(paper, single=True)
+        right += reading.text == str(digit)
+
     return right

@@ -1,6 +1,7 @@
-"""The threads that read, and who may wait for them.
+"""Backpressure: the threads that read, and a queue with an end in front of them.
 
-Takes functions, gives their results, in bounded time or not at all. Knows nothing of what is read.
+Functions come in and their results go out, within a deadline. Where the queue is full or too slow,
+requests are refused at once, so that they do not pile up.
 """
 
 import asyncio
@@ -12,49 +13,65 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from inkdigits.service.requests import Refused
+from inkdigits.service.responses import Busy, Refused
 
 MAX_WAITING = 40  # requests; at 0.4 ms each, the last one waits 16 ms
-DEADLINE = 8.0  # seconds from a whole request to its answer; half of it may be spent waiting
-RETRY_AFTER = {"Retry-After": "1"}
+DEADLINE = 8.0  # seconds from a whole request to its result; half of it may be spent waiting
 
-# Waking the event loop for every answer costs more than the network's arithmetic, because loop and thread then fight for one
-# interpreter. So a thread goes on with what is queued, and the loop looks for answers now and then.
-BATCH = 16  # answers, at which the loop is woken
-HOLD = 0.004  # seconds that an answer lies about at most
+# Waking the event loop for each result costs more than the network's arithmetic, because loop and
+# thread then fight for one interpreter. So a thread goes on with what is queued, and the loop
+# collects results now and then.
+DELIVERY_BATCH = 16  # results, at which the loop is woken
+DELIVERY_INTERVAL = 0.004  # seconds that a result waits at most
 
-Answer = TypeVar("Answer")
-
-
-def busy(message: str) -> Refused:
-    """What is answered where there is too much to do."""
-    return Refused(503, "busy", f"{message}; try again in a second", RETRY_AFTER)
+Value = TypeVar("Value")
 
 
-def refusal() -> Refused:
-    """Of what a full queue does not take."""
-    return busy(f"{MAX_WAITING} requests are waiting")
+class QueueFull(Busy):
+    """A request that finds as many waiting as may wait."""
+
+    def __init__(self) -> None:
+        super().__init__(f"{MAX_WAITING} requests are waiting")
 
 
 @dataclass(eq=False, slots=True)
 class _Task:
+    """Work for a thread, and the future of its result."""
+
     work: Callable[[], Any]
-    answer: asyncio.Future[Any]
+    future: asyncio.Future[Any]
     begun: bool = False
+    result: Any = None
+    error: BaseException | None = None
+
+    def run(self) -> None:
+        """Do the work, in a thread."""
+        try:
+            self.result = self.work()
+        except BaseException as error:  # the request gets it, not the thread
+            self.error = error
+
+    def deliver(self) -> None:
+        """Hand the result over, in the event loop."""
+        if self.future.done():
+            return  # the client has gone
+
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
 
 
 class Workers:
-    """A few threads, and a queue with an end in front of them. Whoever gives up waiting leaves nothing behind.
-
-    Raises Refused with 503 where the queue is full or too slow, 504 where the work itself takes too long.
-    """
+    """A few threads with a bounded queue in front of them, for one event loop."""
 
     def __init__(self, threads: int) -> None:
         self._threads = ThreadPoolExecutor(threads, "reading")
-        self._count = self._idle = threads
+        self._count = threads
+        self._idle = threads
         self._queue: deque[_Task] = deque()
-        self._looking: asyncio.TimerHandle | None = None
-        self._done: deque[tuple[asyncio.Future[Any], Any, BaseException | None]] = deque()
+        self._done: deque[_Task] = deque()
+        self._delivery: asyncio.TimerHandle | None = None
 
     @property
     def waiting(self) -> int:
@@ -63,29 +80,45 @@ class Workers:
 
     @property
     def room(self) -> int:
-        """How many more requests are taken."""
+        """How many more requests the queue takes."""
         return max(0, MAX_WAITING - len(self._queue))
 
-    def run(self, work: Callable[..., Answer], *arguments: Any) -> Coroutine[Any, Any, Answer]:
-        """The work's result, computed in a thread. It is queued here and now, so that whoever comes next knows of it."""
+    def run(self, work: Callable[..., Value], *arguments: Any) -> Coroutine[Any, Any, Value]:
+        """Queue work for a thread. It is queued before the result is awaited.
+
+        Args:
+            work: what computes the result, from the arguments.
+            arguments: those of `work`.
+
+        Returns:
+            A coroutine that waits for the result. Where it is cancelled, work that has not begun is
+            dropped. It raises what `work` raises, `Busy` where no thread becomes free in time, and
+            `Refused` with status 504 where the work takes too long.
+
+        Raises:
+            QueueFull: too many requests are waiting already.
+        """
         if not self.room:
-            raise refusal()
+            raise QueueFull
+
         task = _Task(partial(work, *arguments), asyncio.get_running_loop().create_future())
         self._queue.append(task)
         self._start()
-        return self._finished(task)
+        return self._await_result(task)
 
-    async def _finished(self, task: _Task) -> Any:
+    async def _await_result(self, task: _Task) -> Any:
+        """Wait for a result, within the deadline."""
         try:
-            await asyncio.wait([task.answer], timeout=DEADLINE / 2)
-            if not task.answer.done() and not task.begun:
-                raise busy(f"no processor became free within {DEADLINE / 2:g} s")
+            await asyncio.wait([task.future], timeout=DEADLINE / 2)
+            if not task.future.done() and not task.begun:
+                raise Busy(f"no processor became free within {DEADLINE / 2:g} s")
+
             async with asyncio.timeout(DEADLINE / 2):
-                return await task.answer
+                return await task.future
         except TimeoutError:
             raise Refused(504, "too_long", f"this took more than {DEADLINE:g} s to read") from None
         finally:
-            task.answer.cancel()
+            task.future.cancel()
             if not task.begun:
                 with contextlib.suppress(ValueError):  # a thread has just taken it
                     self._queue.remove(task)
@@ -99,55 +132,49 @@ class Workers:
         """Give the next task to an idle thread, if there is one."""
         if not self._idle:
             return
-        loop = asyncio.get_running_loop()
+
         self._idle -= 1
-        if self._looking is None:
-            self._looking = loop.call_later(HOLD, self._look)
+        loop = asyncio.get_running_loop()
+        if self._delivery is None:
+            self._delivery = loop.call_later(DELIVERY_INTERVAL, self._deliver_regularly)
         self._threads.submit(self._work_off, self._queue.popleft(), loop)
 
-    def _look(self) -> None:
-        """Every now and then while something is read."""
+    def _deliver_regularly(self) -> None:
+        """Deliver what is done, and again a little later as long as a thread is at work."""
         self._deliver()
-        reading = self._idle < self._count
-        self._looking = asyncio.get_running_loop().call_later(HOLD, self._look) if reading else None
+        self._delivery = None
+        if self._idle < self._count:
+            loop = asyncio.get_running_loop()
+            self._delivery = loop.call_later(DELIVERY_INTERVAL, self._deliver_regularly)
 
     def _work_off(self, task: _Task, loop: asyncio.AbstractEventLoop) -> None:
-        """In a thread: a task, and then whatever is queued, until nothing is."""
-        with contextlib.suppress(IndexError):
+        """Do a task and all that are queued behind it, in a thread."""
+        with contextlib.suppress(IndexError):  # the queue is empty
             while True:
                 task.begun = True
-                if not task.answer.cancelled():
-                    self._done.append((task.answer, *_outcome(task.work)))
-                if len(self._done) >= BATCH:
-                    _unless_closed(loop, self._deliver)
+                if not task.future.cancelled():
+                    task.run()
+                    self._done.append(task)
+                if len(self._done) >= DELIVERY_BATCH:
+                    _call_soon(loop, self._deliver)
                 task = self._queue.popleft()
-        _unless_closed(loop, self._rest)
+
+        _call_soon(loop, self._rest)
 
     def _rest(self) -> None:
-        """A thread has nothing to do."""
+        """Take note that a thread has nothing more to do."""
         self._idle += 1
         self._deliver()
         if self._queue:
             self._start()
 
     def _deliver(self) -> None:
+        """Hand over all results that are there."""
         while self._done:
-            answer, result, error = self._done.popleft()
-            if answer.done():
-                continue  # nobody waits any longer
-            if error is None:
-                answer.set_result(result)
-            else:
-                answer.set_exception(error)
+            self._done.popleft().deliver()
 
 
-def _outcome(work: Callable[[], Any]) -> tuple[Any, BaseException | None]:
-    try:
-        return work(), None
-    except BaseException as error:  # whatever it is, it belongs to who asked
-        return None, error
-
-
-def _unless_closed(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
+def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
+    """Have the event loop call a function, unless it has been closed meanwhile."""
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(function)

@@ -184,7 +184,7 @@ def test_where_nobody_can_look_inside_digits_are_read_nevertheless(
         assert ask(server, DIGIT.tobytes()).error == (
             501,
             code,
-            "nobody can look inside here; the log says why",
+            "this service cannot look inside its network; its log says why",
         )
         assert server.process.stderr.readline() == f"inkdigits: {why}\n"
         assert server.post(PICTURE).json["text"] == "27"

@@ -19,7 +19,7 @@ from inkdigits.core.errors import BadData, CannotWrite
 from inkdigits.data.datasets import load_dataset
 from inkdigits.reading.recogniser import loaded
 from inkdigits.service import feedback
-from inkdigits.service.feedback import Feedback, corrected, export
+from inkdigits.service.feedback import Feedback, export_feedback, find_correction
 
 ONE, TWO = (encode_picture(Image.fromarray(written(line(text)))) for text in ("7", "27"))
 
@@ -149,7 +149,7 @@ def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def test_unless_it_is_asked_to_it_stores_nothing() -> None:
     with serving("--model", "nano") as server:
-        message = "nothing is stored here; a service that is started with --collect FILE does"
+        message = "this service stores no corrections; one that is started with --collect FILE does"
         assert server.post(ONE, "/v1/feedback?label=7").error == (404, "not_collecting", message)
         assert b"data-collects" not in server.get("/").body
 
@@ -206,7 +206,7 @@ def test_a_file_has_a_largest_size(file: Path, monkeypatch: pytest.MonkeyPatch) 
 
     def fill() -> None:
         for number in range(100):
-            collected.store(corrected(b"%d" % number, trace, 7, None, "nano"))
+            collected.store(find_correction(b"%d" % number, trace, 7, None, "nano"))
 
     with pytest.raises(sqlite3.OperationalError, match="full") as full:
         fill()
@@ -235,7 +235,7 @@ def test_whoever_is_thanked_twice_at_once_is_stored_twice(file: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(
             threads.map(
-                lambda n: collected.store(corrected(b"%d" % n, trace, n % 10, None, "nano")),
+                lambda n: collected.store(find_correction(b"%d" % n, trace, n % 10, None, "nano")),
                 range(40),
             )
         )
@@ -254,7 +254,7 @@ def test_what_is_exported_comes_back_as_the_network_saw_it(
         trace = recogniser.trace(picture)
         for digit in trace.reading.digits:
             label = (digit.digit + 3) % 10
-            collected.store(corrected(picture, trace, label, digit.box, "nano"))
+            collected.store(find_correction(picture, trace, label, digit.box, "nano"))
             expected.append((label, digit.image.tobytes()))
     folder = tmp_path / "new" / "corrected"
     assert cli.main(["data", "export-feedback", str(file), str(folder), "--json"]) == 0
@@ -279,7 +279,7 @@ def test_export_reads_while_others_write_and_changes_nothing(
     writing = sqlite3.connect(file)
     writing.execute("BEGIN IMMEDIATE")
     writing.execute("DELETE FROM feedback")
-    assert export(file, tmp_path / "out") == (1, 0)
+    assert export_feedback(file, tmp_path / "out") == (1, 0)
     writing.rollback()
     writing.close()
     assert len(rows(file)) == 1
@@ -288,27 +288,27 @@ def test_export_reads_while_others_write_and_changes_nothing(
 def test_what_cannot_be_exported_is_said_and_leaves_nothing(file: Path, tmp_path: Path) -> None:
     Feedback(file)
     with pytest.raises(BadData, match=r"nothing has been collected in .* yet"):
-        export(file, tmp_path / "out")
+        export_feedback(file, tmp_path / "out")
     with pytest.raises(BadData, match="no file"):
-        export(tmp_path / "none", tmp_path / "out")
+        export_feedback(tmp_path / "none", tmp_path / "out")
     (tmp_path / "text").write_text("Dear reader, " * 100)
     with pytest.raises(
         BadData,
-        match="is no file that `inkdigits serve --collect` has made: file is not a database",
+        match="was not made by `inkdigits serve --collect`: file is not a database",
     ):
-        export(tmp_path / "text", tmp_path / "out")
+        export_feedback(tmp_path / "text", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").touch()
     with pytest.raises(CannotWrite, match="exists and is not empty; choose a new folder"):
-        export(file, tmp_path / "out")
+        export_feedback(file, tmp_path / "out")
 
 
 def test_a_field_that_no_picture_gives_back_is_left_out(file: Path, tmp_path: Path) -> None:
-    Feedback(file).store(corrected(ONE, loaded("nano").trace(ONE), 7, None, "nano"))
+    Feedback(file).store(find_correction(ONE, loaded("nano").trace(ONE), 7, None, "nano"))
     with sqlite3.connect(file) as database:
         row = list(database.execute("SELECT * FROM feedback").fetchone())
         row[0], row[7] = b"other", bytes(range(196)) * 4
         database.execute(f"INSERT INTO feedback VALUES ({', '.join('?' * 9)})", row)
     database.close()
-    assert export(file, tmp_path / "out") == (1, 1)
+    assert export_feedback(file, tmp_path / "out") == (1, 1)

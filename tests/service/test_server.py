@@ -39,7 +39,7 @@ from serving import (
 import inkdigits
 from benchmarks.soak.service.bad_inputs import BadInput, bad_inputs
 from inkdigits.reading.recogniser import loaded
-from inkdigits.service.model_file import Watch
+from inkdigits.service.model_file import ModelFile
 
 ASSETS = Path(__file__).parents[1] / "assets"
 
@@ -210,7 +210,7 @@ def test_requests_are_counted(server: Server) -> None:
 
 
 def test_the_description_lists_every_endpoint_and_points_nowhere_in_vain(server: Server) -> None:
-    from inkdigits.service.server import Service
+    from inkdigits.service.application import Service
 
     described = server.get("/openapi.json").json
     routes = {
@@ -532,14 +532,14 @@ def test_a_model_that_is_of_no_use_is_said_once_and_changes_nothing(
 
 
 def test_a_file_is_left_alone_while_it_is_being_written(model: Path) -> None:
-    watch = Watch(model)
-    assert watch.look() is None
+    file = ModelFile(model)
+    assert file.load_if_changed() is None
     whole = loaded("tiny").onnx
     for share in (1, 2, 3):
         model.write_bytes(whole[: share * len(whole) // 3])
-        assert watch.look() is None
-    assert watch.look().onnx == whole
-    assert watch.look() is None
+        assert file.load_if_changed() is None
+    assert file.load_if_changed().onnx == whole
+    assert file.load_if_changed() is None
 
 
 def test_those_who_read_finish_with_the_model_that_they_began_with(
@@ -591,7 +591,7 @@ def test_a_request_that_is_on_its_way_forever_does_not_keep_it() -> None:
 
 
 def test_a_model_that_reads_badly_is_never_ready(tmp_path: Path) -> None:
-    worse = "model_file.known_digits_read = lambda recogniser: 3"
+    worse = "model_file.count_known_digits_read = lambda recogniser: 3"
     with serving_hastily(tmp_path / "log", first=worse, ready=False) as server:
         why = "the model reads only 3 of 10 known digits"
         wait_until(lambda: server.get("/readyz").error[2] == why)
@@ -606,7 +606,7 @@ def test_a_model_that_reads_badly_is_never_ready(tmp_path: Path) -> None:
 
 
 def test_a_fault_of_ours_shows_nothing_of_where_it_happened(tmp_path: Path) -> None:
-    broken = "requests.encoded = server.encoded = lambda reading, explain: 1 / 0\nimport logging; logging.disable()"
+    broken = "application.encode_reading = lambda reading, explain: 1 / 0\nimport logging; logging.disable()"
     with serving_hastily(tmp_path / "log", first=broken) as server:
         assert server.post(PICTURE).error == (
             500,

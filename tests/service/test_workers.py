@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from inkdigits.service import workers
-from inkdigits.service.requests import Refused
-from inkdigits.service.workers import BATCH, MAX_WAITING, Workers
+from inkdigits.service.responses import Refused
+from inkdigits.service.workers import DELIVERY_BATCH, MAX_WAITING, Workers
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_a_full_queue_refuses_at_once_and_takes_requests_again_afterwards(
         assert await held
         assert await pool.run(int) == 0
 
-    assert MAX_WAITING > BATCH
+    assert MAX_WAITING > DELIVERY_BATCH
     with_workers(1, use)
 
 

@@ -1,0 +1,435 @@
+"""The application: every endpoint of the service, and the model behind them.
+
+Requests come in by ASGI, the interface of Python's web servers, and responses go out. Limits come
+before anything is parsed, and the event loop never computes: `workers` do.
+"""
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+import inkdigits
+from inkdigits.core.errors import BadModel, BadValue, MissingExtra
+from inkdigits.reading.layers import look_inside
+from inkdigits.reading.network import processors
+from inkdigits.reading.preprocessing.candidate import Box
+from inkdigits.reading.recogniser import Reading, Recogniser
+from inkdigits.service.bodies import Bodies
+from inkdigits.service.connections import MAX_BODY, MAX_CONNECTIONS, Connection
+from inkdigits.service.feedback import Feedback, find_correction, is_full
+from inkdigits.service.metrics import Metrics
+from inkdigits.service.model_file import ModelFile, refuse_unless_it_reads
+from inkdigits.service.openapi import describe
+from inkdigits.service.picture_limits import refuse_large
+from inkdigits.service.requests import (
+    BYTES,
+    choose_extractor,
+    parse_field,
+    parse_flags,
+    parse_inference,
+    parse_label,
+)
+from inkdigits.service.responses import (
+    HANDLERS,
+    RETRY_AFTER,
+    Refused,
+    encode_reading,
+    encode_response,
+    respond,
+    respond_with_refusal,
+    round_probabilities,
+)
+from inkdigits.service.workers import QueueFull, Workers
+
+PAGE = Path(__file__).with_name("page")
+PAGE_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+MAX_JSON = 4 << 20  # bytes; more than 1,000 images, and parsing stops the other threads for 40 ms
+MODEL_CHECK_INTERVAL = 1.0  # seconds between looks at the model's file
+
+Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class Service:
+    """A model behind HTTP, as an ASGI application.
+
+    Methods that take a request are endpoints; `routes` lists them.
+    """
+
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        name: str,
+        model_file: ModelFile | None = None,
+        corrections: Feedback | None = None,
+    ) -> None:
+        """Put a model behind HTTP.
+
+        Args:
+            recogniser: what reads, until the file of the model changes.
+            name: what the model is called in the Open Inference Protocol.
+            model_file: the file of the model; None means the recogniser's.
+            corrections: where corrections are stored; None means nowhere.
+        """
+        self.recogniser = recogniser
+        self.name = name
+        self.model_file = model_file or ModelFile(recogniser.path)
+        self.corrections = corrections
+
+        self.workers = Workers(processors())
+        self.bodies = Bodies()
+        self.metrics = Metrics()
+        self.idle: dict[Connection, None] = {}
+        self.ready = False
+        self.why_not_ready = "the self-test is still running"
+
+        self._queue_full = respond_with_refusal(QueueFull())
+        self._queue_full_bytes = encode_response(self._queue_full)
+        self._announced = 0  # requests to read that this turn of the event loop has heard of
+
+        self._endpoints = Starlette(
+            routes=self.routes(), exception_handlers=HANDLERS, lifespan=self._lifespan
+        )
+        self._endpoints.router.redirect_slashes = False
+
+    def routes(self) -> list[Route]:
+        """Return every endpoint with its path and method. `openapi` describes them one by one."""
+        gets: dict[str, Endpoint] = {
+            "/": self.page,
+            "/page/{file}": self.page,
+            "/healthz": self.healthz,
+            "/readyz": self.readyz,
+            "/metrics": self.metrics_text,
+            "/openapi.json": self.openapi,
+            "/v2": self.v2_server,
+            "/v2/health/live": self.v2_live,
+            "/v2/health/ready": self.v2_ready,
+        }
+        posts: dict[str, Endpoint] = {
+            "/v1/read": self.read,
+            "/v1/inside": self.inside,
+            "/v1/feedback": self.feedback,
+        }
+        for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+            gets[model] = self.v2_model
+            gets[f"{model}/ready"] = self.v2_model_ready
+            posts[f"{model}/infer"] = self.v2_infer
+
+        return [
+            *(Route(path, endpoint, methods=["GET"]) for path, endpoint in gets.items()),
+            *(Route(path, endpoint, methods=["POST"]) for path, endpoint in posts.items()),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request and count the response."""
+        if scope["type"] != "http":
+            await self._endpoints(scope, receive, send)
+            return
+
+        if scope["method"] == "POST" and not self.workers.room:
+            self.metrics.count("none", self._queue_full.status_code)
+            await self._queue_full(scope, receive, send)
+            return
+
+        status = 499  # the client has gone, unless a response begins
+        begun = time.perf_counter()
+
+        async def send_noting_status(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self._endpoints(scope, receive, send_noting_status)
+        finally:
+            endpoint = getattr(scope.get("endpoint"), "__name__", "unknown")
+            self.metrics.count(endpoint, status, time.perf_counter() - begun)
+
+    def response_if_full(self) -> bytes | None:
+        """Return the response to a request that there will be no room for; None if there is room.
+
+        A turn of the event loop hears of many requests before it starts the first. Those that it
+        has heard of already count.
+        """
+        if self._announced >= self.workers.room:
+            return self._queue_full_bytes
+
+        if not self._announced:
+            asyncio.get_running_loop().call_soon(self._begin_turn)
+        self._announced += 1
+        return None
+
+    def _begin_turn(self) -> None:
+        """Forget the requests that the last turn of the event loop has heard of."""
+        self._announced = 0
+
+    # ---- the model
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        """Look after the model for as long as the service runs."""
+        tending = asyncio.create_task(self._tend_model())
+        yield
+        tending.cancel()
+        self.workers.close()
+
+    async def _tend_model(self) -> None:
+        """Test the model, then use each new version of its file."""
+        await self._test_model()
+        while True:
+            await asyncio.sleep(MODEL_CHECK_INTERVAL)
+            await self._reload_model()
+
+    async def _test_model(self) -> None:
+        """Get ready, if the model reads drawn digits right."""
+        try:
+            await self.workers.run(refuse_unless_it_reads, self.recogniser)
+            self.ready = True
+        except BadModel as error:
+            self.why_not_ready = str(error)
+        except Exception as error:  # of any kind: the service is not ready, and says so
+            self.why_not_ready = f"the self-test failed: {type(error).__name__}"
+
+        if not self.ready:
+            _log(f"not ready: {self.why_not_ready}")
+
+    async def _reload_model(self) -> None:
+        """Use the model's file if it has changed. Requests under way finish with the old model."""
+        try:
+            changed = await asyncio.to_thread(self.model_file.load_if_changed)
+        except BadModel as error:
+            self.metrics.reloads["refused"] += 1
+            _log(f"the model's file has changed, but is not used: {error}")
+            return
+
+        if changed:
+            self.recogniser = changed
+            self.ready = True
+            self.metrics.reloads["loaded"] += 1
+            _log("the model's file has changed, and is used from now on")
+
+    def _refuse_unless_ready(self) -> None:
+        if not self.ready:
+            raise Refused(503, "not_ready", self.why_not_ready, RETRY_AFTER)
+
+    # ---- pages and state
+
+    async def page(self, request: Request) -> Response:
+        """Send the draw page, or a file that it asks for."""
+        files = {path.name: path for path in PAGE.glob("*") if path.suffix in PAGE_TYPES}
+        path = files.get(request.path_params.get("file", "index.html"))
+        if path is None:
+            raise Refused(404, "not_found", "there is no such page")
+
+        content = path.read_bytes()
+        if self.corrections:
+            content = content.replace(b"<body>", b"<body data-collects>")
+        return Response(content, headers=PAGE_HEADERS, media_type=PAGE_TYPES[path.suffix])
+
+    async def healthz(self, _: Request) -> Response:
+        return respond({"status": "alive"})
+
+    async def readyz(self, _: Request) -> Response:
+        self._refuse_unless_ready()
+        return respond({"status": "ready"})
+
+    async def metrics_text(self, _: Request) -> Response:
+        """Send the counters, and how things stand."""
+        idle = f"Connections without a whole request; at most {MAX_CONNECTIONS}."
+        gauges = {
+            "ready": ("Whether the self-test was passed.", self.ready),
+            "waiting": ("Requests in the queue.", self.workers.waiting),
+            "held_bytes": ("Bytes of request bodies in memory.", self.bodies.held),
+            "idle_connections": (idle, len(self.idle)),
+        }
+        return Response(self.metrics.text(gauges), media_type="text/plain; version=0.0.4")
+
+    async def openapi(self, _: Request) -> Response:
+        return respond(describe(inkdigits.__version__, MAX_BODY, MAX_JSON))
+
+    # ---- reading
+
+    async def read(self, request: Request) -> Response:
+        """Read a picture: the answer is the object of `read --json`."""
+        single, explain = parse_flags(request.query_params.multi_items(), "single", "explain")
+        extract = choose_extractor(_content_type(request))
+
+        def work(body: bytes) -> bytes:
+            return encode_reading(read_picture(self.recogniser, extract(body), single), explain)
+
+        return await self._process(request, work, MAX_BODY)
+
+    async def inside(self, request: Request) -> Response:
+        """Look inside the network while it sees a field."""
+        if _content_type(request) != BYTES:
+            raise Refused(415, "unsupported_media_type", f"the content type should be {BYTES}")
+
+        def work(body: bytes) -> bytes:
+            field = parse_field(body)
+            try:
+                return json.dumps(look_inside(self.recogniser, field)).encode()
+            except (MissingExtra, BadModel) as error:
+                _log(str(error))
+                message = "this service cannot look inside its network; its log says why"
+                raise Refused(501, error.code, message) from None
+
+        return await self._process(request, work, 784)
+
+    async def feedback(self, request: Request) -> Response:
+        """Store a correction: what a digit in a picture is."""
+        corrections = self.corrections
+        if corrections is None:
+            message = (
+                "this service stores no corrections; one that is started with --collect FILE does"
+            )
+            raise Refused(404, "not_collecting", message)
+
+        label, box = parse_label(request.query_params)
+        extract = choose_extractor(_content_type(request))
+
+        def work(body: bytes) -> bytes:
+            count = self._store(corrections, extract(body), label, box)
+            return json.dumps({"stored": True, "count": count}).encode()
+
+        return await self._process(request, work, MAX_BODY)
+
+    def _store(self, corrections: Feedback, picture: bytes, label: int, box: Box | None) -> int:
+        """Store a correction, and return how many there are."""
+        refuse_large(picture)
+        trace = self.recogniser.trace(picture)
+        try:
+            return corrections.store(find_correction(picture, trace, label, box, self.name))
+        except BadValue as error:
+            raise Refused(422, "no_such_digit", str(error)) from None
+        except (sqlite3.Error, OSError) as error:
+            _log(f"a correction could not be stored: {error}")
+            if is_full(error):
+                raise Refused(507, "full", "there is no more room for corrections") from None
+            message = "the correction could not be stored; the log says why"
+            raise Refused(503, "not_stored", message, RETRY_AFTER) from None
+
+    async def _process(
+        self, request: Request, work: Callable[[bytes], bytes], limit: int
+    ) -> Response:
+        """Receive a body of at most `limit` bytes, and answer with the JSON that a worker makes."""
+        self._refuse_unless_ready()
+        async with self.bodies.receive(request, limit) as body:
+            content = await _unless_gone(request, self.workers.run(work, body))
+            return Response(content, media_type="application/json")
+
+    # ---- Open Inference Protocol, version 2
+
+    async def v2_server(self, _: Request) -> Response:
+        return respond({"name": "inkdigits", "version": inkdigits.__version__, "extensions": []})
+
+    async def v2_live(self, _: Request) -> Response:
+        return respond({"live": True})
+
+    async def v2_ready(self, _: Request) -> Response:
+        self._refuse_unless_ready()
+        return respond({"ready": True})
+
+    async def v2_model(self, request: Request) -> Response:
+        """Describe the model's input and output."""
+        self._refuse_other_models(request)
+        images = {"name": "images", "datatype": "UINT8", "shape": [-1, 28, 28]}
+        probabilities = {"name": "probabilities", "datatype": "FP32", "shape": [-1, 10]}
+        return respond(
+            {
+                "name": self.name,
+                "versions": ["1"],
+                "platform": "onnxruntime_onnx",
+                "inputs": [images],
+                "outputs": [probabilities],
+            }
+        )
+
+    async def v2_model_ready(self, request: Request) -> Response:
+        self._refuse_other_models(request)
+        self._refuse_unless_ready()
+        return respond({"name": self.name, "ready": True})
+
+    async def v2_infer(self, request: Request) -> Response:
+        """Classify images, (N, 28, 28): the answer is their probabilities, (N, 10)."""
+        self._refuse_other_models(request)
+
+        def work(body: bytes) -> bytes:
+            echoed, images = parse_inference(body)
+            output = {
+                "name": "probabilities",
+                "datatype": "FP32",
+                "shape": [len(images), 10],
+                "data": round_probabilities(self.recogniser.classify(images).ravel()),
+            }
+            model = {"model_name": self.name, "model_version": "1"}
+            return json.dumps(model | echoed | {"outputs": [output]}).encode()
+
+        return await self._process(request, work, MAX_JSON)
+
+    def _refuse_other_models(self, request: Request) -> None:
+        name = request.path_params["name"]
+        version = request.path_params.get("version", "1")
+        if name != self.name or version != "1":
+            raise Refused(404, "unknown_model", f"the only model here is {self.name!r}, version 1")
+
+
+def read_picture(recogniser: Recogniser, picture: bytes, single: bool) -> Reading:
+    """Read a picture that is not larger than the service can afford.
+
+    Raises:
+        BadPicture: it is too large, or not a picture that can be read.
+    """
+    refuse_large(picture)
+    return recogniser.read(picture, single)
+
+
+def _content_type(request: Request) -> str:
+    """Return the type of a request's body; without a type it is taken for plain bytes."""
+    return request.headers.get("content-type", BYTES)
+
+
+async def _unless_gone(request: Request, working: Coroutine[Any, Any, bytes]) -> bytes:
+    """Return the result of work for a request. The work is dropped if the client goes away first.
+
+    The body has been received, so that only the end of the connection can still be heard.
+    """
+    work = asyncio.ensure_future(working)
+    gone = asyncio.ensure_future(_wait_until_gone(request.receive))
+    try:
+        await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise ClientDisconnect
+        return work.result()
+    finally:
+        work.cancel()
+        gone.cancel()
+
+
+async def _wait_until_gone(receive: Callable[[], Awaitable[Message]]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _log(message: str) -> None:
+    """Print one line on standard error, for those who run the service."""
+    print(f"inkdigits: {' '.join(message.split())}", file=sys.stderr, flush=True)  # noqa: T201
