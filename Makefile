@@ -52,13 +52,11 @@ handwriting: $(VENV)/.train ## pages, real pictures where they are, and what rea
 soak: $(VENV)/.soak ## hostile clients, files and mirrors, kills, full disks -> docs/reliability.md (a good hour, on a quiet machine)
 	$(BIN)/python -m benchmarks.soak.service --write docs/reliability.md
 	$(BIN)/python -m benchmarks.soak.training --write docs/reliability.md
-	$(BIN)/python benchmarks/soak_torchrun.py --write docs/reliability.md
 	$(BIN)/python -m benchmarks.soak.downloads --write docs/reliability.md
 	$(BIN)/python -m benchmarks.soak.inputs --write docs/reliability.md
 
-scale: $(VENV)/.scale $(VENV)/.train ## a million digits on a Ray cluster of two workers, two processes that train -> docs/scale.md (half an hour)
+scale: $(VENV)/.scale $(VENV)/.train ## a million digits on a Ray cluster of two workers -> docs/scale.md (a quarter of an hour)
 	$(BIN)/python -m benchmarks.scale.cluster --write docs/scale.md
-	$(BIN)/python benchmarks/distributed.py --write docs/scale.md
 
 ablation: $(VENV)/.train ## what each technique is worth -> docs/ablation.json (half an hour; stop and go on as you like)
 	$(BIN)/python -m benchmarks.training.ablation --write docs/ablation.json

@@ -17,6 +17,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from inkdigits.data.datasets import Split
 from inkdigits.training import loop as training
+from inkdigits.training.figures import Epoch
 from inkdigits.training.models import recipe_network
 from inkdigits.training.recipe import Recipe
 
@@ -39,7 +40,7 @@ def operations(recipe: Recipe) -> int:
     """Multiplications and additions that training spends on one digit once, in convolutions and matrix products."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    alone = dataclasses.replace(recipe, test_rotation=0.0, test_zoom=0.0, members=1)
+    alone = dataclasses.replace(recipe, members=1)
     network = recipe_network(
         alone
     ).eval()  # with the layers as they are written: a fused operation may do more than it must
@@ -57,7 +58,7 @@ def shares(recipe: Recipe, train: Split) -> dict[str, float]:
         with profile(activities=[ProfilerActivity.CPU]) as profiler:
             started = time.perf_counter()
             for record in records:
-                if isinstance(record, training.Epoch) or time.perf_counter() - started > LONGEST:
+                if isinstance(record, Epoch) or time.perf_counter() - started > LONGEST:
                     break
             wall = time.perf_counter() - started
     taken = dict.fromkeys((PYTHON,), 0.0)

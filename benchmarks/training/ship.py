@@ -12,9 +12,9 @@ import shutil
 from pathlib import Path
 
 from inkdigits.reading.model_files import INT8_FILE, WEIGHTS
+from inkdigits.runs.artifacts import run_name
 from inkdigits.runs.export import export_run
 from inkdigits.runs.reproduction import finished_runs
-from inkdigits.runs.run import run_name
 from inkdigits.training.recipe import load_recipe
 
 FILES = ("model.onnx", "model.safetensors", "config.json")

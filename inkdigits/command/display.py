@@ -15,11 +15,10 @@ from inkdigits.core.progress import ProgressCallback
 from inkdigits.evaluation.metrics import percent
 
 if TYPE_CHECKING:
-    from rich.progress import TrainingProgress as RichProgress
+    from rich.progress import Progress as RichProgress
     from rich.progress import Task
 
-    from inkdigits.runs.artifacts import Final
-    from inkdigits.runs.run import Record
+    from inkdigits.runs.artifacts import Final, RunRecord
     from inkdigits.runs.sweep.space import Space
     from inkdigits.runs.sweep.trials import Result
     from inkdigits.runs.sweep.workers import Underway
@@ -92,7 +91,7 @@ def _create_progress() -> "RichProgress | None":
 
     try:
         from rich.console import Console
-        from rich.progress import BarColumn, TrainingProgress, TextColumn
+        from rich.progress import BarColumn, Progress, TextColumn
         from rich.table import Column
     except ImportError:
         return None
@@ -101,7 +100,7 @@ def _create_progress() -> "RichProgress | None":
     if not console.is_interactive:  # it cannot move its cursor, as with TERM=dumb
         return None
 
-    progress = TrainingProgress(
+    progress = Progress(
         TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
         BarColumn(bar_width=None),
         TextColumn("{task.fields[figures]}", markup=False, table_column=Column(no_wrap=True)),
@@ -140,7 +139,7 @@ def fit_figures(figures: Iterable[str], columns: int) -> str:
 
 
 def follow(
-    records: Iterable["Record"], epochs: int, title: str = ""
+    records: Iterable["RunRecord"], epochs: int, title: str = ""
 ) -> "Generator[Epoch | Final, None, None]":
     """Show how a run is getting on: a bar for the whole run, and a line for each finished epoch.
 

@@ -1,6 +1,7 @@
-"""What a run leaves: the final figures, and the files of its folder.
+"""What a run leaves: its records, its final figures, and the files of its folder.
 
-Takes a trained network and what it took; calibrates it, reads the test split once, whole, and writes. Knows nothing of training.
+A trained network and what it took come in; it is calibrated, the test split is read once, whole,
+and the files go out.
 """
 
 import dataclasses
@@ -20,22 +21,29 @@ from inkdigits.evaluation.metrics import evaluate_probabilities
 from inkdigits.evaluation.report import write_report
 from inkdigits.runs.checkpoint import save_checkpoint
 from inkdigits.runs.export import export_onnx
-from inkdigits.training.loop import Epoch
+from inkdigits.training.figures import Epoch, TrainingProgress
 from inkdigits.training.models import count_parameters
 from inkdigits.training.predictions import accuracy_on, fit_temperature, measure, predict_logits
 from inkdigits.training.recipe import Recipe
 
 METRICS_FILE = "metrics.jsonl"
-LAST_FILE = "report.html"  # of a run: where it is, all are
+MEMBERS_FOLDER = "members"  # of an ensemble: the runs of its members
+LAST_FILE = "report.html"  # of a run: once it is there, all files are
 
 
 @dataclass(frozen=True)
 class Final:
-    """What a run reached. Accuracies and F1 are fractions, all of the finished network without dropout.
+    """What a run reached.
 
-    train_seconds: from data in memory to trained weights, without the validation after each epoch. test_loss: mean cross-entropy
-    in nats, before confidence is calibrated, as the recipes' sources measure it. mnist_before, mnist_after: accuracy on MNIST's
-    test digits of the model that training began with and of the finished one; None where it began from nothing.
+    Accuracies and F1 are fractions, measured on the finished network without dropout.
+
+    Attributes:
+        train_seconds: from data in memory to trained weights, without the validation after each
+            epoch.
+        test_loss: mean cross-entropy in nats, before the confidence is calibrated, as the recipes'
+            sources measure it.
+        mnist_before, mnist_after: accuracy on MNIST's test digits of the model that training
+            started from and of the finished one; None if training started from fresh weights.
     """
 
     recipe: str
@@ -53,11 +61,18 @@ class Final:
     mnist_after: float | None = None
 
 
+RunRecord = TrainingProgress | Epoch | Final
+
+
 @dataclass(frozen=True)
 class Work:
-    """What the weights took: the passes, and the seconds of `Final.train_seconds`.
+    """What it took to train the weights.
 
-    mnist, mnist_before: where training began from a model, MNIST's test digits, and the share of them that it read right.
+    Attributes:
+        epochs: the passes.
+        seconds: see `Final.train_seconds`.
+        mnist: MNIST's test digits, if training started from another model.
+        mnist_before: the share of them that the other model read right.
     """
 
     epochs: list[Epoch]
@@ -66,14 +81,36 @@ class Work:
     mnist_before: float | None = None
 
 
+def run_name(recipe: Recipe, seed: int) -> str:
+    """Return the folder name for one run, e.g. `lenet-seed0`."""
+    return f"{recipe.name}-seed{seed}"
+
+
 def finish(
     folder: Path, network: nn.Module, recipe: Recipe, dataset: Dataset, work: Work, seed: int
 ) -> Final:
-    """Calibrate on the validation digits, measure on the test digits, and write what a run folder holds. Returns the figures."""
+    """Calibrate a trained network, measure it on the test split, and write the files of its run.
+
+    The temperature is fitted on the validation split.
+
+    Args:
+        folder: of the run; it exists.
+        network: trained.
+        recipe: what it was trained by.
+        dataset: with the splits train, validation and test.
+        work: what training took.
+        seed: of the run.
+
+    Returns:
+        The final figures.
+
+    Raises:
+        CannotWrite: the disk refuses a file.
+    """
     temperature = fit_temperature(network, dataset.validation)
-    logits = predict_logits(network, dataset.test)[
-        :, :CLASSES
-    ]  # that it is no digit is nothing the figures ask
+    # The figures are about digits: an eleventh output, "not a digit", is left out.
+    logits = predict_logits(network, dataset.test)[:, :CLASSES]
+    labels = torch.from_numpy(dataset.test.labels).long()
     probabilities = torch.softmax(logits / temperature, dim=1).numpy()
     evaluation = evaluate_probabilities(
         probabilities, dataset.test.labels, model=str(folder), data=dataset.name, split="test"
@@ -86,13 +123,14 @@ def finish(
         train_accuracy=measure(network, dataset.train)[1],
         validation_accuracy=measure(network, dataset.validation)[1],
         test_accuracy=evaluation.accuracy,
-        test_loss=F.cross_entropy(logits, torch.from_numpy(dataset.test.labels).long()).item(),
+        test_loss=F.cross_entropy(logits, labels).item(),
         test_f1_macro=evaluation.f1_macro,
         parameters=count_parameters(network),
         device=str(next(network.parameters()).device),
         mnist_before=work.mnist_before,
         mnist_after=None if work.mnist is None else accuracy_on(network, work.mnist),
     )
+
     facts = {
         "seed": seed,
         "data": {
@@ -105,18 +143,18 @@ def finish(
         "final": to_record(final),
     }
     config = save_checkpoint(folder, network, recipe, facts)
-    described = {
-        "recipe": recipe.name,
-        "data": dataset.name,
-        "seed": seed,
-        "inkdigits": config["versions"]["inkdigits"],
-    }
+
     export_onnx(
         network,
         folder / "model.onnx",
         dataset.validation.images,
         temperature=temperature,
-        facts=described,
+        facts={
+            "recipe": recipe.name,
+            "data": dataset.name,
+            "seed": seed,
+            "inkdigits": config["versions"]["inkdigits"],
+        },
     )
     write_metrics(folder, work.epochs, final)
     write_report(
@@ -132,18 +170,33 @@ def finish(
 
 
 def write_metrics(folder: Path, epochs: list[Epoch], final: Final | None = None) -> None:
-    """metrics.jsonl, whole: a line an epoch, and the final figures once there are some."""
-    records: list[Epoch | Final] = [*epochs, *([final] if final else [])]
-    write_whole(
-        folder / METRICS_FILE, "".join(json.dumps(to_record(record)) + "\n" for record in records)
-    )
+    """Write metrics.jsonl atomically: a line an epoch, then the final figures if there are any.
+
+    Raises:
+        CannotWrite: the disk refuses.
+    """
+    records: list[Epoch | Final] = [*epochs]
+    if final:
+        records.append(final)
+
+    lines = [json.dumps(to_record(record)) + "\n" for record in records]
+    write_whole(folder / METRICS_FILE, "".join(lines))
+
+
+def read_epochs(folder: Path) -> list[Epoch]:
+    """Read the epochs of a run's metrics.jsonl."""
+    lines = (folder / METRICS_FILE).read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    return [Epoch(**record) for record in records if "final" not in record]
 
 
 def to_record(record: Epoch | Final) -> dict[str, Any]:
-    """The object that `train --json` prints for it."""
-    values = {
-        name: round(value, DIGITS_TO_KEEP) if isinstance(value, float) else value
-        for name, value in dataclasses.asdict(record).items()
-        if value is not None
-    }
-    return {"final": True, **values} if isinstance(record, Final) else values
+    """Return the object that `train --json` prints for a record."""
+    values: dict[str, Any] = {"final": True} if isinstance(record, Final) else {}
+    for name, value in dataclasses.asdict(record).items():
+        if isinstance(value, float):
+            values[name] = round(value, DIGITS_TO_KEEP)
+        elif value is not None:
+            values[name] = value
+
+    return values

@@ -1,7 +1,8 @@
-"""A trained network as a folder: the weights, and everything needed to build it again without guessing.
+"""A trained network as a folder: the weights, and all that is needed to build it again.
 
-`model.safetensors` holds the weights, `config.json` the recipe, the preprocessing, the classes, what the data were, and which
-versions made it. Nothing here is a pickle, so a folder from a stranger can be opened.
+`model.safetensors` holds the weights, `config.json` the recipe, the preprocessing, the classes,
+what the data were, and which versions made it. Nothing here is a pickle, so a stranger's folder is
+safe to open.
 """
 
 import json
@@ -25,7 +26,11 @@ from inkdigits.training.models import recipe_network
 from inkdigits.training.recipe import Recipe, from_table, to_table
 
 WEIGHTS_FILE = "model.safetensors"
-FORMAT = 1  # of config.json; goes up when an older reader would misunderstand it
+CONFIG_FORMAT = 1  # of config.json; goes up when an older reader would misunderstand it
+INPUT_FORMAT = (
+    "uint8 (N, 28, 28), paper 0 to ink 255, a digit's longer side 20 pixels, "
+    "its centre of mass in the middle"
+)
 
 
 @dataclass(frozen=True)
@@ -40,23 +45,37 @@ class Checkpoint:
 def save_checkpoint(
     folder: Path, network: nn.Module, recipe: Recipe, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Write the weights, then the config that makes them a checkpoint. Returns the config.
+    """Write the weights, then the config that makes them a checkpoint.
 
-    facts: what else is worth keeping, as JSON types: seed, data, classes, temperature, final figures. Raises CannotWrite.
+    Args:
+        folder: it exists.
+        network: trained.
+        recipe: what built the network.
+        facts: what else is worth keeping, as JSON's types: seed, data, classes, temperature, final
+            figures.
+
+    Returns:
+        The config.
+
+    Raises:
+        CannotWrite: the disk refuses.
+        MissingExtra: safetensors is not installed.
     """
     try:
         from safetensors.torch import save
     except ImportError as error:
         raise MissingExtra("saving a model", "train") from error
+
     weights = {
         name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
     }
     write_whole(folder / WEIGHTS_FILE, save(weights))
+
     config = {
-        "format": FORMAT,
+        "format": CONFIG_FORMAT,
         "recipe": to_table(recipe),
         "preprocessing": {
-            "input": "uint8 (N, 28, 28), paper 0 to ink 255, a digit's longer side 20 pixels, its centre of mass in the middle",
+            "input": INPUT_FORMAT,
             "scale": "1/255",
             "mean": recipe.mean,
             "sd": recipe.sd,
@@ -72,84 +91,106 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """The network of a folder that `save_checkpoint` wrote. Raises BadModel, saying which file is missing or wrong and how."""
+    """Load the network of a folder that `save_checkpoint` wrote.
+
+    Raises:
+        BadModel: a file is missing or wrong; the message says which and how.
+        MissingExtra: safetensors is not installed.
+    """
     try:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
     except ImportError as error:
         raise MissingExtra("loading a model for training", "train") from error
+
     config = _read_config(folder)
     try:
         recipe = from_table(config["recipe"])
         network = recipe_network(recipe)
-        weights = load_file(folder / WEIGHTS_FILE)
-        network.load_state_dict(weights)
+        network.load_state_dict(load_file(folder / WEIGHTS_FILE))
     except (OSError, SafetensorError) as error:
         raise BadModel(f"{folder / WEIGHTS_FILE} is missing or damaged: {error}") from error
     except RuntimeError as error:
         raise BadModel(
-            f"{folder / WEIGHTS_FILE} does not fit the network {recipe.network!r} of its config: {error}"
+            f"{folder / WEIGHTS_FILE} does not fit the network {recipe.network!r} of its config: "
+            f"{error}"
         ) from error
     except (InkdigitsError, KeyError, TypeError, ValueError) as error:
         raise BadModel(
             f"{folder / CONFIG_FILE} holds no recipe that this version knows: {error}"
         ) from error
+
     return Checkpoint(network, recipe, config)
 
 
 def load_run(model: str | Path) -> Checkpoint:
-    """The network of a shipped model or of a folder made by training. Raises UnknownName or BadModel."""
+    """Load the network of a shipped model or of a folder made by training.
+
+    Raises:
+        UnknownName: there is no such model.
+        BadModel: a file is missing or damaged.
+    """
     return load_checkpoint(model_folder(model))
 
 
 def model_folder(model: str | Path) -> Path:
-    """Where a shipped model's or a run's weights lie. Raises UnknownName or BadModel."""
+    """Return the folder that holds the weights of a shipped model or of a run.
+
+    Raises:
+        UnknownName: there is no such model.
+        BadModel: it is a file, from which no network can be trained.
+    """
     folder = shipped_folder(str(model)) or Path(model)
     if folder.is_dir():
         return folder
-    wanted = "a folder made by `inkdigits train`"
+
+    expected = "a folder made by `inkdigits train`"
     if folder.is_file():
         raise BadModel(
-            f"{folder} is a file, and no network can be trained or exported from it; needs {wanted}"
+            f"{folder} is a file, and no network can be trained or exported from it; "
+            f"expected {expected}"
         )
-    raise UnknownName("model", model, [*shipped_models(), wanted])
+    raise UnknownName("model", model, [*shipped_models(), expected])
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG_FILE
     if not path.is_file():
         raise BadModel(f"{folder} holds no {CONFIG_FILE}; a folder made by `inkdigits train` does")
+
     try:
         config = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise BadModel(f"{path} is damaged: {error}") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        found = config.get("format") if isinstance(config, dict) else type(config).__name__
-        raise BadModel(f"{path} has format {found}; this version reads format {FORMAT}")
+
+    found = config.get("format") if isinstance(config, dict) else type(config).__name__
+    if found != CONFIG_FORMAT:
+        raise BadModel(f"{path} has format {found}; this version reads format {CONFIG_FORMAT}")
+
     return config
 
 
 def versions() -> dict[str, str]:
-    """What computed the result, so that it can be computed again."""
+    """Return the versions of Python, inkdigits and the libraries that a result depends on."""
     found = {"python": platform.python_version(), "inkdigits": inkdigits.__version__}
     for package in ("torch", "numpy", "onnx", "onnxruntime"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
+
     return found
 
 
 def machine() -> str:
-    """The processor, in words, with the threads that torch uses on it, and the GPU where there is one."""
+    """Describe the processor, the threads that torch uses on it, and the GPU if there is one."""
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
-        models = [
-            line.split(":", 1)[1].strip()
-            for line in cpuinfo.read_text().splitlines()
-            if line.startswith("model name")
-        ]
-        name = models[0] if models else name
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.split(":", 1)[1].strip()
+                break
+
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{name}, {torch.get_num_threads()} threads{gpu}"

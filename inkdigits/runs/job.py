@@ -1,6 +1,7 @@
-"""What is to be trained on what: everything that a run's bits depend on, checked before the first of them is computed.
+"""What is to be trained on what: everything that a run's bits depend on.
 
-A recipe, digits and choices in; a Training before its first step out. Knows nothing of folders and of what a run leaves.
+A recipe, digits and choices come in and are checked before anything is computed; a `Training`
+before its first step goes out. Folders are the business of `run.py`.
 """
 
 import hashlib
@@ -22,25 +23,32 @@ from inkdigits.runs.checkpoint import WEIGHTS_FILE, load_run, machine, model_fol
 from inkdigits.runs.resume import Interval
 from inkdigits.training.device import choose_device
 from inkdigits.training.distillation import load_teachers, teacher_files
-from inkdigits.training.distributed import Group
 from inkdigits.training.loop import Training, seeded_network
-from inkdigits.training.predictions import accuracy_on, predict_logits
+from inkdigits.training.predictions import predict_logits
 from inkdigits.training.recipe import Recipe
 
 LARGEST_SEED = 2**63 - 1  # of torch's generators
-NEEDED = (
-    "filelock",
-    "safetensors",
-    "onnx",
-    "onnxscript",
-    "matplotlib",
-)  # better missed before the training than after it
 EVERY_MINUTE = Interval(seconds=60)
+
+# Better missed before the training than after it.
+NEEDED_LIBRARIES = ("filelock", "safetensors", "onnx", "onnxscript", "matplotlib")
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is to be trained on what, as for `run`. The same job gives the same bits on the same machine."""
+class TrainingJob:
+    """What is to be trained on what. The same job gives the same bits on the same machine.
+
+    Attributes:
+        recipe: how it is trained.
+        dataset: with the splits train, validation and test.
+        seed: of weights, order and augmentation.
+        device: auto, cpu, cuda or mps.
+        init: a model to start from instead of fresh weights.
+        members_in: where an ensemble's members are trained; None for `members` in the run's folder.
+        resume: whether to go on with a run that was stopped.
+        interval: how often the state is saved.
+        mnist: MNIST's test digits, to compare before and after training from `init`.
+    """
 
     recipe: Recipe
     dataset: Dataset
@@ -50,39 +58,32 @@ class Job:
     members_in: Path | None = None
     resume: bool = False
     interval: Interval = EVERY_MINUTE
-    mnist: Split | None = (
-        None  # its test digits, to tell how many are read right before and after training from `init`
-    )
+    mnist: Split | None = None
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What the bits depend on, as JSON's types: a state of another identity is of another run."""
+        """What the bits depend on, as JSON's types. It tells runs apart."""
         teachers = [_sha256(file.read_bytes()) for file in teacher_files(self.recipe.teacher)]
-        start = (
-            None
-            if self.init is None
-            else _sha256((model_folder(self.init) / WEIGHTS_FILE).read_bytes())
-        )
+        init = None
+        if self.init is not None:
+            init = _sha256((model_folder(self.init) / WEIGHTS_FILE).read_bytes())
+
         splits = [self.dataset[name] for name in ("train", "validation", "test")]
-        digits = " + ".join(str(len(split)) for split in splits)
-        content = _sha256(
-            *(
-                np.ascontiguousarray(array)
-                for split in splits
-                for array in (split.images, split.labels)
-            )
-        )
-        others = {
+        counts = " + ".join(str(len(split)) for split in splits)
+        arrays = [array for split in splits for array in (split.images, split.labels)]
+        content = _sha256(*(np.ascontiguousarray(array) for array in arrays))
+
+        identity = self.recipe.what_it_trains | {
             "seed": self.seed,
-            "digits": f"{digits}, SHA-256 {content}",
+            "digits": f"{counts}, SHA-256 {content}",
             "teachers": teachers,
-            "init": start,
+            "init": init,
         }
-        return json.loads(json.dumps(self.recipe.what_it_trains | others))
+        return json.loads(json.dumps(identity))
 
     @property
     def circumstances(self) -> dict[str, Any]:
-        """What they depend on as well, but need not be the same to go on."""
+        """What the bits also depend on, but what need not be the same to go on with a run."""
         libraries = {
             name: version
             for name, version in versions().items()
@@ -95,60 +96,88 @@ def _sha256(*contents: Any) -> str:
     digest = hashlib.sha256()
     for content in contents:
         digest.update(content)
+
     return digest.hexdigest()
 
 
-def check_before_training(job: Job) -> None:
-    """Refuse what would only come to light later. Raises UnknownName, BadValue, BadData or MissingExtra."""
-    recipe, dataset, seed = job.recipe, job.dataset, job.seed
+def check_before_training(job: TrainingJob) -> None:
+    """Refuse a job that would only fail later.
+
+    Raises:
+        UnknownName: there is no such device.
+        BadValue: the device is not on this machine, or seed or `init` make no sense.
+        BadData: a split is empty.
+        MissingExtra: a library is not installed.
+    """
+    recipe = job.recipe
     choose_device(job.device)
-    if not 0 <= seed <= LARGEST_SEED:
-        raise BadValue(f"a seed is a whole number from 0 to {LARGEST_SEED}, not {seed}")
-    for split in ("train", "validation", "test"):
-        if not len(dataset.splits.get(split, ())):
-            sizes = ", ".join(
-                f"{len(digits)} in {name!r}" for name, digits in dataset.splits.items()
-            )
+    if not 0 <= job.seed <= LARGEST_SEED:
+        raise BadValue(f"a seed is a whole number from 0 to {LARGEST_SEED}, not {job.seed}")
+
+    splits = job.dataset.splits
+    for name in ("train", "validation", "test"):
+        if not len(splits.get(name, ())):
+            sizes = ", ".join(f"{len(digits)} in {split!r}" for split, digits in splits.items())
             raise BadData(
-                f"{dataset.name} has too few digits to train on ({sizes}): none are left for the split {split!r}"
+                f"{job.dataset.name} has too few digits to train on ({sizes}): "
+                f"none are left for the split {name!r}"
             )
+
     if recipe.members > 1 and job.init is not None:
         raise BadValue(
-            f"{recipe.name!r} trains {recipe.members} networks, which cannot all start from {job.init}"
+            f"{recipe.name!r} trains {recipe.members} networks, "
+            f"which cannot all start from {job.init}"
         )
-    for library in NEEDED:
+
+    for library in NEEDED_LIBRARIES:
         if importlib.util.find_spec(library) is None:
             raise MissingExtra("training", "train")
 
 
 def check_outputs(network: nn.Module, recipe: Recipe, dataset: Dataset) -> None:
-    """Raise BadValue where there are classes without an output, or outputs of which a teacher knows nothing.
+    """Refuse a network whose outputs do not fit the classes or the teachers.
 
-    Without a teacher, more outputs than classes are no harm: digits of one's own go on teaching a network that also knows what is
-    none.
+    Without a teacher, more outputs than classes do no harm: one's own digits go on teaching a
+    network that also has the class "not a digit".
+
+    Raises:
+        BadValue: a class has no output, or an output has no probability of the teachers'.
     """
-    outputs, classes = predict_logits(network, dataset.train[:1]).shape[1], len(dataset.classes)
+    outputs = predict_logits(network, dataset.train[:1]).shape[1]
+    classes = len(dataset.classes)
     if outputs < classes:
         raise BadValue(
-            f"{recipe.name!r} has {outputs} outputs, too few for the {classes} classes of {dataset.name}; 'default' has 11"
+            f"{recipe.name!r} has {outputs} outputs, too few for the {classes} classes of "
+            f"{dataset.name}; 'default' has 11"
         )
     if recipe.teacher and outputs > CLASSES:
         raise BadValue(
-            f"{recipe.name!r} has {outputs} outputs, but a teacher speaks of the {CLASSES} digits alone: train without"
+            f"{recipe.name!r} has {outputs} outputs, but a teacher speaks of the {CLASSES} digits "
+            "alone: train without"
         )
 
 
-def prepare(job: Job, processes: Group) -> tuple[Training, float, float | None]:
-    """The training before its first step, the seconds that took, and how MNIST was read before it, where that is compared."""
+def prepare(job: TrainingJob) -> tuple[Training, float]:
+    """Build the network and its training.
+
+    Returns:
+        The training before its first step, and the seconds that count as training: those of
+        building, not those of loading teachers.
+
+    Raises:
+        UnknownName: a teacher, `init`, schedule or optimiser does not exist.
+        BadModel: the weights of `init` do not fit.
+        BadValue: outputs and classes do not fit.
+    """
     started = time.perf_counter()
     network = seeded_network(job.recipe, job.seed)
     seconds = time.perf_counter() - started
+
     check_outputs(network, job.recipe, job.dataset)
     teachers = load_teachers(job.recipe.teacher, job.dataset.classes)
-    before = None
     if job.init is not None:
         start_from(network, job.recipe, job.init)
-        before = None if job.mnist is None else accuracy_on(network, job.mnist)
+
     started = time.perf_counter()
     training = Training(
         network,
@@ -157,23 +186,35 @@ def prepare(job: Job, processes: Group) -> tuple[Training, float, float | None]:
         seed=job.seed,
         device=job.device,
         teachers=teachers,
-        group=processes,
     )
-    return training, seconds + time.perf_counter() - started, before
+    seconds += time.perf_counter() - started
+    return training, seconds
 
 
 def start_from(network: nn.Module, recipe: Recipe, init: str | Path) -> None:
-    """Give the network the weights of another model: a run folder or a shipped name. Raises BadModel where they do not fit."""
+    """Give a network the weights of another model.
+
+    Args:
+        network: built by `recipe`.
+        recipe: what is to be trained.
+        init: a run folder or a shipped name.
+
+    Raises:
+        UnknownName: there is no such model.
+        BadModel: it holds another network.
+    """
     other = load_run(init)
-    if (other.recipe.network, dict(other.recipe.options)) != (recipe.network, dict(recipe.options)):
-        ours, theirs = (_described(each) for each in (recipe, other.recipe))
-        mismatch = (
-            f"{init} holds the network {theirs}, but the recipe {recipe.name!r} trains {ours}"
+    same_options = dict(other.recipe.options) == dict(recipe.options)
+    if other.recipe.network != recipe.network or not same_options:
+        raise BadModel(
+            f"{init} holds the network {_described(other.recipe)}, but the recipe "
+            f"{recipe.name!r} trains {_described(recipe)}; train {other.recipe.name!r}"
         )
-        raise BadModel(f"{mismatch}; train {other.recipe.name!r}")
+
     network.load_state_dict(other.network.state_dict())
 
 
 def _described(recipe: Recipe) -> str:
+    """Return the network and its options in words."""
     options = ", ".join(f"{name} {value}" for name, value in recipe.options.items())
-    return f"{recipe.network!r}" + (f" with {options}" if options else "")
+    return f"{recipe.network!r} with {options}" if options else f"{recipe.network!r}"

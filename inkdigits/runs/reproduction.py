@@ -17,8 +17,9 @@ from inkdigits.core.digits import CONFIG_FILE
 from inkdigits.core.errors import BadValue
 from inkdigits.core.files import alone, write_whole
 from inkdigits.data.datasets import Dataset, load_dataset
-from inkdigits.runs.job import Job
-from inkdigits.runs.run import LOCKED, Record, empty, is_finished, is_stopped, run_alone, run_name
+from inkdigits.runs.artifacts import RunRecord, run_name
+from inkdigits.runs.job import TrainingJob
+from inkdigits.runs.run import LOCKED, empty, is_finished, is_stopped, locked_run
 from inkdigits.training.recipe import SHIPPED, Recipe, load_recipe, shipped_recipes
 
 REFERENCE_SYSTEMS = ("lenet", "two-conv", "dropout", "sgd", "batchnorm")
@@ -31,7 +32,7 @@ README_RECIPES = (  # docs/results.md has all of them
     *("nano", "tiny", "robust", "best"),
 )
 
-Follow = Callable[[Iterable[Record], int, str], Iterable[object]]
+Follow = Callable[[Iterable[RunRecord], int, str], Iterable[object]]
 
 # column -> (key of the final record and of `published`, with _mean and _sd of `measured`, how it is printed)
 FIGURES = {
@@ -135,13 +136,13 @@ def _ensure(
     """Make a run, or go on with it, unless it is finished, or another process is at it and we do not wait."""
     folder, job = (
         out / run_name(recipe, seed),
-        Job(recipe, dataset, seed, members_in=out, resume=True),
+        TrainingJob(recipe, dataset, seed, members_in=out, resume=True),
     )
     with alone(folder / LOCKED, wait) as ours:
         if ours and not is_finished(folder, recipe, seed):
             if not is_stopped(folder, job):
                 empty(folder)
-            with closing(run_alone(job, folder)) as records:
+            with closing(locked_run(job, folder)) as records:
                 title = f"{recipe.name}, seed {seed}"
                 shown = follow(records, recipe.total_epochs, title) if follow else records
                 for _ in shown:

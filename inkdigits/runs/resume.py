@@ -1,7 +1,8 @@
-"""The state of a training under way, on disk: saved so that a kill, a full disk or a flipped bit costs a minute and not the run.
+"""Saved states of a training: a kill, a full disk or a flipped bit costs a minute and not the run.
 
-Tensors and facts in, a file out, and back. Knows nothing of networks or recipes. `DIR/state/NUMBER-SHA256.safetensors` is written
-whole or not at all; its facts are JSON in safetensors' metadata, and its name is the hash of its bytes: nothing can come apart.
+A `TrainingState` comes in, a file goes out, and back. `DIR/state/NUMBER-SHA256.safetensors` is
+written atomically; its facts are JSON in safetensors' metadata, and its name is the hash of its
+bytes, so that a damaged file is noticed.
 """
 
 import hashlib
@@ -19,59 +20,53 @@ from inkdigits.core.errors import BadValue, CannotWrite
 from inkdigits.core.files import write_whole, writing
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from inkdigits.training.state import TrainingState
 
 log = logging.getLogger(__name__)
 
-FOLDER = "state"
-NAME = re.compile(r"(\d+)-([0-9a-f]{64})\.safetensors")
+STATE_FOLDER = "state"
+STATE_NAME = re.compile(r"(\d+)-([0-9a-f]{64})\.safetensors")
 
 
-@dataclass(frozen=True)
-class State:
-    """Everything that the next step depends on. tensors: on the CPU, contiguous; facts: as JSON's types."""
+class SavedStates:
+    """The saved states of the run in a folder: the last two, in case the disk damages the last.
 
-    tensors: "dict[str, Tensor]"
-    facts: dict[str, Any]
+    Only one process at a time may save.
 
-    def to_bytes(self) -> bytes:
-        """A safetensors file."""
-        from safetensors.torch import save
-
-        return save(self.tensors, metadata={"facts": json.dumps(self.facts)})
-
-    @classmethod
-    def from_bytes(cls, content: bytes) -> "State":
-        """Of what `to_bytes` gave."""
-        from safetensors.torch import load
-
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        return cls(load(content), json.loads(header["__metadata__"]["facts"]))
-
-
-class States:
-    """The saved states of the run in a folder: two, for the day when the disk has hurt the last. Be alone when you save."""
+    Args:
+        run: the folder of the run.
+    """
 
     def __init__(self, run: Path) -> None:
-        self.folder = run / FOLDER
+        self.folder = run / STATE_FOLDER
         self._good: Path | None = None  # the last one saved or loaded
 
-    def save(self, state: State) -> None:
-        """Write it, and delete all others but the last good one. Raises CannotWrite; then the last good one is there still."""
-        content = state.to_bytes()
+    def save(self, state: "TrainingState") -> None:
+        """Write a state, then delete all others but the last good one.
+
+        Raises:
+            CannotWrite: the disk refuses; the last good state is still there.
+        """
+        content = _to_bytes(state)
         newest = max((_number(path) for path in self._paths()), default=0)
-        path = self.folder / f"{newest + 1:06}-{hashlib.sha256(content).hexdigest()}.safetensors"
+        digest = hashlib.sha256(content).hexdigest()
+        path = self.folder / f"{newest + 1:06}-{digest}.safetensors"
         write_whole(path, content)
+
         with writing(self.folder):
-            for (
-                other
-            ) in self.folder.iterdir():  # half-written files of processes that were killed, too
+            # This also deletes half-written files of processes that were killed.
+            for other in self.folder.iterdir():
                 if other not in (path, self._good):
                     other.unlink()
+
         self._good = path
 
-    def load(self) -> State | None:
-        """The newest one that is whole; None without any. Says which ones are damaged."""
+    def load(self) -> "TrainingState | None":
+        """Read the newest undamaged state, and warn about damaged ones.
+
+        Returns:
+            The state, or None if there is no undamaged one.
+        """
         for path in self._paths():
             try:
                 state = _read(path)
@@ -80,19 +75,20 @@ class States:
             else:
                 self._good = path
                 return state
+
         return None
 
     def __bool__(self) -> bool:
-        """Whether there are any, whole or not."""
+        """Tell whether there are any states, damaged or not."""
         return bool(self._paths())
 
     def delete(self) -> None:
-        """All of them, and their folder."""
+        """Delete all states and their folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _paths(self) -> list[Path]:
-        """Newest first."""
-        named = [path for path in self.folder.glob("*") if NAME.fullmatch(path.name)]
+        """Return the files of the states, newest first."""
+        named = [path for path in self.folder.glob("*") if STATE_NAME.fullmatch(path.name)]
         return sorted(named, key=_number, reverse=True)
 
 
@@ -100,57 +96,90 @@ def _number(path: Path) -> int:
     return int(path.name.partition("-")[0])
 
 
-def _read(path: Path) -> State:
-    """Raises ValueError where the bytes are not those that were written."""
+def _to_bytes(state: "TrainingState") -> bytes:
+    from safetensors.torch import save
+
+    return save(state.tensors, metadata={"facts": json.dumps(state.facts)})
+
+
+def _read(path: Path) -> "TrainingState":
+    """Read a file. Raises ValueError where its bytes are not those that were written."""
+    from safetensors.torch import load
+
+    from inkdigits.training.state import TrainingState
+
     content = path.read_bytes()
-    found = NAME.fullmatch(path.name)
+    found = STATE_NAME.fullmatch(path.name)
     if not found or hashlib.sha256(content).hexdigest() != found[2]:
-        raise ValueError("its SHA-256 is another")
-    return State.from_bytes(content)
+        raise ValueError("its SHA-256 does not match its name")
+
+    header_length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + header_length])
+    return TrainingState(load(content), json.loads(header["__metadata__"]["facts"]))
 
 
 @dataclass(frozen=True)
 class Interval:
-    """How often a state is saved: every so many steps, or seconds; neither is never."""
+    """How often a state is saved: every so many steps, or so many seconds; never if both are 0."""
 
     steps: int = 0
     seconds: float = 0.0
 
     @classmethod
     def parse(cls, text: str) -> "Interval":
-        """500 is steps, 30s is seconds, 0 and off are never. Raises BadValue."""
+        """Parse an interval: `500` is steps, `30s` is seconds, `0` and `off` are never.
+
+        Raises:
+            BadValue: the text is none of these.
+        """
         if text == "off":
             return cls()
+
         found = re.fullmatch(r"(\d{1,9})(s?)", text)
         if not found:
             raise BadValue(
-                f"a state is saved every so many steps (500) or seconds (60s), or never (off), not {text!r}"
+                "a state is saved every so many steps (500) or seconds (60s), or never (off), "
+                f"not {text!r}"
             )
-        return cls(seconds=float(found[1])) if found[2] else cls(steps=int(found[1]))
+        if found[2]:
+            return cls(seconds=float(found[1]))
+
+        return cls(steps=int(found[1]))
 
 
-class Saving:
-    """Saves states when they are due, and says only once that it cannot. done: the steps taken when it begins."""
+class StateSaver:
+    """Saves states when they are due, and warns only once that it cannot.
 
-    def __init__(self, states: States, interval: Interval, done: int) -> None:
-        self.states, self.interval = states, interval
-        self._done, self._time, self._warned = done, time.monotonic(), False
+    Args:
+        states: where they are saved.
+        interval: how often.
+        done: steps that the training has taken by now.
+    """
+
+    def __init__(self, states: SavedStates, interval: Interval, done: int) -> None:
+        self.states = states
+        self.interval = interval
+        self._saved_after = done
+        self._saved_at = time.monotonic()
+        self._warned = False
 
     def due(self, done: int) -> bool:
-        """Whether it is time to save, after so many steps."""
+        """Tell whether it is time to save, after so many steps."""
         if self.interval.steps:
-            return done - self._done >= self.interval.steps
-        return (
-            bool(self.interval.seconds) and time.monotonic() - self._time >= self.interval.seconds
-        )
+            return done - self._saved_after >= self.interval.steps
+        if self.interval.seconds:
+            return time.monotonic() - self._saved_at >= self.interval.seconds
 
-    def save(self, state: State, done: int) -> None:
-        """Save the state after so many steps."""
-        self._done, self._time = done, time.monotonic()
+        return False
+
+    def save(self, state: "TrainingState", done: int) -> None:
+        """Save the state after so many steps, or warn."""
+        self._saved_after = done
+        self._saved_at = time.monotonic()
         self.attempt(lambda: self.states.save(state))
 
     def attempt(self, write: Callable[[], None]) -> None:
-        """A training does not end because something does not fit on the disk that is not needed before its end."""
+        """Call a function that writes, and let the training go on if the disk refuses."""
         try:
             write()
         except CannotWrite as error:
@@ -160,7 +189,7 @@ class Saving:
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """In words, what is not as it was: each key with its value then and now."""
+    """Describe each key whose value has changed: `seed 0, now 1`."""
     return [
         f"{key} {then.get(key)!r}, now {value!r}"
         for key, value in now.items()

@@ -1,7 +1,8 @@
-"""One training run, from a recipe and a dataset to a folder that can be read with, measured, and trained further.
+"""One training run: from a recipe and a dataset to a folder to read with and to train further.
 
-The folder afterwards: model.safetensors and config.json (checkpoint.py), model.onnx (export.py), metrics.jsonl (a line an epoch,
-then the final figures) and report.html (report.py). The test split is read once, whole, when the weights are final.
+The folder holds model.safetensors and config.json (checkpoint.py), model.onnx (export.py),
+metrics.jsonl (a line an epoch, then the final figures) and report.html. The test split is read
+once, whole, when the weights are final.
 """
 
 import dataclasses
@@ -14,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+# The first optimiser loads torch._dynamo anyway. That takes a second, which belongs to starting up
+# and not to the first epoch.
 import torch._dynamo  # noqa: F401
 from torch import nn
 
@@ -22,34 +25,41 @@ from inkdigits.core.errors import BadData, BadValue, CannotWrite, InkdigitsError
 from inkdigits.core.files import alone, entries, remove_leftovers, writable_folder
 from inkdigits.core.signals import uninterrupted
 from inkdigits.data.datasets import Dataset, Split, load_dataset
-from inkdigits.runs.artifacts import LAST_FILE, METRICS_FILE, Final, Work, finish, write_metrics
-from inkdigits.runs.checkpoint import load_checkpoint
-from inkdigits.runs.job import Job, check_before_training, prepare
-from inkdigits.runs.resume import Saving, State, States, differences
+from inkdigits.runs.artifacts import (
+    LAST_FILE,
+    MEMBERS_FOLDER,
+    METRICS_FILE,
+    Final,
+    RunRecord,
+    Work,
+    finish,
+    read_epochs,
+    run_name,
+    write_metrics,
+)
+from inkdigits.runs.checkpoint import load_checkpoint, load_run
+from inkdigits.runs.job import EVERY_MINUTE, TrainingJob, check_before_training, prepare
+from inkdigits.runs.resume import Interval, SavedStates, StateSaver, differences
 from inkdigits.training.device import choose_device
-from inkdigits.training.distributed import ALONE, Group, group
-from inkdigits.training.launch import place_in_group, restarts
-from inkdigits.training.loop import Epoch, Progress, Training
+from inkdigits.training.figures import Epoch, TrainingProgress
+from inkdigits.training.loop import Training
 from inkdigits.training.models import count_parameters, recipe_network
+from inkdigits.training.predictions import accuracy_on
 from inkdigits.training.recipe import Recipe, from_table, load_recipe
-
-# The first optimiser loads torch._dynamo anyway. That takes a second, which belongs to starting up and not to the first epoch,
-# so it is loaded above.
+from inkdigits.training.state import TrainingState
 
 log = logging.getLogger(__name__)
 
-REPORT_SIZE = 1 << 20  # bytes, generously; the other files are two copies of the weights
-LOCKED = "run"  # what `alone` makes .run.lock of, in the run's folder
-LOCK = f".{LOCKED}.lock"
-
-Record = Progress | Epoch | Final
+REPORT_BYTES = 1 << 20  # generously; the other files are two copies of the weights
+LOCKED = "run"  # in the run's folder, `alone` makes .run.lock of it
+LOCK_FILE = f".{LOCKED}.lock"
 
 
 def train(
     recipe: str | Path | Recipe,
     out: str | Path,
     *,
-    data: str | Path | None = None,
+    data: str | Path | Dataset | None = None,
     seed: int = 0,
     device: str = "auto",
     init: str | Path | None = None,
@@ -57,67 +67,345 @@ def train(
     data_dir: str | Path | None = None,
     resume: bool = False,
     tensorboard: bool = False,
+    interval: Interval = EVERY_MINUTE,
 ) -> Final:
-    """Train a recipe and leave the run in the new folder `out`: `inkdigits train`.
+    """Train a recipe and leave the run in the folder `out`, as `inkdigits train` does.
 
-    recipe: a shipped name, a .toml file, or a Recipe. data: a dataset's name or path; None for the recipe's own. init: a model to
-    start from instead of fresh weights. settings: keys of the recipe to change, such as {"epochs": 3}. resume: go on with the run
-    that was stopped in `out`, if there is one. tensorboard: also write its event files, into `out`/tensorboard. Raises
-    InkdigitsError with a sentence for the user.
+    Arguments and errors are those of `iter_train`.
+
+    Returns:
+        The final figures.
     """
-    chosen = load_recipe(recipe, settings)
-    dataset = load_dataset(data or chosen.data, data_dir=data_dir)
-    final = None
-    mnist = mnist_to_compare(dataset, data_dir) if init else None
-    records = run(
-        chosen, Path(out), dataset, seed=seed, device=device, init=init, resume=resume, mnist=mnist
+    records = iter_train(
+        recipe,
+        out,
+        data=data,
+        seed=seed,
+        device=device,
+        init=init,
+        settings=settings,
+        data_dir=data_dir,
+        resume=resume,
+        tensorboard=tensorboard,
+        interval=interval,
     )
-    if tensorboard:
-        from inkdigits.runs.tensorboard import track
-
-        records = track(records, chosen, dataset, Path(out), seed)
-    for record in records:
-        final = record
+    *_, final = records
     assert isinstance(final, Final), "a run ends with its final figures"
     return final
 
 
+def iter_train(
+    recipe: str | Path | Recipe,
+    out: str | Path,
+    *,
+    data: str | Path | Dataset | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    init: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    data_dir: str | Path | None = None,
+    resume: bool = False,
+    tensorboard: bool = False,
+    interval: Interval = EVERY_MINUTE,
+) -> Generator[RunRecord, None, None]:
+    """Train a recipe, record by record. Closing the generator stops the run, which can be resumed.
+
+    Args:
+        recipe: a shipped name, a .toml file, or a Recipe.
+        out: the folder of the run. It must be new, empty, or hold a run to resume.
+        data: a dataset's name or path, or a Dataset; None for the recipe's own.
+        seed: of weights, order and augmentation.
+        device: auto, cpu, cuda or mps.
+        init: a model to start from instead of fresh weights.
+        settings: keys of the recipe to change, such as {"epochs": 3}.
+        data_dir: where datasets are; None for INKDIGITS_DATA or the user's cache.
+        resume: go on with the run that was stopped in `out`, if there is one.
+        tensorboard: also write TensorBoard's event files, into `out`/tensorboard.
+        interval: how often the state is saved.
+
+    Returns:
+        A generator of `TrainingProgress` now and then, an `Epoch` after every pass, and at last the
+        `Final` figures.
+
+    Raises:
+        InkdigitsError: with a sentence for the user.
+    """
+    recipe = load_recipe(recipe, settings)
+    if not isinstance(data, Dataset):
+        data = load_dataset(data or recipe.data, data_dir=data_dir)
+
+    records = run(
+        recipe,
+        Path(out),
+        data,
+        seed=seed,
+        device=device,
+        init=init,
+        resume=resume,
+        interval=interval,
+        mnist=mnist_to_compare(data, data_dir) if init else None,
+    )
+    if tensorboard:
+        from inkdigits.runs.tensorboard import track
+
+        records = track(records, recipe, data, Path(out), seed)
+
+    return records
+
+
 def mnist_to_compare(dataset: Dataset, data_dir: str | Path | None = None) -> Split | None:
-    """MNIST's test digits, on which to see what learning from `dataset` makes a network forget; None unless they are at hand."""
+    """Return MNIST's test digits, on which a network may forget while it learns from `dataset`.
+
+    Returns:
+        None if the dataset has other classes, or MNIST is not on this machine.
+    """
     with suppress(BadData):
         mnist = load_dataset("mnist", data_dir=data_dir, download=False)
-        return mnist.test if dataset.classes[:CLASSES] == mnist.classes else None
+        if dataset.classes[:CLASSES] == mnist.classes:
+            return mnist.test
+
     return None
 
 
 def run(
     recipe: Recipe, out: Path, dataset: Dataset, **options: Any
-) -> Generator[Record, None, None]:
-    """Train and yield what happens: Progress, an Epoch after every pass, and at last the Final. options: of a Job.
+) -> Generator[RunRecord, None, None]:
+    """Train in a folder of its own, which no other run may use meanwhile.
 
-    A recipe of several members trains them one after another, each as a run of its own in `members_in`, or in `out` unless given.
+    The state is saved now and then, and when Ctrl-C or closing this generator ends the run. With
+    `resume` it goes on from there to the bits that it would have reached, starts if there is
+    nothing yet, and has only the `Final` to say of a run that is finished. After an error no folder
+    is left behind, unless it holds a state or the trained weights.
 
-    Its state is saved every now and then, and when Ctrl-C ends it or this generator is closed. `resume` goes on from there to the
-    bits that it would have reached, starts where there is nothing yet, and has only the Final to say of a run that is finished.
-    Raises InkdigitsError; then no folder is left behind, unless a state or the trained weights are in it.
+    Args:
+        recipe: how to train. Several members are trained one after another, each as a run of its
+            own.
+        out: the folder of the run.
+        dataset: with the splits train, validation and test.
+        options: those of a `TrainingJob`.
+
+    Yields:
+        `TrainingProgress` now and then, an `Epoch` after every pass, and at last the `Final`.
+
+    Raises:
+        InkdigitsError: with a sentence for the user.
     """
-    job = Job(recipe, dataset, **options)
+    job = TrainingJob(recipe, dataset, **options)
     check_before_training(job)
-    if place_in_group()[1] > 1 and recipe.members > 1:
-        raise BadValue(
-            f"{recipe.name!r} trains {recipe.members} networks one after another; torchrun shares the work of one"
+    with _locked_folder(out):
+        final = yield from locked_run(job, out)
+
+    yield final
+
+
+def locked_run(job: TrainingJob, out: Path) -> Generator[TrainingProgress | Epoch, None, Final]:
+    """Train in a folder whose lock the caller holds.
+
+    Returns:
+        The final figures.
+    """
+    final = _finished_before(job, out)
+    if final is None:
+        remove_leftovers(out)
+        train_job = run_single if job.recipe.members == 1 else run_ensemble
+        final = yield from train_job(job, out)
+
+    SavedStates(out).delete()
+    return final
+
+
+def run_single(job: TrainingJob, out: Path) -> Generator[TrainingProgress | Epoch, None, Final]:
+    """Train one network from its saved state, or from the beginning, and write the run's files.
+
+    Returns:
+        The final figures.
+    """
+    training, seconds = prepare(job)
+    mnist = None
+    mnist_before = None
+    if job.init is not None and job.mnist is not None:
+        mnist = job.mnist
+        mnist_before = accuracy_on(load_run(job.init).network, mnist)
+
+    saved = _SavedTraining(job, out, training, seconds)
+    saved.resume()
+    with _left_tidy(out):
+        _check_room(out, training.network)
+        with saved.when_stopped():
+            for record in training.passes(job.dataset.validation):
+                saved.keep(record)
+                if record:
+                    yield record
+
+            saved.save()
+            train_seconds = saved.seconds + sum(epoch.seconds for epoch in training.epochs)
+            work = Work(training.epochs, train_seconds, mnist, mnist_before)
+            return finish(out, training.network, job.recipe, job.dataset, work, job.seed)
+
+
+def run_ensemble(job: TrainingJob, out: Path) -> Generator[TrainingProgress | Epoch, None, Final]:
+    """Train the members that are not trained yet, join all, and write the run's files.
+
+    The passes of all members are counted together.
+
+    Returns:
+        The final figures.
+    """
+    member = job.recipe.member
+    network = recipe_network(job.recipe)
+    epochs = list[Epoch]()
+    seconds = 0.0
+
+    for number, seed in enumerate(job.recipe.member_seeds(job.seed)):
+        folder = (job.members_in or out / MEMBERS_FOLDER) / run_name(member, seed)
+        epochs_before = number * member.epochs
+        if not is_finished(folder, member, seed):
+            records = run(
+                member,
+                folder,
+                job.dataset,
+                seed=seed,
+                device=job.device,
+                resume=True,
+                interval=job.interval,
+            )
+            for record in records:
+                if not isinstance(record, Final):
+                    yield dataclasses.replace(record, epoch=record.epoch + epochs_before)
+
+        checkpoint = load_checkpoint(folder)
+        network.get_submodule(f"members.{number}").load_state_dict(checkpoint.network.state_dict())
+        seconds += checkpoint.config["final"]["train_seconds"]
+        for epoch in read_epochs(folder):
+            epochs.append(dataclasses.replace(epoch, epoch=epoch.epoch + epochs_before))
+
+    network.to(choose_device(job.device))
+    return finish(out, network, job.recipe, job.dataset, Work(epochs, seconds), job.seed)
+
+
+class _SavedTraining:
+    """A training whose state and metrics are saved in the folder of its run as it goes on.
+
+    Attributes:
+        seconds: what preparing the training took when it first started.
+    """
+
+    def __init__(self, job: TrainingJob, out: Path, training: Training, seconds: float) -> None:
+        self.job = job
+        self.out = out
+        self.training = training
+        self.seconds = seconds
+        self.states = SavedStates(out)
+        self.saver = StateSaver(self.states, job.interval, training.done)
+
+    def resume(self) -> None:
+        """Bring the training to where it was stopped, if there is a state to go on from.
+
+        Raises:
+            BadValue: the state is of another run.
+        """
+        state = self.states.load() if self.job.resume else None
+        if state is None:
+            return
+
+        _refuse_differences(self.out, differences(state.facts["identity"], self.job.identity))
+        self.training.restore(state)
+        self.seconds = float(state.facts["preparing"])
+        self.saver = StateSaver(self.states, self.job.interval, self.training.done)
+        write_metrics(self.out, self.training.epochs)
+
+        log.warning(
+            "going on in epoch %d of %d, after %d steps",
+            self.training.epoch,
+            self.job.recipe.epochs,
+            self.training.done,
         )
-    with group(job.device) as processes:
-        if restarts():  # the command is the same as the first time
-            job = dataclasses.replace(job, resume=True)
-        if processes.leads:
-            yield (yield from _lead(job, out, processes))
-        else:
-            yield from _follow(job, processes)
+        changed = differences(state.facts["circumstances"], self.job.circumstances)
+        if changed:
+            log.warning(
+                "the result may differ in its last bits, as this has changed: %s",
+                "; ".join(changed),
+            )
+
+    def keep(self, record: TrainingProgress | Epoch | None) -> None:
+        """Save what is due after a step or a pass.
+
+        Raises:
+            InkdigitsError: the validation loss is infinite or not a number.
+        """
+        if isinstance(record, Epoch):
+            _refuse_unless_finite(record)
+            self.saver.attempt(lambda: write_metrics(self.out, self.training.epochs))
+        if self.saver.due(self.training.done):
+            self.save()
+
+    def save(self) -> None:
+        """Save the state."""
+        with uninterrupted:
+            state = self.training.state()
+            facts = {
+                "identity": self.job.identity,
+                "circumstances": self.job.circumstances,
+                "preparing": self.seconds,
+            }
+            self.saver.save(TrainingState(state.tensors, state.facts | facts), self.training.done)
+
+    @contextmanager
+    def when_stopped(self) -> Iterator[None]:
+        """Make room for states, and save the last one if the run is stopped from outside."""
+        try:
+            self.states.folder.mkdir(exist_ok=True)
+            yield
+        except (KeyboardInterrupt, GeneratorExit):
+            if self.training.whole:
+                self.save()
+            if self.states:
+                log.warning(
+                    "stopped in epoch %d of %d; --resume goes on from there",
+                    self.training.epoch,
+                    self.job.recipe.epochs,
+                )
+            raise
 
 
-def _lead(job: Job, out: Path, processes: Group = ALONE) -> Generator[Record, None, Final]:
-    """The whole run, as the process that writes it: nobody else may, as long as it lasts."""
+def is_finished(folder: Path, recipe: Recipe, seed: int) -> bool:
+    """Tell whether a folder holds a finished run of this seed and of this recipe as it is now.
+
+    A run of an older version of the recipe, or with a damaged file, is not.
+    """
+    if not (folder / LAST_FILE).is_file():
+        return False
+
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_bytes())
+        trained = from_table(config["recipe"]).what_it_trains
+        trained_seed = config["seed"]
+        epochs = config["final"]["epochs"]
+    except (OSError, ValueError, KeyError, TypeError, InkdigitsError):
+        return False
+
+    same_recipe = trained == recipe.what_it_trains
+    return same_recipe and trained_seed == seed and epochs == recipe.total_epochs
+
+
+def is_stopped(folder: Path, job: TrainingJob) -> bool:
+    """Tell whether a folder holds a state from which this job would go on."""
+    saved = SavedStates(folder).load()
+    return saved is not None and saved.facts["identity"] == job.identity
+
+
+def empty(folder: Path) -> None:
+    """Delete everything in a run's folder except its lock."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != LOCK_FILE:
+            path.unlink()
+
+
+@contextmanager
+def _locked_folder(out: Path) -> Iterator[None]:
+    """Make a run's folder and keep other runs out of it; remove it if it ends up empty."""
     was_there = out.is_dir()
     try:
         writable_folder(out)
@@ -126,248 +414,76 @@ def _lead(job: Job, out: Path, processes: Group = ALONE) -> Generator[Record, No
                 raise CannotWrite(
                     f"another run is at work in {out}; choose another folder, or wait"
                 )
-            return (yield from run_alone(job, out, processes))
+            yield
     finally:
         if not was_there:
-            with suppress(OSError):  # there is something in it
+            with suppress(OSError):  # it is not empty
                 out.rmdir()
 
 
-def _tell_followers(job: Job, processes: Group, saved: State | None) -> None:
-    """What to train, and from where."""
-    if processes.size > 1:
-        processes.told(json.dumps(job.identity).encode())
-        processes.told(saved.to_bytes() if saved else b"")
+def _finished_before(job: TrainingJob, out: Path) -> Final | None:
+    """Return the figures of a run that is finished, or None if the folder is free to train in.
 
-
-def _follow(job: Job, processes: Group) -> Generator[Record, None, None]:
-    """Our share of a run that another process leads. Says nothing of it but the final figures."""
-    training, _, _ = prepare(job, processes)
-    leaders = json.loads(processes.told())
-    if different := differences(leaders, job.identity):
-        place = f"process {processes.rank + 1} of {processes.size}"
-        raise BadValue(
-            f"{place} was started to train something else than the first: {'; '.join(different)}"
-        )
-    if content := processes.told():
-        training.restore(State.from_bytes(content))
-    for _ in training.passes(job.dataset.validation):
-        pass
-    yield Final(**json.loads(processes.told()))
-
-
-def run_alone(job: Job, out: Path, processes: Group = ALONE) -> Generator[Record, None, Final]:
-    """`run`, for who holds the folder's lock already. Returns the final figures."""
-    final = _check_folder(job, out)
-    if final is None:
-        remove_leftovers(out)
-        final = (
-            yield from _run_members(job, out)
-            if job.recipe.members > 1
-            else _run_one(job, out, processes)
-        )
-    States(out).delete()
-    return final
-
-
-def _check_folder(job: Job, out: Path) -> Final | None:
-    """The figures of a run that is finished. Raises CannotWrite where the folder holds what is not to be gone on with."""
-    finished, stopped = (
-        (out / LAST_FILE).is_file(),
-        States(out).folder.is_dir() or (out / "members").is_dir(),
-    )
+    Raises:
+        CannotWrite: the folder holds something else, or a run and `resume` is off.
+    """
+    finished = (out / LAST_FILE).is_file()
+    stopped = SavedStates(out).folder.is_dir() or (out / MEMBERS_FOLDER).is_dir()
     if finished and job.resume:
         final = _final_figures(job, out)
         log.warning("the run in %s is finished", out)
         return final
-    if stopped and not finished and not job.resume:
+
+    if stopped and not finished:
+        if job.resume:
+            return None
         raise CannotWrite(f"{out} holds a run that was stopped; --resume goes on with it")
-    if finished or (not stopped and any(path.name != LOCK for path in entries(out))):
+
+    if any(path.name != LOCK_FILE for path in entries(out)):
         raise CannotWrite(
             f"the folder {out} exists and is not empty; choose a new one, or delete it first"
         )
+
     return None
 
 
-def _final_figures(job: Job, out: Path) -> Final:
-    """Of a finished run. Raises BadValue where it is another one."""
+def _final_figures(job: TrainingJob, out: Path) -> Final:
+    """Read the figures of a finished run. Raises BadValue where it is another one."""
     config = load_checkpoint(out).config
+    figures = {key: value for key, value in config["final"].items() if key != "final"}
     then = from_table(config["recipe"]).what_it_trains | {
         "seed": config["seed"],
         "digits": config["data"]["train"],
+        # Older versions finished what Ctrl-C had cut short.
+        "epochs": figures["epochs"] // job.recipe.members,
     }
-    then |= {
-        "epochs": config["final"]["epochs"] // job.recipe.members
-    }  # older versions finished what Ctrl-C had cut short
-    _refuse(
-        out,
-        differences(
-            then, job.recipe.what_it_trains | {"seed": job.seed, "digits": len(job.dataset.train)}
-        ),
-    )
-    return Final(**{key: value for key, value in config["final"].items() if key != "final"})
+    now = job.recipe.what_it_trains | {"seed": job.seed, "digits": len(job.dataset.train)}
+    _refuse_differences(out, differences(then, now))
+    return Final(**figures)
 
 
-def _refuse(out: Path, different: list[str]) -> None:
+def _refuse_differences(out: Path, different: list[str]) -> None:
+    """Raise BadValue where the run in a folder differs from the one that is asked for."""
     if different:
         raise BadValue(
-            f"{out} holds another run, of {'; '.join(different)}; choose another folder, or what it was started with"
+            f"{out} holds another run, of {'; '.join(different)}; "
+            "choose another folder, or what it was started with"
         )
 
 
-def _run_one(job: Job, out: Path, processes: Group) -> Generator[Record, None, Final]:
-    """Train one network from wherever its state is, or from the beginning, and finish."""
-    training, seconds, before = prepare(job, processes)
-    mnist = None if job.init is None else job.mnist
-    states = States(out)
-    saved = states.load() if job.resume else None
-    if saved:
-        seconds = _take_up(job, out, training, saved)
-    _tell_followers(job, processes, saved)
-    saving = Saving(states, job.interval, training.done)
-
-    def save() -> None:
-        with uninterrupted:
-            state = training.state()
-            facts = {
-                "identity": job.identity,
-                "circumstances": job.circumstances,
-                "preparing": seconds,
-            }
-            saving.save(State(state.tensors, state.facts | facts), training.done)
-
-    with _left_tidy(out):
-        _check_room(out, training.network)
-        try:
-            states.folder.mkdir(exist_ok=True)
-            for record in training.passes(job.dataset.validation):
-                if isinstance(record, Epoch):
-                    _check_epoch(record)
-                    saving.attempt(lambda: write_metrics(out, training.epochs))
-                if saving.due(training.done):
-                    save()
-                if record:
-                    yield record
-            save()
-            work = Work(
-                training.epochs,
-                seconds + sum(epoch.seconds for epoch in training.epochs),
-                mnist,
-                before,
-            )
-            final = finish(out, training.network, job.recipe, job.dataset, work, job.seed)
-            processes.told(json.dumps(dataclasses.asdict(final)).encode())
-            return final
-        except (KeyboardInterrupt, GeneratorExit):
-            if training.whole:
-                save()
-            if states:
-                log.warning(
-                    "stopped in epoch %d of %d; --resume goes on from there",
-                    training.epoch,
-                    job.recipe.epochs,
-                )
-            raise
-
-
-def _take_up(job: Job, out: Path, training: Training, saved: State) -> float:
-    """Bring the training to where it was. Returns the seconds that preparing it took then. Raises BadValue where it is another."""
-    _refuse(out, differences(saved.facts["identity"], job.identity))
-    training.restore(saved)
-    write_metrics(out, training.epochs)
-    log.warning(
-        "going on in epoch %d of %d, after %d steps",
-        training.epoch,
-        job.recipe.epochs,
-        training.done,
-    )
-    if changed := differences(saved.facts["circumstances"], job.circumstances):
-        log.warning(
-            "the result may differ in its last bits, as this has changed: %s", "; ".join(changed)
-        )
-    return float(saved.facts["preparing"])
-
-
-def _check_epoch(epoch: Epoch) -> None:
-    if not math.isfinite(loss := epoch.validation_loss):
-        where = f"in epoch {epoch.epoch}"
+def _refuse_unless_finite(epoch: Epoch) -> None:
+    """Raise InkdigitsError where the validation loss is infinite or not a number."""
+    loss = epoch.validation_loss
+    if not math.isfinite(loss):
         raise InkdigitsError(
-            f"the validation loss became {loss} {where}; a smaller learning_rate would help"
+            f"the validation loss became {loss} in epoch {epoch.epoch}; "
+            "a smaller learning_rate would help"
         )
-
-
-def _run_members(job: Job, out: Path) -> Generator[Record, None, Final]:
-    """Train what is not trained yet, join all, and finish that as any run."""
-    epochs, seconds, network = list[Epoch](), 0.0, recipe_network(job.recipe)
-    for number, seed in enumerate(job.recipe.member_seeds(job.seed)):
-        folder = (job.members_in or out / "members") / run_name(job.recipe.member, seed)
-        if not is_finished(folder, job.recipe.member, seed):
-            member = dataclasses.replace(
-                job, recipe=job.recipe.member, seed=seed, members_in=None, resume=True
-            )
-            for record in _lead(member, folder):
-                assert not isinstance(record, Final)
-                yield dataclasses.replace(record, epoch=record.epoch + number * job.recipe.epochs)
-        checkpoint = load_checkpoint(folder)
-        network.get_submodule(f"members.{number}").load_state_dict(checkpoint.network.state_dict())
-        seconds += checkpoint.config["final"]["train_seconds"]
-        lines = map(json.loads, (folder / METRICS_FILE).read_text().splitlines())
-        passes = [Epoch(**line) for line in lines if "final" not in line]
-        epochs += [
-            dataclasses.replace(epoch, epoch=epoch.epoch + number * job.recipe.epochs)
-            for epoch in passes
-        ]
-    return finish(
-        out,
-        network.to(choose_device(job.device)),
-        job.recipe,
-        job.dataset,
-        Work(epochs, seconds),
-        job.seed,
-    )
-
-
-def run_name(recipe: Recipe, seed: int) -> str:
-    """Of the folder, where runs lie side by side."""
-    return f"{recipe.name}-seed{seed}"
-
-
-def is_finished(folder: Path, recipe: Recipe, seed: int) -> bool:
-    """Whether a folder holds a run of this recipe and seed, as the recipe is now, with its last file and all epochs.
-
-    The recipe may have changed since, and a file may be damaged.
-    """
-    if not (folder / LAST_FILE).is_file():
-        return False
-    try:
-        config = json.loads((folder / CONFIG_FILE).read_bytes())
-        same = (
-            from_table(config["recipe"]).what_it_trains == recipe.what_it_trains
-            and config["seed"] == seed
-        )
-        return bool(same and config["final"]["epochs"] == recipe.total_epochs)
-    except (OSError, ValueError, KeyError, TypeError, InkdigitsError):
-        return False
-
-
-def is_stopped(folder: Path, job: Job) -> bool:
-    """Whether a folder holds a state from which this job would go on."""
-    saved = States(folder).load()
-    return saved is not None and saved.facts["identity"] == job.identity
-
-
-def empty(folder: Path) -> None:
-    """Delete what is in it, but for the lock."""
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.name != LOCK:
-            path.unlink()
 
 
 @contextmanager
 def _left_tidy(out: Path) -> Iterator[None]:
-    """Where an error leaves neither a state nor trained weights, nothing of ours is left."""
+    """After an error, say what is left in the folder, or delete what is of no use."""
     try:
         yield
     except BaseException as error:
@@ -375,18 +491,20 @@ def _left_tidy(out: Path) -> Iterator[None]:
             error.add_note(
                 f"the trained weights are whole and stay in {out}; --resume finishes the run"
             )
-        elif States(out):
+        elif SavedStates(out):
             error.add_note(f"its last good state stays in {out}")
         else:
-            States(out).delete()
+            SavedStates(out).delete()
             (out / METRICS_FILE).unlink(missing_ok=True)
         raise
 
 
 def _check_room(folder: Path, network: nn.Module) -> None:
-    needed = 2 * 4 * count_parameters(network) + REPORT_SIZE  # float32
+    """Raise CannotWrite where the disk has no room for a run."""
+    needed = 2 * 4 * count_parameters(network) + REPORT_BYTES  # float32
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise CannotWrite(
-            f"{folder} has room for {free / 2**20:.1f} MiB, but a run takes {needed / 2**20:.1f}; choose another place"
+            f"{folder} has room for {free / 2**20:.1f} MiB, but a run takes "
+            f"{needed / 2**20:.1f}; choose another place"
         )

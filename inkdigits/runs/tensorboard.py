@@ -1,6 +1,7 @@
-"""The records of a run -> TensorBoard's event files, in the folder `tensorboard` of the run.
+"""TensorBoard's event files, in the folder `tensorboard` of a run.
 
-Listens to what `run` yields and passes all of it on; the training does not know that anybody does. Needs the extra `tensorboard`.
+The records of a run come in, are written down, and go out again; the training is not affected.
+Needs the extra `tensorboard`.
 """
 
 import io
@@ -19,13 +20,20 @@ from inkdigits.core.digits import CLASSES
 from inkdigits.core.errors import MissingExtra
 from inkdigits.data.datasets import Dataset
 from inkdigits.evaluation.metrics import evaluate_probabilities
-from inkdigits.evaluation.plots.curves import confusion_matrix, error_gallery
+from inkdigits.evaluation.plots.confusion import confusion_matrix
+from inkdigits.evaluation.plots.galleries import error_gallery
 from inkdigits.reading.recogniser import Recogniser
-from inkdigits.runs.artifacts import METRICS_FILE, Final, to_record
-from inkdigits.runs.run import Record, run_name
-from inkdigits.training.launch import place_in_group
-from inkdigits.training.loop import SCHEDULES, Epoch
+from inkdigits.runs.artifacts import (
+    MEMBERS_FOLDER,
+    METRICS_FILE,
+    Final,
+    RunRecord,
+    run_name,
+    to_record,
+)
+from inkdigits.training.figures import Epoch
 from inkdigits.training.recipe import Recipe, to_table
+from inkdigits.training.schedules import SCHEDULES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,132 +41,156 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FOLDER = "tensorboard"
-LAST = ".final"  # how the name of the file ends that holds what is known when the weights are final
-MOST = 48  # errors that are shown
-DOTS = 110  # an inch of a figure
+EVENTS_FOLDER = "tensorboard"
+FINAL_SUFFIX = ".final"  # ends the name of the file that is written when the weights are final
+MOST_ERRORS = 48  # that are shown as pictures
+DOTS_PER_INCH = 110  # of figures
 
 
 def track(
-    records: Generator[Record, None, None],
+    records: Generator[RunRecord, None, None],
     recipe: Recipe,
     dataset: Dataset,
     out: Path,
     seed: int = 0,
-) -> Generator[Record, None, None]:
-    """What `run` yields, written down and passed on. recipe, dataset, out, seed: what `run` was given.
+) -> Generator[RunRecord, None, None]:
+    """Write down what `run` yields, and pass it on.
 
-    A network's curves lie in `out`/tensorboard, those of an ensemble's members in a folder each below it. Where a run is gone on
-    with, what was written of the pass that it begins with and of later ones is void; where nothing was written, the passes before
-    it come from metrics.jsonl. A full disk ends the tracking and not the training. Raises MissingExtra.
+    A network's curves are in `out`/tensorboard, those of an ensemble's members in a folder each
+    below it. When a run is resumed, what was written of the pass that it begins with and of later
+    ones is marked as void; if nothing was written, the passes before it come from metrics.jsonl. A
+    full disk ends the tracking, but not the training.
+
+    Args:
+        records: of `run`.
+        recipe: what `run` was given,
+        dataset: likewise,
+        out: likewise,
+        seed: and likewise.
+
+    Raises:
+        MissingExtra: TensorBoard is not installed.
     """
     try:
         import torch.utils.tensorboard  # noqa: F401
     except ImportError:
         raise MissingExtra("writing TensorBoard's files", "tensorboard") from None
-    leads = place_in_group()[0] == 0
-    return _tracked(records, _Events(recipe, dataset, out, seed), out) if leads else records
+
+    return _tracked(records, _Events(recipe, dataset, out, seed), out)
 
 
 def _tracked(
-    records: Generator[Record, None, None], events: "_Events", out: Path
-) -> Generator[Record, None, None]:
-    was_there, works = out.is_dir(), True
+    records: Generator[RunRecord, None, None], events: "_Events", out: Path
+) -> Generator[RunRecord, None, None]:
+    folder_was_there = out.is_dir()
+    disk_works = True
     try:
         with closing(events), closing(records):
             for record in records:
                 try:
-                    if works:
-                        events.take(record)
+                    if disk_works:
+                        events.add(record)
                 except OSError as error:
-                    works = False
+                    disk_works = False
                     log.warning(
                         "TensorBoard's files cannot be written: %s; the training goes on without",
                         error,
                     )
                 yield record
     except BaseException:
-        if [path.name for path in out.glob("*")] == [
-            FOLDER
-        ]:  # the run has left nothing, and so do we
-            shutil.rmtree(out / FOLDER if was_there else out, ignore_errors=True)
+        # Where the run has left nothing, neither should we.
+        if [path.name for path in out.glob("*")] == [EVENTS_FOLDER]:
+            ours = out / EVENTS_FOLDER if folder_was_there else out
+            shutil.rmtree(ours, ignore_errors=True)
         raise
 
 
 class _Events:
-    """The event files of one run: for each network its curves, and once what is known at the end."""
+    """The event files of one run: curves for each network, and the final figures once."""
 
     def __init__(self, recipe: Recipe, dataset: Dataset, out: Path, seed: int) -> None:
-        self.recipe, self.dataset, self.out, self.folder = recipe, dataset, out, out / FOLDER
-        self.members = (
-            [run_name(recipe.member, each) for each in recipe.member_seeds(seed)]
-            if recipe.members > 1
-            else []
-        )
-        self._writers: dict[int, SummaryWriter] = {}  # of each network
+        self.recipe = recipe
+        self.dataset = dataset
+        self.out = out
+        self.folder = out / EVENTS_FOLDER
+        self.members: list[str] = []
+        if recipe.members > 1:
+            self.members = [run_name(recipe.member, each) for each in recipe.member_seeds(seed)]
+        self._writers: dict[int, SummaryWriter] = {}  # of each network, by its number
 
     def close(self) -> None:
-        """Have the files whole."""
+        """Close all files."""
         for writer in self._writers.values():
-            with suppress(OSError):  # the disk is full, and that was said
+            with suppress(OSError):  # the disk is full, which was said already
                 writer.close()
 
-    def take(self, record: Record) -> None:
-        """Write it down. Raises OSError."""
+    def add(self, record: RunRecord) -> None:
+        """Write a record down. Raises OSError."""
         if isinstance(record, Final):
             for network in range(self.recipe.members):
-                if not self._written(network):
+                if not self._has_events(network):
                     self._writer(network, self.recipe.epochs + 1)
-            if not list(self.folder.glob(f"*{LAST}")):
-                self._finish(record)
+            if not list(self.folder.glob(f"*{FINAL_SUFFIX}")):
+                self._add_final(record)
             return
-        network, before = divmod(record.epoch - 1, self.recipe.epochs)
-        writer = self._writer(network, before + 1)
-        if isinstance(record, Epoch):
-            self._add(writer, to_record(record) | {"epoch": before + 1})
 
-    def _home(self, network: int) -> Path:
+        network, epochs_before = divmod(record.epoch - 1, self.recipe.epochs)
+        epoch = epochs_before + 1
+        writer = self._writer(network, epoch)
+        if isinstance(record, Epoch):
+            self._add_epoch(writer, to_record(record) | {"epoch": epoch})
+
+    def _events_folder(self, network: int) -> Path:
         return self.folder / self.members[network] if self.members else self.folder
 
-    def _written(self, network: int) -> bool:
-        return any(self._home(network).glob("events.*"))
+    def _has_events(self, network: int) -> bool:
+        return any(self._events_folder(network).glob("events.*"))
 
     def _writer(self, network: int, epoch: int) -> "SummaryWriter":
-        """That of a network whose next pass is `epoch`, with all passes before it."""
+        """Return the writer of a network whose next pass is `epoch`, after all passes before it."""
+        if network in self._writers:
+            return self._writers[network]
+
         from torch.utils.tensorboard import SummaryWriter
 
-        if network not in self._writers:
-            written = self._written(network)
-            # A first file says where it begins, too: TensorBoard takes the first that does for the beginning of all.
-            writer = self._writers[network] = SummaryWriter(
-                self._home(network), purge_step=epoch if written else 1
-            )
-            for line in [] if written else self._metrics(network):
+        had_events = self._has_events(network)
+        # A first file says where it begins, too: TensorBoard takes the first that does for the
+        # beginning of all.
+        purge_step = epoch if had_events else 1
+        writer = SummaryWriter(self._events_folder(network), purge_step=purge_step)
+        self._writers[network] = writer
+
+        if not had_events:
+            for line in self._metrics(network):
                 if line.get("epoch", epoch) < epoch:
-                    self._add(writer, line)
-        return self._writers[network]
+                    self._add_epoch(writer, line)
+
+        return writer
 
     def _metrics(self, network: int) -> list[dict[str, Any]]:
-        """The lines of its metrics.jsonl, which is written before an Epoch is yielded."""
-        run = self.out / "members" / self.members[network] if self.members else self.out
+        """Return the lines of a network's metrics.jsonl, which is written before an Epoch."""
+        run = self.out / MEMBERS_FOLDER / self.members[network] if self.members else self.out
         path = run / METRICS_FILE
-        return (
-            [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
-        )
+        if not path.is_file():
+            return []
 
-    def _add(self, writer: "SummaryWriter", epoch: Mapping[str, Any]) -> None:
-        """The curves' next points, from an epoch's line of metrics.jsonl. The learning rate is that of the middle of the pass."""
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def _add_epoch(self, writer: "SummaryWriter", epoch: Mapping[str, Any]) -> None:
+        """Add a point to each curve, from an epoch's line of metrics.jsonl."""
         step = epoch["epoch"]
         for figure in ("loss", "accuracy"):
             for split in ("train", "validation"):
                 writer.add_scalar(f"{figure}/{split}", epoch[f"{split}_{figure}"], step)
-        factor = SCHEDULES[self.recipe.schedule]((step - 0.5) / self.recipe.epochs)
+
+        middle_of_pass = (step - 0.5) / self.recipe.epochs
+        factor = SCHEDULES[self.recipe.schedule](middle_of_pass)
         writer.add_scalar("learning_rate", self.recipe.learning_rate * factor, step)
         writer.add_scalar("images_per_second", epoch["images_per_second"], step)
         writer.flush()
 
-    def _finish(self, final: Final) -> None:
-        """The figures beside the recipe that led to them, and what the model makes of the validation digits."""
+    def _add_final(self, final: Final) -> None:
+        """Write the figures beside the recipe, and pictures of the validation digits' errors."""
         from torch.utils.tensorboard import SummaryWriter
 
         figures = {
@@ -166,49 +198,47 @@ class _Events:
             for key, value in to_record(final).items()
             if isinstance(value, float)
         }
-        with closing(SummaryWriter(self.folder, filename_suffix=LAST)) as writer:
+        recipe = json.dumps(to_table(self.recipe), indent=2, ensure_ascii=False)
+        digits = self.dataset.validation[self.dataset.validation.labels < CLASSES]
+        probabilities = Recogniser(self.out).classify(digits.images)
+        evaluation = evaluate_probabilities(probabilities, digits.labels)
+        pictures = {"confusion": confusion_matrix(evaluation, self.dataset.classes[:CLASSES])}
+        if evaluation.errors:
+            pictures["errors"] = error_gallery(
+                digits.images, digits.labels, probabilities, most=MOST_ERRORS
+            )
+
+        with closing(SummaryWriter(self.folder, filename_suffix=FINAL_SUFFIX)) as writer:
             writer.add_hparams(
                 {"seed": final.seed, **_flat(self.recipe.what_it_trains)},
                 figures,
                 run_name=".",
                 global_step=final.epochs,
             )
-            writer.add_text(
-                "recipe",
-                f"```json\n{json.dumps(to_table(self.recipe), indent=2, ensure_ascii=False)}\n```",
-            )
-            digits = self.dataset.validation[self.dataset.validation.labels < CLASSES]
-            said = Recogniser(self.out).classify(digits.images)
-            evaluation, classes = (
-                evaluate_probabilities(said, digits.labels),
-                self.dataset.classes[:CLASSES],
-            )
-            writer.add_image(
-                "validation/confusion",
-                _pixels(confusion_matrix(evaluation, classes)),
-                final.epochs,
-                dataformats="HWC",
-            )
-            if evaluation.errors:
-                gallery = error_gallery(digits.images, digits.labels, said, most=MOST)
+            writer.add_text("recipe", f"```json\n{recipe}\n```")
+            for name, figure in pictures.items():
                 writer.add_image(
-                    "validation/errors", _pixels(gallery), final.epochs, dataformats="HWC"
+                    f"validation/{name}", _pixels(figure), final.epochs, dataformats="HWC"
                 )
 
 
 def _flat(table: Mapping[str, Any]) -> dict[str, str | int | float | bool]:
-    """Nested keys joined by dots; what is neither a number nor text, as text."""
+    """Join nested keys by dots, and write values that are neither numbers nor text as JSON."""
     flat: dict[str, str | int | float | bool] = {}
     for key, value in table.items():
         if isinstance(value, Mapping):
-            flat |= {f"{key}.{name}": inner for name, inner in _flat(value).items()}
+            for name, inner in _flat(value).items():
+                flat[f"{key}.{name}"] = inner
+        elif isinstance(value, str | int | float):
+            flat[key] = value
         else:
-            flat[key] = value if isinstance(value, str | int | float) else json.dumps(value)
+            flat[key] = json.dumps(value)
+
     return flat
 
 
 def _pixels(figure: "Figure") -> Any:
-    """uint8 (H, W, 3)."""
+    """Draw a figure as uint8 (H, W, 3)."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS)
+    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
     return np.asarray(Image.open(buffer).convert("RGB"))

@@ -1,7 +1,8 @@
-"""Batches of digits in, the same digits written a little differently out, each function with its own random generator.
+"""Augmentation: the same digits, written a little differently.
 
-Works on whole batches on whatever device they lie on; knows nothing of labels, datasets or training. Ink is float (N, 1, H, W),
-paper 0 to ink 1, before the network standardises it; positions outside the field count as paper.
+Batches of ink come in and go out, float (N, 1, H, W), paper 0 to ink 1, before the network
+standardises it; positions outside the field count as paper. Every function draws from the generator
+that it is given, on the device of the ink.
 """
 
 import math
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 ELASTIC_SIGMA = 4.0  # pixels; Simard et al. 2003 found 4 best for 29x29 digits
-KERNELS = (1, 3, 5)  # pixels a side, of random filters
+FILTER_SIDES = (1, 3, 5)  # pixels, of random filters
 MASK_STEEPNESS = 6.0  # of the mask between two filters: most pixels see one of them
 
 
@@ -28,20 +29,27 @@ class Augmentation:
     erasing: float = 0.0  # pixels a side of the square that is blotted out
     clutter: float = 0.0  # share of the digits that get a piece of another digit
     filtering: float = 0.0  # share of the digits that are seen through a random filter
-    noise: float = (
-        0.0  # largest standard deviation of Gaussian noise, in ink; half of the digits get some
-    )
+    noise: float = 0.0  # largest standard deviation of the noise on half of the digits, in ink
 
     @property
     def bends(self) -> bool:
         """True where digits are resampled, not only erased and shifted by whole pixels."""
-        return any((self.rotation, self.shear, self.zoom, self.shift % 1, self.elastic))
+        moves_between_pixels = self.shift % 1
+        return any((self.rotation, self.shear, self.zoom, moves_between_pixels, self.elastic))
 
 
 def augment(ink: Tensor, amount: Augmentation, generator: Generator) -> Tensor:
-    """Each digit of ink (N, 1, H, W) changed by its own draw, in the order of the fields. Returns the same shape.
+    """Change each digit by its own draw, in the order of the fields of `Augmentation`.
 
-    A shift of whole pixels alone moves by whole pixels, which copies where resampling would compute: a tenth of the time.
+    A shift of whole pixels alone copies where resampling would compute: a tenth of the time.
+
+    Args:
+        ink: (N, 1, H, W) float, paper 0 to ink 1.
+        amount: how much each digit may change.
+        generator: on the device of the ink.
+
+    Returns:
+        The same shape.
     """
     if amount.bends:
         grid = affine_grid(ink, amount, generator)  # (N, H, W, 2)
@@ -50,6 +58,7 @@ def augment(ink: Tensor, amount: Augmentation, generator: Generator) -> Tensor:
         ink = F.grid_sample(ink, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     elif amount.shift:
         ink = shift_by_pixels(ink, int(amount.shift), generator)
+
     if amount.erasing:
         ink = erase(ink, round(amount.erasing), generator)
     if amount.clutter:
@@ -58,65 +67,102 @@ def augment(ink: Tensor, amount: Augmentation, generator: Generator) -> Tensor:
         ink = filter_at_random(ink, amount.filtering, generator)
     if amount.noise:
         ink = add_noise(ink, amount.noise, generator)
+
     return ink
 
 
 def affine_grid(ink: Tensor, amount: Augmentation, generator: Generator) -> Tensor:
-    """Where each pixel of the result comes from: a rotation, slant, zoom and shift a digit, drawn uniformly.
+    """Draw a rotation, slant, zoom and shift for each digit, uniformly.
 
-    Returns (N, H, W, 2) of (x, y) in [-1, 1], as `F.grid_sample` takes it. Built by broadcasting: `F.affine_grid` takes ten
-    times as long on a CPU (pytorch issue 174045).
+    Built by broadcasting: `F.affine_grid` takes ten times as long on a CPU (pytorch issue 174045).
+
+    Args:
+        ink: (N, 1, H, W).
+        amount: how much each digit may change.
+        generator: on the device of the ink.
+
+    Returns:
+        Where each pixel of the result comes from: (N, H, W, 2) of (x, y) in [-1, 1], as
+        `F.grid_sample` takes it.
     """
     n, _, height, width = ink.shape
 
     def draw(limit: float) -> Tensor:
         return (torch.rand(n, 1, 1, generator=generator, device=ink.device) * 2 - 1) * limit
 
-    angle, slant, zoom = (
-        draw(math.radians(amount.rotation)),
-        draw(math.radians(amount.shear)),
-        1 + draw(amount.zoom),
-    )
+    angle = draw(math.radians(amount.rotation))
+    slant = draw(math.radians(amount.shear))
+    zoom = 1 + draw(amount.zoom)
+    cos = torch.cos(angle) / zoom
+    sin = torch.sin(angle) / zoom
+    tan = torch.tan(slant)
+
     x = pixel_centres(width, ink).view(1, 1, width)
     y = pixel_centres(height, ink).view(1, height, 1)
-    cos, sin, tan = torch.cos(angle) / zoom, torch.sin(angle) / zoom, torch.tan(slant)
-    across = (x + tan * y) * cos - y * sin + draw(2 * amount.shift / width)
-    down = (x + tan * y) * sin + y * cos + draw(2 * amount.shift / height)
+    slanted = x + tan * y
+    across = slanted * cos - y * sin + draw(2 * amount.shift / width)
+    down = slanted * sin + y * cos + draw(2 * amount.shift / height)
     return torch.stack((across, down), dim=-1)
 
 
 def shift_by_pixels(ink: Tensor, limit: int, generator: Generator) -> Tensor:
-    """Move each digit by up to `limit` whole pixels either way on both axes; paper comes in from outside."""
+    """Move each digit by up to `limit` whole pixels either way on both axes.
+
+    Paper comes in from outside.
+
+    Args:
+        ink: (N, 1, H, W).
+        limit: in pixels.
+        generator: on the device of the ink.
+
+    Returns:
+        The same shape.
+    """
     n, _, height, width = ink.shape
-    places = (
-        F.pad(ink, (limit,) * 4).unfold(2, height, 1).unfold(3, width, 1)
-    )  # (N, 1, 2 limit + 1, 2 limit + 1, H, W), a view
+    padded = F.pad(ink, (limit,) * 4)
+    # A view: (N, 1, 2 limit + 1, 2 limit + 1, H, W).
+    places = padded.unfold(2, height, 1).unfold(3, width, 1)
     down, across = torch.randint(2 * limit + 1, (2, n), generator=generator, device=ink.device)
     return places[torch.arange(n, device=ink.device), :, down, across]
 
 
 def elastic_field(ink: Tensor, displacement: float, generator: Generator) -> Tensor:
-    """A smooth random displacement of every pixel, as hands and paper make it. Source: Simard et al. 2003, section 2.
+    """Draw a smooth random displacement of every pixel, as hands and paper make it.
 
-    displacement: root-mean-square length in pixels, the same everywhere. Returns (N, H, W, 2) in the units of `affine_grid`.
+    Source: Simard et al. 2003, section 2.
+
+    Args:
+        ink: (N, 1, H, W).
+        displacement: root-mean-square length in pixels, the same everywhere.
+        generator: on the device of the ink.
+
+    Returns:
+        (N, H, W, 2) in the units of `affine_grid`.
     """
     n, _, height, width = ink.shape
     noise = torch.randn(2 * n, 1, height, width, generator=generator, device=ink.device)
     kernel = _gaussian(ELASTIC_SIGMA, like=noise)
-    # A weighted sum of independent draws has the sum of the squared weights as its variance, which is less near the border.
+
+    # A weighted sum of independent draws has the sum of the squared weights as its variance, which
+    # is less near the border.
     spread = _blur(torch.ones_like(noise[:1]), kernel**2).sqrt()
-    across, down = (
-        (_blur(noise, kernel) / spread * (displacement / math.sqrt(2)))
-        .view(n, 2, height, width)
-        .unbind(1)
-    )
+    smooth = _blur(noise, kernel) / spread * (displacement / math.sqrt(2))
+    across, down = smooth.view(n, 2, height, width).unbind(1)
     return torch.stack((across * (2 / width), down * (2 / height)), dim=-1)
 
 
 def erase(ink: Tensor, side: int, generator: Generator) -> Tensor:
-    """Paint a square of paper, `side` pixels a side, over each digit, its centre anywhere in the field.
+    """Paint a square of paper over each digit, its centre anywhere in the field.
 
     Source: DeVries & Taylor 2017 (Cutout).
+
+    Args:
+        ink: (N, 1, H, W).
+        side: of the square, in pixels.
+        generator: on the device of the ink.
+
+    Returns:
+        The same shape.
     """
     n, _, height, width = ink.shape
 
@@ -130,31 +176,54 @@ def erase(ink: Tensor, side: int, generator: Generator) -> Tensor:
 
 
 def clutter(ink: Tensor, share: float, generator: Generator) -> Tensor:
-    """Lay a rectangle of the digit before, moved by up to half of the field, over a share of the digits; the darker ink stays."""
+    """Put a rectangle of the digit before, moved by up to half of the field, over some digits.
+
+    Where both have ink, the darker one stays.
+
+    Args:
+        ink: (N, 1, H, W).
+        share: of the digits, 0 to 1.
+        generator: on the device of the ink.
+
+    Returns:
+        The same shape.
+    """
     n, _, height, width = ink.shape
-    moved = torch.randint(
-        -height // 2, height // 2 + 1, (2,), generator=generator, device=ink.device
+    farthest = height // 2
+    moves = torch.randint(
+        -farthest, farthest + 1, (2,), generator=generator, device=ink.device
     ).tolist()
 
     def span(size: int) -> Tensor:
-        centre, reach = _draw(ink, generator) * size, _draw(ink, generator) * size / 2
+        centre = _draw(ink, generator) * size
+        reach = _draw(ink, generator) * size / 2
         pixels = torch.arange(size, dtype=ink.dtype, device=ink.device)
         return ((pixels >= centre - reach) & (pixels < centre + reach)).view(n, size)
 
     window = span(height)[:, None, :, None] & span(width)[:, None, None, :]
     chosen = _draw(ink, generator) < share
     strength = (1 + _draw(ink, generator)) / 2
-    return torch.maximum(ink, ink.roll(1, 0).roll(moved, (2, 3)) * window * chosen * strength)
+    other = ink.roll(1, 0).roll(moves, (2, 3))
+    return torch.maximum(ink, other * window * chosen * strength)
 
 
 def filter_at_random(ink: Tensor, share: float, generator: Generator) -> Tensor:
-    """Show a share of the digits through a random filter, and half of all digits through another one in a part of the field.
+    """Show some digits through a random filter, and a part of half of all digits through another.
 
-    Source: random convolutions (Xu et al. 2021), which keep shapes and change everything else; what is ours is that two of them
-    are blended along a smooth random mask. Each is stretched to [0, 1].
+    Source: random convolutions (Xu et al. 2021), which keep shapes and change everything else. New
+    here is that two of them are blended along a smooth random mask.
+
+    Args:
+        ink: (N, 1, H, W).
+        share: of the digits, 0 to 1.
+        generator: on the device of the ink.
+
+    Returns:
+        The same shape; what was filtered is stretched to [0, 1].
     """
     n = len(ink)
     seen = torch.where(_draw(ink, generator) < share, _filtered(ink, generator), ink)
+
     coarse = torch.randn(n, 1, 4, 4, generator=generator, device=ink.device)
     field = F.interpolate(coarse, ink.shape[2:], mode="bicubic", align_corners=True)
     field = field + torch.randn(n, 1, 1, 1, generator=generator, device=ink.device) / 2
@@ -163,51 +232,65 @@ def filter_at_random(ink: Tensor, share: float, generator: Generator) -> Tensor:
 
 
 def _filtered(ink: Tensor, generator: Generator) -> Tensor:
-    """Each digit through one random kernel or two after another, mixed with itself in a random proportion, in [0, 1]."""
+    """Filter each digit once or twice, and mix it with itself in a random proportion, in [0, 1]."""
     once = _convolved(ink, generator)
     filtered = torch.where(_draw(ink, generator) < 0.3, _convolved(once, generator), once)
     return _stretched(filtered + _draw(ink, generator) * (ink - filtered))
 
 
 def _convolved(ink: Tensor, generator: Generator) -> Tensor:
-    """Through a random kernel of 1x1, 3x3 or 5x5; half of the kernels answer to edges only, and half of the answers are folded."""
+    """Convolve each digit with a random kernel of 1x1, 3x3 or 5x5.
+
+    Half of the kernels answer to edges only, and half of the answers are made positive.
+    """
     n, _, height, width = ink.shape
-    side = KERNELS[int(torch.randint(len(KERNELS), (1,), generator=generator, device=ink.device))]
+    choice = torch.randint(len(FILTER_SIDES), (1,), generator=generator, device=ink.device)
+    side = FILTER_SIDES[int(choice)]
     kernels = torch.randn(n, 1, side, side, generator=generator, device=ink.device) / side
     if side > 1:
-        kernels = kernels - kernels.mean((2, 3), keepdim=True) * (_draw(ink, generator) < 0.5)
-    answers = F.conv2d(ink.view(1, n, height, width), kernels, padding=side // 2, groups=n).view(
-        n, 1, height, width
-    )
+        edges_only = _draw(ink, generator) < 0.5
+        kernels = kernels - kernels.mean((2, 3), keepdim=True) * edges_only
+
+    as_channels = ink.view(1, n, height, width)
+    answers = F.conv2d(as_channels, kernels, padding=side // 2, groups=n).view(n, 1, height, width)
     return _stretched(torch.where(_draw(ink, generator) < 0.5, answers.abs(), answers))
 
 
 def add_noise(ink: Tensor, largest: float, generator: Generator) -> Tensor:
-    """Gaussian noise over half of the digits, its standard deviation drawn from 0 to `largest`; ink stays in [0, 1]."""
+    """Add Gaussian noise to half of the digits.
+
+    Args:
+        ink: (N, 1, H, W).
+        largest: the standard deviation of a digit's noise is drawn from 0 to this.
+        generator: on the device of the ink.
+
+    Returns:
+        The same shape, in [0, 1].
+    """
     strength = _draw(ink, generator) * largest * (_draw(ink, generator) < 0.5)
-    return (ink + strength * torch.randn(ink.shape, generator=generator, device=ink.device)).clamp(
-        0, 1
-    )
+    noise = torch.randn(ink.shape, generator=generator, device=ink.device)
+    return (ink + strength * noise).clamp(0, 1)
 
 
 def _draw(like: Tensor, generator: Generator) -> Tensor:
-    """A number in [0, 1) a digit, (N, 1, 1, 1)."""
+    """Draw a number in [0, 1) for each digit, (N, 1, 1, 1)."""
     return torch.rand(len(like), 1, 1, 1, generator=generator, device=like.device)
 
 
 def _stretched(ink: Tensor) -> Tensor:
-    """Each digit's darkest pixel becomes 1, its lightest 0."""
-    low, high = ink.amin((2, 3), keepdim=True), ink.amax((2, 3), keepdim=True)
+    """Stretch each digit so that its darkest pixel becomes 1 and its lightest 0."""
+    low = ink.amin((2, 3), keepdim=True)
+    high = ink.amax((2, 3), keepdim=True)
     return (ink - low) / (high - low + 1e-4)
 
 
 def pixel_centres(size: int, like: Tensor) -> Tensor:
-    """The centres of `size` pixels on an axis from -1 to 1."""
+    """Return the centres of `size` pixels on an axis from -1 to 1."""
     return (torch.arange(size, dtype=like.dtype, device=like.device) * 2 + 1) / size - 1
 
 
 def _gaussian(sigma: float, like: Tensor) -> Tensor:
-    """Weights that sum to 1, one a pixel, as far as three sigma either way."""
+    """Return weights that sum to 1, one a pixel, as far as three sigma either way."""
     reach = math.ceil(3 * sigma)
     distance = torch.arange(-reach, reach + 1, dtype=like.dtype, device=like.device)
     weights = torch.exp(-(distance**2) / (2 * sigma**2))
@@ -215,7 +298,7 @@ def _gaussian(sigma: float, like: Tensor) -> Tensor:
 
 
 def _blur(field: Tensor, kernel: Tensor) -> Tensor:
-    """(N, 1, H, W) blurred along both axes by the same odd kernel; beyond the border there is nothing to add.
+    """Blur (N, 1, H, W) along both axes by the same odd kernel, with zeros beyond the border.
 
     A matrix product a side: a convolution of one channel took four times as long on a CPU.
     """
@@ -223,7 +306,8 @@ def _blur(field: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _bands(kernel: Tensor, size: int) -> Tensor:
-    """The symmetric kernel in every row of a matrix (size, size), its middle on the diagonal."""
+    """Put a symmetric kernel in every row of a matrix (size, size), its middle on the diagonal."""
     places = torch.arange(size, device=kernel.device)
     distance = places - places.view(-1, 1) + len(kernel) // 2
-    return kernel[distance.clamp(0, len(kernel) - 1)] * ((distance >= 0) & (distance < len(kernel)))
+    inside = (distance >= 0) & (distance < len(kernel))
+    return kernel[distance.clamp(0, len(kernel) - 1)] * inside

@@ -1,6 +1,7 @@
-"""What makes a training step fast on one kind of device, without changing what it computes (but for bfloat16's rounding).
+"""Where a training runs, and what makes its steps fast there.
 
-Takes a recipe and a device; knows nothing of networks and digits.
+A device's name and a recipe come in; settings of torch go out that hold around steps. They change
+nothing in what is computed, except that bfloat16 rounds more.
 """
 
 import contextlib
@@ -14,87 +15,126 @@ import torch
 from inkdigits.core.errors import BadValue, UnknownName
 from inkdigits.training.recipe import Recipe
 
-# Digits. Below this batch size a step on a CPU is all overhead: threads wait for each other longer than they compute, PyTorch's own
-# convolution starts faster than oneDNN's, and bfloat16 costs more conversions than it saves.
+# Below this many digits a batch, a step on a CPU is all overhead: threads wait for each other
+# longer than they compute, PyTorch's own convolution starts faster than oneDNN's, and bfloat16
+# costs more conversions than it saves.
 SMALL_BATCH = 32
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+# The parameters of glibc's mallopt, from malloc.h.
+M_TRIM_THRESHOLD = -1
+M_TOP_PAD = -2
+M_MMAP_MAX = -4
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """auto, cpu, cuda or mps as a device that is there. Raises UnknownName or BadValue."""
-    known = ["auto", "cpu", "cuda", "mps"]
-    if name not in known:
-        raise UnknownName("device", name, known)
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
+    """Return the device of a name.
+
+    Args:
+        name: cpu, cuda or mps; auto is the fastest of them on this machine.
+
+    Raises:
+        UnknownName: there is no device of that name.
+        BadValue: this machine does not have it.
+    """
+    if name not in DEVICES:
+        raise UnknownName("device", name, DEVICES)
+
+    available = ["cpu"]  # the fastest last
+    if torch.backends.mps.is_available():
+        available.append("mps")
+    if torch.cuda.is_available():
+        available.append("cuda")
+
     if name == "auto":
-        name = "cuda" if there["cuda"] else "mps" if there["mps"] else "cpu"
-    if not there[name]:
-        raise BadValue(
-            f"no {name} device on this machine; here: {', '.join(known for known, found in there.items() if found)}"
-        )
+        name = available[-1]
+    if name not in available:
+        raise BadValue(f"no {name} device on this machine; here: {', '.join(available)}")
+
     return torch.device(name)
 
 
 @dataclass(frozen=True)
 class Speed:
-    """How a step is taken."""
+    """How steps are taken.
+
+    Attributes:
+        memory_format: of images and weights.
+        autocast: the kind of device on which bfloat16 is used, None for full precision.
+        onednn: whether convolutions on a CPU use oneDNN.
+        threads: of a CPU; None leaves their number as it is.
+    """
 
     memory_format: torch.memory_format
-    autocast: str | None = None  # the device type that autocast runs on, None for full precision
+    autocast: str | None = None
     onednn: bool = True
-    threads: int | None = None  # None leaves their number as it is
+    threads: int | None = None
 
     @contextlib.contextmanager
     def whole_training(self) -> Iterator[None]:
-        """Around all steps."""
+        """Apply the settings that hold around all steps."""
         _keep_freed_memory()
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.threads or before)
-        # Weights behind paper get no gradient, so Adam's averages of them fade to denormal numbers, slow ones: 15 % of `lenet`.
+        threads_before = torch.get_num_threads()
+        torch.set_num_threads(self.threads or threads_before)
+
+        # Weights behind paper get no gradient, so Adam's averages of them fade to denormal numbers,
+        # which are slow: 15 % of the time of `lenet`.
         torch.set_flush_denormal(True)
         try:
             yield
         finally:
-            torch.set_num_threads(before)
+            torch.set_num_threads(threads_before)
             torch.set_flush_denormal(False)
 
     @contextlib.contextmanager
     def convolutions(self) -> Iterator[None]:
-        """Around a network and its gradients."""
-        # torch.backends.mkldnn.flags() does the same, and warns of Intel GPUs on machines that have none.
-        before = torch._C._get_mkldnn_enabled()
-        torch._C._set_mkldnn_enabled(before and self.onednn)
+        """Apply the settings that hold around a network and its gradients."""
+        # torch.backends.mkldnn.flags() does the same, but warns about Intel GPUs on machines that
+        # have none.
+        enabled_before = torch._C._get_mkldnn_enabled()
+        torch._C._set_mkldnn_enabled(enabled_before and self.onednn)
         try:
             yield
         finally:
-            torch._C._set_mkldnn_enabled(before)
+            torch._C._set_mkldnn_enabled(enabled_before)
 
     def precision(self) -> contextlib.AbstractContextManager[None]:
-        """Around a network alone: gradients take the precision of what they are gradients of."""
-        return (
-            torch.autocast(self.autocast, torch.bfloat16)
-            if self.autocast
-            else contextlib.nullcontext()
-        )
+        """Apply the precision that holds around the network alone; gradients follow it."""
+        if self.autocast is None:
+            return contextlib.nullcontext()
+
+        return torch.autocast(self.autocast, torch.bfloat16)
 
 
 def fastest(recipe: Recipe, device: torch.device) -> Speed:
-    """Measured, not guessed: see SMALL_BATCH. bfloat16 only where the recipe allows it and the processor computes it natively."""
+    """Choose the fastest settings, as measured: see SMALL_BATCH."""
     if device.type == "cpu" and recipe.batch < SMALL_BATCH:
         return Speed(torch.contiguous_format, onednn=False, threads=1)
-    native = {"cpu": torch.cpu._is_avx512_bf16_supported(), "cuda": True, "mps": False}[device.type]
-    return Speed(torch.channels_last, device.type if recipe.reduced_precision and native else None)
+
+    autocast = device.type if computes_bfloat16(device) else None
+    return Speed(torch.channels_last, autocast)
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Tell whether a device computes in bfloat16 natively."""
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported()
+
+    return device.type == "cuda"
 
 
 def _keep_freed_memory() -> None:
-    """Ask glibc to reuse a step's buffers in the next step instead of handing the pages back to the system each time.
+    """Have glibc keep a step's buffers for the next step instead of handing them back each time.
 
-    An epoch of `batchnorm` then faults 0.1 million pages in, not 1.25 million, and takes a fifth less time. Elsewhere, nothing.
+    An epoch of `batchnorm` then faults 0.1 million pages in, not 1.25 million, and takes a fifth
+    less time. Systems without glibc's mallopt are left alone.
     """
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        libc.mallopt(-4, 0)  # M_MMAP_MAX: large buffers come from the heap
-        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: which never shrinks
-        libc.mallopt(-2, 2**26)  # M_TOP_PAD: and grows by 64 MiB
+    if sys.platform != "linux":
+        return
+
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_MAX, 0)  # large buffers come from the heap,
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)  # which never shrinks
+        libc.mallopt(M_TOP_PAD, 2**26)  # and grows by 64 MiB

@@ -1,7 +1,10 @@
-"""What a network can learn from besides labels: the opinion of other, trained models.
+"""Knowledge distillation: learning from trained models as well as from labels.
 
-Takes their names or files; gives probabilities for the digits that the student sees, and the loss of not agreeing. Of several, one
-in turn answers each batch: over the batches the student learns from all of them, for the time of one.
+Names or files of models come in; teachers that give probabilities, and the loss of disagreeing with
+them, go out. Of several teachers one in turn answers each batch: over the batches the student
+learns from all of them, for the time of one.
+
+Source: Hinton, Vinyals & Dean 2015, "Distilling the knowledge in a neural network".
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,61 +22,97 @@ from inkdigits.data.catalogue import DATASETS
 from inkdigits.reading.model_files import WEIGHTS, quantised_models, resolve_model, shipped_models
 from inkdigits.reading.recogniser import Recogniser
 
-LEAST_PROBABILITY = 1e-8  # its logarithm is taken
-TEACHERS = WEIGHTS / "teachers"  # networks that recipes of ours learn from, in eight bits
+LEAST_PROBABILITY = 1e-8  # of a teacher, whose logarithm is taken
+TEACHERS = WEIGHTS / "teachers"  # the networks that shipped recipes learn from, in eight bits
 
 # uint8 digits (N, 28, 28) -> float32 probabilities (N, 10)
 Teacher = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 def teacher_files(models: Iterable[str]) -> list[Path]:
-    """The .onnx files of a recipe's teachers. Raises UnknownName or BadModel.
+    """Return the .onnx files of a recipe's teachers.
 
-    models: shipped names, run folders, .onnx files, or folders of such; `teachers` is the folder in the package.
+    Args:
+        models: shipped names, run folders, .onnx files, or folders of .onnx files; `teachers` is
+            the folder in the package.
+
+    Raises:
+        UnknownName: there is no such model.
+        BadModel: a folder holds no model.
     """
-    files, shipped = list[Path](), {*shipped_models(), *quantised_models()}
+    shipped = {*shipped_models(), *quantised_models()}
+    files = list[Path]()
     for model in models:
         folder = TEACHERS if model == TEACHERS.name else Path(model)
-        is_one = (
-            model in shipped or (folder / "model.onnx").is_file()
-        )  # a run's folder may hold other exports of it
-        several = [] if is_one else sorted(folder.glob("*.onnx"))
+        # The folder of a run is one model, even if other exports of it are there, too.
+        is_one_model = model in shipped or (folder / "model.onnx").is_file()
+        several = [] if is_one_model else sorted(folder.glob("*.onnx"))
         files += several or [resolve_model(model)]
+
     return files
 
 
 def load_teachers(models: Iterable[str], classes: Sequence[str]) -> list[Teacher]:
-    """What a recipe names as its teachers; each answers every so many batches. Raises UnknownName, BadModel or BadValue.
+    """Load the teachers that a recipe names.
 
-    classes: what the student is to tell apart. A teacher that is known to have learned something else is refused. They run on the
-    processor, on as many threads as torch, wherever the network itself is trained.
+    They run on the CPU, on as many threads as torch, on any device that the student is trained on.
+
+    Args:
+        models: as for `teacher_files`.
+        classes: the names of the student's classes.
+
+    Raises:
+        UnknownName: there is no such model.
+        BadModel: a file is damaged.
+        BadValue: a teacher is known to have learned other classes.
     """
-    recognisers = [
-        Recogniser(file, threads=torch.get_num_threads()) for file in teacher_files(models)
-    ]
+    threads = torch.get_num_threads()
+    recognisers = [Recogniser(file, threads=threads) for file in teacher_files(models)]
     for recogniser in recognisers:
         learned = DATASETS.get(recogniser.trained_on or "")
         if learned and learned.classes[:CLASSES] != tuple(classes[:CLASSES]):
-            theirs, ours = (", ".join(names[:2]) for names in (learned.classes, classes))
-            says = f"a teacher that learned from {learned.name} knows {theirs} and so on, not {ours} and so on"
-            raise BadValue(f"{says}; --set teacher=[] trains without")
+            theirs = ", ".join(learned.classes[:2])
+            ours = ", ".join(classes[:2])
+            raise BadValue(
+                f"a teacher that learned from {learned.name} knows {theirs} and so on, "
+                f"not {ours} and so on; --set teacher=[] trains without"
+            )
+
     return [recogniser.classify for recogniser in recognisers]
 
 
 def ask(teacher: Teacher, ink: Tensor) -> Tensor:
-    """What the teacher makes of ink (N, 1, 28, 28) in [0, 1], which it sees rounded to 256 shades: probabilities (N, 10)."""
-    seen = (ink[:, 0] * 255).round().clamp(0, 255).byte().cpu().numpy()
-    return torch.from_numpy(teacher(seen)).to(ink.device)
+    """Ask a teacher about digits.
 
+    Args:
+        teacher: gets the digits rounded to 256 shades.
+        ink: (N, 1, 28, 28) float32, paper 0 to ink 1.
 
-def imitation_loss(logits: Tensor, probabilities: Tensor, temperature: float) -> Tensor:
-    """How far a student's logits (N, 10) are from a teacher's probabilities (N, 10), both softened: 0 where they agree.
-
-    The Kullback-Leibler divergence, whose gradient is that of the cross-entropy. Source: Hinton, Vinyals & Dean 2015. The factor
-    T^2 keeps the gradients as large as those of the labels.
+    Returns:
+        Its probabilities (N, 10) float32, on the device of the ink.
     """
-    softened = torch.softmax(probabilities.clamp_min(LEAST_PROBABILITY).log() / temperature, dim=1)
-    return (
-        F.kl_div(torch.log_softmax(logits / temperature, dim=1), softened, reduction="batchmean")
-        * temperature**2
-    )
+    pixels = (ink[:, 0] * 255).round().clamp(0, 255).byte().cpu().numpy()
+    return torch.from_numpy(teacher(pixels)).to(ink.device)
+
+
+def distillation_loss(logits: Tensor, probabilities: Tensor, temperature: float) -> Tensor:
+    """Measure how far a student is from a teacher, 0 where they agree.
+
+    This is the Kullback-Leibler divergence between both softened distributions, whose gradient is
+    that of the cross-entropy. The factor T^2 keeps the gradients as large as those of the labels.
+
+    Source: Hinton, Vinyals & Dean 2015, section 2.
+
+    Args:
+        logits: the student's, (N, 10).
+        probabilities: the teacher's, (N, 10).
+        temperature: T; above 1 also tells which wrong digits the teacher finds likely.
+
+    Returns:
+        The mean over the digits, a scalar.
+    """
+    teacher_logits = probabilities.clamp_min(LEAST_PROBABILITY).log()
+    softened_teacher = torch.softmax(teacher_logits / temperature, dim=1)
+    softened_student = torch.log_softmax(logits / temperature, dim=1)
+    divergence = F.kl_div(softened_student, softened_teacher, reduction="batchmean")
+    return divergence * temperature**2

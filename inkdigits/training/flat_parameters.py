@@ -1,6 +1,8 @@
-"""All parameters of a network as one vector, so that an optimiser's step, a sum over processes or an average is one operation.
+"""All parameters of a network as one vector.
 
-For a small network these are more calls than arithmetic. Knows nothing of training.
+A network comes in; a vector of its weights and one of their gradients go out, which share memory
+with it. An optimiser's step and a running average are then one operation each: with a small
+network, separate tensors take more calls than arithmetic.
 """
 
 import torch
@@ -8,44 +10,57 @@ from torch import Tensor, nn
 
 
 def as_one_vector(network: nn.Module) -> tuple[nn.Parameter, Tensor]:
-    """Lay the network's parameters out behind one another in one vector and their gradients in a second; return both.
+    """Lay out a network's parameters one after another in one vector, and their gradients in
+    another.
 
-    The network computes as before. An optimiser's step, for a small network more calls than arithmetic, becomes one operation.
-    The gradients add up until they are set to zero; setting them to None would cut the tie.
+    The network computes as before. The gradients add up until they are set to zero; setting them to
+    None would cut the tie.
+
+    Args:
+        network: changed in place: its parameters become views of the vector.
+
+    Returns:
+        The weights (P,) and their gradients (P,).
     """
     parameters = list(network.parameters())
-    weights = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in parameters]))
-    weights.grad = torch.zeros_like(weights)
+    flat = [parameter.detach().flatten() for parameter in parameters]
+    weights = nn.Parameter(torch.cat(flat))
+    gradients = torch.zeros_like(weights)
+    weights.grad = gradients
+
     begin = 0
     for parameter in parameters:
-        layout = (
-            parameter.shape,
-            parameter.stride(),
-            begin,
-        )  # strides too: a convolution's weights may lie channels last
+        # Strides too: a convolution's weights may be channels last.
+        layout = (parameter.shape, parameter.stride(), begin)
         parameter.data = weights.detach().as_strided(*layout).copy_(parameter.detach())
-        parameter.grad = weights.grad.as_strided(*layout)
+        parameter.grad = gradients.as_strided(*layout)
         begin += parameter.numel()
-    return weights, weights.grad
+
+    return weights, gradients
 
 
 def views(network: nn.Module, vector: Tensor) -> list[Tensor]:
-    """Of a vector that is laid out as the network's, a tensor for each parameter."""
+    """Return a view for each parameter of a vector that is laid out as the network's."""
     return [
-        vector.as_strided(each.shape, each.stride(), each.storage_offset())
-        for each in network.parameters()
+        vector.as_strided(parameter.shape, parameter.stride(), parameter.storage_offset())
+        for parameter in network.parameters()
     ]
 
 
 def by_parameter(network: nn.Module, vector: Tensor) -> Tensor:
-    """A vector that is laid out as the network's, with its values in the parameters' own order, the same on every device."""
+    """Reorder a vector that is laid out as the network's to the parameters' own order.
+
+    That order is the same on every device, whatever the memory format.
+    """
     return torch.cat([view.flatten() for view in views(network, vector)])
 
 
 def as_vector(network: nn.Module, values: Tensor) -> Tensor:
-    """What `by_parameter` was given."""
+    """Lay values out as the network's vector, undoing `by_parameter`."""
     vector = torch.empty_like(values)
     parts = views(network, vector)
-    for view, part in zip(parts, values.split([view.numel() for view in parts]), strict=True):
-        view.copy_(part.view_as(view))
+    sizes = [part.numel() for part in parts]
+    for part, value in zip(parts, values.split(sizes), strict=True):
+        part.copy_(value.view_as(part))
+
     return vector

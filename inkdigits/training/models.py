@@ -1,8 +1,7 @@
-"""The networks: standardised ink in, ten logits out, layers in reading order.
+"""The networks, layers in reading order.
 
-A network here knows nothing of files, training or probabilities. It takes float ink (N, 1, 28, 28), paper 0 to ink 1, and returns
-logits (N, 10). `build` puts the recipe's standardising and resizing in front, so that whatever holds a network holds its
-preprocessing.
+Float ink (N, 1, 28, 28) comes in, paper 0 to ink 1; logits (N, 10) go out. `build` puts the
+recipe's standardising and resizing in front, so that whoever has a network has its preprocessing.
 
 To add one: write a class, add a line to `MODELS`, and name it in a recipe's `network`.
 """
@@ -18,63 +17,69 @@ from torch import Tensor, nn
 
 from inkdigits.core.errors import BadValue, UnknownName
 from inkdigits.training import fused
-from inkdigits.training.augmentation import pixel_centres
 
 if TYPE_CHECKING:
     from inkdigits.training.recipe import Recipe
 
-# ReLU follows the pooling where tutorials have it in front. The largest of four rectified values is the rectified largest of four,
-# so the outputs are the same, and a quarter of the values has to be rectified.
+# ReLU follows the pooling where tutorials have it in front. The largest of four rectified values is
+# the rectified largest of four, so the outputs are the same, and a quarter of the values has to be
+# rectified.
 
 
 def convolve_and_pool(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d | None = None) -> Tensor:
-    """A convolution, batch normalisation where there is one, then 2x2 max-pooling with stride 2, each as PyTorch defines it.
+    """Apply a convolution, batch normalisation if given, and 2x2 max-pooling with stride 2.
 
-    x: (N, C, H, W). All three as one operation where that is faster, while training on a CPU: see fused.py.
+    While training on a CPU all three are one operation where that is faster: see fused.py.
+
+    Args:
+        x: (N, C, H, W).
+        conv: as PyTorch defines it.
+        norm: as PyTorch defines it.
     """
     if norm is None:
         return F.max_pool2d(conv(x), 2)
     if fused.is_faster(x, conv, norm):
         return fused.convolve_and_pool(x, conv, norm)
+
     return F.max_pool2d(norm(conv(x)), 2)
 
 
 class Dropout(nn.Module):
     """Drops each value with probability `p` while training and scales the rest by 1 / (1 - p).
 
-    Source: Srivastava et al. 2014. The mask comes from random bytes, eight to each 64-bit draw, so `p` is rounded to 1/256;
+    The mask comes from random bytes, eight to each 64-bit draw, so `p` is rounded to 1/256.
     `nn.Dropout` draws a double for every value, which took a quarter of a training step on a CPU.
+
+    Source: Srivastava et al. 2014.
     """
 
     def __init__(self, p: float) -> None:
         super().__init__()
-        self.dropped = round(p * 256)
+        self.dropped = round(p * 256)  # of the 256 values that a byte can have
         if not 0 <= self.dropped < 256:
             raise BadValue(f"dropout is a probability from 0 to below 1, not {p}")
-        self.share, self.batch = (
-            slice(0, None),
-            0,
-        )  # where other processes have the rest of the batch, which of it is ours
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.dropped == 0:
             return x
-        each = math.prod(x.shape[1:])
-        draws = torch.empty(
-            ((self.batch or len(x)) * each + 7) // 8, dtype=torch.int64, device=x.device
-        ).random_(-(2**63), None)
-        kept = draws.view(torch.uint8)[self.share.start * each :][: x.numel()].ge_(
-            self.dropped
-        )  # 0 or 1
-        # Any order of random bytes will do: lay them out as x lies in memory, so that the product runs straight through. And a
-        # product of floats is several times as fast as one of floats and booleans.
+
+        draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device)
+        random_bytes = draws.random_(-(2**63), None).view(torch.uint8)[: x.numel()]
+        kept = random_bytes.ge_(self.dropped)  # 0 or 1
+
+        # Any order of random bytes will do: lay them out in the memory order of x, so that the
+        # product runs straight through. And a product of floats is several times as fast as one of
+        # floats and booleans.
         mask = torch.empty_like(x, dtype=torch.float32)
         mask.as_strided((x.numel(),), (1,)).copy_(kept).mul_(256 / (256 - self.dropped))
         return (x * mask).to(x.dtype)
 
 
 class LeNet(nn.Module):
-    """Two small convolutions and three linear layers; 60,074 parameters. After LeCun et al. 1998, with 3x3 kernels."""
+    """Two small convolutions and three linear layers; 60,074 parameters.
+
+    Source: after LeCun et al. 1998, with 3x3 kernels.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,7 +98,7 @@ class LeNet(nn.Module):
 
 
 class TwoConv(nn.Module):
-    """The tutorial network: 32 and 64 padded 3x3 kernels, then 128 hidden units; 421,642 parameters."""
+    """The tutorial network: 32 and 64 padded kernels, 128 hidden units; 421,642 parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +115,10 @@ class TwoConv(nn.Module):
 
 
 class DropoutNet(nn.Module):
-    """Two 5x5 convolutions and a wide hidden layer that only dropout keeps from learning by heart; 582,026 parameters."""
+    """Two 5x5 convolutions and a wide hidden layer with dropout; 582,026 parameters.
+
+    Only the dropout keeps the hidden layer from learning by heart.
+    """
 
     def __init__(self, dropout: float = 0.5) -> None:
         super().__init__()
@@ -128,7 +136,7 @@ class DropoutNet(nn.Module):
 
 
 class ClassicNet(nn.Module):
-    """LeNet-5's plan with wider layers, on a field of 32x32 as LeNet-5 had it; 656,080 parameters."""
+    """LeNet-5's plan with wider layers, on a field of 32x32 as it had; 656,080 parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,7 +153,11 @@ class ClassicNet(nn.Module):
 
 
 class BatchNormNet(nn.Module):
-    """Two blocks of convolution, batch normalisation, ReLU, pooling and dropout, then one linear layer; 17,706 parameters."""
+    """Two blocks of convolution, batch normalisation, ReLU, pooling and dropout, then a linear
+    layer.
+
+    17,706 parameters.
+    """
 
     def __init__(self, dropout: float = 0.25) -> None:
         super().__init__()
@@ -163,10 +175,14 @@ class BatchNormNet(nn.Module):
 
 
 class StridedNet(nn.Module):
-    """Six convolutions with batch normalisation, three of which halve the field by striding instead of pooling.
+    """Six convolutions with batch normalisation, three of which halve the field by striding.
 
-    classes: 10, or 11 where the last one means that it is no digit; 140,538 parameters or 142,075 parameters. own_contrast: each
-    digit is standardised by its own mean and standard deviation, whatever its paper and ink.
+    140,538 parameters, or 142,075 parameters with eleven classes.
+
+    Args:
+        classes: 10, or 11 where the last one is "not a digit".
+        dropout: probability in front of the linear layer.
+        own_contrast: standardise each digit by its own mean and standard deviation.
     """
 
     def __init__(self, classes: int = 10, dropout: float = 0.2, own_contrast: bool = False) -> None:
@@ -189,15 +205,19 @@ class StridedNet(nn.Module):
 
 
 class QuickNet(nn.Module):
-    """Unpadded convolutions that stride instead of pooling, one hidden layer, and normalisation in that layer alone.
+    """Unpadded convolutions that stride instead of pooling, and one normalised hidden layer.
 
-    Made to learn in a second: 110,154 parameters and 0.28 million multiplications a digit as it is, 167,530 parameters with 48
-    kernels a layer. A first convolution of stride 4 leaves a field of 6x6, so that what follows are dense products, which a
-    processor is good at. Normalising 128 numbers a digit teaches as much as normalising every field, for next to no time
-    (docs/log.md).
+    Made to learn in a second: 110,154 parameters and 0.28 million multiplications a digit as it is,
+    167,530 parameters with 48 kernels a layer. A first convolution of stride 4 leaves a field of
+    6x6, so that what follows are dense products, which a processor is good at. Normalising 128
+    numbers a digit teaches as much as normalising every field, for next to no time (docs/log.md).
 
-    channels, sides, strides: of the convolutions, one number each. hidden: units of the hidden layer. norms: whether the fields are
-    normalised too, which pays where there are several passes.
+    Args:
+        channels: of the convolutions, one number each.
+        sides: of their kernels, one number each.
+        strides: one number each.
+        hidden: units of the hidden layer.
+        norms: normalise the fields, too, which pays over several passes.
     """
 
     def __init__(
@@ -210,48 +230,50 @@ class QuickNet(nn.Module):
     ) -> None:
         super().__init__()
         sizes = zip((1, *channels[:-1]), channels, sides, strides, strict=True)
-        self.convs = nn.ModuleList(nn.Conv2d(*each) for each in sizes)
+        self.convs = nn.ModuleList(nn.Conv2d(*size) for size in sizes)
         self.norms = nn.ModuleList(
             nn.BatchNorm2d(channel) if norms else nn.Identity() for channel in channels
         )
         with torch.no_grad():
-            self.linear1 = nn.Linear(
-                self._features(torch.zeros(1, 1, 28, 28)).shape[1], hidden, bias=False
-            )
+            features = self._features(torch.zeros(1, 1, 28, 28)).shape[1]
+            self.linear1 = nn.Linear(features, hidden, bias=False)
         self.norm = nn.BatchNorm2d(hidden)
         self.linear2 = nn.Linear(hidden, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.linear1(self._features(x))[:, :, None, None]  # (N, 128, 1, 1)
+        x = F.relu(self._normalised(x))
+        return self.linear2(x.flatten(1))
 
     def _features(self, x: Tensor) -> Tensor:
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.relu(norm(conv(x)))  # (N, 32, 6, 6), then (N, 32, 5, 5)
-        return x.permute(0, 2, 3, 1).flatten(
-            1
-        )  # as it lies in memory, channels last; any other order would have to be copied
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.linear1(self._features(x))[:, :, None, None]  # (N, 128, 1, 1)
-        if (
-            self.training and len(x) == 1
-        ):  # a digit alone, which has no variance to be normalised by
-            x = F.batch_norm(
-                x,
-                self.norm.running_mean,
-                self.norm.running_var,
-                self.norm.weight,
-                self.norm.bias,
-                eps=self.norm.eps,
-            )
-        else:
-            x = self.norm(x)
-        return self.linear2(F.relu(x).flatten(1))
+        # This is the memory order, channels last; any other order would have to be copied.
+        return x.permute(0, 2, 3, 1).flatten(1)
+
+    def _normalised(self, x: Tensor) -> Tensor:
+        norm = self.norm
+        if not self.training or len(x) > 1:
+            return norm(x)
+
+        # A digit alone has no variance to be normalised by: take the stored statistics.
+        mean, variance = norm.running_mean, norm.running_var
+        return F.batch_norm(x, mean, variance, norm.weight, norm.bias, eps=norm.eps)
 
 
 class SharedNet(nn.Module):
-    """One set of 3x3 kernels used six times, so that few numbers make a deep network; what each use owns is its normalisation.
+    """One set of 3x3 kernels used six times, so that few numbers make a deep network.
 
-    The field halves three times, from 14x14 to 4x4, and the strongest answer of each kernel decides. channels: with 12 it has
-    1,894 parameters and takes 0.7 million multiplications a digit, with 30 it has 9,580 parameters and takes 4.4 million.
-    Source of the idea: Liang & Hu 2015, who let one convolution run several times at one scale; here it runs at three.
+    Each use has a normalisation of its own. The field halves three times, from 14x14 to 4x4, and
+    the strongest answer of each kernel decides. With 12 channels it has 1,894 parameters and takes
+    0.7 million multiplications a digit, with 30 it has 9,580 parameters and takes 4.4 million.
+
+    Source of the idea: Liang & Hu 2015, who let one convolution run several times at one scale;
+    here it runs at three.
+
+    Args:
+        channels: kernels of every layer.
     """
 
     STRIDES = (1, 1, 2, 1, 2, 1)
@@ -268,16 +290,22 @@ class SharedNet(nn.Module):
         for stride, norm in zip(self.STRIDES, self.norms, strict=True):
             y = norm(F.conv2d(x, self.shared.weight, stride=stride, padding=1))
             x = F.relu(x + y if stride == 1 else y)  # (N, C, 14, 14), then 7x7, then 4x4
+
         return self.linear(x.amax((2, 3)))
 
 
 class ResidualNet(nn.Module):
-    """Two scales, 14x14 and 7x7, each with a residual block.
+    """Two scales, 14x14 and 7x7, each with a residual block; the mean over the field answers.
 
-    channels: of each scale. With 64 and 160 it has 631,242 parameters and takes 42 million multiplications a digit, with 32 and 96
-    it has 214,506 parameters and takes 13 million. Source of the blocks: He et al. 2016. The first convolution halves the field at
-    once: at 28x28 its normalisation and rectification alone took a third of a training step on a CPU. The mean over the smallest
-    field makes the answer.
+    With 64 and 160 channels it has 631,242 parameters and takes 42 million multiplications a digit,
+    with 32 and 96 it has 214,506 parameters and takes 13 million. The first convolution halves the
+    field at once: at 28x28 its normalisation and rectification alone took a third of a training
+    step on a CPU.
+
+    Source of the blocks: He et al. 2016.
+
+    Args:
+        channels: of each scale.
     """
 
     def __init__(self, channels: Sequence[int] = (64, 160)) -> None:
@@ -309,7 +337,7 @@ class _Residual(nn.Module):
 
 
 def _convolution(channels: int, kernels: int, stride: int = 1, side: int = 3) -> nn.Sequential:
-    """Kernels of `side` x `side`, padded; no bias, which batch normalisation would take out again."""
+    """Build a padded convolution, normalisation and ReLU. Normalisation would undo a bias."""
     conv = nn.Conv2d(channels, kernels, side, stride, padding=side // 2, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(kernels), nn.ReLU())
 
@@ -328,81 +356,55 @@ MODELS: dict[str, type[nn.Module]] = {
 
 
 class Standardised(nn.Module):
-    """A network with what it needs in front: ink standardised by `mean` and `sd`, enlarged to `size` pixels a side.
+    """A network with its preprocessing in front.
 
-    test_rotation, test_zoom: degrees and a fraction. Above 0 a digit is read several times, as it is, turned so far either way, and
-    larger and smaller by so much, and the mean of the probabilities is the answer; not while training.
+    Args:
+        network: takes standardised ink (N, 1, size, size).
+        mean: subtracted from the ink.
+        sd: then divided by this.
+        size: pixels a side that the network sees.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        mean: float,
-        sd: float,
-        size: int,
-        test_rotation: float = 0.0,
-        test_zoom: float = 0.0,
-    ) -> None:
+    def __init__(self, network: nn.Module, mean: float, sd: float, size: int) -> None:
         super().__init__()
         self.network = network
-        self.mean, self.sd, self.size = mean, sd, size
-        self.test_rotation, self.test_zoom = test_rotation, test_zoom
+        self.mean = mean
+        self.sd = sd
+        self.size = size
 
     def forward(self, ink: Tensor) -> Tensor:
-        """ink: (N, 1, 28, 28) float, paper 0 to ink 1. Returns logits (N, 10)."""
-        if self.training or not (self.test_rotation or self.test_zoom):
-            return self._logits(ink)
-        seen = views(ink, self.test_rotation, self.test_zoom)
-        return mean_opinion(self._logits(seen.flatten(0, 1)).unflatten(0, (len(seen), -1)))
-
-    def _logits(self, ink: Tensor) -> Tensor:
+        """Return logits (N, 10) for ink (N, 1, 28, 28) float, paper 0 to ink 1."""
         if self.size != ink.shape[-1]:
-            ink = F.interpolate(
-                ink, size=(self.size, self.size), mode="bilinear", align_corners=False
-            )
+            size = (self.size, self.size)
+            ink = F.interpolate(ink, size=size, mode="bilinear", align_corners=False)
         if (self.mean, self.sd) != (0, 1):
             ink = (ink - self.mean) / self.sd
-        logits: Tensor = self.network(ink)
-        return logits
+
+        return self.network(ink)
 
 
 class Ensemble(nn.Module):
-    """Networks whose mean probabilities are the answer. Trained one by one; see run.py."""
+    """Networks whose mean probabilities are the answer. They are trained one by one; see run.py."""
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
 
     def forward(self, ink: Tensor) -> Tensor:
-        """ink: (N, 1, 28, 28) float, paper 0 to ink 1. Returns the logarithms of the mean probabilities, (N, 10)."""
+        """Return the logarithms of the mean probabilities (N, 10) for ink (N, 1, 28, 28)."""
         return mean_opinion(torch.stack([member(ink) for member in self.members]))
 
 
 def mean_opinion(logits: Tensor) -> Tensor:
-    """Of several logits a digit, (K, N, 10), the logarithms of their mean probabilities, (N, 10)."""
+    """Average several opinions on each digit.
+
+    Args:
+        logits: (K, N, C), of K networks.
+
+    Returns:
+        The logarithms of the mean probabilities, (N, C).
+    """
     return torch.logsumexp(torch.log_softmax(logits, dim=2), dim=0) - math.log(len(logits))
-
-
-def views(ink: Tensor, rotation: float, zoom: float) -> Tensor:
-    """(N, 1, H, W) as it is, turned by so many degrees either way, larger and smaller by so much: (K, N, 1, H, W), K 1 to 5."""
-    turned = [(math.radians(angle), 1.0) for angle in (rotation, -rotation) if rotation]
-    zoomed = [(0.0, 1 + change) for change in (zoom, -zoom) if zoom]
-    others = [
-        F.grid_sample(ink, _grid(ink, angle, scale), align_corners=False)
-        for angle, scale in turned + zoomed
-    ]
-    return torch.stack([ink, *others])
-
-
-def _grid(ink: Tensor, angle: float, scale: float) -> Tensor:
-    """Where each pixel of a turned and enlarged field comes from, (N, H, W, 2), as `F.grid_sample` takes it. angle: in radians."""
-    height, width = ink.shape[2:]
-    y, x = pixel_centres(height, ink).view(-1, 1), pixel_centres(width, ink).view(1, -1)
-    cos, sin = math.cos(angle) / scale, math.sin(angle) / scale
-    grid = torch.stack((cos * x - sin * y, sin * x + cos * y), dim=-1)
-    return grid.expand(
-        ink.shape[0], height, width, 2
-    )  # len(ink) would become a constant of the exported network
 
 
 def build(
@@ -412,63 +414,83 @@ def build(
     mean: float = 0.0,
     sd: float = 1.0,
     size: int = 28,
-    test_rotation: float = 0.0,
-    test_zoom: float = 0.0,
     members: int = 1,
 ) -> nn.Module:
-    """The network `name` with fresh weights from torch's global generator, behind its preprocessing; an Ensemble of several.
+    """Build a network behind its preprocessing, or an ensemble of several.
 
-    Raises UnknownName for a network or an option that does not exist, BadValue for an option that makes no sense, and where the
-    network cannot take `size`.
+    Args:
+        name: a key of `MODELS`.
+        options: arguments of the network.
+        mean: subtracted from ink in [0, 1].
+        sd: then divided by this.
+        size: pixels a side that the network sees.
+        members: how many networks answer together.
+
+    Returns:
+        A network from ink (N, 1, 28, 28) to logits (N, 10), in training mode, with fresh weights
+        from torch's global generator.
+
+    Raises:
+        UnknownName: the network or an option does not exist.
+        BadValue: an option makes no sense, or the network cannot take this size.
     """
     if name not in MODELS:
         raise UnknownName("network", name, MODELS)
+
     known = list(inspect.signature(MODELS[name]).parameters)
     for option in options:
         if option not in known:
             raise UnknownName(f"option of network {name!r}", option, known or ["none"])
+
     try:
-        networks = [
-            Standardised(MODELS[name](**options), mean, sd, size, test_rotation, test_zoom)
-            for _ in range(members)
-        ]
+        networks = [Standardised(MODELS[name](**options), mean, sd, size) for _ in range(members)]
     except (TypeError, ValueError, RuntimeError) as error:
         given = ", ".join(f"{option} = {value!r}" for option, value in options.items())
-        raise BadValue(
-            f"network {name!r} cannot be built with {given}: {str(error).splitlines()[0]}"
-        ) from error
+        reason = str(error).splitlines()[0]
+        raise BadValue(f"network {name!r} cannot be built with {given}: {reason}") from error
+
     try:
         with torch.no_grad():
             networks[0].eval()(torch.zeros(1, 1, 28, 28))
     except RuntimeError as error:
         raise BadValue(
-            f"network {name!r} cannot take digits of {size}x{size} pixels; its shipped recipe says what it can"
+            f"network {name!r} cannot take digits of {size}x{size} pixels; "
+            "its shipped recipe says what it can"
         ) from error
-    return (networks[0] if members == 1 else Ensemble(networks)).train()
+
+    network = networks[0] if members == 1 else Ensemble(networks)
+    return network.train()
 
 
 def recipe_network(recipe: "Recipe") -> nn.Module:
-    """The network that a recipe describes, as `build` makes it."""
-    said = {
-        key: getattr(recipe, key)
-        for key in ("mean", "sd", "size", "test_rotation", "test_zoom", "members")
-    }
-    return build(recipe.network, recipe.options, **said)
+    """Build the network that a recipe describes."""
+    return build(
+        recipe.network,
+        recipe.options,
+        mean=recipe.mean,
+        sd=recipe.sd,
+        size=recipe.size,
+        members=recipe.members,
+    )
 
 
 def count_parameters(network: nn.Module) -> int:
-    """How many numbers training adjusts."""
+    """Count the numbers that training adjusts."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
 @torch.no_grad()
 def count_multiplications(network: nn.Module) -> int:
-    """Multiply-accumulates of the convolutions and linear layers for one digit; what else there is does not weigh."""
+    """Count the multiplications of the convolutions and linear layers for one digit.
+
+    The rest is too little to matter.
+    """
     from torch.utils.flop_counter import FlopCounterMode  # takes a while to import
 
     was_training = network.training
     network.eval()
     with FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 1, 28, 28))
+
     network.train(was_training)
     return counter.get_total_flops() // 2

@@ -23,13 +23,14 @@ from inkdigits.core.errors import BadValue, CannotWrite, InkdigitsError, Missing
 from inkdigits.core.signals import uninterrupted
 from inkdigits.data.datasets import Dataset
 from inkdigits.reading.network import processors
-from inkdigits.runs.job import EVERY_MINUTE, Job, check_before_training, check_outputs
-from inkdigits.runs.resume import Saving, States
+from inkdigits.runs.job import EVERY_MINUTE, TrainingJob, check_before_training, check_outputs
+from inkdigits.runs.resume import SavedStates, StateSaver
 from inkdigits.runs.sweep.space import Space, Value
 from inkdigits.runs.sweep.study import Attempt, Search
 from inkdigits.runs.sweep.trials import Figures, Result, best, figure
 from inkdigits.training.distillation import load_teachers
-from inkdigits.training.loop import Progress, Training, seeded_network
+from inkdigits.training.figures import TrainingProgress
+from inkdigits.training.loop import Training, seeded_network
 from inkdigits.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -40,14 +41,14 @@ TOO_MUCH = (InkdigitsError, torch.OutOfMemoryError)  # for a trial: it fails, an
 
 @dataclass(frozen=True)
 class Underway:
-    """Progress of a sweep: what is running, and the fraction of it that is done (0 to 1).
+    """TrainingProgress of a sweep: what is running, and the fraction of it that is done (0 to 1).
 
     training: how the seed under way is learning. best: the best result so far, in words.
     """
 
     name: str
     fraction: float
-    training: Progress | None = None
+    training: TrainingProgress | None = None
     best: str = ""
 
 
@@ -115,7 +116,7 @@ def prepared(space: Space, dataset: Dataset, device: str = "auto") -> Digits:
 
     Raises UnknownName, BadValue, BadData or MissingExtra.
     """
-    check_before_training(Job(space.recipe, dataset, device=device))
+    check_before_training(TrainingJob(space.recipe, dataset, device=device))
     one = dataset.train[:1]
     for recipe in space.extremes():
         network = seeded_network(recipe, 0)
@@ -127,7 +128,7 @@ def prepared(space: Space, dataset: Dataset, device: str = "auto") -> Digits:
 
 def train_seed(
     recipe: Recipe, seed: int, digits: Digits, folder: Path
-) -> Iterator[Progress | Figures]:
+) -> Iterator[TrainingProgress | Figures]:
     """Train once, from the state that `folder` keeps if it was stopped, and end with what the validation digits say.
 
     The same bits as `inkdigits train` makes with this seed. Raises InkdigitsError where the loss stops being a number.
@@ -141,16 +142,16 @@ def train_seed(
         device=digits.device,
         teachers=teachers,
     )
-    states = States(folder / f"seed-{seed}")
+    states = SavedStates(folder / f"seed-{seed}")
     if saved := states.load():
         training.restore(saved)
     states.folder.mkdir(parents=True, exist_ok=True)
-    saving = Saving(states, EVERY_MINUTE, training.done)
+    saving = StateSaver(states, EVERY_MINUTE, training.done)
     try:
         for record in training.passes(dataset.validation):
             if saving.due(training.done):
                 saving.save(training.state(), training.done)
-            if isinstance(record, Progress):
+            if isinstance(record, TrainingProgress):
                 yield record
     except (KeyboardInterrupt, GeneratorExit):
         if training.whole:
