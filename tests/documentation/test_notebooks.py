@@ -3,11 +3,13 @@
 Its file keeps the outputs, without a trace of the machine that ran it.
 """
 
+import ast
 import json
 import re
 import shutil
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import nbformat
 import pytest
@@ -179,6 +181,24 @@ def test_the_ladder_is_what_its_benchmark_trains():
             right = run["accuracy"] * found["held_out"]
             assert right == pytest.approx(round(right)), "so many digits cannot be right"
             assert rung["ensemble"] or len(run["epochs"]) == recipe.epochs
+
+
+@every_notebook
+def test_every_name_of_the_package_that_a_notebook_uses_exists(path):
+    notebook = nbformat.read(path, as_version=4)
+    code = "\n".join(cell.source for cell in code_cells(notebook).values())
+    tree = ast.parse(re.sub(r"^%.*", "", code, flags=re.MULTILINE))
+
+    imported: dict[str, object] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom) and "inkdigits" in ast.unparse(node):
+            exec(ast.unparse(node), imported)
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            module = imported.get(node.value.id)
+            if isinstance(module, ModuleType):
+                assert hasattr(module, node.attr), f"{module.__name__} has no {node.attr}"
 
 
 @every_notebook
