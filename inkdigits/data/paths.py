@@ -88,7 +88,7 @@ def read_folder(folder: Path, progress: ProgressCallback | None = None) -> Split
     Raises:
         BadData: there are no pictures, or some are blank or cannot be read; the error names them.
     """
-    from inkdigits.reading.preprocessing import fields  # not above: it loads OpenCV
+    from inkdigits.reading.preprocessing.page import single  # not above: it loads OpenCV
 
     pictures = [
         (path, int(home.name)) for home in class_folders(folder) for path in pictures_below(home)
@@ -100,7 +100,7 @@ def read_folder(folder: Path, progress: ProgressCallback | None = None) -> Split
     problems = []
     for index, (path, _) in enumerate(pictures):
         try:
-            images[index] = fields.single(path)
+            images[index] = single(path)
             if not images[index].any():
                 problems.append(f"no digit found in {path}")
         except BadPicture as problem:

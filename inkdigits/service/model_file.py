@@ -90,12 +90,13 @@ def refuse_unless_it_reads(recogniser: Recogniser) -> None:
 def count_known_digits_read(recogniser: Recogniser) -> int:
     """Count how many of ten drawn digits a model reads right."""
     # Not above: the first answers need not wait for it.
-    from inkdigits.data.synthetic.pages.writing import DIGITS, Pen, draw, parse
+    from inkdigits.data.synthetic.pages.glyphs import DIGIT_GLYPHS
+    from inkdigits.data.synthetic.pages.writing import Pen, draw, parse
 
     rng = np.random.default_rng(0)
     pen = Pen("self-test", 0.1)
     right = 0
-    for digit, ways in DIGITS.items():
+    for digit, ways in DIGIT_GLYPHS.items():
         ink = np.pad(draw(parse(next(iter(ways.values()))), 60.0, pen, rng), 20)
         paper = np.rint(255 * (1 - ink)).astype(np.uint8)
         reading = recogniser.read(paper, single=True)

@@ -25,7 +25,7 @@ def stroke(seed: int) -> np.ndarray:
 
 
 def test_class_folders_give_labels_and_fields_in_mnists_geometry(tmp_path: Path) -> None:
-    from inkdigits.reading.preprocessing import fields as preprocessing
+    from inkdigits.reading.preprocessing.page import single
 
     save(stroke(3), tmp_path / "7" / "b.png")
     save(stroke(1), tmp_path / "7" / "deeper" / "a.jpg")
@@ -44,7 +44,7 @@ def test_class_folders_give_labels_and_fields_in_mnists_geometry(tmp_path: Path)
         tmp_path / "7" / "b.png",
         tmp_path / "7" / "deeper" / "a.jpg",
     ]
-    np.testing.assert_array_equal(images, [preprocessing.single(path) for path in paths])
+    np.testing.assert_array_equal(images, [single(path) for path in paths])
     assert (images.dtype, labels.dtype) == (np.uint8, np.uint8)
     assert [call[1:] for call in calls] == [(1, 3), (2, 3), (3, 3)]
 

@@ -25,7 +25,7 @@ from inkdigits.reading import recogniser
 from inkdigits.reading.recogniser import Recogniser
 from inkdigits.training.recipe import load_recipe
 
-KINDS = sorted(set(others.KINDS), key=lambda kind: kind.__name__)
+KINDS = sorted(set(others.OTHER_THINGS), key=lambda kind: kind.__name__)
 
 
 @pytest.fixture(scope="module")

@@ -21,12 +21,13 @@ from inkdigits.data.datasets import Dataset, Split
 from inkdigits.data.synthetic.pages import (
     Hand,
     Mark,
-    Page,
     Pen,
     Scene,
+    SyntheticPage,
     camera,
     generate,
     generator,
+    glyphs,
     paper,
     render,
     scene,
@@ -49,7 +50,7 @@ def rows_of(text: str) -> list[list[Mark]]:
     return [[Mark(digit) for digit in row] for row in text.split("-")]
 
 
-def drawn(text: str, look: Scene = PLAIN, hand: Hand = STEADY, seed: int = 0) -> Page:
+def drawn(text: str, look: Scene = PLAIN, hand: Hand = STEADY, seed: int = 0) -> SyntheticPage:
     """A page with these digits, in strokes of our own."""
     return render(rows_of(text), look, replace(hand, mnist=0), None, rng(seed))
 
@@ -58,7 +59,7 @@ def pieces(ink: np.ndarray) -> int:
     return int(ndimage.label(ink > 0.3, np.ones((3, 3)))[1])
 
 
-def grey(page: Page) -> np.ndarray:
+def grey(page: SyntheticPage) -> np.ndarray:
     return page.picture.astype(float).mean(axis=2)
 
 
@@ -82,7 +83,7 @@ def test_the_same_seed_gives_the_same_pages_however_many() -> None:
 
 def test_pages_hold_what_their_kind_says() -> None:
     pages = list(generate(60, 1, few_digits(300)))
-    assert {page.kind for page in pages} == set(generator.KINDS)
+    assert {page.kind for page in pages} == set(generator.PAGE_KINDS)
     for page in pages:
         digits = page.content.replace("-", "") if page.kind != "reject" else ""
         assert len(page.boxes) == len(digits)
@@ -207,8 +208,8 @@ def test_strokes_are_as_wide_as_the_pen(width: float) -> None:
 
 
 def test_every_glyph_is_about_as_high_as_it_should_be() -> None:
-    shapes = {name: shape for ways in writing.DIGITS.values() for name, shape in ways.items()}
-    for shape in (*shapes.values(), *writing.LETTERS.values(), *writing.DOODLES.values()):
+    shapes = {name: shape for ways in glyphs.DIGIT_GLYPHS.values() for name, shape in ways.items()}
+    for shape in (*shapes.values(), *glyphs.LETTERS.values(), *glyphs.DOODLES.values()):
         glyph = np.concatenate(writing.parse(shape))
         assert glyph.min() >= -0.3
         height = writing.draw(writing.parse(shape), 100, Pen("p", 0.04), rng()).shape[0]
@@ -248,7 +249,7 @@ def test_grain_leaves_the_share_of_the_stroke_bare() -> None:
 
 def test_a_hard_pen_covers_pixels_or_does_not() -> None:
     ink = writing.draw(
-        writing.parse(writing.DIGITS[8]["snaky"]), 30, Pen("p", 0.1, hard=True), rng()
+        writing.parse(glyphs.DIGIT_GLYPHS[8]["snaky"]), 30, Pen("p", 0.1, hard=True), rng()
     )
     assert set(np.unique(ink)) == {0, 1}
 
@@ -256,7 +257,7 @@ def test_a_hard_pen_covers_pixels_or_does_not() -> None:
 def test_one_hand_writes_alike_and_two_hands_do_not() -> None:
     def shape(hand: Hand, seed: int) -> np.ndarray:
         return np.concatenate(
-            writing.varied(writing.parse(writing.DIGITS[3]["round"]), hand, rng(seed))
+            writing.varied(writing.parse(glyphs.DIGIT_GLYPHS[3]["round"]), hand, rng(seed))
         )
 
     def largest(difference: np.ndarray) -> float:
@@ -275,7 +276,7 @@ def test_the_digits_that_are_drawn_look_like_mnists(mnist: Dataset) -> None:
         mnist.train.images[:6000].reshape(-1, 784), mnist.train.labels[:6000]
     )
     fields, labels = [], []
-    for digit, ways in writing.DIGITS.items():
+    for digit, ways in glyphs.DIGIT_GLYPHS.items():
         for way in sorted(set(ways) - {"slashed", "long flag"}):  # MNIST's Americans write neither
             for seed in range(3):
                 glyph = writing.varied(
@@ -304,7 +305,7 @@ def test_clouds_are_as_large_and_as_strong_as_they_say() -> None:
 
 @pytest.mark.parametrize("texture", [0.005, 0.03])
 def test_paper_has_its_colour_and_texture(texture: float) -> None:
-    sheet = paper.sheet((300, 200), (0.9, 0.8, 0.7), texture, rng())
+    sheet = paper.sheet((200, 300), (0.9, 0.8, 0.7), texture, rng())
     assert sheet.shape == (200, 300, 3)
     assert sheet.mean(axis=(0, 1)) == pytest.approx((0.9, 0.8, 0.7), rel=texture)
     assert 0.5 * texture < (sheet / sheet.mean(axis=(0, 1))).std() < 2 * texture
@@ -369,7 +370,7 @@ def test_a_fold_is_one_crease() -> None:
 # ---- camera
 
 
-WHITE = paper.plain((240, 160), (1, 1, 1))
+WHITE = paper.plain((160, 240), (1, 1, 1))
 
 
 def test_shadows_take_no_more_light_than_they_say_and_give_none() -> None:
@@ -428,7 +429,7 @@ def test_a_camera_straight_above_changes_nothing() -> None:
 def test_points_are_where_the_camera_sees_them(seed: int) -> None:
     sheet = WHITE.copy()
     cv2.circle(sheet, (70, 100), 3, (0, 0, 0), -1)
-    table = paper.plain((300, 220), (0.5, 0.5, 0.5))
+    table = paper.plain((220, 300), (0.5, 0.5, 0.5))
     for seen, matrix in (
         camera.on_table(sheet, table, 12, rng(seed)),
         camera.cornered(sheet, 15, 5, rng(seed)),

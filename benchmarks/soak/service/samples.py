@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.common import encoded
-from inkdigits.data.synthetic.pages.writing import DIGITS, Pen, draw, parse
+from inkdigits.data.synthetic.pages.glyphs import DIGIT_GLYPHS
+from inkdigits.data.synthetic.pages.writing import Pen, draw, parse
 
 READ = "/v1/read"
 INFER = "/v2/models/default/infer"
@@ -23,7 +24,7 @@ def digits(text: str = "27", height: float = HEIGHT) -> NDArray[np.uint8]:
     """Draw black digits side by side on white paper, uint8 (H, W)."""
     rng = np.random.default_rng(0)
     pen = Pen("soak", 0.1)
-    shapes = [next(iter(DIGITS[int(digit)].values())) for digit in text]
+    shapes = [next(iter(DIGIT_GLYPHS[int(digit)].values())) for digit in text]
     ink = [np.pad(draw(parse(shape), height, pen, rng), round(height / 3)) for shape in shapes]
     tallest = max(map(len, ink))
     ink = [np.pad(one, ((0, tallest - len(one)), (0, 0))) for one in ink]

@@ -57,7 +57,7 @@ def other_things(
     """
     stock = Stock(images, labels, rng)
     for index in range(count):
-        kind = KINDS[index % len(KINDS)]
+        kind = OTHER_THINGS[index % len(OTHER_THINGS)]
         canvas = kind(stock)
         while np.count_nonzero(canvas > 100) < LEAST_INK:
             canvas = kind(stock)
@@ -255,7 +255,7 @@ def blob(stock: Stock) -> Canvas:
     return canvas
 
 
-KINDS = (  # in turn, so that each has its share
+OTHER_THINGS = (  # in turn, so that each has its share
     *(sign,) * 9,
     *(letter,) * 5,
     *(scribble,) * 3,

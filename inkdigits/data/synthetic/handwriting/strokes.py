@@ -38,8 +38,8 @@ DIGIT_STROKES = {
     9: ("~82 50 22 24 55 83|82 79", "~82 50 22 24 55 83|82 88 59 28", "~82 50 22 24 55 83|82 59"),
 }
 
-# Signs that do not look like a digit. Missing are those that do: B b D d G g I i J j l O o Q q S s t
-# U u Y y Z z.
+# Signs that do not look like a digit. Missing are those that do:
+# B b D d G g I i J j l O o Q q S s t U u Y y Z z.
 SIGN_STROKES = (
     "09 40 89|26 66",  # A
     "~82 40 12 15 18 49 87",  # C

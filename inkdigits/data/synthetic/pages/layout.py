@@ -1,29 +1,34 @@
-"""Where symbols go on a sheet: rows of marks -> one layer of ink, with what a reader should find in
-it and where.
+"""Where symbols go on a sheet: rows of marks come in, one layer of ink goes out, with its truth.
 
-Knows rows, gaps, digits that touch and symbols that are struck out; knows nothing of colours, light
-and cameras.
+Here are rows, gaps, digits that touch and symbols that are struck out. The truth is what a reader
+should find, and where.
 """
 
-import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
-from inkdigits.data.datasets import Split
+from inkdigits.data.splits import Split
 from inkdigits.data.synthetic.pages import writing
-from inkdigits.data.synthetic.pages.paper import Box, Layer
+from inkdigits.data.synthetic.pages.glyphs import DIGIT_GLYPHS, DOODLES, LETTERS
+from inkdigits.data.synthetic.pages.paper import BoundingBox, Layer
 from inkdigits.data.synthetic.pages.scene import Scene
-from inkdigits.data.synthetic.pages.writing import Hand, Ink, Pen
+from inkdigits.data.synthetic.pages.writing import Hand, Pen
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One symbol to write. name: a digit, or a letter's or doodle's. touching: the symbol before
-    it. struck: out, afterwards.
+    """One symbol to write.
+
+    Attributes:
+        name: a digit, or the name of a letter or doodle.
+        touching: it touches the symbol before it.
+        struck: it is struck out afterwards.
     """
 
     name: str
@@ -32,23 +37,27 @@ class Mark:
 
     @property
     def counts(self) -> bool:
-        """Whether a reader should find it."""
+        """Tell whether a reader should find it."""
         return self.name.isdigit() and not self.struck
 
 
-@dataclass(frozen=True)
+@dataclass
 class Layout:
-    """Ink on a sheet, in pixels. ink: (H, W). digits: per digit points (K, 2) around its ink; rows:
-    how many are in each.
+    """Ink on a sheet, and what it is. Lengths are pixels.
 
-    cells: a box per symbol, of one height in a row. lines: a box per row, down to its baseline.
+    Attributes:
+        ink: float32 (H, W), bare 0 to covered 1.
+        digits: points (K, 2) around the ink of each digit.
+        rows: the digits in each row.
+        cells: a bounding box for each symbol, of one height in a row.
+        lines: a bounding box for each row, down to its baseline.
     """
 
     ink: Layer
-    digits: tuple[NDArray[np.float64], ...]
-    rows: tuple[str, ...]
-    cells: tuple[Box, ...]
-    lines: tuple[Box, ...]
+    digits: list[NDArray[np.float64]] = field(default_factory=list)
+    rows: list[str] = field(default_factory=list)
+    cells: list[BoundingBox] = field(default_factory=list)
+    lines: list[BoundingBox] = field(default_factory=list)
 
 
 def lay_out(
@@ -56,173 +65,159 @@ def lay_out(
     scene: Scene,
     hand: Hand,
     digits: Split | None,
-    rng: np.random.Generator,
+    rng: Generator,
 ) -> Layout:
-    """Write rows of symbols, one below the other, onto as much sheet as they need."""
-    height = scene.height
-    written = [[_write(mark, height, scene.pen, hand, digits, rng) for mark in row] for row in rows]
-    left, top, right, bottom = (round(margin * height) for margin in scene.margins)
-    places = [_places(row, inks, scene, hand, rng) for row, inks in zip(rows, written, strict=True)]
-    widest = max(
-        (xs[-1] + inks[-1].shape[1] for xs, inks in zip(places, written, strict=True)),
-        default=2 * height,
-    )
-    pitch = scene.pitch * height
+    """Write rows of symbols, one below the other, onto as much sheet as they need.
 
+    Args:
+        rows: what to write.
+        scene: the pen, the size of the writing and the distances.
+        hand: who writes.
+        digits: images to write with, where the hand does.
+        rng: draws everything that varies.
+    """
+    height = scene.height
+    inks = [[_symbol(mark, height, scene.pen, hand, digits, rng) for mark in row] for row in rows]
+    left, top, right, bottom = (round(margin * height) for margin in scene.margins)
+    places = [
+        _places(row, shapes, scene, hand, rng) for row, shapes in zip(rows, inks, strict=True)
+    ]
+    ends = [xs[-1] + shapes[-1].shape[1] for xs, shapes in zip(places, inks, strict=True)]
+    widest = max(ends, default=2 * height)
+
+    pitch = scene.pitch * height
     fall = scene.slope * widest
     baseline = top + height * 1.15 + max(0.0, -fall)
-    size = (
-        left + widest + right,
-        round(baseline + pitch * max(0, len(rows) - 1) + 0.15 * height + max(0.0, fall) + bottom),
-    )
-    sheet = Layout(np.zeros((size[1], size[0]), np.float32), (), (), (), ())
+    last = baseline + pitch * max(0, len(rows) - 1)
+    tall = round(last + 0.15 * height + max(0.0, fall) + bottom)
+    layout = Layout(np.zeros((tall, left + widest + right), np.float32))
 
-    for number, (row, inks, xs) in enumerate(zip(rows, written, places, strict=True)):
-        sheet = _written(
-            sheet, row, inks, [left + x for x in xs], baseline + number * pitch, scene, hand, rng
-        )
-
-    return sheet
+    for number, (row, shapes, xs) in enumerate(zip(rows, inks, places, strict=True)):
+        moved = [left + x for x in xs]
+        _write_row(layout, row, shapes, moved, baseline + number * pitch, scene, hand, rng)
+    return layout
 
 
-def _write(
-    mark: Mark, height: int, pen: Pen, hand: Hand, digits: Split | None, rng: np.random.Generator
-) -> Ink:
-    """One symbol's ink, not yet struck out."""
+def _symbol(
+    mark: Mark, height: int, pen: Pen, hand: Hand, digits: Split | None, rng: Generator
+) -> Layer:
+    """Return one symbol's ink, not yet struck out."""
     tall = max(8.0, height * float(np.clip(rng.normal(1, hand.unevenness), 0.8, 1.2)))
     if mark.name == "scribble":
         return writing.draw(writing.scribble(rng), tall, pen, rng)
 
-    if mark.name.isdigit() and digits is not None and rng.random() < hand.mnist:
+    is_digit = mark.name.isdigit()
+    if is_digit and digits is not None and rng.random() < hand.mnist:
         image = digits.images[rng.choice(np.flatnonzero(digits.labels == int(mark.name)))]
         return writing.from_mnist(image, tall, pen, rng)
 
-    if mark.name.isdigit():
-        shape = writing.DIGITS[int(mark.name)][hand.styles[int(mark.name)]]
+    if is_digit:
+        shape = DIGIT_GLYPHS[int(mark.name)][hand.styles[int(mark.name)]]
     else:
-        shape = {**writing.LETTERS, **writing.DOODLES}[mark.name]
-
-    return writing.draw(
-        writing.varied(writing.parse(shape), hand, rng),
-        max(8.0, tall - pen.width * height),
-        pen,
-        rng,
-    )
+        shape = {**LETTERS, **DOODLES}[mark.name]
+    glyph = writing.varied(writing.parse(shape), hand, rng)
+    return writing.draw(glyph, max(8.0, tall - pen.width * height), pen, rng)
 
 
 def _places(
-    row: Sequence[Mark], inks: Sequence[Ink], scene: Scene, hand: Hand, rng: np.random.Generator
+    row: Sequence[Mark], inks: Sequence[Layer], scene: Scene, hand: Hand, rng: Generator
 ) -> list[int]:
-    """The left edge of each symbol, the first at 0."""
+    """Return the left edge of each symbol, the first at 0 unless they are in cells."""
+    height = scene.height
     if scene.print in ("boxed", "combed"):
-        cell = 0.35 * scene.height + max(max(ink.shape[1] for ink in inks), 0.7 * scene.height)
-        middles = [
-            cell * (place + 0.5 + rng.normal(0, hand.unevenness / 2)) for place in range(len(inks))
+        cell = 0.35 * height + max(max(ink.shape[1] for ink in inks), 0.7 * height)
+        return [
+            round(cell * (place + 0.5 + rng.normal(0, hand.unevenness / 2)) - ink.shape[1] / 2)
+            for place, ink in enumerate(inks)
         ]
-        return [round(middle - ink.shape[1] / 2) for middle, ink in zip(middles, inks, strict=True)]
 
     xs = [0]
-    for place in range(1, len(inks)):
-        before, here = inks[place - 1], inks[place]
-        gap = scene.gap * scene.height * max(0.4, rng.normal(1, 0.25))
-        if row[place - 1].struck or row[place].struck:
-            gap += 0.4 * scene.height
+    marks = pairwise(zip(row, inks, strict=True))
+    for (mark, ink), (next_mark, next_ink) in marks:
+        gap = scene.gap * height * max(0.4, rng.normal(1, 0.25))
+        if mark.struck or next_mark.struck:
+            gap += 0.4 * height
 
-        xs.append(
-            xs[-1]
-            + (
-                _until_touching(before, here)
-                if row[place].touching
-                else before.shape[1] + round(gap)
-            )
-        )
-
+        step = ink.shape[1] + round(gap)
+        if next_mark.touching:
+            step = _until_touching(ink, next_ink)
+        xs.append(xs[-1] + step)
     return xs
 
 
-def _until_touching(before: Ink, here: Ink) -> int:
-    """How far right of `before` one can put `here`, both on one baseline, so that their ink just
-    overlaps.
+def _until_touching(before: Layer, here: Layer) -> int:
+    """Return how far right of `before` one can put `here` so that their ink just overlaps.
+
+    Both are on one baseline.
     """
     height = min(before.shape[0], here.shape[0])
-    left, right = before[-height:] > writing.SOLID / 2, here[-height:] > writing.SOLID / 2
+    left = before[-height:] > writing.SOLID / 2
+    right = here[-height:] > writing.SOLID / 2
     both = left.any(axis=1) & right.any(axis=1)
     if not both.any():
         return before.shape[1] // 2
 
     ends = left.shape[1] - left[:, ::-1].argmax(axis=1)
-    return int(
-        max((ends - right.argmax(axis=1))[both].max() - max(2, height // 40), before.shape[1] // 3)
-    )
+    starts = right.argmax(axis=1)
+    contact = (ends - starts)[both].max() - max(2, height // 40)
+    return int(max(contact, before.shape[1] // 3))
 
 
-def _written(
-    sheet: Layout,
+def _write_row(
+    layout: Layout,
     row: Sequence[Mark],
-    inks: Sequence[Ink],
+    inks: Sequence[Layer],
     xs: Sequence[int],
     baseline: float,
     scene: Scene,
     hand: Hand,
-    rng: np.random.Generator,
-) -> Layout:
-    """The sheet with one more row on it."""
-    height, ink = scene.height, sheet.ink.copy()
-    found, cells, said = [], [], ""
-    for mark, shape, x in zip(row, inks, xs, strict=True):
-        foot = baseline + scene.slope * (x - xs[0]) + rng.normal(0, hand.unevenness / 2) * height
-        y = int(np.clip(foot - shape.shape[0], 0, ink.shape[0] - shape.shape[0]))
-        _lay(ink, shape, x, y)
+    rng: Generator,
+) -> None:
+    """Write one more row onto the sheet."""
+    said = ""
+    for mark, ink, x in zip(row, inks, xs, strict=True):
+        height, width = ink.shape
+        uneven = rng.normal(0, hand.unevenness / 2) * scene.height
+        foot = baseline + scene.slope * (x - xs[0]) + uneven
+        y = int(np.clip(foot - height, 0, layout.ink.shape[0] - height))
+        _add_ink(layout.ink, ink, x, y)
 
         if mark.struck:
-            out = writing.crossing(shape.shape[1] / shape.shape[0], rng)
-            strokes = writing.draw(out, shape.shape[0], scene.pen, rng)
-            _lay(
-                ink,
-                strokes,
-                x + (shape.shape[1] - strokes.shape[1]) // 2,
-                y + (shape.shape[0] - strokes.shape[0]) // 2,
-            )
+            strokes = writing.draw(writing.crossing(width / height, rng), height, scene.pen, rng)
+            tall, wide = strokes.shape
+            _add_ink(layout.ink, strokes, x + (width - wide) // 2, y + (height - tall) // 2)
 
         if mark.counts:
-            found.append(_outline(shape) + np.array([x, y]))
+            layout.digits.append(_outline(ink) + np.array([x, y]))
             said += mark.name
 
-        cells.append((x, shape.shape[1]))
-
-    line = (float(xs[0]), baseline - height, float(xs[-1] + inks[-1].shape[1]), baseline)
-    return Layout(
-        ink,
-        (*sheet.digits, *found),
-        (*sheet.rows, said),
-        (*sheet.cells, *_cells(cells, line, scene)),
-        (*sheet.lines, line),
-    )
+    line = (float(xs[0]), baseline - scene.height, float(xs[-1] + inks[-1].shape[1]), baseline)
+    layout.rows.append(said)
+    layout.cells += _cells(inks, xs, line, 0.2 * scene.height)
+    layout.lines.append(line)
 
 
-def _lay(layer: Layer, shape: Ink, x: int, y: int) -> None:
-    """Add ink to the layer, as far as it lies inside."""
-    left, top = max(0, x), max(0, y)
-    inside = shape[top - y :, left - x :][
-        : max(0, layer.shape[0] - top), : max(0, layer.shape[1] - left)
-    ]
-    there = layer[top : top + inside.shape[0], left : left + inside.shape[1]]
-    np.maximum(there, inside, out=there)
+def _add_ink(layer: Layer, ink: Layer, x: int, y: int) -> None:
+    """Add ink to a layer at (x, y), as far as it is inside."""
+    left = max(0, x)
+    top = max(0, y)
+    place = layer[top : max(0, y + ink.shape[0]), left : max(0, x + ink.shape[1])]
+    inside = ink[top - y :, left - x :][: place.shape[0], : place.shape[1]]
+    np.maximum(place, inside, out=place)
 
 
-def _outline(shape: Ink) -> NDArray[np.float64]:
-    """The corners of the convex hull of the ink, (K, 2)."""
-    pixels = np.argwhere(shape > shape.max() * writing.SOLID)[:, None, ::-1]
+def _outline(ink: Layer) -> NDArray[np.float64]:
+    """Return the corners of the convex hull of the ink, (K, 2)."""
+    pixels = np.argwhere(ink > ink.max() * writing.SOLID)[:, None, ::-1]
     corners = pixels + np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
-    return np.asarray(cv2.convexHull(corners.reshape(-1, 2).astype(np.int32))[:, 0], np.float64)
+    return cv2.convexHull(corners.reshape(-1, 2).astype(np.int32))[:, 0].astype(np.float64)
 
 
-def _cells(symbols: Sequence[tuple[int, int]], line: Box, scene: Scene) -> list[Box]:
-    """A cell around each (left edge, width): its borders halfway to the neighbours."""
-    room = 0.2 * scene.height
-    middles = [(x + width + after) / 2 for (x, width), (after, _) in itertools.pairwise(symbols)]
-    borders = [symbols[0][0] - room, *middles, symbols[-1][0] + symbols[-1][1] + room]
-
-    return [
-        (left, line[1] - room, right, line[3] + room) for left, right in itertools.pairwise(borders)
-    ]
+def _cells(
+    inks: Sequence[Layer], xs: Sequence[int], line: BoundingBox, room: float
+) -> list[BoundingBox]:
+    """Return a cell around each symbol: its borders are halfway to the neighbours."""
+    ends = [x + ink.shape[1] for x, ink in zip(xs, inks, strict=True)]
+    middles = [(end + after) / 2 for end, after in zip(ends[:-1], xs[1:], strict=True)]
+    borders = [xs[0] - room, *middles, ends[-1] + room]
+    return [(left, line[1] - room, right, line[3] + room) for left, right in pairwise(borders)]
