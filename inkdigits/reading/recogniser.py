@@ -21,7 +21,7 @@ from inkdigits.reading.cascade import Cascade
 from inkdigits.reading.model_files import DEFAULT_MODEL, resolve_model, split_models
 from inkdigits.reading.network import Network, processors
 from inkdigits.reading.preprocessing.candidate import Box
-from inkdigits.reading.preprocessing.fields import Page, prepare
+from inkdigits.reading.preprocessing.page import Page, prepare
 from inkdigits.reading.preprocessing.picture import Picture, Source, open_picture, turn_left
 
 DEFAULT_THRESHOLD = 0.5  # confidence from which a digit is accepted, unless the model's file says

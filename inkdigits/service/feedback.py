@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inkdigits.core.errors import BadData, BadValue, CannotWrite
-from inkdigits.reading.preprocessing import fields
 from inkdigits.reading.preprocessing.candidate import Box
+from inkdigits.reading.preprocessing.page import single
 from inkdigits.reading.recogniser import Digit, Trace
 
 MAX_FILE = 1 << 30  # bytes; a correction takes 2 to 100 thousand
@@ -282,7 +282,7 @@ def _write_field(path: Path, field: bytes) -> bool:
     path.parent.mkdir(exist_ok=True)
     image = np.frombuffer(field, np.uint8).reshape(28, 28)
     Image.fromarray(image).save(path)
-    if np.array_equal(fields.single(path), image):
+    if np.array_equal(single(path), image):
         return True
 
     path.unlink()

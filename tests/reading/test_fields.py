@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from inkdigits.reading.preprocessing.fields import single, to_field
+from inkdigits.reading.preprocessing.fields import to_field
+from inkdigits.reading.preprocessing.page import single
 from inkdigits.reading.recogniser import Recogniser
 
 SAMPLE = Path(__file__).parents[1] / "assets" / "sample.jpg"

@@ -25,8 +25,8 @@ from inkdigits.reading.explanation.text import (
     write,
 )
 from inkdigits.reading.preprocessing.candidate import Box, bounding_box
-from inkdigits.reading.preprocessing.fields import EDGE, Page
 from inkdigits.reading.preprocessing.ink import find_ink
+from inkdigits.reading.preprocessing.page import EDGE, Page
 from inkdigits.reading.recogniser import Digit
 
 PRINTED = (214, 160, 192)

@@ -1,7 +1,8 @@
 """From whatever the user has, a file, bytes, a PIL image or an array, to upright 8-bit pixels.
 
-Knows formats, colour modes, transparency, orientation and how large a picture may be; knows nothing of ink or digits.
-Decoding is Pillow's, from an allow-list of formats, and the size is checked before a pixel is decoded.
+Knows formats, colour modes, transparency, orientation and how large a picture may be; knows nothing
+of ink or digits. Decoding is Pillow's, from an allow-list of formats, and the size is checked
+before a pixel is decoded.
 """
 
 import io
@@ -49,8 +50,8 @@ FOREIGN = (
 class Picture:
     """Upright pixels, ready to look for ink in.
 
-    pixels: (H, W) where the picture is grey, else (H, W, 3) red, green, blue; uint8.
-    scale: pixels of the upright original per pixel here (x, y); (1, 1) unless the original was reduced.
+    pixels: (H, W) where the picture is grey, else (H, W, 3) red, green, blue; uint8. scale: pixels
+    of the upright original per pixel here (x, y); (1, 1) unless the original was reduced.
     """
 
     pixels: Pixels
@@ -67,9 +68,10 @@ class Picture:
 def open_picture(source: Source) -> Picture:
     """Decode a picture into upright pixels, at most WORK_SIDE on a side.
 
-    source: a path, the bytes of a file, a PIL image, or an array (H, W), (1, H, W), (H, W, 1), (H, W, 3) or (H, W, 4) that holds
-    bool, integers 0-255, uint16 or floats (0-1, or 0-255 where a value is above 1).
-    Raises BadPicture with the code not_found, unreadable, empty, not_a_picture, unsupported, truncated or too_large.
+    source: a path, the bytes of a file, a PIL image, or an array (H, W), (1, H, W), (H, W, 1), (H,
+    W, 3) or (H, W, 4) that holds bool, integers 0-255, uint16 or floats (0-1, or 0-255 where a
+    value is above 1). Raises BadPicture with the code not_found, unreadable, empty, not_a_picture,
+    unsupported, truncated or too_large.
     """
     if isinstance(source, Image.Image):
         return _from_image(source, "the image")
@@ -242,8 +244,8 @@ def _to_bytes(array: NDArray[Any]) -> Pixels:
 def _without_alpha(image: Image.Image) -> Pixels:
     """Lay a picture with transparency on paper that its visible part stands out from, at most WORK_SIDE on a side.
 
-    Strokes alone get white paper, or black where they are light; a picture that is mostly opaque and brings its own paper
-    gets more of that.
+    Strokes alone get white paper, or black where they are light; a picture that is mostly opaque
+    and brings its own paper gets more of that.
     """
     alpha = np.asarray(image.getchannel("A"))
     if alpha.min() == 255:
