@@ -1,12 +1,11 @@
-"""A checkpoint as one self-contained ONNX file: uint8 digits in, calibrated probabilities out, everything between inside.
+"""A checkpoint in, one self-contained ONNX file out.
 
-The file is compared with the torch network on real digits before it takes its name; a file that differs is never left behind.
+The file takes uint8 digits and returns calibrated probabilities. It is compared with the torch
+network on real digits before it gets its name, so a file that differs is never left behind.
 """
 
 import copy
 import logging
-import os
-import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,18 +23,24 @@ from inkdigits.core.errors import BadData, BadModel, BadValue, InkdigitsError, M
 from inkdigits.core.files import write_whole
 from inkdigits.data.datasets import load_dataset
 from inkdigits.runs.checkpoint import load_run
-from inkdigits.runs.quantisation import BLOCK, quantise
+from inkdigits.runs.quantisation import in_blocks, quantise
 from inkdigits.training.models import SharedNet
 from inkdigits.training.predictions import to_ink
 
-COMPARED = 1000  # digits
-TOLERANCE = 1e-4  # largest difference of a probability
-MOST_OTHERWISE = 0.02  # of the digits that a file in eight bits may read otherwise
-LANES = 4  # ONNX Runtime's fast convolutions take channels by fours: with 32, `tiny` is 1.7 times as fast as with its own 30
+Images = NDArray[np.uint8]
+Probabilities = NDArray[np.float32]
+
+MOST_COMPARED = 1000  # digits
+TOLERANCE = 1e-4  # the largest difference of a probability
+MOST_READ_OTHERWISE = 0.02  # of the digits, by a file in eight bits
+
+# ONNX Runtime's fast convolutions take channels by fours: with 32 channels, `tiny` is 1.7 times as
+# fast as with its own 30.
+LANES = 4
 
 
 class ExportedNetwork(nn.Module):
-    """What the ONNX file computes: uint8 (N, 28, 28), paper 0 to ink 255 -> float32 probabilities (N, 10)."""
+    """What the ONNX file computes: calibrated probabilities of uint8 digits."""
 
     def __init__(self, network: nn.Module, temperature: float) -> None:
         super().__init__()
@@ -43,57 +48,220 @@ class ExportedNetwork(nn.Module):
         self.temperature = temperature
 
     def forward(self, images: Tensor) -> Tensor:
-        """images: uint8 (N, 28, 28). Returns float32 (N, 10); each row sums to 1."""
+        """Calculate probabilities.
+
+        Args:
+            images: uint8 (N, 28, 28), paper 0 to ink 255.
+
+        Returns:
+            float32 (N, 10) whose rows sum to 1.
+        """
         logits: Tensor = self.network(to_ink(images))
         return torch.softmax(logits / self.temperature, dim=1)
+
+
+@dataclass(frozen=True)
+class Export:
+    """What `inkdigits export` prints: the file, and how far it is from the network.
+
+    Attributes:
+        path: of the file.
+        bytes: its size.
+        precision: "float32" or "int8".
+        largest_difference: of a probability, on digits that nothing was tuned on.
+        read_otherwise: how many of these digits the file reads otherwise; 0 in float32.
+        compared: the number of these digits.
+        compared_on: the name of their dataset.
+    """
+
+    path: str
+    bytes: int
+    precision: str
+    largest_difference: float
+    read_otherwise: int
+    compared: int
+    compared_on: str
+
+
+def export_run(
+    model: str | Path, path: Path, *, int8: bool = False, data_dir: str | Path | None = None
+) -> Export:
+    """Write the network of a shipped model or a run folder as one ONNX file.
+
+    It is compared with the network on MNIST's validation digits if they are at hand, else on those
+    of optdigits. If anything fails, a file that was at `path` stays as it is.
+
+    Args:
+        model: a shipped model's name, or a folder made by training.
+        path: of the ONNX file.
+        int8: whether to quantise to eight bits; the training digits of the same set calibrate this.
+        data_dir: the folder with the datasets; None for the default one.
+
+    Raises:
+        BadModel: the model is missing or damaged.
+        CannotWrite: the file cannot be written.
+        MissingExtra: onnx or onnxscript is not installed.
+        InkdigitsError: the file would differ too much from the network.
+    """
+    checkpoint = load_run(model)
+    config = checkpoint.config
+    try:
+        facts = {
+            "recipe": checkpoint.recipe.name,
+            "data": config["data"]["name"],
+            "seed": config["seed"],
+            "inkdigits": __version__,
+        }
+        temperature = float(config["temperature"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadModel(f"the {CONFIG_FILE} of {model} is damaged: no good {error}") from error
+
+    try:
+        digits = load_dataset("mnist", data_dir=data_dir, download=False)
+    except BadData:
+        digits = load_dataset("optdigits")
+    compared = digits.validation.images
+
+    if int8:
+        difference, read_otherwise = export_int8(
+            checkpoint.network,
+            path,
+            digits.train.images,
+            compared,
+            temperature=temperature,
+            facts=facts,
+        )
+    else:
+        compared = compared[:MOST_COMPARED]
+        read_otherwise = 0
+        difference = export_onnx(
+            checkpoint.network, path, compared, temperature=temperature, facts=facts
+        )
+
+    return Export(
+        path=str(path),
+        bytes=path.stat().st_size,
+        precision="int8" if int8 else "float32",
+        largest_difference=difference,
+        read_otherwise=read_otherwise,
+        compared=len(compared),
+        compared_on=digits.name,
+    )
 
 
 def export_onnx(
     network: nn.Module,
     path: Path,
-    images: NDArray[np.uint8],
+    images: Images,
     *,
     temperature: float = 1.0,
     facts: Mapping[str, Any] | None = None,
 ) -> float:
-    """Write `path` and return the largest difference of a probability between it and torch on `images`.
+    """Write a network as one ONNX file, once it agrees with torch on real digits.
 
-    The network stays as it is and where it is. images: uint8 (N, 28, 28), real digits; the first 1,000 are compared. temperature:
-    the logits are divided by it, which is how confidence is calibrated. facts: text that travels in the file's metadata.
-    Raises InkdigitsError where the two differ by more than 1e-4, BadValue without digits to compare them on, CannotWrite, and
-    MissingExtra without onnx and onnxscript.
+    Args:
+        network: stays as it is and where it is.
+        path: of the ONNX file.
+        images: uint8 (N, 28, 28), real digits; the first 1,000 are compared.
+        temperature: the logits are divided by it, which calibrates the confidence.
+        facts: what the file's metadata says besides.
+
+    Returns:
+        The largest difference of a probability between the file and torch.
+
+    Raises:
+        InkdigitsError: the two differ by more than 1e-4.
+        BadValue: there are no digits to compare them on.
+        CannotWrite: the file cannot be written.
+        MissingExtra: onnx or onnxscript is not installed.
     """
+    content, difference = _exported(network, images, temperature, facts or {})
+    write_whole(path, content)
+    return difference
+
+
+def export_int8(
+    network: nn.Module,
+    path: Path,
+    images: Images,
+    compared: Images,
+    *,
+    temperature: float = 1.0,
+    facts: Mapping[str, Any] | None = None,
+) -> tuple[float, int]:
+    """Write a network as one ONNX file in eight bits.
+
+    Args:
+        network: stays as it is and where it is.
+        path: of the ONNX file.
+        images: uint8 (N, 28, 28), real digits that set the ranges of the integers.
+        compared: uint8 (N, 28, 28), other real digits, on which the answers are compared.
+        temperature: as for `export_onnx`.
+        facts: as for `export_onnx`.
+
+    Returns:
+        The largest difference of a probability on `compared`, and how many are read otherwise.
+
+    Raises:
+        InkdigitsError: more than 2 % are read otherwise, or as for `export_onnx`.
+    """
+    exact, _ = _exported(network, compared, temperature, facts or {})
+    content = quantise(exact, images)
+
+    before = _probabilities(exact, compared)
+    after = _probabilities(content, compared)
+    read_otherwise = int((before.argmax(axis=1) != after.argmax(axis=1)).sum())
+    if read_otherwise > MOST_READ_OTHERWISE * len(compared):
+        raise InkdigitsError(
+            f"in eight bits it would read {read_otherwise:,} of {len(compared):,} digits "
+            f"otherwise, more than {MOST_READ_OTHERWISE:.0%}; not written. "
+            "Without --int8 it can be exported"
+        )
+
+    write_whole(path, content)
+    return float(np.abs(before - after).max()), read_otherwise
+
+
+def _exported(
+    network: nn.Module, images: Images, temperature: float, facts: Mapping[str, Any]
+) -> tuple[bytes, float]:
+    """Return the content of an ONNX file, and its largest difference from torch."""
     if not len(images):
         raise BadValue(
             "no digits to compare the exported file with the network on; at least one is needed"
         )
+
     exported = ExportedNetwork(copy.deepcopy(network).cpu(), temperature).eval()
-    exported.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's stubs leave it out
+    # torch's stubs leave this call out.
+    exported.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     quick = copy.deepcopy(exported)
     empty = fill_lanes(quick)
+
     program = _trace(quick)
-    program.model.metadata_props.update({key: str(value) for key, value in (facts or {}).items()})
+    metadata = program.model.metadata_props
+    metadata.update({key: str(value) for key, value in facts.items()})
     if empty:
-        program.model.metadata_props["empty_channels"] = str(empty)  # of each layer, the last
-    program.model.metadata_props["softmax_temperature"] = str(temperature)
-    compared = images[:COMPARED]
-    difference = 0.0
+        metadata["empty_channels"] = str(empty)  # the last ones of each layer
+    metadata["softmax_temperature"] = str(temperature)
+    content = program.model_proto.SerializeToString()
 
-    def write_and_compare(temporary: Path) -> None:
-        nonlocal difference
-        program.save(temporary, external_data=False)
-        difference = largest_difference(exported, temporary, compared)
-        if not difference <= TOLERANCE:
-            raise InkdigitsError(
-                f"the exported file differs from the network by {difference:.1e}, more than {TOLERANCE:.0e}; not written"
-            )
-
-    write_whole(path, write_and_compare)
-    return difference
+    difference = largest_difference(exported, content, images[:MOST_COMPARED])
+    if not difference <= TOLERANCE:
+        raise InkdigitsError(
+            f"the exported file differs from the network by {difference:.1e}, "
+            f"more than {TOLERANCE:.0e}; not written"
+        )
+    return content, difference
 
 
 def fill_lanes(network: nn.Module) -> int:
-    """Give each SharedNet in it channels that hold 0, up to a multiple of LANES; what it says stays the same. Returns how many."""
+    """Give each SharedNet in a network empty channels, up to a multiple of LANES.
+
+    What the network says stays the same.
+
+    Returns:
+        How many empty channels the last SharedNet got.
+    """
     empty = 0
     for parent in list(network.modules()):
         for name, child in parent.named_children():
@@ -101,31 +269,33 @@ def fill_lanes(network: nn.Module) -> int:
                 channels = child.linear.in_features
                 empty = -channels % LANES
                 setattr(parent, name, _widened(child, channels + empty))
+
     return empty
 
 
 def _widened(network: SharedNet, channels: int) -> SharedNet:
-    """The same with more channels, all of whose weights are 0."""
+    """Copy a network into one with more channels, all of whose weights are 0."""
     wide = SharedNet(channels).eval()
     weights = wide.state_dict()
     for name, values in network.state_dict().items():
         weights[name].fill_(name.endswith("running_var"))  # a variance of 0 would be divided by
         weights[name][tuple(map(slice, values.shape))] = values
+
     return wide
 
 
 def _trace(exported: ExportedNetwork) -> Any:
-    """The network as an ONNX program with any number of images. Two images, because one would be taken for a constant."""
+    """Return the network as an ONNX program that takes any number of images."""
     exporter = logging.getLogger("torch.onnx")
     level = exporter.level
     exporter.setLevel(logging.ERROR)  # it tells of operators of packages that are not installed
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # onnxscript uses parts of torch and of itself that are on their way out
+            # onnxscript uses parts of torch and of itself that are on their way out.
+            warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 exported,
+                # Two images, because a single one would be taken for a constant.
                 (torch.zeros(2, 28, 28, dtype=torch.uint8),),
                 input_names=["images"],
                 output_names=["probabilities"],
@@ -137,119 +307,32 @@ def _trace(exported: ExportedNetwork) -> Any:
         raise MissingExtra("exporting a model", "export") from error
     finally:
         exporter.setLevel(level)
+
     assert program is not None, "the exporter raises where it cannot"
     for node in program.model.graph:
-        node.metadata_props.clear()  # where on this machine each line of our code lies
+        node.metadata_props.clear()  # they name the files on this machine
     return program
 
 
-def largest_difference(exported: ExportedNetwork, path: Path, images: NDArray[np.uint8]) -> float:
-    """Of any probability between torch and ONNX Runtime on uint8 (N, 28, 28)."""
+def largest_difference(exported: ExportedNetwork, content: bytes, images: Images) -> float:
+    """Return the largest difference of a probability between torch and ONNX Runtime.
+
+    Args:
+        exported: the network in torch.
+        content: of the ONNX file.
+        images: uint8 (N, 28, 28).
+    """
     with torch.no_grad():
-        ours = exported(torch.from_numpy(images)).numpy()
-    return float(np.abs(ours - _answers(path, images)).max())
+        in_torch = exported(torch.from_numpy(images)).numpy()
+    return float(np.abs(in_torch - _probabilities(content, images)).max())
 
 
-def _answers(model: Path | bytes, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """ONNX Runtime's, on uint8 (N, 28, 28)."""
+def _probabilities(content: bytes, images: Images) -> Probabilities:
+    """Return ONNX Runtime's probabilities, float32 (N, 10)."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    content = model if isinstance(model, bytes) else os.fspath(model)
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    blocks = (images[start : start + BLOCK] for start in range(0, len(images), BLOCK))
-    said: NDArray[np.float32] = np.concatenate(
-        [session.run(["probabilities"], {"images": block})[0] for block in blocks]
-    )
-    return said
-
-
-@dataclass(frozen=True)
-class Export:
-    """What `inkdigits export` prints: the file, and how far it is from the network, on digits that nothing was set by.
-
-    largest_difference: of a probability. read_otherwise: how many of the `compared` digits; in float32 that is 0.
-    """
-
-    path: str
-    bytes: int
-    precision: str  # "float32" or "int8"
-    largest_difference: float
-    read_otherwise: int
-    compared: int
-    compared_on: str  # a dataset's name
-
-
-def export_run(
-    model: str | Path, path: Path, *, int8: bool = False, data_dir: str | Path | None = None
-) -> Export:
-    """Write the network of a shipped model or a run folder as one ONNX file, compared with it on real digits.
-
-    Those are MNIST's where they lie at hand, else optdigits. int8: in eight bits, whose ranges are set by other digits of the same
-    set. Raises InkdigitsError; then whatever lay at `path` lies there still.
-    """
-    checkpoint = load_run(model)
-    try:
-        digits = load_dataset("mnist", data_dir=data_dir, download=False)
-    except BadData:
-        digits = load_dataset("optdigits")
-    try:
-        facts = {
-            "recipe": checkpoint.recipe.name,
-            "data": checkpoint.config["data"]["name"],
-            "seed": checkpoint.config["seed"],
-        }
-        facts["inkdigits"] = __version__
-        temperature = float(checkpoint.config["temperature"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadModel(f"the {CONFIG_FILE} of {model} is damaged: no good {error}") from error
-    compared = digits.validation.images
-    given: dict[str, Any] = {"temperature": temperature, "facts": facts}
-    if int8:
-        difference, otherwise = export_int8(
-            checkpoint.network, path, digits.train.images, compared, **given
-        )
-        return Export(
-            str(path),
-            path.stat().st_size,
-            "int8",
-            difference,
-            otherwise,
-            len(compared),
-            digits.name,
-        )
-    compared = compared[:COMPARED]
-    difference = export_onnx(checkpoint.network, path, compared, **given)
-    return Export(
-        str(path), path.stat().st_size, "float32", difference, 0, len(compared), digits.name
-    )
-
-
-def export_int8(
-    network: nn.Module,
-    path: Path,
-    images: NDArray[np.uint8],
-    compared: NDArray[np.uint8],
-    *,
-    temperature: float = 1.0,
-    facts: Mapping[str, Any] | None = None,
-) -> tuple[float, int]:
-    """`export_onnx` in eight bits. Returns the largest difference of a probability on `compared`, and how many are read otherwise.
-
-    images, compared: uint8 (N, 28, 28), real digits; the ranges are set by the first, the answers compared on the others.
-    temperature, facts: as for `export_onnx`. Raises what that raises, and InkdigitsError where more than 2 % are read otherwise.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        exact = Path(folder, "float32.onnx")
-        export_onnx(network, exact, compared, temperature=temperature, facts=facts)
-        content = quantise(exact, images)
-        before, after = _answers(exact, compared), _answers(content, compared)
-    otherwise = int((before.argmax(axis=1) != after.argmax(axis=1)).sum())
-    if otherwise > MOST_OTHERWISE * len(compared):
-        raise InkdigitsError(
-            f"in eight bits it would read {otherwise:,} of {len(compared):,} digits otherwise, more than {MOST_OTHERWISE:.0%}; not "
-            "written. Without --int8 it can be exported"
-        )
-    write_whole(path, content)
-    return float(np.abs(before - after).max()), otherwise
+    answers = [session.run(None, {"images": block})[0] for block in in_blocks(images)]
+    return np.concatenate(answers)
