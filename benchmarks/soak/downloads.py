@@ -367,7 +367,7 @@ def patient() -> None:
 
 def trusting() -> None:
     """Follow redirections anywhere."""
-    put(download, "_opener", lambda _: urllib.request.build_opener())
+    put(download, "opener", lambda _: urllib.request.build_opener())
 
 
 def no_temporary_file() -> None:

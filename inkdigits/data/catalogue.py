@@ -1,10 +1,9 @@
-"""The datasets that have a name: their files, where these are served, and how to tell that they are
-the right ones.
+"""The datasets with a name: their files, where these are served, and how to tell the right ones.
 
-Only facts, gathered from the publishers and from what TensorFlow Datasets and torchvision publish
-about the same files; nothing here touches a disk or the network. MNIST is known by its unpacked
-bytes, as its mirrors pack it differently. Of the others only the hashes of the packed files are
-published, so a copy that somebody packed anew can be checked by its structure alone.
+Here are only facts, gathered from the publishers and from what TensorFlow Datasets and torchvision
+publish about the same files. MNIST is known by its unpacked bytes, as its mirrors pack it
+differently. Of the others only the hashes of the packed files are published, so a copy that was
+packed anew can be checked by its structure alone.
 """
 
 import math
@@ -16,11 +15,16 @@ from inkdigits.core.digits import DIGITS
 
 @dataclass(frozen=True)
 class File:
-    """One file of a dataset, which lies there as `name`, or as `packed_name`, which is how it is
-    served.
+    """One file of a dataset.
 
-    shape: of the array in it. sha256: of the unpacked bytes where of_unpacked, else of the file as
-        it is served.
+    Attributes:
+        name: its name once unpacked.
+        shape: of the array in it.
+        sha256: of the unpacked bytes where `of_unpacked`, else of the file as it is served; None
+            where it is not published.
+        of_unpacked: the hash is that of the unpacked bytes.
+        packing: the suffix under which it is served.
+        kind: its format.
     """
 
     name: str
@@ -32,20 +36,31 @@ class File:
 
     @property
     def packed_name(self) -> str:
-        """What mirrors call it."""
+        """Return the name by which mirrors serve it."""
         return self.name + self.packing
 
     @property
     def limit(self) -> int:
-        """Bytes that the file can have at most, packed or not."""
-        # bytes a value
-        width = 16 if self.kind == "libsvm" else 4 if self.name.endswith("-int") else 1
-        return math.prod(self.shape) * width + (1 << 20)
+        """Return the most bytes that the file can have, packed or not."""
+        value_bytes = 1
+        if self.kind == "libsvm":
+            value_bytes = 16
+        elif self.name.endswith("-int"):
+            value_bytes = 4
+        return math.prod(self.shape) * value_bytes + (1 << 20)
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A zip file that holds a dataset among others. folder: where in it the packed files are."""
+    """A zip file that holds a dataset among others.
+
+    Attributes:
+        name: of the file.
+        urls: where it is served.
+        sha256: of the file.
+        nbytes: its size.
+        folder: where in it the dataset's packed files are.
+    """
 
     name: str
     urls: tuple[str, ...]
@@ -58,10 +73,16 @@ class Archive:
 class Entry:
     """A dataset with a name.
 
-    files: training images and labels, then test images and labels. mirrors: what a file's packed
-        name is appended to.
-    balanced: every class has the same number of images, in training and in test. made_from: the
-    dataset that it is computed from, whose files it needs, where they lie for that one.
+    Attributes:
+        name: by which it is asked for.
+        description: a line about it.
+        licence: of the data.
+        files: training images and labels, then test images and labels.
+        mirrors: addresses that a file's packed name is appended to.
+        archive: the file that holds all, where they are not served one by one.
+        classes: the labels in words.
+        balanced: every class has the same number of images, in training and in test.
+        made_from: the dataset that it is computed from, and whose files it needs.
     """
 
     name: str
@@ -76,13 +97,12 @@ class Entry:
 
     @property
     def folder(self) -> str:
-        """Where in the data folder its files lie."""
+        """Return the name of its folder in the folder of all datasets."""
         return self.made_from or self.name
 
 
-def _like_mnist(
-    hashes: tuple[str, str, str, str], *, of_unpacked: bool = False
-) -> tuple[File, ...]:
+def _like_mnist(*hashes: str, of_unpacked: bool = False) -> tuple[File, ...]:
+    """Return four files with MNIST's names and shapes, and these hashes."""
     names = (
         "train-images-idx3-ubyte",
         "train-labels-idx1-ubyte",
@@ -97,31 +117,28 @@ def _like_mnist(
 
 
 def _usps(name: str, count: int, sha256: str) -> File:
-    return File(
-        name, (count, 1 + 16 * 16), sha256, packing=".bz2", kind="libsvm"
-    )  # a label, then the pixels
+    """Return a file of USPS, whose rows have a label and 16x16 pixels."""
+    return File(name, (count, 1 + 16 * 16), sha256, packing=".bz2", kind="libsvm")
 
 
 _ENTRIES = (
     Entry(
         "mnist",
-        "handwritten digits of census employees and pupils: 60,000 to learn from, 10,000 to test (LeCun, Cortes, Burges 1998)",
+        "handwritten digits of census employees and pupils: 60,000 to learn from, 10,000 to test "
+        "(LeCun, Cortes, Burges 1998)",
         "CC BY-SA 3.0",
         _like_mnist(
-            (
-                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-            ),
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
             of_unpacked=True,
         ),
         (
             "https://ossci-datasets.s3.amazonaws.com/mnist/",  # torchvision's
             "https://storage.googleapis.com/cvdf-datasets/mnist/",  # TensorFlow Datasets'
             "https://raw.githubusercontent.com/fgnt/mnist/master/",  # MLX's
-            # the same repository, where GitHub is blocked
-            "https://cdn.jsdelivr.net/gh/fgnt/mnist/",
+            "https://cdn.jsdelivr.net/gh/fgnt/mnist/",  # the same, where GitHub is blocked
         ),
     ),
     Entry(
@@ -129,12 +146,10 @@ _ENTRIES = (
         "ten kinds of clothes in MNIST's format (Xiao, Rasul, Vollgraf 2017)",
         "MIT",
         _like_mnist(
-            (
-                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-                "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-            )
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
         ),
         (
             "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
@@ -160,12 +175,10 @@ _ENTRIES = (
         "ten cursive Japanese characters in MNIST's format (Clanuwat et al. 2018)",
         "CC BY-SA 4.0",
         _like_mnist(
-            (
-                "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
-                "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
-                "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
-                "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
-            )
+            "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+            "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+            "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+            "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
         ),
         (
             "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
@@ -176,7 +189,8 @@ _ENTRIES = (
     ),
     Entry(
         "qmnist",
-        "MNIST made again from its sources, with the 50,000 test digits that it left out (Yadav, Bottou 2019)",
+        "MNIST made again from its sources, with the 50,000 test digits that it left out "
+        "(Yadav, Bottou 2019)",
         "BSD",
         (
             File(
@@ -229,7 +243,8 @@ _ENTRIES = (
     ),
     Entry(
         "usps",
-        "9,298 digits from envelopes, 16x16, brought to MNIST's geometry (Hull 1994; LIBSVM's copy)",
+        "9,298 digits from envelopes, 16x16, brought to MNIST's geometry "
+        "(Hull 1994; LIBSVM's copy)",
         "no licence stated",
         (
             _usps(
@@ -241,12 +256,14 @@ _ENTRIES = (
         ),
         (
             "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/",
-            "https://web.archive.org/web/2020id_/https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/",
+            "https://web.archive.org/web/2020id_/"
+            "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/",
         ),
     ),
     Entry(
         "optdigits",
-        "1,797 digits of 13 people, 8x8, brought to MNIST's geometry; scikit-learn carries them (Alpaydin, Kaynak 1998)",
+        "1,797 digits of 13 people, 8x8, brought to MNIST's geometry; scikit-learn carries them "
+        "(Alpaydin, Kaynak 1998)",
         "CC BY 4.0",
     ),
 )
@@ -254,15 +271,16 @@ _ENTRIES = (
 _HANDWRITING = replace(
     _ENTRIES[0],
     name="handwriting",
-    description="MNIST through other people's pens, scanners and cameras, and things that are no digits; made from it in minutes",
+    description="MNIST through other people's pens, scanners and cameras, and things that are no "
+    "digits; made from it in minutes",
     classes=(*DIGITS, "not a digit"),
     made_from="mnist",
 )
 
 DATASETS = {entry.name: entry for entry in (*_ENTRIES[:-1], _HANDWRITING, _ENTRIES[-1])}
 
-# Of MNIST's 10,000 test digits those whose label lost a vote of people who looked at them. Indexes
-# from 0. Source: Northcutt, Athalye & Mueller 2021, "Pervasive label errors in test sets
+# The indexes, from 0, of MNIST's test digits whose label lost a vote of people who looked at them.
+# Source: Northcutt, Athalye & Mueller 2021, "Pervasive label errors in test sets
 # destabilize machine learning benchmarks" (arXiv 2103.14749).
 MISLABELLED = (
     947,

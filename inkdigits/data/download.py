@@ -1,9 +1,9 @@
 """One file from one of several mirrors: whole, checked and under its final name, or not at all.
 
-Takes https addresses, a destination and a SHA-256. Knows nothing of datasets. The bytes go to a
-temporary file beside the destination, are compared with the hash, and only then get their name.
-However many threads and processes ask for a file at once, one of them downloads it and the others
-wait. Where it fails, nothing is left behind.
+Addresses, a destination and a SHA-256 come in. The bytes go to a temporary file beside the
+destination, are compared with the hash, and only then get their name. However many threads and
+processes ask for a file at once, one of them downloads it and the others wait. Where it fails,
+nothing is left behind.
 """
 
 import http.client
@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from queue import Empty, Full, Queue
-from typing import IO
+from typing import IO, Any
 
 from inkdigits import __version__
 from inkdigits.core import unpacking
@@ -25,8 +25,7 @@ from inkdigits.core.files import alone, writing
 from inkdigits.core.progress import ProgressCallback
 
 TIMEOUT = 30.0  # seconds without a byte after which a mirror is given up
-# bytes a second on average, below which it is given up as well: a server may drip for ever
-SLOWEST = 5_000
+SLOWEST = 5_000  # bytes a second on average; a slower mirror is given up, as it may drip for ever
 CHUNK = 1 << 18  # bytes
 AHEAD = 4  # chunks that wait to be written
 LONGEST_REASON = 200  # characters
@@ -36,11 +35,11 @@ Trusts = Callable[[str], bool]
 
 
 class _MirrorError(Exception):
-    """Why one mirror did not deliver; the next one is tried."""
+    """The reason why one mirror did not deliver; the next one is tried."""
 
 
 def is_https(url: str) -> bool:
-    """Whether nobody can have changed on the way what comes from this address."""
+    """Tell whether nobody can change on the way what comes from this address."""
     return url.lower().startswith("https://")
 
 
@@ -55,15 +54,26 @@ def fetch(
     timeout: float = TIMEOUT,
     trusts: Trusts = is_https,
 ) -> Path:
-    """Bring the file with this SHA-256 to `path`, from the first of `urls` that delivers it; if it
-    is there, ask nobody.
+    """Download a file from the first mirror that delivers it; if it is there, no mirror is asked.
 
-    of_unpacked: the hash is that of the unpacked bytes, as mirrors pack differently; else that of
-        the file itself.
-    limit: bytes at most, packed or not. timeout: seconds without a byte; twice that, and a second
-        for each SLOWEST bytes that it has sent, is all that a mirror gets.
-    trusts: which addresses may be asked, redirections included. Raises DownloadFailed, which says
-    of each mirror why; CannotWrite; MissingExtra where filelock is not installed.
+    Args:
+        urls: the file's addresses on the mirrors.
+        path: its destination.
+        sha256: its hash.
+        of_unpacked: the hash is that of the unpacked bytes, as mirrors pack differently.
+        limit: the most bytes that it may have, packed or not.
+        progress: called with the bytes that have arrived and the bytes expected.
+        timeout: seconds without a byte. All that a mirror gets is twice that, and a second for each
+            SLOWEST bytes that it has sent.
+        trusts: tells which addresses may be asked, redirections included.
+
+    Returns:
+        The destination.
+
+    Raises:
+        DownloadFailed: no mirror delivered it; the error says of each one why.
+        CannotWrite: the destination cannot be written.
+        MissingExtra: filelock is not installed.
     """
     with alone(path):
         if path.is_file() and _has_hash(path, sha256, of_unpacked, limit):
@@ -75,12 +85,10 @@ def fetch(
                 try:
                     with closing(_in_time(_chunks(url, limit, timeout, trusts), timeout)) as chunks:
                         _write(chunks, temporary, path, progress)
-
                     if not _has_hash(temporary, sha256, of_unpacked, limit):
                         raise _MirrorError(
                             "sent something else, its SHA-256 is not the published one"
                         )
-
                     with writing(path):
                         return temporary.replace(path)
                 except _MirrorError as reason:
@@ -88,23 +96,23 @@ def fetch(
 
         reasons = "; ".join(failures or ["there is none"])
         raise DownloadFailed(
-            f"no mirror delivered {path.name}: {reasons}; try again later, or put it into {path.parent} yourself"
+            f"no mirror delivered {path.name}: {reasons}; "
+            f"try again later, or put it into {path.parent} yourself"
         )
 
 
 def _in_a_line(reason: object) -> str:
-    """Of what a server says, only what a terminal can bear."""
+    """Return the words of a server without what a terminal cannot print, on one line."""
     printable = "".join(letter if letter.isprintable() else " " for letter in str(reason))
     return " ".join(printable.split())[:LONGEST_REASON]
 
 
 @contextmanager
 def temporary_beside(path: Path) -> Iterator[Path]:
-    """A name for a file in the same folder, from where renaming is one step; what lies there
-    afterwards is deleted.
+    """Yield a name for a temporary file in the same folder; at the end, the file is deleted.
 
-    Always the same one, so that what a killed process has left there is deleted too: to be had by
-        one at a time.
+    From there, renaming is one step. The name is always the same, so that the remains of a killed
+    process are deleted, too: only one process at a time may have it.
     """
     temporary = path.with_name(f".{path.name}.part")
     try:
@@ -115,21 +123,34 @@ def temporary_beside(path: Path) -> Iterator[Path]:
 
 
 def _has_hash(path: Path, sha256: str, of_unpacked: bool, limit: int) -> bool:
+    """Tell whether a file has this hash. One that is damaged, too large or unreadable has not."""
     try:
         return unpacking.sha256(path, unpack=of_unpacked, limit=limit) == sha256
-    except (
-        BadData,
-        OSError,
-    ):  # it starts like gzip, but is not, or it is a bomb; or it cannot be read at all
+    except (BadData, OSError):
         return False
 
 
+def _write(
+    chunks: Iterator[Chunk], temporary: Path, path: Path, progress: ProgressCallback | None
+) -> None:
+    """Write the chunks to a temporary file and sync it to the disk."""
+    with writing(path), temporary.open("xb") as file:
+        for chunk, total in chunks:
+            file.write(chunk)
+            if progress:
+                progress(f"downloading {path.name}", file.tell(), total)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+# ---- what a mirror sends
+
+
 def _in_time(chunks: Iterator[Chunk], timeout: float) -> Generator[Chunk, None, None]:
-    """The same chunks, as long as they do not come too slowly. Raises what their iterator raises,
-    and _MirrorError.
+    """Yield the same chunks, as long as they do not come too slowly.
 
     A thread of its own waits for them: a server may also drip its head, byte after byte, each of
-        them within the timeout.
+    them within the timeout. What that thread raises is raised here.
     """
     arrived: Queue[Chunk | BaseException | None] = Queue(AHEAD)
     given_up = threading.Event()
@@ -164,35 +185,18 @@ def _in_time(chunks: Iterator[Chunk], timeout: float) -> Generator[Chunk, None, 
         given_up.set()
 
 
-def _write(
-    chunks: Iterator[Chunk], temporary: Path, path: Path, progress: ProgressCallback | None
-) -> None:
-    with writing(path), temporary.open("xb") as file:
-        for chunk, total in chunks:
-            file.write(chunk)
-            if progress:
-                progress(f"downloading {path.name}", file.tell(), total)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _chunks(url: str, limit: int, timeout: float, trusts: Trusts) -> Iterator[Chunk]:
-    """What the mirror sends, piece by piece, each with the length that it announced. Raises nothing
-    but _MirrorError.
+    """Yield a mirror's bytes as they arrive, with the length that it announced.
+
+    Raises:
+        _MirrorError: for every problem.
     """
     if not trusts(url):
         raise _MirrorError("is not https")
 
     try:
-        with _opener(trusts).open(_request(url), timeout=timeout) as response:
-            total = response.headers.get("Content-Length")
-            total = int(total) if total and total.isdecimal() else None
-            if total and total > limit:
-                raise _MirrorError(
-                    f"announced {total:,} bytes, more than the {limit:,} expected at most"
-                )
-
-            yield from ((chunk, total) for chunk in _received(response, total, limit))
+        with opener(trusts).open(url, timeout=timeout) as response:
+            yield from _received(response, limit)
     except urllib.error.HTTPError as problem:
         problem.close()
         raise _MirrorError(f"answered {problem.code} {problem.reason}") from None
@@ -202,53 +206,56 @@ def _chunks(url: str, limit: int, timeout: float, trusts: Trusts) -> Iterator[Ch
         raise _MirrorError(f"failed: {words or type(reason).__name__}") from None
 
 
-def _request(url: str) -> urllib.request.Request:
-    return urllib.request.Request(url, headers={"User-Agent": f"inkdigits/{__version__}"})  # noqa: S310 (trusts has seen it)
+def opener(trusts: Trusts) -> urllib.request.OpenerDirector:
+    """Return an opener of addresses that follows redirections to trusted ones only."""
+    director = urllib.request.build_opener(_Redirections(trusts))
+    director.addheaders = [("User-Agent", f"inkdigits/{__version__}")]
+    return director
 
 
-def _opener(trusts: Trusts) -> urllib.request.OpenerDirector:
-    class Redirections(urllib.request.HTTPRedirectHandler):
-        def redirect_request(
-            self,
-            req: urllib.request.Request,
-            fp: IO[bytes],
-            code: int,
-            msg: str,
-            headers: http.client.HTTPMessage,
-            newurl: str,
-        ) -> urllib.request.Request | None:
-            if not trusts(newurl):
-                raise _MirrorError(f"redirected to {newurl}, which is not https")
-            return super().redirect_request(req, fp, code, msg, headers, newurl)
+class _Redirections(urllib.request.HTTPRedirectHandler):
+    """Redirections to addresses that are trusted, as the first one is."""
 
-        def http_error_302(
-            self,
-            req: urllib.request.Request,
-            fp: IO[bytes],
-            code: int,
-            msg: str,
-            headers: http.client.HTTPMessage,
-        ) -> IO[bytes] | None:
-            try:
-                return super().http_error_302(req, fp, code, msg, headers)
-            except Exception:
-                fp.close()  # which nobody else does
-                raise
+    def __init__(self, trusts: Trusts) -> None:
+        self.trusts = trusts
 
-        http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        if not self.trusts(newurl):
+            raise _MirrorError(f"redirected to {newurl}, which is not https")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
-    return urllib.request.build_opener(Redirections)
+    def http_error_302(self, req: Any, fp: IO[bytes], code: Any, msg: Any, headers: Any) -> Any:
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except Exception:
+            fp.close()  # urllib leaves it open
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
-def _received(response: http.client.HTTPResponse, total: int | None, limit: int) -> Iterator[bytes]:
+def _received(response: http.client.HTTPResponse, limit: int) -> Iterator[Chunk]:
+    """Yield the body of a response, and refuse one that is too long or too short."""
+    announced = response.headers.get("Content-Length") or ""
+    total = int(announced) if announced.isdecimal() else None
+    if total and total > limit:
+        raise _MirrorError(f"announced {total:,} bytes, more than the {limit:,} expected at most")
+
     received = 0
-    while chunk := response.read1(
-        CHUNK
-    ):  # not read, which would wait for the whole chunk however slowly it drips
+    # Not `read`, which would wait for the whole chunk however slowly it drips.
+    while chunk := response.read1(CHUNK):
         received += len(chunk)
         if received > limit:
             raise _MirrorError(f"sent more than the {limit:,} bytes expected at most")
-        yield chunk
+        yield chunk, total
 
     if total is not None and received < total:
         raise _MirrorError(f"stopped after {received:,} of {total:,} bytes")

@@ -1,8 +1,7 @@
-"""The folder where datasets with a name lie: what is there, what proves it, and bringing what is
-missing.
+"""The folder of datasets with a name: what is there, what proves it, and fetching what is missing.
 
-Files lie as DATA_DIR/<name>/<file>, packed as they are served or unpacked. Hands out single arrays;
-knows nothing of splits.
+Files are at DATA_DIR/<name>/<file>, packed as they are served or unpacked. A name comes in, single
+arrays go out.
 """
 
 import importlib.util
@@ -34,7 +33,15 @@ WITHOUT_HASH = "right shape; its SHA-256 is not published, only that of the arch
 
 @dataclass(frozen=True)
 class Listing:
-    """A line of `data list`. present: every file lies there. nbytes: on this disk."""
+    """A line of `data list`.
+
+    Attributes:
+        name: of the dataset.
+        description: a line about it.
+        licence: of the data.
+        present: every file is on this disk.
+        nbytes: of its files on this disk.
+    """
 
     name: str
     description: str
@@ -56,24 +63,38 @@ class Finding:
 
 
 def default_data_dir() -> Path:
-    """Where datasets lie unless told otherwise: $INKDIGITS_DATA, else inkdigits in the user's cache
-    folder.
-    """
-    if folder := os.environ.get("INKDIGITS_DATA"):
+    """Return the folder of datasets: $INKDIGITS_DATA, else inkdigits in the user's cache folder."""
+    folder = os.environ.get("INKDIGITS_DATA")
+    if folder:
         return Path(folder).expanduser()
+
     if sys.platform == "win32":
-        return (
-            Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "inkdigits"
-        )
+        local = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        return Path(local) / "inkdigits"
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "inkdigits"
-
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "inkdigits"
 
 
+def entry_of(name: str) -> Entry:
+    """Return a dataset's entry in the catalogue, or raise UnknownName."""
+    if name not in DATASETS:
+        raise UnknownName("dataset", name, DATASETS)
+    return DATASETS[name]
+
+
+def has_sklearn() -> bool:
+    """Tell whether scikit-learn is installed, which carries optdigits."""
+    return importlib.util.find_spec("sklearn") is not None
+
+
+# ---- what is there
+
+
 def list_datasets(data_dir: Path | None = None) -> list[Listing]:
-    """Every dataset that has a name, and whether it lies there whole. Looks at names and sizes
-    only; `verify_dataset` reads.
+    """List every dataset that has a name, and tell whether all its files are there.
+
+    Only names and sizes are looked at; `verify_dataset` reads the files.
     """
     return [
         _listing(entry, (data_dir or default_data_dir()) / entry.folder)
@@ -88,23 +109,33 @@ def _listing(entry: Entry, folder: Path) -> Listing:
     return Listing(entry.name, entry.description, entry.licence, present, nbytes)
 
 
-def verify_dataset(name: str, data_dir: Path | None = None) -> list[Finding]:
-    """What each file of a named dataset is: proved by its hash, right as far as can be seen, wrong,
-    or missing.
+def at_hand(folder: Path, file: File) -> Path | None:
+    """Return the path of a dataset's file, packed or not, or None where it is missing."""
+    for path in (folder / file.packed_name, folder / file.name):
+        if path.is_file():
+            return path
+    return None
 
-    Raises UnknownName.
+
+def verify_dataset(name: str, data_dir: Path | None = None) -> list[Finding]:
+    """Read each file of a dataset and tell what it is.
+
+    Args:
+        name: of the dataset.
+        data_dir: the folder of datasets; `default_data_dir()` unless given.
+
+    Returns:
+        For each file whether it is proved by its hash, right as far as can be seen, wrong, or
+        missing.
+
+    Raises:
+        UnknownName: no dataset has this name.
     """
     entry = entry_of(name)
     folder = (data_dir or default_data_dir()) / entry.folder
     if not entry.files:
-        return [
-            Finding(
-                name,
-                has_sklearn(),
-                "comes with scikit-learn" if has_sklearn() else "needs scikit-learn",
-            )
-        ]
-
+        note = "comes with scikit-learn" if has_sklearn() else "needs scikit-learn"
+        return [Finding(name, has_sklearn(), note)]
     return [_finding(folder, file) for file in entry.files]
 
 
@@ -117,24 +148,76 @@ def _finding(folder: Path, file: File) -> Finding:
         return Finding(name, False, str(problem).removeprefix(name).lstrip(": "))
 
 
+def read_checked(folder: Path, file: File) -> tuple[NDArray[Any], str]:
+    """Read a file of a dataset and check it.
+
+    Args:
+        folder: of the dataset.
+        file: its entry in the catalogue.
+
+    Returns:
+        The array, and what shows that it is the right one: PROVED, UNPROVED or WITHOUT_HASH.
+
+    Raises:
+        BadData: the file is missing, damaged, or certainly not the right one.
+    """
+    path = at_hand(folder, file)
+    if not path:
+        raise BadData(f"{folder / file.packed_name} is missing")
+
+    if file.kind == "libsvm":
+        array: NDArray[Any] = read_libsvm(path, file.shape[1], file.limit)
+    else:
+        array = read_array(path, sha256=file.sha256 if file.of_unpacked else None)
+    if array.shape != file.shape:
+        raise BadData(f"{path} has the shape {array.shape}, not {file.shape}")
+
+    if not file.sha256:
+        return array, WITHOUT_HASH
+    if file.of_unpacked or sha256(path, unpack=False, limit=file.limit) == file.sha256:
+        return array, PROVED
+    return array, UNPROVED
+
+
+def _is_right(folder: Path, file: File) -> bool:
+    try:
+        read_checked(folder, file)
+    except BadData:
+        return False
+    return True
+
+
+# ---- fetching
+
+
 def fetch_dataset(
     name: str, data_dir: Path | None = None, progress: ProgressCallback | None = None
 ) -> Path:
-    """Download what is missing or wrong of a named dataset; return its folder.
+    """Download the files of a dataset that are missing or wrong.
 
-    progress: called with what is downloaded, the bytes that have arrived, and the bytes expected.
-    Raises UnknownName, DownloadFailed, CannotWrite, and MissingExtra where filelock is not
-    installed.
+    Args:
+        name: of the dataset.
+        data_dir: the folder of datasets; `default_data_dir()` unless given.
+        progress: called with the bytes that have arrived and the bytes expected.
+
+    Returns:
+        The dataset's folder.
+
+    Raises:
+        UnknownName: no dataset has this name.
+        DownloadFailed: no mirror delivered a file.
+        CannotWrite: the folder cannot be written into.
+        MissingExtra: filelock is not installed.
     """
     entry = entry_of(name)
     folder = (data_dir or default_data_dir()) / entry.folder
-    wanted = [file for file in entry.files if not _is_right(folder, file)]
-
-    if wanted and entry.archive:
-        _fetch_from_archive(entry.archive, folder, wanted, progress)
+    wrong = [file for file in entry.files if not _is_right(folder, file)]
+    if entry.archive:
+        if wrong:
+            _fetch_from_archive(entry.archive, folder, wrong, progress)
         return folder
 
-    for file in wanted:
+    for file in wrong:
         assert file.sha256, "a file that is served on its own has a hash of its own"
         fetch(
             [mirror + file.packed_name for mirror in entry.mirrors],
@@ -144,20 +227,18 @@ def fetch_dataset(
             limit=file.limit,
             progress=progress,
         )
-
     return folder
 
 
 def _fetch_from_archive(
-    archive: Archive, folder: Path, wanted: list[File], progress: ProgressCallback | None
+    archive: Archive, folder: Path, files: list[File], progress: ProgressCallback | None
 ) -> None:
-    """Download a zip file, take the wanted files out of it, and delete it again."""
+    """Download a zip file, take some files out of it, and delete it again."""
     path = folder / archive.name
     with alone(folder / "archive"):
-        wanted = [
-            file for file in wanted if not _is_right(folder, file)
-        ]  # unless they came while we waited
-        if not wanted:
+        # Another process may have brought them while this one waited.
+        files = [file for file in files if not _is_right(folder, file)]
+        if not files:
             return
 
         fetch(
@@ -170,66 +251,15 @@ def _fetch_from_archive(
         )
         try:
             with zipfile.ZipFile(path) as zipped:
-                for file in wanted:
+                for file in files:
                     _extract(zipped, archive.folder + file.packed_name, folder / file.packed_name)
         finally:
             path.unlink()
 
 
 def _extract(zipped: zipfile.ZipFile, member: str, path: Path) -> None:
+    """Take one file out of an archive, whole or not at all."""
     with writing(path), temporary_beside(path) as temporary:
         with zipped.open(member) as source, temporary.open("xb") as target:
             shutil.copyfileobj(source, target)
         temporary.replace(path)
-
-
-def read_checked(folder: Path, file: File) -> tuple[NDArray[Any], str]:
-    """The array in a file, and what shows that it is the right one: PROVED, UNPROVED or
-    WITHOUT_HASH.
-
-    Raises BadData where the file is missing, damaged, or certainly not the right one.
-    """
-    path = at_hand(folder, file)
-    if not path:
-        raise BadData(f"{folder / file.packed_name} is missing")
-
-    if file.kind == "libsvm":
-        array: NDArray[Any] = read_libsvm(path, file.shape[1], file.limit)
-    else:
-        array = read_array(path, sha256=file.sha256 if file.of_unpacked else None)
-
-    if array.shape != file.shape:
-        raise BadData(f"{path} has the shape {array.shape}, not {file.shape}")
-    if file.of_unpacked or (
-        file.sha256 and sha256(path, unpack=False, limit=file.limit) == file.sha256
-    ):
-        return array, PROVED
-
-    return array, UNPROVED if file.sha256 else WITHOUT_HASH
-
-
-def _is_right(folder: Path, file: File) -> bool:
-    try:
-        read_checked(folder, file)
-    except BadData:
-        return False
-    return True
-
-
-def at_hand(folder: Path, file: File) -> Path | None:
-    """Where the file lies, packed or not; None where it does not."""
-    return next(
-        (path for path in (folder / file.packed_name, folder / file.name) if path.is_file()), None
-    )
-
-
-def entry_of(name: str) -> Entry:
-    """A dataset's entry in the catalogue. Raises UnknownName."""
-    if name not in DATASETS:
-        raise UnknownName("dataset", name, DATASETS)
-    return DATASETS[name]
-
-
-def has_sklearn() -> bool:
-    """Whether scikit-learn is installed, which carries optdigits."""
-    return importlib.util.find_spec("sklearn") is not None

@@ -78,7 +78,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_network(trusts: object) -> None:
         raise OSError(errno.ENETUNREACH, "Network is unreachable")
 
-    monkeypatch.setattr(download, "_opener", no_network)
+    monkeypatch.setattr(download, "opener", no_network)
 
 
 def refused(outcome: Outcome, *says: str, status: int = 2) -> None:

@@ -126,7 +126,7 @@ def test_nothing_but_https_is_asked_unless_told_otherwise(server: str, tmp_path:
 
 
 def test_a_redirection_from_https_to_http_is_refused() -> None:
-    opener = download._opener(is_https)
+    opener = download.opener(is_https)
     handler = next(h for h in opener.handlers if isinstance(h, urllib.request.HTTPRedirectHandler))
     request = urllib.request.Request("https://a/b")
     with pytest.raises(download._MirrorError, match="not https"):
