@@ -21,7 +21,7 @@ from inkdigits.evaluation.measurement import evaluate
 from inkdigits.evaluation.metrics import SMALLEST_PROBABILITY
 from inkdigits.reading.recogniser import Recogniser
 from inkdigits.runs import comparison
-from inkdigits.runs.comparison import compare, summary
+from inkdigits.runs.comparison import compare, describe_comparison
 from inkdigits.training.recipe import load_recipe, to_table
 
 N = 10_000
@@ -31,7 +31,7 @@ MakeRun = Callable[..., Path]
 
 
 class Answers:
-    """Stands in for the Recogniser: a run's model.onnx holds the indexes of the digits that it reads wrong."""
+    """A stand-in for the Recogniser; model.onnx holds the indexes of the digits it reads wrong."""
 
     def __init__(self, folder: Path) -> None:
         self.wrong = json.loads((folder / "model.onnx").read_text())
@@ -58,7 +58,7 @@ def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def make_run(tmp_path: Path, _stand_ins: None) -> MakeRun:
-    """A run folder as training leaves it, as far as a comparison looks. wrong: the indexes of its errors."""
+    """Make run folders, as far as a comparison looks. wrong: the indexes of a run's errors."""
 
     def make(
         name: str, seed: int, wrong: object, recipe: str = "lenet", **settings: object
@@ -108,7 +108,7 @@ def test_other_digits_have_no_known_wrong_labels(make_run):
     run = make_run("run", 0, range(5))
     for found in (compare([run], split="validation"), compare([run], data="usps")):
         assert found.groups[0].without_mislabelled is None
-        assert "cleaned" not in summary(found)
+        assert "cleaned" not in describe_comparison(found)
 
 
 def test_the_wrong_labels_are_those_of_the_vote():
@@ -221,7 +221,7 @@ def test_copies_of_a_seed_are_refused(make_run):
 def test_what_is_no_run_is_refused(name, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(
-        BadModel, match=rf"{name}' is no run; wanted is a folder made by `inkdigits train`"
+        BadModel, match=rf"{name}' is no run; expected a folder made by `inkdigits train`"
     ):
         compare([tmp_path / name])
 
@@ -251,7 +251,7 @@ def test_predictions_are_those_of_evaluate(monkeypatch):
     digits = Dataset("mnist", DIGITS, {"validation": few_digits(150)})
     monkeypatch.setattr(comparison, "load_dataset", lambda *args, **options: digits)
     monkeypatch.setattr(
-        "inkdigits.evaluation.metrics.load_dataset", lambda *args, **options: digits
+        "inkdigits.evaluation.measurement.load_dataset", lambda *args, **options: digits
     )
     [group] = compare(["default"], split="validation").groups
     assert group.all_labels.accuracies == (evaluate("default", split="validation").accuracy,)
