@@ -98,7 +98,7 @@ def colour_ink(page: Page, digits: Sequence[Digit]) -> tuple[Image.Image, Legend
     if LEFT_OUT.intersection(ink.warnings):
         left_out = find_ink(page.picture.pixels).mask & ~ink.mask
 
-    paper = np.where(outside[:, :, None], np.float32(OUTSIDE), np.float32(CARD))
+    paper = np.where(outside[:, :, None], *np.array([OUTSIDE, CARD], np.float32))
     colours = INK_COLOURS[_grow(owner)]
     strength = np.where(_grow(ink.mask.view(np.uint8)) > 0, ink.strength, np.uint8(0))
     pixels = paper + (colours - paper) * (strength[:, :, None] / np.float32(255))

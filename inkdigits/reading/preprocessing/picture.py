@@ -1,15 +1,15 @@
-"""From whatever the user has, a file, bytes, a PIL image or an array, to upright 8-bit pixels.
+"""From a picture as a user has it, a file, bytes, a PIL image or an array, to upright 8-bit pixels.
 
-Knows formats, colour modes, transparency, orientation and how large a picture may be; knows nothing
-of ink or digits. Decoding is Pillow's, from an allow-list of formats, and the size is checked
-before a pixel is decoded.
+This module is about formats, colour modes, transparency, orientation and how large a picture may
+be. Decoding is Pillow's, from an allow-list of formats, and the size is checked before a pixel is
+decoded.
 """
 
 import io
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -22,17 +22,15 @@ from inkdigits.core.errors import BadPicture
 Source = str | PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[Any]
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "WEBP", "TIFF", "AVIF")
+READABLE = "PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and AVIF"
 ORIENTATION = 0x0112  # the EXIF tag that says which way is up
 MAX_PIXELS = 64_000_000  # 192 MB once decoded; phones make 12 to 50 million
-DRAFT_SIDE = (
-    1600  # pixels; a JPEG is decoded at 1/2, 1/4 or 1/8 as long as its longest side keeps this
-)
-WORK_SIDE = (
-    1600  # pixels; larger pictures are reduced: a 4 mm digit on a photographed A4 page keeps 21 px
-)
+DRAFT_SIDE = 1600  # pixels; a JPEG is decoded at 1/2, 1/4 or 1/8 while its longer side keeps this
+WORK_SIDE = 1600  # pixels; larger pictures are reduced: a 4 mm digit on an A4 page keeps 21 px
 COLOURS = 100_000  # visible pixels of a transparent picture that say which paper suits it
+LIGHTEST_ON_WHITE = 160  # mean level of strokes; lighter ones get black paper
 
-# What people try that Pillow's core formats do not cover: first bytes, where they lie, name.
+# What people try that Pillow's core formats do not cover: first bytes, where they are, name.
 FOREIGN = (
     (b"ftypheic", 4, "HEIC"),
     (b"ftypheix", 4, "HEIC"),
@@ -50,8 +48,9 @@ FOREIGN = (
 class Picture:
     """Upright pixels, ready to look for ink in.
 
-    pixels: (H, W) where the picture is grey, else (H, W, 3) red, green, blue; uint8. scale: pixels
-    of the upright original per pixel here (x, y); (1, 1) unless the original was reduced.
+    Attributes:
+        pixels: uint8, (H, W) if the picture is grey, else (H, W, 3) red, green, blue.
+        scale: pixels of the upright original per pixel here, (x, y); (1, 1) unless it was reduced.
     """
 
     pixels: Pixels
@@ -68,17 +67,25 @@ class Picture:
 def open_picture(source: Source) -> Picture:
     """Decode a picture into upright pixels, at most WORK_SIDE on a side.
 
-    source: a path, the bytes of a file, a PIL image, or an array (H, W), (1, H, W), (H, W, 1), (H,
-    W, 3) or (H, W, 4) that holds bool, integers 0-255, uint16 or floats (0-1, or 0-255 where a
-    value is above 1). Raises BadPicture with the code not_found, unreadable, empty, not_a_picture,
-    unsupported, truncated or too_large.
+    Args:
+        source: a path, the bytes of a file, a PIL image, or an array (H, W), (1, H, W), (H, W, 1),
+            (H, W, 3) or (H, W, 4) of bool, integers 0-255, uint16 or floats (0-1, or 0-255 where a
+            value is above 1).
+
+    Raises:
+        BadPicture: with the code not_found, unreadable, empty, not_a_picture, unsupported,
+        truncated
+            or too_large.
     """
     if isinstance(source, Image.Image):
         return _from_image(source, "the image")
+
     if isinstance(source, bytes | bytearray | memoryview):
         return _from_file(io.BytesIO(source), "the data")
+
     if isinstance(source, str | PathLike):
         return _from_path(Path(source))
+
     return _from_array(np.asarray(source))
 
 
@@ -89,6 +96,9 @@ def turn_left(picture: Picture, quarters: int) -> Picture:
     return replace(picture, pixels=pixels, scale=scale)
 
 
+# ---- files and images
+
+
 def _from_path(path: Path) -> Picture:
     try:
         with path.open("rb") as file:
@@ -97,14 +107,15 @@ def _from_path(path: Path) -> Picture:
         raise BadPicture("not_found", f"no file {str(path)!r}") from None
     except IsADirectoryError:
         raise BadPicture("not_a_picture", f"{str(path)!r} is a folder, not a picture") from None
-    except (PermissionError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise BadPicture("unreadable", f"{str(path)!r} cannot be read: {error}") from None
 
 
-def _from_file(file: Any, name: str) -> Picture:
+def _from_file(file: BinaryIO, name: str) -> Picture:
     head = file.read(16)
     if not head:
         raise BadPicture("empty", f"{name} is empty: 0 bytes")
+
     file.seek(0)
     try:
         image = Image.open(file, formats=FORMATS)
@@ -114,40 +125,44 @@ def _from_file(file: Any, name: str) -> Picture:
         ) from None
     except Exception as error:  # a parser that trips over foreign bytes may raise anything
         raise _not_a_picture(head, name) from error
+
     with image:
         return _from_image(image, name)
 
 
 def _not_a_picture(head: bytes, name: str) -> BadPicture:
-    readable = "PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and AVIF"
     for magic, offset, format_name in FOREIGN:
         if head[offset:].startswith(magic):
             return BadPicture(
                 "unsupported",
-                f"{name} is {format_name}, which is not read here; save it as one of {readable}",
+                f"{name} is {format_name}, which is not read here; save it as one of {READABLE}",
             )
+
     return BadPicture(
-        "not_a_picture", f"{name} is not a picture that can be read; readable are {readable}"
+        "not_a_picture", f"{name} is not a picture that can be read; readable are {READABLE}"
     )
 
 
-def _from_image(image: Image.Image, name: str) -> Picture:
-    width, height = image.size
+def _check_size(width: int, height: int, name: str) -> None:
+    """Raise BadPicture if a picture has too many pixels."""
     if width * height > MAX_PIXELS:
         raise BadPicture(
             "too_large", f"{name} has {width} x {height} pixels; at most {MAX_PIXELS:,} are read"
         )
+
+
+def _from_image(image: Image.Image, name: str) -> Picture:
+    width, height = image.size
+    _check_size(width, height, name)
     if width * height == 0:
         raise BadPicture("empty", f"{name} has no pixels: {width} x {height}")
+
     try:
-        several = image.format != "MPO" and getattr(
-            image, "is_animated", False
-        )  # n_frames would go through them all
+        # An MPO is a JPEG with several sizes of one picture; n_frames would go through all frames.
+        is_animated = image.format != "MPO" and getattr(image, "is_animated", False)
         if image.format in ("JPEG", "MPO"):
-            image.draft(
-                None,
-                (DRAFT_SIDE, DRAFT_SIDE) if width == height else _fit(width, height, DRAFT_SIDE),
-            )
+            image.draft(None, _draft_size(width, height))
+
         image.load()
         upright = _upright(image)
         pixels = _pixels(upright)
@@ -155,22 +170,33 @@ def _from_image(image: Image.Image, name: str) -> Picture:
         raise BadPicture(
             "too_large", f"{name}: {width} x {height} pixels do not fit into memory"
         ) from None
-    except Exception as error:  # damaged data: Pillow raises OSError, SyntaxError, ValueError, struct.error, EOFError, ...
+    except Exception as error:  # Pillow raises all kinds of exceptions for damaged data
         raise BadPicture("truncated", f"{name} is cut short or damaged: {error}") from error
-    turned = (upright.width > upright.height) != (image.width > image.height)
-    size = (height, width) if turned else (width, height)
-    warnings = ("only the first of several frames is read",) if several else ()
-    return _reduced(pixels, size, warnings)
+
+    if (upright.width > upright.height) != (image.width > image.height):
+        width, height = height, width
+
+    warnings = ("only the first of several frames is read",) if is_animated else ()
+    return _reduce(pixels, (width, height), warnings)
+
+
+def _draft_size(width: int, height: int) -> tuple[int, int]:
+    if width == height:
+        return DRAFT_SIDE, DRAFT_SIDE
+
+    return _fit(width, height, DRAFT_SIDE)
 
 
 def _fit(width: int, height: int, side: int) -> tuple[int, int]:
+    """Return the size with the same proportions whose longer side is `side`."""
     scale = side / max(width, height)
     return max(1, int(width * scale)), max(1, int(height * scale))
 
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
-        return ImageOps.exif_transpose(image) if image.getexif().get(ORIENTATION, 1) != 1 else image
+        is_upright = image.getexif().get(ORIENTATION, 1) == 1
+        return image if is_upright else ImageOps.exif_transpose(image)
     except Exception:  # broken metadata is no reason to refuse a picture
         return image
 
@@ -178,111 +204,150 @@ def _upright(image: Image.Image) -> Image.Image:
 def _pixels(image: Image.Image) -> Pixels:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return _to_bytes(np.asarray(image))
+
     if image.has_transparency_data:
         return _without_alpha(image.convert("RGBA"))
+
     if image.mode == "L":
         return np.asarray(image)
+
     if image.mode == "1":
         return np.asarray(image.convert("L"))
+
     return _grey_if_grey(np.asarray(image.convert("RGB")))
 
 
+# ---- arrays
+
+
 def _from_array(array: NDArray[Any]) -> Picture:
+    array = _without_single_axis(array)
+    is_shaped = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+    if not is_shaped or array.dtype.kind not in "buif":
+        raise BadPicture(
+            "unsupported",
+            f"an array of shape {array.shape} and type {array.dtype} is no picture; "
+            "expected numbers of shape (H, W), (H, W, 3) or (H, W, 4)",
+        )
+
+    height, width = array.shape[:2]
+    if array.size == 0:
+        raise BadPicture("empty", f"the array has no pixels: shape {array.shape}")
+
+    _check_size(width, height, "the array")
+    pixels = _to_bytes(array)
+    if array.ndim == 3 and array.shape[2] == 4:
+        pixels = _without_alpha(Image.fromarray(pixels))
+    elif array.ndim == 3:
+        pixels = _grey_if_grey(pixels)
+
+    return _reduce(pixels, (width, height), ())
+
+
+def _without_single_axis(array: NDArray[Any]) -> NDArray[Any]:
+    """Return (1, H, W) and (H, W, 1) as (H, W)."""
     if array.ndim == 3 and array.shape[0] == 1:
         array = array[0]
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
-    if (
-        not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4)))
-        or array.dtype.kind not in "buif"
-    ):
-        raise BadPicture(
-            "unsupported",
-            f"an array of shape {array.shape} and type {array.dtype} is no picture; "
-            "wanted are numbers of shape (H, W), (H, W, 3) or (H, W, 4)",
-        )
-    height, width = array.shape[:2]
-    if array.size == 0:
-        raise BadPicture("empty", f"the array has no pixels: shape {array.shape}")
-    if height * width > MAX_PIXELS:
-        raise BadPicture(
-            "too_large", f"the array has {width} x {height} pixels; at most {MAX_PIXELS:,} are read"
-        )
-    pixels = _to_bytes(array)
-    if pixels.ndim == 3:
-        pixels = (
-            _without_alpha(Image.fromarray(pixels))
-            if pixels.shape[2] == 4
-            else _grey_if_grey(pixels)
-        )
-    return _reduced(pixels, (width, height), ())
+
+    return array
 
 
 def _to_bytes(array: NDArray[Any]) -> Pixels:
-    """Any numbers to 0-255: by the type's or the values' evident range, never stretched by their minimum."""
+    """Bring numbers to 0-255, by the type's or the values' evident range.
+
+    They are never stretched by their minimum.
+    """
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array)
+
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * 255
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+
+    is_float = array.dtype.kind == "f"
+    if is_float and not np.isfinite(array).all():
         raise BadPicture(
             "unsupported", "the picture holds values that are not numbers (NaN or infinity)"
         )
-    low, high = float(array.min()), float(array.max())
+
+    low = float(array.min())
+    high = float(array.max())
     if low < 0 or high > 65535:
         raise BadPicture(
             "unsupported",
-            f"the picture holds values from {low:g} to {high:g}; wanted are 0-1, 0-255 or 0-65535",
+            f"the picture holds values from {low:g} to {high:g}; expected 0-1, 0-255 or 0-65535",
         )
-    if array.dtype.kind == "f" and high <= 1:
-        return np.rint(array * 255).astype(np.uint8)
-    if high <= 255:
-        return np.rint(array).astype(np.uint8)
-    return np.rint(array / 257.0).astype(np.uint8)  # 65535 / 255
+
+    if is_float and high <= 1:
+        array = array * 255
+    elif high > 255:
+        array = array / 257.0  # 65535 / 255
+
+    return np.rint(array).astype(np.uint8)
+
+
+# ---- colours and size
 
 
 def _without_alpha(image: Image.Image) -> Pixels:
-    """Lay a picture with transparency on paper that its visible part stands out from, at most WORK_SIDE on a side.
+    """Lay a picture with transparency on paper that its visible part stands out from.
 
-    Strokes alone get white paper, or black where they are light; a picture that is mostly opaque
-    and brings its own paper gets more of that.
+    Strokes alone get white paper, or black if they are light; a picture that is mostly opaque and
+    brings its own paper gets more of that. The result has at most WORK_SIDE pixels on a side.
     """
     alpha = np.asarray(image.getchannel("A"))
     if alpha.min() == 255:
         return _grey_if_grey(np.asarray(image.convert("RGB")))
+
     if max(image.size) > WORK_SIDE:  # before anything else, or 8 million pixels would take 2 s
         image = image.resize(_fit(*image.size, WORK_SIDE), Image.Resampling.BOX)
         alpha = np.asarray(image.getchannel("A"))
+
     visible = alpha >= 128
     if not visible.any():
         visible = alpha > 0
     if not visible.any():
         return np.full(alpha.shape, 255, np.uint8)
-    colours = np.asarray(image.convert("RGB"))[visible]
-    colours = colours[:: 1 + len(colours) // COLOURS].astype(np.float32)
-    median = np.median(colours, axis=0)
-    brings_paper = (
-        visible.mean() > 0.5 and np.abs(colours - median).max(axis=1).mean() > 8
-    )  # grey levels
-    paper = median if brings_paper else np.full(3, 0 if colours.mean() > 160 else 255)
-    page = Image.new("RGB", image.size, tuple(np.rint(paper).astype(int).tolist()))
+
+    paper = _paper_for(np.asarray(image.convert("RGB"))[visible], float(visible.mean()))
+    page = Image.new("RGB", image.size, paper)
     page.paste(image, mask=image.getchannel("A"))
     return _grey_if_grey(np.asarray(page))
+
+
+def _paper_for(colours: Pixels, share: float) -> tuple[int, int, int]:
+    """Choose the colour of the paper for the visible colours, (N, 3), of a share of the picture."""
+    colours = colours[:: 1 + len(colours) // COLOURS].astype(np.float32)
+    median = np.median(colours, axis=0)
+    brings_paper = share > 0.5 and np.abs(colours - median).max(axis=1).mean() > 8  # grey levels
+    if brings_paper:
+        red, green, blue = np.rint(median).astype(int).tolist()
+        return red, green, blue
+
+    return (0, 0, 0) if colours.mean() > LIGHTEST_ON_WHITE else (255, 255, 255)
 
 
 def _grey_if_grey(rgb: Pixels) -> Pixels:
     red = rgb[:, :, 0]
     if np.array_equal(red, rgb[:, :, 1]) and np.array_equal(red, rgb[:, :, 2]):
         return np.ascontiguousarray(red)
+
     return rgb
 
 
-def _reduced(pixels: Pixels, size: tuple[int, int], warnings: tuple[str, ...]) -> Picture:
-    """Area-average down to WORK_SIDE. size: (width, height) of the upright original, which a draft may have reduced already."""
+def _reduce(pixels: Pixels, size: tuple[int, int], warnings: tuple[str, ...]) -> Picture:
+    """Average over areas down to WORK_SIDE.
+
+    Args:
+        pixels: (H, W) or (H, W, 3).
+        size: (width, height) of the upright original, which a draft may have reduced already.
+        warnings: for the picture.
+    """
     height, width = pixels.shape[:2]
     if max(width, height) > WORK_SIDE:
         width, height = _fit(width, height, WORK_SIDE)
-        pixels = np.asarray(
-            cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8
-        )
+        reduced = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+        pixels = np.asarray(reduced, np.uint8)
+
     return Picture(pixels, (size[0] / width, size[1] / height), warnings)
