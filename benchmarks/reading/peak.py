@@ -10,14 +10,19 @@ TRIES = 3
 
 
 def gemm_peak(kind: torch.dtype = torch.float32) -> float:
-    """Operations a second, with the threads that libraries have now: by torch, or by NumPy where that is faster."""
+    """Return the operations a second, by torch, or by NumPy where that is faster.
+
+    Threads are those that the libraries have now.
+    """
     left, right = torch.randn(2, SIDE, SIDE).to(kind)
     products: list[Callable[[], object]] = [lambda: left @ right]
     if kind == torch.float32:
         products.append(lambda: left.numpy() @ right.numpy())
+
     seconds = []
     for product in products * TRIES:
         started = time.perf_counter()
         product()
         seconds.append(time.perf_counter() - started)
+
     return 2 * SIDE**3 / min(seconds)
