@@ -47,6 +47,7 @@ class File:
             value_bytes = 16
         elif self.name.endswith("-int"):
             value_bytes = 4
+
         return math.prod(self.shape) * value_bytes + (1 << 20)
 
 

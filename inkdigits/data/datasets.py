@@ -8,15 +8,13 @@ the caller's decision.
 import re
 from pathlib import Path
 
-import numpy as np
-
 from inkdigits.core.digits import DIGITS
 from inkdigits.core.errors import BadData, BadValue, UnknownName
 from inkdigits.core.progress import ProgressCallback
 from inkdigits.data.catalogue import DATASETS
 from inkdigits.data.named import load_named
 from inkdigits.data.paths import load_path
-from inkdigits.data.splits import Dataset, Split
+from inkdigits.data.splits import Dataset, Split, concatenated
 from inkdigits.data.store import default_data_dir
 
 __all__ = ["Dataset", "Split", "load_dataset"]
@@ -83,6 +81,29 @@ def join_datasets(datasets: list[Dataset]) -> Dataset:
     A dataset of ten digits goes with one of eleven classes. A dataset that has too few images to be
     divided is learned from.
     """
+    classes = _common_classes(datasets)
+    divided = [dataset.splits for dataset in datasets if "train" in dataset.splits]
+    undivided = [dataset["all"] for dataset in datasets if "train" not in dataset.splits]
+
+    if not divided:
+        divided = [dataset.splits for dataset in datasets]
+        undivided = []
+
+    joined = {}
+    for name in _shared_names(divided):
+        others = undivided if name in ("train", "all") else []
+        joined[name] = concatenated([*(splits[name] for splits in divided), *others])
+
+    return Dataset("+".join(dataset.name for dataset in datasets), classes, joined)
+
+
+def _shared_names(several: list[dict[str, Split]]) -> list[str]:
+    """Return the names of the splits that all have."""
+    return [name for name in several[0] if all(name in splits for splits in several)]
+
+
+def _common_classes(datasets: list[Dataset]) -> tuple[str, ...]:
+    """Return the classes of the dataset that has most, or raise BadValue where others differ."""
     largest = max(datasets, key=lambda dataset: len(dataset.classes))
     for dataset in datasets:
         if dataset.classes != largest.classes[: len(dataset.classes)]:
@@ -91,22 +112,4 @@ def join_datasets(datasets: list[Dataset]) -> Dataset:
                 "their classes are not the same things"
             )
 
-    divided = [dataset.splits for dataset in datasets if "train" in dataset.splits]
-    undivided = [dataset["all"] for dataset in datasets if "train" not in dataset.splits]
-    if not divided:
-        divided = [dataset.splits for dataset in datasets]
-        undivided = []
-
-    joined = {}
-    for name in divided[0]:
-        if all(name in splits for splits in divided):
-            parts = [splits[name] for splits in divided]
-            if name in ("train", "all"):
-                parts += undivided
-
-            joined[name] = Split(
-                np.concatenate([part.images for part in parts]),
-                np.concatenate([part.labels for part in parts]),
-            )
-
-    return Dataset("+".join(dataset.name for dataset in datasets), largest.classes, joined)
+    return largest.classes

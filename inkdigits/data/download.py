@@ -39,7 +39,7 @@ class _MirrorError(Exception):
 
 
 def is_https(url: str) -> bool:
-    """Tell whether nobody can change on the way what comes from this address."""
+    """Tell whether what comes from this address cannot be changed on the way."""
     return url.lower().startswith("https://")
 
 
@@ -85,10 +85,12 @@ def fetch(
                 try:
                     with closing(_in_time(_chunks(url, limit, timeout, trusts), timeout)) as chunks:
                         _write(chunks, temporary, path, progress)
+
                     if not _has_hash(temporary, sha256, of_unpacked, limit):
                         raise _MirrorError(
                             "sent something else, its SHA-256 is not the published one"
                         )
+
                     with writing(path):
                         return temporary.replace(path)
                 except _MirrorError as reason:

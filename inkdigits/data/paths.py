@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inkdigits.core.arrays import as_images, as_labels, read_array
 from inkdigits.core.digits import DIGITS, SIDE, Labels, Pixels
@@ -31,8 +32,7 @@ def load_path(path: Path, progress: ProgressCallback | None) -> dict[str, Split]
         progress: called while pictures are read.
 
     Returns:
-        The splits by name. A test split is kept where there is one; else the images are divided
-        80/10/10.
+        The splits by name. A test split is kept; images without one are divided 80/10/10.
 
     Raises:
         BadData: images or labels are missing, damaged or something else.
@@ -88,8 +88,6 @@ def read_folder(folder: Path, progress: ProgressCallback | None = None) -> Split
     Raises:
         BadData: there are no pictures, or some are blank or cannot be read; the error names them.
     """
-    from inkdigits.reading.preprocessing.page import single  # not above: it loads OpenCV
-
     pictures = [
         (path, int(home.name)) for home in class_folders(folder) for path in pictures_below(home)
     ]
@@ -100,9 +98,7 @@ def read_folder(folder: Path, progress: ProgressCallback | None = None) -> Split
     problems = []
     for index, (path, _) in enumerate(pictures):
         try:
-            images[index] = single(path)
-            if not images[index].any():
-                problems.append(f"no digit found in {path}")
+            images[index] = _digit_in(path)
         except BadPicture as problem:
             problems.append(str(problem))
 
@@ -114,6 +110,17 @@ def read_folder(folder: Path, progress: ProgressCallback | None = None) -> Split
         raise BadData(f"{count} in {folder} cannot be used: {listed(problems)}")
 
     return Split(images, np.array([label for _, label in pictures], np.uint8))
+
+
+def _digit_in(path: Path) -> NDArray[np.uint8]:
+    """Return the digit in a picture, (28, 28). Raise BadPicture where it cannot be read."""
+    from inkdigits.reading.preprocessing.page import single  # not above: it loads OpenCV
+
+    image = single(path)
+    if not image.any():
+        raise BadPicture("blank", f"no digit found in {path}")
+
+    return image
 
 
 def _listing(folder: Path) -> str:

@@ -2,6 +2,7 @@
 is random.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +71,14 @@ class Dataset:
     def test(self) -> Split:
         """Return the split that is looked at once, at the end."""
         return self["test"]
+
+
+def concatenated(splits: Sequence[Split]) -> Split:
+    """Return one split of the images and labels of several, in this order."""
+    return Split(
+        np.concatenate([split.images for split in splits]),
+        np.concatenate([split.labels for split in splits]),
+    )
 
 
 def stratified(labels: Labels, count: int) -> Mask:

@@ -71,8 +71,10 @@ def default_data_dir() -> Path:
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
         return Path(local) / "inkdigits"
+
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "inkdigits"
+
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "inkdigits"
 
 
@@ -136,6 +138,7 @@ def verify_dataset(name: str, data_dir: Path | None = None) -> list[Finding]:
     if not entry.files:
         note = "comes with scikit-learn" if has_sklearn() else "needs scikit-learn"
         return [Finding(name, has_sklearn(), note)]
+
     return [_finding(folder, file) for file in entry.files]
 
 
@@ -169,6 +172,7 @@ def read_checked(folder: Path, file: File) -> tuple[NDArray[Any], str]:
         array: NDArray[Any] = read_libsvm(path, file.shape[1], file.limit)
     else:
         array = read_array(path, sha256=file.sha256 if file.of_unpacked else None)
+
     if array.shape != file.shape:
         raise BadData(f"{path} has the shape {array.shape}, not {file.shape}")
 
@@ -176,6 +180,7 @@ def read_checked(folder: Path, file: File) -> tuple[NDArray[Any], str]:
         return array, WITHOUT_HASH
     if file.of_unpacked or sha256(path, unpack=False, limit=file.limit) == file.sha256:
         return array, PROVED
+
     return array, UNPROVED
 
 
@@ -212,6 +217,7 @@ def fetch_dataset(
     entry = entry_of(name)
     folder = (data_dir or default_data_dir()) / entry.folder
     wrong = [file for file in entry.files if not _is_right(folder, file)]
+
     if entry.archive:
         if wrong:
             _fetch_from_archive(entry.archive, folder, wrong, progress)
@@ -227,6 +233,7 @@ def fetch_dataset(
             limit=file.limit,
             progress=progress,
         )
+
     return folder
 
 

@@ -131,6 +131,7 @@ def glass_blur(ink: Ink, generator: Generator) -> Array:
     inner = range(SIDE - 1, 1, -1)
     places = [SIDE * row + column for row in inner for column in inner] * GLASS_PASSES
     draws = generator.integers(8, size=(len(places), len(ink)))
+
     steps = np.array([0, 0, 0, 0, 0, 1, SIDE, SIDE + 1])[draws]
     digits = np.arange(len(ink))
     for place, step in zip(places, steps, strict=True):
@@ -151,6 +152,7 @@ def motion_blur(ink: Ink, generator: Generator) -> Array:
     weights /= weights.sum()
 
     blurred = np.zeros_like(ink)
+
     for tap, weight in zip(taps, weights, strict=True):
         down = np.ceil(tap * np.sin(angle) - 0.5).astype(int)
         across = np.ceil(tap * np.cos(angle) - 0.5).astype(int)
@@ -268,6 +270,7 @@ def canny_edges(ink: Ink, _: Generator) -> Array:
     steepness = np.hypot(down, across)
 
     inside = (slice(None), slice(1, -1), slice(1, -1))
+
     ridge = np.zeros(ink.shape, bool)
     ridge[inside] = _is_ridge(steepness, down[inside], across[inside])
     weak = ridge & (steepness >= CANNY_LOW)
@@ -276,6 +279,7 @@ def canny_edges(ink: Ink, _: Generator) -> Array:
     # No edge touches the border: digits stacked to one tall picture share no connected component.
     stacked = weak.reshape(-1, SIDE).astype(np.uint8)
     count, labels = cv2.connectedComponents(stacked, connectivity=8)
+
     kept = np.zeros(count, bool)
     kept[labels[strong.reshape(-1, SIDE)]] = True
     return kept[labels].reshape(ink.shape)
@@ -323,6 +327,7 @@ def _gaussian(sigma: float, border: str) -> Array:
     weights = np.where(abs(distance) <= reach, np.exp(-(distance**2) / (2 * sigma**2)), 0)
     beyond = np.pad(np.eye(SIDE), ((reach, reach), (0, 0)), border)  # type: ignore[call-overload]
     inside = weights @ beyond
+
     return inside / inside.sum(axis=1, keepdims=True)
 
 
@@ -370,6 +375,7 @@ def _warped(ink: Ink, matrix: list[list[float]]) -> Ink:
     padded = np.pad(ink, ((0, 0), (1, 1), (1, 1)))
 
     warped = np.zeros_like(ink)
+
     for row, column in ((top, left), (top, left + 1), (top + 1, left), (top + 1, left + 1)):
         weights = (1 - abs(down - row)) * (1 - abs(across - column))
         rows = np.clip(row + 1, 0, SIDE + 1).astype(int)
@@ -403,6 +409,7 @@ def _plasma(count: int, generator: Generator) -> Ink:
         finer = np.empty((count, 2 * heights.shape[1], 2 * heights.shape[1]), np.float32)
         finer[:, ::2, ::2] = heights
         finer[:, 1::2, 1::2] = centres
+
         finer[:, ::2, 1::2] = displaced(heights + right + centres + np.roll(centres, 1, axis=1))
         finer[:, 1::2, ::2] = displaced(heights + below + centres + np.roll(centres, 1, axis=2))
         heights = finer
@@ -428,6 +435,7 @@ def _line(left: Array, top: Array, right: Array, bottom: Array) -> Array:
     left, top, right, bottom = (place[:, None, None] for place in (left, top, right, bottom))
     distance = abs(y - top - (x - left) * (bottom - top) / (right - left))
     ink = 1 + np.log(np.maximum(1 - distance / LINE_WIDTH, 1 / math.e))
+
     return np.where((x >= np.floor(left)) & (x < np.ceil(right)), ink, 0)
 
 

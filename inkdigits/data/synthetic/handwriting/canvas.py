@@ -67,4 +67,5 @@ def on_paper(ink: NDArray[Any]) -> Canvas:
     height, width = ink.shape
     canvas = paper()
     canvas[(CANVAS - height) // 2 :, (CANVAS - width) // 2 :][:height, :width] = ink
+
     return canvas

@@ -1,4 +1,4 @@
-"""Hands and pens: a digit of MNIST as somebody else writes it, with something else.
+"""Hands and pens: a digit of MNIST as another person writes it, with another pen.
 
 Images (28, 28) or a canvas come in, a canvas goes out.
 """
@@ -40,6 +40,7 @@ def in_another_hand(image: NDArray[np.uint8], rng: Generator) -> Canvas:
 
     if rng.random() < 0.5:
         across, down = _in_other_proportions(across, down, rng)
+
     if rng.random() < 0.6:
         across += _waves(rng)
         down += _waves(rng)
@@ -62,6 +63,7 @@ def lean(rng: Generator, angle: float = 9.0) -> NDArray[np.float64]:
     size = np.exp(rng.normal(0, 0.06))
 
     cos = np.cos(turn)
+
     sin = np.sin(turn)
     return size * np.array([[cos, -sin], [sin, cos]]) @ np.array([[aspect, slant], [0, 1 / aspect]])
 
@@ -93,6 +95,7 @@ def with_another_pen(canvas: Canvas, rng: Generator) -> Canvas:
         return cv2.dilate(canvas, disc(int(rng.integers(2, 8))))
     if chance < 0.5:
         return thinned(canvas, int(rng.integers(2, 8)))
+
     return canvas
 
 
@@ -118,4 +121,5 @@ def cross_seven(canvas: Canvas, rng: Generator) -> Canvas:
     tilt = rng.uniform(-5, 3)
     bar = np.array([[stem - reach, row + tilt], [stem + reach * rng.uniform(0.7, 1.1), row - tilt]])
     pen = int(np.clip(len(inked) * rng.uniform(0.5, 0.9), 4, 14))
+
     return ink(canvas.copy(), [bar], pen)

@@ -107,8 +107,10 @@ def scribble(stock: Stock) -> Canvas:
     forth = np.linspace(0, 9, count)
     sideways = np.tile([0.0, 9.0], count)[:count] + rng.normal(0, 0.8, count)
     points = np.column_stack([forth, sideways])
+
     if rng.random() >= 0.5:
         points = points[:, ::-1]
+
     return draw([points], rng)
 
 
@@ -143,6 +145,7 @@ def _half(canvas: Canvas, side: str, rng: Generator) -> Canvas:
     column = left + round(width * rng.uniform(0.42, 0.58))
 
     half = canvas.copy()
+
     match side:
         case "top":
             half[row:] = 0
@@ -152,6 +155,7 @@ def _half(canvas: Canvas, side: str, rng: Generator) -> Canvas:
             half[:, column:] = 0
         case "right":
             half[:, :column] = 0
+
     return half
 
 
@@ -160,6 +164,7 @@ def row(stock: Stock) -> Canvas:
     rng = stock.rng
     count = 3 if rng.random() < 0.2 else 2
     parts = [tight(stock.digit()) for _ in range(count)]
+
     if rng.random() < 0.35:
         side = str(rng.choice(("left", "right")))
         piece = tight(_half(on_paper(parts[-1]), side, rng))
@@ -169,6 +174,7 @@ def row(stock: Stock) -> Canvas:
     joined = parts[0]
     for part in parts[1:]:
         joined = _touching(joined, part, int(rng.integers(-4, 10)))
+
     return on_paper(joined)
 
 
@@ -181,6 +187,7 @@ def _touching(left: NDArray[np.uint8], right: NDArray[np.uint8], overlap: int) -
     both = np.zeros((height, width), np.uint8)
     both[height - len(left) :, : left.shape[1]] = left
     place = both[height - len(right) :, width - right.shape[1] :]
+
     np.maximum(place, right, out=place)
     return both
 
@@ -191,7 +198,7 @@ def turned(stock: Stock) -> Canvas:
 
 
 def crossed_out(stock: Stock) -> Canvas:
-    """Strike a digit out, with two lines or more or by scribbling over it."""
+    """Draw over a digit, with two lines or more or by scribbling over it."""
     rng = stock.rng
     canvas = stock.digit()
     if rng.random() < 0.5:
@@ -200,6 +207,7 @@ def crossed_out(stock: Stock) -> Canvas:
     count = int(rng.integers(2, 5))
     starts = np.column_stack([rng.uniform(10, 30, count), rng.uniform(20, 92, count)])
     ends = np.column_stack([rng.uniform(82, 102, count), rng.uniform(20, 92, count)])
+
     return ink(canvas, list(np.stack([starts, ends], axis=1)), int(rng.integers(4, 10)))
 
 
@@ -211,10 +219,13 @@ def texture(stock: Stock) -> Canvas:
 
     if rng.random() < 0.5:
         canvas = cv2.equalizeHist(canvas)
+
     if rng.random() < 0.4:
         canvas = threshold(canvas, rng)
+
     if rng.random() < 0.5:
         canvas = cv2.bitwise_and(canvas, blob(stock))
+
     return canvas
 
 
@@ -234,6 +245,7 @@ def cloud(stock: Stock) -> Canvas:
         if len(stats) > 1:
             largest = 1 + stats[1:, cv2.CC_STAT_AREA].argmax()
             canvas = np.where(labels == largest, canvas, np.uint8(0))
+
     return on_paper(tight(canvas))
 
 
@@ -252,6 +264,7 @@ def blob(stock: Stock) -> Canvas:
         else:
             corners = rng.integers(8, 104, (int(rng.integers(3, 8)), 2)).astype(np.int32)
             cv2.fillPoly(canvas, [corners], colour, cv2.LINE_AA)
+
     return canvas
 
 

@@ -46,9 +46,11 @@ def remove_ruling(canvas: Canvas, rng: Generator) -> Canvas:
     width = int(rng.integers(1, 4))
     start = (0, round(y - tilt))
     end = (CANVAS, round(y + tilt))
+
     if rng.random() >= 0.7:  # upright
         start = start[::-1]
         end = end[::-1]
+
     return cv2.line(canvas, start, end, 0, width)
 
 
@@ -60,6 +62,7 @@ def leave_ruling(canvas: Canvas, rng: Generator) -> Canvas:
     shade = int(rng.integers(60, 220))
     width = int(rng.integers(1, 4))
     line = cv2.line(paper(), (round(x - half), y), (round(x + half), y), shade, width)
+
     return np.maximum(canvas, line)
 
 
@@ -92,6 +95,7 @@ def cut_edge(canvas: Canvas, rng: Generator) -> Canvas:
         columns = max(1, round(width * lost))
         start = left if rng.random() < 0.5 else left + width - columns
         canvas[:, start : start + columns] = 0
+
     return canvas
 
 
@@ -188,4 +192,5 @@ def framed(canvas: Canvas, rng: Generator, otherwise: Canvas) -> NDArray[np.uint
     if rng.random() < 0.25:
         right, down = rng.integers(0, 5, 2)
         image = np.pad(image, 2)[down : down + SIDE, right : right + SIDE]
+
     return image

@@ -113,6 +113,7 @@ def draw(strokes: list[Points], rng: Generator) -> Canvas:
         (stroke + rng.normal(0, wobble, (1, 2)) * 0.5 - 4.5) @ leaning.T + MIDDLE
         for stroke in strokes
     ]
+
     return ink(paper(), lines, int(rng.integers(4, 24)))
 
 
@@ -124,6 +125,7 @@ def digit_strokes(label: int, rng: Generator) -> list[Points]:
         return four(rng)
     if label == 7:
         return seven(rng)
+
     return parse(str(rng.choice(DIGIT_STROKES[label])), rng)
 
 
@@ -137,6 +139,7 @@ def one(rng: Generator) -> list[Points]:
     strokes = [stem]
 
     flagged = rng.random() < 0.85
+
     if flagged:
         length = rng.uniform(0.8, 5.5)
         fall = np.deg2rad(rng.uniform(35, 72))
@@ -159,8 +162,10 @@ def four(rng: Generator) -> list[Points]:
     bar = rng.uniform(3.5, 6.8)
     corner = rng.uniform(0, 1.8)
     over = x  # where the bar ends: at the stem or behind it
+
     if rng.random() >= 0.25:
         over += rng.uniform(0.5, 2.6)
+
     stem_top = np.array([x + rng.normal(0, 0.3), 0])
 
     if rng.random() < 0.3:  # open
@@ -182,11 +187,13 @@ def seven(rng: Generator) -> list[Points]:
     corner = np.array([right, rng.normal(0, 0.3)])
     end = np.array([foot, 9])
     bend = (corner + end) / 2 - np.array([rng.uniform(-0.2, 0.9), 0])
+
     stem = smooth(np.array([corner, bend, end]))
 
     top = [[left, rng.normal(0, 0.3)]]
     if rng.random() < 0.35:
         top.insert(0, [left, rng.uniform(0.8, 2.2)])
+
     strokes = [np.vstack([top, stem])]
 
     if rng.random() < 0.75:
@@ -208,6 +215,7 @@ def parse(text: str, rng: Generator | None = None) -> list[Points]:
         if rng:
             points += rng.normal(0, 0.3, points.shape)
         strokes.append(smooth(points) if stroke.startswith("~") else points)
+
     return strokes
 
 
@@ -223,9 +231,11 @@ def smooth(points: Points, steps: int = 8) -> Points:
     after = padded[3:]
 
     t = np.linspace(0, 1, steps, endpoint=False)[:, None, None]
+
     cubic = 3 * (start - end) + after - before
     square = 2 * before - 5 * start + 4 * end - after
     curve = start + t / 2 * (end - before + t * (square + t * cubic))
+
     return np.vstack([curve.transpose(1, 0, 2).reshape(-1, 2), points[-1:]])
 
 
@@ -237,6 +247,7 @@ def printed(text: str, rng: Generator) -> Canvas:
     ImageDraw.Draw(canvas).text((MIDDLE, MIDDLE), text, 255, face, anchor="mm")
 
     angle = float(np.clip(rng.normal(0, 5), -15, 15))
+
     return np.asarray(canvas.rotate(angle, Image.Resampling.BILINEAR))
 
 

@@ -30,7 +30,7 @@ TURNS = {  # that undo the tag's
 
 
 def cornered(photo: Photo, inset: float, tilt: float, rng: Generator) -> tuple[Photo, Homography]:
-    """See a sheet at an angle, from so near that its edges are not in the photo.
+    """View a sheet at an angle, from so near that its edges are not in the photo.
 
     Args:
         photo: the sheet.
@@ -44,6 +44,7 @@ def cornered(photo: Photo, inset: float, tilt: float, rng: Generator) -> tuple[P
     inwards = np.sign(middle - corners) * rng.uniform(0.2 * inset, inset, (4, 2))
     turn = np.deg2rad(tilt)
     rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+
     seen = (corners + inwards - middle) @ rotation + middle
 
     matrix = _homography(np.clip(seen, 0, [width, height]), corners)
@@ -51,7 +52,7 @@ def cornered(photo: Photo, inset: float, tilt: float, rng: Generator) -> tuple[P
 
 
 def on_table(photo: Photo, table: Photo, skew: float, rng: Generator) -> tuple[Photo, Homography]:
-    """See a sheet on a table.
+    """View a sheet on a table.
 
     Args:
         photo: the sheet.
@@ -70,6 +71,7 @@ def on_table(photo: Photo, table: Photo, skew: float, rng: Generator) -> tuple[P
     covers: Layer = cv2.warpPerspective(np.ones((height, width), np.float32), matrix, (wide, tall))
     below: Layer = cv2.GaussianBlur(np.roll(covers, 2, axis=(0, 1)), (0, 0), 3)  # a narrow shadow
     ground = table * (1 - 0.5 * below)[..., None]
+
     return flat * covers[..., None] + ground * (1 - covers[..., None]), matrix
 
 
@@ -96,7 +98,7 @@ def moved(points: Points, matrix: Homography) -> Points:
 
 
 def shaded(photo: Photo, depth: float, rng: Generator) -> Photo:
-    """Cast the shadow of the person with the camera: a large blot with a soft edge.
+    """Add the shadow of the person with the camera: a large blot with a soft edge.
 
     Args:
         photo: in full light.
@@ -109,25 +111,28 @@ def shaded(photo: Photo, depth: float, rng: Generator) -> Photo:
     axes = rng.uniform(0.3, 0.8, 2) * side
     centre_px, axes_px = np.rint([centre, axes]).astype(int).tolist()
     shadow = np.zeros((height, width), np.uint8)
+
     cv2.ellipse(shadow, centre_px, axes_px, rng.uniform(0, 180), 0, 360, 255, -1)
 
     blurred_shadow = cv2.GaussianBlur(shadow, (0, 0), side * rng.uniform(0.008, 0.1))
     soft = blurred_shadow.astype(np.float32) / 255
+
     return photo * (1 - depth * soft)[..., None]
 
 
 def uneven(photo: Photo, loss: float, rng: Generator) -> Photo:
-    """Light a photo by a lamp or window at one side; the darkest place loses `loss`, 0-1."""
+    """Darken a photo away from a lamp at one side; the darkest place loses `loss`, 0-1."""
     height, width = photo.shape[:2]
     lamp = rng.uniform([-0.5, -0.5], [1.5, 1.5])
     y, x = np.mgrid[:height, :width].astype(np.float32)
     away = np.hypot(x / width - lamp[0], y / height - lamp[1])
     dark = away / away.max() + 0.04 * clouds((height, width), max(height, width) / 2, rng)
+
     return (photo * np.clip(1 - loss * dark, 0.05, 1)[..., None]).astype(np.float32)
 
 
 def glossy(photo: Photo, strength: float, rng: Generator) -> Photo:
-    """Mirror the lamp in something smooth, such as a whiteboard.
+    """Add the reflection of the lamp in something smooth, such as a whiteboard.
 
     Args:
         photo: without the lamp.
@@ -139,11 +144,12 @@ def glossy(photo: Photo, strength: float, rng: Generator) -> Photo:
     middle = rng.uniform(0, 1, 2)
     radius = rng.uniform(0.1, 0.25)
     distance = ((x / width - middle[0]) ** 2 + (y / height - middle[1]) ** 2) / radius**2
+
     return (photo + (strength * np.exp(-distance))[..., None]).astype(np.float32)
 
 
 def exposed(photo: Photo, brightness: float, tint: Colour) -> Photo:
-    """Expose a photo.
+    """Set the brightness and colour of the light.
 
     Args:
         photo: as the light leaves it.
@@ -169,6 +175,7 @@ def shaken(photo: Photo, length: float, rng: Generator) -> Photo:
     ends = np.rint((side // 2 + np.array([-step, step])) * 16)
     start, end = ends.astype(int).tolist()
     way: Layer = np.zeros((side, side), np.float32)
+
     cv2.line(way, start, end, 1.0, 1, cv2.LINE_AA, 4)
     return cv2.filter2D(photo, -1, way / way.sum(), borderType=cv2.BORDER_REPLICATE)
 
@@ -212,10 +219,12 @@ def encoded(pixels: NDArray[np.uint8], quality: int | None, orientation: int = 1
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     buffer = io.BytesIO()
+
     if quality is None:
         image.save(buffer, "PNG", exif=exif)
     else:
         image.save(buffer, "JPEG", quality=quality, exif=exif)
+
     return buffer.getvalue()
 
 

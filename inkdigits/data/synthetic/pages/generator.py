@@ -100,13 +100,16 @@ def write_pages(
     existed = out.exists()
     new_folder(out)
     aside = out / f".{secrets.token_hex(4)}"
+
     try:
         aside.mkdir()
         pages = enumerate(generate(count, seed, digits), start=1)
         truth = sorted(_write(page, number, aside) for number, page in pages)
         write_whole(aside / "truth.csv", _csv([("file", "kind", "content"), *truth]))
+
         for made in sorted(aside.iterdir()):
             made.replace(out / made.name)
+
         aside.rmdir()
     except BaseException as error:
         shutil.rmtree(aside, ignore_errors=True)
@@ -169,8 +172,10 @@ def random_page(kind: str, hand: Hand, digits: Split | None, rng: Generator) -> 
     columns = max((len(row) for row in rows), default=3)
     scene = random_scene(rng, single=kind in ("single", "reject"), columns=columns)
     page = render(rows, scene, hand, digits, rng)
+
     if kind == "crop":
         page = _cropped(page, scene, rng)
+
     return replace(page, kind=kind, content=content or page.content)
 
 
@@ -182,6 +187,7 @@ def random_content(kind: str, rng: Generator) -> tuple[str, list[list[Mark]]]:
         return "", [[_digit(rng) for _ in range(3)]]
     if kind == "string":
         return "", [_random_row(rng) for _ in range(rng.choice([1, 1, 1, 2, 2, 3, 4]))]
+
     return _random_reject(rng)
 
 
@@ -207,6 +213,7 @@ def _random_row(rng: Generator) -> list[Mark]:
 
     if letter:
         row.insert(0 if touches else int(rng.integers(len(row) + 1)), _letter(rng))
+
     return row
 
 
@@ -237,10 +244,12 @@ def _cropped(page: SyntheticPage, scene: Scene, rng: Generator) -> SyntheticPage
     x1 = max(0, int(left - room[0]))
     y1 = max(0, int(top - room[1]))
     x2 = min(width, int(right + room[2]) + 1)
+
     y2 = min(height, int(bottom + room[3]) + 1)
 
     file = camera.encoded(page.picture[y1:y2, x1:x2], scene.quality)
     box = (left - x1, top - y1, right - x1, bottom - y1)
+
     return SyntheticPage(camera.decoded(file), "crop", page.content[1], (box,), file)
 
 
@@ -269,12 +278,14 @@ def render(
     sheet = _with_ink(sheet, layout, scene)
     photo, matrix = _seen(sheet, scene, rng)
     photo = _lit(photo, scene, rng)
+
     photo, scaled = _taken(photo, scene, rng)
     file = camera.encoded(camera.developed(photo), scene.quality, scene.orientation)
 
     boxes = tuple(_box(camera.moved(outline, matrix) * scaled) for outline in layout.digits)
     content = "-".join(row for row in layout.rows if row)
     kind = "string" if len(content) > 1 else "single" if content else "reject"
+
     return SyntheticPage(camera.decoded(file), kind, content, boxes, file)
 
 
@@ -291,6 +302,7 @@ def _with_print(sheet: Photo, layout: Layout, scene: Scene, rng: Generator) -> P
     """Print on the sheet what is there before it is written on."""
     if scene.show_through:
         sheet = paper.show_through(sheet, scene.show_through, 0.45 * scene.height, rng)
+
     if scene.print is None:
         return sheet
 
@@ -305,6 +317,7 @@ def _print(layout: Layout, scene: Scene, rng: Generator) -> Layer:
     pitch = scene.pitch * scene.height
     baseline = layout.lines[0][3] if layout.lines else shape[0] / 3
     first = baseline + 0.04 * scene.height
+
     match scene.print:
         case "ruled":
             return paper.ruled(shape, first, pitch, width)
@@ -340,6 +353,7 @@ def _seen(sheet: Photo, scene: Scene, rng: Generator) -> tuple[Photo, camera.Hom
     if scene.skew:
         inset = min(scene.skew * side, 0.4 * min(scene.margins) * scene.height)
         return camera.cornered(sheet, inset, scene.tilt, rng)
+
     return sheet, np.eye(3)
 
 
@@ -347,10 +361,13 @@ def _lit(photo: Photo, scene: Scene, rng: Generator) -> Photo:
     """Return the photo in the scene's light."""
     if scene.uneven:
         photo = camera.uneven(photo, scene.uneven, rng)
+
     if scene.shadow:
         photo = camera.shaded(photo, scene.shadow, rng)
+
     if scene.glare:
         photo = camera.glossy(photo, scene.glare, rng)
+
     return camera.exposed(photo, scene.brightness, scene.tint)
 
 
@@ -360,12 +377,16 @@ def _taken(photo: Photo, scene: Scene, rng: Generator) -> tuple[Photo, NDArray[n
     if scene.scale < 1:
         size = [max(1, round(length * scene.scale)) for length in (width, height)]
         photo = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+
     if scene.shake:
         photo = camera.shaken(photo, scene.shake, rng)
+
     if scene.blur:
         photo = camera.blurred(photo, scene.blur)
+
     if scene.grain:
         photo = camera.grainy(photo, scene.grain, rng)
+
     return photo, np.array([photo.shape[1] / width, photo.shape[0] / height])
 
 

@@ -95,6 +95,7 @@ def lay_out(
     for number, (row, shapes, xs) in enumerate(zip(rows, inks, places, strict=True)):
         moved = [left + x for x in xs]
         _write_row(layout, row, shapes, moved, baseline + number * pitch, scene, hand, rng)
+
     return layout
 
 
@@ -115,6 +116,7 @@ def _symbol(
         shape = DIGIT_GLYPHS[int(mark.name)][hand.styles[int(mark.name)]]
     else:
         shape = {**LETTERS, **DOODLES}[mark.name]
+
     glyph = writing.varied(writing.parse(shape), hand, rng)
     return writing.draw(glyph, max(8.0, tall - pen.width * height), pen, rng)
 
@@ -141,7 +143,9 @@ def _places(
         step = ink.shape[1] + round(gap)
         if next_mark.touching:
             step = _until_touching(ink, next_ink)
+
         xs.append(xs[-1] + step)
+
     return xs
 
 
@@ -160,6 +164,7 @@ def _until_touching(before: Layer, here: Layer) -> int:
     ends = left.shape[1] - left[:, ::-1].argmax(axis=1)
     starts = right.argmax(axis=1)
     contact = (ends - starts)[both].max() - max(2, height // 40)
+
     return int(max(contact, before.shape[1] // 3))
 
 

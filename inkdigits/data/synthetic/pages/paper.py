@@ -126,6 +126,7 @@ def boxed(shape: tuple[int, int], cells: Iterable[BoundingBox], width: float) ->
             (left, top, left, bottom),
             (right, top, right, bottom),
         ]
+
     return segments(shape, lines, width)
 
 
@@ -139,6 +140,7 @@ def combed(shape: tuple[int, int], cells: Iterable[BoundingBox], width: float) -
             (left, tooth, left, bottom),
             (right, tooth, right, bottom),
         ]
+
     return segments(shape, lines, width)
 
 
@@ -154,9 +156,11 @@ def underlined(
         x = np.linspace(start, end, 12)
         level = bottom + rng.uniform(0.1, 0.2) * height
         y = level + rng.normal(0, 0.012 * height, 12).cumsum() * 0.5
+
         joints = pairwise(zip(x, y, strict=True))
         line = segments(shape, [(*joint, *other) for joint, other in joints], width)
         layer = np.maximum(layer, line)
+
     return layer
 
 
@@ -178,11 +182,12 @@ def show_through(photo: Photo, darkness: float, line: float, rng: Generator) -> 
     words = clouds(shape, (line, 3 * line), rng) > -0.6
     layer = cv2.GaussianBlur(letters * rows * words, (0, 0), max(1.0, line / 12))
     paragraphs = clouds(shape, 8 * line, rng) > 0
+
     return printed(photo, layer * paragraphs * darkness, (0.0, 0.0, 0.0))
 
 
 def folded(photo: Photo, depth: float, rng: Generator) -> Photo:
-    """Fold a sheet once: one side of the crease leans away from the light and loses `depth`."""
+    """Add a crease: one side of it leans away from the light and loses `depth`, 0-1."""
     height, width = photo.shape[:2]
     angle = rng.choice([0.0, np.pi / 2]) + rng.normal(0, 0.08)
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -193,4 +198,5 @@ def folded(photo: Photo, depth: float, rng: Generator) -> Photo:
     slope = np.where(away > 0, np.exp(-away / (0.15 * max(height, width))), 0)
     ridge = np.exp(-((away / 1.5) ** 2))
     light = 1 - depth * slope + 0.6 * depth * ridge
+
     return (photo * light[..., None]).astype(np.float32)

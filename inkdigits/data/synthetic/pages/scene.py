@@ -183,6 +183,7 @@ def _canvas(rng: Generator, single: bool) -> Scene:
         return replace(scene, paper=BLACK, ink=WHITE)
     if look < 0.5:
         return replace(scene, paper=_colour(rng, COLOURED), ink=_colour(rng, INKS))
+
     ink = _colour(rng, INKS) if look < 0.65 else BLACK
     return replace(scene, ink=ink, quality=_quality(rng, 0.25))
 

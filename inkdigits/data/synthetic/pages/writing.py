@@ -175,6 +175,7 @@ def _curve(points: Points) -> Points:
     c = padded[2:-1]
     d = padded[3:]
     t = np.linspace(0, 1, STEPS, endpoint=False)[:, None, None]
+
     curve = 0.5 * (
         2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
     )  # (STEPS, K - 1, 2)
@@ -199,6 +200,7 @@ def draw(glyph: Glyph, height: float, pen: Pen, rng: Generator) -> Layer:
     everywhere = np.concatenate(curves)
     low = everywhere.min(axis=0)
     span = (everywhere.max(axis=0) - low) * height
+
     width, tall = np.ceil(span + 2 * margin).astype(int).tolist()
 
     canvas = np.zeros((tall * SUPERSAMPLING, width * SUPERSAMPLING), np.uint8)
@@ -244,12 +246,14 @@ def from_mnist(image: NDArray[np.uint8], height: float, pen: Pen, rng: Generator
     large = cv2.resize(tight, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     outline = (cv2.GaussianBlur(large, (0, 0), max(0.3, 0.4 * scale)) > 100).view(np.uint8)
     inside: Layer = cv2.distanceTransform(outline, cv2.DIST_L2, 5)
+
     outside: Layer = cv2.distanceTransform(1 - outline, cv2.DIST_L2, 5)
 
     thin, half = np.percentile(_half_widths(inside), (5, 50))
     thinnest = max(THINNEST * thin, NARROWEST / 2)
     wider = float(np.clip(pen.width * height / 2 - half, thinnest - thin, 2.5 * scale))
     distance: Layer = cv2.GaussianBlur(inside - outside, (0, 0), max(0.3, 0.25 * scale))
+
     return _covered(np.clip(distance + np.float32(wider + 0.5), 0, 1), pen, rng)
 
 
@@ -270,4 +274,5 @@ def _covered(ink: Layer, pen: Pen, rng: Generator) -> Layer:
         noise = rng.standard_normal(ink.shape, np.float32)
         tooth = cv2.GaussianBlur(noise, (0, 0), 0.8) / 0.35  # standard deviation about 1
         ink = ink * np.clip(1 - pen.grain * (1 + tooth), 0, 1)
+
     return (ink * pen.opacity).astype(np.float32)
