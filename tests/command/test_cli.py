@@ -673,7 +673,7 @@ def test_data_that_cannot_be_used(data, says, place, inkdigits_command):
         ("--set", "epochs=" + "9" * 30, "epochs must be at most 1,000,000,000"),
         ("--set", "rotation=-1", "rotation"),
         ("--set", "network=resnet", "no network 'resnet'; known: lenet"),
-        ("--set", "optimiser=lbfgs", "no optimiser 'lbfgs'; known: adam, adamw, muon, sgd"),
+        ("--set", "optimiser=lbfgs", "no optimiser 'lbfgs'; known: adam, adamw, sgd"),
         ("--set", "schedule=sine", "no schedule 'sine'; known: constant, cosine"),
         ("--set", "options.dropout=0.5", "no option of network 'lenet' 'dropout'"),
         ("--set", "options=3", "options must be a table"),

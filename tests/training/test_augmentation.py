@@ -339,7 +339,7 @@ def test_a_random_filter_is_scipy_s_correlation_stretched_to_the_whole_range(
 ) -> None:
     ink = digits(40)
     for side in (3, 5):
-        monkeypatch.setattr(augmentation, "KERNELS", (side,))
+        monkeypatch.setattr(augmentation, "FILTER_SIDES", (side,))
         seen = augmentation._convolved(ink, seeded(3))
         draw = seeded(3)
         torch.randint(1, (1,), generator=draw)
@@ -363,7 +363,7 @@ def test_a_random_filter_is_scipy_s_correlation_stretched_to_the_whole_range(
 def test_a_filter_of_one_pixel_shows_the_digit_or_its_negative(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(augmentation, "KERNELS", (1,))
+    monkeypatch.setattr(augmentation, "FILTER_SIDES", (1,))
     ink = digits(100)
     seen = augmentation._filtered(ink, seeded())
     alike, negative = ((seen - other).abs().amax((1, 2, 3)) < 0.02 for other in (ink, 1 - ink))

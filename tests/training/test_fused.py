@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inkdigits.training import fused
-from inkdigits.training.flat_parameters import as_one_vector
-from inkdigits.training.models import BatchNormNet, LeNet
+from inkdigits.training.models import BatchNormNet
 
 
 def gradients(output: Tensor, leaves: list[Tensor]) -> tuple[Tensor, ...]:
@@ -90,17 +89,3 @@ def test_layers_it_cannot_take_are_left_to_pytorch() -> None:
     assert not fused.is_faster(torch.zeros(2, 6, 13, 13), nn.Conv2d(6, 4, 3), norm)
     with torch.no_grad():
         assert not fused.is_faster(ink, conv, norm)
-
-
-def test_one_vector_holds_all_weights_and_gradients() -> None:
-    network = LeNet().to(memory_format=torch.channels_last)
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    weights, kept = as_one_vector(network)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
-    network(torch.rand(2, 1, 28, 28)).square().sum().backward()
-    for parameter in network.parameters():
-        assert parameter.grad is not None
-        assert parameter.grad.untyped_storage().data_ptr() == kept.untyped_storage().data_ptr()
-    with torch.no_grad():
-        weights.zero_()
-    assert all(not tensor.any() for tensor in network.state_dict().values())

@@ -19,8 +19,9 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from inkdigits.core.errors import BadValue, InkdigitsError, UnknownName
 from inkdigits.data.datasets import Split
 from inkdigits.training.device import choose_device
-from inkdigits.training.distillation import imitation_loss
-from inkdigits.training.loop import SCHEDULES, Epoch, Progress, fit, seeded_network
+from inkdigits.training.distillation import distillation_loss
+from inkdigits.training.figures import Epoch, TrainingProgress
+from inkdigits.training.loop import fit, seeded_network
 from inkdigits.training.models import Standardised
 from inkdigits.training.optimisers import OPTIMISERS
 from inkdigits.training.predictions import (
@@ -31,9 +32,16 @@ from inkdigits.training.predictions import (
     to_ink,
 )
 from inkdigits.training.recipe import Recipe, load_recipe
+from inkdigits.training.schedules import SCHEDULES
 
 STILL = 1e-30  # a learning rate that leaves the weights as they are
 SMALL = Recipe(name="small", network="lenet", epochs=2, batch=10)
+
+
+@pytest.fixture
+def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compute in float32 on every processor."""
+    monkeypatch.setattr("inkdigits.training.device.computes_bfloat16", lambda device: False)
 
 
 def trained(
@@ -81,7 +89,7 @@ def test_progress_rises_to_a_whole_pass_and_an_epoch_follows(count: int, batch: 
         own = [record for record in records if record.epoch == epoch]
         progress, last = own[:-1], own[-1]
         assert isinstance(last, Epoch)
-        assert all(isinstance(record, Progress) for record in progress)
+        assert all(isinstance(record, TrainingProgress) for record in progress)
         fractions = [record.fraction for record in progress]
         assert fractions == sorted(set(fractions))
         assert fractions[0] > 0
@@ -110,10 +118,10 @@ def test_an_epoch_has_the_fields_of_the_contract() -> None:
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("batch", [10, 48])
-def test_losses_and_accuracies_are_those_of_the_network(smoothing: float, batch: int) -> None:
-    recipe = dataclasses.replace(
-        SMALL, batch=batch, label_smoothing=smoothing, reduced_precision=False
-    )
+def test_losses_and_accuracies_are_those_of_the_network(
+    smoothing: float, batch: int, full_precision: None
+) -> None:
+    recipe = dataclasses.replace(SMALL, batch=batch, label_smoothing=smoothing)
     train, validation = (
         few_digits(101),
         few_digits(60, "test"),
@@ -197,7 +205,9 @@ TEXTBOOK = {
 
 @pytest.mark.parametrize("name", TEXTBOOK)
 @pytest.mark.parametrize("batch", [10, 40])
-def test_the_weights_end_where_a_textbook_s_loop_takes_them(name: str, batch: int) -> None:
+def test_the_weights_end_where_a_textbook_s_loop_takes_them(
+    name: str, batch: int, full_precision: None
+) -> None:
     recipe = Recipe(
         name="textbook",
         network="lenet",
@@ -209,7 +219,6 @@ def test_the_weights_end_where_a_textbook_s_loop_takes_them(name: str, batch: in
         momentum=0.8,
         schedule="cosine",
         label_smoothing=0.1,
-        reduced_precision=False,
     )
     train = few_digits(100)
     ours, theirs, start = (
@@ -342,11 +351,9 @@ def flat(network: nn.Module) -> Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in network.parameters()]).clone()
 
 
-def test_the_kept_weights_are_the_average_over_the_steps() -> None:
+def test_the_kept_weights_are_the_average_over_the_steps(full_precision: None) -> None:
     """Against the definition, a step at a time: the weights that each step began with, as the network saw them."""
-    recipe = dataclasses.replace(
-        SMALL, network="batchnorm", ema=0.8, epochs=3, reduced_precision=False
-    )
+    recipe = dataclasses.replace(SMALL, network="batchnorm", ema=0.8, epochs=3)
     train, network = few_digits(100), seeded_network(recipe, 0)
     begins: list[Tensor] = []
     hook = network.register_forward_pre_hook(
@@ -451,10 +458,8 @@ def unsure(images: np.ndarray) -> np.ndarray:
     ).astype(np.float32)
 
 
-def test_a_teacher_sees_the_changed_digits_that_the_student_sees() -> None:
-    recipe = dataclasses.replace(
-        SMALL, rotation=20.0, erasing=6.0, epochs=1, reduced_precision=False
-    )
+def test_a_teacher_sees_the_changed_digits_that_the_student_sees(full_precision: None) -> None:
+    recipe = dataclasses.replace(SMALL, rotation=20.0, erasing=6.0, epochs=1)
     network, asked = seeded_network(recipe, 0), []
     seen = watch(network)
 
@@ -496,12 +501,10 @@ def test_of_several_teachers_one_in_turn_answers_a_batch() -> None:
     ("weight", "temperature"), [(0.0, 1.0), (0.3, 1.0), (0.7, 4.0), (1.0, 2.0)]
 )
 def test_the_loss_with_a_teacher_is_the_one_of_its_definition(
-    weight: float, temperature: float
+    weight: float, temperature: float, full_precision: None
 ) -> None:
     given = {"teacher_weight": weight, "teacher_temperature": temperature, "label_smoothing": 0.1}
-    recipe = dataclasses.replace(
-        SMALL, epochs=1, learning_rate=STILL, reduced_precision=False, **given
-    )
+    recipe = dataclasses.replace(SMALL, epochs=1, learning_rate=STILL, **given)
     network, train = trained(SMALL, few_digits(200), few_digits(4))[0], few_digits(100)
     epoch = next(
         record
@@ -522,10 +525,10 @@ def test_the_loss_with_a_teacher_is_the_one_of_its_definition(
 
 def test_a_teacher_that_is_certain_does_no_harm() -> None:
     certain = torch.eye(10)[:4]
-    loss = imitation_loss(torch.zeros(4, 10, requires_grad=True), certain, 3.0)
+    loss = distillation_loss(torch.zeros(4, 10, requires_grad=True), certain, 3.0)
     loss.backward()
     assert loss.isfinite()
-    assert imitation_loss(certain * 30, certain, 1.0) < 1e-3
+    assert distillation_loss(certain * 30, certain, 1.0) < 1e-3
 
 
 def test_a_student_learns_from_a_teacher_alone() -> None:

@@ -4,12 +4,10 @@ import math
 import re
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from few_digits import few_digits
-from scipy import ndimage
 from torch import Tensor, nn
 
 from inkdigits.core.errors import BadValue, UnknownName
@@ -20,7 +18,6 @@ from inkdigits.training.models import (
     count_multiplications,
     count_parameters,
     mean_opinion,
-    views,
 )
 from inkdigits.training.predictions import to_ink
 from inkdigits.training.recipe import load_recipe, shipped_recipes
@@ -404,39 +401,6 @@ def test_a_dropout_that_is_no_share_is_refused(p: float) -> None:
 
 
 # ---- several opinions
-
-
-def test_views_are_scipy_s_rotation_and_zoom_about_the_middle() -> None:
-    ink = to_ink(torch.from_numpy(few_digits(4).images))
-    seen = views(ink, 10.0, 0.2)
-    assert seen.shape == (5, 4, 1, 28, 28)
-    assert torch.equal(seen[0], ink)
-    for view, (degrees, scale) in zip(
-        seen[1:], ((10, 1), (-10, 1), (0, 1.2), (0, 0.8)), strict=True
-    ):
-        angle = math.radians(degrees)
-        matrix = (
-            np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-            / scale
-        )  # of (row, column)
-        for digit, turned in zip(ink, view, strict=True):
-            expected = ndimage.affine_transform(
-                digit[0].numpy(), matrix, np.full(2, 13.5) - matrix @ np.full(2, 13.5), order=1
-            )
-            assert np.allclose(turned[0], expected, atol=1e-4)
-
-
-def test_a_digit_is_read_in_all_its_views_but_not_while_training() -> None:
-    torch.manual_seed(0)
-    network, plain = build("lenet", {}, test_rotation=8, test_zoom=0.1), build("lenet", {})
-    plain.load_state_dict(network.state_dict())
-    ink = to_ink(torch.from_numpy(few_digits(6).images))
-    with torch.no_grad():
-        assert torch.equal(network(ink), plain(ink))
-        network.eval(), plain.eval()
-        expected = torch.stack([plain(view).softmax(1) for view in views(ink, 8, 0.1)]).mean(0)
-        assert torch.allclose(network(ink).exp(), expected, atol=1e-6)
-        assert torch.allclose(network(ink[2:3]).exp(), expected[2:3], atol=1e-6)
 
 
 def test_an_ensemble_gives_the_logarithms_of_the_mean_probabilities() -> None:

@@ -6,10 +6,12 @@ import pytest
 import torch
 from few_digits import TRAINED, few_digits
 
-from inkdigits.training.loop import SCHEDULES, Epoch, fit, seeded_network
+from inkdigits.training.figures import Epoch
+from inkdigits.training.loop import fit, seeded_network
 from inkdigits.training.optimisers import OPTIMISERS
 from inkdigits.training.predictions import measure
 from inkdigits.training.recipe import load_recipe, shipped_recipes
+from inkdigits.training.schedules import SCHEDULES
 
 # What the sources state, and nothing that they leave open.
 STATED: dict[str, dict[str, Any]] = {
