@@ -36,6 +36,7 @@ LEFT_OUT = {"printed lines removed", "texture, no writing"}  # warnings that not
 # What becomes of a pixel of ink, and its colour.
 IS_UNUSED, IS_ACCEPTED, IS_REFUSED = range(3)
 INK_COLOURS = np.array([UNUSED, ACCEPTED, REFUSED], np.float32)
+PAPER_COLOURS = np.array([CARD, OUTSIDE], np.float32)  # of the sheet, and outside it
 
 # All sizes are in pixels.
 PANEL_WIDTH = (CONTENT_WIDTH - GAP) // 2
@@ -98,7 +99,7 @@ def colour_ink(page: Page, digits: Sequence[Digit]) -> tuple[Image.Image, Legend
     if LEFT_OUT.intersection(ink.warnings):
         left_out = find_ink(page.picture.pixels).mask & ~ink.mask
 
-    paper = np.where(outside[:, :, None], *np.array([OUTSIDE, CARD], np.float32))
+    paper = PAPER_COLOURS[outside.view(np.uint8)]
     colours = INK_COLOURS[_grow(owner)]
     strength = np.where(_grow(ink.mask.view(np.uint8)) > 0, ink.strength, np.uint8(0))
     pixels = paper + (colours - paper) * (strength[:, :, None] / np.float32(255))

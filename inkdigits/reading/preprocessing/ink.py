@@ -17,6 +17,7 @@ from inkdigits.reading.preprocessing.planes import (
     find_components,
     fit_mask,
     grey_of,
+    label_components,
     level_range,
     outline_length,
     overview_of,
@@ -260,7 +261,7 @@ def _ends_sharply(covered: Mask, grey: Plane) -> bool:
     """Tell whether a dark region ends within few pixels, as a table does; a shadow ends slowly."""
     dark = float(np.median(grey[covered]))
     paper = float(np.percentile(grey, 90))
-    labels, _ = find_components(grey < (dark + paper) / 2, connectivity=4)
+    _, labels = label_components(grey < (dark + paper) / 2, connectivity=4)
     region = np.isin(labels, np.unique(labels[covered & (labels > 0)]))
     edge = region & dilate(~region, 3)
     if not edge.any():
@@ -342,10 +343,10 @@ def _validated(mask: Mask, sharp: Mask) -> Mask:
     """
     strips = mask & dilate(sharp, 5)
     insides = mask & ~strips
-    labels, stats = find_components(insides, connectivity=4)
+    count, labels = label_components(insides, connectivity=4)
     rim = rim_of(insides)
-    lengths = np.bincount(labels[rim], minlength=len(stats))
-    surrounded = np.bincount(labels[rim & dilate(strips, 3)], minlength=len(stats))
+    lengths = np.bincount(labels[rim], minlength=count)
+    surrounded = np.bincount(labels[rim & dilate(strips, 3)], minlength=count)
     keep = surrounded > SURROUNDED * np.maximum(lengths, 1)
     keep[0] = False
     return strips | keep[labels]
@@ -400,8 +401,8 @@ def _strength(pixels: Plane, paper: Floats, rough: Mask) -> Plane:
 
 def _connected(strength: Plane, weak: float, strong: float) -> Mask:
     """Return everything above weak that is connected with something above strong (hysteresis)."""
-    labels, stats = find_components(strength > weak)
-    keep = np.zeros(len(stats), np.bool_)
+    count, labels = label_components(strength > weak)
+    keep = np.zeros(count, np.bool_)
     keep[labels[strength > strong]] = True
     keep[0] = False
     return keep[labels]

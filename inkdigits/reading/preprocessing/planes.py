@@ -43,6 +43,12 @@ def open_by(mask: Mask, width: int, height: int) -> Mask:
     return cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, element) > 0
 
 
+def label_components(mask: Mask, connectivity: int = 8) -> tuple[int, NDArray[np.int32]]:
+    """Return the number of labels and the label of each pixel, as `find_components`, but sooner."""
+    count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=connectivity)
+    return count, np.asarray(labels, np.int32)
+
+
 def find_components(mask: Mask, connectivity: int = 8) -> tuple[NDArray[np.int32], NDArray[Any]]:
     """Find the connected components of a mask.
 
