@@ -1,28 +1,19 @@
-"""Training as tutorials write it against ours: the same networks, batch sizes and images, images per second, in one run.
+"""Training as tutorials write it against ours: the same networks, batches and images, in one run.
 
-The reference is the usual program: a PIL image a sample, Resize, ToTensor and Normalize, a Dataset behind a DataLoader with its
-default settings, .to(device), zero_grad, loss.item() every step. torchvision is not needed: its three transforms are written
-out here, operation by operation as it does them. Rounds alternate, because a shared machine drifts and only ratios last.
-Imports, building, loading, a first round of each side and evaluation are not timed. Leave the machine alone meanwhile: where
-others compete for its cores, two threads that wait for each other are ten times slower than one.
+The reference is the usual program: a PIL image a sample, Resize, ToTensor and Normalize, a Dataset
+behind a DataLoader with its default settings, zero_grad, loss.item() every step. torchvision is not
+needed: its three transforms are written out here, operation by operation as it does them. Rounds
+alternate, because a shared machine drifts and only ratios last. Imports, building, loading, a first
+round of each side and evaluation are not timed. Leave the machine alone meanwhile: where others
+compete for its cores, two threads that wait for each other are ten times slower than one.
 
-    python -m benchmarks.training.reference_style --networks lenet --rounds 5 --write docs/benchmarks.md
+    python -m benchmarks.training.reference_style --networks lenet --write docs/benchmarks.md
 """
 
-import argparse
-import json
-import os
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
-from unittest.mock import patch
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -31,7 +22,17 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from inkdigits.core.files import write_whole
+from benchmarks.common import (
+    command_line,
+    in_words,
+    machine,
+    publish,
+    ratios,
+    spread,
+    table,
+    tell,
+    turns,
+)
 from inkdigits.data.datasets import Split, load_dataset
 from inkdigits.training.figures import Epoch
 from inkdigits.training.loop import fit, seeded_network
@@ -40,81 +41,72 @@ from inkdigits.training.recipe import load_recipe
 
 LIMIT = 15.0  # seconds of one side in one round; a slow machine then does fewer steps
 DIGITS = 55_000  # that a whole training sees in every epoch
-HEADING = "## Training: tutorial style against ours"
+COLUMNS = (
+    "network",
+    "batch",
+    "tutorial style",
+    "ours",
+    "ratio",
+    "epochs",
+    "tutorial's training",
+    "our training",
+)
 Transform = Callable[[Image.Image], Tensor]
-Side = Callable[
-    [str, Split, torch.device], float
-]  # a network's name, images, device -> images per second
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """(28, 28) uint8 picture -> (1, 28, 28) float32 in [0, 1], as torchvision's ToTensor."""
+    """Turn a uint8 picture (28, 28) into float32 (1, 28, 28) in [0, 1], as ToTensor does."""
     pixels = torch.from_numpy(np.array(image, np.uint8, copy=True))
-    return (
-        pixels.view(image.size[1], image.size[0], 1)
-        .permute((2, 0, 1))
-        .contiguous()
-        .to(torch.float32)
-        .div(255)
-    )
+    channels = pixels.view(image.size[1], image.size[0], 1).permute((2, 0, 1)).contiguous()
+    return channels.to(torch.float32).div(255)
 
 
 def normalise(mean: float, deviation: float) -> Transform:
-    """ToTensor, then what torchvision's Normalize does to each sample."""
+    """Apply ToTensor, then what torchvision's Normalize does to each sample."""
 
     def transform(image: Image.Image) -> Tensor:
         tensor = to_tensor(image).clone()
-        means = torch.as_tensor((mean,), dtype=tensor.dtype, device=tensor.device).view(-1, 1, 1)
-        deviations = torch.as_tensor((deviation,), dtype=tensor.dtype, device=tensor.device).view(
-            -1, 1, 1
-        )
+        like = {"dtype": tensor.dtype, "device": tensor.device}
+        means = torch.as_tensor((mean,), **like).view(-1, 1, 1)
+        deviations = torch.as_tensor((deviation,), **like).view(-1, 1, 1)
         return tensor.sub_(means).div_(deviations)
 
     return transform
 
 
 def resize(side: int, transform: Transform) -> Transform:
-    """What torchvision's Resize does to a PIL image, and then the rest."""
+    """Apply what torchvision's Resize does to a PIL image, and then the rest."""
     return lambda image: transform(image.resize((side, side), Image.Resampling.BILINEAR))
 
 
 class Samples(TorchDataset[tuple[Tensor, int]]):
-    """One (1, 28, 28) image and its label at a time, through PIL, as torchvision's MNIST hands them out."""
+    """One (1, 28, 28) image and its label at a time, through PIL, as torchvision's MNIST."""
 
     def __init__(self, split: Split, transform: Transform) -> None:
-        self.data, self.targets = (
-            torch.tensor(split.images),
-            torch.tensor(split.labels.astype(np.int64)),
-        )
+        self.data = torch.tensor(split.images)
+        self.targets = torch.tensor(split.labels.astype(np.int64))
         self.transform = transform
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        image, target = self.data[index], int(self.targets[index])
-        return self.transform(Image.fromarray(image.numpy())), target
+        image = Image.fromarray(self.data[index].numpy())
+        return self.transform(image), int(self.targets[index])
 
     def __len__(self) -> int:
         return len(self.data)
 
 
 def lenet() -> nn.Module:
-    """60,074 parameters."""
+    """Build 60,074 parameters."""
     return nn.Sequential(
         *(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(6, 16, 3), nn.ReLU(), nn.MaxPool2d(2)),
-        *(
-            nn.Flatten(),
-            nn.Linear(400, 120),
-            nn.ReLU(),
-            nn.Linear(120, 84),
-            nn.ReLU(),
-            nn.Linear(84, 10),
-            nn.LogSoftmax(1),
-        ),
+        *(nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU()),
+        *(nn.Linear(84, 10), nn.LogSoftmax(1)),
     )
 
 
 def two_conv() -> nn.Module:
-    """421,642 parameters."""
+    """Build 421,642 parameters."""
     return nn.Sequential(
         *(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
@@ -123,7 +115,7 @@ def two_conv() -> nn.Module:
 
 
 def dropout() -> nn.Module:
-    """582,026 parameters."""
+    """Build 582,026 parameters."""
     return nn.Sequential(
         *(nn.Conv2d(1, 32, 5), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(32, 64, 5), nn.ReLU(), nn.MaxPool2d(2)),
@@ -132,7 +124,7 @@ def dropout() -> nn.Module:
 
 
 def sgd() -> nn.Module:
-    """656,080 parameters, for digits of 32x32 pixels."""
+    """Build 656,080 parameters, for digits of 32x32 pixels."""
     return nn.Sequential(
         *(nn.Conv2d(1, 20, 5), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(20, 50, 5), nn.ReLU(), nn.MaxPool2d(2)),
@@ -141,7 +133,7 @@ def sgd() -> nn.Module:
 
 
 def batchnorm() -> nn.Module:
-    """17,706 parameters."""
+    """Build 17,706 parameters."""
     return nn.Sequential(
         *(nn.Conv2d(1, 32, 3), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)),
         *(nn.Conv2d(32, 32, 3), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)),
@@ -150,12 +142,12 @@ def batchnorm() -> nn.Module:
 
 
 def adam(model: nn.Module) -> torch.optim.Optimizer:
-    """As all but one of the sources have it."""
+    """Make the optimiser that all but one of the sources have."""
     return torch.optim.Adam(model.parameters(), lr=0.001)
 
 
 def momentum(model: nn.Module) -> torch.optim.Optimizer:
-    """Stochastic gradient descent with momentum."""
+    """Make stochastic gradient descent with momentum."""
     return torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
 
 
@@ -178,12 +170,12 @@ REFERENCES = {
 }
 
 
-def train_reference(name: str, split: Split, device: torch.device) -> float:
-    """One epoch over the split, or LIMIT seconds of it, the tutorials' way. Returns images per second."""
+def train_reference(name: str, split: Split) -> float:
+    """Train one epoch, or LIMIT seconds of it, the tutorials' way; return images per second."""
     reference = REFERENCES[name]
-    loader = DataLoader(
-        Samples(split, reference.transform), batch_size=reference.batch, shuffle=True
-    )
+    samples = Samples(split, reference.transform)
+    loader = DataLoader(samples, batch_size=reference.batch, shuffle=True)
+    device = torch.device("cpu")
     model = reference.build().to(device)
     criterion = nn.CrossEntropyLoss()
     optimiser = reference.optimiser(model)
@@ -200,171 +192,89 @@ def train_reference(name: str, split: Split, device: torch.device) -> float:
         seen += len(labels)
         if time.perf_counter() - start > LIMIT:
             break
+
     return seen / (time.perf_counter() - start)
 
 
-def train_ours(name: str, split: Split, device: torch.device, full_precision: bool) -> float:
-    """One epoch over the split, or LIMIT seconds of it, with our loop. Returns images per second, evaluation not counted."""
+def train_ours(name: str, split: Split) -> float:
+    """Train one epoch, or LIMIT seconds of it, with our loop; return images per second.
+
+    Evaluation is not counted.
+    """
     recipe = load_recipe(name, {"epochs": 1})
     network = seeded_network(recipe, 0)
     assert recipe.batch == REFERENCES[name].batch
     assert count_parameters(network) == count_parameters(REFERENCES[name].build())
-    computes_bfloat16 = "inkdigits.training.device.computes_bfloat16"
-    precision = patch(computes_bfloat16, return_value=False) if full_precision else nullcontext()
-    with precision:
-        start = time.perf_counter()
-        for record in fit(network, recipe, split, split[:1000], device=device.type):
-            if isinstance(record, Epoch) or time.perf_counter() - start > LIMIT:
-                break
+    start = time.perf_counter()
+    for record in fit(network, recipe, split, split[:1000], device="cpu"):
+        if isinstance(record, Epoch) or time.perf_counter() - start > LIMIT:
+            break
 
     return record.images_per_second
 
 
+SIDES = {"reference": train_reference, "ours": train_ours}
+
+
 @dataclass(frozen=True)
 class Result:
-    """Images per second of each round, and what follows from them."""
+    """Images per second of each round."""
 
     network: str
-    batch: int
-    images: int
-    reference: list[float]
-    ours: list[float]
+    reference: list[float] = field(default_factory=list)
+    ours: list[float] = field(default_factory=list)
 
-    @property
-    def ratios(self) -> list[float]:
-        """Ours over the reference, round by round."""
-        return [ours / reference for ours, reference in zip(self.ours, self.reference, strict=True)]
-
-    def row(self) -> str:
-        """The result as a line of a table: medians, with the lowest and highest round."""
-        cells = [
-            f"`{self.network}`",
-            str(self.batch),
-            *(spread(rates, ",.0f") for rates in (self.reference, self.ours)),
-        ]
+    def row(self) -> list[object]:
+        """Return the cells of a table: medians, with the lowest and highest round."""
         epochs = load_recipe(self.network).epochs
-        whole = [
-            f"{epochs * DIGITS / statistics.median(rates):,.0f} s"
-            for rates in (self.reference, self.ours)
-        ]
-        return "| " + " | ".join([*cells, spread(self.ratios, ".1f"), str(epochs), *whole]) + " |"
-
-    def record(self) -> dict[str, object]:
-        """The result for JSON, with the medians."""
-        medians = {"reference": self.reference, "ours": self.ours, "ratio": self.ratios}
-        return asdict(self) | {
-            "median": {name: statistics.median(values) for name, values in medians.items()}
-        }
+        both = self.reference, self.ours
+        whole = [f"{epochs * DIGITS / statistics.median(rates):,.0f} s" for rates in both]
+        ratio = spread(ratios(self.ours, self.reference), ".1f")
+        batch = REFERENCES[self.network].batch
+        return [f"`{self.network}`", batch, *map(spread, both), ratio, epochs, *whole]
 
 
-def spread(values: list[float], style: str) -> str:
-    """Median, lowest and highest."""
-    return f"{statistics.median(values):{style}} ({min(values):{style}}-{max(values):{style}})"
+def measure(name: str, split: Split, rounds: int) -> Result:
+    """Run rounds of both sides in turn, after a shorter one that is not counted."""
+    result = Result(name)
+    for number, side in turns(list(SIDES), rounds):
+        images = split if number else split[: max(1000, len(split) // 10)]
+        rate = SIDES[side](name, images)
+        tell(f"{name}, round {number} of {rounds}: {side} {rate:,.0f} images/s")
+        if number:
+            getattr(result, side).append(rate)
+
+    return result
 
 
-def measure(
-    name: str, split: Split, rounds: int, device: torch.device, full_precision: bool
-) -> Result:
-    """`rounds` rounds of both sides in turn, after one that is not counted; who goes first alternates."""
-    sides: dict[str, Side] = {
-        "reference": train_reference,
-        "ours": partial(train_ours, full_precision=full_precision),
-    }
-    rates: dict[str, list[float]] = {side: [] for side in sides}
-    for number in range(rounds + 1):
-        images = split[: max(1000, len(split) // 10)] if number == 0 else split
-        for side in sorted(sides, reverse=number % 2 == 1):
-            rate = sides[side](name, images, device)
-            print(
-                f"{name}, round {number} of {rounds}: {side} {rate:,.0f} images/s", file=sys.stderr
-            )
-            if number:
-                rates[side].append(rate)
-    return Result(name, REFERENCES[name].batch, len(split), **rates)
-
-
-def machine(device: torch.device) -> dict[str, str]:
-    """Where and with what the figures were measured."""
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text().splitlines() if information.is_file() else []
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "processor": names[0] if names else platform.processor() or platform.machine(),
-        "cores": str(cores),
-        "threads": str(torch.get_num_threads()),
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else device.type,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-    }
-
-
-def section(results: list[Result], facts: dict[str, str]) -> str:
-    """The results as a section of docs/benchmarks.md."""
+def section(results: list[Result], images: int) -> str:
+    """Return the results as a section of docs/benchmarks.md."""
+    facts = machine("torch", "numpy", threads=torch.get_num_threads(), device="cpu")
     return "\n".join(
         [
-            HEADING,
+            "## Training: tutorial style against ours",
             "",
-            "Images per second, median of the rounds (lowest-highest). Measured by `benchmarks/training/reference_style.py`,",
-            f"{len(results[0].ours)} rounds of {results[0].images:,} images a side ({LIMIT:.0f} s at most), in turn; a whole",
-            f"training is reckoned from them, for {DIGITS:,} images an epoch. "
-            + ", ".join(map(": ".join, facts.items()))
-            + ".",
+            "Images per second, median of the rounds (lowest-highest). Measured by "
+            "`benchmarks/training/reference_style.py`,",
+            f"{len(results[0].ours)} rounds of {images:,} images a side ({LIMIT:.0f} s at most), "
+            "in turn; a whole",
+            f"training is reckoned from them, for {DIGITS:,} images an epoch. {in_words(facts)}.",
             "",
-            "| network | batch | tutorial style | ours | ratio | epochs | tutorial's training | our training |",
-            "|---|---|---|---|---|---|---|---|",
-            *(result.row() for result in results),
+            *table(COLUMNS, [result.row() for result in results]),
             "",
         ]
     )
-
-
-def write_section(path: Path, text: str) -> None:
-    """Put a section in the place of the one with the same heading, or at the end."""
-    heading = text.splitlines()[0]
-    before, _, after = (path.read_text() if path.is_file() else "# Benchmarks\n\n").partition(
-        heading + "\n"
-    )
-    _, following, rest = after.partition("\n## ")
-    write_whole(path, before.rstrip() + "\n\n" + text + (following + rest if following else ""))
 
 
 def main() -> None:
     """Measure, print, and write where asked."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = command_line(__doc__, rounds=5)
     parser.add_argument("--networks", nargs="+", choices=REFERENCES, default=list(REFERENCES))
-    parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each side")
     parser.add_argument("--images", type=int, default=20_000, help="MNIST training images a round")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument(
-        "--full-precision",
-        action="store_true",
-        help="float32 on our side, too, where it would take bfloat16",
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object instead of a table"
-    )
-    parser.add_argument(
-        "--write", type=Path, metavar="FILE.md", help="put the table into this file, too"
-    )
     options = parser.parse_args()
-    device = torch.device(options.device)
     split = load_dataset("mnist").train[: options.images]
-    facts = machine(device) | {
-        "our precision": "float32" if options.full_precision else "as the recipe says"
-    }
-    results = [
-        measure(name, split, options.rounds, device, options.full_precision)
-        for name in options.networks
-    ]
-    if options.json:
-        print(json.dumps({"machine": facts, "results": [result.record() for result in results]}))
-    else:
-        print(section(results, facts))
-    if options.write:
-        write_section(options.write, section(results, facts))
+    results = [measure(name, split, options.rounds) for name in options.networks]
+    publish(section(results, len(split)), options.write)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 from inkdigits.reading.model_files import INT8_FILE, WEIGHTS
 from inkdigits.runs.artifacts import run_name
 from inkdigits.runs.export import export_run
-from inkdigits.runs.reproduction import finished_runs
+from inkdigits.runs.results import finished_runs
 from inkdigits.training.recipe import load_recipe
 
 FILES = ("model.onnx", "model.safetensors", "config.json")
