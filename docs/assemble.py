@@ -238,15 +238,15 @@ def _endpoints() -> Iterator[str]:
 
     always = ", ".join(map(str, openapi.ALWAYS))
     yield from ("", f"All may answer with {always}.", "", "| status | when |", "|---|---|")
-    for status, text in openapi.ERRORS.items():
-        yield f"| {status} | {text} |"
+    for status, response in described["components"]["responses"].items():
+        yield f"| {status} | {response['description']} |"
 
 
 def _query_parameters(operation: dict[str, Any]) -> list[str]:
     return [
         f"`{parameter['name']}`: {parameter['description']}"
         for parameter in operation["parameters"]
-        if parameter["in"] == "query"
+        if parameter.get("in") == "query"
     ]
 
 
