@@ -1,4 +1,6 @@
-"""Binary array files: read exactly, or refused with a sentence, whatever happened to them on the way."""
+"""Binary array files: read exactly, or refused with a sentence, whatever happened to them on the
+way.
+"""
 
 import bz2
 import gzip
@@ -72,7 +74,7 @@ def test_gzip_is_recognised_by_its_content_not_its_name(tmp_path: Path) -> None:
     )
 
 
-def test_arrays_can_be_written_to(tmp_path: Path) -> None:
+def test_arrays_that_are_read_can_be_written_to(tmp_path: Path) -> None:
     # torch warns about arrays that cannot
     assert read_array(written(tmp_path / "x", idx(IMAGES))).flags.writeable
     assert read_npz(written(tmp_path / "y", npz(images=IMAGES)))["images"][0].flags.writeable
@@ -182,7 +184,7 @@ def test_mutated_idx_gives_the_right_array_or_bad_data(
     assert found.astype(found.dtype.newbyteorder(">")).tobytes() == data[4 + 4 * data[3] :]
 
 
-def test_blocks_are_the_whole_in_order(tmp_path: Path) -> None:
+def test_blocks_put_together_are_the_whole_array(tmp_path: Path) -> None:
     many = rng.integers(0, 256, (23, 28, 28), np.uint8)
     blocks = list(iter_images(written(tmp_path / "x", gzip.compress(idx(many))), 5))
     assert [len(block) for block in blocks] == [5, 5, 5, 5, 3]
@@ -203,7 +205,7 @@ def test_reading_in_blocks_holds_one_block(tmp_path: Path) -> None:
     tracemalloc.stop()
 
 
-def test_what_cannot_be_opened_is_bad_data(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_bad_data(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="no file"):
         read_array(tmp_path / "absent")
     with pytest.raises(BadData, match="cannot be read"):
@@ -283,7 +285,7 @@ def test_a_npy_header_that_promises_to_be_longer_than_it_is_is_refused(tmp_path:
         read_array(written(tmp_path / "x.npy", bytes(content)))
 
 
-def test_kerass_arrays_come_with_their_labels(tmp_path: Path) -> None:
+def test_arrays_named_as_keras_names_them_come_with_their_labels(tmp_path: Path) -> None:
     path = written(
         tmp_path / "mnist.npz",
         npz(x_train=IMAGES, y_train=LABELS, x_test=IMAGES[::-1], y_test=LABELS[::-1]),
@@ -363,7 +365,7 @@ def test_npz_packed_once_more_is_read_unless_its_directory_is_a_bomb(
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_npz_packed_in_a_way_that_numpy_does_not_use_is_refused(
+def test_an_npz_packed_in_a_way_that_numpy_does_not_use_is_refused(
     tmp_path: Path, method: int
 ) -> None:
     with zipfile.ZipFile(tmp_path / "x.npz", "w", method) as archive:
@@ -395,9 +397,7 @@ def test_mutated_npz_gives_the_right_array_or_bad_data(
         [b"", b"\0\0\x08\x03", b"\x93NUMPY\x01\0", b"PK\x03\x04", b"\x1f\x8b\x08", b"BZh9"]
     ),
 )
-def test_any_bytes_at_all_give_an_array_or_bad_data(
-    tmp_path: Path, content: bytes, start: bytes
-) -> None:
+def test_any_bytes_give_an_array_or_bad_data(tmp_path: Path, content: bytes, start: bytes) -> None:
     path = written(tmp_path / "x", start + content)
     for read in (read_array, read_npz):
         with suppress(BadData):
@@ -424,7 +424,7 @@ def test_any_npy_header_gives_an_array_or_bad_data(
 # ---- arrays -> images and labels
 
 
-def test_qmnists_first_column_is_the_digit() -> None:
+def test_the_first_column_of_qmnists_labels_is_the_digit() -> None:
     columns = np.arange(16).reshape(2, 8).astype(np.int32)
     columns[:, 0] = [7, 2]
     np.testing.assert_array_equal(as_labels(columns, 2, "labels"), [7, 2])

@@ -42,7 +42,7 @@ CSV = table(IMAGES, LABELS).encode()
         (b'{"a": 1, "b": 2}', None),
     ],
 )
-def test_what_a_file_is_shows_in_its_first_bytes(
+def test_the_format_of_a_file_shows_in_its_first_bytes(
     tmp_path: Path, content: bytes, kind: str | None
 ) -> None:
     assert kind_of(written(tmp_path / "misleading.png", content)) == kind

@@ -23,7 +23,7 @@ def _heard():
     ("number", "status", "says"),
     [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
 )
-def test_a_signal_is_an_exception_that_knows_its_status(
+def test_a_signal_is_an_exception_with_the_exit_status_of_a_shell(
     number: int, status: int, says: str
 ) -> None:
     with pytest.raises(Interrupted, match=f"^{says}$") as caught, interruptible():
@@ -32,7 +32,7 @@ def test_a_signal_is_an_exception_that_knows_its_status(
     assert isinstance(caught.value, KeyboardInterrupt)
 
 
-def test_within_uninterrupted_it_waits_for_the_outermost_end_and_is_heard_once() -> None:
+def test_a_signal_waits_for_the_end_of_the_outermost_block_and_is_raised_once() -> None:
     done = []
 
     def work() -> None:
@@ -57,7 +57,7 @@ def test_handlers_are_as_before_afterwards() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_what_is_ignored_stays_ignored() -> None:
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with interruptible():
         signal.raise_signal(signal.SIGINT)

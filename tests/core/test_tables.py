@@ -1,4 +1,4 @@
-"""CSV and LIBSVM tables: what a careful reader of the text would find, or the line that is wrong."""
+"""CSV and LIBSVM tables: read as a careful reader reads them, or the wrong line is named."""
 
 import bz2
 import gzip
@@ -64,14 +64,16 @@ def read(
     ],
 )
 @pytest.mark.parametrize("rows", [1, 3, 1024])
-def test_kaggles_csv_in_all_its_dresses(tmp_path: Path, content: str | bytes, rows: int) -> None:
+def test_kaggles_csv_is_read_in_all_its_variants(
+    tmp_path: Path, content: str | bytes, rows: int
+) -> None:
     images, labels = read(tmp_path / "x.csv", content, rows)
     np.testing.assert_array_equal(images, IMAGES)
     np.testing.assert_array_equal(labels, LABELS)
     assert (images.dtype, labels.dtype) == (np.uint8, np.uint8)
 
 
-def test_the_label_may_come_last_or_not_at_all(tmp_path: Path) -> None:
+def test_the_label_may_come_last_or_be_missing(tmp_path: Path) -> None:
     pixels = HEADER.removeprefix("label,")
     last = "\n".join(
         ",".join([*line.split(",")[1:], line.split(",")[0]]) for line in table().splitlines()

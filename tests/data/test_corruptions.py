@@ -1,4 +1,6 @@
-"""Each corruption does what MNIST-C's definition says: a slow obvious version, given the same draws, comes to the same pixels."""
+"""Each corruption does what MNIST-C's definition says: a slow obvious version, given the same
+draws, comes to the same pixels.
+"""
 
 import itertools
 import math
@@ -10,13 +12,12 @@ from few_digits import few_digits
 from scipy import ndimage, stats
 
 from inkdigits.core.errors import UnknownName
-from inkdigits.data.synthetic.corruptions import AFFINE, BLOCK, CORRUPTIONS, _plasma, corrupt
+from inkdigits.data.synthetic.corruptions import AFFINE, BLOCK, CORRUPTIONS, corrupt, plasma
 
 DIGITS = few_digits(40).images
 BLANK = np.zeros((40, 28, 28), np.uint8)
-NOISE = (
-    np.random.default_rng(0).integers(0, 256, (40, 28, 28)).astype(np.uint8)
-)  # ink up to the border
+# ink up to the border
+NOISE = np.random.default_rng(0).integers(0, 256, (40, 28, 28)).astype(np.uint8)
 WITHOUT_CHANCE = ("scale", "brightness", "stripe", "canny_edges")
 
 
@@ -29,7 +30,9 @@ def pixels(ink):
 
 
 def differ(ours, theirs):
-    """The largest difference of two sets of pixels, in grey levels; float32 may round a pixel to the next one."""
+    """The largest difference of two sets of pixels, in grey levels; float32 may round a pixel to
+    the next one.
+    """
     return np.abs(ours.astype(int) - theirs.astype(int)).max()
 
 
@@ -43,7 +46,7 @@ def drawn(**draws):
 # ---- all of them
 
 
-def test_they_are_the_papers_fifteen():
+def test_the_corruptions_are_the_fifteen_of_the_paper():
     assert list(CORRUPTIONS) == [
         *(
             "shot_noise",
@@ -84,11 +87,11 @@ def test_each_digit_has_a_draw_of_its_own_in_every_block(name):
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_no_digits_are_no_trouble(name):
+def test_an_empty_array_of_digits_stays_empty(name):
     assert corrupt(DIGITS[:0], name).shape == (0, 28, 28)
 
 
-def test_another_name_is_refused():
+def test_an_unknown_corruption_is_refused():
     with pytest.raises(
         UnknownName, match=r"no corruption 'frog'; known: shot_noise, .*, canny_edges"
     ):
@@ -180,7 +183,7 @@ SIN, COS = math.sin(0.4), math.cos(0.4)
         ("scale", ([[1 / 0.7, 0], [0, 1 / 0.7]],)),
     ],
 )
-def test_geometry_is_scipys(name, matrices):
+def test_shear_scale_and_rotate_agree_with_scipy(name, matrices):
     fields = np.concatenate([DIGITS, NOISE])
     found = []
     for digit, warped in zip(ink(fields), corrupt(fields, name), strict=True):
@@ -248,7 +251,7 @@ def test_translate_moves_the_centre_of_mass_by_3_pixels_both_ways():
     assert moves == {(down, across) for down in (-3, 3) for across in (-3, 3)}
 
 
-def test_what_translate_pushes_over_the_border_is_lost():
+def test_ink_that_translate_pushes_over_the_border_is_lost():
     lost = corrupt(np.full((30, 28, 28), 255, np.uint8), "translate")
     assert set(np.count_nonzero(lost, axis=(1, 2))) == {25 * 25}
 
@@ -271,7 +274,7 @@ def test_stripe_inverts_columns_0_to_6_and_21_to_27():
 
 
 def test_clouds_are_the_diamond_square_algorithm_on_a_grid():
-    ours = _plasma(1, np.random.default_rng(5))[0]
+    ours = plasma(1, np.random.default_rng(5))[0]
     generator, heights = np.random.default_rng(5), np.zeros((256, 256))
     step, roughness = 256, 1.0
     while step > 1:
@@ -309,7 +312,7 @@ def test_fog_leaves_a_quarter_of_the_contrast():
 
 
 def test_fog_is_the_upper_left_corner_of_the_clouds():
-    clouds = _plasma(8, np.random.default_rng(0))[:, :28, :28]
+    clouds = plasma(8, np.random.default_rng(0))[:, :28, :28]
     ours = CORRUPTIONS["fog"](np.full((8, 28, 28), 0.5, np.float32), np.random.default_rng(0))
     assert ours == pytest.approx((0.5 + 3 * clouds) * 0.5 / 3.5, abs=1e-6)
 
@@ -336,7 +339,9 @@ def test_spatters_noise_has_the_benchmarks_spread():
 
 
 def slow_line(left, top, right, bottom):
-    """Pixel by pixel: 1 + log(1 - distance / 2.3), at least 0, in columns from floor(left) to before ceil(right)."""
+    """Pixel by pixel: 1 + log(1 - distance / 2.3), at least 0, in columns from floor(left) to
+    before ceil(right).
+    """
     field = np.zeros((28, 28))
     for column in range(math.floor(left), min(28, math.ceil(right))):
         for row in range(28):
@@ -378,7 +383,7 @@ def test_zigzag_has_six_teeth_of_2_pixels():
 
 
 @pytest.mark.parametrize(("name", "kinds"), [("dotted_line", 27 * 27), ("zigzag", 27 * 10)])
-def test_all_lines_are_drawn_sooner_or_later(name, kinds):
+def test_every_position_of_a_line_is_drawn_sooner_or_later(name, kinds):
     many = corrupt(np.zeros((30 * kinds, 28, 28), np.uint8), name)
     assert len({field.tobytes() for field in many}) == kinds
 
@@ -391,7 +396,9 @@ def test_lines_are_drawn_over_the_digit(name):
 
 
 def slow_canny(ink):
-    """Canny's steps with SciPy's filters; slopes beside a pixel are read by interpolation, edges are grown by labels."""
+    """Canny's steps with SciPy's filters; slopes beside a pixel are read by interpolation, edges
+    are grown by labels.
+    """
     smooth = ndimage.gaussian_filter(ink, 1, mode="constant") / ndimage.gaussian_filter(
         np.ones_like(ink), 1, mode="constant"
     )

@@ -1,4 +1,4 @@
-"""Datasets: the same splits for ever, from every source, and a sentence where a source is not one."""
+"""Datasets: the same splits for ever from every source, and a sentence where it is not one."""
 
 import gzip
 import hashlib
@@ -89,7 +89,9 @@ def test_the_validation_split_never_changes(mnist: Dataset) -> None:
     ]
 
 
-def test_classes_have_the_shares_that_scikit_learn_gives_them(mnist: Dataset) -> None:
+def test_classes_have_the_same_shares_as_in_a_stratified_split_of_scikit_learn(
+    mnist: Dataset,
+) -> None:
     from sklearn.model_selection import train_test_split
 
     labels = np.concatenate([mnist.train.labels, mnist.validation.labels])
@@ -281,7 +283,7 @@ def test_a_file_that_cannot_be_proved_is_used_but_not_silently(
     assert "cannot be compared" in caplog.text
 
 
-def test_what_is_not_there_is_downloaded_unless_forbidden(
+def test_a_missing_dataset_is_downloaded_unless_that_is_forbidden(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(
@@ -368,7 +370,7 @@ def test_a_folder_of_idx_files_named_as_mnists(
     assert dataset.name == str(tmp_path)
 
 
-def test_kerass_npz_keeps_its_test_split(tmp_path: Path) -> None:
+def test_an_npz_named_as_keras_names_it_keeps_its_test_split(tmp_path: Path) -> None:
     path = written(
         tmp_path / "m.npz",
         npz(x_train=IMAGES, y_train=LABELS, x_test=IMAGES[:50], y_test=LABELS[:50]),
@@ -413,7 +415,7 @@ def test_a_folder_of_class_folders_is_divided(tmp_path: Path) -> None:
     assert np.bincount(dataset["all"].labels).tolist() == [4] * 10
 
 
-def test_a_handful_of_images_is_divided_and_less_is_not(tmp_path: Path) -> None:
+def test_three_images_are_divided_and_fewer_are_not(tmp_path: Path) -> None:
     few = load_dataset(written(tmp_path / "few.npz", npz(images=IMAGES[:3], labels=LABELS[:3])))
     assert {name: len(split) for name, split in few.splits.items()} == {
         "train": 1,
@@ -426,7 +428,7 @@ def test_a_handful_of_images_is_divided_and_less_is_not(tmp_path: Path) -> None:
         _ = two.train
 
 
-def test_joined_sources_are_joined_split_by_split(tmp_path: Path) -> None:
+def test_datasets_are_joined_split_by_split(tmp_path: Path) -> None:
     first = written(tmp_path / "a.npz", npz(images=IMAGES, labels=LABELS))
     second = written(
         tmp_path / "b.npz",
@@ -444,7 +446,7 @@ def test_joined_sources_are_joined_split_by_split(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("few_first", [True, False])
-def test_images_too_few_to_divide_are_learned_from_beside_others(
+def test_images_too_few_to_divide_are_added_to_the_training_images_of_others(
     tmp_path: Path, few_first: bool
 ) -> None:
     few = written(tmp_path / "few.npz", npz(images=IMAGES[:2], labels=LABELS[:2]))
@@ -503,18 +505,42 @@ def test_digits_and_clothes_are_not_joined(tmp_path: Path, monkeypatch: pytest.M
         ({"empty": b""}, "empty", "is empty"),
         ({"page.csv": b"<html>"}, "page.csv", "neither IDX, .npz, .npy nor CSV"),
         ({"x-images": idx(IMAGES)}, "x-images", "no labels beside"),
-        ({"x-images": idx(IMAGES), "x-labels": idx(LABELS[:9])}, "x-images", r"\(9,\); expected 200 labels"),
-        ({"x-images": idx(IMAGES), "x-labels": idx(LABELS + 1)}, "x-images", "from 1 to 10; expected 0 to 9"),
+        (
+            {"x-images": idx(IMAGES), "x-labels": idx(LABELS[:9])},
+            "x-images",
+            r"\(9,\); expected 200 labels",
+        ),
+        (
+            {"x-images": idx(IMAGES), "x-labels": idx(LABELS + 1)},
+            "x-images",
+            "from 1 to 10; expected 0 to 9",
+        ),
         ({"x-labels": idx(LABELS)}, "x-labels", r"shape \(200,\); expected"),
         ({"x.npy": npy(IMAGES)}, "x.npy", "200 images, but no labels"),
         ({"x.npz": npz(images=IMAGES)}, "x.npz", "200 images, but no labels"),
-        ({"x.npz": npz(x_train=IMAGES, y_train=LABELS, x_test=IMAGES)}, "x.npz", "x_test in .* no labels"),
-        ({"x.csv": table(IMAGES[:5], None, header=None).encode()}, "x.csv", "5 images, but no labels"),
-        ({"train-images": b"", "train-images-2": b""}, ".", "several files of train images, train-images, train-images-2"),
-        ({"train-images": idx(IMAGES[:0]), "train-labels": idx(LABELS[:0])}, ".", "holds no images"),
+        (
+            {"x.npz": npz(x_train=IMAGES, y_train=LABELS, x_test=IMAGES)},
+            "x.npz",
+            "x_test in .* no labels",
+        ),
+        (
+            {"x.csv": table(IMAGES[:5], None, header=None).encode()},
+            "x.csv",
+            "5 images, but no labels",
+        ),
+        (
+            {"train-images": b"", "train-images-2": b""},
+            ".",
+            "several files of train images, train-images, train-images-2",
+        ),
+        (
+            {"train-images": idx(IMAGES[:0]), "train-labels": idx(LABELS[:0])},
+            ".",
+            "holds no images",
+        ),
     ],
-)  # fmt: skip
-def test_a_source_that_is_none_says_what_was_found(
+)
+def test_a_source_that_is_not_a_dataset_says_what_was_found(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     files: dict[str, bytes],

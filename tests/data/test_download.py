@@ -1,4 +1,4 @@
-"""Downloads: the right bytes under the right name, or nothing at all and a reason for each mirror."""
+"""Downloads: the right bytes under the right name, or nothing and a reason for each mirror."""
 
 import gzip
 import hashlib
@@ -184,10 +184,11 @@ def test_a_cached_file_that_cannot_be_read_is_fetched_again(
     assert path.read_bytes() == PACKED
 
 
-def test_what_a_killed_process_has_left_is_cleared_away(server: str, tmp_path: Path) -> None:
+def test_the_remains_of_a_killed_process_are_deleted(server: str, tmp_path: Path) -> None:
     program = (
         "import os, sys; from pathlib import Path; from inkdigits.data.download import fetch\n"
-        "fetch([sys.argv[1] + 'steady'], Path(sys.argv[2]), sha256=sys.argv[3], of_unpacked=True, limit=100_000,\n"
+        "fetch([sys.argv[1] + 'steady'], Path(sys.argv[2]), sha256=sys.argv[3],\n"
+        "      of_unpacked=True, limit=100_000,\n"
         "      trusts=lambda _: True, progress=lambda *_: os.kill(os.getpid(), 9))"
     )
     path = tmp_path / "file.gz"
@@ -237,7 +238,8 @@ def test_eight_threads_make_one_download(server: str, tmp_path: Path) -> None:
 def test_four_processes_make_one_download(server: str, tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from inkdigits.data.download import fetch\n"
-        "fetch([sys.argv[1] + 'slow'], Path(sys.argv[2]), sha256=sys.argv[3], of_unpacked=True, limit=100_000,\n"
+        "fetch([sys.argv[1] + 'slow'], Path(sys.argv[2]), sha256=sys.argv[3],\n"
+        "      of_unpacked=True, limit=100_000,\n"
         "      trusts=lambda url: url.startswith('http://127.0.0.1:'))"
     )
     Mirror.asked.clear()

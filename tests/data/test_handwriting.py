@@ -1,4 +1,6 @@
-"""Digits stay the digits they were, in MNIST's geometry; other things are none; and the shipped network knows them apart."""
+"""Digits stay the digits they were, in MNIST's geometry; other things are none; and the shipped
+network knows them apart.
+"""
 
 import io
 from collections.abc import Callable
@@ -59,7 +61,7 @@ def test_same_seed_same_bits_and_another_seed_others(digits: Split) -> None:
     assert not np.array_equal(first[0], other[0])
 
 
-def test_labels_are_those_of_the_digits_copy_by_copy_and_then_none(
+def test_labels_are_those_of_the_digits_copy_by_copy_and_then_not_a_digit(
     digits: Split, simulated: tuple[np.ndarray, np.ndarray]
 ) -> None:
     fields, labels = simulated
@@ -78,7 +80,7 @@ def test_a_seventh_of_the_digits_stays_as_it_was(
     assert 0.10 < same < 0.21  # 0.15 +- 4 standard errors
 
 
-def test_digits_keep_their_looks_so_that_their_nearest_original_mostly_has_their_label(
+def test_the_nearest_original_of_most_digits_has_their_label(
     digits: Split, simulated: tuple[np.ndarray, np.ndarray]
 ) -> None:
     def unit(fields: np.ndarray) -> np.ndarray:
@@ -93,7 +95,7 @@ def test_digits_keep_their_looks_so_that_their_nearest_original_mostly_has_their
     assert right.mean() > 0.6  # chance is 0.1
 
 
-def test_fields_have_the_geometry_of_mnist(simulated: tuple[np.ndarray, np.ndarray]) -> None:
+def test_images_have_the_geometry_of_mnist(simulated: tuple[np.ndarray, np.ndarray]) -> None:
     fields = simulated[0][:600]
     assert (fields.max(axis=(1, 2)) >= 254).mean() > 0.98
     boxes = [cv2.boundingRect((field > 60).view(np.uint8)) for field in fields]
@@ -112,7 +114,7 @@ def test_fields_have_the_geometry_of_mnist(simulated: tuple[np.ndarray, np.ndarr
     assert 0.049 < np.median(ink) < 0.258  # the range of MNIST's test images
 
 
-def test_progress_is_told_until_all_is_done(digits: Split) -> None:
+def test_progress_is_reported_until_all_is_done(digits: Split) -> None:
     told: list[tuple[str, int, int | None]] = []
     simulate(
         digits.images[:10],
@@ -195,7 +197,7 @@ def test_every_face_has_every_letter(face: str) -> None:
 def test_other_proportions_move_the_middle_of_a_digit_but_not_its_ends(rng: Generator) -> None:
     places = np.linspace(0, 28, 57)
     for power in (-0.5, -0.2, 0.3, 0.5):
-        moved = hands._stretched(places, power)
+        moved = hands.stretched(places, power)
         assert (np.diff(moved) >= 0).all()
         assert moved[places <= 4] == pytest.approx(places[places <= 4])
         assert moved[places >= 24] == pytest.approx(places[places >= 24])
@@ -246,7 +248,7 @@ def test_every_kind_of_other_thing_shows_something(
     assert len({canvas.tobytes() for canvas in canvases}) == 30
 
 
-def test_no_field_is_empty(simulated: tuple[np.ndarray, np.ndarray]) -> None:
+def test_no_image_is_empty(simulated: tuple[np.ndarray, np.ndarray]) -> None:
     assert simulated[0].any(axis=(1, 2)).all()
 
 
@@ -259,9 +261,7 @@ def test_other_things_are_made_even_where_there_are_digits_of_one_kind_only(digi
 # ---- the dataset
 
 
-def test_train_and_validation_are_made_of_their_own_images_alone_and_the_test_images_stay_untouched() -> (
-    None
-):
+def test_each_split_is_made_of_its_own_images_and_the_test_images_stay_as_they_are() -> None:
     def made(train: int, validation: int, test: int) -> dict[str, Split]:
         def planted(seed: int) -> Split:
             order = np.random.default_rng(seed).permutation(60)
@@ -287,14 +287,14 @@ def test_train_and_validation_are_made_of_their_own_images_alone_and_the_test_im
     assert first["test"].labels.max() < NOT_A_DIGIT
 
 
-def test_the_dataset_has_an_eleventh_class_and_lives_on_mnist_s_files() -> None:
+def test_the_dataset_has_an_eleventh_class_and_uses_mnists_files() -> None:
     entry = DATASETS["handwriting"]
     assert entry.classes[NOT_A_DIGIT] == "not a digit"
     assert (entry.folder, entry.files) == ("mnist", DATASETS["mnist"].files)
     assert NOT_A_DIGIT == recogniser.NOT_A_DIGIT
 
 
-def test_digits_of_one_s_own_can_be_joined_to_it_but_not_other_things(digits: Split) -> None:
+def test_other_digits_can_be_joined_to_it_but_other_classes_cannot(digits: Split) -> None:
     def dataset(name: str) -> Dataset:
         return Dataset(name, DATASETS[name].classes, {"train": digits})
 
@@ -334,7 +334,8 @@ def test_the_shipped_network_reads_drawn_digits(label: int, shipped: Recogniser)
     assert right >= 9
 
 
-def test_the_shipped_network_reads_mnist_s_training_digits_as_large_dark_drawings(
+@pytest.mark.slow
+def test_the_shipped_network_reads_mnists_training_digits_drawn_large_and_dark(
     shipped: Recogniser, mnist: Dataset
 ) -> None:
     some = mnist.train[np.arange(0, 20_000, 100)]
@@ -344,7 +345,9 @@ def test_the_shipped_network_reads_mnist_s_training_digits_as_large_dark_drawing
     )
 
 
-def test_the_shipped_network_refuses_what_is_no_digit(shipped: Recogniser, rng: Generator) -> None:
+def test_the_shipped_network_refuses_things_that_are_not_digits(
+    shipped: Recogniser, rng: Generator
+) -> None:
     stock = Stock(np.empty((0, 28, 28), np.uint8), np.empty(0, np.uint8), rng)
     things = [
         kind(stock)
@@ -370,7 +373,9 @@ def test_the_shipped_network_refuses_what_is_no_digit(shipped: Recogniser, rng: 
 
 @pytest.fixture(scope="module")
 def eleven() -> Dataset:
-    """A handwriting dataset in small: digits, things that are none, and a test split of digits alone."""
+    """A handwriting dataset in small: digits, things that are none, and a test split of digits
+    alone.
+    """
     splits = {
         "train": few_digits(200),
         "validation": few_digits(100, "validation"),
@@ -379,7 +384,8 @@ def eleven() -> Dataset:
     return Dataset("handwriting", DATASETS["handwriting"].classes, named.handwriting(splits, None))
 
 
-def test_a_run_with_eleven_classes_ends_in_a_model_that_reads_ten_digits_or_none(
+@pytest.mark.slow
+def test_a_run_with_eleven_classes_makes_a_model_that_reads_ten_digits_or_none(
     eleven: Dataset, tmp_path: Path
 ) -> None:
     run = pytest.importorskip("inkdigits.runs.run", reason="training needs torch")
@@ -404,7 +410,7 @@ def test_a_network_with_ten_outputs_cannot_learn_eleven_classes(
     assert not (tmp_path / "run").exists()
 
 
-def test_figures_are_about_digits_and_leave_out_what_is_none(
+def test_figures_are_about_digits_and_leave_other_things_out(
     eleven: Dataset, shipped: Recogniser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measurement, "load_dataset", lambda *_, **__: eleven)

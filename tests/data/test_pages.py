@@ -1,4 +1,6 @@
-"""Made-up pages hold what their truth says, where it says, the same ones for the same seed; and each effect does what it says."""
+"""Made-up pages hold what their truth says, where it says, the same ones for the same seed; and
+each effect does what it says.
+"""
 
 import csv
 import io
@@ -81,8 +83,12 @@ def test_the_same_seed_gives_the_same_pages_however_many() -> None:
     assert next(generate(1, 6, digits)).file != few[0].file
 
 
-def test_pages_hold_what_their_kind_says() -> None:
-    pages = list(generate(60, 1, few_digits(300)))
+@pytest.fixture(scope="module")
+def pages() -> list[SyntheticPage]:
+    return list(generate(60, 1, few_digits(300)))
+
+
+def test_a_page_holds_what_its_kind_says(pages: list[SyntheticPage]) -> None:
     assert {page.kind for page in pages} == set(generator.PAGE_KINDS)
     for page in pages:
         digits = page.content.replace("-", "") if page.kind != "reject" else ""
@@ -95,8 +101,8 @@ def test_pages_hold_what_their_kind_says() -> None:
     assert [page.writer for page in pages] == [1 + place // 10 for place in range(60)]
 
 
-def test_a_picture_is_what_a_viewer_shows_of_the_file() -> None:
-    for page in generate(20, 2):
+def test_a_picture_is_what_a_viewer_shows_of_the_file(pages: list[SyntheticPage]) -> None:
+    for page in pages[:20]:
         with Image.open(io.BytesIO(page.file)) as image:
             assert image.format == {".jpg": "JPEG", ".png": "PNG"}[page.suffix]
             assert np.array_equal(
@@ -146,7 +152,7 @@ def test_boxes_follow_the_camera(view: dict, seed: int) -> None:
         assert np.abs(np.subtract(box, span)).max() < 3
 
 
-def test_letters_and_what_is_struck_out_are_not_in_the_truth() -> None:
+def test_letters_and_struck_out_digits_are_not_in_the_truth() -> None:
     row = [Mark("4"), Mark("K"), Mark("7", struck=True), Mark("1")]
     page = render([row], PLAIN, STEADY, None, rng())
     assert (page.kind, page.content) == ("string", "41")
@@ -176,7 +182,7 @@ def test_digits_touch_where_they_should_and_nowhere_else(seed: int) -> None:
         assert max(overlaps) < 0.67 * min(widths)
 
 
-def test_mnists_images_come_from_the_split_that_is_given() -> None:
+def test_mnists_images_come_from_the_given_split() -> None:
     bar = np.zeros((28, 28), np.uint8)
     bar[4:24, 13:15] = 255
     digits = Split(np.stack([bar, np.zeros_like(bar)]), np.array([3, 5], np.uint8))
@@ -271,7 +277,9 @@ def test_one_hand_writes_alike_and_two_hands_do_not() -> None:
 
 
 def test_the_digits_that_are_drawn_look_like_mnists(mnist: Dataset) -> None:
-    """A nearest neighbour among MNIST's digits mostly agrees with us: an answer that knows nothing of our strokes."""
+    """A nearest neighbour among MNIST's digits mostly agrees with us: an answer that knows nothing
+    of our strokes.
+    """
     judge = KNeighborsClassifier(3).fit(
         mnist.train.images[:6000].reshape(-1, 784), mnist.train.labels[:6000]
     )
@@ -340,7 +348,7 @@ def test_thin_lines_are_fainter_lines() -> None:
     assert thin.sum() == pytest.approx(0.4 * wide.sum(), rel=0.01)
 
 
-def test_print_never_lightens_and_paint_takes_its_colour() -> None:
+def test_print_never_lightens_the_paper_and_paint_covers_it() -> None:
     ground = paper.sheet((60, 60), (0.8, 0.7, 0.6), 0.02, rng())
     layer = np.zeros((60, 60), np.float32)
     layer[20:40] = 1

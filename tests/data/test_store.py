@@ -1,4 +1,6 @@
-"""Datasets with a name: what lies on the disk is told apart, and only what is missing or wrong is fetched."""
+"""Datasets with a name: what lies on the disk is told apart, and only what is missing or wrong is
+fetched.
+"""
 
 import bz2
 import gzip
@@ -50,7 +52,9 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, str]]:
-    """A folder that is served on this machine, and its address, which fetch_dataset trusts meanwhile."""
+    """A folder that is served on this machine, and its address, which fetch_dataset trusts
+    meanwhile.
+    """
     folder = tmp_path / "web"
     folder.mkdir()
     Quiet.asked.clear()
@@ -66,7 +70,9 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path,
 
 @pytest.fixture
 def toy(web: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Entry:
-    """A dataset of four files, known by their unpacked bytes, served from the second of two mirrors."""
+    """A dataset of four files, known by their unpacked bytes, served from the second of two
+    mirrors.
+    """
     folder, address = web
     for name, array in ARRAYS.items():
         (folder / f"{name}.gz").write_bytes(gzip.compress(idx(array)))
@@ -102,7 +108,7 @@ def test_only_what_is_missing_or_damaged_is_fetched(toy: Entry, tmp_path: Path) 
     assert all(finding.right for finding in verify_dataset("toy", tmp_path))
 
 
-def test_files_may_lie_there_unpacked(toy: Entry, tmp_path: Path) -> None:
+def test_files_may_be_stored_unpacked(toy: Entry, tmp_path: Path) -> None:
     (tmp_path / "toy").mkdir()
     for name, array in ARRAYS.items():
         written(tmp_path / "toy" / name, idx(array))
@@ -111,7 +117,7 @@ def test_files_may_lie_there_unpacked(toy: Entry, tmp_path: Path) -> None:
     assert Quiet.asked == []
 
 
-def test_a_failed_download_says_why_and_keeps_what_had_come(
+def test_a_failed_download_says_why_and_keeps_the_files_that_arrived(
     toy: Entry, web: tuple[Path, str], tmp_path: Path
 ) -> None:
     (web[0] / "test-labels.gz").unlink()
@@ -209,7 +215,7 @@ def test_a_wrong_archive_leaves_nothing(
     assert list((tmp_path / "zipped").iterdir()) == []
 
 
-def test_the_list_knows_what_lies_there(toy: Entry, tmp_path: Path) -> None:
+def test_the_list_tells_which_files_are_there(toy: Entry, tmp_path: Path) -> None:
     def listed() -> store.Listing:
         return next(line for line in list_datasets(tmp_path) if line.name == "toy")
 
@@ -226,7 +232,8 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
     for ask in (fetch_dataset, verify_dataset):
         with pytest.raises(
             UnknownName,
-            match=r"no dataset 'nist'; known: mnist, fashion-mnist, kmnist, qmnist, emnist-digits, usps",
+            match="no dataset 'nist'; known: "
+            "mnist, fashion-mnist, kmnist, qmnist, emnist-digits, usps",
         ):
             ask("nist", tmp_path)
 

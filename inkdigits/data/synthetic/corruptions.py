@@ -212,7 +212,7 @@ def stripe(ink: Ink, _: Generator) -> Array:
 def fog(ink: Ink, generator: Generator) -> Array:
     """Return the digits behind a cloud that leaves a quarter of their contrast."""
     clouds = [
-        _plasma(min(FOG_MAPS, len(ink) - start), generator)[:, :SIDE, :SIDE]
+        plasma(min(FOG_MAPS, len(ink) - start), generator)[:, :SIDE, :SIDE]
         for start in range(0, len(ink), FOG_MAPS)
     ]
     darkest = ink.max(axis=(1, 2), keepdims=True)
@@ -385,7 +385,7 @@ def _warped(ink: Ink, matrix: list[list[float]]) -> Ink:
     return warped
 
 
-def _plasma(count: int, generator: Generator) -> Ink:
+def plasma(count: int, generator: Generator) -> Ink:
     """Return clouds: octave after octave, a point between four others is their mean plus noise.
 
     Edges are joined, left to right and top to bottom. Source: Fournier, Fussell & Carpenter 1982

@@ -72,11 +72,16 @@ def _in_other_proportions(across: Places, down: Places, rng: Generator) -> tuple
     """Give a digit a small head over a large belly or the reverse, and one side wider."""
     wider = 1 + float(np.clip(rng.normal(0, 0.12), -0.3, 0.3)) * (down - SIDE / 2) / (DIGIT / 2)
     across = SIDE / 2 + (across - SIDE / 2) * np.clip(wider, 0.6, 1.6)
-    return _stretched(across, rng.normal(0, 0.12)), _stretched(down, rng.normal(0, 0.22))
+    return stretched(across, rng.normal(0, 0.12)), stretched(down, rng.normal(0, 0.22))
 
 
-def _stretched(places: Places, power: float) -> Places:
-    """Move the places within the digit towards one of its ends; both ends stay."""
+def stretched(places: Places, power: float) -> Places:
+    """Move the places within the digit towards one of its ends; both ends stay.
+
+    Args:
+        places: in pixels of the image.
+        power: above 0 they move towards the start, below 0 towards the end.
+    """
     inside = np.clip((places - (SIDE - DIGIT) / 2) / DIGIT, 0, 1)
     moved = inside ** np.exp(np.clip(power, -0.5, 0.5))
     return places + DIGIT * (moved - inside)
