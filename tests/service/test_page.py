@@ -477,7 +477,7 @@ def test_a_picture_that_the_browser_cannot_show_is_read_nevertheless(
     Image.open(SAMPLE).save(tmp_path / "sample.tiff")
     desktop["picture"].set_input_files(tmp_path / "sample.tiff")
     desktop.says("text", "27354")
-    desktop.says("hint", "This browser cannot show the picture; it is read nevertheless")
+    desktop.says("hint", "This browser cannot show the picture; it is read all the same")
 
 
 def test_what_is_no_picture_is_refused_in_the_words_of_the_service(
@@ -629,7 +629,7 @@ def test_what_was_read_wrong_is_corrected_and_corrected_again(
     opened: Callable[..., Tab], collecting: str, file: Path, size: str
 ) -> None:
     tab, before = opened(SIZES[size], touch=size == "phone", at=collecting), len(rows(file))
-    tab.says("storing", "What you correct is stored by whoever runs this service; nothing else is.")
+    tab.says("storing", "What you correct is stored by those who run this service; nothing else is.")
     tab.write("42", height=120 if size == "phone" else 140)
     tab.says("text", "42")
     tab.says("wrong", "Wrong? It is a")
@@ -754,13 +754,13 @@ def test_the_inside_follows_the_eye_and_waits_for_the_pen(desktop: Tab) -> None:
 def test_where_nobody_can_look_inside_it_is_said(desktop: Tab) -> None:
     missing = {
         "status": 501,
-        "body": '{"error": {"code": "missing_extra", "message": "nobody can look inside here"}}',
+        "body": '{"error": {"code": "missing_extra", "message": "this service cannot look inside"}}',
     }
     desktop.page.route("**/v1/inside", lambda route: route.fulfill(**missing))
     desktop.write("4")
     desktop.says("text", "4")
     desktop.page.locator("summary").click()
-    desktop.says("insight", "Nobody can look inside here.")
+    desktop.says("insight", "This service cannot look inside.")
 
 
 def test_nothing_is_stored(desktop: Tab) -> None:

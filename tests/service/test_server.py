@@ -221,8 +221,8 @@ def test_the_description_lists_every_endpoint_and_points_nowhere_in_vain(server:
     assert {
         (path, method) for path, methods in described["paths"].items() for method in methods
     } == {route for route in routes if route[1] != "head"}
-    for name in set(re.findall(r"#/components/schemas/(\w+)", json.dumps(described))):
-        assert name in described["components"]["schemas"]
+    for kind, name in set(re.findall(r"#/components/(\w+)/(\w+)", json.dumps(described))):
+        assert name in described["components"][kind]
     assert set(described["paths"]["/v1/read"]["post"]["responses"]) == {
         *("200", "400", "405", "408", "413", "415", "422", "431", "500", "503", "504")
     }

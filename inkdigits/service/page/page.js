@@ -1,55 +1,62 @@
-// The draw page: strokes or a picture in, POST /v1/read, and what the network made of it out. Stores nothing here.
+// The draw page: strokes or a picture come in, POST /v1/read reads them, and the reading is shown.
+// The browser stores nothing.
 //
-// A sheet is {width, height, strokes, picture} and never changes; the history is a list of sheets. Its units are pixels of the
-// picture, or those of the screen when the first stroke was drawn, so that turning the phone only moves it (see view()).
+// A sheet is {width, height, strokes, picture} and never changes; the history is a list of sheets.
+// Its units are the pixels of the picture, or those of the screen when the first stroke was drawn,
+// so that turning a phone only moves it (see `view`).
 
 import { $, bytesOf, children, imageOf, make, percent } from "./dom.js";
 import { showInside } from "./inside.js";
 
 const PAUSE = 150; // ms between a change and its reading
-const PATIENCE = 10_000; // ms for an answer
-const AGAIN = 2_000; // ms until the next try where the service is away or busy
-const REST = 500; // ms without a move of the pen or another digit, then the network is looked into again
-const SETTLED = 900; // ms without a new answer, then it is spoken
-const MARGIN = 24; // white around what is sent: ink that reaches the edge of the sheet is whole nevertheless
-const PALM = 1_000; // ms after a pen was seen in which touches are the hand that holds it
+const DEADLINE = 10_000; // ms for an answer
+const RETRY_AFTER = 2_000; // ms until the next try when the service is away or busy
+const REST = 500; // ms in which the pen and the chosen digit have to rest before the look inside
+const SETTLED = 900; // ms without a new answer until the last one is spoken
+const MARGIN = 24; // white pixels around what is sent, so that ink at the edge is whole
+const PALM = 1_000; // ms after a pen was seen in which touches are those of the hand that holds it
 const TAP = 4; // pixels that a finger may slip
-const LARGEST = 32 * 2 ** 20; // bytes of a picture
-const SHOWN = 1600; // pixels of a picture's longer side that are kept to show it; what is sent is the file
+const MAX_PICTURE = 32 * 2 ** 20; // bytes
+const MAX_SHOWN = 1600; // pixels of the longer side on the screen; the whole file is sent
 
 const HINT = "Write here, or drop a picture";
-const UNSEEN = "This browser cannot show the picture; it is read nevertheless";
+const UNSEEN = "This browser cannot show the picture; it is read all the same";
 
 const paper = $("paper");
 const blank = { width: 0, height: 0, strokes: [], picture: null };
 
 let history = [blank];
-let at = 0; // what is shown is history[at]
+let at = 0; // history[at] is shown
 let stroke = null; // the one under the pen: {points, width, pointer}
 let penSeen = -Infinity;
-let gaze = null; // the point of the sheet whose digit is looked into; the last digit where it is null
-let answer = null; // {digits, text, warnings} of what is shown; body: what was sent; place: of the digit that is looked into
+let gaze = null; // the point whose digit is looked at; null means the last digit
+
+// The reading of what is shown: {digits, text, warnings}, with `body`, what was sent, and `place`,
+// the index of the digit that is looked at.
+let answer = null;
 
 const shown = () => history[at];
 const isEmpty = (drawn) => !drawn.picture && drawn.strokes.length === 0;
 
 // ---- the sheet ----
 
-// From the sheet's units to the screen's: x * scale + left, y * scale + top.
+// Returns how a sheet lies on the screen: at x * scale + left, y * scale + top.
 function view({ width, height } = shown()) {
   const { clientWidth, clientHeight } = paper;
   const scale = width ? Math.min(clientWidth / width, clientHeight / height) : 1;
-  const [drawnWidth, drawnHeight] = [(width || clientWidth) * scale, (height || clientHeight) * scale];
+  const drawnWidth = (width || clientWidth) * scale;
+  const drawnHeight = (height || clientHeight) * scale;
   return { scale, left: (clientWidth - drawnWidth) / 2, top: (clientHeight - drawnHeight) / 2 };
 }
 
+// Returns where on the sheet an event happened.
 function pointOf(event) {
   const { scale, left, top } = view(stroke?.sheet);
   const corner = paper.getBoundingClientRect();
   return [(event.clientX - corner.left - left) / scale, (event.clientY - corner.top - top) / scale];
 }
 
-// A smooth line: curves from middle to middle of neighbouring points, which bend towards the points themselves.
+// Draws a smooth line: curves from middle to middle of neighbouring points, bent towards them.
 function trace(pen, { points, width }) {
   pen.lineWidth = width;
   pen.lineCap = pen.lineJoin = "round";
@@ -63,15 +70,20 @@ function trace(pen, { points, width }) {
   pen.stroke();
 }
 
-// The sheet with the stroke that is being drawn.
+// Returns the sheet with the stroke that is being drawn.
 function current() {
   return stroke ? { ...stroke.sheet, strokes: [...stroke.sheet.strokes, stroke] } : shown();
 }
 
 function paint() {
   const ratio = devicePixelRatio || 1;
-  const [width, height] = [Math.round(paper.clientWidth * ratio), Math.round(paper.clientHeight * ratio)];
-  if (paper.width !== width || paper.height !== height) [paper.width, paper.height] = [width, height];
+  const width = Math.round(paper.clientWidth * ratio);
+  const height = Math.round(paper.clientHeight * ratio);
+  if (paper.width !== width || paper.height !== height) {
+    paper.width = width;
+    paper.height = height;
+  }
+
   const drawn = current();
   const { scale, left, top } = view(drawn);
   const pen = paper.getContext("2d");
@@ -81,7 +93,9 @@ function paint() {
   pen.strokeStyle = getComputedStyle(paper).color;
   if (drawn.picture?.bitmap) pen.drawImage(drawn.picture.bitmap, 0, 0, drawn.width, drawn.height);
   drawn.strokes.forEach((one) => trace(pen, one));
-  $("hint").textContent = isEmpty(drawn) ? HINT : drawn.picture && !drawn.picture.bitmap ? UNSEEN : "";
+
+  const unseen = drawn.picture && !drawn.picture.bitmap;
+  $("hint").textContent = isEmpty(drawn) ? HINT : unseen ? UNSEEN : "";
   placeBoxes(scale, left, top);
 }
 
@@ -93,8 +107,8 @@ function repaint() {
   });
 }
 
-// What is sent, and where the sheet's origin is in it: the picture's own bytes, or all strokes that are in view as dark ink on
-// white, whatever the page's colours.
+// Returns what is sent, and where the sheet's origin is in it: the picture's own bytes, or all
+// strokes that are in view, as dark ink on white in any colour scheme.
 function packed(drawn) {
   if (drawn.picture) return { body: drawn.picture.file, origin: [0, 0] };
   const { scale, left, top } = view(drawn);
@@ -107,8 +121,10 @@ function packed(drawn) {
   pen.fillRect(0, 0, canvas.width, canvas.height);
   pen.translate(...origin);
   drawn.strokes.forEach((one) => trace(pen, one));
-  // Not toBlob: it waits for the browser to be idle, which takes 0.3 to 1 s while somebody draws.
-  return { body: new Blob([bytesOf(canvas.toDataURL("image/png").split(",")[1])], { type: "image/png" }), origin };
+
+  // Not toBlob, which waits until the browser is idle: 0.3 to 1 s while the pen is moving.
+  const png = bytesOf(canvas.toDataURL("image/png").split(",")[1]);
+  return { body: new Blob([png], { type: "image/png" }), origin };
 }
 
 // ---- history ----
@@ -150,10 +166,22 @@ paper.addEventListener("pointerdown", (event) => {
   if (event.button !== 0 || palm || (stroke && event.pointerType !== "pen")) return;
   event.preventDefault();
   paper.setPointerCapture(event.pointerId);
+
   // A picture is not drawn on: the pen takes a new sheet, and undo brings the picture back.
   const { width, height, strokes } = shown().picture ? blank : shown();
-  const base = { width: width || paper.clientWidth, height: height || paper.clientHeight, strokes, picture: null };
-  stroke = { sheet: base, pointer: event.pointerId, width: $("width").valueAsNumber / view(base).scale, points: [], moved: false };
+  const base = {
+    width: width || paper.clientWidth,
+    height: height || paper.clientHeight,
+    strokes,
+    picture: null,
+  };
+  stroke = {
+    sheet: base,
+    pointer: event.pointerId,
+    width: $("width").valueAsNumber / view(base).scale,
+    points: [],
+    moved: false,
+  };
   stroke.points.push(pointOf(event));
 });
 
@@ -167,7 +195,7 @@ paper.addEventListener("pointermove", (event) => {
   if (!stroke.moved) return;
   repaint();
   readSoon();
-  lookInside(); // not yet: the pen does not rest
+  lookInside(); // not yet, since the pen does not rest
 });
 
 paper.addEventListener("pointerup", (event) => {
@@ -175,7 +203,7 @@ paper.addEventListener("pointerup", (event) => {
   const { sheet: base, points, width, moved } = stroke;
   stroke = null;
   const touched = moved ? -1 : digitAt(pointOf(event));
-  if (touched >= 0) look(touched); // a tap on a digit asks about it; elsewhere it is a dot
+  if (touched >= 0) look(touched); // a tap on a digit looks at it; elsewhere it is a dot
   else put({ ...base, strokes: [...base.strokes, { points, width }] });
 });
 
@@ -189,11 +217,19 @@ paper.addEventListener("pointercancel", (event) => {
 
 async function open(file) {
   if (!file) return say("That was no picture. Drop, paste or choose a picture file.");
-  if (file.size > LARGEST) return say(`The file is too large: at most ${LARGEST >> 20} MB are read.`);
-  const whole = await createImageBitmap(file).catch(() => null); // the service reads some formats that the browser does not
+  if (file.size > MAX_PICTURE) {
+    return say(`The file is too large: at most ${MAX_PICTURE >> 20} MB are read.`);
+  }
+
+  // The service reads some formats that the browser does not.
+  const whole = await createImageBitmap(file).catch(() => null);
   const { width, height } = whole ?? blank;
-  const share = Math.min(1, SHOWN / Math.max(width, height));
-  const size = { resizeWidth: Math.ceil(width * share), resizeHeight: Math.ceil(height * share), resizeQuality: "medium" };
+  const share = Math.min(1, MAX_SHOWN / Math.max(width, height));
+  const size = {
+    resizeWidth: Math.ceil(width * share),
+    resizeHeight: Math.ceil(height * share),
+    resizeQuality: "medium",
+  };
   const bitmap = whole && (await createImageBitmap(whole, size));
   whole?.close();
   gaze = null;
@@ -248,15 +284,19 @@ async function read() {
   if (busy) return void (newer = true);
   const drawn = current();
   if (isEmpty(drawn)) return;
+
   const base = shown();
-  [busy, newer] = [true, false];
+  busy = true;
+  newer = false;
   const result = await ask(drawn);
   busy = false;
-  if (base === shown() && !isEmpty(current())) result(); // else the sheet was cleared or undone meanwhile
+
+  const same = base === shown() && !isEmpty(current()); // not cleared or undone meanwhile
+  if (same) result();
   if (newer) readSoon();
 }
 
-// Sends a sheet; returns what is to be done with the answer.
+// Sends a sheet. Returns what is to be done with the answer.
 async function ask(drawn) {
   const { body, origin } = packed(drawn);
   const { content, status, message, after } = await post("v1/read?explain=true", body);
@@ -264,28 +304,43 @@ async function ask(drawn) {
   return status && status !== 503 ? () => refuse(message) : () => retry(message, after);
 }
 
-// Returns the content of the answer, or else a message that says why there is none; status 0: nobody answered.
+// Posts a body. Returns the content of the answer, or a message that says why there is none; status
+// 0 means that the service did not answer at all.
 async function post(path, body) {
   let status = 0;
   try {
-    const headers = { "Content-Type": body.type.startsWith("image/") ? body.type : "application/octet-stream" };
-    const response = await fetch(path, { method: "POST", body, headers, signal: AbortSignal.timeout(PATIENCE) });
+    const type = body.type.startsWith("image/") ? body.type : "application/octet-stream";
+    const response = await fetch(path, {
+      method: "POST",
+      body,
+      headers: { "Content-Type": type },
+      signal: AbortSignal.timeout(DEADLINE),
+    });
     status = response.status;
-    if (status === 503) return { status, message: "The service is busy.", after: Number(response.headers.get("Retry-After")) };
+    if (status === 503) {
+      const after = Number(response.headers.get("Retry-After"));
+      return { status, message: "The service is busy.", after };
+    }
+
     const content = await response.json();
     if (response.ok) return { content };
-    if (status < 500 || status === 501 || status === 507) return { status, message: sentence(content.error.message) };
+    if (status < 500 || status === 501 || status === 507) {
+      return { status, message: sentence(content.error.message) };
+    }
   } catch {
     if (!status) return { status, message: "The service does not answer. Is it still running?" };
   }
   return { status, message: `The service failed (${status}).` };
 }
 
-const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1) + (/[.!?]$/.test(words) ? "" : ".");
+function sentence(words) {
+  const end = /[.!?]$/.test(words) ? "" : ".";
+  return words.charAt(0).toUpperCase() + words.slice(1) + end;
+}
 
 function retry(message, seconds) {
   say(`${message} Trying again …`);
-  readSoon(seconds > 0 ? Math.min(seconds * 1000, 4 * AGAIN) : AGAIN);
+  readSoon(seconds > 0 ? Math.min(seconds * 1000, 4 * RETRY_AFTER) : RETRY_AFTER);
 }
 
 function refuse(message) {
@@ -300,9 +355,11 @@ function say(message) {
 
 // ---- the answer ----
 
+// Shows a reading; null shows that there is none.
 function show(reading, origin, body) {
   const onSheet = (box) => box.map((edge, side) => edge - origin[side % 2]);
-  const digits = reading?.digits.map((digit) => ({ ...digit, box: onSheet(digit.box), sentBox: digit.box }));
+  const placed = (digit) => ({ ...digit, box: onSheet(digit.box), sentBox: digit.box });
+  const digits = reading?.digits.map(placed);
   answer = reading && { ...reading, digits, body };
   if (answer) say("");
   $("text").textContent = answer?.text ?? "";
@@ -312,7 +369,11 @@ function show(reading, origin, body) {
   showDigits();
   repaint();
   clearTimeout(show.spoken);
-  show.spoken = setTimeout(() => ($("spoken").textContent = answer ? `${answer.text || "No digit"}. ${summary()}` : ""), SETTLED);
+  show.spoken = setTimeout(speak, SETTLED);
+}
+
+function speak() {
+  $("spoken").textContent = answer ? `${answer.text || "No digit"}. ${summary()}` : "";
 }
 
 function summary() {
@@ -320,19 +381,23 @@ function summary() {
   const accepted = answer.digits.filter((digit) => digit.accepted);
   const refused = answer.digits.length - accepted.length;
   const least = percent(Math.min(...accepted.map((digit) => digit.confidence)));
-  const sure = accepted.length > 1 ? `${accepted.length} digits, each at least ${least} sure` : `${least} sure`;
-  return [accepted.length && sure, refused && `${refused} not accepted`].filter(Boolean).join("; ") || "No digit found";
+  const several = accepted.length > 1;
+  const sure = several ? `${accepted.length} digits, each at least ${least} sure` : `${least} sure`;
+  const parts = [accepted.length && sure, refused && `${refused} not accepted`];
+  return parts.filter(Boolean).join("; ") || "No digit found";
 }
 
-// Distance from a point to a digit's box; 0 inside.
+// Returns the distance from a point to a digit's box, 0 inside.
 function distance([x, y], { box: [left, top, right, bottom] }) {
   return Math.hypot(Math.max(left - x, 0, x - right), Math.max(top - y, 0, y - bottom));
 }
 
 function digitAt(point) {
-  return answer && current().width ? answer.digits.findIndex((digit) => distance(point, digit) === 0) : -1;
+  if (!answer || !current().width) return -1;
+  return answer.digits.findIndex((digit) => distance(point, digit) === 0);
 }
 
+// Returns the index of the digit that is looked at: the one nearest to the gaze.
 function chosen() {
   const { digits } = answer;
   if (!gaze) return digits.length - 1;
@@ -349,7 +414,8 @@ function look(index) {
 
 function showDigits() {
   const digits = answer?.digits ?? [];
-  document.querySelector(".reasons").hidden = !answer || (digits.length === 0 && answer.warnings.length === 0);
+  const nothing = !answer || (digits.length === 0 && answer.warnings.length === 0);
+  document.querySelector(".reasons").hidden = nothing;
   const place = digits.length ? chosen() : -1;
   if (answer) answer.place = place;
   const buttons = children($("digits"), digits.length, (index) => {
@@ -363,7 +429,8 @@ function showDigits() {
     button.textContent = accepted ? digit : `${digit}?`;
     button.className = accepted ? "" : "refused";
     button.setAttribute("aria-pressed", index === place);
-    button.setAttribute("aria-label", `${digit}, ${accepted ? `${percent(confidence)} sure` : `not accepted: ${reason}`}`);
+    const verdict = accepted ? `${percent(confidence)} sure` : `not accepted: ${reason}`;
+    button.setAttribute("aria-label", `${digit}, ${verdict}`);
   });
   $("digits").hidden = digits.length < 2;
   $("verdict").hidden = document.querySelector(".seen").hidden = place < 0;
@@ -376,10 +443,14 @@ function showDigits() {
 }
 
 function explain({ digit, confidence, accepted, reason, probabilities, field }) {
-  $("verdict").textContent = accepted ? `${digit}, ${percent(confidence)} sure` : `Not accepted: ${reason}`;
+  const sure = `${digit}, ${percent(confidence)} sure`;
+  $("verdict").textContent = accepted ? sure : `Not accepted: ${reason}`;
   $("verdict").className = accepted ? "" : "refused";
+
   const pixels = bytesOf(field);
-  $("field").getContext("2d").putImageData(imageOf(28, 28, (i) => [pixels[i], pixels[i], pixels[i]]), 0, 0);
+  const grey = imageOf(28, 28, (i) => [pixels[i], pixels[i], pixels[i]]);
+  $("field").getContext("2d").putImageData(grey, 0, 0);
+
   const bars = children($("bars"), 10, (label) => {
     const bar = make("li");
     bar.append(make("span", label), make("i"), make("span"));
@@ -388,15 +459,19 @@ function explain({ digit, confidence, accepted, reason, probabilities, field }) 
   });
   bars.forEach((bar, label) => {
     bar.className = label === digit ? (accepted ? "best" : "best refused") : "";
-    bar.children[1].firstElementChild.style.transform = `translateX(${100 * (probabilities[label] - 1)}%)`;
-    bar.children[2].textContent = percent(probabilities[label]);
+    const probability = probabilities[label];
+    bar.children[1].firstElementChild.style.transform = `translateX(${100 * (probability - 1)}%)`;
+    bar.children[2].textContent = percent(probability);
   });
 }
 
-// ---- teaching it, where the service collects ----
+// ---- corrections, if the service stores them ----
 
 const collects = "collects" in document.body.dataset;
-if (collects) $("storing").textContent = "What you correct is stored by whoever runs this service; nothing else is.";
+if (collects) {
+  $("storing").textContent =
+    "What you correct is stored by those who run this service; nothing else is.";
+}
 
 function offerCorrection({ label, said = "Wrong? It is a" }) {
   $("wrong").textContent = said;
@@ -412,7 +487,8 @@ function offerCorrection({ label, said = "Wrong? It is a" }) {
 async function correct(label) {
   const { body, digits, place } = answer;
   const digit = digits[place];
-  const { content, message } = await post(`v1/feedback?${new URLSearchParams({ label, box: digit.sentBox })}`, body);
+  const query = new URLSearchParams({ label, box: digit.sentBox });
+  const { content, message } = await post(`v1/feedback?${query}`, body);
   if (content) digit.label = label;
   digit.said = content ? "Thank you. It is a" : `Not stored: ${message}`;
   if (answer?.digits === digits) showDigits();
@@ -421,7 +497,7 @@ async function correct(label) {
 
 // ---- looking inside ----
 
-let insideOf = ""; // the field whose inside is shown
+let insideOf = ""; // the field for which the inside is shown
 let rest = 0;
 const fieldNow = () => answer?.digits[answer.place]?.field;
 
@@ -433,7 +509,7 @@ function lookInside(wait = REST) {
   if (!field || !$("inside").open || field === insideOf) return;
   rest = setTimeout(async () => {
     const { content, message } = await post("v1/inside", new Blob([bytesOf(field)]));
-    if (field !== fieldNow()) return; // another digit is looked at meanwhile, and will be looked into
+    if (field !== fieldNow()) return; // another digit is looked at by now
     insideOf = content ? field : "";
     if (content) showInside(content, bytesOf(field));
     else $("insight").textContent = message;
@@ -441,14 +517,15 @@ function lookInside(wait = REST) {
 }
 
 function placeBoxes(scale, left, top) {
-  const digits = current().width ? (answer?.digits ?? []) : []; // without a width nobody knows where they are
+  const digits = current().width ? (answer?.digits ?? []) : []; // without a width there is no place
   $("boxes").classList.toggle("over-picture", Boolean(current().picture));
   const boxes = children($("boxes"), digits.length, () => make("i"));
   boxes.forEach((box, index) => {
-    const { digit, accepted, box: [x, y, right, bottom] } = digits[index];
+    const { digit, accepted } = digits[index];
+    const [x, y, right, bottom] = digits[index].box;
+    const [spare, room] = [7, 26]; // pixels around the ink, and above it for the digit
     box.dataset.digit = accepted ? digit : `${digit}?`;
     box.className = `${accepted ? "" : "refused"} ${index === answer.place ? "chosen" : ""}`;
-    const [spare, room] = [7, 26]; // around the ink, and above it for the digit
     Object.assign(box.style, {
       left: `${x * scale + left - spare}px`,
       top: `${y * scale + top - room}px`,
