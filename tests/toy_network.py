@@ -12,7 +12,7 @@ def save_toy_network(
     size: int = 28,
     metadata: dict[str, str] | None = None,
 ) -> Path:
-    """Save an ONNX model whose output k is the mean of row 4 + k, and the eleventh that of column 5."""
+    """Save an ONNX model whose output k is the mean of row 4 + k, and the eleventh of column 5."""
     import onnx
     from onnx import TensorProto, helper
 

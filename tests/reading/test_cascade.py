@@ -1,4 +1,4 @@
-"""A cascade says what a loop over its networks would: the first that is sure answers, else the last."""
+"""A cascade answers as a loop over its networks would: by the first that is sure, or the last."""
 
 from pathlib import Path
 
@@ -29,8 +29,11 @@ def one_after_the_other(names: list[str], images: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("names", [["nano", "tiny"], ["nano", "tiny", "best"]])
 def test_the_first_that_is_sure_answers_else_the_last(names: list[str]) -> None:
     expected = one_after_the_other(names, IMAGES)
+
     assert np.allclose(Recogniser("+".join(names)).classify(IMAGES), expected, atol=1e-5)
+
     alone = loaded(names[0]).classify(IMAGES).max(axis=1) >= SURE_ENOUGH
+
     assert 0 < alone.mean() < 1, "digits that all go one way would prove nothing"
 
 
@@ -39,8 +42,9 @@ def test_few_images_are_answered_too(count: int) -> None:
     assert Recogniser("nano+tiny").classify(IMAGES[:count]).shape == (count, 10)
 
 
-def test_it_reads_and_is_measured_like_any_model() -> None:
+def test_a_cascade_reads_and_is_measured_like_any_model() -> None:
     recogniser = Recogniser("nano+best")
+
     assert recogniser.threshold == loaded("best").threshold
     assert recogniser.trained_on == "mnist"
     assert recogniser.read(Path(__file__).parents[1] / "assets" / "sample.jpg").text
@@ -61,7 +65,7 @@ def test_networks_that_know_other_classes_are_not_joined() -> None:
         Recogniser("tiny+none")
 
 
-def test_who_needs_one_network_says_so() -> None:
+def test_a_cascade_is_refused_where_one_network_is_needed() -> None:
     with pytest.raises(BadModel, match="2 models; expected one"):
         resolve_model("nano+best")
     with pytest.raises(BadModel, match="several networks; expected one"):

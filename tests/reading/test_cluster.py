@@ -1,4 +1,4 @@
-"""Columns of pictures become columns of readings, a shard for a shard, the same as one process reads; nothing is read twice."""
+"""Columns of pictures become the columns of readings that one process reads, and none twice."""
 
 import io
 import os
@@ -26,7 +26,7 @@ IMAGES = few_digits(6).images
 
 
 def png(field: np.ndarray) -> bytes:
-    """One digit as it would be scanned: dark on white, large, with a margin."""
+    """Return one digit as it would be scanned: dark on white, large, with a margin."""
     file = io.BytesIO()
     Image.fromarray(255 - np.kron(field, np.ones((6, 6), np.uint8))).save(file, "PNG")
     return file.getvalue()
@@ -39,12 +39,12 @@ def column(*values: object) -> np.ndarray:
 
 
 def nested(images: np.ndarray) -> np.ndarray:
-    """As lists of lists in Parquet arrive in NumPy: an array of rows in each element of an array."""
+    """Return lists of lists as they come from Parquet: an array of rows in each element."""
     return column(*(column(*image) for image in images))
 
 
 def as_rows(readings: list[Reading]) -> list[dict]:
-    """What a table should hold of them, reached without one."""
+    """Return the rows that a table of readings should have, without making one."""
     rows = []
     for reading in readings:
         row = reading.as_dict()
@@ -93,19 +93,27 @@ def test_pictures_give_what_the_recogniser_reads(single, recogniser, tmp_path):
     paths = [tmp_path / f"{index}.png" for index in range(3)]
     for path, picture in zip(paths, pictures, strict=True):
         path.write_bytes(picture)
+
     assert reader({"bytes": column(*pictures)}).to_pylist() == expected
+
     by_path = reader({"path": column(*map(str, paths))})
+
     assert by_path.column_names[0] == "path"
     assert by_path.drop_columns("path").to_pylist() == expected
+
     hugging_face = column(*({"bytes": picture, "path": None} for picture in pictures))
+
     assert reader({"image": hugging_face}).to_pylist() == expected
+
     elsewhere = column(*({"bytes": None, "path": str(path)} for path in paths))
+
     assert reader({"image": elsewhere}).to_pylist() == expected
 
 
 def test_larger_arrays_are_pictures(reader, recogniser):
     pictures = np.stack([255 - np.kron(image, np.ones((4, 4), np.uint8)) for image in IMAGES[:2]])
     expected = as_rows([recogniser.read(picture) for picture in pictures])
+
     assert reader({"image": pictures}).to_pylist() == expected
     assert reader({"image": nested(pictures)}).to_pylist() == expected
 
@@ -116,6 +124,7 @@ def test_a_row_that_cannot_be_read_keeps_its_place_and_says_why(reader, recognis
         {"bytes": column(good, None, b"", b"no picture", good[:200], good), "id": np.arange(6)}
     )
     rows = table.to_pylist()
+
     assert [row["id"] for row in rows] == list(range(6))
     assert [row["error"] and row["error"]["code"] for row in rows] == [
         None,
@@ -145,8 +154,9 @@ def test_a_row_that_cannot_be_read_keeps_its_place_and_says_why(reader, recognis
         (None, "empty", "no picture in this row"),
     ],
 )
-def test_what_is_no_image_leaves_the_others_alone(value, code, says, reader, recogniser):
+def test_a_value_that_is_no_image_leaves_the_others_alone(value, code, says, reader, recogniser):
     rows = reader({"image": column(IMAGES[0], value, IMAGES[1])}).to_pylist()
+
     assert rows[1]["error"]["code"] == code
     with pytest.raises(Exception, match=says):
         raise ValueError(rows[1]["error"]["message"])
@@ -162,6 +172,7 @@ def test_columns_are_the_same_where_a_batch_holds_nothing(reader):
 def test_other_columns_are_handed_on_and_pixels_are_not(reader):
     others = {"label": np.arange(6), "name": column(*"abcdef"), "embedding": np.ones((6, 3))}
     table = reader({"image": IMAGES, **others})
+
     assert table["label"].to_pylist() == list(range(6))
     assert table["embedding"].to_pylist() == [[1.0] * 3] * 6
     assert "image" not in table.column_names
@@ -196,11 +207,14 @@ def test_a_shard_of_output_for_each_of_input(reader, recogniser, tmp_path):
             label=[1, None],
         )
     shards = find_shards(tmp_path / "in", tmp_path / "out")
+
     assert [shard.out for shard in shards] == [
         str(tmp_path / "out" / name) for name in ("0/0.parquet", "0/2.parquet", "1/1.parquet")
     ]
     assert read_all(shards, reader) == [(2, 0)] * 3
+
     table = pq.read_table(tmp_path / "out" / "1" / "1.parquet")
+
     assert table["label"].to_pylist() == [1, None]
     assert table.drop_columns("label").to_pylist() == as_rows(
         list(recogniser.read_images(IMAGES[1:3]))
@@ -218,9 +232,12 @@ def test_a_shard_of_output_for_each_of_input(reader, recogniser, tmp_path):
     ],
     ids=["fixed binary", "list", "fixed list", "list of lists", "tensor"],
 )
-def test_pixels_are_found_in_whatever_type_parquet_holds_them(images, reader, recogniser, tmp_path):
+def test_pixels_are_found_in_any_type_that_parquet_holds_them_in(
+    images, reader, recogniser, tmp_path
+):
     pq.write_table(pa.table({"image": images}), tmp_path / "in.parquet")
     (shard,) = find_shards(tmp_path / "in.parquet", tmp_path / "out")
+
     assert shard.read(reader) == (6, 0)
     assert pq.read_table(shard.out).to_pylist() == as_rows(list(recogniser.read_images(IMAGES)))
 
@@ -279,8 +296,11 @@ def test_failed_rows_are_written_and_counted(reader, tmp_path):
     ]
     pq.write_table(pa.table({"image": rows, "id": [1, 2, 3]}), tmp_path / "in.parquet")
     (shard,) = find_shards(tmp_path / "in.parquet", tmp_path / "out")
+
     assert shard.read(reader) == (3, 2)
+
     written = pq.read_table(shard.out).to_pylist()
+
     assert [(row["id"], row["error"] and row["error"]["code"]) for row in written] == [
         (1, None),
         (2, "empty"),
@@ -295,11 +315,14 @@ def test_a_folder_s_pictures_are_grouped(reader, recogniser, tmp_path, monkeypat
         (tmp_path / "in" / name).write_bytes(png(IMAGES[0]))
     (tmp_path / "in" / "b.png").write_text("no picture")
     shards = find_shards(tmp_path / "in", tmp_path / "out")
+
     assert [Path(shard.out).relative_to(tmp_path / "out").as_posix() for shard in shards] == [
         *("part-00000.parquet", "part-00001.parquet", "d/part-00000.parquet")
     ]
     assert read_all(shards, reader) == [(2, 1), (1, 0), (1, 0)]
+
     written = pq.read_table(tmp_path / "out" / "part-00000.parquet").to_pylist()
+
     assert [row["path"] for row in written] == [
         str(tmp_path / "in" / name) for name in ("a.png", "b.png")
     ]
@@ -312,6 +335,7 @@ def test_a_file_larger_than_what_is_read_at_a_time(reader, recogniser, tmp_path,
     many = np.concatenate([IMAGES] * 3)
     write_parquet(tmp_path / "in.parquet", many)
     (shard,) = find_shards(tmp_path / "in.parquet", tmp_path / "out")
+
     assert shard.read(reader) == (18, 0)
     assert pq.ParquetFile(shard.out).num_row_groups == 3
     assert pq.read_table(shard.out).to_pylist() == as_rows(list(recogniser.read_images(many)))
@@ -320,6 +344,7 @@ def test_a_file_larger_than_what_is_read_at_a_time(reader, recogniser, tmp_path,
 def test_an_empty_file_is_finished_too(reader, tmp_path):
     write_parquet(tmp_path / "in.parquet", IMAGES[:0])
     (shard,) = find_shards(tmp_path / "in.parquet", tmp_path / "out")
+
     assert shard.read(reader) == (0, 0)
     assert shard.is_finished()
     assert "text" in pq.read_schema(shard.out).names
@@ -329,16 +354,23 @@ def test_what_is_finished_stays_until_its_input_or_the_way_changes(reader, tmp_p
     for index in range(3):
         write_parquet(tmp_path / "in" / f"{index}.parquet", IMAGES[:2])
     again = lambda *made_by: find_shards(tmp_path / "in", tmp_path / "out", made_by)  # noqa: E731
+
     assert len(read_all(again(), reader)) == 3
     assert read_all(again(), reader) == []
+
     write_parquet(tmp_path / "in" / "1.parquet", IMAGES[:3])
+
     assert read_all(again(), reader) == [(3, 0)]
+
     os.utime(tmp_path / "in" / "2.parquet", ns=(0, 0))
+
     assert len(read_all(again(), reader)) == 1
     assert len(read_all(again("another model"), reader)) == 3
+
     (tmp_path / "out" / "0.parquet").write_bytes((tmp_path / "out" / "0.parquet").read_bytes()[:-5])
     (tmp_path / "out" / "1.parquet").write_text("no Parquet")
     (tmp_path / "out" / "2.parquet").unlink()
+
     assert len(read_all(again("another model"), reader)) == 3
 
 
@@ -348,6 +380,7 @@ def test_a_damaged_shard_is_an_error_and_leaves_no_file(reader, tmp_path):
     (tmp_path / "in" / "cut.parquet").write_bytes(whole[:-100])
     (tmp_path / "in" / "middle.parquet").write_bytes(whole[:200] + bytes(400) + whole[600:])
     pq.write_table(pa.table({"label": [1]}), tmp_path / "in" / "other.parquet")
+
     for shard, says in zip(
         find_shards(tmp_path / "in", tmp_path / "out"),
         ("cannot be read", "is damaged", "looked for"),
@@ -377,6 +410,7 @@ for shard in find_shards(home / "in", home / "out"):
 """
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_has_finished_is_not_repeated(reader, tmp_path):
     for index in range(4):
         write_parquet(tmp_path / "in" / f"{index}.parquet", IMAGES[:2])
@@ -387,14 +421,16 @@ def test_what_a_killed_process_has_finished_is_not_repeated(reader, tmp_path):
     process.kill()
     process.wait()
     finished = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("[0-9].parquet")}
+
     assert [path.name for path in sorted(finished)] == ["0.parquet", "1.parquet"]
     assert len(read_all(find_shards(tmp_path / "in", tmp_path / "out"), reader)) == 2
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
     assert len(read_all(find_shards(tmp_path / "in", tmp_path / "out"), reader)) == 0
 
 
-def test_folders_that_make_no_sense(tmp_path):
+def test_folders_that_make_no_sense_are_refused(tmp_path):
     (tmp_path / "in").mkdir()
+
     with pytest.raises(BadData, match="nothing to read in"):
         find_shards(tmp_path / "in", tmp_path / "out")
     with pytest.raises(BadData, match="nothing to read in"):
@@ -431,12 +467,16 @@ def running_ray() -> Iterator[None]:
     ray.shutdown()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_cluster_reads_what_one_process_reads_and_nothing_twice(running_ray, recogniser, tmp_path):
+def test_a_cluster_reads_what_one_process_reads_and_nothing_twice(
+    running_ray, recogniser, tmp_path
+):
     for index in range(4):
         write_parquet(tmp_path / "in" / f"{index}.parquet", IMAGES[index : index + 2])
     (tmp_path / "in" / "bad.parquet").write_text("no Parquet")
     summary = read_dataset(tmp_path / "in", tmp_path / "out", model="tiny", workers=2)
+
     assert (summary.shards, summary.finished_before, summary.pictures, summary.failed) == (
         5,
         0,
@@ -449,11 +489,13 @@ def test_a_cluster_reads_what_one_process_reads_and_nothing_twice(running_ray, r
         assert pq.read_table(tmp_path / "out" / f"{index}.parquet").to_pylist() == as_rows(
             list(recogniser.read_images(IMAGES[index : index + 2]))
         )
+
     times = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.parquet")}
     (tmp_path / "in" / "bad.parquet").unlink()
     write_parquet(tmp_path / "in" / "4.parquet", IMAGES[:1])
     (tmp_path / "out" / ".01234567.4.parquet").write_text("left by a kill")
     again = read_dataset(tmp_path / "in", tmp_path / "out", model="tiny", workers=2)
+
     assert (again.shards, again.finished_before, again.pictures, again.errors) == (5, 4, 1, ())
     assert {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in times} == times
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
@@ -461,6 +503,7 @@ def test_a_cluster_reads_what_one_process_reads_and_nothing_twice(running_ray, r
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_reader_in_a_pipeline_of_ray_data_s_own(running_ray, recogniser):
     import ray.data
@@ -473,15 +516,18 @@ def test_the_reader_in_a_pipeline_of_ray_data_s_own(running_ray, recogniser):
         .take_all()
     )
     expected = [reading.text for reading in Recogniser().read_images(IMAGES)]
+
     assert sorted(row["text"] for row in rows) == sorted(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_two_runs_do_not_share_a_folder(running_ray, tmp_path):
     from inkdigits.core.files import alone
 
     write_parquet(tmp_path / "in" / "a.parquet", IMAGES)
     (tmp_path / "out").mkdir()
+
     with (
         alone(tmp_path / "out" / "shards"),
         pytest.raises(CannotWrite, match="another run is at work"),

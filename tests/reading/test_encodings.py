@@ -1,4 +1,4 @@
-"""However a digit comes as a picture, it is read as `classify` would; and the benchmark that says so can also say otherwise."""
+"""A digit in any encoding is read as `classify` reads it; the benchmark for that can fail, too."""
 
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,9 @@ def drawn() -> Fields:
     fields = np.array(
         [to_field(line(digit, (100, 76), 10, 10, pen=7 + 5 * (int(digit) % 2))) for digit in GLYPHS]
     )
+
     assert all(as_is(field) is not None for field in fields)
+
     return fields
 
 
@@ -126,7 +128,7 @@ def test_digits_like_usps_s_fill_their_picture(pictures: Any, drawn: Fields) -> 
         assert height == as_high
 
 
-def test_pictures_of_nothing_come_in_all_sizes_and_again_the_same(pictures: Any) -> None:
+def test_pictures_of_nothing_come_in_all_sizes_and_are_reproducible(pictures: Any) -> None:
     for kind in pictures.NOTHING:
         made = [pictures.nothing(kind, number) for number in range(24)]
         sides = [side for pixels in made for side in pixels.shape[:2]]
@@ -156,7 +158,7 @@ class Guesser:
 
 
 @pytest.mark.parametrize(("accepted", "status", "verdict"), [(True, 1, "MISS"), (False, 0, "PASS")])
-def test_whoever_sees_digits_in_nothing_misses_the_promise(
+def test_a_recogniser_that_sees_digits_in_nothing_misses_the_promise(
     benchmark: Any,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -168,17 +170,20 @@ def test_whoever_sees_digits_in_nothing_misses_the_promise(
     monkeypatch.setattr(benchmark, "Recogniser", lambda model, threads: Guesser(accepted))
     monkeypatch.setattr(benchmark, "use_processors", lambda count: None)
     page = tmp_path / "reading.md"
+
     assert (
         benchmark.main(["--quick", "--only", "pictures of nothing", "--write", str(page)]) == status
     )
+
     printed = capsys.readouterr().out.splitlines()
+
     assert len(printed) == 1 + len(benchmark.NOTHING)
     assert all(row.startswith(verdict) for row in printed[:-1])
     assert page.read_text().startswith("# Reading\n")
     assert page.read_text().count(f" {verdict} |\n") == len(benchmark.NOTHING)
 
 
-def test_whoever_misreads_misses_the_promise(
+def test_a_recogniser_that_misreads_misses_the_promise(
     benchmark: Any, mnist: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Worse(Guesser):
@@ -188,9 +193,12 @@ def test_whoever_misreads_misses_the_promise(
     monkeypatch.setattr(benchmark, "Recogniser", lambda model, threads: Worse(accepted=True))
     monkeypatch.setattr(benchmark, "use_processors", lambda count: None)
     arguments = ["--quick", "--only", "MNIST as pictures", "other sets of digits"]
+
     assert benchmark.main(arguments) == 1
+
     *printed, last = capsys.readouterr().out.splitlines()
     missed = sum(line.startswith("MISS") for line in printed)
+
     assert missed > 40
     assert last == f"{missed} of {missed} promises missed"
 

@@ -1,4 +1,4 @@
-"""An explanation shows what the network saw and what became of the ink; a folder of them loses nothing that lay there."""
+"""An explanation shows what the network saw and what became of the ink; a folder keeps them."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ def fields() -> np.ndarray:
 
 
 def page_of(fields: np.ndarray, columns: int = 6, size: int = 1) -> np.ndarray:
-    """Digits in rows, dark on white, far enough from each other to be one candidate each."""
+    """Return digits in rows, dark on white, far enough apart to be one candidate each."""
     cells = [np.pad(field, 8) for field in fields]
     cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
     rows = [
@@ -47,7 +47,7 @@ def traced(
     reason: str = "too doubtful",
     warnings: tuple[str, ...] = (),
 ) -> Trace:
-    """The trace of a picture in the eyes of a network that is 90 % sure of 3; some of its candidates are refused."""
+    """Return the trace by a network that is 90 % sure of 3, and refuses some candidates."""
     page = prepare(open_picture(picture))
     chances = np.full(10, 0.1 / 9, np.float32)
     chances[3] = 0.9
@@ -70,7 +70,7 @@ def traced(
 
 
 def places(image: Image.Image, patch: np.ndarray) -> list[tuple[int, int]]:
-    """(left, top) of every place where an image has exactly this grey patch."""
+    """Return (left, top) of every place where an image has exactly this grey patch."""
     pixels, patch = np.asarray(image), np.repeat(patch[:, :, None], 3, axis=2)
     height, width = patch.shape[:2]
     busiest = max(range(height), key=lambda row: len(np.unique(patch[row])))
@@ -97,11 +97,16 @@ def count(image: Image.Image, colour: tuple[int, int, int]) -> int:
 
 def test_every_candidate_is_shown_as_the_network_saw_it_in_reading_order(fields):
     trace = traced(page_of(fields[:6], columns=3))
+
     assert len(trace.page.fields) == 6
+
     image = draw(trace)
     found = [places(image, enlarged(field)) for field in trace.page.fields]
+
     assert [len(each) for each in found] == [1] * 6
+
     in_rows = [(y, x) for ((x, y),) in found]
+
     assert in_rows == sorted(in_rows)
 
 
@@ -137,7 +142,9 @@ def test_ink_has_the_colour_of_what_became_of_it(fields):
     picture[5:14, 5:14] = 0  # a speck, which is no part of a candidate
     trace = traced(picture, refused=(1,))
     ink, legend = views.colour_ink(trace.page, trace.reading.digits)
+
     assert [words for _, words in legend] == ["accepted", "refused", "no part of a candidate"]
+
     pixels = np.asarray(ink)
     for candidate, colour in zip(
         trace.page.candidates, (views.ACCEPTED, views.REFUSED), strict=True
@@ -146,6 +153,7 @@ def test_ink_has_the_colour_of_what_became_of_it(fields):
         full = trace.page.ink.strength[top:bottom, left:right] == 255
         assert full.sum() > 500
         assert (pixels[top:bottom, left:right][full & candidate.mask] == colour).all()
+
     assert (pixels[9, 9] == views.UNUSED).all()
     assert (pixels[-1, -1] == 255).all()
 
@@ -162,12 +170,15 @@ def test_ink_that_was_left_out_and_what_is_not_the_sheet_have_colours_of_their_o
     chances = np.full(10, 0.1, np.float32)
     digit = Digit(1, 0.1, True, first.box, probabilities=chances, image=page.fields[0])
     image, legend = views.colour_ink(replace(page, ink=ink, candidates=(first,)), [digit])
+
     assert [words for _, words in legend] == [
         "accepted",
         "left out: print or texture",
         "outside the sheet",
     ]
+
     pixels = np.asarray(image)
+
     assert (pixels[page.ink.mask & ~mask] == views.PRINTED).all()
     assert (pixels[:20] == views.OUTSIDE).all()
     assert count(image, views.OUTSIDE) == 20 * image.width
@@ -175,8 +186,11 @@ def test_ink_that_was_left_out_and_what_is_not_the_sheet_have_colours_of_their_o
 
 def test_a_form_s_printed_boxes_are_shown_as_left_out():
     trace = traced(ASSETS / "form.png")
+
     assert views.LEFT_OUT.intersection(trace.page.warnings)
+
     boxes = np.asarray(Image.open(ASSETS / "form.png").convert("L")) < 120
+
     assert count(draw(trace), views.PRINTED) > 0.2 * boxes.sum()
 
 
@@ -188,12 +202,13 @@ def test_small_writing_in_a_large_picture_is_shown_enlarged_below_the_whole(fiel
         (np.asarray(image) == views.ACCEPTED).all(axis=2)[:, : views.PANEL_WIDTH].any(axis=1)
     )[0]
     runs = np.split(blue, np.nonzero(np.diff(blue) > 1)[0] + 1)
+
     assert len(runs[0]) < 30  # the box in the whole picture,
     assert max(map(len, runs)) > 150  # and the same box again
 
 
 @pytest.mark.parametrize("shape", [(300, 400), (1, 1), (2, 1500), (1500, 2)])
-def test_where_there_is_nothing_the_picture_is_shown_and_it_is_said(shape, monkeypatch):
+def test_an_empty_picture_is_shown_and_its_emptiness_is_said(shape, monkeypatch):
     said = []
 
     def write(image: ImageDraw.ImageDraw, place: object, words: str, *_: object, **__: object):
@@ -201,8 +216,10 @@ def test_where_there_is_nothing_the_picture_is_shown_and_it_is_said(shape, monke
 
     monkeypatch.setattr(ImageDraw.ImageDraw, "text", write)
     image = draw(traced(np.full(shape, 235, np.uint8)))
+
     assert "There is nothing that could be a digit." in said
     assert "nothing read" in said
+
     if min(shape) != 2:
         assert count(image, (235, 235, 235)) > 200_000
 
@@ -210,21 +227,25 @@ def test_where_there_is_nothing_the_picture_is_shown_and_it_is_said(shape, monke
 def test_an_image_of_an_array_has_a_card_and_no_page(trained, fields):
     reading, nothing = Recogniser(trained).read_images(np.stack([fields[0], 0 * fields[0]]))
     image = draw(Trace(reading), "digits.npy[0]")
+
     assert len(places(image, enlarged(fields[0]))) == 1
     assert image.width < draw(traced(page_of(fields[:1]))).width
     assert draw(Trace(nothing)).height < image.height
 
 
-def test_of_many_candidates_those_are_shown_that_are_the_least_sure(fields):
+def test_of_many_candidates_the_least_sure_are_shown(fields):
     trace = traced(page_of(fields[:110], columns=11))
     digits = trace.reading.digits
+
     assert len(digits) == 110 > cards.MOST_CARDS
+
     digits = tuple(
         replace(digit, confidence=0.99 if n < 30 else 0.8) for n, digit in enumerate(digits)
     )
     digits = (replace(digits[0], accepted=False, reason="a fragment"), *digits[1:])
     image = draw(Trace(replace(trace.reading, digits=digits), trace.page))
     shown = [bool(places(image, enlarged(digit.image))) for digit in (*digits[:40], digits[-1])]
+
     assert shown[0]  # refused
     assert shown[30:] == [True] * 11
     assert sum(shown[1:30]) == cards.MOST_CARDS - 80 - 1
@@ -232,15 +253,13 @@ def test_of_many_candidates_those_are_shown_that_are_the_least_sure(fields):
 
 def test_chances_are_of_the_digit_and_of_none():
     chances = np.array([0.5, 0.3, 0.2, 0, 0, 0, 0, 0, 0, 0], np.float32)
-    drawn = cards.chances(
-        Digit(0, 0.1, False, (0, 0, 1, 1), "not a digit", probabilities=chances)
-    )
+    drawn = cards.chances(Digit(0, 0.1, False, (0, 0, 1, 1), "not a digit", probabilities=chances))
     assert drawn == pytest.approx([0.1, 0.06, 0.04, 0, 0, 0, 0, 0, 0, 0, 0.8])
 
 
 MANY_WORDS = (
-    "a warning of many words that does not fit into one line of the picture, however small the letters of it "
-    * 4
+    "a warning of many words that does not fit into one line of the picture, "
+    "however small the letters of it " * 4
 )
 
 
@@ -260,6 +279,7 @@ def test_nothing_reaches_into_the_margin(columns, size, text, warnings, fields):
         "/some/folder" * 40 + "\n/Größe.jpg",
     )
     pixels, margin = np.asarray(image), drawing.MARGIN
+
     for edge in (pixels[:margin], pixels[-margin:], pixels[:, :margin], pixels[:, -margin:]):
         assert (edge == drawing.BACKGROUND).all()
     assert image.height < 6000
@@ -289,13 +309,15 @@ def test_only_letters_are_drawn_that_the_font_has(text):
     font = words_in_image.font(20)
     missing = bytes(font.getmask("\U0001f600"))
     written = words_in_image.writable(text)
+
     assert len(written) == len(text)
     assert all(bytes(font.getmask(letter)) != missing for letter in written if letter != " ")
 
 
-def test_from_python_a_picture_is_explained_with_the_model_of_one_s_choice(trained, fields):
+def test_a_picture_is_explained_from_python_with_any_model(trained, fields):
     picture = page_of(fields[:3], size=4)
     expected = draw(Recogniser(trained).trace(picture))
+
     assert np.array_equal(
         np.asarray(inkdigits.explain(picture, model=trained)), np.asarray(expected)
     )
@@ -314,6 +336,7 @@ raise SystemExit(main(["read", "digits.png", "--model", sys.argv[1], "--explain"
 """
     command = [sys.executable, "-W", "error", "-c", program, str(trained)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+
     assert (done.returncode, done.stderr) == (0, "inkdigits: 1 explanation in why\n")
     assert (tmp_path / "why" / "digits.png.png").exists()
 
@@ -364,6 +387,7 @@ def test_the_folder_is_made_and_what_is_written_there_is_what_is_drawn(trace, tm
     explanations.add("photos/x.jpg", trace)
     with Image.open(tmp_path / "new" / "why" / "x.jpg.png") as image:
         assert np.array_equal(np.asarray(image), np.asarray(draw(trace, "photos/x.jpg")))
+
     assert str(explanations) == f"1 explanation in {tmp_path / 'new' / 'why'}"
 
 
@@ -384,27 +408,33 @@ def test_explanations_of_an_earlier_run_are_replaced_and_other_files_are_not(
         "dangling.jpg-2.png",
         "new.jpg.png",
     }
+
     assert written(tmp_path) == expected
     assert (tmp_path / "mine.jpg.png").read_bytes() == before
     assert not (tmp_path / "nowhere").exists()
+
     with Image.open(tmp_path / "new.jpg.png") as image:
         assert np.array_equal(np.asarray(image), np.asarray(draw(trace, "new.jpg")))
 
 
-def test_what_could_not_be_read_has_no_explanation(tmp_path):
+def test_a_picture_that_could_not_be_read_has_no_explanation(tmp_path):
     explanations = Explanations(tmp_path)
     explanations.add("x.jpg", Trace(Reading(None, error=BadPicture("empty", "x.jpg is empty"))))
+
     assert written(tmp_path) == set()
     assert str(explanations) == f"0 explanations in {tmp_path}"
 
 
-def test_of_each_array_a_few_images_are_explained_and_it_is_said(fields, tmp_path, monkeypatch):
+def test_only_the_first_images_of_an_array_are_explained_and_it_is_said(
+    fields, tmp_path, monkeypatch
+):
     monkeypatch.setattr(folder, "MOST_OF_A_FILE", 2)
     explanations = Explanations(tmp_path)
     drawn = Trace(Reading("", (), ("nothing is drawn in it",)))
     for path in ("a.npy", "b.npy"):
         for index in range(4 if path == "a.npy" else 2):
             explanations.add(f"{path}[{index}]", drawn)
+
     assert written(tmp_path) == {"a.npy[0].png", "a.npy[1].png", "b.npy[0].png", "b.npy[1].png"}
     assert str(explanations).startswith(
         f"4 explanations in {tmp_path}; of the images in a.npy only the first 2"
@@ -413,7 +443,7 @@ def test_of_each_array_a_few_images_are_explained_and_it_is_said(fields, tmp_pat
 
 
 @pytest.mark.parametrize("below", ["", "deeper"])
-def test_a_folder_that_cannot_be_is_refused(below, tmp_path):
+def test_a_folder_that_cannot_be_made_is_refused(below, tmp_path):
     (tmp_path / "file.png").write_bytes(b"kept")
     with pytest.raises(CannotWrite, match=r"cannot write into .*file\.png"):
         Explanations(tmp_path / "file.png" / below)

@@ -1,4 +1,4 @@
-"""From a picture to 28x28: MNIST's geometry, whatever paper and pen, and what is MNIST's already stays as it is."""
+"""Pictures become fields with MNIST's geometry, on any paper; MNIST's own images stay the same."""
 
 import io
 from pathlib import Path
@@ -18,13 +18,13 @@ Field = NDArray[np.uint8]
 
 
 def tight(field: Field) -> Field:
-    """The digit without the paper around it."""
+    """Return the digit without the paper around it."""
     rows, columns = np.flatnonzero(field.any(axis=1)), np.flatnonzero(field.any(axis=0))
     return field[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def enlarged(field: Field, side: int = 200) -> Field:
-    """The digit as a drawing of `side` pixels, ink 255 on paper 0, with a margin that MNIST does not have."""
+    """Return the digit as a drawing of `side` pixels, with a margin that MNIST does not have."""
     return cv2.copyMakeBorder(
         cv2.resize(field, (side, side), interpolation=cv2.INTER_CUBIC),
         30,
@@ -36,7 +36,7 @@ def enlarged(field: Field, side: int = 200) -> Field:
 
 
 def centre_of_mass(field: Field) -> tuple[float, float]:
-    """(x, y) from the outer edge of the field, slowly."""
+    """Return (x, y) from the outer edge of the field, computed slowly."""
     total = field.sum(dtype=float)
     y = sum((row + 0.5) * float(field[row].sum()) for row in range(28)) / total
     x = sum((column + 0.5) * float(field[:, column].sum()) for column in range(28)) / total
@@ -50,10 +50,14 @@ def png(pixels: Field) -> bytes:
 
 
 def test_fields_meet_the_figures_that_mnist_itself_meets(mnist):
-    """Longest side 20 pixels, centre of mass in [14, 15) both ways, maximum 254 or 255: MNIST's own digits do in 99.97 to 100 %."""
+    """Longest side 20 px, centre of mass in [14, 15), maximum 254 or more.
+
+    MNIST's own digits do so in 99.97 to 100 %.
+    """
     fields = [to_field(tight(enlarged(image))) for image in mnist.validation.images[:300]]
     sides = [max(tight(field).shape) for field in fields]
     centres = np.array([centre_of_mass(field) for field in fields])
+
     assert np.mean([side == 20 for side in sides]) > 0.98
     assert np.mean((centres >= 13.9) & (centres < 15.1)) > 0.98
     assert min(int(field.max()) for field in fields) >= 250
@@ -71,12 +75,13 @@ def test_dark_on_light_gives_the_same_field_as_light_on_dark(mnist):
 
 
 def test_a_drawing_comes_back_close_to_the_digit_that_it_shows(mnist):
-    """Enlarged to a drawing and brought back, the mean grey of the field differs by a few levels, not by a shift or a stretch."""
+    """The mean grey of the field differs by a few levels, not by a shift or a stretch."""
     images = mnist.validation.images[:200]
     differences = [
         np.abs(single(255 - enlarged(image)).astype(int) - image).mean() for image in images
     ]
     others = [np.abs(np.roll(image, 2, axis=1).astype(int) - image).mean() for image in images]
+
     assert np.median(differences) < 12
     assert np.median(differences) < np.median(others) / 2
 
@@ -110,7 +115,7 @@ def test_pure_noise_is_never_an_accepted_digit(size):
 @pytest.mark.parametrize(
     "change", ["as it is", "inverted", "grey", "transparent", "half the size", "dim"]
 )
-def test_a_row_of_digits_is_read_whatever_the_paper(change):
+def test_a_row_of_digits_is_read_on_any_paper(change):
     picture = Image.open(SAMPLE).convert("RGB")
     pixels = np.asarray(picture)
     if change == "inverted":
@@ -126,8 +131,11 @@ def test_a_row_of_digits_is_read_whatever_the_paper(change):
     elif change == "dim":
         picture = Image.fromarray((pixels * 0.45).astype(np.uint8))
     reading = Recogniser().read(picture)
+
     assert reading.text == "27354"
+
     lefts = [digit.box[0] for digit in reading.digits]
+
     assert lefts == sorted(lefts)
     assert all(0 <= digit.box[0] < digit.box[2] <= picture.width for digit in reading.digits)
 
@@ -161,13 +169,13 @@ def test_pictures_of_other_papers_and_pens_are_read(name, text):
 @pytest.mark.parametrize(
     ("quarters", "words"), [(1, "read turned to the right"), (3, "read turned to the left")]
 )
-def test_a_page_on_its_side_is_read_and_its_boxes_lie_in_the_picture_that_was_given(
-    quarters, words
-):
+def test_a_page_on_its_side_is_read_with_boxes_in_the_given_picture(quarters, words):
     pixels = np.asarray(Image.open(SAMPLE).convert("RGB"))
     upright, turned = Recogniser().read(pixels), Recogniser().read(np.rot90(pixels, quarters))
+
     assert turned.text == upright.text == "27354"
     assert words in turned.warnings
+
     for before, after in zip(upright.digits, turned.digits, strict=True):
         left, top, right, bottom = before.box
         marked = np.zeros(pixels.shape[:2], np.bool_)
@@ -184,7 +192,7 @@ def test_a_page_that_makes_sense_is_not_turned():
 
 @pytest.mark.parametrize("factor", [3, 7.15])
 def test_pixels_that_were_only_repeated_are_taken_back(factor, mnist):
-    """A picture that a program enlarged by the nearest pixel is read as the small one was, to the same probabilities."""
+    """A picture enlarged by the nearest pixel has the same probabilities as the small one."""
     recogniser = Recogniser()
     for image in mnist.validation.images[:40]:
         side = round(28 * factor)

@@ -1,4 +1,4 @@
-"""Ink is told from paper by what a person would call ink, whatever the paper, the light and the pen."""
+"""Ink is what a person would call ink, on any paper, in any light and from any pen."""
 
 import cv2
 import numpy as np
@@ -41,6 +41,7 @@ def test_ink_may_be_darker_or_lighter_than_its_paper(
         line("20574", pen=pen_width), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA
     )
     pixels = written(layer, paper, pen)
+
     assert not find_ink(pixels).light_on_dark
     assert find_ink(255 - pixels).light_on_dark
 
@@ -55,6 +56,7 @@ def test_a_digit_that_fills_its_picture_has_the_polarity_that_it_was_drawn_with(
 def test_light_ink_gives_the_same_mask_as_dark_ink_and_says_that_it_is_light() -> None:
     pixels = written(LAYER)
     dark, lit = find_ink(pixels), find_ink(255 - pixels)
+
     assert not dark.light_on_dark
     assert lit.light_on_dark
     assert lit.warnings == ("light ink on dark paper",)
@@ -74,6 +76,7 @@ def test_a_soft_shadow_has_no_vote() -> None:
 def test_uneven_light_gives_the_mask_that_even_light_gives(kind: str) -> None:
     even = find_ink(written(LAYER)).mask
     uneven = find_ink(written(LAYER, 230 * light(kind), 40 * light(kind))).mask
+
     assert overlap(uneven, even) > 0.9
     assert overlap(uneven, TRUTH) > 0.85
 
@@ -91,8 +94,11 @@ def test_a_colour_pen_is_found_on_coloured_paper(
 def test_yellow_on_white_is_found_in_the_channel_that_shows_it() -> None:
     """A grey picture shows little of it."""
     pixels = written(LAYER, (240, 240, 240), (250, 230, 60))
+
     assert np.ptp(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)) < 25
+
     ink = find_ink(pixels)
+
     assert ink.contrast > 0.5
     assert overlap(ink.mask, TRUTH) > 0.85
 
@@ -129,6 +135,7 @@ def test_contrast_is_the_share_of_light_that_the_ink_takes(paper: int, pen: int)
 def test_noise_is_the_grain_s_deviation_on_the_scale_of_strength(deviation: float) -> None:
     """Paper 200, ink 40: 160 grey levels are 255 levels of strength."""
     ink = find_ink(grainy(written(LAYER, 200, 40), deviation))
+
     assert ink.noise == pytest.approx(deviation * 255 / 160, rel=0.25)
     assert overlap(ink.mask, TRUTH) > 0.8
 
@@ -138,6 +145,7 @@ def test_the_greys_of_a_stroke_s_edge_are_kept(paper: int, pen: int) -> None:
     soft = cv2.GaussianBlur(LAYER, (0, 0), 1)
     strength = find_ink(written(soft, paper, pen)).strength
     edge = (soft > 40) & (soft < 215)
+
     assert np.abs(strength[edge].astype(int) - soft[edge]).mean() < 20
     assert len(np.unique(strength[edge])) > 50
 
@@ -146,6 +154,7 @@ def test_every_pixel_of_the_mask_has_strength() -> None:
     ink = find_ink(
         grainy(written(LAYER, 230 * light("from the side"), 60 * light("from the side")), 3)
     )
+
     assert ink.strength.dtype == np.uint8
     assert ink.mask.dtype == np.bool_
     assert ink.mask.shape == ink.strength.shape == LAYER.shape
@@ -169,6 +178,7 @@ def test_the_table_beside_the_sheet_is_no_ink() -> None:
     ink = find_ink(grainy(pixels, 2))
     truth = np.zeros(pixels.shape, np.bool_)
     truth[60:, 80:] = line("20574", (300, 500), top=120) > 127
+
     assert not ink.mask[~sheet].any()
     assert overlap(ink.mask, truth) > 0.8
 
@@ -187,6 +197,7 @@ def test_a_small_digit_that_touches_all_borders_is_no_table(
     )
     pixels = cv2.resize(small, (shown, shown), interpolation=cv2.INTER_CUBIC)
     truth = pixels > 110
+
     assert truth.mean() < 0.5
     assert overlap(find_ink(pixels).mask, truth) > 0.6
 
@@ -202,6 +213,7 @@ def test_a_pen_as_bright_as_the_paper_is_seen_by_its_colour(
     stroke[40:160, 140:152] = True
     picture[stroke] = pen
     mask = find_ink(picture).mask
+
     assert (mask & stroke).sum() > 0.9 * (mask | stroke).sum()
 
 
@@ -216,6 +228,7 @@ def test_writing_is_found_through_a_soft_shadow_over_squared_paper() -> None:
     stroke[60:190, 80:90] = stroke[60:70, 80:140] = stroke[150:280, 430:440] = True
     picture = np.rint(np.where(stroke, paper * 0.3, paper)).astype(np.uint8)
     mask = find_ink(picture).mask
+
     assert (mask & stroke).sum() > 0.9 * stroke.sum()
     assert (
         mask & ~cv2.dilate(stroke.view(np.uint8), np.ones((7, 7), np.uint8)).view(np.bool_)
@@ -233,4 +246,5 @@ def test_in_few_pixels_every_grey_is_ink() -> None:
         assert found.light_on_dark == light
         holes = cv2.connectedComponents((~found.mask).view(np.uint8), connectivity=4)[0] - 1
         assert holes == 2  # the paper around it, and the paper inside
+
     assert not find_ink_in_few_pixels(np.full((99, 99), 130, np.uint8)).mask.any()

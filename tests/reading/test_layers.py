@@ -18,8 +18,14 @@ from serving import (
     wait_until,
 )
 
-from inkdigits.reading import layers as inside
-from inkdigits.reading.layers import PATCH, STEP, compute_layers, look_inside, measure_occlusion
+from inkdigits.reading.layers import (
+    PATCH,
+    STEP,
+    Layer,
+    compute_layers,
+    look_inside,
+    measure_occlusion,
+)
 from inkdigits.reading.model_files import shipped_models
 from inkdigits.reading.recogniser import Recogniser, loaded
 
@@ -50,9 +56,11 @@ def maps_of(layer: dict) -> np.ndarray:
 @pytest.mark.parametrize("model", shipped_models())
 def test_every_shipped_model_can_be_looked_into(model: str) -> None:
     seen = look_inside(loaded(model), DIGIT)
+
     assert len(seen["layers"]) >= (3 if model == "fast-99.3" else 6)
     assert len(json.dumps(seen)) < 1_000_000
     assert np.allclose(seen["probabilities"], loaded(model).classify(DIGIT)[0], atol=1e-6)
+
     for layer in seen["layers"]:
         assert layer["lowest"] == 0 < layer["highest"]
         channels, *places = layer["shape"]
@@ -71,7 +79,9 @@ def test_the_maps_are_those_of_the_network_in_torch(trained: Path) -> None:
     with torch.no_grad():
         network(to_ink(torch.from_numpy(DIGIT[None])))
     shown = compute_layers(Recogniser(trained), DIGIT)
+
     assert len(shown) == len(outputs) - 1 > 1  # the last gives no features, but the digit
+
     for layer, output in zip(shown, outputs[:-1], strict=True):
         expected = torch.nn.functional.max_pool2d(output, 2) if output.ndim == 4 else output
         assert np.allclose(layer.maps.ravel(), expected.ravel(), atol=1e-4), layer.name
@@ -79,11 +89,12 @@ def test_the_maps_are_those_of_the_network_in_torch(trained: Path) -> None:
 
 def test_greys_go_from_the_lowest_value_to_the_highest() -> None:
     maps = np.linspace(-1, 3, 40 * 4).reshape(40, 2, 2).astype(np.float32)
-    told = inside.Layer("layer 1", maps).as_dict()
+    told = Layer("layer 1", maps).as_dict()
+
     assert told["shape"] == [40, 2, 2]
     assert np.allclose(maps_of(told), maps[:32], atol=4 / 255)
     assert set(
-        base64.b64decode(inside.Layer("layer 1", np.zeros((1, 2, 2), np.float32)).as_dict()["maps"])
+        base64.b64decode(Layer("layer 1", np.zeros((1, 2, 2), np.float32)).as_dict()["maps"])
     ) == {0}
 
 
@@ -106,12 +117,15 @@ def test_which_pixels_mattered_is_what_a_slow_loop_finds() -> None:
         [np.mean(fall) if DIGIT[y, x] else 0 for x, fall in enumerate(row)]
         for y, row in enumerate(falls)
     ]
+
     assert np.allclose(measure_occlusion(recogniser, DIGIT)[1], expected, atol=1e-5)
 
 
 def test_paper_does_not_matter() -> None:
     assert not measure_occlusion(loaded("nano"), np.zeros((28, 28), np.uint8))[1].any()
+
     mattered = measure_occlusion(loaded("nano"), DIGIT)[1]
+
     assert not mattered[DIGIT == 0].any()
     assert mattered[DIGIT > 0].any()
 
@@ -146,7 +160,7 @@ def test_the_service_answers_what_python_does(server: Server) -> None:
         ),
     ],
 )
-def test_what_is_no_field_is_refused(
+def test_a_body_that_is_no_field_is_refused(
     server: Server, body: bytes, kind: str, refused: tuple[int, str, str | None]
 ) -> None:
     status, code, message = ask(server, body, kind).error
@@ -154,7 +168,7 @@ def test_what_is_no_field_is_refused(
     assert refused[2] in (None, message)
 
 
-def test_after_a_new_model_it_is_the_new_one_that_is_looked_into(tmp_path: Path) -> None:
+def test_a_new_model_is_the_one_that_is_looked_into(tmp_path: Path) -> None:
     model = place_model("nano", tmp_path / "mine.onnx")
     with serving_hastily(tmp_path / "log", "--model", model) as server:
         assert ask(server, DIGIT.tobytes()).json == look_inside(loaded("nano"), DIGIT)
@@ -177,7 +191,7 @@ def test_after_a_new_model_it_is_the_new_one_that_is_looked_into(tmp_path: Path)
         ),
     ],
 )
-def test_where_nobody_can_look_inside_digits_are_read_nevertheless(
+def test_digits_are_read_even_if_the_layers_cannot_be_looked_into(
     tmp_path: Path, fault: str, code: str, why: str
 ) -> None:
     with serving_hastily(tmp_path / "log", first=fault) as server:

@@ -1,4 +1,4 @@
-"""Images are shared out among threads in blocks: alike, small enough for the cache, large enough to be worth it."""
+"""Threads share images in blocks that are alike, fit the cache and are worth waking a thread."""
 
 import threading
 from pathlib import Path
@@ -14,9 +14,12 @@ from inkdigits.reading.network import LARGEST_BLOCK, SMALLEST_BLOCK, Network, bl
 @pytest.mark.parametrize("images", [0, 1, 3, 8, 127, 129, 300, 1024, 10_001])
 def test_blocks_are_alike_and_one_for_each_thread(images: int, threads: int) -> None:
     size = block_size(images, threads)
+
     assert 1 <= size <= LARGEST_BLOCK
     assert size >= min(images, SMALLEST_BLOCK)
+
     turns = -(-images // (size * threads))
+
     assert turns * size < images / threads + turns + 1 or size <= SMALLEST_BLOCK, (
         "no thread has much more to do than its share"
     )
@@ -44,6 +47,7 @@ def test_several_callers_share_its_threads(tmp_path: Path) -> None:
         caller.start()
     for caller in callers:
         caller.join()
+
     assert len(answers) == 8
     assert all(np.allclose(answer, by_hand(images), atol=1e-6) for answer in answers)
 
@@ -62,5 +66,6 @@ def test_a_failure_on_another_thread_is_not_lost(
         raise MemoryError
 
     monkeypatch.setattr(network, "_run", fails_elsewhere)
+
     with pytest.raises(MemoryError):
         network.answer(np.zeros((20, 28, 28), np.uint8))

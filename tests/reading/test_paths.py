@@ -1,4 +1,4 @@
-"""Whatever `read` is given becomes one reading a picture, in order; what cannot be read says why and stops nobody else."""
+"""Paths of all kinds become one reading a picture, in order; an unreadable one stops no other."""
 
 import gzip
 import io
@@ -17,7 +17,7 @@ from PIL import Image
 from inkdigits.command import cli
 from inkdigits.core.errors import BadValue
 from inkdigits.data.datasets import Split
-from inkdigits.reading import paths as sources
+from inkdigits.reading import paths as paths_module
 from inkdigits.reading.explanation.folder import Explanations
 from inkdigits.reading.paths import read_paths
 from inkdigits.reading.recogniser import Reading, Recogniser
@@ -78,6 +78,7 @@ def test_good_and_bad_pictures_keep_their_order(recogniser, digits, tmp_path):
         for name in ("first.png", "empty.png", "missing.png", "cut.png", "text.png", "last.png")
     ]
     readings = read(recogniser, *paths)
+
     assert [path for path, _ in readings] == [str(path) for path in paths]
     assert codes(readings) == [None, "empty", "not_found", "truncated", "not_a_picture", None]
     for path, reading in readings:
@@ -89,6 +90,7 @@ def test_good_and_bad_pictures_keep_their_order(recogniser, digits, tmp_path):
 def test_a_picture_gives_what_the_recogniser_reads(recogniser, digits, tmp_path):
     picture(digits.images[2], tmp_path / "digit.png")
     ((_, reading),) = read(recogniser, tmp_path / "digit.png", single=True)
+
     assert reading == recogniser.read(tmp_path / "digit.png", single=True)
     assert len(reading.digits) == 1
 
@@ -97,9 +99,10 @@ def test_a_picture_gives_what_the_recogniser_reads(recogniser, digits, tmp_path)
     "name",
     ["a" * 300 + ".png", "a\0b.png", "file.png/x.png", "nothing", "missing.npz", "missing.csv.gz"],
 )
-def test_names_that_no_file_can_have(name, recogniser, tmp_path):
+def test_a_name_that_no_file_can_have_is_one_error(name, recogniser, tmp_path):
     (tmp_path / "file.png").touch()
     ((path, reading),) = read(recogniser, tmp_path / name)
+
     assert path == str(tmp_path / name)
     assert reading.error.code in ("not_found", "unreadable")
 
@@ -115,6 +118,7 @@ def test_a_picture_comes_with_the_page_that_explains_it_and_an_array_s_images_ar
             recogniser, [str(tmp_path / name) for name in ("digit.png", "no.png", "digits.npy")]
         )
     ]
+
     assert [trace.page is not None for trace in traces] == [True, False, False]
     assert np.array_equal(traces[0].page.fields[0], traces[0].reading.digits[0].image)
 
@@ -124,19 +128,21 @@ def test_pictures_are_read_when_their_turn_comes(recogniser, digits, tmp_path):
     traces = read_paths(recogniser, [str(tmp_path / "first.png"), str(tmp_path / "second.png")])
     next(traces)
     picture(digits.images[1], tmp_path / "second.png")
+
     assert next(traces)[1].reading.error is None
 
 
 # ---- several at once
 
 
-@pytest.mark.parametrize("small", [0, sources.SMALL_FILE])  # no picture is read at once, or all of these
+# No picture is small enough to be read at once, or all are.
+@pytest.mark.parametrize("small", [0, paths_module.SMALL_FILE])
 @pytest.mark.parametrize("jobs", [2, 3, 16])
 def test_several_at_once_give_the_same_in_the_same_order(
     jobs, small, recogniser, digits, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(sources, "IMAGES_AT_ONCE", 2)
-    monkeypatch.setattr(sources, "SMALL_FILE", small)
+    monkeypatch.setattr(paths_module, "IMAGES_AT_ONCE", 2)
+    monkeypatch.setattr(paths_module, "SMALL_FILE", small)
     for index, field in enumerate(digits.images):
         picture(field, tmp_path / f"{index}.png")
     (tmp_path / "1.png").write_text("no picture")
@@ -150,6 +156,7 @@ def test_several_at_once_give_the_same_in_the_same_order(
         tmp_path / "missing.png",
     ]
     one, several = read(recogniser, *paths), read(recogniser, *paths, jobs=jobs)
+
     assert [code for code in codes(one) if code] == ["not_a_picture", "bad_data", "not_found"]
     assert [reading.to_json(path) for path, reading in several] == [
         reading.to_json(path) for path, reading in one
@@ -169,15 +176,16 @@ def test_the_first_to_finish_does_not_overtake(recogniser, digits, tmp_path, mon
         return trace
 
     monkeypatch.setattr(recogniser, "trace", slow_at_first)
-    monkeypatch.setattr(sources, "SMALL_FILE", 0)
+    monkeypatch.setattr(paths_module, "SMALL_FILE", 0)
     for index in range(4):
         picture(digits.images[index], tmp_path / f"{index}.png")
+
     assert [path[-5] for path, _ in read(recogniser, tmp_path, jobs=2)] == list("0123")
     assert finished[0] != "0.png"
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_no_more_is_read_ahead_than_is_said(jobs, recogniser, digits, tmp_path, monkeypatch):
+def test_reading_ahead_is_bounded(jobs, recogniser, digits, tmp_path, monkeypatch):
     asked = 0
 
     def endless(path: Path, block: int) -> Iterator[np.ndarray]:
@@ -186,13 +194,13 @@ def test_no_more_is_read_ahead_than_is_said(jobs, recogniser, digits, tmp_path, 
             asked += 1
             yield digits.images
 
-    monkeypatch.setattr(sources, "iter_images", endless)
+    monkeypatch.setattr(paths_module, "iter_images", endless)
     np.save(tmp_path / "digits.npy", digits.images)
     traces = read_paths(recogniser, [str(tmp_path / "digits.npy")], jobs=jobs)
     for taken in range(10):
         for _ in digits.images:
             next(traces)
-        assert asked <= taken + (1 if jobs == 1 else sources.AHEAD * jobs)
+        assert asked <= taken + (1 if jobs == 1 else paths_module.AHEAD * jobs)
     traces.close()
 
 
@@ -206,16 +214,17 @@ def test_nothing_is_kept_of_what_was_taken(jobs, recogniser, tmp_path, monkeypat
             blocks.append(weakref.ref(images))
             yield images
 
-    monkeypatch.setattr(sources, "iter_images", watched)
+    monkeypatch.setattr(paths_module, "iter_images", watched)
     np.save(tmp_path / "digits.npy", np.zeros((2, 28, 28), np.uint8))
     most = 0
     for _ in read_paths(recogniser, [str(tmp_path / "digits.npy")], jobs=jobs):
         most = max(most, sum(block() is not None for block in blocks))
+
     assert len(blocks) == 20
-    assert most <= sources.AHEAD * jobs + 2  # what waits, what is read and what is handed out
+    assert most <= paths_module.AHEAD * jobs + 2  # what waits, what is read and what is handed out
 
 
-@pytest.mark.parametrize("small", [0, sources.SMALL_FILE])
+@pytest.mark.parametrize("small", [0, paths_module.SMALL_FILE])
 def test_a_fault_of_ours_is_not_swallowed_by_a_thread(
     small, recogniser, digits, tmp_path, monkeypatch
 ):
@@ -223,13 +232,14 @@ def test_a_fault_of_ours_is_not_swallowed_by_a_thread(
         raise ZeroDivisionError
 
     monkeypatch.setattr(recogniser, "trace", broken)
-    monkeypatch.setattr(sources, "SMALL_FILE", small)
+    monkeypatch.setattr(paths_module, "SMALL_FILE", small)
     picture(digits.images[0], tmp_path / "digit.png")
+
     with pytest.raises(ZeroDivisionError):
         read(recogniser, tmp_path, jobs=2)
 
 
-def test_no_jobs_make_no_sense(recogniser):
+def test_no_jobs_are_refused(recogniser):
     with pytest.raises(BadValue, match="0 jobs make no sense"):
         read(recogniser, "a.png", jobs=0)
 
@@ -240,6 +250,7 @@ def test_the_command_prints_the_same_with_any_number_of_jobs(digits, tmp_path, c
     for jobs in ([], ["--jobs", "1"], ["--jobs", "5"]):
         assert cli.main(["read", "--json", *jobs, str(tmp_path / "digits.npy")]) == 0
         printed.add(capsys.readouterr().out)
+
     assert len(printed) == 1
     assert printed.pop().count("\n") == len(digits)
     assert cli.main(["read", "--jobs", "0", str(tmp_path / "digits.npy")]) == 2
@@ -257,6 +268,7 @@ def test_a_folder_is_all_pictures_below_it_sorted(recogniser, digits, tmp_path):
     (tmp_path / "folder.png").mkdir()
     names = ["a.jpg.png", "b/2.png", "b/deep/1.png", "c.PNG"]
     readings = read(recogniser, tmp_path)
+
     assert [path for path, _ in readings] == [str(tmp_path / name) for name in names]
     assert codes(readings) == [None] * 4
 
@@ -267,6 +279,7 @@ def test_a_folder_is_listed_as_it_is_read(recogniser, digits, tmp_path):
     traces = read_paths(recogniser, [str(tmp_path)])
     next(traces)
     picture(digits.images[1], tmp_path / "b" / "late.png")
+
     assert [path for path, _ in traces] == [str(tmp_path / "b" / "late.png")]
 
 
@@ -277,15 +290,17 @@ def test_links_are_followed_to_pictures_but_not_in_circles(recogniser, digits, t
     (tmp_path / "in" / "round").symlink_to(tmp_path)
     (tmp_path / "in" / "itself.png").symlink_to("itself.png")
     (tmp_path / "in" / "nowhere.png").symlink_to("nothing.png")
+
     assert [Path(path).name for path, _ in read(recogniser, tmp_path)] == ["a.png", "b.png"]
 
 
-def test_a_folder_s_explanations_are_none_of_its_pictures(recogniser, digits, tmp_path):
+def test_a_folder_s_explanations_are_not_read_as_its_pictures(recogniser, digits, tmp_path):
     picture(digits.images[0], tmp_path / "digit.png")
     explanations = Explanations(tmp_path / "why")
     for path, trace in read_paths(recogniser, [str(tmp_path)]):
         explanations.add(path, trace)
     written = tmp_path / "why" / "digit.png.png"
+
     assert written.exists()
     assert [path for path, _ in read(recogniser, tmp_path)] == [str(tmp_path / "digit.png")]
     assert [path for path, _ in read(recogniser, written)] == [
@@ -296,6 +311,7 @@ def test_a_folder_s_explanations_are_none_of_its_pictures(recogniser, digits, tm
 def test_a_folder_without_pictures_is_one_error_that_names_the_endings(recogniser, tmp_path):
     (tmp_path / "notes.txt").touch()
     ((path, reading),) = read(recogniser, tmp_path)
+
     assert path == str(tmp_path)
     assert reading.error.code == "empty"
     assert ".png" in str(reading.error)
@@ -332,15 +348,19 @@ def test_images_of_one_file_are_numbered(name, recogniser, digits, tmp_path):
         case _:
             path.write_bytes(idx(images))
     readings = read(recogniser, path)
+
     assert [name for name, _ in readings] == [f"{path}[{index}]" for index in range(5)]
+
     expected = recogniser.classify(images).argmax(1).tolist()
+
     assert [reading.digits[0].digit for _, reading in readings] == expected
 
 
 def test_numbers_go_on_over_blocks(recogniser, digits, tmp_path, monkeypatch):
     many = np.concatenate([digits.images] * 3)
     np.save(tmp_path / "many.npy", many)
-    monkeypatch.setattr(sources, "IMAGES_AT_ONCE", 4)
+    monkeypatch.setattr(paths_module, "IMAGES_AT_ONCE", 4)
+
     assert [path[-4:].lstrip("y") for path, _ in read(recogniser, tmp_path / "many.npy")] == [
         f"[{i}]"[-4:] for i in range(15)
     ]
@@ -363,6 +383,7 @@ def test_numbers_go_on_over_blocks(recogniser, digits, tmp_path, monkeypatch):
 def test_damaged_arrays_are_one_error(name, content, says, recogniser, tmp_path):
     (tmp_path / name).write_bytes(content)
     readings = read(recogniser, tmp_path / name, tmp_path / name)
+
     assert codes(readings) == ["bad_data"] * 2
     with pytest.raises(Exception, match=says):
         raise readings[0][1].error
@@ -371,9 +392,10 @@ def test_damaged_arrays_are_one_error(name, content, says, recogniser, tmp_path)
 def test_a_truncated_file_gives_what_is_there_and_then_the_error(
     recogniser, digits, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(sources, "IMAGES_AT_ONCE", 2)
+    monkeypatch.setattr(paths_module, "IMAGES_AT_ONCE", 2)
     (tmp_path / "cut-ubyte").write_bytes(idx(digits.images)[: -28 * 28 // 2])
     readings = read(recogniser, tmp_path / "cut-ubyte")
+
     assert codes(readings) == [None] * 4 + ["bad_data"]  # two blocks, and the error
     assert readings[-1][0] == str(tmp_path / "cut-ubyte")
 
@@ -383,6 +405,7 @@ def test_a_csv_with_a_short_row_names_the_line(recogniser, digits, tmp_path):
     lines[3] = lines[3].rsplit(",", 1)[0]
     (tmp_path / "digits.csv").write_text("\n".join(lines))
     ((_, reading),) = read(recogniser, tmp_path / "digits.csv")
+
     assert "line 4: 784 values; line 1 has 785" in str(reading.error)
 
 
@@ -403,27 +426,32 @@ def test_a_picture_on_standard_input(recogniser, digits, tmp_path, monkeypatch):
     ("data", "code"),
     [(b"", "empty"), (b"text", "not_a_picture"), (b"\x89PNG\r\n\x1a\n", "not_a_picture")],
 )
-def test_what_is_no_picture_on_standard_input(data, code, recogniser, monkeypatch):
+def test_other_things_than_a_picture_on_standard_input_are_one_error(
+    data, code, recogniser, monkeypatch
+):
     give(monkeypatch, data)
     ((path, reading),) = read(recogniser, "-")
+
     assert (path, reading.error.code) == ("-", code)
     assert "standard input" in str(reading.error)
 
 
 def test_standard_input_without_end_is_not_read_to_its_end(recogniser, monkeypatch):
-    monkeypatch.setattr(sources, "LARGEST_INPUT", 1000)
+    monkeypatch.setattr(paths_module, "LARGEST_INPUT", 1000)
     give(monkeypatch, bytes(1_000_000))
     ((_, reading),) = read(recogniser, "-")
+
     assert reading.error.code == "too_large"
     assert sys.stdin.buffer.tell() == 1001
 
 
-def test_small_pictures_are_not_for_threads(recogniser, digits, tmp_path, monkeypatch):
+def test_small_pictures_are_read_without_threads(recogniser, digits, tmp_path, monkeypatch):
     threads, real = set(), recogniser.trace
     monkeypatch.setattr(
         recogniser, "trace", lambda *given: threads.add(threading.current_thread()) or real(*given)
     )
     for index in range(4):
         picture(digits.images[index], tmp_path / f"{index}.png")
+
     assert len(read(recogniser, tmp_path, jobs=2)) == 4
     assert threads == {threading.main_thread()}

@@ -1,4 +1,4 @@
-"""Whatever a picture comes as, the pixels are the same; whatever is wrong with it, the error says so."""
+"""A picture in any form has the same pixels; the error of a faulty one says what is wrong."""
 
 import io
 import struct
@@ -74,8 +74,11 @@ def test_lossless_encodings_give_the_same_pixels(
 
 def test_sixteen_bit_pictures_are_scaled_not_clipped(drawing: np.ndarray) -> None:
     data = encoded(Image.fromarray(drawing.astype(np.uint16) * 257), "PNG")
+
     assert np.array_equal(open_picture(data).pixels, drawing)
+
     mid_grey = encoded(Image.fromarray(np.full((8, 8), 32768, np.uint16)), "PNG")
+
     assert (open_picture(mid_grey).pixels == 128).all()
 
 
@@ -109,6 +112,7 @@ def test_a_camera_held_any_way_gives_the_upright_picture(
     exif[0x0112] = orientation
     stored = Image.fromarray(np.ascontiguousarray(undo[orientation]))
     picture = open_picture(encoded(stored, "PNG", exif=exif))
+
     assert np.array_equal(picture.pixels, drawing)
     assert picture.scale == (1, 1)
 
@@ -118,6 +122,7 @@ def test_strokes_on_nothing_get_the_paper_that_shows_them(ink: int, paper: int) 
     rgba = np.zeros((20, 20, 4), np.uint8)
     rgba[5:15, 8:11] = (ink, ink, ink, 255)
     pixels = open_picture(rgba).pixels
+
     assert (pixels[5:15, 8:11] == ink).all()
     assert pixels[0, 0] == paper
 
@@ -135,6 +140,7 @@ def test_transparency_is_mixed_with_the_paper_behind_it() -> None:
         rng.random((40, 50)) < 0.4, rng.integers(0, 256, (40, 50)), 0
     )  # strokes, so the paper is white
     opacity = rgba[:, :, 3:] / 255
+
     assert (
         np.abs(open_picture(rgba).pixels - (rgba[:, :, :3] * opacity + 255 * (1 - opacity))).max()
         < 1
@@ -146,6 +152,7 @@ def test_a_large_transparent_picture_is_reduced_as_an_opaque_one_is() -> None:
     stroke = (np.hypot(x - 1500, (y - 800) * 1.5) < 500).astype(np.uint8)
     shown = open_picture(np.where(stroke, 20, 255).astype(np.uint8))
     transparent = open_picture(np.dstack([stroke * 20] * 3 + [stroke * 255]))
+
     assert transparent.scale == shown.scale
     assert np.abs(transparent.pixels.astype(int) - shown.pixels).max() <= 2
 
@@ -178,9 +185,12 @@ def test_a_large_jpeg_is_decoded_small_and_keeps_its_coordinates() -> None:
     pixels = np.full((3024, 4032), 255, np.uint8)
     pixels[400:2000, 800:1000] = 0
     picture = open_picture(encoded(Image.fromarray(pixels), "JPEG"))
+
     assert max(picture.pixels.shape) <= WORK_SIDE
+
     rows, columns = np.nonzero(picture.pixels < 128)
     (x, y) = picture.scale
+
     assert np.allclose(
         [columns.min() * x, (columns.max() + 1) * x, rows.min() * y, (rows.max() + 1) * y],
         [800, 1000, 400, 2000],
@@ -204,6 +214,7 @@ def test_only_the_first_frame_of_an_animation_is_read(
             **lossless,
         )
     )
+
     assert np.array_equal(picture.pixels, drawing)
     assert picture.warnings == (("only the first of several frames is read",) if several else ())
 
@@ -220,6 +231,7 @@ def test_what_is_wrong_with_a_file_is_named(tmp_path: Path, drawing: np.ndarray)
         Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)), "PNG"
     )
     (tmp_path / "empty.png").touch()
+
     assert code_of(tmp_path / "none.png") == "not_found"
     assert code_of(str(tmp_path / "none.png")) == "not_found"
     assert code_of(tmp_path) == "not_a_picture"
@@ -267,5 +279,6 @@ def test_damage_anywhere_gives_pixels_or_a_bad_picture(
         pixels = open_picture(bytes(data)).pixels
     except BadPicture:
         return
+
     assert pixels.dtype == np.uint8
     assert pixels.ndim in (2, 3)

@@ -1,4 +1,4 @@
-"""What is printed goes and what is written stays, pixel by pixel: both are drawn here one after the other, so both are known."""
+"""Print goes and writing stays, pixel by pixel; both are drawn here, and so are known."""
 
 import cv2
 import numpy as np
@@ -72,7 +72,7 @@ PRINTED = {
 
 
 def cleaned(printed: Plane, shade: int, writing: Plane = WRITING) -> Mask:
-    """What is left of the ink on a sheet with this print, in grey levels, that somebody has written on."""
+    """Return the ink that is left on a sheet with this print, in grey levels, and writing."""
     sheet = written(printed, 240, shade)
     return without_printed_lines(find_ink(written(writing, sheet, 40))).mask
 
@@ -83,6 +83,7 @@ def test_lines_go_and_strokes_stay(kind: str, shade: int) -> None:
     left = cleaned(PRINTED[kind], shade)
     truth = WRITING > 127
     print_alone = (PRINTED[kind] > 127) & ~(cv2.dilate(WRITING, np.ones((9, 9), np.uint8)) > 0)
+
     assert (left & truth).sum() > 0.85 * truth.sum()
     assert (left & print_alone).sum() < 0.03 * print_alone.sum()
     assert overlap(left, truth) > 0.75
@@ -102,6 +103,7 @@ def test_each_digit_stays_in_one_piece(kind: str) -> None:
     left = cleaned(PRINTED[kind], 150)
     whole, _, stats, _ = cv2.connectedComponentsWithStats(left.view(np.uint8), connectivity=8)
     tall = [height for height in stats[1:, cv2.CC_STAT_HEIGHT] if height > 0.8 * 90]
+
     assert len(tall) == len(TEXT), f"{whole - 1} pieces"
 
 
@@ -118,7 +120,9 @@ def changed(layer: Plane) -> int:
     """How many pixels of writing go where nothing is printed."""
     ink = find_ink(written(layer))
     after = without_printed_lines(ink)
+
     assert not (after.mask & ~ink.mask).any()
+
     return int((ink.mask & ~after.mask).sum())
 
 
@@ -160,5 +164,6 @@ def test_a_sheet_with_nothing_but_lines_holds_no_digit(kind: str) -> None:
 def test_strength_goes_where_the_mask_goes() -> None:
     ink = without_printed_lines(find_ink(written(WRITING, written(PRINTED["squared"], 240, 150))))
     alone = (PRINTED["squared"] > 127) & ~(cv2.dilate(WRITING, np.ones((9, 9), np.uint8)) > 0)
+
     assert ink.strength[alone].mean() < 0.05 * ink.strength[WRITING > 250].mean()
     assert (ink.strength[ink.mask] > 0).all()

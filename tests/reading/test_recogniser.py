@@ -1,4 +1,4 @@
-"""A model is loaded once and checked; its probabilities become readings that say what the contract promises."""
+"""A model is loaded once and checked; its probabilities become the readings of the contract."""
 
 import json
 import threading
@@ -28,7 +28,10 @@ def images() -> np.ndarray:
 
 
 def picture_of(digit: int) -> np.ndarray:
-    """MNIST-like pixels that the toy network reads as the digit: a spine, that row, and the row that balances it. 10: no digit."""
+    """Return MNIST-like pixels that the toy network reads as the digit, or as no digit if it is 10.
+
+    They are a spine, the digit's row, and the row that balances it.
+    """
     field = np.zeros((28, 28), np.uint8)
     field[4:24, 14] = 255
     if digit < 10:
@@ -44,9 +47,11 @@ def test_sureness_is_that_of_the_best_digit_and_that_it_is_one(
     assert Recogniser(toy, threads=1).sureness(images) == pytest.approx(
         by_hand(images).max(axis=1), abs=1e-5
     )
+
     eleven = by_hand(images, 11)
     expected = by_hand(images).max(axis=1) * (1 - eleven[:, 10])
     ours = Recogniser(save_toy_network(tmp_path / "eleven.onnx", 11), threads=1).sureness(images)
+
     assert ours == pytest.approx(expected, abs=1e-5)
     assert ours.shape == (len(images),)
 
@@ -74,6 +79,7 @@ def test_a_recogniser_answers_several_threads_alike(toy: Path, images: np.ndarra
         thread.start()
     for thread in threads:
         thread.join()
+
     assert len(answers) == 8
     assert all(np.array_equal(answer, expected) for answer in answers)
 
@@ -100,7 +106,7 @@ def test_the_threshold_travels_in_the_model(tmp_path: Path) -> None:
             Recogniser(save_toy_network(tmp_path / "m.onnx", metadata={"threshold": wrong}))
 
 
-def test_the_network_s_probabilities_are_final_whatever_its_metadata_say(
+def test_the_network_s_probabilities_are_final_and_no_metadata_change_them(
     tmp_path: Path, images: np.ndarray
 ) -> None:
     path = save_toy_network(
@@ -114,8 +120,11 @@ def test_an_eleventh_output_is_the_doubt_that_it_is_a_digit(tmp_path: Path) -> N
     images = np.stack([picture_of(3), picture_of(10)])
     eleven = by_hand(images, 11)
     expected = eleven[:, :10] / eleven[:, :10].sum(axis=1, keepdims=True)
+
     assert np.allclose(recogniser.classify(images), expected, atol=1e-6)
+
     digit, other = (recogniser.read(image, single=True).digits[0] for image in images)
+
     assert digit.accepted
     assert digit.digit == 3
     assert digit.confidence == pytest.approx(eleven[0, 3], abs=1e-5)
@@ -129,6 +138,7 @@ def test_json_is_what_the_contract_says(toy: Path, tmp_path: Path) -> None:
     reading = Recogniser(toy).read(path)
     confidence = by_hand(picture_of(7)[None])[0, 7]
     said = json.loads(reading.to_json(str(path)))
+
     assert list(said) == ["path", "text", "digits", "warnings", "error"]
     assert said["path"] == str(path)
     assert said["text"] == "7"
@@ -144,6 +154,7 @@ def test_a_doubtful_digit_is_listed_with_its_reason_but_not_in_the_text(tmp_path
     reading = Recogniser(
         save_toy_network(tmp_path / "m.onnx", metadata={"threshold": "0.9999999"})
     ).read(picture_of(5))
+
     assert reading.text == ""
     assert reading.digits[0].digit == 5
     assert "sure of 5" in json.loads(reading.to_json())["digits"][0]["reason"]
@@ -156,8 +167,11 @@ def test_a_picture_that_cannot_be_read_leaves_the_others_readable(
     readings = list(
         recogniser.read_many([picture_of(1), tmp_path / "none.png", b"junk", picture_of(2)])
     )
+
     assert [reading.text for reading in readings] == ["1", None, None, "2"]
+
     said = json.loads(readings[1].to_json("none.png"))
+
     assert said["text"] is None
     assert said["digits"] == []
     assert said["error"] == {"code": "not_found", "message": str(readings[1].error)}
@@ -180,6 +194,7 @@ def test_a_model_is_found_by_name_folder_or_path(
     for folder in (tmp_path / "run", tmp_path / "weights" / "toy"):
         folder.mkdir(parents=True)
         (folder / "model.onnx").write_bytes(toy.read_bytes())
+
     assert resolve_model("toy") == tmp_path / "weights" / "toy" / "model.onnx"
     assert resolve_model(toy) == toy
     assert resolve_model(str(tmp_path / "run")) == tmp_path / "run" / "model.onnx"
@@ -187,10 +202,11 @@ def test_a_model_is_found_by_name_folder_or_path(
         resolve_model("toi")
 
 
-def test_what_is_no_model_of_ours_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_model_of_ours_is_refused(tmp_path: Path) -> None:
     (tmp_path / "damaged.onnx").write_bytes(b"not a protobuf")
     (tmp_path / "model.pt").write_bytes(b"pickle")
     (tmp_path / "run").mkdir()
+
     with pytest.raises(BadModel, match="damaged"):
         Recogniser(tmp_path / "damaged.onnx")
     with pytest.raises(BadModel, match=r"no \.onnx file"):
@@ -219,5 +235,5 @@ def test_a_blank_reading_is_an_empty_text() -> None:
 @pytest.mark.parametrize(
     ("confidence", "words"), [(0.5, "50.0%"), (0.9986, "99.9%"), (0.99996, "99.9%"), (1.0, "99.9%")]
 )
-def test_nobody_is_told_that_something_is_certain(confidence: float, words: str) -> None:
+def test_nothing_is_said_to_be_certain(confidence: float, words: str) -> None:
     assert Digit(3, confidence, True, (0, 0, 1, 1)).sureness == words

@@ -1,4 +1,4 @@
-"""Strokes become candidates as a person would group them: drawn here digit by digit, so that it is known what belongs together."""
+"""Strokes become candidates as a person would group them; they are drawn digit by digit here."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ def whole(candidate: Candidate, shape: tuple[int, ...]) -> Mask:
 
 
 def knowing(*digits: Plane) -> Judge:
-    """A judge who knows the digits that were drawn: as sure as the candidate overlaps with one of them."""
+    """Return a judge who is as sure as a candidate overlaps with one of the digits drawn."""
 
     def judge(candidates: Sequence[Candidate]) -> np.ndarray:
         masks = [whole(candidate, digits[0].shape) for candidate in candidates]
@@ -49,7 +49,7 @@ def places(candidates: Sequence[Candidate], digits: Sequence[Plane]) -> list[int
 # ---- what there is
 
 
-def test_no_ink_no_candidates() -> None:
+def test_paper_without_ink_has_no_candidates() -> None:
     nothing = np.zeros(SHAPE, np.uint8)
     assert found(nothing) == []
     assert found(nothing, single=True) == []
@@ -59,8 +59,10 @@ def test_each_digit_of_a_row_is_a_candidate_in_a_box_that_fits() -> None:
     digits = [ink(digit, SHAPE, 40 + 90 * place, 100) for place, digit in enumerate("275380")]
     layer = np.maximum.reduce(digits)
     candidates = found(layer)
+
     assert places(candidates, digits) == [0, 1, 2, 3, 4, 5]
     assert {candidate.line for candidate in candidates} == {0}
+
     for candidate, digit in zip(candidates, digits, strict=True):
         left, top, width, height = cv2.boundingRect((digit > 127).view(np.uint8))
         assert candidate.box == (left, top, left + width, top + height)
@@ -71,6 +73,7 @@ def test_each_digit_of_a_row_is_a_candidate_in_a_box_that_fits() -> None:
 def test_candidates_share_no_ink_and_add_none() -> None:
     layer = np.maximum(line("2758", SHAPE, 30, 30), line("913", SHAPE, 30, 170))
     masks = [whole(candidate, SHAPE) for candidate in found(layer, judge=knowing(layer))]
+
     assert max(np.sum(masks, axis=0).ravel()) == 1
     assert not (np.logical_or.reduce(masks) & ~(layer > 127)).any()
 
@@ -86,10 +89,11 @@ def test_specks_are_dropped(single: bool) -> None:
         cv2.circle(layer, (int(x) * 2, int(y)), 3, 255, -1)
     near = cv2.dilate(digit, np.ones((17, 17), np.uint8)) > 0
     layer[near] = digit[near]
+
     assert places(found(layer, single), [digit]) == [0]
 
 
-def test_what_is_much_fainter_than_the_writing_shines_through_from_behind() -> None:
+def test_ink_much_fainter_than_the_writing_is_dropped_as_shining_through() -> None:
     digits, ghost = (
         [ink("3", SHAPE, 100, 100), ink("8", SHAPE, 200, 100)],
         ink("5", SHAPE, 300, 100),
@@ -130,6 +134,7 @@ def test_the_bar_of_a_five_joins_its_body(single: bool, judged: bool) -> None:
 def test_a_broken_stroke_is_joined_where_that_makes_a_better_digit() -> None:
     digit = ink("0", SHAPE, 250, 100)
     digit[:, 272:280] = 0  # two halves side by side
+
     assert len(found(digit)) == 2
     assert places(found(digit, judge=knowing(digit)), [digit]) == [0]
 
@@ -148,8 +153,11 @@ def test_touching_digits_are_cut_by_a_judge_who_knows_digits(text: str) -> None:
     digits = [ink(digit, SHAPE, 200 + 49 * place, 100) for place, digit in enumerate(text)]
     touching = np.maximum.reduce(digits)
     cv2.line(touching, (230, 150), (170 + 49 * len(text), 150), 255, 5)
+
     assert cv2.connectedComponents((touching > 127).view(np.uint8))[0] == 2, "they touch"
+
     candidates = found(np.maximum(apart, touching), judge=knowing(apart, *digits))
+
     assert places(candidates, [apart, *digits]) == list(range(1 + len(text)))
 
 
@@ -197,6 +205,7 @@ def test_two_loops_that_share_a_stroke_are_cut_from_notch_to_notch() -> None:
     width = cv2.boundingRect(left)[2]
     right = np.roll(right, width - 6, axis=1)
     both = np.maximum(left, right)
+
     assert places(found(both, judge=knowing(left, right)), [left, right]) == [0, 1]
 
 
@@ -205,6 +214,7 @@ def test_among_letters_nothing_is_cut() -> None:
     pair = ink("3", SHAPE, 240, 100), ink("5", SHAPE, 285, 100)
     neighbours = [ink("1", SHAPE, x, 100) for x in (60, 120, 400)]
     layer = np.maximum.reduce([*pair, *neighbours])
+
     assert len(found(layer, judge=knowing(*pair))) == 4
     assert len(found(layer, judge=knowing(*pair, *neighbours))) == 5
 
@@ -216,7 +226,9 @@ def test_a_line_below_a_digit_is_dropped_where_the_digit_is_one_without_it(singl
     underlined = cv2.line(
         digit.copy(), (left - 8, top + height + 14), (left + width + 8, top + height + 14), 255, 6
     )
+
     assert places(found(underlined, single=single, judge=knowing(digit)), [digit]) == [0]
+
     if single:  # the foot of a broken digit stays
         assert places(found(underlined, single=True, judge=knowing(underlined)), [underlined]) == [
             0
@@ -244,6 +256,7 @@ def test_lines_are_read_from_top_to_bottom_and_each_from_left_to_right(judged: b
         for column, digit in enumerate("2758")
     ]
     candidates = found(np.maximum.reduce(digits), judge=knowing(*digits) if judged else None)
+
     assert places(candidates, digits) == list(range(12))
     assert [candidate.line for candidate in candidates] == [0] * 4 + [1] * 4 + [2] * 4
 
@@ -258,6 +271,7 @@ def test_slanted_lines_keep_their_digits(degrees: float) -> None:
         for column, digit in enumerate("2758304")
     ]
     candidates = found(np.maximum.reduce(digits))
+
     assert places(candidates, digits) == list(range(14))
     assert [candidate.line for candidate in candidates] == [0] * 7 + [1] * 7
 
@@ -268,6 +282,7 @@ def test_slanted_lines_keep_their_digits(degrees: float) -> None:
 def test_single_keeps_one_candidate_however_many_pieces_the_digit_has() -> None:
     digit = ink("8", (200, 200), 70, 60)
     digit[96:104] = 0  # the upper and the lower half
+
     assert len(found(digit, single=True)) == 1
     assert places(found(digit, single=True), [digit]) == [0]
 

@@ -35,6 +35,7 @@ def test_the_sheet_on_a_darker_table_is_found_without_its_rim(
 ) -> None:
     pixels, truth = scene(CORNERS[kind], sheet, table, ink=sheet // 5)
     found = find_sheet(pixels)
+
     assert found is not None
     assert found.dtype == np.bool_
     assert found.shape == SHAPE
@@ -46,6 +47,7 @@ def test_the_sheet_on_a_darker_table_is_found_without_its_rim(
 def test_a_dark_board_on_a_light_wall_is_a_sheet_too(kind: str) -> None:
     pixels, truth = scene(CORNERS[kind], sheet=50, table=220, ink=230)
     found = find_sheet(pixels)
+
     assert found is not None
     assert not (found & ~truth).any()
     assert overlap(found, truth) > 0.88
@@ -70,6 +72,7 @@ def test_a_thick_digit_that_fills_the_picture_is_no_sheet(digit: str, pen: int) 
 def test_a_bar_is_a_one_and_no_sheet(breadth: int) -> None:
     pixels = np.full(SHAPE, 240, np.uint8)
     pixels[20:236, 128 - breadth // 2 : 128 + breadth // 2] = 30
+
     assert find_sheet(pixels) is None
     assert find_sheet(255 - pixels) is None
 
@@ -84,6 +87,7 @@ def test_a_soft_shadow_over_half_of_the_paper_is_no_table() -> None:
     light = np.ones(SHAPE, np.float32)
     light[:, :120] = 0.5
     light = cv2.GaussianBlur(light, (0, 0), 14)
+
     assert (
         find_sheet(np.rint(written(line("475", SHAPE, 40, 90, 60, 7)) * light).astype(np.uint8))
         is None
@@ -106,6 +110,9 @@ def test_a_thick_one_from_a_paint_program_is_no_sheet_and_a_written_sheet_of_its
     cv2.fillPoly(
         bar, [np.array([(90, 30), (170, 36), (166, 220), (96, 226)], np.int32)], 255, cv2.LINE_AA
     )
+
     assert find_sheet(bar) is None
+
     written_on = np.where(line("47", SHAPE, 105, 100, 35, 4) > 127, np.uint8(40), bar)
+
     assert find_sheet(written_on) is not None
