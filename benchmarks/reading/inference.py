@@ -1,21 +1,19 @@
-"""Reading with the shipped models: one image at a time and in bulk, against other runtimes, networks and the machine's peak.
+"""Reading with the shipped models: one image and many, against other runtimes and networks.
 
-Sides take turns; the first round is not counted. Everybody gets uint8 images and gives out probabilities (scikit-learn: digits).
-Latency: seconds of each call with one image, of many calls a round. Bulk: images a second of one call with many. Threads are set
-here, for every library. What is not installed (OpenVINO; a C++ compiler, for torch.compile) is left out, and that is said.
+Sides take turns; the first round is not counted. Everybody gets uint8 images and gives out
+probabilities (scikit-learn: digits). Latency: seconds of each call with one image, of many calls a
+round. Bulk: images a second of one call with many. Threads are set here, for every library. What
+is not installed (OpenVINO; a C++ compiler, for torch.compile) is left out, and that is said.
 
-    python -m benchmarks.reading.inference --write docs/benchmarks.md    # ten minutes; leave the machine alone meanwhile
-    python -m benchmarks.reading.inference --quick                       # a minute, to see that it works; its figures say nothing
+    python -m benchmarks.reading.inference --write docs/benchmarks.md    # ten quiet minutes
+    python -m benchmarks.reading.inference --quick                       # a minute: does it work?
 """
 
-import argparse
-import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
+from benchmarks.common import command_line, machine, publish, tell, turns
 from benchmarks.reading.inference_opponents import (
     Images,
     Side,
@@ -33,7 +32,6 @@ from benchmarks.reading.inference_opponents import (
     sklearn_sides,
 )
 from benchmarks.reading.peak import gemm_peak
-from benchmarks.training.reference_style import machine, write_section
 from inkdigits.data.datasets import Dataset, load_dataset
 from inkdigits.evaluation.metrics import evaluate_probabilities
 from inkdigits.reading.cascade import SURE_ENOUGH
@@ -47,13 +45,8 @@ from inkdigits.training.recipe import load_recipe
 
 # Images of one bulk call: multiples of all blocks, and no more than the validation split has.
 MODELS = {"fast-99.3": 4096, "nano": 4096, "tiny": 2048, "default": 2048, "best": 512}
-REFERENCES = (
-    "lenet",
-    "two-conv",
-    "dropout",
-    "sgd",
-    "batchnorm",
-)  # fresh weights: speed does not depend on them
+# Fresh weights: speed does not depend on them.
+REFERENCES = ("lenet", "two-conv", "dropout", "sgd", "batchnorm")
 CASCADES = (
     "nano+best",
     "tiny+best",
@@ -64,15 +57,22 @@ CASCADES = (
 )
 OTHERS, TOGETHER = "others", "cascades"
 THREADS = (1, 2)
-SETTLE = 0.1  # seconds before each side: the threads of the one before go on looking for work for a while
+SETTLE = 0.1  # seconds before each side, while the threads of the one before look for work
 LEARNED_FROM = 2000  # digits, scikit-learn's
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured. calls: with one image, a round. share: of the images of a bulk call.
+    """How much is measured.
 
-    judged: digits, at most, of each split that cascades are judged by. compiled: models that torch.compile takes, too.
+    Attributes:
+        rounds: after one that is not counted.
+        calls: with one image, a round.
+        share: of the images of a bulk call.
+        judged: digits, at most, of each split that cascades are judged by.
+        models: that are compared.
+        compiled: models that torch.compile takes, too: a minute each, with each number of threads.
+        references: recipes whose networks are compared.
     """
 
     rounds: int = 7
@@ -80,7 +80,7 @@ class Plan:
     share: float = 1.0
     judged: int = 10_000
     models: tuple[str, ...] = tuple(MODELS)
-    compiled: tuple[str, ...] = ("tiny", "default")  # a minute each, on one thread and again on two
+    compiled: tuple[str, ...] = ("tiny", "default")
     references: tuple[str, ...] = REFERENCES
 
 
@@ -97,9 +97,17 @@ QUICK = Plan(
 
 @dataclass(frozen=True)
 class Timing:
-    """One side's rounds. one, one_p99: microseconds of a call with one image; bulk: images a second.
+    """One side's rounds.
 
-    difference: the largest of a probability from ours; None where others answer another question.
+    Attributes:
+        group: what it is compared within.
+        threads: how many.
+        side: its name.
+        setting: how it is run.
+        difference: the largest of a probability from ours; None where the question is another.
+        one: microseconds of a call with one image.
+        one_p99: the 99th percentile of that.
+        bulk: images a second.
     """
 
     group: str
@@ -114,110 +122,116 @@ class Timing:
 
 @dataclass(frozen=True)
 class Figures:
-    """All that is measured. peak: GFLOP/s of a float32 matrix product, by threads; multiplications: of a model, for one digit."""
+    """All that is measured.
+
+    Attributes:
+        machine: facts.
+        timings: in the order of measuring.
+        peak: GFLOP/s of a float32 matrix product, by threads.
+        multiplications: of a model, for one digit.
+        cascades: what each is worth.
+        int8: what each model is worth, and the same in eight bits.
+    """
 
     machine: dict[str, str]
     timings: list[Timing]
     peak: dict[int, list[float]]
     multiplications: dict[str, int]
     cascades: list[dict[str, Any]]
-    int8: list[dict[str, Any]]  # of each model, and of the same in eight bits
+    int8: list[dict[str, Any]]
 
-    def of(self, group: str, threads: int, side: str | None = None) -> list[Timing]:
-        """The timings of a group, in the order of measuring."""
-        return [
-            t
-            for t in self.timings
-            if (t.group, t.threads) == (group, threads) and side in (None, t.side)
-        ]
+    def of(self, group: str, threads: int) -> list[Timing]:
+        """Return the timings of a group, in the order of measuring."""
+        return [each for each in self.timings if (each.group, each.threads) == (group, threads)]
 
 
 def seconds_each(side: Side, image: Images, calls: int) -> list[float]:
-    """Of calls with one image."""
+    """Return the seconds of calls with one image."""
     taken = []
     for _ in range(calls):
         started = time.perf_counter()
         side.one(image)
         taken.append(time.perf_counter() - started)
+
     return taken
 
 
 def measure(
     group: str, found: Iterable[Side], images: Images, threads: int, plan: Plan, peak: list[float]
 ) -> list[Timing]:
-    """Every side's rounds, in turn; the order is reversed from round to round. peak: gets a value a round."""
+    """Run every side's rounds in turn. peak: gets a value a round."""
     contenders = list(found)
     reference = contenders[0].bulk(images)
     timings = []
     for side in contenders:
         said = side.bulk(images)
-        comparable = group in MODELS and said.shape[0] == len(images)
-        difference = float(np.abs(_digits(said) - reference).max()) if comparable else None
+        difference = None
+        if group in MODELS and said.shape[0] == len(images):
+            difference = float(np.abs(_digits(said) - reference).max())
+
         timings.append(Timing(group, threads, side.name, side.setting, difference))
-    for number in range(plan.rounds + 1):
-        turn = list(zip(contenders, timings, strict=True))
-        for side, timing in turn if number % 2 else reversed(turn):
-            time.sleep(SETTLE)
-            calls = seconds_each(side, images[:1], plan.calls)
-            started = time.perf_counter()
-            side.bulk(images)
-            rate = len(images) / (time.perf_counter() - started)
-            if number:
-                timing.one.append(1e6 * statistics.median(calls))
-                timing.one_p99.append(1e6 * float(np.quantile(calls, 0.99)))
-                timing.bulk.append(rate)
+
+    pairs = list(zip(contenders, timings, strict=True))
+    for number, (side, timing) in turns(pairs, plan.rounds):
+        time.sleep(SETTLE)
+        calls = seconds_each(side, images[:1], plan.calls)
+        started = time.perf_counter()
+        side.bulk(images)
+        rate = len(images) / (time.perf_counter() - started)
         if number:
+            timing.one.append(1e6 * statistics.median(calls))
+            timing.one_p99.append(1e6 * float(np.quantile(calls, 0.99)))
+            timing.bulk.append(rate)
+
+        if number and side is contenders[0]:
             peak.append(gemm_peak() / 1e9)
+
     for timing in timings:
-        print(
-            f"{group}, {threads} threads, {timing.side}: {statistics.median(timing.bulk):,.0f} images/s",
-            file=sys.stderr,
-        )
+        rate = statistics.median(timing.bulk)
+        tell(f"{group}, {threads} threads, {timing.side}: {rate:,.0f} images/s")
+
     return timings
 
 
 def _digits(said: np.ndarray) -> np.ndarray:
-    """Ten probabilities of an answer that may have eleven, as `classify` gives them."""
+    """Return ten probabilities of an answer that may have eleven, as `classify` does."""
     return said if said.shape[1] == 10 else said[:, :10] / said[:, :10].sum(axis=1, keepdims=True)
 
 
 def groups(
     digits: Dataset, threads: int, plan: Plan, folder: Path
 ) -> Iterator[tuple[str, Iterable[Side], Images]]:
-    """What is measured against each other, with the images of a bulk call."""
+    """Yield what is measured against each other, with the images of a bulk call."""
     images = digits.validation.images
     for model in plan.models:
         shown = images[: int(MODELS[model] * plan.share)]
-        yield (
-            model,
-            sides(model, in_int8(model, folder), threads, shown, model in plan.compiled),
-            shown,
-        )
+        compiled = model in plan.compiled
+        yield model, sides(model, in_int8(model, folder), threads, shown, compiled), shown
+
     shown = images[: int(MODELS["tiny"] * plan.share)]
     yield OTHERS, others(digits, threads, shown, folder, plan.references), shown
-    yield (
-        TOGETHER,
-        (replace(ours(model, threads), name=model) for model in ("best", *CASCADES)),
-        shown,
-    )
+    models = ("best", *CASCADES)
+    yield TOGETHER, (replace(ours(model, threads), name=model) for model in models), shown
 
 
 def others(
     digits: Dataset, threads: int, shown: Images, folder: Path, references: Iterable[str]
 ) -> Iterator[Side]:
-    """Other networks: the reference systems' in ONNX Runtime, and scikit-learn's. First ours, for the ratio."""
+    """Yield other networks: the reference systems' and scikit-learn's; first ours, for the ratio."""
     yield ours("tiny", threads)
     for name in references:
         path = folder / f"{name}.onnx"
         if not path.is_file():
             export_onnx(seeded_network(load_recipe(name), 0), path, digits.validation.images)
+
         yield replace(bare_onnxruntime(path, threads, shown), name=f"`{name}` in ONNX Runtime")
+
     learned = digits.train[:LEARNED_FROM]
     yield from sklearn_sides(learned.images, learned.labels, shown)
 
 
 def in_int8(model: str, folder: Path) -> str:
-    """A shipped model in eight bits: as it came, or as a file that is made here, once."""
+    """Return a shipped model in eight bits: as it came, or as a file that is made here, once."""
     if model + INT8 in quantised_models():
         return model + INT8
     path = folder / f"{model}{INT8}.onnx"
@@ -227,27 +241,28 @@ def in_int8(model: str, folder: Path) -> str:
 
 
 def accuracy(model: str, digits: Dataset, judged: int) -> dict[str, Any]:
-    """What a model, or a cascade, is worth on validation and test digits, and what share goes on to each network of a cascade.
+    """Return what a model or a cascade is worth, and what it hands on to each network.
 
-    model: as `--model` takes it.
+    Args:
+        model: as `--model` takes it.
+        digits: MNIST.
+        judged: digits of each split.
     """
-    facts: dict[str, Any] = {"model": model}
+    shown = digits.validation.images[:judged]
+    facts: dict[str, Any] = {"model": model, "handed_on": handed_on(model, shown)}
     recogniser = Recogniser(model)
     for split in ("validation", "test"):
         seen = digits[split][:judged]
         said = recogniser.classify(seen.images)
-        figures = evaluate_probabilities(said, seen.labels)
-        facts[split] = {
-            "n": len(seen),
-            "errors": int((said.argmax(axis=1) != seen.labels).sum()),
-            "nll": figures.nll,
-        }
-    facts["handed_on"] = handed_on(model, digits.validation.images[:judged])
+        errors = int((said.argmax(axis=1) != seen.labels).sum())
+        loss = evaluate_probabilities(said, seen.labels).nll
+        facts[split] = {"n": len(seen), "errors": errors, "nll": loss}
+
     return facts
 
 
 def handed_on(model: str, images: Images) -> list[float]:
-    """What share of the images each network of a cascade but the last hands on."""
+    """Return the shares of the images that each network of a cascade but the last hands on."""
     shares, left = [], images
     for part in model.split("+")[:-1]:
         left = left[Recogniser(part).classify(left).max(axis=1) < SURE_ENOUGH]
@@ -256,63 +271,42 @@ def handed_on(model: str, images: Images) -> list[float]:
 
 
 def measure_all(plan: Plan) -> Figures:
-    """Everything, on one thread and then on two."""
+    """Measure everything, on one thread and then on two."""
     digits = load_dataset("mnist")
-    judge = cache(lambda model: accuracy(model, digits, plan.judged))  # `best` stands in two tables
+    judge = cache(lambda model: accuracy(model, digits, plan.judged))  # `best` is in two tables
     timings: list[Timing] = []
     peak: dict[int, list[float]] = {threads: [] for threads in THREADS}
-    with tempfile.TemporaryDirectory() as folder:
+    int8 = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         for threads in THREADS:
             torch.set_num_threads(threads)
             with threadpool_limits(threads):  # scikit-learn's
-                for group, found, shown in groups(digits, threads, plan, Path(folder)):
+                for group, found, shown in groups(digits, threads, plan, folder):
                     timings += measure(group, found, shown, threads, plan, peak[threads])
-        int8 = [
-            judge(model) | {"int8": judge(other), "bytes": resolve_model(other).stat().st_size}
-            for model in plan.models
-            if (other := in_int8(model, Path(folder)))
-        ]
-    multiplications = {
-        model: count_multiplications(load_run(model).network) for model in plan.models
-    }
+
+        for model in plan.models:
+            other = in_int8(model, folder)
+            size = resolve_model(other).stat().st_size
+            int8.append(judge(model) | {"int8": judge(other), "bytes": size})
+
+    networks = {model: load_run(model).network for model in plan.models}
+    counts = {model: count_multiplications(network) for model, network in networks.items()}
     cascades = [judge(model) for model in ("best", *CASCADES)]
-    facts = machine(torch.device("cpu")) | {"threads": " and ".join(map(str, THREADS))}
-    return Figures(facts, timings, peak, multiplications, cascades, int8)
+    threads_used = " and ".join(map(str, THREADS))
+    facts = machine("torch", "numpy", threads=threads_used, device="cpu")
+    return Figures(facts, timings, peak, counts, cascades, int8)
 
 
 def main() -> None:
     """Measure, print, and write where asked."""
     from benchmarks.reading.inference_report import sections, throughput_bars
 
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--rounds", type=int, default=Plan.rounds, metavar="N", help="after one that is not counted"
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="few of everything, to see that it works"
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object instead of tables"
-    )
-    parser.add_argument(
-        "--write",
-        type=Path,
-        metavar="FILE.md",
-        help="put the tables into this file, too, and the figure beside",
-    )
+    parser = command_line(__doc__, rounds=Plan.rounds, quick="few of everything: does it work?")
     options = parser.parse_args()
     figures = measure_all(QUICK if options.quick else Plan(rounds=options.rounds))
-    written = sections(figures)
-    if options.json:
-        print(json.dumps(asdict(figures)))
-    else:
-        print("\n".join(written))
-    if options.write:
-        for text in written:
-            write_section(options.write, text)
-        throughput_bars(figures).savefig(options.write.parent / "images" / "inference.png", dpi=160)
+    for text in sections(figures):
+        publish(text, options.write, {"inference": throughput_bars(figures)})
 
 
 if __name__ == "__main__":

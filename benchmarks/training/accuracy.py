@@ -29,7 +29,7 @@ from inkdigits.evaluation.robustness import evaluate_corrupted
 from inkdigits.evaluation.significance import mean_interval
 from inkdigits.reading.recogniser import Recogniser
 from inkdigits.runs.checkpoint import machine, versions
-from inkdigits.runs.reproduction import finished_runs
+from inkdigits.runs.results import finished_runs
 from inkdigits.training.models import count_multiplications, count_parameters, recipe_network
 from inkdigits.training.recipe import load_recipe
 

@@ -2,7 +2,6 @@
 
 import csv
 import itertools
-import json
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -10,10 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from benchmarks.handwriting import figures as made
-from benchmarks.handwriting import measure, views
+from benchmarks.handwriting import gallery, measure
 from inkdigits.core.errors import BadData, BadPicture, BadValue
 from inkdigits.data.synthetic.pages import write_pages
 from inkdigits.evaluation.metrics import reliability
@@ -159,8 +157,8 @@ def test_there_are_figures_without_any_picture_of_a_kind() -> None:
     figures = made.figures([outcome])
     assert figures.digits.value is None
     assert figures.auroc is figures.ece is figures.threshold is figures.writers_mean is None
+    assert figures.risk_at(0.9) is None
     assert "strings read exactly" in measure.text(figures, [outcome])
-    json.dumps(figures.record(), allow_nan=False)
 
 
 # ---- pictures
@@ -266,7 +264,7 @@ def test_a_folder_without_truth_is_refused(tmp_path: Path) -> None:
 # ---- what it writes
 
 
-def test_json_plots_gallery_and_page(
+def test_gallery_and_page(
     folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -275,48 +273,26 @@ def test_json_plots_gallery_and_page(
     wrong = next(case.file for case in measure.cases(folder) if case.kind == "single")
     monkeypatch.setattr(measure, "Recogniser", lambda model, threads: Oracle(folder, {wrong: ""}))
     page = tmp_path / "handwriting.md"
-    arguments = [
-        str(folder),
-        "--json",
-        "--plots",
-        str(tmp_path / "p"),
-        "--gallery",
-        str(tmp_path / "g"),
-        "--write",
-        str(page),
-    ]
+    arguments = [str(folder), "--gallery", str(tmp_path / "g"), "--write", str(page)]
     assert measure.main(arguments) == 0
-    record = json.loads(capsys.readouterr().out)
-    assert record["digits"]["n"] - record["digits"]["count"] == 1
-    assert [item["file"] for item in record["wrong"]] == [wrong]
-    for name in ("reliability", "risk-coverage", "confidence", "writers"):
-        with Image.open(tmp_path / "p" / f"{name}.png") as image:
-            assert np.ptp(np.asarray(image.convert("L"))) > 100
-    gallery = (tmp_path / "g" / "gallery.html").read_text()
-    assert wrong in gallery
-    assert gallery.count("data:image/png;base64,") == 1
-    assert (
-        f"| one digit, best guess right | {100 * record['digits']['value']:.2f} %"
-        in page.read_text()
-    )
-
-
-def test_a_section_takes_the_place_of_its_last_version(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    for added in ("## pages\n\nold\n", "## pictures\n\nother\n", "## pages\n\nnew\n"):
-        measure.write_section(page, added)
-    assert (
-        page.read_text().replace(measure.TITLE, "") == "\n## pages\n\nnew\n\n## pictures\n\nother\n"
-    )
+    printed, _, listed = capsys.readouterr().out.partition("\nwrong\n")
+    assert listed.count(": ") == 1
+    assert listed.strip().startswith(wrong)
+    right = next(line for line in printed.splitlines() if line.startswith("one digit, best guess"))
+    value = right.removeprefix("one digit, best guess right").strip()
+    assert f"| one digit, best guess right | {value} |" in page.read_text()
+    written = (tmp_path / "g" / "gallery.html").read_text()
+    assert wrong in written
+    assert written.count("data:image/png;base64,") == 1
 
 
 def test_the_gallery_stays_out_of_the_repository(folder: Path) -> None:
     with pytest.raises(BadValue, match="other people's pictures"):
-        views.write_gallery(BENCHMARKS / "gallery" / "gallery.html", folder, [])
+        gallery.write_gallery(BENCHMARKS / "gallery" / "gallery.html", folder, [])
     assert not (BENCHMARKS / "gallery").exists()
 
 
 def test_what_was_said_reads_as_a_sentence() -> None:
     reject = made.Outcome("f", "reject", "wave", "a", 4, 0.25, as_page=True)
-    assert measure.said(reject) == "read 4, 25.0% sure, refused, accepted as a page"
-    assert measure.said(replace(reject, digit=None, as_page=False)) == "nothing found"
+    assert gallery.said(reject) == "read 4, 25.0% sure, refused, accepted as a page"
+    assert gallery.said(replace(reject, digit=None, as_page=False)) == "nothing found"
