@@ -1,13 +1,14 @@
-"""What each technique is worth: a plain network, and one change after another, each over several seeds.
+"""What each technique is worth: a plain network, and one change after another, over several seeds.
 
-    python -m benchmarks.training.ablation --write docs/ablation.json    # stop it and start it again as you like: finished runs stay
+    python -m benchmarks.training.ablation --write docs/ablation.json
 
-The trainings are short, so that all of them together take less than an hour on one core; gains in long trainings differ. Figures
-are on 10,000 digits that no run learned from: the validation split, and a stratified 5,000 of the training digits. The test digits
-are not read. Each rung keeps what the rungs before it brought, unless it says otherwise.
+It can be stopped and started again: finished runs stay. The trainings are short, so that all of
+them together take less than an hour on one core; gains in long trainings differ. Figures are on
+10,000 digits that no run learned from: the validation split, and a stratified 5,000 of the training
+digits. The test digits are not read. Each rung keeps what the rungs before it brought, unless it
+says otherwise.
 """
 
-import argparse
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,11 +23,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from benchmarks.common import command_line, tell
 from inkdigits.core.digits import CONFIG_FILE
 from inkdigits.core.files import write_whole
 from inkdigits.data.datasets import Split, load_dataset
 from inkdigits.data.splits import stratified
-from inkdigits.evaluation.metrics import Evaluation, evaluate_probabilities
+from inkdigits.evaluation.metrics import evaluate_probabilities
 from inkdigits.runs.checkpoint import load_checkpoint, machine, save_checkpoint, versions
 from inkdigits.training.distillation import Teacher
 from inkdigits.training.figures import Epoch
@@ -43,9 +45,15 @@ LONG = 2  # times the epochs, in the rung that trains longer
 
 @dataclass(frozen=True)
 class Rung:
-    """One change. settings: as `--set` takes them. after: the rung that it is added to and compared with, the last unless named.
+    """One change.
 
-    teacher: the rung whose networks, all seeds together, are imitated. ensemble: nothing is trained, the networks of `after` vote.
+    Attributes:
+        name: of the rung.
+        what: changes, in words.
+        settings: as `--set` takes them.
+        after: the rung that it is added to and compared with, the last unless named.
+        teacher: the rung whose networks, all seeds together, are imitated.
+        ensemble: nothing is trained, the networks of `after` vote.
     """
 
     name: str
@@ -93,40 +101,40 @@ LADDER = (
 
 
 def before(rung: Rung) -> str:
-    """The rung that this one is added to; none of the first."""
+    """Return the rung that this one is added to; none of the first."""
     place = LADDER.index(rung)
     return rung.after or (LADDER[place - 1].name if place else "")
 
 
 def recipe_of(name: str) -> Recipe:
-    """All settings up to a rung, over the recipe at which the ladder starts."""
+    """Return all settings up to a rung, over the recipe at which the ladder starts."""
     rung = next(each for each in LADDER if each.name == name)
     below = recipe_of(before(rung)) if before(rung) else load_recipe(START)
-    return dataclasses.replace(
-        load_recipe(below, rung.settings), name=rung.name, summary=rung.what, source="", measured={}
-    )
+    recipe = load_recipe(below, rung.settings)
+    return dataclasses.replace(recipe, name=rung.name, summary=rung.what, source="", measured={})
 
 
-def digits(data_dir: Path | None) -> tuple[Split, Split]:
-    """What is learned from, 50,000 digits, and what is held out, 10,000."""
-    mnist = load_dataset("mnist", data_dir=data_dir)
+def digits() -> tuple[Split, Split]:
+    """Return what is learned from, 50,000 digits, and what is held out, 10,000."""
+    mnist = load_dataset("mnist")
     extra = stratified(mnist.train.labels, EXTRA)
     parts = mnist.validation, mnist.train[extra]
-    held_out = Split(
-        np.concatenate([part.images for part in parts]),
-        np.concatenate([part.labels for part in parts]),
-    )
-    return mnist.train[~extra], held_out
+    images = np.concatenate([part.images for part in parts])
+    labels = np.concatenate([part.labels for part in parts])
+    return mnist.train[~extra], Split(images, labels)
 
 
 def is_finished(folder: Path, recipe: Recipe) -> bool:
-    """Whether that run is there, made by the recipe as it is now. Its config is the last file that a run writes."""
+    """Tell whether that run is there, made by the recipe as it is now.
+
+    Its config is the last file that a run writes.
+    """
     path = folder / CONFIG_FILE
-    return (
-        path.is_file()
-        and from_table(json.loads(path.read_text())["recipe"]).what_it_trains
-        == recipe.what_it_trains
-    )
+    if not path.is_file():
+        return False
+
+    made_by = from_table(json.loads(path.read_text())["recipe"])
+    return made_by.what_it_trains == recipe.what_it_trains
 
 
 def run(
@@ -137,7 +145,7 @@ def run(
     held_out: Split,
     teachers: Sequence[Teacher],
 ) -> None:
-    """Train one network, and keep its weights and what it made of the digits held out after each pass."""
+    """Train one network, and keep its weights and figures of the digits held out."""
     network = seeded_network(recipe, seed)
     records = fit(network, recipe, train, held_out, seed=seed, teachers=teachers)
     epochs = [dataclasses.asdict(record) for record in records if isinstance(record, Epoch)]
@@ -147,7 +155,7 @@ def run(
 
 
 def joined(recipe: Recipe, folders: Sequence[Path]) -> nn.Module:
-    """Finished runs as one network, whose answer is the mean of their probabilities."""
+    """Join finished runs to a network whose answer is the mean of their probabilities."""
     network = recipe_network(dataclasses.replace(recipe, members=len(folders)))
     members = network.get_submodule("members").children() if len(folders) > 1 else [network]
     for member, folder in zip(members, folders, strict=True):
@@ -156,36 +164,37 @@ def joined(recipe: Recipe, folders: Sequence[Path]) -> nn.Module:
 
 
 def probabilities(network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """uint8 digits (N, 28, 28) -> float32 (N, 10)."""
-    labels = np.zeros(len(images), np.uint8)  # nobody asks for them
+    """Return what a network says of uint8 digits (N, 28, 28): float32 (N, 10)."""
+    labels = np.zeros(len(images), np.uint8)  # not used
     return torch.softmax(predict_logits(network, Split(images, labels)), dim=1).numpy()
 
 
 def teacher_of(rung: Rung, folders: Sequence[Path]) -> Teacher:
-    """The networks in these folders, as one that the loop can ask."""
+    """Return the networks in these folders, as one that the loop can ask."""
     return partial(probabilities, joined(recipe_of(rung.teacher), folders))
 
 
 def answers(folder: Path, recipe: Recipe, held_out: Split) -> NDArray[np.float32]:
-    """What a finished run says about the digits held out, (N, 10); asked once, and kept beside its weights."""
+    """Return what a finished run says about the digits held out, (N, 10).
+
+    It is asked once; the answers are kept beside its weights.
+    """
     path = folder / ANSWERS
     if not path.is_file():
-        write_whole(
-            path,
-            lambda file: np.save(file, probabilities(joined(recipe, [folder]), held_out.images)),
-        )
-    said: NDArray[np.float32] = np.load(path)
-    return said
+        said = probabilities(joined(recipe, [folder]), held_out.images)
+        write_whole(path, lambda file: np.save(file, said))
+
+    return np.load(path)
 
 
 def folders_of(name: str, runs: Path, seeds: int) -> list[Path]:
-    """Of the finished runs, in the order of their seeds."""
+    """Return the folders of the finished runs, in the order of their seeds."""
     folders = (runs / f"{name}-seed{seed}" for seed in range(seeds))
     return [folder for folder in folders if is_finished(folder, recipe_of(name))]
 
 
 def train_all(runs: Path, seeds: int, train: Split, held_out: Split) -> Iterator[str]:
-    """Whatever is not finished yet, rung by rung. Yields the name of each run when it is done."""
+    """Train what is not finished yet, rung by rung; yield the name of each run when it is done."""
     for rung in (each for each in LADDER if not each.ensemble):
         recipe = recipe_of(rung.name)
         teachers = [teacher_of(rung, folders_of(rung.teacher, runs, seeds))] if rung.teacher else []
@@ -197,21 +206,24 @@ def train_all(runs: Path, seeds: int, train: Split, held_out: Split) -> Iterator
 
 
 def result(rung: Rung, runs: Path, seeds: int, held_out: Split) -> dict[str, Any]:
-    """One rung as JSON: what it changes, and for each finished run the figures of the digits held out."""
+    """Return one rung as JSON: what it changes, and each finished run's figures."""
     name = before(rung) if rung.ensemble else rung.name
-    folders, recipe = folders_of(name, runs, seeds), recipe_of(name)
+    recipe = recipe_of(name)
+    folders = folders_of(name, runs, seeds)
     said = [answers(folder, recipe, held_out) for folder in folders]
+    size = count_parameters(recipe_network(recipe))
+    measured = [
+        _one_run(folder, each, held_out) for folder, each in zip(folders, said, strict=True)
+    ]
     if rung.ensemble:
-        measured = [{"seeds": len(said), **figures(said, held_out)}] if len(said) == seeds else []
-    else:
-        measured = [
-            _one_run(folder) | figures([each], held_out)
-            for folder, each in zip(folders, said, strict=True)
-        ]
-    said_of = {key: getattr(rung, key) for key in ("name", "what", "teacher", "ensemble")}
-    size = count_parameters(recipe_network(recipe)) * (seeds if rung.ensemble else 1)
+        size *= seeds
+        measured = [{"seeds": seeds} | figures(said, held_out)] if len(said) == seeds else []
+
     return {
-        **said_of,
+        "name": rung.name,
+        "what": rung.what,
+        "teacher": rung.teacher,
+        "ensemble": rung.ensemble,
         "after": before(rung),
         "settings": dict(rung.settings),
         "parameters": size,
@@ -219,55 +231,54 @@ def result(rung: Rung, runs: Path, seeds: int, held_out: Split) -> dict[str, Any
     }
 
 
-def _one_run(folder: Path) -> dict[str, Any]:
+def _one_run(folder: Path, said: NDArray[np.float32], held_out: Split) -> dict[str, Any]:
     config = json.loads((folder / CONFIG_FILE).read_text())
-    validation = [round(epoch["validation_accuracy"], 4) for epoch in config["epochs"]]
+    epochs = config["epochs"]
     return {
         "seed": config["seed"],
-        "seconds": round(sum(epoch["seconds"] for epoch in config["epochs"]), 1),
-        "epochs": validation,
+        "seconds": round(sum(epoch["seconds"] for epoch in epochs), 1),
+        "epochs": [round(epoch["validation_accuracy"], 4) for epoch in epochs],
+        **figures([said], held_out),
     }
 
 
 def figures(said: Sequence[NDArray[np.float32]], held_out: Split) -> dict[str, Any]:
-    """Accuracy and loss of what one or several networks said together."""
-    evaluation: Evaluation = evaluate_probabilities(np.mean(said, axis=0), held_out.labels)
+    """Return accuracy and loss of what one or several networks said together."""
+    evaluation = evaluate_probabilities(np.mean(said, axis=0), held_out.labels)
     return {"accuracy": evaluation.accuracy, "loss": round(evaluation.nll, 5)}
 
 
 def main() -> None:
     """Train, measure, and write where asked."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--seeds", type=int, default=3, metavar="N", help="runs of each rung (default: 3)"
-    )
-    parser.add_argument(
-        "--runs", type=Path, default=Path("runs/ablation"), metavar="DIR", help="where they lie"
-    )
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where datasets lie")
-    parser.add_argument(
-        "--only-write", action="store_true", help="train nothing, write what is finished"
-    )
-    parser.add_argument(
-        "--write", type=Path, metavar="FILE.json", help="put the figures into this file"
-    )
+    parser = command_line(__doc__, write="put the figures into this JSON file")
+    text = "runs of each rung (default: 3)"
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help=text)
+    kept = Path("runs/ablation")
+    parser.add_argument("--runs", type=Path, default=kept, metavar="DIR", help="their folder")
+    text = "train nothing, write what is finished"
+    parser.add_argument("--only-write", action="store_true", help=text)
     options = parser.parse_args()
-    train, held_out = digits(options.data_dir)
+    train, held_out = digits()
     if not options.only_write:
         for name in train_all(options.runs, options.seeds, train, held_out):
-            print(f"{datetime.now(UTC):%H:%M:%S} {name}", flush=True)
+            tell(f"{datetime.now(UTC):%H:%M:%S} {name}")
+
     rungs = [result(rung, options.runs, options.seeds, held_out) for rung in LADDER]
     for rung in rungs:
-        print(
-            f"{rung['name']:<16}",
-            " ".join(f"{100 * run['accuracy']:.2f} % {run['loss']:.4f} " for run in rung["runs"]),
-        )
-    made = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine(), "versions": versions()}
-    facts = {"start": START, "learned_from": len(train), "held_out": len(held_out), **made}
+        told = [f"{100 * run['accuracy']:.2f} % {run['loss']:.4f}" for run in rung["runs"]]
+        print(f"{rung['name']:<16}", *told)
+
+    facts = {
+        "start": START,
+        "learned_from": len(train),
+        "held_out": len(held_out),
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "machine": machine(),
+        "versions": versions(),
+        "rungs": rungs,
+    }
     if options.write:
-        write_whole(options.write, json.dumps({**facts, "rungs": rungs}, indent=1) + "\n")
+        write_whole(options.write, json.dumps(facts, indent=1) + "\n")
 
 
 if __name__ == "__main__":
