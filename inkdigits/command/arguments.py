@@ -340,6 +340,19 @@ def _add_reproduce(commands: Commands) -> None:
         "(default: runs/reproduce)",
     )
     parser.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="how many runs to make at a time, each in its own process (default: 1)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="local makes the runs on this machine; ray on the cluster that Ray finds, as many at "
+        "a time as it has processors (default: local)",
+    )
+    parser.add_argument(
         "--write",
         action="store_true",
         help="also write docs/results.md and the recipes' measured figures",

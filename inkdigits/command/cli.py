@@ -1,7 +1,15 @@
-"""The command `inkdigits`: parse, call one function, print. Results go to standard output, everything else to standard error.
+"""The command `inkdigits`: it parses, calls one function and prints what that returns.
 
-Exit status: 0 all well; 1 some input could not be processed, the rest was; 2 wrong usage, or nothing could be done; 130 Ctrl-C;
-143 SIGTERM.
+Words of the command line come in. Results go to standard output, messages to standard error, and
+the exit status is
+
+    0    all well
+    1    some input could not be processed; the rest was
+    2    wrong usage, or nothing could be done
+    130  stopped by Ctrl-C
+    143  stopped by SIGTERM
+
+Other rooms are imported where they are needed, so that each command starts as fast as it can.
 """
 
 import argparse
@@ -14,6 +22,7 @@ from io import TextIOWrapper
 
 import inkdigits
 from inkdigits.command.arguments import NOTHING_DONE, build_parser
+from inkdigits.command.display import follow, follow_reproduction, follow_sweep, show_progress
 from inkdigits.command.text import (
     format_dataset,
     format_final,
@@ -26,16 +35,27 @@ from inkdigits.command.text import (
 from inkdigits.core.errors import BadValue, InkdigitsError, MissingExtra
 from inkdigits.core.signals import Interrupted, interruptible
 
-OK, SOME_FAILED, INTERRUPTED = 0, 1, 130
+OK = 0
+SOME_FAILED = 1
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status. arguments: None takes those of the process."""
+    """Run one command.
+
+    Args:
+        arguments: the words after `inkdigits`; None means those of this process.
+
+    Returns:
+        The exit status.
+    """
     options = build_parser().parse_args(arguments)
     command = COMMANDS[options.command]
+    saves_its_work = command in (train, reproduce, sweep)
     _accept_any_text(sys.stdout)
+
     try:
-        with interruptible() if command in (train, reproduce, sweep) else contextlib.nullcontext():
+        with interruptible() if saves_its_work else contextlib.nullcontext():
             return command(options)
     except InkdigitsError as error:
         print_message("; ".join([str(error), *getattr(error, "__notes__", [])]))
@@ -46,35 +66,68 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print_message("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:  # whoever reads our output has seen enough
+    except BrokenPipeError:  # the program that reads our output has seen enough
         return OK
-    except OSError as error:  # a sentence of the system's, such as of a name that is too long
-        print_message(
-            ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
-        )
+    except OSError as error:  # the system's own sentence, such as for a name that is too long
+        parts = (error.filename, error.strerror or error)
+        print_message(": ".join(str(part) for part in parts if part))
         return NOTHING_DONE
 
 
 def _accept_any_text(stream: object) -> None:
-    """A file's name need not be valid Unicode; as an escape it can be printed, and JSON reads it back."""
+    """Let a stream print the names of files that are not valid Unicode.
+
+    They are printed with escapes, which JSON reads back.
+    """
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
 
 
+def _report(options: argparse.Namespace, record: object, text: str) -> None:
+    """Print a result: the record as JSON if --json is given, else the text."""
+    print_result(json.dumps(record) if options.json else text)
+
+
+def _print_while_read(result: str) -> None:
+    """Print a result on the way. If its reader has gone, the work goes on nevertheless."""
+    with contextlib.suppress(BrokenPipeError):
+        print_result(result)
+
+
+@contextlib.contextmanager
+def _extra(what: str, extra: str) -> Iterator[None]:
+    """Name the extra that has to be installed, if an import in the `with` fails.
+
+    Args:
+        what: what it is needed for, such as "training".
+        extra: its name in pyproject.toml.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("inkdigits"):
+            raise
+        raise MissingExtra(what, extra) from error
+
+
 def read(options: argparse.Namespace) -> int:
-    """`inkdigits read`: a line a picture."""
+    """Run `inkdigits read`: print a line for each picture."""
     if options.submission:
-        return _submit(options)
+        return _write_submission(options)
+
     from inkdigits.reading.network import processors
     from inkdigits.reading.paths import read_paths
     from inkdigits.reading.recogniser import Recogniser
 
     # Several pictures at once gain more than several threads for one.
-    status, recogniser, explanations = OK, Recogniser(options.model, threads=1), None
+    recogniser = Recogniser(options.model, threads=1)
+    explanations = None
     if options.explain:
         from inkdigits.reading.explanation.folder import Explanations
 
         explanations = Explanations(options.explain)
+
+    status = OK
     jobs = processors() if options.jobs is None else options.jobs
     for path, trace in read_paths(recogniser, options.paths, single=options.single, jobs=jobs):
         reading = trace.reading
@@ -84,33 +137,33 @@ def read(options: argparse.Namespace) -> int:
             print_message(str(reading.error))
         if explanations:
             explanations.add(path, trace)
+
     if explanations:
         print_message(str(explanations))
     return status
 
 
-def _submit(options: argparse.Namespace) -> int:
-    """`inkdigits read --submission`: a digit for every image, in one table."""
-    from inkdigits.command.display import show_progress
+def _write_submission(options: argparse.Namespace) -> int:
+    """Run `inkdigits read --submission`: write a digit for every image into one table."""
     from inkdigits.reading.recogniser import Recogniser
     from inkdigits.reading.submission import write_submission
 
     if options.explain:
         raise BadValue(
-            "--explain draws what is read, and --submission writes it into a table: choose one of them"
+            "--explain draws what is read, and --submission writes it into a table: choose one of "
+            "them"
         )
+
+    recogniser = Recogniser(options.model)
     with show_progress() as progress:
-        written = write_submission(
-            Recogniser(options.model), options.paths, options.submission, progress
-        )
-    print_result(
-        json.dumps(asdict(written))
-        if options.json
-        else f"{written.path}: {written.images:,} images"
-    )
+        written = write_submission(recogniser, options.paths, options.submission, progress)
+
+    images = f"{written.images:,}"
+    _report(options, asdict(written), f"{written.path}: {images} images")
     if written.doubtful:
         print_message(
-            f"{written.doubtful:,} of {written.images:,} are doubtful: the most likely digit stands for them as well"
+            f"{written.doubtful:,} of {images} are doubtful; the table has the most likely digit "
+            "for these, too"
         )
     return OK
 
@@ -123,7 +176,6 @@ def train(options: argparse.Namespace) -> int:
         from inkdigits.runs.artifacts import Final, to_record
         from inkdigits.runs.resume import Interval
         from inkdigits.runs.run import iter_train
-    from inkdigits.command.display import follow, show_progress
     from inkdigits.data.datasets import load_dataset
 
     settings = parse_settings(options.set)
@@ -148,9 +200,7 @@ def train(options: argparse.Namespace) -> int:
         interval=Interval.parse(options.checkpoint_every),
     )
     images = len(dataset.splits.get("train", ()))
-    title = (
-        f"{recipe.name} on {dataset.name}, seed {options.seed}: {images:,} images to learn from"
-    )
+    title = f"{recipe.name} on {dataset.name}, seed {options.seed}: {images:,} images to learn from"
     followed = follow(running, recipe.total_epochs, title)
     with contextlib.closing(running), contextlib.closing(followed) as records:
         for record in records:
@@ -162,32 +212,24 @@ def train(options: argparse.Namespace) -> int:
     return OK
 
 
-def _print_while_read(result: str) -> None:
-    """A result that is not the point: whether anybody reads it or not, the run goes on and leaves its folder."""
-    with contextlib.suppress(BrokenPipeError):
-        print_result(result)
-
-
 def evaluate(options: argparse.Namespace) -> int:
-    """`inkdigits evaluate`: the figures of a model on a dataset."""
-    from inkdigits.command.display import show_progress
+    """Run `inkdigits evaluate`: print the figures of a model on a dataset."""
     from inkdigits.evaluation import robustness
     from inkdigits.evaluation.measurement import evaluate_predictions, predict
     from inkdigits.evaluation.text import describe_evaluation
 
     if options.data == robustness.MNIST_C:
         return _evaluate_corrupted(options)
-    look = robustness.predict_corrupted if robustness.is_corrupted(options.data) else predict
+
+    corrupted = robustness.is_corrupted(options.data)
+    predict_split = robustness.predict_corrupted if corrupted else predict
     with show_progress() as progress:
-        seen = look(
+        seen = predict_split(
             options.model, options.data, options.split, data_dir=options.data_dir, progress=progress
         )
+
     evaluation = evaluate_predictions(seen)
-    print_result(
-        json.dumps(evaluation.to_json())
-        if options.json
-        else describe_evaluation(evaluation, seen.classes)
-    )
+    _report(options, evaluation.to_json(), describe_evaluation(evaluation, seen.classes))
     if options.report:
         from inkdigits.evaluation.report import write_report
 
@@ -204,224 +246,195 @@ def evaluate(options: argparse.Namespace) -> int:
 
 
 def _evaluate_corrupted(options: argparse.Namespace) -> int:
-    """All fifteen corruptions, a line each."""
-    from inkdigits.command.display import show_progress
+    """Run `inkdigits evaluate --data mnist-c`: print a line for each of fifteen corruptions."""
     from inkdigits.evaluation.robustness import describe_robustness, evaluate_corrupted
 
     if options.report:
         raise BadValue(
-            "--report shows one set of digits, not fifteen; --data mnist-c/fog and its like can have one"
+            "--report shows one set of digits, not fifteen; choose one of them, such as --data "
+            "mnist-c/fog"
         )
+
     with show_progress() as progress:
         seen = evaluate_corrupted(
             options.model, options.split, data_dir=options.data_dir, progress=progress
         )
-    print_result(json.dumps(seen.to_json()) if options.json else describe_robustness(seen))
+
+    _report(options, seen.to_json(), describe_robustness(seen))
     return OK
 
 
 def compare(options: argparse.Namespace) -> int:
-    """`inkdigits compare`: what recipes reach over their seeds, and whether they differ."""
-    from inkdigits.command.display import show_progress
-    from inkdigits.runs.comparison import compare as compare_runs
-    from inkdigits.runs.comparison import summary
+    """Run `inkdigits compare`: print what recipes reach, and whether they differ."""
+    from inkdigits.runs import comparison
 
     with show_progress() as progress:
-        comparison = compare_runs(
+        compared = comparison.compare(
             options.runs, options.data, options.split, data_dir=options.data_dir, progress=progress
         )
-    print_result(json.dumps(comparison.to_json()) if options.json else summary(comparison))
+
+    _report(options, compared.to_json(), comparison.describe_comparison(compared))
     return OK
 
 
 def recipes(options: argparse.Namespace) -> int:
-    """`inkdigits recipes`: what is shipped, with its evidence."""
+    """Run `inkdigits recipes`: print what is shipped, with its evidence."""
     from inkdigits.training.recipe import load_recipe, shipped_recipes, to_table
 
     loaded = [load_recipe(name) for name in shipped_recipes()]
-    if options.json:
-        print_result(json.dumps([to_table(recipe) for recipe in loaded]))
-    else:
-        rows = [
-            f"{'recipe':<11}{'published':>9}  {'measured':>16}  test accuracy, and what it is",
-            *map(format_recipe, loaded),
-        ]
-        print_result("\n".join(wrap_for(sys.stdout, row, indent=40) for row in rows))
+    heading = f"{'recipe':<11}{'published':>9}  {'measured':>16}  test accuracy, and what it is"
+    rows = [heading, *map(format_recipe, loaded)]
+    table = "\n".join(wrap_for(sys.stdout, row, indent=40) for row in rows)
+    _report(options, [to_table(recipe) for recipe in loaded], table)
     return OK
 
 
 def data_list(options: argparse.Namespace) -> int:
-    """`inkdigits data list`."""
+    """Run `inkdigits data list`: print the datasets that have a name."""
     from inkdigits.data.store import list_datasets
 
     listings = list_datasets(options.data_dir)
-    if options.json:
-        print_result(json.dumps([asdict(listing) for listing in listings]))
-    else:
-        rows = map(format_dataset, listings)
-        print_result("\n".join(wrap_for(sys.stdout, row, indent=31) for row in rows))
+    rows = [wrap_for(sys.stdout, format_dataset(listing), indent=31) for listing in listings]
+    _report(options, [asdict(listing) for listing in listings], "\n".join(rows))
     return OK
 
 
 def data_fetch(options: argparse.Namespace) -> int:
-    """`inkdigits data fetch`."""
-    from inkdigits.command.display import show_progress
+    """Run `inkdigits data fetch`: print where the dataset is."""
     from inkdigits.data.store import fetch_dataset
 
     with show_progress() as progress:
         folder = fetch_dataset(options.name, options.data_dir, progress)
+
     here = str(folder) if folder.is_dir() else None
-    if options.json:
-        print_result(json.dumps({"name": options.name, "folder": here}))
-    else:
-        print_result(
-            f"{options.name}: {here or 'scikit-learn carries it, there is nothing to fetch'}"
-        )
+    text = here or "scikit-learn has it, so that there is nothing to fetch"
+    _report(options, {"name": options.name, "folder": here}, f"{options.name}: {text}")
     return OK
 
 
 def data_verify(options: argparse.Namespace) -> int:
-    """`inkdigits data verify`: status 1 where a file is wrong or missing."""
+    """Run `inkdigits data verify`: print a line for each file."""
     from inkdigits.data.store import verify_dataset
 
     findings = verify_dataset(options.name, options.data_dir)
-    print_result(
-        json.dumps([asdict(finding) for finding in findings])
-        if options.json
-        else "\n".join(map(str, findings))
-    )
+    text = "\n".join(map(str, findings))
+    _report(options, [asdict(finding) for finding in findings], text)
     return OK if all(finding.right for finding in findings) else SOME_FAILED
 
 
 def data_export_feedback(options: argparse.Namespace) -> int:
-    """`inkdigits data export-feedback`: what people corrected, to train on."""
+    """Run `inkdigits data export-feedback`: print how many corrections were written."""
     from inkdigits.service.feedback import export_feedback
 
     count, left_out = export_feedback(options.file, options.folder)
-    if options.json:
-        print_result(
-            json.dumps({"folder": str(options.folder), "digits": count, "left_out": left_out})
-        )
-    else:
-        print_result(f"{options.folder}: {count:,} digits")
+    record = {"folder": str(options.folder), "digits": count, "left_out": left_out}
+    _report(options, record, f"{options.folder}: {count:,} digits")
     if left_out:
-        print_message(
-            f"left out, because they would not come back from a picture as they are: {left_out}"
-        )
+        print_message(f"{left_out} left out, since a picture would not give them back exactly")
     return OK
 
 
 def export(options: argparse.Namespace) -> int:
-    """`inkdigits export`: the model as one file, compared with the network on real digits."""
+    """Run `inkdigits export`: print how far the file and the network differ on real digits."""
     with _extra("exporting", "train"):
         from inkdigits.runs.export import export_run
 
     written = export_run(
         options.model, options.output, int8=options.int8, data_dir=options.data_dir
     )
-    if options.json:
-        print_result(json.dumps(asdict(written)))
-    else:
-        compared = f"its probabilities differ from the network's by at most {written.largest_difference:.1e} on {written.compared_on}"
-        if options.int8:
-            compared += (
-                f", and it reads {written.read_otherwise} of {written.compared:,} digits otherwise"
-            )
-        print_result(f"{written.path}: {written.bytes:,} bytes; {compared}")
+    text = (
+        f"{written.path}: {written.bytes:,} bytes; its probabilities differ from the network's by "
+        f"at most {written.largest_difference:.1e} on {written.compared_on}"
+    )
+    if options.int8:
+        text += f", and it reads {written.read_otherwise} of {written.compared:,} digits otherwise"
+
+    _report(options, asdict(written), text)
     return OK
 
 
 def reproduce(options: argparse.Namespace) -> int:
-    """`inkdigits reproduce`: the shipped recipes over several seeds, as a table of published beside measured figures."""
+    """Run `inkdigits reproduce`: print published figures beside those that were measured."""
     with _extra("training", "train"):
-        from inkdigits.runs.reproduction import reproduce as run_all
-    from inkdigits.command.display import follow
+        from inkdigits.runs import reproduction, results
 
-    print_result(
-        run_all(
-            options.recipes,
-            options.seeds,
-            options.out,
-            data_dir=options.data_dir,
-            write=options.write,
-            follow=follow,
-        )
+    running = reproduction.reproduce(
+        options.recipes,
+        options.seeds,
+        options.out,
+        jobs=options.jobs,
+        engine=options.engine,
+        data_dir=options.data_dir,
+        write=options.write,
     )
+    with contextlib.closing(running):
+        recipes_measured = follow_reproduction(running)
+    print_result(results.as_markdown(recipes_measured))
     return OK
 
 
 def sweep(options: argparse.Namespace) -> int:
-    """`inkdigits sweep`: every trial as it comes to its end, and a table of the best."""
+    """Run `inkdigits sweep`: print each trial when it ends, then a table of the best."""
     with _extra("sweeping", "sweep"):
-        from inkdigits.runs.sweep.workers import sweep as search
-    from inkdigits.command.display import follow_sweep, show_progress
+        from inkdigits.runs.sweep import workers
     from inkdigits.data.datasets import load_dataset
     from inkdigits.runs.sweep.space import load_space
-    from inkdigits.runs.sweep.trials import best, summary
+    from inkdigits.runs.sweep.trials import describe_sweep, rank_results
 
-    space, results = load_space(options.space, data=options.data, trials=options.trials), []
+    space = load_space(options.space, data=options.data, trials=options.trials)
     with show_progress() as progress:
         dataset = load_dataset(space.recipe.data, data_dir=options.data_dir, progress=progress)
-    given = {name: getattr(options, name) for name in ("device", "jobs", "engine", "data_dir")}
-    running = search(space, options.out, dataset, **given)
+
+    running = workers.sweep(
+        space,
+        options.out,
+        dataset,
+        device=options.device,
+        jobs=options.jobs,
+        engine=options.engine,
+        data_dir=options.data_dir,
+    )
+    results = []
     with contextlib.closing(running), contextlib.closing(follow_sweep(running, space)) as records:
         for result in records:
             results.append(result)
             if options.json:
                 _print_while_read(json.dumps(result.to_record()))
+
     if not options.json:
-        rows = summary(results, space, options.out)
-        print_result(
-            "\n".join(
-                wrap_for(sys.stdout, row, indent=44 if row.startswith(" ") else 2) for row in rows
-            )
-        )
-    return OK if best(results, space.metric) else NOTHING_DONE
+        for row in describe_sweep(results, space, options.out):
+            print_result(wrap_for(sys.stdout, row, indent=44 if row.startswith(" ") else 2))
+    return OK if rank_results(results, space.metric) else NOTHING_DONE
 
 
 def pages(options: argparse.Namespace) -> int:
-    """`inkdigits pages`: a folder of made-up pages, and what is written on them."""
-    from inkdigits.command.display import show_progress
+    """Run `inkdigits pages`: print how many pages of each kind were made."""
     from inkdigits.data.datasets import load_dataset
     from inkdigits.data.synthetic.pages import write_pages
 
     digits = None
     if not options.drawn:
         with show_progress() as progress:
-            digits = load_dataset("mnist", data_dir=options.data_dir, progress=progress)[
-                options.split
-            ]
+            mnist = load_dataset("mnist", data_dir=options.data_dir, progress=progress)
+        digits = mnist[options.split]
+
     kinds = write_pages(options.out, options.count, options.seed, digits)
     listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    print_result(
-        json.dumps({"folder": str(options.out), "pages": kinds})
-        if options.json
-        else f"{options.out}: {listed}"
-    )
+    record = {"folder": str(options.out), "pages": kinds}
+    _report(options, record, f"{options.out}: {listed}")
     return OK
 
 
 def serve(options: argparse.Namespace) -> int:
-    """`inkdigits serve`: until Ctrl-C or SIGTERM."""
+    """Run `inkdigits serve`, until Ctrl-C or SIGTERM."""
     with _extra("serving", "serve"):
-        from inkdigits.service.server import serve as serve_until_stopped
+        from inkdigits.service import server
 
-    def ready(address: str) -> None:
+    def say_where(address: str) -> None:
         print_message(f"draw at {address} or post pictures to {address}v1/read")
 
-    serve_until_stopped(options.model, options.host, options.port, ready, options.collect)
+    server.serve(options.model, options.host, options.port, say_where, options.collect)
     return OK
-
-
-@contextlib.contextmanager
-def _extra(what: str, extra: str) -> Iterator[None]:
-    """Name the extra that is missing, where a library of it is."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("inkdigits"):
-            raise
-        raise MissingExtra(what, extra) from error
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

@@ -5,24 +5,26 @@ rich; without rich a terminal gets the lines of a log.
 """
 
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from inkdigits.command.text import print_line, wrap_for
 from inkdigits.core.progress import ProgressCallback
-from inkdigits.evaluation.metrics import percent
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import Task
 
     from inkdigits.runs.artifacts import Final, RunRecord
+    from inkdigits.runs.reproduction import ReproductionRecord
     from inkdigits.runs.sweep.space import Space
-    from inkdigits.runs.sweep.trials import Result
-    from inkdigits.runs.sweep.workers import Underway
+    from inkdigits.runs.sweep.trials import TrialResult
+    from inkdigits.runs.sweep.workers import SweepRecord
     from inkdigits.training.figures import Epoch, TrainingProgress
+    from inkdigits.training.recipe import Recipe
 
 # Columns that a bar leaves free: a terminal writes ^C there, and a line that is broken by it cannot
 # be taken away again.
@@ -175,9 +177,40 @@ def follow(
                 bar.show("measuring and writing", 0, None)
 
 
+def follow_reproduction(records: "Iterable[ReproductionRecord]") -> "Sequence[Recipe]":
+    """Show how the runs of several recipes are getting on.
+
+    Args:
+        records: what `runs.reproduction.reproduce` yields.
+
+    Returns:
+        The recipes, with what their runs reached.
+    """
+    from inkdigits.runs.engines import Underway
+    from inkdigits.runs.reproduction import RunStep
+
+    recipes: Sequence[Recipe] = ()
+    with Bar() as bar:
+        for planned, steps in groupby(records, key=lambda record: getattr(record, "run", None)):
+            if planned:
+                reported = (step.record for step in steps if isinstance(step, RunStep))
+                for _ in follow(reported, planned.recipe.total_epochs, planned.title):
+                    pass
+                continue
+
+            for record in steps:
+                if isinstance(record, Underway):
+                    bar.show(record.name, record.fraction, 1)
+                else:
+                    recipes = record.recipes
+            bar.hide()
+
+    return recipes
+
+
 def follow_sweep(
-    records: "Iterable[Underway | Result]", space: "Space"
-) -> "Generator[Result, None, None]":
+    records: "Iterable[SweepRecord]", space: "Space"
+) -> "Generator[TrialResult, None, None]":
     """Show how a sweep is getting on: a bar for what is running, and a line for each trial.
 
     Args:
@@ -187,13 +220,13 @@ def follow_sweep(
     Yields:
         Each trial that has come to its end.
     """
-    from inkdigits.runs.sweep.trials import Result, line
+    from inkdigits.runs.sweep.trials import TrialResult, describe_trial
 
     with Bar() as bar:
         for record in records:
-            if isinstance(record, Result):
+            if isinstance(record, TrialResult):
                 bar.hide()
-                print_line(wrap_for(sys.stderr, line(record, space)))
+                print_line(wrap_for(sys.stderr, describe_trial(record, space)))
                 yield record
                 continue
 
@@ -232,6 +265,8 @@ def _format_amount(work: str, done: int, total: int | None) -> str:
 
 def progress_figures(progress: "TrainingProgress") -> tuple[str, str, str]:
     """Return the figures of the epoch under way, the most important first."""
+    from inkdigits.evaluation.metrics import percent  # not above: `read` starts without it
+
     accuracy = percent(progress.train_accuracy)
     return (
         f"loss {progress.train_loss:.4f}",
@@ -247,6 +282,8 @@ def format_epoch(epoch: "Epoch", epochs: int) -> str:
         epoch: its figures.
         epochs: how many epochs the run has.
     """
+    from inkdigits.evaluation.metrics import percent
+
     train = percent(epoch.train_accuracy)
     validation = percent(epoch.validation_accuracy)
     return (

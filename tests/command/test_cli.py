@@ -190,7 +190,7 @@ def test_wrong_usage_is_a_sentence_and_status_2(arguments, says, inkdigits_comma
     refused(inkdigits_command(*arguments), says, "--help")
 
 
-def test_a_full_disk_behind_standard_output_is_a_sentence():
+def test_a_full_disk_behind_standard_output_gives_one_sentence():
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     with open("/dev/full", "w") as full:  # noqa: PTH123 (a device)
@@ -211,7 +211,7 @@ def nobody_reads():
         yield
 
 
-def test_a_reader_who_has_seen_enough_is_no_error(inkdigits_command, trained, tmp_path):
+def test_a_closed_pipe_is_not_an_error(inkdigits_command, trained, tmp_path):
     np.save(tmp_path / "many.npy", few_digits(50).images)
     with nobody_reads():
         assert inkdigits_command(
@@ -219,7 +219,7 @@ def test_a_reader_who_has_seen_enough_is_no_error(inkdigits_command, trained, tm
         ) == Outcome(0, "", "")
 
 
-def test_head_in_a_shell_sees_its_lines_and_no_error(trained, tmp_path):
+def test_head_in_a_shell_gets_its_lines_and_no_error(trained, tmp_path):
     np.save(tmp_path / "many.npy", np.tile(few_digits(50).images, (100, 1, 1)))
     running = process("read", "--json", "--model", trained, tmp_path / "many.npy")
     assert json.loads(running.stdout.readline())["path"].endswith("many.npy[0]")
@@ -259,7 +259,7 @@ def test_explaining_leaves_a_picture_of_each_picture_and_changes_nothing_else(
         image.load()
 
 
-def test_a_folder_for_explanations_that_cannot_be_is_said_before_anything_is_read(
+def test_a_folder_that_cannot_be_written_is_reported_before_anything_is_read(
     photos, trained, inkdigits_command, monkeypatch
 ):
     given = io.TextIOWrapper(io.BytesIO((photos / "good.png").read_bytes()))
@@ -272,7 +272,7 @@ def test_a_folder_for_explanations_that_cannot_be_is_said_before_anything_is_rea
     assert given.buffer.tell() == 0
 
 
-def test_a_model_that_is_not_there_leaves_no_folder_for_explanations(
+def test_an_unknown_model_leaves_no_folder_for_explanations(
     photos, inkdigits_command, tmp_path
 ):
     refused(
@@ -282,7 +282,7 @@ def test_a_model_that_is_not_there_leaves_no_folder_for_explanations(
     assert not (tmp_path / "why").exists()
 
 
-def test_of_a_large_array_the_first_images_are_explained(
+def test_only_the_first_images_of_a_large_array_are_explained(
     trained, inkdigits_command, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(explained, "MOST_OF_A_FILE", 3)
@@ -299,7 +299,7 @@ def test_of_a_large_array_the_first_images_are_explained(
 # ---- train
 
 
-def test_train_says_what_it_reached_and_where_it_lies(inkdigits_command, tmp_path):
+def test_train_prints_what_it_reached_and_where_the_run_is(inkdigits_command, tmp_path):
     done = inkdigits_command("train", "lenet", "--out", tmp_path / "runs" / "one", *QUICK)
     assert done.status == 0
     assert names(tmp_path / "runs" / "one") == FILES
@@ -313,7 +313,7 @@ def test_train_says_what_it_reached_and_where_it_lies(inkdigits_command, tmp_pat
     )
 
 
-def test_train_json_is_nothing_but_the_records(quick, inkdigits_command, tmp_path):
+def test_train_json_prints_only_records(quick, inkdigits_command, tmp_path):
     done = inkdigits_command(
         "train", "lenet", "--json", "--out", tmp_path / "run", "--set", "seed=1", *QUICK
     )
@@ -349,7 +349,7 @@ def test_settings_reach_the_recipe(quick, inkdigits_command, tmp_path):
     )
 
 
-def test_a_recipe_of_the_user_s_own_works_as_ours_do(quick, inkdigits_command, tmp_path):
+def test_a_recipe_of_one_s_own_works_like_a_shipped_one(quick, inkdigits_command, tmp_path):
     (tmp_path / "mine.toml").write_text('network = "lenet"\nbatch = 256\nepochs = 1\n')
     done = inkdigits_command(
         "train", tmp_path / "mine.toml", "--out", tmp_path / "run", "--data", "optdigits", "--json"
@@ -424,7 +424,7 @@ def test_fine_tuning_says_what_became_of_mnists_digits(
     )
 
 
-def test_a_run_goes_on_when_nobody_reads_its_records(quick, inkdigits_command, tmp_path):
+def test_a_run_continues_when_its_output_is_closed(quick, inkdigits_command, tmp_path):
     with nobody_reads():
         done = inkdigits_command("train", "lenet", "--json", "--out", tmp_path / "run", *QUICK)
     assert done.status == 0
@@ -488,7 +488,7 @@ def test_a_signal_saves_and_resume_ends_with_the_same_bits(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
-def test_a_second_run_on_a_folder_is_refused_at_once_and_a_killed_one_stands_in_nobody_s_way(
+def test_a_folder_takes_one_run_at_a_time_and_a_killed_run_leaves_it_free(
     tmp_path, inkdigits_command
 ):
     out = tmp_path / "run"
@@ -515,7 +515,7 @@ def test_a_second_run_on_a_folder_is_refused_at_once_and_a_killed_one_stands_in_
 
 
 @pytest.mark.parametrize("every", ["-1", "often", "1.5s", "60m", "s", ""])
-def test_an_interval_that_makes_no_sense(every, inkdigits_command, tmp_path):
+def test_malformed_checkpoint_intervals_are_refused(every, inkdigits_command, tmp_path):
     done = inkdigits_command(
         "train", "lenet", "--out", tmp_path / "run", *QUICK, f"--checkpoint-every={every}"
     )
@@ -604,7 +604,7 @@ def place(tmp_path: Path) -> Path:
         ("x" * 5000 + ".toml", "xxx"),
     ],
 )
-def test_recipes_that_cannot_be_used(recipe, says, place, inkdigits_command):
+def test_unusable_recipes_are_refused(recipe, says, place, inkdigits_command):
     out = place / "run"
     refused(
         inkdigits_command("train", recipe.format(place=place), "--out", out, "--data", "optdigits"),
@@ -639,7 +639,7 @@ def test_recipes_that_cannot_be_used(recipe, says, place, inkdigits_command):
         ("x" * 5000, "xxx"),
     ],
 )
-def test_data_that_cannot_be_used(data, says, place, inkdigits_command):
+def test_unusable_data_are_refused(data, says, place, inkdigits_command):
     out, data = place / "run", data.format(place=place)
     done = inkdigits_command("train", "lenet", "--out", out, "--data", data)
     said = "".join(
@@ -693,7 +693,7 @@ def test_data_that_cannot_be_used(data, says, place, inkdigits_command):
         ("--out", "x" * 5000, "File name too long"),
     ],
 )
-def test_settings_that_make_no_sense(option, value, says, place, inkdigits_command):
+def test_settings_that_make_no_sense_are_refused(option, value, says, place, inkdigits_command):
     before = sorted(place.rglob("*"))
     given = ("--out", place / "run", "--data", "optdigits", option, value.format(place=place))
     refused(inkdigits_command("train", "lenet", *given), says)
@@ -702,7 +702,7 @@ def test_settings_that_make_no_sense(option, value, says, place, inkdigits_comma
 
 
 @pytest.mark.parametrize("value", ["abc", "2", "-0.1", "[1]", "9" * 400])
-def test_options_of_networks_that_make_no_sense(value, place, inkdigits_command):
+def test_options_of_networks_that_make_no_sense_are_refused(value, place, inkdigits_command):
     given = ("--out", place / "run", "--data", "optdigits", "--set", f"options.dropout={value}")
     refused(inkdigits_command("train", "batchnorm", *given), "dropout", value)
 
@@ -725,7 +725,7 @@ def test_init_with_another_network_names_both(trained, inkdigits_command, tmp_pa
     refused(done, "the network 'lenet'", "trains 'classic'")
 
 
-def test_data_that_are_not_here_and_cannot_be_had(offline, inkdigits_command, tmp_path):
+def test_data_that_cannot_be_downloaded_are_refused(offline, inkdigits_command, tmp_path):
     done = inkdigits_command(
         "train", "lenet", "--out", tmp_path / "run", "--data-dir", tmp_path / "data"
     )
@@ -760,7 +760,7 @@ def test_evaluate_says_the_same_to_people(inkdigits_command, trained):
     assert max(map(len, said.out.splitlines()[1:])) <= 80  # the first holds the model's path
 
 
-def test_data_that_a_model_has_not_learned_from_are_measured_whole(
+def test_data_that_a_model_has_not_learned_from_are_measured_in_full(
     inkdigits_command, trained, tmp_path
 ):
     seen = inkdigits_command("evaluate", trained, "--data", "optdigits", "--json").objects[0]
@@ -772,7 +772,7 @@ def test_data_that_a_model_has_not_learned_from_are_measured_whole(
     assert (new["split"], new["n"]) == ("all", 40)
 
 
-def test_a_report_of_an_evaluation(inkdigits_command, trained, tmp_path):
+def test_evaluate_writes_a_report(inkdigits_command, trained, tmp_path):
     done = inkdigits_command(
         "evaluate", trained, "--data", "optdigits", "--report", tmp_path / "report.html", "--json"
     )
@@ -783,7 +783,7 @@ def test_a_report_of_an_evaluation(inkdigits_command, trained, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["text.txt/report.html", "full", "/proc/report.html"])
-def test_a_report_that_cannot_be_written(name, inkdigits_command, trained, place):
+def test_a_report_that_cannot_be_written_is_one_sentence(name, inkdigits_command, trained, place):
     done = inkdigits_command(
         "evaluate", trained, "--data", "optdigits", "--report", place / name, "--json"
     )
@@ -804,14 +804,14 @@ def test_a_report_that_cannot_be_written(name, inkdigits_command, trained, place
         ("x" * 5000, "xxx"),
     ],
 )
-def test_models_that_cannot_be_used(model, says, place, inkdigits_command):
+def test_unusable_models_are_refused(model, says, place, inkdigits_command):
     Image.new("L", (50, 50), 255).save(place / "a.png")
     model = model.format(place=place)
     refused(inkdigits_command("evaluate", model, "--data", "optdigits"), says)
     refused(inkdigits_command("read", place / "a.png", "--model", model), says)
 
 
-def test_an_unknown_split_names_those_that_there_are(trained, inkdigits_command):
+def test_an_unknown_split_is_refused_with_the_known_ones(trained, inkdigits_command):
     done = inkdigits_command("evaluate", trained, "--data", "optdigits", "--split", "trian")
     refused(done, "no split in optdigits: 'trian'; known: train, validation, test, all")
 
@@ -850,7 +850,7 @@ def test_read_json_is_one_object_a_picture_in_input_order(inkdigits_command, tra
         assert set(found["digits"][0]) - {"reason"} == {"digit", "confidence", "accepted", "box"}
 
 
-def test_read_says_to_people_what_it_found(inkdigits_command, trained, tmp_path):
+def test_read_prints_what_it_found_for_people(inkdigits_command, trained, tmp_path):
     good = picture(tmp_path / "good.png")
     done = inkdigits_command("read", "--single", "--model", trained, good)
     assert (done.status, done.err) == (0, "")
@@ -886,7 +886,7 @@ def test_an_empty_folder_is_status_1(inkdigits_command, trained, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
-def test_names_that_are_no_text_can_be_printed_and_read_back(inkdigits_command, trained, tmp_path):
+def test_file_names_that_are_not_unicode_can_be_printed_and_read_back(inkdigits_command, trained, tmp_path):
     name = os.fsencode(tmp_path) + b"/\xff\xfe.png"
     picture(tmp_path / "good.png").rename(os.fsdecode(name))
     done = inkdigits_command("read", "--json", "--model", trained, os.fsdecode(name))
@@ -894,7 +894,7 @@ def test_names_that_are_no_text_can_be_printed_and_read_back(inkdigits_command, 
     assert inkdigits_command("read", "--model", trained, os.fsdecode(name)).status == 0
 
 
-def test_names_cannot_send_orders_to_the_terminal(inkdigits_command, trained, tmp_path):
+def test_file_names_cannot_control_the_terminal(inkdigits_command, trained, tmp_path):
     name = tmp_path / "\x1b]0;owned\x07\n\r.png"
     done = inkdigits_command("read", "--model", trained, picture(name), tmp_path / "\x1b[2J.png")
     assert re.search(r"[^\n -~]", done.out + done.err) is None
@@ -953,7 +953,7 @@ def test_recipes_are_listed_with_their_evidence(inkdigits_command):
     assert "98.76 %" in said
 
 
-def test_data_list_knows_what_is_here(inkdigits_command, tmp_path):
+def test_data_list_tells_what_is_here(inkdigits_command, tmp_path):
     listed = json.loads(inkdigits_command("data", "list", "--json", "--data-dir", tmp_path).out)
     here = {dataset["name"]: dataset["present"] for dataset in listed}
     assert here["optdigits"]
@@ -971,14 +971,14 @@ def test_data_verify_is_status_1_where_files_are_missing(inkdigits_command, tmp_
     assert inkdigits_command("data", "verify", "optdigits").status == 0
 
 
-def test_data_verify_and_fetch_of_what_lies_there(inkdigits_command, mnist, data_dir, offline):
+def test_data_verify_and_fetch_leave_complete_datasets_alone(inkdigits_command, mnist, data_dir, offline):
     assert inkdigits_command("data", "verify", "mnist", "--data-dir", data_dir).status == 0
     done = inkdigits_command("data", "fetch", "mnist", "--data-dir", data_dir, "--json")
     assert json.loads(done.out) == {"name": "mnist", "folder": str(data_dir / "mnist")}
     assert done.err == ""  # the network is not touched
 
 
-def test_data_fetch_of_what_needs_no_fetching(inkdigits_command, tmp_path):
+def test_data_fetch_says_when_there_is_nothing_to_fetch(inkdigits_command, tmp_path):
     assert (
         json.loads(
             inkdigits_command("data", "fetch", "optdigits", "--json", "--data-dir", tmp_path).out
@@ -992,11 +992,11 @@ def test_data_fetch_of_what_needs_no_fetching(inkdigits_command, tmp_path):
 
 
 @pytest.mark.parametrize("action", ["fetch", "verify"])
-def test_datasets_without_such_a_name(action, inkdigits_command):
+def test_unknown_datasets_are_refused_with_the_known_ones(action, inkdigits_command):
     refused(inkdigits_command("data", action, "mnits"), "no dataset 'mnits'; known: mnist")
 
 
-def test_a_download_that_fails_or_has_no_place(inkdigits_command, offline, tmp_path):
+def test_a_download_that_fails_or_has_no_place_is_one_sentence(inkdigits_command, offline, tmp_path):
     refused(
         inkdigits_command("data", "fetch", "kmnist", "--data-dir", tmp_path),
         "no mirror delivered",
@@ -1039,7 +1039,7 @@ def test_export_writes_a_file_that_reads(inkdigits_command, trained, tmp_path):
         ("{trained}", "nowhere/x.onnx", "cannot write"),
     ],
 )
-def test_exports_that_cannot_be(model, output, says, place, trained, inkdigits_command):
+def test_impossible_exports_are_refused(model, output, says, place, trained, inkdigits_command):
     before, model = sorted(place.rglob("*")), model.format(place=place, trained=trained)
     refused(inkdigits_command("export", model, "-o", place / output, "--data-dir", place), says)
     assert sorted(place.rglob("*")) == before

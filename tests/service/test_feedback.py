@@ -131,7 +131,7 @@ SEVERAL = "where there are several, box says which one is meant"
         (b"", "label=7", (400, "empty", "the data is empty: 0 bytes")),
     ],
 )
-def test_what_cannot_be_stored_is_refused(
+def test_corrections_that_make_no_sense_are_refused(
     fed: Server, body: bytes, query: str, refused: tuple[int, str, str | None]
 ) -> None:
     status, code, message = fed.post(body, f"/v1/feedback?{query}", "image/png").error
@@ -147,7 +147,7 @@ def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert rows(file) == []
 
 
-def test_unless_it_is_asked_to_it_stores_nothing() -> None:
+def test_without_the_option_nothing_is_stored() -> None:
     with serving("--model", "nano") as server:
         message = "this service stores no corrections; one that is started with --collect FILE does"
         assert server.post(ONE, "/v1/feedback?label=7").error == (404, "not_collecting", message)
@@ -161,7 +161,7 @@ def test_the_page_is_told_that_it_collects(fed: Server) -> None:
 # ---- trouble
 
 
-def test_a_file_that_cannot_be_collected_in_is_a_sentence_and_status_2(
+def test_an_unusable_file_gives_one_sentence_and_status_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "text").write_text("Dear reader, " * 100)
@@ -182,7 +182,7 @@ def test_a_file_that_cannot_be_collected_in_is_a_sentence_and_status_2(
     assert (tmp_path / "text").read_text().startswith("Dear reader")
 
 
-def test_a_file_that_is_spoilt_or_locked_later_stops_nothing_else(
+def test_a_file_that_is_damaged_or_locked_later_stops_nothing_else(
     server: Server, file: Path
 ) -> None:
     correct(server, ONE, "label=7")
@@ -215,7 +215,7 @@ def test_a_file_has_a_largest_size(file: Path, monkeypatch: pytest.MonkeyPatch) 
     assert file.stat().st_size <= 64 << 10
 
 
-def test_a_full_file_is_said_to_be_full(tmp_path: Path) -> None:
+def test_a_full_file_is_answered_with_status_507(tmp_path: Path) -> None:
     program = "from inkdigits.command import cli; from inkdigits.service import feedback; feedback.MAX_FILE = 16384; import sys; sys.exit(cli.main(sys.argv[1:]))"
     with running(
         "-c", program, "serve", "--port", "0", "--model", "nano", "--collect", tmp_path / "file"
@@ -228,7 +228,7 @@ def test_a_full_file_is_said_to_be_full(tmp_path: Path) -> None:
         assert server.post(ONE).json["text"] == "7"
 
 
-def test_whoever_is_thanked_twice_at_once_is_stored_twice(file: Path) -> None:
+def test_corrections_from_several_threads_are_all_stored(file: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     collected, trace = Feedback(file), loaded("nano").trace(ONE)
@@ -245,7 +245,7 @@ def test_whoever_is_thanked_twice_at_once_is_stored_twice(file: Path) -> None:
 # ---- as a dataset
 
 
-def test_what_is_exported_comes_back_as_the_network_saw_it(
+def test_exported_digits_are_read_back_as_the_network_saw_them(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     collected, recogniser, expected = Feedback(file), loaded("nano"), []
@@ -285,7 +285,7 @@ def test_export_reads_while_others_write_and_changes_nothing(
     assert len(rows(file)) == 1
 
 
-def test_what_cannot_be_exported_is_said_and_leaves_nothing(file: Path, tmp_path: Path) -> None:
+def test_exports_that_fail_say_why_and_leave_nothing(file: Path, tmp_path: Path) -> None:
     Feedback(file)
     with pytest.raises(BadData, match=r"nothing has been collected in .* yet"):
         export_feedback(file, tmp_path / "out")
@@ -304,7 +304,7 @@ def test_what_cannot_be_exported_is_said_and_leaves_nothing(file: Path, tmp_path
         export_feedback(file, tmp_path / "out")
 
 
-def test_a_field_that_no_picture_gives_back_is_left_out(file: Path, tmp_path: Path) -> None:
+def test_a_field_that_a_picture_would_not_give_back_is_left_out(file: Path, tmp_path: Path) -> None:
     Feedback(file).store(find_correction(ONE, loaded("nano").trace(ONE), 7, None, "nano"))
     with sqlite3.connect(file) as database:
         row = list(database.execute("SELECT * FROM feedback").fetchone())

@@ -307,7 +307,7 @@ def test_two_digits_are_read_in_order_with_a_box_around_each(tab: Tab) -> None:
         assert np.allclose(box, expected, atol=8)  # curves cut corners
 
 
-def test_reads_while_the_pen_is_down(desktop: Tab) -> None:
+def test_digits_are_read_while_the_pen_is_down(desktop: Tab) -> None:
     drawn = [
         (400 + 60 * np.cos(angle), 400 + 90 * np.sin(angle)) for angle in np.linspace(-1.5, 4.7, 25)
     ]
@@ -340,7 +340,7 @@ def test_a_tap_on_a_digit_shows_what_the_network_saw_and_thought(tab: Tab) -> No
     assert np.allclose(tab.page.eval_on_selector_all("#bars b", BARS), thought, atol=0.02)
 
 
-def test_what_is_no_digit_is_shown_with_the_reason(desktop: Tab) -> None:
+def test_a_refused_digit_is_shown_with_the_reason(desktop: Tab) -> None:
     for points in ([(300, 500), (350, 300), (400, 500)], [(320, 430), (380, 430)]):  # an A
         desktop.stroke(points)
     desktop.says("sure", "1 not accepted")
@@ -397,7 +397,7 @@ def test_everything_can_be_done_by_keyboard(desktop: Tab) -> None:
     assert desktop.troubles == []
 
 
-def test_whoever_listens_hears_the_answer_once_it_has_settled(desktop: Tab) -> None:
+def test_a_screen_reader_hears_the_answer_once_it_has_settled(desktop: Tab) -> None:
     desktop.page.evaluate(LISTEN)
     desktop.write("42")
     desktop.begins("spoken", "42. 2 digits, each at least 9")
@@ -471,7 +471,7 @@ def test_drawing_takes_a_new_sheet_and_undo_brings_the_picture_back(desktop: Tab
     desktop.says("text", "27354")
 
 
-def test_a_picture_that_the_browser_cannot_show_is_read_nevertheless(
+def test_a_picture_that_the_browser_cannot_show_is_still_read(
     desktop: Tab, tmp_path: Path
 ) -> None:
     Image.open(SAMPLE).save(tmp_path / "sample.tiff")
@@ -480,7 +480,7 @@ def test_a_picture_that_the_browser_cannot_show_is_read_nevertheless(
     desktop.says("hint", "This browser cannot show the picture; it is read all the same")
 
 
-def test_what_is_no_picture_is_refused_in_the_words_of_the_service(
+def test_a_file_that_is_not_a_picture_is_refused_in_the_words_of_the_service(
     desktop: Tab, tmp_path: Path
 ) -> None:
     letter = tmp_path / "letter.txt"
@@ -518,7 +518,7 @@ def test_a_service_that_is_away_or_busy_is_asked_again(
     desktop.says("message", "")
 
 
-def test_a_service_that_fails_is_said_to_have_failed(desktop: Tab) -> None:
+def test_a_failure_of_the_service_is_reported(desktop: Tab) -> None:
     desktop.page.route(READ, lambda route: route.fulfill(status=500, body="<h1>oh</h1>"))
     desktop.write("4")
     desktop.says("message", "The service failed (500).")
@@ -625,7 +625,7 @@ def pressed(tab: Tab) -> list[str]:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_what_was_read_wrong_is_corrected_and_corrected_again(
+def test_a_wrong_digit_can_be_corrected_and_corrected_again(
     opened: Callable[..., Tab], collecting: str, file: Path, size: str
 ) -> None:
     tab, before = opened(SIZES[size], touch=size == "phone", at=collecting), len(rows(file))
@@ -667,7 +667,7 @@ def test_a_digit_in_a_picture_is_corrected(
     assert rows(file)[-1][:2] == (1, 7)
 
 
-def test_a_correction_that_cannot_be_stored_is_said(
+def test_a_correction_that_cannot_be_stored_is_reported(
     opened: Callable[..., Tab], collecting: str
 ) -> None:
     full = {
@@ -701,7 +701,7 @@ def asked_inside(tab: Tab) -> list[str]:
     return asked
 
 
-def test_who_asks_sees_each_layer_and_the_pixels_that_mattered(tab: Tab) -> None:
+def test_the_look_inside_shows_each_layer_and_the_pixels_that_mattered(tab: Tab) -> None:
     asked = asked_inside(tab)
     tab.write("42")
     tab.says("text", "42")
@@ -751,7 +751,7 @@ def test_the_inside_follows_the_eye_and_waits_for_the_pen(desktop: Tab) -> None:
     assert desktop.troubles == []
 
 
-def test_where_nobody_can_look_inside_it_is_said(desktop: Tab) -> None:
+def test_a_service_that_cannot_look_inside_says_so(desktop: Tab) -> None:
     missing = {
         "status": 501,
         "body": '{"error": {"code": "missing_extra", "message": "this service cannot look inside"}}',
@@ -781,7 +781,7 @@ def test_nothing_is_stored(desktop: Tab) -> None:
         "setTimeout(() => { throw Error('oh') })",
     ],
 )
-def test_trouble_in_the_page_is_seen_by_these_tests(desktop: Tab, fault: str) -> None:
+def test_these_tests_see_errors_in_the_page(desktop: Tab, fault: str) -> None:
     desktop.page.evaluate(fault)
     desktop.page.wait_for_timeout(200)
     assert desktop.troubles

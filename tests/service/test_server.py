@@ -125,13 +125,13 @@ def test_many_at_once_are_answered_as_one_alone(server: Server) -> None:
 
 
 @pytest.mark.parametrize("bad", bad_inputs(), ids=lambda bad: bad.name)
-def test_bad_input_is_refused_in_these_words(server: Server, bad: BadInput) -> None:
+def test_bad_input_is_refused_with_the_documented_message(server: Server, bad: BadInput) -> None:
     answer = server.raw(bad.sent)
     assert bad.refusal.matches(answer.status, answer.body), answer
     assert ("allow" in answer.headers) == (answer.status == 405)
 
 
-def test_a_body_of_unsaid_length_is_measured_while_it_comes(server: Server) -> None:
+def test_a_chunked_body_is_refused_once_it_exceeds_the_limit(server: Server) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(8):
             yield b"x" * (1 << 20)
@@ -150,14 +150,14 @@ def test_a_body_of_unsaid_length_is_measured_while_it_comes(server: Server) -> N
         assert read_answer(client.getresponse()).status == 200
 
 
-def test_nothing_that_was_sent_above_was_a_fault_of_ours(server: Server) -> None:
+def test_none_of_the_requests_above_has_caused_an_internal_error(server: Server) -> None:
     assert 'status="500"' not in server.metrics()
 
 
 # ---- pages, state, description
 
 
-def test_the_page_and_its_files_come_with_a_strict_policy(server: Server) -> None:
+def test_the_page_and_its_files_have_a_strict_content_security_policy(server: Server) -> None:
     for path, kind in (
         ("/", "text/html"),
         ("/page/page.js", "text/javascript"),
@@ -181,7 +181,7 @@ def test_the_page_and_its_files_come_with_a_strict_policy(server: Server) -> Non
         assert policy["img-src"] == "'self' data: blob:"
 
 
-def test_its_state_is_told(server: Server) -> None:
+def test_health_and_readiness_are_reported(server: Server) -> None:
     assert server.get("/healthz").json == {"status": "alive"}
     assert server.get("/readyz").json == {"status": "ready"}
     assert server.ask("HEAD", "/healthz").body == b""
@@ -209,7 +209,7 @@ def test_requests_are_counted(server: Server) -> None:
     assert counted("inkdigits_ready") == 1
 
 
-def test_the_description_lists_every_endpoint_and_points_nowhere_in_vain(server: Server) -> None:
+def test_the_description_lists_every_endpoint_and_its_references_resolve(server: Server) -> None:
     from inkdigits.service.application import Service
 
     described = server.get("/openapi.json").json
@@ -251,7 +251,7 @@ def tensor(images: np.ndarray, **other: object) -> dict:
     }
 
 
-def test_arrays_are_classified_as_in_python_flat_or_nested_alone_or_together(
+def test_the_inference_protocol_classifies_arrays_as_python_does(
     server: Server,
 ) -> None:
     images = few_digits(7).images
@@ -328,7 +328,7 @@ def slowly(connection: socket.socket, byte: bytes) -> Answer:
         (b"", b"\r\n"),
     ],
 )
-def test_slow_clients_are_told_so(hasty: Server, sent: bytes, byte: bytes) -> None:
+def test_requests_that_arrive_too_slowly_are_refused(hasty: Server, sent: bytes, byte: bytes) -> None:
     with hasty.connect(sent) as new:
         assert slowly(new, byte).error == TOO_SLOW
     with hasty.connect(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n") as kept:
@@ -342,7 +342,7 @@ def test_slow_clients_are_told_so(hasty: Server, sent: bytes, byte: bytes) -> No
     not Path("/proc/net/tcp").is_file(), reason="the system does not show who holds a connection"
 )
 @pytest.mark.parametrize("times", [1, 10], ids=["little is left", "sending waits"])
-def test_who_does_not_take_answers_is_let_go(hasty: Server, times: int) -> None:
+def test_clients_that_do_not_take_their_responses_are_disconnected(hasty: Server, times: int) -> None:
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
@@ -391,7 +391,7 @@ def fill(hasty: Server, log: Path, stack: contextlib.ExitStack) -> list[socket.s
     return busy
 
 
-def test_a_full_queue_is_said_before_the_body_comes(hasty: Server, tmp_path: Path) -> None:
+def test_a_full_queue_is_reported_before_the_body_arrives(hasty: Server, tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         busy = fill(hasty, tmp_path / "log", stack)
         answer = hasty.raw(
@@ -404,7 +404,7 @@ def test_a_full_queue_is_said_before_the_body_comes(hasty: Server, tmp_path: Pat
     assert hasty.post(PICTURE).json["text"] == "27"
 
 
-def test_who_was_refused_asks_again_over_the_same_connection(hasty: Server, tmp_path: Path) -> None:
+def test_a_refused_client_can_ask_again_over_the_same_connection(hasty: Server, tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         busy = fill(hasty, tmp_path / "log", stack)
         refused = stack.enter_context(hasty.connect())
@@ -420,7 +420,7 @@ def test_who_was_refused_asks_again_over_the_same_connection(hasty: Server, tmp_
         assert [receive_answer(connection).json["text"] for connection in busy] == ["slept"] * 3
 
 
-def test_waiting_and_reading_have_an_end(hasty: Server) -> None:
+def test_waiting_and_reading_have_deadlines(hasty: Server) -> None:
     with hasty.connect(post(b"sleep30")) as long:
         wait_until(lambda: 'endpoint="readyz"' in hasty.metrics())
         time.sleep(0.1)
@@ -434,7 +434,7 @@ def test_waiting_and_reading_have_an_end(hasty: Server) -> None:
         assert receive_answer(long).error == (504, "too_long", "this took more than 2 s to read")
 
 
-def test_who_has_gone_is_not_read_for(hasty: Server, tmp_path: Path) -> None:
+def test_requests_of_clients_that_have_gone_are_not_read(hasty: Server, tmp_path: Path) -> None:
     with hasty.connect(post(b"sleep08 one")) as first:
         wait_until(lambda: (tmp_path / "log").read_bytes() == b"sleep08 one;")
         gone = hasty.connect(post(b"sleep01 two"))
@@ -514,7 +514,7 @@ def reads_badly(model: Path) -> None:
     ],
     ids=["foreign", "cut", "empty", "shapes", "bad", "gone"],
 )
-def test_a_model_that_is_of_no_use_is_said_once_and_changes_nothing(
+def test_an_unusable_model_is_reported_once_and_the_old_one_stays(
     model: Path, tmp_path: Path, fault: Callable[[Path], object], why: str
 ) -> None:
     with serving_hastily(tmp_path / "log", "--model", model) as server:
@@ -542,7 +542,7 @@ def test_a_file_is_left_alone_while_it_is_being_written(model: Path) -> None:
     assert file.load_if_changed() is None
 
 
-def test_those_who_read_finish_with_the_model_that_they_began_with(
+def test_requests_under_way_finish_with_the_model_that_they_began_with(
     model: Path, tmp_path: Path
 ) -> None:
     with (
@@ -557,7 +557,7 @@ def test_those_who_read_finish_with_the_model_that_they_began_with(
 # ---- start and end
 
 
-def test_what_was_accepted_is_answered_before_it_stops(hasty: Server) -> None:
+def test_accepted_requests_are_answered_before_the_server_stops(hasty: Server) -> None:
     with (
         hasty.connect(post(b"sleep05 one")) as reading,
         hasty.connect(post(b"sleep01 two")) as waiting,
@@ -577,7 +577,7 @@ def test_what_was_accepted_is_answered_before_it_stops(hasty: Server) -> None:
             hasty.get("/healthz")
 
 
-def test_a_request_that_is_on_its_way_forever_does_not_keep_it() -> None:
+def test_a_request_that_never_arrives_does_not_keep_the_server_from_stopping() -> None:
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(serving())
         late = stack.enter_context(
@@ -605,7 +605,7 @@ def test_a_model_that_reads_badly_is_never_ready(tmp_path: Path) -> None:
         assert server.get("/healthz").status == 200
 
 
-def test_a_fault_of_ours_shows_nothing_of_where_it_happened(tmp_path: Path) -> None:
+def test_an_internal_error_reveals_nothing_of_the_code(tmp_path: Path) -> None:
     broken = "application.encode_reading = lambda reading, explain: 1 / 0\nimport logging; logging.disable()"
     with serving_hastily(tmp_path / "log", first=broken) as server:
         assert server.post(PICTURE).error == (
@@ -634,7 +634,7 @@ def test_a_fault_of_ours_shows_nothing_of_where_it_happened(tmp_path: Path) -> N
         (("--model", "none"), r"no model 'none'; known: .*"),
     ],
 )
-def test_what_cannot_be_served_is_a_sentence_and_status_2(
+def test_wrong_options_give_one_sentence_and_status_2(
     arguments: tuple[str, str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from inkdigits.command import cli
@@ -647,7 +647,7 @@ def test_what_cannot_be_served_is_a_sentence_and_status_2(
     assert re.fullmatch(f"inkdigits: {says}\n", said.err), said.err
 
 
-def test_without_its_libraries_it_names_the_extra() -> None:
+def test_missing_libraries_name_the_extra_to_install() -> None:
     program = "import sys; sys.modules['starlette'] = None; from inkdigits.command.cli import main; sys.exit(main(['serve']))"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE

@@ -40,7 +40,7 @@ async def begun(pool: Workers, work: Callable[[], Any]) -> "asyncio.Task[Any]":
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_everybody_gets_his_own_answer(threads: int) -> None:
+def test_each_request_gets_its_own_result(threads: int) -> None:
     async def use(pool: Workers) -> list[int]:
         answers: list[int] = []
         for round_ in range(20):
@@ -52,7 +52,7 @@ def test_everybody_gets_his_own_answer(threads: int) -> None:
     assert with_workers(threads, use) == [n * n for n in range(800)]
 
 
-def test_an_error_goes_to_who_asked_and_to_nobody_else() -> None:
+def test_an_error_reaches_only_the_request_that_caused_it() -> None:
     async def use(pool: Workers) -> list[Any]:
         return await asyncio.gather(
             *(pool.run(lambda n: 1 / n, n) for n in (0, 1, 0, 2)), return_exceptions=True
@@ -102,7 +102,7 @@ def test_a_full_queue_refuses_at_once_and_takes_requests_again_afterwards(
     with_workers(1, use)
 
 
-def test_what_nobody_waits_for_any_longer_is_never_begun(gate: threading.Event) -> None:
+def test_work_that_is_cancelled_while_it_waits_never_begins(gate: threading.Event) -> None:
     async def use(pool: Workers) -> None:
         done: list[str] = []
         held = await begun(pool, gate.wait)
@@ -121,7 +121,7 @@ def test_what_nobody_waits_for_any_longer_is_never_begun(gate: threading.Event) 
     with_workers(1, use)
 
 
-def test_who_waits_too_long_is_told_to_come_back_and_work_that_takes_too_long_is_given_up(
+def test_waiting_and_working_have_deadlines(
     gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "DEADLINE", 0.4)
