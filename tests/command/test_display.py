@@ -204,6 +204,7 @@ def test_what_is_printed_reaches_its_file_and_not_the_terminal(on_terminal):
     assert "a result" not in seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [20, 40, 120])
 def test_the_bar_fits_other_terminals_too(columns, on_terminal):
     bars = [line for line in lines_drawn(on_terminal(EPOCHS, COLUMNS=str(columns))) if "━" in line]
@@ -213,6 +214,7 @@ def test_the_bar_fits_other_terminals_too(columns, on_terminal):
     assert any("loss" in line for line in bars) == (columns >= 40)
 
 
+@pytest.mark.slow
 def test_no_colours_where_none_are_wanted(on_terminal):
     coloured = re.compile(r"\x1b\[[0-9;]*[349][0-9][;m]")
     assert coloured.search(on_terminal(EPOCHS))

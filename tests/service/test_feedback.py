@@ -1,4 +1,4 @@
-"""Corrections: stored once each, in a file that only its owner reads, and given back exactly as the network saw them."""
+"""Corrections: stored once, readable for their owner only, exported as the network saw them."""
 
 import io
 import json
@@ -216,7 +216,13 @@ def test_a_file_has_a_largest_size(file: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_full_file_is_answered_with_status_507(tmp_path: Path) -> None:
-    program = "from inkdigits.command import cli; from inkdigits.service import feedback; feedback.MAX_FILE = 16384; import sys; sys.exit(cli.main(sys.argv[1:]))"
+    program = """
+import sys
+from inkdigits.command import cli
+from inkdigits.service import feedback
+feedback.MAX_FILE = 16384
+sys.exit(cli.main(sys.argv[1:]))
+"""
     with running(
         "-c", program, "serve", "--port", "0", "--model", "nano", "--collect", tmp_path / "file"
     ) as server:

@@ -1,16 +1,14 @@
-"""The draw page in a real Chromium, at the size of a phone and of a desktop, with strokes by real touch and mouse events."""
+"""The draw page in a real Chromium: a phone and a desktop, with real touch and mouse events."""
 
 import base64
 import contextlib
 import functools
 import io
 import itertools
+import json
 import math
-import re
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +18,7 @@ import numpy as np
 import pytest
 from drawn import GLYPHS
 from PIL import Image
+from serving import serving
 
 from inkdigits.reading.layers import look_inside
 from inkdigits.reading.recogniser import loaded
@@ -27,10 +26,14 @@ from inkdigits.reading.recogniser import loaded
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright, which drives the browser, is not installed"
 )
+pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+]
 
 FLAGS = (
     "--no-sandbox",
@@ -49,22 +52,36 @@ READ = "**/v1/read?*"
 # What is asked of the page, in its own language.
 HAS_TEXT = "([id, text]) => document.getElementById(id).textContent === text"
 BEGINS = "([id, text]) => document.getElementById(id).textContent.startsWith(text)"
-INK = """(paper) => new Promise(requestAnimationFrame).then(() => new Promise(requestAnimationFrame)).then(() =>
-    paper.getContext("2d").getImageData(0, 0, paper.width, paper.height).data.filter((v, i) => i % 4 === 3 && v > 127).length)"""
-FIELD = "(field) => [...field.getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 === 0)"
-BARS = """(bars) => bars.map((bar) => [bar, bar.parentNode].map((part) => part.getBoundingClientRect()))
+INK = """async (paper) => {  // how many pixels of the sheet hold ink, once it is painted
+    await new Promise(requestAnimationFrame);
+    await new Promise(requestAnimationFrame);
+    const { data } = paper.getContext("2d").getImageData(0, 0, paper.width, paper.height);
+    return data.filter((v, i) => i % 4 === 3 && v > 127).length;
+}"""
+FIELD = """(field) => [...field.getContext('2d').getImageData(0, 0, 28, 28).data]
+    .filter((_, i) => i % 4 === 0)"""
+BARS = """(bars) => bars
+    .map((bar) => [bar, bar.parentNode].map((part) => part.getBoundingClientRect()))
     .map(([bar, track]) => Math.max(0, bar.right - track.left) / track.width)"""
 FOCUS = """() => {
     const element = document.activeElement;
-    return [element.id || element.textContent, getComputedStyle(element.closest("label") ?? element).outlineStyle];
+    const shown = element.closest("label") ?? element;
+    return [element.id || element.textContent, getComputedStyle(shown).outlineStyle];
 }"""
-LISTEN = "window.heard = []; new MutationObserver(() => heard.push(spoken.textContent)).observe(spoken, {childList: true}); null"
+LISTEN = """window.heard = [];
+    new MutationObserver(() => heard.push(spoken.textContent)).observe(spoken, {childList: true});
+    null"""
 NAMELESS = """[...document.querySelectorAll("button, input, canvas")]
-    .filter((one) => !(one.ariaLabel || one.textContent.trim() || one.labels?.[0]?.textContent.trim())).map((one) => one.id)"""
+    .filter((one) => !(one.ariaLabel || one.textContent.trim()
+        || one.labels?.[0]?.textContent.trim()))
+    .map((one) => one.id)"""
 GIVE = """([data, kind]) => {
     const files = new DataTransfer();
-    files.items.add(new File([Uint8Array.from(atob(data), (byte) => byte.charCodeAt(0))], "sample.jpg", {type: "image/jpeg"}));
-    dispatchEvent(kind === "paste" ? new ClipboardEvent(kind, {clipboardData: files}) : new DragEvent(kind, {dataTransfer: files}));
+    const bytes = Uint8Array.from(atob(data), (byte) => byte.charCodeAt(0));
+    files.items.add(new File([bytes], "sample.jpg", {type: "image/jpeg"}));
+    const pasted = () => new ClipboardEvent(kind, {clipboardData: files});
+    const dropped = () => new DragEvent(kind, {dataTransfer: files});
+    dispatchEvent(kind === "paste" ? pasted() : dropped());
 }"""
 HOLD = """{
     const ask = fetch, released = new Promise((done) => (window.release = done));
@@ -80,20 +97,24 @@ STORED = """Promise.all([indexedDB.databases(), caches.keys()])
     .then((all) => [...all.flat(), ...Object.keys(localStorage), ...Object.keys(sessionStorage)])"""
 CONTRAST = """(element) => {  // of an element's text with what is behind it; source: WCAG 2.2
     const linear = (value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
-    const light = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map((value) => linear(value / 255))
+    const light = (colour) => colour.match(/[\\d.]+/g).slice(0, 3)
+        .map((value) => linear(value / 255))
         .reduce((sum, value, i) => sum + value * [0.2126, 0.7152, 0.0722][i], 0);
     let ground = element;
-    while (getComputedStyle(ground).backgroundColor === "rgba(0, 0, 0, 0)") ground = ground.parentElement;
-    const both = [getComputedStyle(element).color, getComputedStyle(ground).backgroundColor].map(light);
+    while (getComputedStyle(ground).backgroundColor === "rgba(0, 0, 0, 0)") {
+        ground = ground.parentElement;
+    }
+    const colours = [getComputedStyle(element).color, getComputedStyle(ground).backgroundColor];
+    const both = colours.map(light);
     return (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05);
 }"""
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """Where `inkdigits serve` answers."""
-    with serving() as told:
-        yield told
+    """Yield where `inkdigits serve` answers."""
+    with serving() as server:
+        yield server.address
 
 
 @pytest.fixture(scope="module")
@@ -103,21 +124,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def collecting(file: Path) -> Iterator[str]:
-    """Where `inkdigits serve --collect` answers."""
-    with serving("--collect", str(file)) as told:
-        yield told
-
-
-@contextlib.contextmanager
-def serving(*options: str) -> Iterator[str]:
-    pytest.importorskip("uvicorn", reason="the extra serve is not installed")
-    command = [sys.executable, "-m", "inkdigits", "serve", "--port", "0", *options]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        told = re.search(r"http://\S+:\d+/", server.stderr.readline())
-        assert told
-        yield told[0]
-        server.terminate()
+    """Yield where `inkdigits serve --collect` answers."""
+    with serving("--collect", file) as server:
+        yield server.address
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +180,10 @@ class Tab:
             self.page.mouse.up()
 
     def write(self, text: str, height: float = 130) -> list[tuple[float, float, float, float]]:
-        """Digits side by side in the middle of the sheet. Returns the box of each one's strokes, in pixels of the window."""
+        """Write digits side by side in the middle of the sheet.
+
+        Returns the box of each one's strokes, in pixels of the window.
+        """
         sheet = self["paper"].bounding_box()
         width = 0.667 * height
         left = sheet["x"] + (sheet["width"] - (1.6 * len(text) - 0.6) * width) / 2
@@ -219,7 +231,10 @@ class Tab:
 
 @pytest.fixture(scope="module")
 def opened(browser: Any, address: str) -> Callable[..., Tab]:
-    """Opens the page at a size, by touch or not, in light or dark. Tabs are used again: a new one takes a second."""
+    """Open the page at a size, by touch or not, in light or dark.
+
+    Tabs are used again, because a new one takes a second.
+    """
 
     @functools.cache
     def tab_of(size: tuple[int, int], touch: bool, scheme: str) -> Tab:
@@ -266,7 +281,7 @@ def opened(browser: Any, address: str) -> Callable[..., Tab]:
 
 @pytest.fixture(params=SIZES)
 def tab(request: pytest.FixtureRequest, opened: Callable[..., Tab]) -> Iterator[Tab]:
-    """The page at the size of a phone and of a desktop; at the end nothing may have been wrong with it."""
+    """Yield the page of a phone and of a desktop; at the end nothing may be wrong with it."""
     tab = opened(SIZES[request.param], touch=request.param == "phone")
     yield tab
     assert tab.troubles == []
@@ -471,9 +486,7 @@ def test_drawing_takes_a_new_sheet_and_undo_brings_the_picture_back(desktop: Tab
     desktop.says("text", "27354")
 
 
-def test_a_picture_that_the_browser_cannot_show_is_still_read(
-    desktop: Tab, tmp_path: Path
-) -> None:
+def test_a_picture_that_the_browser_cannot_show_is_still_read(desktop: Tab, tmp_path: Path) -> None:
     Image.open(SAMPLE).save(tmp_path / "sample.tiff")
     desktop["picture"].set_input_files(tmp_path / "sample.tiff")
     desktop.says("text", "27354")
@@ -629,7 +642,9 @@ def test_a_wrong_digit_can_be_corrected_and_corrected_again(
     opened: Callable[..., Tab], collecting: str, file: Path, size: str
 ) -> None:
     tab, before = opened(SIZES[size], touch=size == "phone", at=collecting), len(rows(file))
-    tab.says("storing", "What you correct is stored by those who run this service; nothing else is.")
+    tab.says(
+        "storing", "What you correct is stored by those who run this service; nothing else is."
+    )
     tab.write("42", height=120 if size == "phone" else 140)
     tab.says("text", "42")
     tab.says("wrong", "Wrong? It is a")
@@ -687,10 +702,11 @@ def test_a_correction_that_cannot_be_stored_is_reported(
 
 
 PAINTED = """() => [...document.querySelectorAll("#layers canvas")].map((canvas) => {
-    const values = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.filter((_, i) => i % 4 === 0);
-    return new Set(values).size;
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return new Set(data.filter((_, i) => i % 4 === 0)).size;
 })"""
-HEAT = "(canvas) => [...canvas.getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 < 3)"
+HEAT = """(canvas) => [...canvas.getContext('2d').getImageData(0, 0, 28, 28).data]
+    .filter((_, i) => i % 4 < 3)"""
 
 
 def asked_inside(tab: Tab) -> list[str]:
@@ -754,7 +770,7 @@ def test_the_inside_follows_the_eye_and_waits_for_the_pen(desktop: Tab) -> None:
 def test_a_service_that_cannot_look_inside_says_so(desktop: Tab) -> None:
     missing = {
         "status": 501,
-        "body": '{"error": {"code": "missing_extra", "message": "this service cannot look inside"}}',
+        "body": json.dumps({"error": {"message": "this service cannot look inside"}}),
     }
     desktop.page.route("**/v1/inside", lambda route: route.fulfill(**missing))
     desktop.write("4")

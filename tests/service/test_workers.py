@@ -1,4 +1,4 @@
-"""The queue in front of the threads: everybody gets his own answer in bounded time, and nobody waits for somebody else's."""
+"""The queue in front of the threads: each request gets its own result, within a deadline."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ from inkdigits.service.workers import DELIVERY_BATCH, MAX_WAITING, Workers
 
 @pytest.fixture
 def gate() -> Iterator[threading.Event]:
-    """What `held` waits for; open at the end, whatever happened."""
+    """Yield an event for work to wait for; it is set at the end in any case."""
     gate = threading.Event()
     yield gate
     gate.set()
@@ -32,7 +32,7 @@ def with_workers(threads: int, use: Callable[[Workers], Coroutine[Any, Any, Any]
 
 
 async def begun(pool: Workers, work: Callable[[], Any]) -> "asyncio.Task[Any]":
-    """The task of a work that a thread has been given: it never waits where a thread is idle."""
+    """Return the task of work that a thread has been given, since one was idle."""
     task = asyncio.ensure_future(pool.run(work))
     await asyncio.sleep(0)
     assert pool.waiting == 0
