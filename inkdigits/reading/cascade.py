@@ -7,11 +7,10 @@ it does not.
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from inkdigits.core.digits import CLASSES
+from inkdigits.core.digits import CLASSES, Pixels
 from inkdigits.core.errors import BadModel
-from inkdigits.reading.network import Network
+from inkdigits.reading.network import Network, Probabilities
 
 # Chosen on MNIST's validation digits: of 0.9, 0.95, 0.98, 0.99 and so on the least at which
 # nano+best, tiny+best and nano+tiny+best err no more often than best.
@@ -53,7 +52,7 @@ class Cascade:
         """Raises BadModel: a cascade is several files."""
         raise BadModel("this model is several networks; expected one")
 
-    def answer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def answer(self, images: Pixels) -> Probabilities:
         """Return the outputs for images: (N, 28, 28) uint8 -> (N, outputs) float32."""
         first, *others = self.networks
         answers = first.answer(images)

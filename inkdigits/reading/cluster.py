@@ -32,7 +32,7 @@ from inkdigits.reading.columns import (
     picture_column,
     schema,
 )
-from inkdigits.reading.model_files import DEFAULT_MODEL, resolve_model, shipped_folder
+from inkdigits.reading.model_files import DEFAULT_MODEL, ModelName, resolve_model, shipped_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -251,7 +251,7 @@ def read_dataset(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
-    model: str | os.PathLike[str] = DEFAULT_MODEL,
+    model: ModelName = DEFAULT_MODEL,
     single: bool = False,
     workers: int | None = None,
 ) -> Summary:

@@ -5,7 +5,6 @@ process, on a cluster (cluster.py) or in a pipeline of your own. It needs the ex
 """
 
 import contextlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from inkdigits.core.arrays import as_images
 from inkdigits.core.digits import DIGITS_TO_KEEP, PIXELS, SIDE, Pixels
 from inkdigits.core.errors import BadData, BadPicture, MissingExtra
-from inkdigits.reading.model_files import DEFAULT_MODEL
+from inkdigits.reading.model_files import DEFAULT_MODEL, ModelName
 from inkdigits.reading.recogniser import Reading, Recogniser, unread
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class DigitReader:
         MissingExtra: pyarrow is not installed.
     """
 
-    def __init__(self, model: str | os.PathLike[str] = DEFAULT_MODEL, single: bool = False) -> None:
+    def __init__(self, model: ModelName = DEFAULT_MODEL, single: bool = False) -> None:
         arrow()
         self.recogniser = Recogniser(model, threads=1)  # there is an actor for each processor
         self.single = single

@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from inkdigits.core.digits import SIDE
+from inkdigits.core.digits import SIDE, Pixels
 from inkdigits.core.errors import BadModel, MissingExtra
 from inkdigits.reading.recogniser import Recogniser
 
@@ -72,7 +72,7 @@ class Layer:
         }
 
 
-def look_inside(recogniser: Recogniser, image: NDArray[np.uint8]) -> dict[str, Any]:
+def look_inside(recogniser: Recogniser, image: Pixels) -> dict[str, Any]:
     """Return what a network thinks of an image, and why: the object of `POST /v1/inside`.
 
     Args:
@@ -102,7 +102,7 @@ def look_inside(recogniser: Recogniser, image: NDArray[np.uint8]) -> dict[str, A
 
 
 def measure_occlusion(
-    recogniser: Recogniser, image: NDArray[np.uint8]
+    recogniser: Recogniser, image: Pixels
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Measure which pixels matter, by covering them with paper.
 
@@ -139,7 +139,7 @@ def measure_occlusion(
     return probabilities[0], np.where(image > 0, total / count, 0)
 
 
-def compute_layers(recogniser: Recogniser, image: NDArray[np.uint8]) -> list[Layer]:
+def compute_layers(recogniser: Recogniser, image: Pixels) -> list[Layer]:
     """Compute what each layer makes of an image, after its activation if it has one.
 
     Args:

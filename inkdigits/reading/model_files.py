@@ -10,6 +10,8 @@ from pathlib import Path
 
 from inkdigits.core.errors import BadModel, UnknownName
 
+ModelName = str | os.PathLike[str]
+
 WEIGHTS = Path(__file__).with_name("weights")
 DEFAULT_MODEL = "default"
 ONNX_FILE = "model.onnx"
@@ -32,13 +34,13 @@ def shipped_folder(model: str) -> Path | None:
     return WEIGHTS / model if model in shipped_models() else None
 
 
-def split_models(model: str | os.PathLike[str]) -> list[str]:
+def split_models(model: ModelName) -> list[str]:
     """Split a name at every `+`, unless a file or folder has that very name."""
     name = os.fspath(model)
     return [name] if Path(name).exists() else name.split("+")
 
 
-def resolve_model(model: str | os.PathLike[str]) -> Path:
+def resolve_model(model: ModelName) -> Path:
     """Return the .onnx file of one model.
 
     Args:

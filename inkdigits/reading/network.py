@@ -13,13 +13,15 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from inkdigits.core.digits import CLASSES, SIDE
+from inkdigits.core.digits import CLASSES, SIDE, Pixels
 from inkdigits.core.errors import BadModel
 
 LARGEST_BLOCK = 128  # images; 1,024 leave the cache: a tenth slower, and eight times the memory
 SMALLEST_BLOCK = 4  # images; waking a thread takes about as long as `nano` takes for two
 INPUT = "images"
 OUTPUT = "probabilities"
+
+Probabilities = NDArray[np.float32]  # (N, 10), of each digit, or (N, 11), the last of none
 
 
 class Network:
@@ -50,7 +52,7 @@ class Network:
         self.outputs = int(self._session.get_outputs()[0].shape[1])
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
 
-    def answer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def answer(self, images: Pixels) -> Probabilities:
         """Return the network's outputs for images.
 
         Args:
@@ -81,7 +83,7 @@ class Network:
 
         return answers
 
-    def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _run(self, images: Pixels) -> Probabilities:
         (answers,) = self._session.run([OUTPUT], {INPUT: images})
         return answers
 

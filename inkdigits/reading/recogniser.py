@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.core.digits import CLASSES, NOT_A_DIGIT, SIDE
+from inkdigits.core.digits import CLASSES, NOT_A_DIGIT, SIDE, Pixels
 from inkdigits.core.errors import BadModel, BadPicture, BadValue
 from inkdigits.reading.cascade import Cascade
-from inkdigits.reading.model_files import DEFAULT_MODEL, resolve_model, split_models
-from inkdigits.reading.network import Network, processors
+from inkdigits.reading.model_files import DEFAULT_MODEL, ModelName, resolve_model, split_models
+from inkdigits.reading.network import Network, Probabilities, processors
 from inkdigits.reading.preprocessing.candidate import Box
 from inkdigits.reading.preprocessing.page import Page, prepare
 from inkdigits.reading.preprocessing.picture import Picture, Source, open_picture, turn_left
@@ -65,8 +65,8 @@ class Digit:
     box: Box
     reason: str | None = None
     line: int = field(default=0, repr=False)
-    probabilities: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
-    image: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
+    probabilities: Probabilities | None = field(default=None, repr=False, compare=False)
+    image: Pixels | None = field(default=None, repr=False, compare=False)
 
     @property
     def height(self) -> int:
@@ -152,9 +152,7 @@ def loaded(model: str) -> "Recogniser":
     return Recogniser(model)
 
 
-def read(
-    picture: Source, model: str | os.PathLike[str] = DEFAULT_MODEL, single: bool = False
-) -> Reading:
+def read(picture: Source, model: ModelName = DEFAULT_MODEL, single: bool = False) -> Reading:
     """Read the digits in a picture with a model that stays loaded.
 
     Args:
@@ -188,9 +186,7 @@ class Recogniser:
         BadValue: there are no threads.
     """
 
-    def __init__(
-        self, model: str | os.PathLike[str] = DEFAULT_MODEL, threads: int | None = None
-    ) -> None:
+    def __init__(self, model: ModelName = DEFAULT_MODEL, threads: int | None = None) -> None:
         if threads is not None and threads < 1:
             raise BadValue(f"{threads} threads make no sense; expected 1 or more")
 
@@ -239,7 +235,11 @@ class Recogniser:
             yield trace
 
     def trace(self, picture: Source, single: bool = False) -> Trace:
-        """Read a picture, and keep what led to the reading. Raises BadPicture."""
+        """Read one picture as `read` does, and keep what led to the reading.
+
+        Raises:
+            BadPicture: the picture cannot be read; `code` says why.
+        """
         opened = open_picture(picture)
         trace = self._trace(opened, single)
         if single or not _looks_turned(trace.reading):
@@ -278,7 +278,7 @@ class Recogniser:
 
         return best
 
-    def read_images(self, images: NDArray[np.uint8]) -> Iterator[Reading]:
+    def read_images(self, images: Pixels) -> Iterator[Reading]:
         """Read MNIST-style images as they are, one digit in each.
 
         Args:
@@ -298,7 +298,7 @@ class Recogniser:
             else:
                 yield Reading("", warnings=("nothing is drawn in it",))
 
-    def classify(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def classify(self, images: Pixels) -> Probabilities:
         """Return how likely each MNIST-style image shows each digit.
 
         Args:
@@ -312,7 +312,7 @@ class Recogniser:
         """
         return self._answer(_check_images(images))[0]
 
-    def sureness(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def sureness(self, images: Pixels) -> NDArray[np.float32]:
         """Return how sure it is that each image is one digit, whichever that is.
 
         Args:
@@ -327,7 +327,7 @@ class Recogniser:
         probabilities, doubts = self._answer(_check_images(images))
         return probabilities.max(axis=1, initial=0) * (1 - doubts)
 
-    def _answer(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _answer(self, images: Pixels) -> tuple[Probabilities, NDArray[np.float32]]:
         """Return the probabilities of the ten digits, (N, 10), and of none of them, (N,)."""
         outputs = self._network.answer(images)
         if self._network.outputs == CLASSES:
@@ -338,8 +338,8 @@ class Recogniser:
 
     def _digit(
         self,
-        image: NDArray[np.uint8],
-        probabilities: NDArray[np.float32],
+        image: Pixels,
+        probabilities: Probabilities,
         doubt: np.float32,
         box: Box = (0, 0, SIDE, SIDE),
         line: int = 0,
@@ -375,7 +375,7 @@ def _threshold(metadata: dict[str, str], path: Path) -> float:
     return threshold
 
 
-def _check_images(images: NDArray[Any]) -> NDArray[np.uint8]:
+def _check_images(images: NDArray[Any]) -> Pixels:
     """Return the images as a contiguous (N, 28, 28), or raise BadValue."""
     images = np.asarray(images)
     fits = images.ndim in (2, 3) and images.shape[-2:] == (SIDE, SIDE)

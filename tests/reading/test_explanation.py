@@ -224,8 +224,8 @@ def test_an_empty_picture_is_shown_and_its_emptiness_is_said(shape, monkeypatch)
         assert count(image, (235, 235, 235)) > 200_000
 
 
-def test_an_image_of_an_array_has_a_card_and_no_page(trained, fields):
-    reading, nothing = Recogniser(trained).read_images(np.stack([fields[0], 0 * fields[0]]))
+def test_an_image_of_an_array_has_a_card_and_no_page(fields):
+    reading, nothing = Recogniser("tiny").read_images(np.stack([fields[0], 0 * fields[0]]))
     image = draw(Trace(reading), "digits.npy[0]")
 
     assert len(places(image, enlarged(fields[0]))) == 1
@@ -314,18 +314,18 @@ def test_only_letters_are_drawn_that_the_font_has(text):
     assert all(bytes(font.getmask(letter)) != missing for letter in written if letter != " ")
 
 
-def test_a_picture_is_explained_from_python_with_any_model(trained, fields):
+def test_a_picture_is_explained_from_python_with_any_model(fields):
     picture = page_of(fields[:3], size=4)
-    expected = draw(Recogniser(trained).trace(picture))
+    expected = draw(Recogniser("tiny").trace(picture))
 
     assert np.array_equal(
-        np.asarray(inkdigits.explain(picture, model=trained)), np.asarray(expected)
+        np.asarray(inkdigits.explain(picture, model="tiny")), np.asarray(expected)
     )
     with pytest.raises(BadPicture):
-        inkdigits.explain(b"no picture", model=trained)
+        inkdigits.explain(b"no picture", model="tiny")
 
 
-def test_explaining_needs_nothing_of_what_training_needs(trained, tmp_path, fields):
+def test_explaining_needs_nothing_of_what_training_needs(tmp_path, fields):
     Image.fromarray(page_of(fields[:2], size=4)).save(tmp_path / "digits.png")
     program = """
 import sys
@@ -334,7 +334,7 @@ for name in ("torch", "sklearn", "scipy", "matplotlib", "rich", "filelock", "saf
 from inkdigits.command.cli import main
 raise SystemExit(main(["read", "digits.png", "--model", sys.argv[1], "--explain", "why"]))
 """
-    command = [sys.executable, "-W", "error", "-c", program, str(trained)]
+    command = [sys.executable, "-W", "error", "-c", program, "tiny"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
 
     assert (done.returncode, done.stderr) == (0, "inkdigits: 1 explanation in why\n")

@@ -24,8 +24,8 @@ from inkdigits.reading.recogniser import Reading, Recogniser
 
 
 @pytest.fixture(scope="module")
-def recogniser(trained) -> Recogniser:
-    return Recogniser(trained)
+def recogniser() -> Recogniser:
+    return Recogniser("tiny")
 
 
 @pytest.fixture(scope="module")

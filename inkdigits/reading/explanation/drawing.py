@@ -26,7 +26,7 @@ from inkdigits.reading.explanation.text import (
     writable,
 )
 from inkdigits.reading.explanation.views import draw_views
-from inkdigits.reading.model_files import DEFAULT_MODEL
+from inkdigits.reading.model_files import DEFAULT_MODEL, ModelName
 from inkdigits.reading.preprocessing.picture import Source
 from inkdigits.reading.recogniser import Reading, Trace, loaded
 
@@ -38,9 +38,7 @@ MOST_TEXT_LINES = 12
 WARNING_INDENT = 18
 
 
-def explain(
-    picture: Source, model: str | os.PathLike[str] = DEFAULT_MODEL, single: bool = False
-) -> Image.Image:
+def explain(picture: Source, model: ModelName = DEFAULT_MODEL, single: bool = False) -> Image.Image:
     """Draw how a picture is read.
 
     Args:

@@ -1,6 +1,7 @@
 """Words in an image: rows of text that fit into a width, and the colours of explanations."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
@@ -34,6 +35,7 @@ class Row(NamedTuple):
     indent: int = 0
 
 
+@cache
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Return Pillow's own font, which every installation has."""
     return ImageFont.load_default(size)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.core.digits import SIDE, Plane
+from inkdigits.core.digits import SIDE, Pixels, Plane
 from inkdigits.reading.preprocessing.candidate import Box, Candidate, bounding_box
 from inkdigits.reading.preprocessing.fields import DIGIT, Field, as_is, stroke_width, to_field
 from inkdigits.reading.preprocessing.ink import (
@@ -32,7 +32,7 @@ from inkdigits.reading.preprocessing.printed_lines import without_printed_lines
 from inkdigits.reading.preprocessing.segmentation import find_candidates
 
 # Returns how sure one can be that each field is one digit: (N, 28, 28) uint8 -> (N,), 0 to 1.
-FieldJudge = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
+FieldJudge = Callable[[Pixels], NDArray[np.floating]]
 
 SMALLEST_SIDE = 96  # pixels; smaller pictures are enlarged before ink is looked for
 EDGE = 2  # pixels around the mask whose greys still belong to the stroke
@@ -71,7 +71,7 @@ class Page:
     picture: Picture
     ink: Ink
     candidates: tuple[Candidate, ...]
-    fields: NDArray[np.uint8]
+    fields: Pixels
     flaws: tuple[str | None, ...]
     warnings: tuple[str, ...] = ()
 
@@ -140,7 +140,7 @@ def _page_of_field(picture: Picture, field: Field) -> Page:
     return Page(picture, ink, (whole,), field[None], (None,), picture.warnings + warnings)
 
 
-def _fields(ink: Ink, candidates: Sequence[Candidate]) -> NDArray[np.uint8]:
+def _fields(ink: Ink, candidates: Sequence[Candidate]) -> Pixels:
     """Bring candidates to MNIST's geometry, (N, 28, 28)."""
     fields = [to_field(_strokes(ink, candidate)) for candidate in candidates]
     return np.array(fields, np.uint8).reshape(-1, SIDE, SIDE)
