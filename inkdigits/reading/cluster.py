@@ -218,7 +218,7 @@ def _hash(paths: Sequence[Path], home: Path, made_by: Sequence[object]) -> str:
 
 @dataclass(frozen=True)
 class Summary:
-    """What came of a dataset.
+    """The result of reading a dataset.
 
     Attributes:
         shards: how many there are,
@@ -255,7 +255,7 @@ def read_dataset(
     single: bool = False,
     workers: int | None = None,
 ) -> Summary:
-    """Read a dataset of pictures on a Ray cluster; started again, read what is not finished.
+    """Read a dataset of pictures on a Ray cluster; started again, read only unfinished shards.
 
     Args:
         source: a Parquet file, a folder of them, or a folder of pictures.
@@ -344,7 +344,7 @@ def _read_on(
 
 
 class _ShardReader:
-    """An actor of `read_dataset`: reads one whole shard at a time, and says what came of it."""
+    """An actor of `read_dataset`, which reads one whole shard at a time."""
 
     def __init__(self, model: str, single: bool) -> None:
         self.reader = DigitReader(model, single)

@@ -40,7 +40,7 @@ BETWEEN = {
 
 @dataclass(frozen=True)
 class Layer:
-    """What one layer makes of one digit.
+    """The feature maps of one layer for one digit.
 
     Attributes:
         name: "layer 1" and so on, from the input on.
@@ -52,7 +52,7 @@ class Layer:
 
     @property
     def shown(self) -> int:
-        """How many maps are worth showing."""
+        """The number of maps that are worth showing."""
         most = MOST_UNITS if self.maps[0].size == 1 else MOST_MAPS
         return min(len(self.maps), most)
 

@@ -38,7 +38,7 @@ Traces = list[tuple[str, Trace]]  # with the path of each picture
 
 @dataclass(frozen=True)
 class Part:
-    """What is read at a time: one picture, or some images of an array.
+    """As much as is read at a time: one picture, or some images of an array.
 
     Attributes:
         path: the path of the picture, or of the array's file.
@@ -53,7 +53,7 @@ class Part:
 
     @property
     def is_small(self) -> bool:
-        """Whether it is a picture that is best read at once, on no thread of its own."""
+        """True for a picture that is best read at once, on no thread of its own."""
         try:
             return isinstance(self.content, Path) and self.content.stat().st_size < SMALL_FILE
         except (OSError, ValueError):  # opening the picture says what is wrong

@@ -285,7 +285,7 @@ class Recogniser:
             images: (N, 28, 28) uint8, paper 0 to ink 255.
 
         Yields:
-            N readings, without a digit where there is no ink.
+            N readings; those of images without ink have no digit.
 
         Raises:
             BadValue: the images have another shape or type.

@@ -20,7 +20,7 @@ HEADER = "ImageId,Label"
 
 @dataclass(frozen=True)
 class Submission:
-    """What was written.
+    """The table that was written.
 
     Attributes:
         path: of the table.

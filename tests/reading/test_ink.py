@@ -12,7 +12,7 @@ TRUTH = LAYER > 127
 
 
 def light(kind: str, shape: tuple[int, int] = LAYER.shape) -> np.ndarray:
-    """How bright each place is, 0.4 to 1."""
+    """Return how bright each place is, 0.4 to 1."""
     x, y = np.meshgrid(np.linspace(0, 1, shape[1]), np.linspace(0, 1, shape[0]))
     if kind == "from the side":
         return 1 - 0.6 * x
@@ -165,7 +165,7 @@ def test_every_pixel_of_the_mask_has_strength() -> None:
 
 
 def on_a_table(layer: Plane) -> tuple[Plane, Mask]:
-    """The sheet lies on a dark table that is seen on two sides; and where it does."""
+    """Return a sheet on a dark table that is seen on two sides, and the mask of the sheet."""
     pixels = np.full((layer.shape[0] + 60, layer.shape[1] + 80), 35, np.uint8)
     sheet = np.zeros(pixels.shape, np.bool_)
     sheet[60:, 80:] = True

@@ -32,7 +32,7 @@ def print_of(segments: list[Segment], thickness: int = 2) -> Plane:
 
 
 def ruled(pitch: float, first: float = 30, rise: float = 0) -> list[Segment]:
-    """From border to border; rise: pixels that the right end lies higher."""
+    """Return lines from border to border; rise: pixels that their right ends are higher."""
     return [(-5, y, WIDTH + 5, y - rise) for y in np.arange(first, HEIGHT + abs(rise), pitch)]
 
 
@@ -117,7 +117,7 @@ def test_the_warning_says_that_lines_were_removed() -> None:
 
 
 def changed(layer: Plane) -> int:
-    """How many pixels of writing go where nothing is printed."""
+    """Count the pixels of writing that go where nothing is printed."""
     ink = find_ink(written(layer))
     after = without_printed_lines(ink)
 

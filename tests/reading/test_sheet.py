@@ -19,7 +19,7 @@ CORNERS = {
 def scene(
     corners: tuple[tuple[int, int], ...], sheet: int = 225, table: int = 70, ink: int = 40
 ) -> tuple[Plane, Mask]:
-    """A sheet with digits on a table, with grain as cameras leave it; and where the sheet lies."""
+    """Return a sheet with digits on a table, with a camera's grain, and the mask of the sheet."""
     polygon = np.array(corners, np.int32)
     place = np.zeros(SHAPE, np.uint8)
     cv2.fillPoly(place, [polygon], 255, cv2.LINE_AA)

@@ -18,7 +18,7 @@ HEADER = [f"pixel{number}" for number in range(784)]
 
 
 def table(path: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8] | None = None) -> Path:
-    """As Kaggle has it: a header, the label first where there is one."""
+    """Write a table as Kaggle's: a header, and the label, if any, before the pixels."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*(["label"] if labels is not None else []), *HEADER])

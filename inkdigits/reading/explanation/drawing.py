@@ -1,4 +1,4 @@
-"""Why a picture was read as it was: the picture, its ink, and what the network saw and thought.
+"""An explanation of a reading: the picture, its ink, and what the network saw and thought.
 
 A trace comes in, a PIL image goes out. Nothing is decided here, only drawn; `folder` keeps what is
 drawn.

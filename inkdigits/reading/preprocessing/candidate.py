@@ -1,4 +1,4 @@
-"""What may be one digit: its strokes and where they are.
+"""Candidates: strokes that may be one digit, and where they are.
 
 Segmentation finds candidates, `fields` brings them to 28x28 pixels, and a network reads those.
 """

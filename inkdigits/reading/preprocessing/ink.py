@@ -56,7 +56,7 @@ PYRAMID_LEVELS = 7
 
 @dataclass(frozen=True)
 class Ink:
-    """What the pen left.
+    """The ink of a picture.
 
     Attributes:
         strength: (H, W) uint8, paper 0 to the strongest ink 255.
@@ -465,7 +465,7 @@ def _pixels_on_border(own: Mask, left: int, top: int, shape: tuple[int, ...]) ->
 def _levels(strength: Plane, near_ink: Mask) -> tuple[float, float]:
     """Return the standard deviation of the paper's grain and the strength of full ink.
 
-    Both are in grey levels; full ink is 0 where there is none.
+    Both are in grey levels; full ink is 0 without any.
     """
     noise = 0.0
     paper = strength[::3, ::3][~near_ink[::3, ::3]]

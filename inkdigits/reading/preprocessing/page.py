@@ -58,7 +58,7 @@ FILLED = 0.38  # stroke width over size; a disc has 0.5, MNIST's thickest digits
 
 @dataclass(frozen=True)
 class Page:
-    """What a picture holds.
+    """A picture prepared for the network.
 
     Attributes:
         picture: the pixels in which ink was looked for.

@@ -57,7 +57,7 @@ def find_components(mask: Mask, connectivity: int = 8) -> tuple[NDArray[np.int32
         connectivity: 8 if pixels touch at their corners, 4 if they do not.
 
     Returns:
-        The label of each pixel, (H, W), 0 where there is none; and for each label, 0 included, a
+        The label of each pixel, (H, W), 0 outside the mask; and for each label, 0 included, a
         row of left, top, width, height and area.
     """
     _, labels, stats, _ = cv2.connectedComponentsWithStats(
