@@ -8,7 +8,7 @@ PIP_OPTIONS ?=
 DEMO ?= runs/demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint reproduce accuracy bench soak scale handwriting ablation notebook docs clean
+.PHONY: help demo check test lint reproduce accuracy bench soak scale handwriting ablation notebook docs clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -16,7 +16,10 @@ help: ## list what can be made
 demo: $(VENV)/.train ## install, train a recipe, measure it, read a picture, say where the report lies
 	@$(BIN)/python demo.py $(DEMO)
 
-test: lint $(VENV)/.dev ## lint, types and tests
+check: lint $(VENV)/.dev ## lint, types and the quick tests (two minutes on two cores)
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test: lint $(VENV)/.dev ## lint, types and all tests
 	$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.dev ## ruff and mypy
@@ -24,7 +27,7 @@ lint: $(VENV)/.dev ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-reproduce: $(VENV)/.train ## all five recipes over three seeds -> docs/results.md (about half an hour)
+reproduce: $(VENV)/.train ## all reference recipes over three seeds -> docs/results.md (about half an hour)
 	$(BIN)/inkdigits reproduce --seeds 3 --write
 
 accuracy: $(VENV)/.train ## our own recipes over ten seeds -> docs/accuracy.md, docs/errors.md (hours; stop and go on, or start it twice)

@@ -1,1 +1,1 @@
-"""Measurements and trials of the package: how fast, how accurate, how reliable. Nothing here is installed."""
+"""Measurements and trials of the package: how fast, how accurate, how reliable."""

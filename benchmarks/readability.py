@@ -40,30 +40,31 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 VERBS = frozenset(
     """
     accept acknowledge adapt add advance allow answer apply approximate arrange ask assemble
-    assert assign attach attack augment average await balance begin bind blend blur break bring
-    build calculate call cancel capture carry centre change check choose clamp classify clean
-    clear clip close collect colour combine compare complete compose compress compute connect
-    consume convert copy correct count cover create crop crowd cut darken decide declare decode
-    decorate delete deliver describe detach detect determine dilate discard disconnect display
-    distil divide do download draw drip drop embed empty encode end enter erode estimate
-    evaluate exchange execute exit expand explain export extend extract feed fetch fill filter
-    find finish fit fix flatten flip follow forget form format forward fuse generate get give go
-    group grow guess halve handle hash have help hold hurt imitate implement import include
-    increase infer initialise insert install interpolate interpret invert iterate join keep kill
-    label launch lay leak leave let limit link list listen load locate lock log look lose lower
-    make map mark mask match measure merge mirror mix move multiply name normalise note number
-    observe offer open optimise order pack pad paint parse pass paste perform permit pick place
-    plan plot point pool post predict prepare print produce project propose prove provide prune
+    assert assign attach attack augment average await balance begin believe bind blend blur
+    break bring build calculate calibrate call cancel capture carry centre change check choose
+    clamp classify clean clear clip close collect colour combine compare compile complete
+    compose compress compute connect consume continue convert copy correct count cover create
+    crop crowd cut darken decide declare decode decorate delete deliver describe detach detect
+    determine dilate discard disconnect display distil divide do download draw drip drop embed
+    empty encode end enter erode estimate evaluate exchange execute exit expand explain export
+    extend extract extrapolate feed fetch fill filter find finish fit fix flatten flip fold
+    follow forget form format forward fuse generate get give go group grow guess halve handle
+    hash have help hold hurt ignore imitate implement import include increase infer initialise
+    insert install interpolate interpret invert iterate join judge keep kill label launch lay
+    leak leave let limit link list listen load locate lock log look lose lower make map mark
+    mask match measure merge mirror mix move multiply name normalise note number observe offer
+    open optimise order pack pad paint parse pass paste perform permit pick place plan plant
+    plot point pool post predict prepare print produce project propose prove provide prune
     publish pull put quantise quote raise rank read rebuild receive recognise record recover
     redirect reduce refuse register reject release reload remember remove rename render renew
-    repair repeat replace reply report request resample reset reshape resize resolve respond
-    restore restrict resume retry return reverse rotate round run sample save say scale scan
-    schedule score search seed select send separate serve set shade share shear shift show
-    shrink shuffle shut sign simulate skip slant slice smooth sort spell split spoil spread
-    stack start step stop store straighten stretch strip subtract suggest sum summarise suppress
-    swap sweep switch take tell test throw tidy time tint total trace track train transform
-    translate trim try turn undo unpack update upload use validate vary verify view visit wait
-    walk warm warn watch weigh widen wrap write yield
+    reorder repair repeat replace reply report request resample reset reshape resize resolve
+    respond restore restrict resume retry return reverse rise rotate round run sample save say
+    scale scan schedule score search seed select send separate serve set shade share shear
+    shift show shrink shuffle shut sign simulate skip slant slice smooth sort spell split
+    spoil spread stack start step stop store straighten stretch strip subtract suggest sum
+    summarise suppress swap sweep switch take tell test throw tidy time tint total trace track
+    train transform translate trim try turn undo unpack update upload use validate vary verify
+    view visit wait walk warm warn watch weigh widen wrap write yield
     """.split()  # noqa: SIM905 (a list of words reads like a list of words)
 )
 
@@ -163,30 +164,33 @@ def measure_file(path: Path, name: str) -> Readability:
     text = path.read_text(encoding="utf-8")
     tree = ast.parse(text)
     lines = text.splitlines()
-    found = Readability(nodes=sum(1 for _ in ast.walk(tree)))
-
     in_docstrings = docstring_lines(tree)
+    found = Readability(nodes=sum(1 for _ in ast.walk(tree)))
     found.code_lines = len(lines_with_code(text) - in_docstrings)
     found.wide = [f"{name}:{number}" for number, line in enumerate(lines, 1) if len(line) > WIDEST]
 
     inside = set[int]()
     for node in ast.walk(tree):
-        if not isinstance(node, FUNCTIONS):
-            continue
-
-        place = f"{name}:{node.lineno} {node.name}"
-        inside |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-        if is_knot(node):
-            found.knots.append(f"{place} ({decisions(node)})")
-
-        docstring = ast.get_docstring(node)
-        if docstring and is_public(node) and not starts_with_verb(docstring):
-            found.verbless.append(f"{place}: {docstring.splitlines()[0]}")
+        if isinstance(node, FUNCTIONS):
+            inside |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+            judge_function(node, f"{name}:{node.lineno} {node.name}", found)
 
     inside -= in_docstrings
     found.function_lines = len(inside)
     found.blank_lines = sum(not lines[number - 1].strip() for number in inside)
     return found
+
+
+def judge_function(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, place: str, found: Readability
+) -> None:
+    """Add a function to the knots and to the docstrings without a verb, if it is one."""
+    if is_knot(function):
+        found.knots.append(f"{place} ({decisions(function)})")
+
+    docstring = ast.get_docstring(function)
+    if docstring and is_public(function) and not starts_with_verb(docstring):
+        found.verbless.append(f"{place}: {docstring.splitlines()[0]}")
 
 
 def measure_folder(folder: Path) -> Readability:

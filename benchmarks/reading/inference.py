@@ -217,7 +217,7 @@ def groups(
 def others(
     digits: Dataset, threads: int, shown: Images, folder: Path, references: Iterable[str]
 ) -> Iterator[Side]:
-    """Yield other networks: the reference systems' and scikit-learn's; first ours, for the ratio."""
+    """Yield ours for the ratio, then the networks of the reference systems and scikit-learn."""
     yield ours("tiny", threads)
     for name in references:
         path = folder / f"{name}.onnx"

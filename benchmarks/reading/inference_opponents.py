@@ -1,7 +1,8 @@
-"""The runtimes that benchmarks/reading/inference.py compares: each takes uint8 images and gives probabilities, at its best settings.
+"""The runtimes that benchmarks/reading/inference.py compares, each at its best settings.
 
-Which block of images is best is tried out for each network, runtime and number of threads, before anything is timed. torch takes
-the threads that it was given for the whole process.
+Each takes uint8 images and gives probabilities. Which block of images is best is tried out for each
+network, runtime and number of threads, before anything is timed. torch takes the threads that it
+was given for the whole process.
 """
 
 import sys
@@ -34,7 +35,14 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True)
 class Side:
-    """One way to read. one: takes (1, 28, 28), as quickly as it can; bulk: (N, 28, 28), as many a second as it can."""
+    """One way to read.
+
+    Attributes:
+        name: in the tables.
+        one: takes (1, 28, 28), as quickly as it can.
+        bulk: takes (N, 28, 28), as many a second as it can.
+        setting: how it is run.
+    """
 
     name: str
     one: Answer
@@ -43,13 +51,13 @@ class Side:
 
 
 def ours(model: str, threads: int) -> Side:
-    """`Recogniser.classify` as it is."""
+    """Read with `Recogniser.classify` as it is."""
     classify = Recogniser(model, threads=threads).classify
     return Side("inkdigits", classify, classify, "as it is")
 
 
 def in_blocks(answer: Answer, block: int, images: Images) -> Answers:
-    """The answers to all images, a block at a time."""
+    """Answer all images, a block at a time."""
     return np.concatenate(
         [answer(images[start : start + block]) for start in range(0, len(images), block)]
     )
@@ -58,7 +66,10 @@ def in_blocks(answer: Answer, block: int, images: Images) -> Answers:
 def fastest(
     tries: Sequence[Key], run: Callable[[Key], Callable[[Images], object]], images: Images
 ) -> Key:
-    """Which of several settings reads the images in the least time, each tried three times, the first not counted."""
+    """Return the setting that reads the images in the least time.
+
+    Each is tried three times, the first not counted.
+    """
     taken: dict[Key, float] = {}
     for key in tries:
         answer = run(key)
@@ -72,7 +83,7 @@ def fastest(
 
 
 def bare_onnxruntime(path: Path, threads: int, images: Images) -> Side:
-    """ONNX Runtime with nothing set but the number of its threads."""
+    """Read with ONNX Runtime with nothing set but the number of its threads."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -86,13 +97,13 @@ def bare_onnxruntime(path: Path, threads: int, images: Images) -> Side:
 
 
 def in_torch(model: str) -> ExportedNetwork:
-    """What the .onnx file of a shipped model computes, in torch, float32."""
+    """Load what the .onnx file of a shipped model computes, in torch, float32."""
     checkpoint = load_run(model)
     return ExportedNetwork(checkpoint.network, float(checkpoint.config["temperature"])).eval()
 
 
 def answered_by(network: Callable[[torch.Tensor], torch.Tensor]) -> Answer:
-    """A network in torch as a function of arrays."""
+    """Wrap a network in torch as a function of arrays."""
 
     @torch.inference_mode()
     def answer(images: Images) -> Answers:
@@ -102,7 +113,10 @@ def answered_by(network: Callable[[torch.Tensor], torch.Tensor]) -> Answer:
 
 
 def torch_eager(model: str, images: Images) -> Side:
-    """Torch as it comes, with the memory format and the block that are best. Threads are those that torch has."""
+    """Read with torch as it comes, with the best memory format and block.
+
+    Threads are those that torch has.
+    """
     formats = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
     answers = {
         name: answered_by(in_torch(model).to(memory_format=layout))  # type: ignore[call-overload]
@@ -125,7 +139,10 @@ def _repeated(answer: Answer, times: int, images: Images) -> None:
 
 
 def torch_compiled(model: str, images: Images, block: int) -> Side:
-    """torch.compile, which makes one program for a single image and one for a block. Raises where no C++ compiler is."""
+    """Read with torch.compile: one program for a single image and one for a block.
+
+    Raises where there is no C++ compiler.
+    """
     torch._dynamo.reset()
     started = time.perf_counter()
     answer = answered_by(torch.compile(in_torch(model), dynamic=False, options={"freezing": True}))
@@ -141,7 +158,7 @@ def torch_compiled(model: str, images: Images, block: int) -> Side:
 
 
 class Openvino:
-    """One .onnx file in OpenVINO: a request at a time for single images, a queue of requests for many."""
+    """One .onnx file in OpenVINO: single requests for one image, a queue of them for many."""
 
     def __init__(self, path: Path, threads: int, precision: str | None) -> None:
         import openvino
@@ -159,12 +176,15 @@ class Openvino:
         return self._core.compile_model(model, "CPU", self._settings | {"PERFORMANCE_HINT": hint})
 
     def one(self, images: Images) -> Answers:
-        """One image."""
+        """Answer one image."""
         self._request.infer({0: images}, share_inputs=True)
         return self._request.get_output_tensor().data.copy()
 
     def queued(self, block: int) -> Answer:
-        """Many, as many requests at a time as OpenVINO wants; their number is a multiple of the block."""
+        """Answer many, with as many requests at a time as OpenVINO likes.
+
+        Their number is a multiple of the block.
+        """
         queue = self._openvino.AsyncInferQueue(self._compiled(block, "THROUGHPUT"))
         said: dict[int, Answers] = {}
         queue.set_callback(
@@ -183,7 +203,11 @@ class Openvino:
 
 
 def openvino(path: Path, threads: int, images: Images, precision: str | None) -> Side:
-    """precision: "f32", or None for what OpenVINO takes by itself, which is bfloat16 where the processor has it."""
+    """Read with OpenVINO.
+
+    precision: "f32", or None for OpenVINO's own choice, which is bfloat16 where the processor has
+    it.
+    """
     runtime = Openvino(path, threads, precision)
     block = fastest([block for block in BLOCKS if len(images) % block == 0], runtime.queued, images)
     name = f"OpenVINO, {precision or 'its own precision'}"
@@ -196,9 +220,10 @@ def openvino(path: Path, threads: int, images: Images, precision: str | None) ->
 
 
 def sklearn_sides(images: Images, labels: NDArray[np.uint8], tried: Images) -> Iterator[Side]:
-    """What people compare with: a small multilayer perceptron, and a support vector classifier. images: that they learn from.
+    """Yield what people compare with: a small multilayer perceptron, a support vector classifier.
 
-    What they have learned does not matter here; how many digits a support vector classifier has learned from does.
+    What they have learned does not matter here; how many digits a support vector classifier has
+    learned from does. images: that they learn from.
     """
     from sklearn.neural_network import MLPClassifier
     from sklearn.svm import SVC
@@ -220,7 +245,15 @@ def _predicted(model: Any, images: Images) -> Answers:
 
 
 def sides(model: str, int8: str, threads: int, images: Images, compiled: bool) -> Iterator[Side]:
-    """All runtimes that are there, on a shipped model. int8: the same in eight bits. images: to find the best blocks with."""
+    """Yield all runtimes that are installed, on a shipped model.
+
+    Args:
+        model: its name.
+        int8: the same in eight bits.
+        threads: how many.
+        images: to find the best blocks with.
+        compiled: whether torch.compile takes part.
+    """
     path = resolve_model(model)
     yield ours(model, threads)
     yield replace(ours(int8, threads), name=INT8_SIDE)

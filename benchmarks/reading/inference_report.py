@@ -1,4 +1,4 @@
-"""The figures of benchmarks/reading/inference.py as sections of docs/benchmarks.md, and its bars."""
+"""The figures of `inference.py` as sections of docs/benchmarks.md, and its bars."""
 
 from collections.abc import Iterable, Iterator
 from statistics import median

@@ -1,6 +1,7 @@
-"""A server on this machine that delivers one file, and every fault that mirrors have. The tests and the soak both ask it.
+"""A server on this machine that delivers one file, and every fault that mirrors have.
 
-The last part of an address is what is done: /good, /404, /drip, ... /asked says how often each has been asked for.
+The tests and the soak both ask it. The last part of an address is what is done: /good, /404, /drip,
+... /asked says how often each has been asked for.
 """
 
 import bz2
@@ -63,7 +64,7 @@ FAULTS = (
 
 @cache
 def bomb(pack: Callable[[bytes], bytes]) -> bytes:
-    """A hundred times the bytes that are allowed, packed."""
+    """Pack a hundred times the bytes that are allowed."""
     return pack(bytes(100 * LIMIT))
 
 
@@ -88,7 +89,10 @@ class Mirror(BaseHTTPRequestHandler):
                 self.answer(PACKED)
 
     def answer(self, body: bytes, status: int = 200, **headers: str | None) -> None:
-        """Underscores in the names of headers are hyphens; None leaves one out."""
+        """Send an answer.
+
+        Underscores in the names of headers are hyphens; None leaves one out.
+        """
         headers = {"Content_Type": "application/gzip", "Content_Length": str(len(body)), **headers}
         self.send_response(status)
         for name, value in headers.items():
@@ -98,7 +102,7 @@ class Mirror(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def drip(self, pieces: Iterator[bytes]) -> None:
-        """Until it is over, or has taken long enough."""
+        """Send pieces until they are over, or have taken long enough."""
         end = time.monotonic() + ENDLESS
         for piece in pieces:
             self.wfile.write(piece)
@@ -127,7 +131,7 @@ class Mirror(BaseHTTPRequestHandler):
         self.answer(PACKED)
 
     def do_steady(self) -> None:
-        """A quarter of a second from the first byte to the last one."""
+        """Take a quarter of a second from the first byte to the last one."""
         self.answer(b"", Content_Length=str(len(CONTENT)))
         for begin in range(0, len(CONTENT), 2048):
             self.wfile.write(CONTENT[begin : begin + 2048])
@@ -279,12 +283,12 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128  # a crowd comes at once
 
     def handle_error(self, *_: object) -> None:
-        """Who hangs up halfway is no news."""
+        """Ignore clients that hang up halfway."""
 
 
 @contextmanager
 def serving() -> Iterator[str]:
-    """The address of a server that runs in threads of this process."""
+    """Start a server in threads of this process; yield its address."""
     with _Server(("127.0.0.1", 0), Mirror) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"

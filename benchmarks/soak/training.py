@@ -156,6 +156,25 @@ def is_finished(out: Path) -> bool:
 # ---- the checks
 
 
+def disturbed(start: Callable[[int], int], chance: random.Random, is_aimed: bool) -> int:
+    """Start a run and kill it (-9), within a call that writes or at a random moment.
+
+    Args:
+        start: starts a run that kills itself within the call with this number; 0 is none.
+        chance: draws the call or the moment.
+        is_aimed: at a call.
+
+    Returns:
+        The status that the run ended with.
+    """
+    number = start(chance.randint(1, 40) if is_aimed else 0)
+    if not is_aimed:
+        time.sleep(chance.uniform(0.02, 0.7))
+        os.kill(number, signal.SIGKILL)
+
+    return ending(number)
+
+
 def kills(trial: Trial) -> Outcome:
     """Kill a run (-9) at a random moment, and start it again until it is whole.
 
@@ -174,16 +193,12 @@ def kills(trial: Trial) -> Outcome:
 
     while killed < n:
         out = trial.folder / f"run{runs}"
+        start = partial(_start, work, out)
         status = KILLED
         steps.value = 0
         while status == KILLED:
-            aimed = chance.randint(1, 40) if killed % 2 and killed < n else 0
-            number = child(partial(work, out, aimed))
-            if not aimed and killed < n:
-                time.sleep(chance.uniform(0.02, 0.7))
-                os.kill(number, signal.SIGKILL)
-
-            status = ending(number)
+            is_aimed = killed % 2 == 1
+            status = disturbed(start, chance, is_aimed) if killed < n else ending(start(0))
             if status == KILLED:
                 killed += 1
                 damaged += unusable(out)
@@ -202,6 +217,10 @@ def kills(trial: Trial) -> Outcome:
     told = f"at most {lost} steps lost, of {INTERVAL} from save to save"
     failures = [told] if lost > INTERVAL else []
     return outcome_of(f"{killed} kills, {runs} runs", faults, f", {told}", failures)
+
+
+def _start(work: Callable[[Path, int], None], out: Path, aimed: int) -> int:
+    return child(partial(work, out, aimed))
 
 
 def refusals(trial: Trial) -> Outcome:

@@ -91,38 +91,46 @@ def in_percent(values: Iterable[float], form: str = ".3f") -> str:
 
 def accuracy_section(said: Mapping[str, Said], digits: Split, runs: Runs) -> list[str]:
     """Return a line a recipe."""
-    kept = np.delete(np.arange(len(digits)), MISLABELLED)
-    rows = []
-    for name, answers in said.items():
-        recipe = load_recipe(name)
-        network = recipe_network(recipe)
-        figures = [evaluate_probabilities(each, digits.labels) for each in answers]
-        values = [each.accuracy for each in figures]
-        without = [evaluate_probabilities(each[kept], digits.labels[kept]) for each in answers]
-        interval = "-"
-        if len(values) > 1:
-            interval = " to ".join(f"{100 * end:.3f}" for end in mean_interval(values))
-
-        configs = [json.loads((run / "config.json").read_text()) for run in runs[name]]
-        seconds = median(config["final"]["train_seconds"] for config in configs)
-        rows.append(
-            (
-                f"`{name}`",
-                f"{count_parameters(network):,}",
-                f"{count_multiplications(network) / 1e6:.1f} M",
-                len(values),
-                in_percent(values),
-                interval,
-                in_percent(each.accuracy for each in without),
-                mean_sd([each.nll for each in figures], ".4f"),
-                in_percent((each.ece for each in figures), ".2f"),
-                f"{1e5 * fmean(each.aurc for each in figures):.1f}",
-                f"{fmean(each.auroc_errors or math.nan for each in figures):.4f}",
-                f"{seconds / recipe.epochs:.1f} s x {recipe.epochs}",
-            )
-        )
-
+    rows = [_accuracy_row(name, answers, digits, runs[name]) for name, answers in said.items()]
     return table(COLUMNS, rows)
+
+
+def _accuracy_row(name: str, said: Said, digits: Split, runs: Sequence[Path]) -> list[object]:
+    recipe = load_recipe(name)
+    network = recipe_network(recipe)
+    kept = digits[np.delete(np.arange(len(digits)), MISLABELLED)]
+    figures = [evaluate_probabilities(each, digits.labels) for each in said]
+    accuracies = [each.accuracy for each in figures]
+    interval = "-"
+    if len(figures) > 1:
+        low, high = mean_interval(accuracies)
+        interval = f"{100 * low:.3f} to {100 * high:.3f}"
+
+    right = [_without(each, MISLABELLED).argmax(1) == kept.labels for each in said]
+    seconds = median(map(_seconds, runs)) / recipe.epochs
+    return [
+        f"`{name}`",
+        f"{count_parameters(network):,}",
+        f"{count_multiplications(network) / 1e6:.1f} M",
+        len(figures),
+        in_percent(accuracies),
+        interval,
+        in_percent(map(np.mean, right)),
+        mean_sd([each.nll for each in figures], ".4f"),
+        in_percent((each.ece for each in figures), ".2f"),
+        f"{1e5 * fmean(each.aurc for each in figures):.1f}",
+        f"{fmean(each.auroc_errors or math.nan for each in figures):.4f}",
+        f"{seconds:.1f} s x {recipe.epochs}",
+    ]
+
+
+def _without(said: np.ndarray, rows: Sequence[int]) -> np.ndarray:
+    return np.delete(said, rows, axis=0)
+
+
+def _seconds(run: Path) -> float:
+    config = json.loads((run / "config.json").read_text())
+    return float(config["final"]["train_seconds"])
 
 
 def subsets(n: int, size: int, draw: np.random.Generator) -> list[tuple[int, ...]]:
@@ -255,6 +263,21 @@ def card_section(name: str, tables: Iterable[Sequence[str]]) -> str:
     return f"## Figures\n\n{body}\n\n{MADE_BY} {explained}\n"
 
 
+def measure(runs: Runs, digits: Split, data_dir: Path | None) -> dict[str, tuple[list[str], str]]:
+    """Return a table and a note for each section of the page."""
+    said = {name: [Recogniser(run).classify(digits.images) for run in runs[name]] for name in runs}
+    sections = {"MNIST's test digits": (accuracy_section(said, digits, runs), TEST_DIGITS)}
+    for name in TOGETHER:
+        lines = ensemble_section(said.get(name, ()), digits)
+        sections[f"Ensembles of `{name}`"] = lines, ENSEMBLES
+
+    lines = corruption_section(runs, data_dir)
+    sections["MNIST-C: fifteen corruptions of the test digits"] = lines, CORRUPTED
+    sections["Other hands"] = others_section(runs, data_dir), OTHERS
+    sections["Measured"] = measured_section(runs), MADE_BY
+    return sections
+
+
 def main() -> None:
     """Measure, print, and write where asked."""
     text = "write the page here, and into the model cards beside it"
@@ -270,23 +293,13 @@ def main() -> None:
         names = ", ".join(OURS)
         parser.error(f"{options.runs} has no run of {names}; `inkdigits reproduce` makes them")
 
-    said = {
-        name: [Recogniser(run).classify(digits.images) for run in found]
-        for name, found in runs.items()
-    }
-    sections = {"MNIST's test digits": (accuracy_section(said, digits, runs), TEST_DIGITS)}
-    for name in TOGETHER:
-        lines = ensemble_section(said.get(name, ()), digits)
-        sections[f"Ensembles of `{name}`"] = lines, ENSEMBLES
+    former = ""
+    if options.write and options.write.is_file():
+        former = options.write.read_text()
 
-    lines = corruption_section(runs, options.data_dir)
-    sections["MNIST-C: fifteen corruptions of the test digits"] = lines, CORRUPTED
-    sections["Other hands"] = others_section(runs, options.data_dir), OTHERS
-    sections["Measured"] = measured_section(runs), MADE_BY
-    former = options.write.read_text() if options.write and options.write.is_file() else ""
     parts = [f"{HEAD}\n"]
     tables = []
-    for title, (lines, note) in sections.items():
+    for title, (lines, note) in measure(runs, digits, options.data_dir).items():
         tables.append(with_former(lines, former_section(former, title)))
         parts.append("\n".join([f"## {title}", "", *tables[-1], "", note, ""]))
 

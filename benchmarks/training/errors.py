@@ -1,6 +1,6 @@
-"""Every MNIST test digit that a model reads wrong, as a picture and a table.
+r"""Every MNIST test digit that a model reads wrong, as a picture and a table.
 
-    python -m benchmarks.training.errors runs/reproduce/ensemble-seed0 \\
+    python -m benchmarks.training.errors runs/reproduce/ensemble-seed0 \
         --others runs/reproduce/best-seed* --write docs/errors.md
 
 The table says whether people agree with the label. The picture goes into the folder `images` beside

@@ -109,29 +109,32 @@ def time_table(rows: Sequence[Row]) -> list[str]:
 
 def _time_row(row: Row) -> list[object]:
     contender = row.contender
-    name = f"**{contender.name}**" if contender.is_ours else contender.name
-    compiling = row.rounds[0].compiling
-    part = min(each.part for each in row.rounds)
-    notes = [f"{100 * part:.2g} % of it timed"] if part < 1 else []
-    notes += [row.rounds[0].note] if row.rounds[0].note else []
-    if notes:
-        name = f"{name} ({'; '.join(notes)})"
-
+    first = row.rounds[0]
+    compiled = short(row.median + first.compiling) if first.compiling else ""
     accuracy = f"{percent(contender.published)} published" if contender.published else ""
     measured = row.accuracies("test")
     if measured:
-        deviation = "" if measured.deviation is None else f" ± {percent(measured.deviation)}"
-        accuracy = percent(measured.mean) + deviation
+        accuracy = percent(measured.mean)
+        if measured.deviation is not None:
+            accuracy += f" ± {percent(measured.deviation)}"
 
-    seconds = f"{short(row.median)} ({short(min(row.seconds))}-{short(max(row.seconds))})"
     return [
-        name,
-        seconds,
+        _name_with_notes(row),
+        f"{short(row.median)} ({short(min(row.seconds))}-{short(max(row.seconds))})",
         len(row.rounds),
-        short(row.median + compiling) if compiling else "",
+        compiled,
         accuracy,
         len(measured.values) if measured else "",
     ]
+
+
+def _name_with_notes(row: Row) -> str:
+    name = row.contender.name
+    part = min(each.part for each in row.rounds)
+    notes = [f"{100 * part:.2g} % of it timed"] if part < 1 else []
+    notes += filter(None, [row.rounds[0].note])
+    name = f"**{name}**" if row.contender.is_ours else name
+    return f"{name} ({'; '.join(notes)})" if notes else name
 
 
 def seeds_table(rows: Sequence[Row]) -> list[str]:
@@ -187,12 +190,7 @@ def figure(rows: Sequence[Row]) -> "Figure":
     )
     axes.set_yscale("function", functions=to_errors)
     for row in shown:
-        measured = row.accuracies("test")
-        colour, marker = (BLUE, "o") if row.contender.is_ours else (ORANGE, "s")
-        across = [[row.median - min(row.seconds)], [max(row.seconds) - row.median]]
-        up = 100 * ((measured and measured.deviation) or 0)
-        style = {"color": colour, "mfc": colour if measured else "white", "elinewidth": 1.1}
-        axes.errorbar(row.median, _height(row), up, across, fmt=marker, markersize=6, **style)
+        draw_point(axes, row)
 
     own = [row for row in shown if row.contender.is_ours]
     seconds = [row.median for row in own]
@@ -209,6 +207,17 @@ def figure(rows: Sequence[Row]) -> "Figure":
     drawing.draw_without_rendering()  # so that the places of the points are known
     write_names(axes, shown)
     return drawing
+
+
+def draw_point(axes: Any, row: Row) -> None:
+    """Draw a contender with the range of its times and the deviation of its accuracy."""
+    measured = row.accuracies("test")
+    deviation = measured.deviation if measured else None
+    colour, marker = (BLUE, "o") if row.contender.is_ours else (ORANGE, "s")
+    across = [[row.median - min(row.seconds)], [max(row.seconds) - row.median]]
+    style = {"color": colour, "mfc": colour if measured else "white", "elinewidth": 1.1}
+    up = 100 * (deviation or 0)
+    axes.errorbar(row.median, _height(row), up, across, fmt=marker, markersize=6, **style)
 
 
 def _height(row: Row) -> float:

@@ -1,4 +1,4 @@
-"""benchmarks/training/accuracy.py: a page that is written again keeps what it says of recipes that have no runs now."""
+"""The page of accuracies, written again, keeps what it says of recipes without runs."""
 
 import numpy as np
 from few_digits import few_digits
@@ -6,7 +6,21 @@ from few_digits import few_digits
 from benchmarks.training import accuracy
 
 HEAD = ["| recipe | figure |", "| --- | --- |"]
-PAGE = "# Title\n\n## First\n\n| recipe | figure |\n| --- | --- |\n| `best` | 1 |\n| `nano` | 2 |\n\na note\n\n## Second\n\nmore\n"
+PAGE = """# Title
+
+## First
+
+| recipe | figure |
+| --- | --- |
+| `best` | 1 |
+| `nano` | 2 |
+
+a note
+
+## Second
+
+more
+"""
 
 
 def test_a_recipe_without_runs_keeps_its_line_and_the_order_is_the_pages():

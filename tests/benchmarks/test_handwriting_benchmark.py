@@ -1,4 +1,4 @@
-"""The benchmark's figures agree with slow and obvious versions of themselves, and it reads folders as they are described."""
+"""The benchmark's figures agree with slow and obvious versions; it reads folders as described."""
 
 import csv
 import itertools
@@ -21,7 +21,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 class Oracle:
-    """Reads what the truth of a folder says, without looking; of the files in `wrong`, what these say instead."""
+    """Reads what the truth of a folder says without looking, but for the files in `wrong`."""
 
     def __init__(self, folder: Path, wrong: dict[str, str] | None = None) -> None:
         with (folder / "truth.csv").open(newline="") as file:

@@ -1,4 +1,4 @@
-"""The ladder's arithmetic agrees with slow and obvious versions of itself, and finished seeds are not trained again."""
+"""The ladder's arithmetic agrees with slow versions; finished seeds are not trained again."""
 
 import json
 import statistics

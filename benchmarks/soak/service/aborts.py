@@ -22,7 +22,7 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 def aborts(trial: Trial) -> Outcome:
-    """Clients that vanish after connecting, in or after a head, in a body or chunk, or waiting.
+    """Let clients vanish after connecting, in or after a head, in a body or chunk, or waiting.
 
     Some vanish while they are answered.
     """

@@ -1,6 +1,7 @@
-"""Bad requests by name, and what is answered to each, word for word. The tests and the soak both send them.
+"""Bad requests by name, and what is answered to each, word for word.
 
-A message that ends in three dots goes on with what the decoder has to say.
+The tests and the soak both send them. A message that ends in three dots goes on with what the
+decoder has to say.
 """
 
 import json
@@ -27,7 +28,7 @@ class Refusal:
     message: str
 
     def matches(self, status: int, body: bytes) -> bool:
-        """Whether this is the answer, whole and in the only shape that errors have."""
+        """Tell whether this is the answer, whole and in the only shape that errors have."""
         try:
             answer = json.loads(body)
             code, message = answer["error"]["code"], answer["error"]["message"]
@@ -61,7 +62,7 @@ class BadInput:
 
 
 def bad_inputs() -> list[BadInput]:
-    """All of them, for a service whose model is called `default`."""
+    """List all bad requests, for a service whose model is called `default`."""
     return [
         *_pictures(),
         *_forms(),
@@ -339,7 +340,8 @@ def _arrays() -> Iterator[BadInput]:
         return Refusal(400, "bad_inference", message)
 
     wanted = bad(
-        "the body should be an object with one input 'images' of datatype UINT8, shape [N, 28, 28], and its data"
+        "the body should be an object with one input 'images' of datatype UINT8, "
+        "shape [N, 28, 28], and its data"
     )
     shape = bad("the input's shape should be [N, 28, 28] with N of at least 1")
     numbers = bad("the input's data should be whole numbers from 0 to 255")

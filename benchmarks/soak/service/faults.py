@@ -27,7 +27,7 @@ from inkdigits.service import application, connections, metrics, model_file, res
 
 
 def path_in_answers() -> None:
-    """A path in the answer to a bad picture."""
+    """Put a path into the answer to a bad picture."""
     answer = responses.HANDLERS[BadPicture]
 
     async def talkative(request: Any, error: Any) -> Any:
@@ -38,7 +38,7 @@ def path_in_answers() -> None:
 
 
 def limits_after_decoding() -> None:
-    """Pictures are decoded before their size is looked at."""
+    """Decode pictures before their size is looked at."""
     read = application.read_picture
 
     def decoded_first(recogniser: Any, data: bytes, single: bool) -> Any:
@@ -56,7 +56,7 @@ def limits_after_decoding() -> None:
 
 
 def unforeseen_bytes() -> None:
-    """One body in a hundred raises an error that is not foreseen."""
+    """Raise an error that is not foreseen for one body in a hundred."""
     read = application.read_picture
 
     def unlucky(recogniser: Any, data: bytes, single: bool) -> Any:
@@ -69,7 +69,7 @@ def unforeseen_bytes() -> None:
 
 
 def other_answers_than_described() -> None:
-    """An endpoint answers another object than /openapi.json promises."""
+    """Answer another object than /openapi.json promises."""
 
     async def other(*_: object) -> JSONResponse:
         return JSONResponse({"state": "alive"})
@@ -78,7 +78,7 @@ def other_answers_than_described() -> None:
 
 
 def sixteen_bits_clipped() -> None:
-    """In 16-bit pictures, everything above 255 is white."""
+    """Make everything above 255 white in 16-bit pictures."""
     whole = picture._to_bytes
 
     def clipped(array: Any) -> Any:
@@ -91,12 +91,12 @@ def sixteen_bits_clipped() -> None:
 
 
 def no_deadline() -> None:
-    """A request may take forever to arrive."""
+    """Let a request take forever to arrive."""
     put(connections.Connection, "_give_up", lambda _: None)
 
 
 def descriptor_kept() -> None:
-    """A descriptor of each client that vanishes is kept."""
+    """Keep a descriptor of each client that vanishes."""
     connection: Any = connections.Connection
     made = connection.connection_made
     lost = connection.connection_lost
@@ -116,7 +116,7 @@ def descriptor_kept() -> None:
 
 
 def leak() -> None:
-    """8 KB are kept of each request."""
+    """Keep 8 KB of each request."""
     kept = []
     count = metrics.Metrics.count
 
@@ -128,7 +128,7 @@ def leak() -> None:
 
 
 def slow_reading() -> None:
-    """Each picture takes 20 ms longer."""
+    """Take 20 ms longer for each picture."""
     read = Recogniser.read
 
     def slowly(*arguments: Any) -> Any:
@@ -139,23 +139,23 @@ def slow_reading() -> None:
 
 
 def endless_queue() -> None:
-    """Any number of requests may wait."""
+    """Let any number of requests wait."""
     put(workers, "MAX_WAITING", 1 << 30)
 
 
 def no_drain() -> None:
-    """SIGTERM ends the service at once, although requests are being read."""
+    """End at once on SIGTERM, although requests are being read."""
     slow_reading()
     put(uvicorn.Server, "handle_exit", lambda *_: os._exit(0))
 
 
 def untested_models() -> None:
-    """A new model is used without a test."""
+    """Use a new model without a test."""
     put(model_file, "refuse_unless_it_reads", lambda _: None)
 
 
 def slow_start() -> None:
-    """Something takes 1.5 s before it starts."""
+    """Do something for 1.5 s before the start."""
     time.sleep(1.5)
 
 

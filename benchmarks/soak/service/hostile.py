@@ -212,9 +212,9 @@ def _parts(body: bytes, sizes: Iterator[int]) -> Iterator[bytes]:
 
 
 def hostile(trial: Trial) -> Outcome:
-    """Bit flips, cuts, repeats, wrong lengths, types, paths and heads, four requests at a time.
+    """Flip bits, cut, repeat, and spoil lengths, types, paths and heads, four requests at a time.
 
-    They are in pictures, forms, JSON and arrays.
+    They are pictures, forms, JSON and arrays.
     """
     count = trial.choose(20_000, 1_000)
     good = read_request()

@@ -41,7 +41,7 @@ WANTED_START = 1.5  # seconds
 
 
 def stopping(trial: Trial) -> Outcome:
-    """SIGTERM at a random moment while 300 requests/s come over kept connections."""
+    """Send SIGTERM at a random moment while 300 requests/s come over kept connections."""
     chance = random.Random(0)
     exits = []
     failures = []
@@ -140,7 +140,7 @@ class Reloads:
 
 
 def reloads(trial: Trial) -> Outcome:
-    """The model's file replaced, sometimes by a bad one, while 200 requests/s come."""
+    """Replace the model's file, sometimes by a bad one, while 200 requests/s come."""
     every, count = trial.choose((5, 50), (2, 6))
     file = trial.folder / "model.onnx"
     shutil.copy(resolve_model("default"), file)
@@ -239,7 +239,7 @@ def _put(file: Path, content: bytes | None, in_place: bool) -> None:
 
 
 def start(trial: Trial) -> Outcome:
-    """From the start of the process to the first digit that is read."""
+    """Start the process and wait for the first digit that is read."""
     taken = []
     for _ in range(trial.choose(10, 6)):
         begun = time.perf_counter()

@@ -18,7 +18,7 @@ TEXTS = ("27", "3", "0123456789", "61850", "49")
 
 
 def lossless(trial: Trial) -> Outcome:
-    """Drawn digits as PNG, GIF, BMP, WebP, TIFF, PPM and in a form, compared with the plain PNG.
+    """Send drawn digits as PNG, GIF, BMP, WebP, TIFF, PPM and in a form; compare with plain PNG.
 
     They are grey, RGB, RGBA or have a palette, with 1 to 16 bits, interlaced, turned, transparent.
     """

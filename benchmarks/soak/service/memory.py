@@ -34,9 +34,9 @@ PAGES = "/ /page/page.js /page/page.css /healthz /readyz /metrics /v2 /v2/models
 
 
 def memory(trial: Trial) -> Outcome:
-    """Pictures, arrays, forms, pages, spoilt requests and vanishing clients, eight at a time.
+    """Send pictures, arrays, forms, pages and spoilt requests, and vanish, eight clients at a time.
 
-    They come without a pause, pictures in several sizes.
+    Requests come without a pause, pictures in several sizes.
     """
     most = trial.choose(300_000, 5_000)
     warm = int(WARM_UP * most)

@@ -32,7 +32,7 @@ KINDS = ("PNG", "GIF", "WEBP", "BMP", "TIFF", "JPEG")
 
 
 def named(trial: Trial) -> Outcome:
-    """Every named bad input over a connection of its own, compared word for word with its answer.
+    """Send every named bad input over a connection of its own; compare the answers word for word.
 
     Status, code and message are compared.
     """
@@ -82,7 +82,7 @@ class Bomb:
 
 
 def bombs(trial: Trial) -> Outcome:
-    """Pictures, forms and JSON that promise far more than they hold, five times each.
+    """Send pictures, forms and JSON that promise far more than they hold, five times each.
 
     The time to the refusal and the memory at its peak are measured.
     """

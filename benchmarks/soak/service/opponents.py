@@ -59,7 +59,7 @@ def fastapi(port: int) -> None:
 
 
 class Digits(ls.LitAPI):  # type: ignore[misc]
-    """The same for LitServe, which predicts in a process of its own. It takes files only as forms."""
+    """The same for LitServe, which predicts in a process of its own and takes files as forms."""
 
     def setup(self, device: str) -> None:  # noqa: ARG002
         self.network = network()

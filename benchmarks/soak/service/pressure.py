@@ -92,7 +92,7 @@ def best_clients(port: int) -> int:
 
 
 def generator_rate() -> float:
-    """Return the requests a second that the generator manages against a server that does nothing."""
+    """Return the requests a second that the generator manages against an idle server."""
     port = free_port()
     with started("-c", BARE % port):
         wait_until(partial(answers, port, b"GET / HTTP/1.1\r\n\r\n"))
@@ -100,7 +100,7 @@ def generator_rate() -> float:
 
 
 def throughput(trial: Trial) -> Outcome:
-    """Most answers per second, of several numbers of waiting clients.
+    """Count the most answers per second, of several numbers of waiting clients.
 
     And the latency at 500 requests/s in open loop.
     """
@@ -152,7 +152,7 @@ def throughput(trial: Trial) -> Outcome:
 
 
 def overload(trial: Trial) -> Outcome:
-    """Twice as many requests as it can answer, in open loop, and then few again."""
+    """Send twice as many requests as it can answer, in open loop, and then few again."""
     rounds, seconds = trial.choose((3, 10.0), (1, 4.0))
     calms = Loads()
     storms = Loads()
@@ -225,6 +225,7 @@ def _double(sustained: float, seconds: float) -> Callable[[float], float]:
 
 
 OURS = "ours"
+WAITING = 16  # clients
 OTHERS = {
     "fastapi": "FastAPI + torch, as tutorials do it",
     "litserve": "LitServe",
@@ -233,7 +234,7 @@ OTHERS = {
 
 
 def opponents(trial: Trial) -> Outcome:
-    """The same picture and weights behind a plain FastAPI route with torch, and on LitServe.
+    """Compare with a plain FastAPI route with torch, and with LitServe, on the same weights.
 
     LitServe serves alone and in batches; all in turn.
     """
@@ -241,12 +242,31 @@ def opponents(trial: Trial) -> Outcome:
         raise RuntimeError("the others are not installed: pip install -e '.[soak]'")
 
     rounds, seconds = trial.choose((5, 3.0), (2, 1.5))
-    clients = 16
-    picture = picture_request().partition(b"\r\n\r\n")[2]
-    as_form = form(('name="file"; filename="a.png"', picture))
-    requests = dict.fromkeys(OTHERS, request("POST", "/predict", as_form, FORM))
-    requests["fastapi"] = request("POST", "/predict", picture, "image/png")
-    requests[OURS] = picture_request()
+    full, twice = _loads_in_turn(trial, rounds, seconds)
+    rates = {name: statistics.median(loads.rates()) for name, loads in full.items()}
+    ranked = sorted(rates, key=rates.__getitem__, reverse=True)
+    rows = [
+        (OTHERS.get(name, name), *full[name].row(), *twice[name].row(), _refused(twice[name]))
+        for name in ranked
+    ]
+    told = [f"{OTHERS.get(name, name)} {rate:,.0f}/s" for name, rate in rates.items()]
+    better = [f"{OTHERS[name]} answers more" for name in ranked[: ranked.index(OURS)]]
+    head = ("requests/s", "p50 ms", "p99 ms")
+    details = [
+        f"{WAITING} waiting clients, then twice the rate that they got, in open loop; {rounds} "
+        f"rounds of {seconds:g} s.",
+        "All on one processor and in turn, the others stopped meanwhile.",
+        "",
+        *table(("service", *head, "at 2x: answered/s", *head[1:], "refused"), rows),
+    ]
+    return Outcome(f"{rounds} rounds", "; ".join(told), better, "\n".join(details))
+
+
+def _loads_in_turn(
+    trial: Trial, rounds: int, seconds: float
+) -> tuple[dict[str, Loads], dict[str, Loads]]:
+    """Return each service's loads with waiting clients, and at twice the rate that these got."""
+    requests = _predictions()
     full = {name: Loads() for name in requests}
     twice = {name: Loads() for name in requests}
     ports = {name: free_port() for name in OTHERS}
@@ -260,32 +280,24 @@ def opponents(trial: Trial) -> Outcome:
 
         ports[OURS] = stack.enter_context(Server(trial)).port
         for number, name in turns(list(requests), rounds):
+            sent = ports[name], requests[name]
             with awake(others.get(name)):
-                run(closed_loop(ports[name], requests[name], 0.3, clients))
+                run(closed_loop(*sent, 0.3, WAITING))
                 if number:
-                    load = run(closed_loop(ports[name], requests[name], seconds, clients))
-                    full[name].append(load)
-                    rate = 2 * load.rate
-                    storm = open_loop(ports[name], requests[name], rate, seconds, 400, number)
+                    full[name].append(run(closed_loop(*sent, seconds, WAITING)))
+                    storm = open_loop(*sent, 2 * full[name][-1].rate, seconds, 400, number)
                     twice[name].append(run(storm))
 
-    rates = {name: statistics.median(loads.rates()) for name, loads in full.items()}
-    ranked = sorted(rates, key=rates.__getitem__, reverse=True)
-    rows = [
-        (OTHERS.get(name, name), *full[name].row(), *twice[name].row(), _refused(twice[name]))
-        for name in ranked
-    ]
-    told = [f"{OTHERS.get(name, name)} {rate:,.0f}/s" for name, rate in rates.items()]
-    better = [f"{OTHERS[name]} answers more" for name in ranked[: ranked.index(OURS)]]
-    head = ("requests/s", "p50 ms", "p99 ms")
-    details = [
-        f"{clients} waiting clients, then twice the rate that they got, in open loop; {rounds} "
-        f"rounds of {seconds:g} s.",
-        "All on one processor and in turn, the others stopped meanwhile.",
-        "",
-        *table(("service", *head, "at 2x: answered/s", *head[1:], "refused"), rows),
-    ]
-    return Outcome(f"{rounds} rounds", "; ".join(told), better, "\n".join(details))
+    return full, twice
+
+
+def _predictions() -> dict[str, bytes]:
+    """Return the request to read a digit of each service."""
+    picture = picture_request().partition(b"\r\n\r\n")[2]
+    as_form = form(('name="file"; filename="a.png"', picture))
+    requests = dict.fromkeys(OTHERS, request("POST", "/predict", as_form, FORM))
+    requests["fastapi"] = request("POST", "/predict", picture, "image/png")
+    return requests | {OURS: picture_request()}
 
 
 def _refused(loads: Sequence[Load]) -> str:

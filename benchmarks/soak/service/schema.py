@@ -19,7 +19,7 @@ OPTIONS = (
 
 
 def schema(trial: Trial) -> Outcome:
-    """What schemathesis makes up from /openapi.json, for a minute, answered as described there.
+    """Send what schemathesis makes up from /openapi.json, for a minute; compare with it.
 
     Status, content type and body are compared.
     """

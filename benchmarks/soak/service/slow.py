@@ -59,7 +59,7 @@ Act = Callable[[Streams, Book], Awaitable[None]]
 
 
 def slow(trial: Trial) -> Outcome:
-    """500 sockets that are silent, drip a head or a body, never read or hang up halfway.
+    """Open 500 sockets that are silent, drip a head or a body, never read or hang up halfway.
 
     Beside them come 100 honest requests a second.
     """

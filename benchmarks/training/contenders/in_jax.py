@@ -1,7 +1,8 @@
-"""The network and recipe of train_mnist_fast in JAX: a compiled step with optax's Adam, its buffers given back to it.
+"""The network and recipe of train_mnist_fast in JAX: a compiled step with optax's Adam.
 
-A loop in Python over a compiled step, not one compiled scan over all steps: on a CPU, XLA runs convolutions within its own loops on
-one thread and without its fast kernels, and an epoch took more than ten times as long.
+Its buffers are given back to it. A loop in Python over a compiled step, not one compiled scan over
+all steps: on a CPU, XLA runs convolutions within its own loops on one thread and without its fast
+kernels, and an epoch took more than ten times as long.
 """
 
 import time
@@ -31,7 +32,7 @@ SHAPES = {"conv1": (24, 1, 5, 5), "conv2": (32, 24, 3, 3), "full1": (256, 800), 
 
 
 def fresh(key: Any) -> Weights:
-    """Weights and biases drawn as PyTorch draws them: evenly, up to one over the root of the number of inputs."""
+    """Draw weights and biases as PyTorch does: evenly, up to one over the root of the inputs."""
     weights: Weights = {}
     for number, (name, shape) in enumerate(SHAPES.items()):
         one, other = jax.random.split(jax.random.fold_in(key, number))
@@ -44,7 +45,13 @@ def fresh(key: Any) -> Weights:
 
 
 def forward(weights: Weights, ink: Any, layout: str) -> Any:
-    """ink: normalised float32 (N, 28, 28). layout: "NCHW" or "NHWC". Returns logits (N, 10)."""
+    """Return logits (N, 10).
+
+    Args:
+        weights: of the network.
+        ink: normalised float32 (N, 28, 28).
+        layout: "NCHW" or "NHWC".
+    """
     channels = layout.index("C")
     x = jnp.expand_dims(ink, channels)
     for name in ("conv1", "conv2"):
@@ -60,7 +67,10 @@ def forward(weights: Weights, ink: Any, layout: str) -> Any:
 
 
 def pool(x: Any, channels: int) -> Any:
-    """The largest of each 2x2 pixels; of an odd side the last is left out. By slices: reduce_window's gradient is slow on a CPU."""
+    """Take the largest of each 2x2 pixels; of an odd side the last is left out.
+
+    By slices: the gradient of reduce_window is slow on a CPU.
+    """
     high, wide = (2, 3) if channels == 1 else (1, 2)
     for axis in (high, wide):
         even = x.shape[axis] // 2 * 2
@@ -71,7 +81,7 @@ def pool(x: Any, channels: int) -> Any:
 
 
 def prepare(train: Split, option: str) -> Trainer:
-    """option: the layout."""
+    """Compile the step. option: the layout."""
     steps = -(-len(train) // BATCH)
     ink, labels = normalised(train.images), train.labels.astype(np.int32)
     rates = [np.float32(one_cycle(step, steps, HIGHEST)) for step in range(steps)]

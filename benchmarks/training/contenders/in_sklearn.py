@@ -1,4 +1,4 @@
-"""scikit-learn's classics on the pixels: a multilayer perceptron, and a support-vector machine with a Gaussian kernel."""
+"""scikit-learn's classics on the pixels: a multilayer perceptron, and a Gaussian SVM."""
 
 import time
 import warnings
@@ -22,26 +22,30 @@ PARTS = 22, 11  # of the digits, on each of which the machine's time is measured
 
 
 def flat(images: Pixels) -> Flat:
-    """(N, 784) float32, paper 0 to ink 1."""
+    """Return (N, 784) float32, paper 0 to ink 1."""
     return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
 
 
 def extrapolated(
     sizes: tuple[int, int], seconds: tuple[float, float], size: int
 ) -> tuple[float, float]:
-    """Seconds at a size, and the power of the size that they grow with, from what two smaller sizes took."""
+    """Extrapolate from what two smaller sizes took.
+
+    Returns:
+        Seconds at a size, and the power of the size that they grow with.
+    """
     power = float(np.log(seconds[1] / seconds[0]) / np.log(sizes[1] / sizes[0]))
     return seconds[1] * (size / sizes[1]) ** power, power
 
 
 def prepare(train: Split, option: str) -> Trainer:
-    """option: MLP or SVC."""
+    """Choose a classic. option: MLP or SVC."""
     ink, labels = flat(train.images), train.labels
     return Trainer({"MLP": perceptron, "SVC": machine}[option](ink, labels))
 
 
 def perceptron(ink: Flat, labels: Said) -> Training:
-    """All of it each time."""
+    """Train all of it each time."""
 
     def run(seed: int, whole: bool) -> Trained:
         del whole
@@ -58,7 +62,7 @@ def perceptron(ink: Flat, labels: Said) -> Training:
 
 
 def machine(ink: Flat, labels: Said) -> Training:
-    """Parts of it for the time, all of it where its accuracy is wanted."""
+    """Train parts of it for the time, all of it where its accuracy is asked for."""
 
     def fit(count: int) -> tuple[float, SVC]:
         vectors = SVC(C=PENALTY, kernel="rbf", gamma="scale", cache_size=2000)

@@ -1,6 +1,7 @@
-"""The network and recipe of train_mnist_fast in tinygrad, its step compiled by TinyJit; needs clang, which tinygrad calls.
+"""The network and recipe of train_mnist_fast in tinygrad, its step compiled by TinyJit.
 
-The last batch is left out, as a jitted step takes one size only. Where only the time is wanted, a part of the epoch is run.
+Needs clang, which tinygrad calls. The last batch is left out, as a jitted step takes one size only.
+Where only the time is asked for, a part of the epoch is run.
 """
 
 import time
@@ -42,7 +43,7 @@ class Net:
 
 
 def prepare(train: Split, option: str) -> Trainer:
-    """option: not used."""
+    """Compile the step. option: not used."""
     del option
     steps = max(1, len(train) // BATCH)
     network = Net()
@@ -91,7 +92,10 @@ def prepare(train: Split, option: str) -> Trainer:
 
 
 def begin_anew(network: Net, optimiser: Any, shapes: dict[str, Any], seed: int) -> None:
-    """Fresh weights in the places that the compiled step knows, drawn as tinygrad draws them, and an optimiser without a past."""
+    """Put fresh weights where the compiled step expects them, and let the optimiser forget.
+
+    They are drawn as tinygrad draws them.
+    """
     generator = np.random.default_rng(seed)
     for name, weights in get_state_dict(network).items():
         inputs = shapes[name.rpartition(".")[0] + ".weight"][0].size
@@ -106,6 +110,6 @@ def begin_anew(network: Net, optimiser: Any, shapes: dict[str, Any], seed: int) 
 
 
 def read(network: Net, images: Pixels) -> Said:
-    """1,000 at a time, to compile once."""
+    """Read 1,000 digits at a time, to compile once."""
     batches = normalised(images)[:, None].reshape(-1, min(1000, len(images)), 1, 28, 28)
     return np.concatenate([network(Tensor(batch)).argmax(1).numpy() for batch in batches])

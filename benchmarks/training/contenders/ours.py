@@ -1,4 +1,7 @@
-"""Ours: a recipe by name, through the loop that `inkdigits train` runs, from uint8 digits in memory to the trained network."""
+"""Ours: a recipe by name, through the loop that `inkdigits train` runs.
+
+It goes from uint8 digits in memory to the trained network.
+"""
 
 import dataclasses
 import time
@@ -11,7 +14,7 @@ from inkdigits.training.recipe import load_recipe
 
 
 def prepare(train: Split, option: str) -> Trainer:
-    """option: a recipe's name."""
+    """Warm up. option: a recipe's name."""
     recipe = load_recipe(option)
 
     def run(seed: int, whole: bool) -> Trained:

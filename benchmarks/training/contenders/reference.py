@@ -1,6 +1,7 @@
-"""The reference systems as tutorials train them (`reference_style.py`): a part of an epoch, multiplied.
+"""The reference systems as tutorials train them (`reference_style.py`): a part of an epoch.
 
-What accuracy their sources reach by it is their own figure; it is not measured again.
+Its time is multiplied. What accuracy their sources reach by it is their own figure; it is not
+measured again.
 """
 
 import torch
@@ -14,7 +15,7 @@ PART = 10.0  # seconds, about
 
 
 def prepare(train: Split, option: str) -> Trainer:
-    """option: a key of REFERENCES."""
+    """Look the system up. option: a key of REFERENCES."""
     epochs, device = load_recipe(option).epochs, torch.device("cpu")
     assert option in REFERENCES
 
