@@ -187,7 +187,7 @@ def follow_reproduction(records: "Iterable[ReproductionRecord]") -> "Sequence[Re
         The recipes, with what their runs reached.
     """
     from inkdigits.runs.engines import Underway
-    from inkdigits.runs.reproduction import RunStep
+    from inkdigits.runs.reproduction import Measured, RunStep
 
     recipes: Sequence[Recipe] = ()
     with Bar() as bar:
@@ -201,7 +201,7 @@ def follow_reproduction(records: "Iterable[ReproductionRecord]") -> "Sequence[Re
             for record in steps:
                 if isinstance(record, Underway):
                     bar.show(record.name, record.fraction, 1)
-                else:
+                elif isinstance(record, Measured):
                     recipes = record.recipes
             bar.hide()
 

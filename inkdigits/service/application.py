@@ -78,22 +78,22 @@ class Service:
 
     def __init__(
         self,
-        recogniser: Recogniser,
         name: str,
-        model_file: ModelFile | None = None,
+        recogniser: Recogniser,
+        model_file: ModelFile,
         corrections: Feedback | None = None,
     ) -> None:
         """Put a model behind HTTP.
 
         Args:
-            recogniser: what reads, until the file of the model changes.
             name: what the model is called in the Open Inference Protocol.
-            model_file: the file of the model; None means the recogniser's.
+            recogniser: what reads, until the file of the model changes.
+            model_file: the file from which the recogniser was loaded.
             corrections: where corrections are stored; None means nowhere.
         """
-        self.recogniser = recogniser
         self.name = name
-        self.model_file = model_file or ModelFile(recogniser.path)
+        self.recogniser = recogniser
+        self.model_file = model_file
         self.corrections = corrections
 
         self.workers = Workers(processors())

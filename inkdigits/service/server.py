@@ -55,7 +55,7 @@ def serve(
     listening = _listen(host, port)
 
     name = _public_name(model_file.path)
-    service = Service(recogniser, name, model_file, corrections)
+    service = Service(name, recogniser, model_file, corrections)
     server = _Server(_configure(service))
 
     # uvicorn drains first and then raises the signal again.

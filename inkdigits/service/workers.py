@@ -52,7 +52,7 @@ class _Task:
             self.error = error
 
     def deliver(self) -> None:
-        """Hand the result over, in the event loop."""
+        """Deliver the result, in the event loop."""
         if self.future.done():
             return  # the client has gone
 
@@ -84,7 +84,7 @@ class Workers:
         return max(0, MAX_WAITING - len(self._queue))
 
     def run(self, work: Callable[..., Value], *arguments: Any) -> Coroutine[Any, Any, Value]:
-        """Queue work for a thread. It is queued before the result is awaited.
+        """Put work into the queue for a thread. It is there before the result is awaited.
 
         Args:
             work: what computes the result, from the arguments.
@@ -169,7 +169,7 @@ class Workers:
             self._start()
 
     def _deliver(self) -> None:
-        """Hand over all results that are there."""
+        """Deliver all results that are there."""
         while self._done:
             self._done.popleft().deliver()
 

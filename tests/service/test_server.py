@@ -213,9 +213,10 @@ def test_the_description_lists_every_endpoint_and_its_references_resolve(server:
     from inkdigits.service.application import Service
 
     described = server.get("/openapi.json").json
+    recogniser = loaded("default")
     routes = {
         (path.path, method.lower())
-        for path in Service(loaded("default"), "default").routes()
+        for path in Service("default", recogniser, ModelFile(recogniser.path)).routes()
         for method in path.methods
     }
     assert {
