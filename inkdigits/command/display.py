@@ -1,4 +1,4 @@
-"""What long work looks like while it lasts: a bar on a terminal, plain lines in a log file.
+"""The progress of long work: a bar on a terminal, plain lines in a log file.
 
 Records and counts come in as they arise; bars and lines go to standard error. The bar is drawn by
 rich; without rich a terminal gets the lines of a log.

@@ -1,4 +1,4 @@
-"""What the command line says to people: results on standard output, messages on standard error.
+"""The words for people: results on standard output, messages on standard error.
 
 Results come in as the dataclasses of the other rooms and leave as a few lines of plain text.
 Programs get JSON instead, which `cli` prints.

@@ -1,9 +1,9 @@
-"""What one client may send, and for how long: uvicorn's connection, with deadlines and limits.
+"""Connections: uvicorn's, with deadlines and limits for what one client may send and take.
 
 Bytes come in and go out. A request has to arrive whole within a deadline, head and body, however
 slowly it drips, and its response has to be taken within one. Idle connections give way to new ones,
-so that silent clients keep nobody out. Where uvicorn would answer in plain text, these answer in
-JSON.
+so that silent clients do not keep others out. Where uvicorn would answer in plain text, these
+answer in JSON.
 """
 
 import asyncio
@@ -50,8 +50,8 @@ class Connection(HttpToolsProtocol):
             application.
         idle: the connections that wait for a whole request, the longest waiting first. All
             connections share it.
-        response_if_full: called at each POST; returns the response where there is too much to do,
-            as bytes, else None.
+        response_if_full: called at each POST; returns the response if there is too much to do, as
+            bytes, else None.
     """
 
     def __init__(

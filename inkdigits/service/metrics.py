@@ -1,4 +1,4 @@
-"""What the service counts: requests by endpoint and status, how long they took, and new models.
+"""Counters: requests by endpoint and status, how long they took, and changes of the model.
 
 Names and numbers come in, from one thread; text in Prometheus' format goes out.
 """

@@ -1,6 +1,6 @@
 """The file of a model: when it has changed, the new model is loaded and tested.
 
-A path comes in; recognisers that read what everybody can read go out. All of it blocks.
+A path comes in; recognisers that have passed a self-test go out. Everything here blocks.
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ class ModelFile:
         The second condition leaves files alone that are being written.
 
         Returns:
-            The new model; None where there is none.
+            The new model; None if there is none.
 
         Raises:
             BadModel: the file is gone, or what is in it is of no use. That is raised once: the file
@@ -77,7 +77,7 @@ def load_tested(path: Path) -> Recogniser | BadModel:
 
 
 def refuse_unless_it_reads(recogniser: Recogniser) -> None:
-    """Test a model on drawn digits that everybody can read.
+    """Test a model on clearly drawn digits.
 
     Raises:
         BadModel: it reads too few of them right.

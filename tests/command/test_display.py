@@ -215,7 +215,7 @@ def test_the_bar_fits_other_terminals_too(columns, on_terminal):
 
 
 @pytest.mark.slow
-def test_no_colours_where_none_are_wanted(on_terminal):
+def test_no_color_turns_the_colours_off(on_terminal):
     coloured = re.compile(r"\x1b\[[0-9;]*[349][0-9][;m]")
     assert coloured.search(on_terminal(EPOCHS))
     assert not coloured.search(on_terminal(EPOCHS, NO_COLOR="1"))

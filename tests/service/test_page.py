@@ -139,7 +139,7 @@ def browser() -> Iterator[Any]:
 
 @dataclass
 class Tab:
-    """The page as somebody uses it: by touch or by mouse."""
+    """The page, used by touch or by mouse."""
 
     page: Any
     touch: bool

@@ -290,7 +290,7 @@ def test_the_model_describes_itself(server: Server) -> None:
         assert server.get(f"{path}/ready").json == {"name": "default", "ready": True}
 
 
-# ---- nobody keeps the others waiting
+# ---- deadlines and backpressure
 
 
 def post(body: bytes) -> bytes:
@@ -404,7 +404,7 @@ def test_a_full_queue_is_reported_before_the_body_arrives(hasty: Server, tmp_pat
         )  # of which nothing will come
         assert answer.error == (503, "busy", "2 requests are waiting; try again in a second")
         assert answer.headers["retry-after"] == "1"
-        assert hasty.get("/healthz").status == 200  # whoever reads, the event loop is free
+        assert hasty.get("/healthz").status == 200  # the event loop is free
         assert [receive_answer(connection).json["text"] for connection in busy] == ["slept"] * 3
     assert hasty.post(PICTURE).json["text"] == "27"
 

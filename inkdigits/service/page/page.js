@@ -40,7 +40,7 @@ const isEmpty = (drawn) => !drawn.picture && drawn.strokes.length === 0;
 
 // ---- the sheet ----
 
-// Returns how a sheet lies on the screen: at x * scale + left, y * scale + top.
+// Returns where a sheet is on the screen: at x * scale + left, y * scale + top.
 function view({ width, height } = shown()) {
   const { clientWidth, clientHeight } = paper;
   const scale = width ? Math.min(clientWidth / width, clientHeight / height) : 1;
