@@ -26,6 +26,7 @@ def inkdigits_command(capsys: pytest.CaptureFixture[str]) -> Command:
             status = cli.main([str(argument) for argument in arguments])
         except SystemExit as stopped:  # --help, --version and wrong usage
             status = int(stopped.code or 0)
+
         return Outcome(status, *capsys.readouterr())
 
     return run
@@ -70,8 +71,10 @@ def place(tmp_path: Path) -> Path:
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+
     np.savez(tmp_path / "two.npz", images=few_digits(2).images, labels=few_digits(2).labels)
     for name in ("folder.toml", "empty", "without-classes", "classes/0"):
         (tmp_path / name).mkdir(parents=True)
+
     Image.new("L", (50, 50), 255).save(tmp_path / "without-classes" / "a.png")
     return tmp_path

@@ -45,6 +45,7 @@ def test_help_explains_every_option(parser, inkdigits_command):
     for action in parser._actions:
         for name in action.option_strings or ([action.metavar] if action.metavar else []):
             assert name in helped.out
+
         commands = isinstance(action, argparse._SubParsersAction)
         assert commands or (action.help and action.help != argparse.SUPPRESS), (
             f"{parser.prog} {action.dest} is not explained"
@@ -130,6 +131,7 @@ def test_a_full_disk_behind_standard_output_gives_one_sentence():
             running.communicate()[1]
             == "inkdigits: cannot write to standard output: No space left on device\n"
         )
+
     assert running.returncode == 2
 
 
@@ -207,6 +209,7 @@ def test_recipes_are_listed_with_their_evidence(inkdigits_command):
     ]
     for recipe in shipped:
         assert {"source", "published", "measured", "summary", "network", "epochs"} <= set(recipe)
+
     said = inkdigits_command("recipes").out
     assert all(recipe["name"] in said and recipe["summary"] in said for recipe in shipped)
     assert "98.76 %" in said

@@ -104,9 +104,11 @@ def test_downloads_say_once_what_they_do(capsys):
     with show_progress() as progress:
         for done in (1000, 5000, None):
             progress("downloading a.gz", done or 9000, 9000)
+
         progress("reading digits", 1, 2)
         progress("reading digits", 2, 2)
         progress("downloading b.gz", 1000, None)
+
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == ["downloading a.gz", "reading digits", "downloading b.gz"]
@@ -139,6 +141,7 @@ def on_terminal() -> Callable[..., str]:
         seen = b""
         while chunk := _read(terminal):
             seen += chunk
+
         os.close(terminal)
         assert process.communicate()[0].decode() == printed
         assert process.returncode == 0, seen.decode()

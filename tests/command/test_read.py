@@ -124,6 +124,7 @@ def test_explaining_leaves_a_picture_of_each_picture_and_changes_nothing_else(
         assert (done.status, done.out) == (without.status, without.out) == (1, without.out)
         assert done.err == without.err + f"inkdigits: 1 explanation in {why}\n"
         assert names(why) == {"good.png.png"}
+
     with Image.open(why / "good.png.png") as image:
         image.load()
 

@@ -91,6 +91,7 @@ def class_folder(folder: Path, each: int) -> Path:
         for number, field in enumerate(digits.images[digits.labels == label][:each]):
             large = 255 - np.kron(field, np.ones((4, 4), np.uint8))
             Image.fromarray(large).save(folder / str(label) / f"{number}.png")
+
     return folder
 
 
@@ -199,6 +200,7 @@ def test_a_signal_saves_and_resume_ends_with_the_same_bits(
     unchanging = [key for key in EPOCH_KEYS if "second" not in key]
     for ours, theirs in zip(done.objects[-3:-1], whole.objects[-3:-1], strict=True):
         assert [ours[key] for key in unchanging] == [theirs[key] for key in unchanging]
+
     again = inkdigits_command(*arguments, "--out", out, "--resume")
     assert (again.status, again.objects) == (0, done.objects[-1:])
     assert caplog.messages[-1] == f"the run in {out} is finished"
@@ -225,6 +227,7 @@ def test_a_folder_takes_one_run_at_a_time_and_a_killed_run_leaves_it_free(
     wait_for(lambda: any(out.glob("state/0*")), running)
     for given in (arguments, (*arguments, "--resume")):
         assert_refused(inkdigits_command(*given), f"another run is at work in {out}")
+
     running.kill()
     running.communicate(timeout=600)
     assert ".run.lock" in names(out)
@@ -255,6 +258,7 @@ def test_a_file_that_does_not_fit_leaves_nothing_half_written(bytes_, inkdigits_
         done = inkdigits_command("train", "lenet", "--out", out, *QUICK)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
     assert done.status == 2
     assert done.err.splitlines()[-1].startswith(f"inkdigits: cannot write {out}")
     assert "File too large" in done.err

@@ -168,6 +168,7 @@ def test_an_unusable_file_gives_one_sentence_and_status_2(
     other = sqlite3.connect(tmp_path / "other")
     with other:
         other.execute("CREATE TABLE mail (body)")
+
     other.close()
     for name, reason in (
         ("text", "file is not a database"),
@@ -179,6 +180,7 @@ def test_an_unusable_file_gives_one_sentence_and_status_2(
         said = capsys.readouterr().err
         advice = "choose a new file, or one that was made here"
         assert said == f"inkdigits: cannot collect in {tmp_path / name}: {reason}; {advice}\n"
+
     assert (tmp_path / "text").read_text().startswith("Dear reader")
 
 
@@ -210,6 +212,7 @@ def test_a_file_has_a_largest_size(file: Path, monkeypatch: pytest.MonkeyPatch) 
 
     with pytest.raises(sqlite3.OperationalError, match="full") as full:
         fill()
+
     assert feedback.is_full(full.value)
     assert 5 < len(rows(file)) < 100
     assert file.stat().st_size <= 64 << 10
@@ -245,6 +248,7 @@ def test_corrections_from_several_threads_are_all_stored(file: Path) -> None:
                 range(40),
             )
         )
+
     assert len(rows(file)) == 40
 
 
@@ -262,6 +266,7 @@ def test_exported_digits_are_read_back_as_the_network_saw_them(
             label = (digit.digit + 3) % 10
             collected.store(find_correction(picture, trace, label, digit.box, "nano"))
             expected.append((label, digit.image.tobytes()))
+
     folder = tmp_path / "new" / "corrected"
     assert cli.main(["data", "export-feedback", str(file), str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
@@ -295,14 +300,17 @@ def test_exports_that_fail_say_why_and_leave_nothing(file: Path, tmp_path: Path)
     Feedback(file)
     with pytest.raises(BadData, match=r"nothing has been collected in .* yet"):
         export_feedback(file, tmp_path / "out")
+
     with pytest.raises(BadData, match="no file"):
         export_feedback(tmp_path / "none", tmp_path / "out")
+
     (tmp_path / "text").write_text("Dear reader, " * 100)
     with pytest.raises(
         BadData,
         match="was not made by `inkdigits serve --collect`: file is not a database",
     ):
         export_feedback(tmp_path / "text", tmp_path / "out")
+
     assert not (tmp_path / "out").exists()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").touch()
@@ -316,5 +324,6 @@ def test_a_field_that_a_picture_would_not_give_back_is_left_out(file: Path, tmp_
         row = list(database.execute("SELECT * FROM feedback").fetchone())
         row[0], row[7] = b"other", bytes(range(196)) * 4
         database.execute(f"INSERT INTO feedback VALUES ({', '.join('?' * 9)})", row)
+
     database.close()
     assert export_feedback(file, tmp_path / "out") == (1, 1)

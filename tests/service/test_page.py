@@ -164,6 +164,7 @@ class Tab:
                 else []
             )
             path += [*halfway, (next_x, next_y)]
+
         if self.touch:
             for kind, at in [
                 ("touchStart", path[0]),
@@ -177,6 +178,7 @@ class Tab:
             self.page.mouse.down()
             for point in path[1:]:
                 self.page.mouse.move(*point)
+
             self.page.mouse.up()
 
     def write(self, text: str, height: float = 130) -> list[tuple[float, float, float, float]]:
@@ -196,8 +198,10 @@ class Tab:
             ]
             for points in strokes:
                 self.stroke([(float(x), float(y)) for x, y in points])
+
             ink = np.vstack(strokes)
             boxes.append((*ink.min(axis=0), *ink.max(axis=0)))
+
         return boxes
 
     def tap(self, x: float, y: float) -> None:
@@ -330,6 +334,7 @@ def test_digits_are_read_while_the_pen_is_down(desktop: Tab) -> None:
     desktop.page.mouse.down()
     for point in drawn[1:]:
         desktop.page.mouse.move(*point)
+
     desktop.says("text", "0")
     desktop.page.mouse.up()
     assert desktop.troubles == []
@@ -393,6 +398,7 @@ def test_everything_can_be_done_by_keyboard(desktop: Tab) -> None:
         if name in names or outline == "none":
             break
         names.append(name)
+
     assert names == ["undo", "clear", "width", "picture", "4", "2", "Look inside"]
     desktop.page.locator("#digits button").first.focus()
     desktop.page.keyboard.press("Enter")
@@ -446,6 +452,7 @@ def test_the_hand_that_holds_the_pen_does_not_draw(opened: Callable[..., Tab]) -
             "pointerType": "pen",
         }
         tab.finger.send("Input.dispatchMouseEvent", {"type": kind, **pen})
+
     drawn = tab.ink()
     assert drawn > 0
     tab.stroke([(400, 450), (400, 550)])
@@ -555,6 +562,7 @@ def test_an_answer_that_comes_after_the_sheet_was_cleared_is_dropped(desktop: Ta
     desktop["clear"].click()
     with desktop.page.expect_response(READ):
         desktop.page.evaluate("release()")
+
     desktop.page.wait_for_timeout(300)
     desktop.says("text", "")
     assert desktop.boxes() == []
@@ -582,6 +590,7 @@ def test_the_colours_of_the_page_are_not_those_of_the_picture_and_can_be_read(
         "footer",
     ):
         assert tab.page.eval_on_selector(selector, CONTRAST) >= 4.5, selector
+
     assert (
         tab.page.eval_on_selector("#bars b", "b => getComputedStyle(b).transitionDuration") == "0s"
     )
@@ -605,6 +614,7 @@ def test_nothing_is_cut_off_and_every_tool_can_be_hit(
             assert box["height"] >= 40
             assert 0 <= box["x"] <= size[0] - box["width"]
             assert box["y"] + box["height"] <= size[1]
+
     assert tab.page.locator(".photo").is_visible() == tab.touch
 
 
@@ -618,6 +628,7 @@ def test_turning_the_phone_keeps_the_drawing(opened: Callable[..., Tab]) -> None
     for left, top, right, bottom in tab.boxes():
         assert sheet["x"] < left < right < sheet["x"] + sheet["width"]
         assert sheet["y"] < top + 26 < bottom < sheet["y"] + sheet["height"]
+
     x = max(box[2] for box in tab.boxes())
     tab.stroke([(x + 30, sheet["y"] + 60), (x + 30, sheet["y"] + 160)])
     tab.says("text", "421")
@@ -759,10 +770,12 @@ def test_the_inside_follows_the_eye_and_waits_for_the_pen(desktop: Tab) -> None:
     for point in drawn[1:]:
         desktop.page.mouse.move(*point)
         desktop.page.wait_for_timeout(20)
+
     assert len(asked) == 2
     desktop.page.mouse.up()
     with desktop.page.expect_response("**/v1/inside"):
         pass
+
     assert len(asked) == 3
     assert desktop.troubles == []
 

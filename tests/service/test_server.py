@@ -87,6 +87,7 @@ def test_explain_adds_what_the_network_saw(server: Server) -> None:
             digit.image,
         )
         assert np.allclose(entry.pop("probabilities"), digit.probabilities, atol=1e-6)
+
     assert explained == plain
 
 
@@ -116,8 +117,10 @@ def test_many_at_once_are_answered_as_one_alone(server: Server) -> None:
     ]
     for thread in threads:
         thread.start()
+
     for thread in threads:
         thread.join()
+
     assert answers == [alone] * 20
 
 
@@ -224,6 +227,7 @@ def test_the_description_lists_every_endpoint_and_its_references_resolve(server:
     } == {route for route in routes if route[1] != "head"}
     for kind, name in set(re.findall(r"#/components/(\w+)/(\w+)", json.dumps(described))):
         assert name in described["components"][kind]
+
     assert set(described["paths"]["/v1/read"]["post"]["responses"]) == {
         *("200", "400", "405", "408", "413", "415", "422", "431", "500", "503", "504")
     }
@@ -317,6 +321,7 @@ def slowly(connection: socket.socket, byte: bytes) -> Answer:
     finally:
         answers or connection.close()
         dripping.join(PATIENCE)
+
     return answers[0]
 
 
@@ -334,10 +339,12 @@ def test_requests_that_arrive_too_slowly_are_refused(
 ) -> None:
     with hasty.connect(sent) as new:
         assert slowly(new, byte).error == TOO_SLOW
+
     with hasty.connect(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n") as kept:
         assert receive_answer(kept).status == 200
         kept.sendall(sent)
         assert slowly(kept, byte).error == TOO_SLOW
+
     assert hasty.get("/healthz").status == 200
 
 
@@ -383,6 +390,7 @@ def test_silent_clients_give_way_to_new_ones(hasty: Server) -> None:
         )  # long before its patience is at an end, on a machine that is not asleep
         with contextlib.suppress(ConnectionResetError):
             assert silent[0].recv(1) == b""
+
         idle = re.search(r"idle_connections (\d+)\n", hasty.metrics())
         assert int(idle[1]) <= 20
 
@@ -406,6 +414,7 @@ def test_a_full_queue_is_reported_before_the_body_arrives(hasty: Server, tmp_pat
         assert answer.headers["retry-after"] == "1"
         assert hasty.get("/healthz").status == 200  # the event loop is free
         assert [receive_answer(connection).json["text"] for connection in busy] == ["slept"] * 3
+
     assert hasty.post(PICTURE).json["text"] == "27"
 
 
@@ -421,6 +430,7 @@ def test_a_refused_client_can_ask_again_over_the_same_connection(
             )  # the answer comes before the rest, which is taken and forgotten
             assert receive_answer(refused).status == 503
             refused.sendall(sent[-3:])
+
         wait_until(lambda: "waiting 2\n" not in hasty.metrics())
         refused.sendall(post(PICTURE))
         assert receive_answer(refused).json["text"] == "27"
@@ -449,6 +459,7 @@ def test_requests_of_clients_that_have_gone_are_not_read(hasty: Server, tmp_path
         gone.close()
         wait_until(lambda: "waiting 0\n" in hasty.metrics())
         assert receive_answer(first).json["text"] == "slept"
+
     assert hasty.post(b"sleep01 three").json["text"] == "slept"
     assert (tmp_path / "log").read_bytes() == b"sleep08 one;sleep01 three;"
 
@@ -503,6 +514,7 @@ def reads_badly(model: Path) -> None:
             weights.CopyFrom(
                 numpy_helper.from_array(np.roll(array, 1, array.shape.index(10)), weights.name)
             )
+
     model.write_bytes(other.SerializeToString())
 
 
@@ -545,6 +557,7 @@ def test_a_file_is_left_alone_while_it_is_being_written(model: Path) -> None:
     for share in (1, 2, 3):
         model.write_bytes(whole[: share * len(whole) // 3])
         assert file.load_if_changed() is None
+
     assert file.load_if_changed().onnx == whole
     assert file.load_if_changed() is None
 
@@ -607,6 +620,7 @@ def test_a_model_that_reads_badly_is_never_ready(tmp_path: Path) -> None:
         ):
             assert answer.error == (503, "not_ready", why)
             assert answer.headers["retry-after"] == "1"
+
         assert server.get("/healthz").status == 200
 
 
@@ -652,6 +666,7 @@ def test_wrong_options_give_one_sentence_and_status_2(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         arguments = (arguments[0], arguments[1].format(taken=taken.getsockname()[1]))
         assert cli.main(["serve", *arguments]) == 2
+
     said = capsys.readouterr()
     assert said.out == ""
     assert re.fullmatch(f"inkdigits: {says}\n", said.err), said.err

@@ -47,6 +47,7 @@ def test_each_request_gets_its_own_result(threads: int) -> None:
             answers += await asyncio.gather(
                 *(pool.run(lambda n: n * n, round_ * 40 + n) for n in range(40))
             )
+
         return answers
 
     assert with_workers(threads, use) == [n * n for n in range(800)]
@@ -92,6 +93,7 @@ def test_a_full_queue_refuses_at_once_and_takes_requests_again_afterwards(
         await asyncio.sleep(0)
         with pytest.raises(Refused, match=f"{MAX_WAITING} requests are waiting") as refused:
             await pool.run(int)
+
         assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "1"})
         gate.set()
         assert await asyncio.gather(*waiting) == list(range(MAX_WAITING))
@@ -130,10 +132,12 @@ def test_waiting_and_working_have_deadlines(
         slow, waiting = (asyncio.ensure_future(pool.run(work)) for work in (gate.wait, int))
         with pytest.raises(Refused, match=r"no processor became free within 0\.2 s") as refused:
             await waiting
+
         assert refused.value.status == 503
         assert pool.waiting == 0
         with pytest.raises(Refused, match=r"more than 0\.4 s to read") as refused:
             await slow
+
         assert refused.value.status == 504
         gate.set()
         assert await pool.run(lambda: "again") == "again"
