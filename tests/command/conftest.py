@@ -42,7 +42,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A folder full of things that cannot be trained with."""
+    """Return a folder full of things that cannot be used for training."""
     files: dict[str, str | bytes] = {
         "broken.toml": "network = ",
         "empty.toml": "",

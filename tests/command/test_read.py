@@ -103,7 +103,7 @@ def test_file_names_cannot_control_the_terminal(inkdigits_command, trained, tmp_
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder with two pictures, of which the second is damaged."""
+    """Return a folder with two pictures, of which the second is damaged."""
     (tmp_path / "photos").mkdir()
     digits = np.concatenate([np.pad(field, 8) for field in few_digits(3).images], axis=1)
     Image.fromarray(255 - np.kron(digits, np.ones((3, 3), np.uint8))).save(

@@ -84,7 +84,7 @@ def test_a_recipe_of_one_s_own_works_like_a_shipped_one(quick, inkdigits_command
 
 
 def class_folder(folder: Path, each: int) -> Path:
-    """Real digits as pictures, sorted into folders: dark on white, as a scanner gives them."""
+    """Write real digits as pictures sorted into folders: dark on white, as from a scanner."""
     digits = few_digits(200)
     for label in range(10):
         (folder / str(label)).mkdir(parents=True)
@@ -249,7 +249,7 @@ def test_malformed_checkpoint_intervals_are_refused(every, inkdigits_command, tm
 @pytest.mark.skipif(os.name != "posix", reason="limits are POSIX")
 @pytest.mark.parametrize("bytes_", [100_000, 242_000])
 def test_a_file_that_does_not_fit_leaves_nothing_half_written(bytes_, inkdigits_command, tmp_path):
-    """The system really refuses here: at first the weights, then what comes after them."""
+    # The system really refuses here: at first the weights, then what comes after them.
     import resource
 
     out, before = tmp_path / "run", resource.getrlimit(resource.RLIMIT_FSIZE)

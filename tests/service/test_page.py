@@ -155,7 +155,7 @@ class Tab:
         return self.page.locator(f"#{identity}")
 
     def stroke(self, points: list[tuple[float, float]], end: str = "touchEnd") -> None:
-        """One stroke; points in pixels of the window. end: of a touch."""
+        """Draw a stroke through points in pixels of the window. end: of a touch."""
         path = [points[0]]
         for (x, y), (next_x, next_y) in itertools.pairwise(points):
             halfway = (
@@ -208,13 +208,13 @@ class Tab:
         (self.page.touchscreen.tap if self.touch else self.page.mouse.click)(x, y)
 
     def says(self, identity: str, text: str) -> None:
-        """Waits until an element has this text."""
+        """Wait until an element has this text."""
         with contextlib.suppress(playwright.TimeoutError):
             self.page.wait_for_function(HAS_TEXT, arg=[identity, text], timeout=PATIENCE)
         assert self[identity].text_content() == text
 
     def begins(self, identity: str, text: str) -> None:
-        """Waits until the text of an element begins so."""
+        """Wait until the text of an element begins so."""
         self.page.wait_for_function(BEGINS, arg=[identity, text], timeout=PATIENCE)
 
     def boxes(self) -> list[tuple[float, float, float, float]]:
@@ -229,7 +229,7 @@ class Tab:
         )
 
     def ink(self) -> int:
-        """Pixels of ink on the sheet."""
+        """Count the pixels of ink on the sheet."""
         return self["paper"].evaluate(INK)
 
 
@@ -293,7 +293,7 @@ def tab(request: pytest.FixtureRequest, opened: Callable[..., Tab]) -> Iterator[
 
 @pytest.fixture
 def desktop(opened: Callable[..., Tab]) -> Tab:
-    """The page at the size of a desktop; tests that plan trouble look at it themselves."""
+    """Yield the page of a desktop; tests that plan trouble look at it themselves."""
     return opened()
 
 

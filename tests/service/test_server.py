@@ -312,7 +312,7 @@ TOO_SLOW = (408, "too_slow", "the request did not arrive within 1 s")
 
 
 def slowly(connection: socket.socket, byte: bytes) -> Answer:
-    """What is answered while one byte after the other arrives."""
+    """Return what is answered while one byte after the other arrives."""
     answers: list[Answer] = []
     dripping = threading.Thread(target=drip, args=(connection, byte, lambda: bool(answers)))
     dripping.start()
@@ -396,7 +396,7 @@ def test_silent_clients_give_way_to_new_ones(hasty: Server) -> None:
 
 
 def fill(hasty: Server, log: Path, stack: contextlib.ExitStack) -> list[socket.socket]:
-    """One request that is read for a while, and as many behind it as may wait."""
+    """Send a request that is read for a while, and as many behind it as may wait."""
     busy = [stack.enter_context(hasty.connect(post(b"sleep08")))]
     wait_until(lambda: log.read_bytes() == b"sleep08;")
     busy += [stack.enter_context(hasty.connect(post(b"sleep01"))) for _ in range(2)]
@@ -473,7 +473,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def served(server: Server) -> str:
-    """The shipped model whose probabilities are answered."""
+    """Tell the shipped model by the probabilities that are answered."""
     image = few_digits(1).images
     answer = infer(server, tensor(image), "/v2/models/mine/infer").json["outputs"][0]["data"]
     return next(
@@ -502,7 +502,7 @@ def wrong_shapes(model: Path) -> None:
 
 
 def reads_badly(model: Path) -> None:
-    """The weights of another head: the ten columns of the last layer, turned by one."""
+    """Rotate the ten columns of the last layer by one."""
     import onnx
     from onnx import numpy_helper
 
