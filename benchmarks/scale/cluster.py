@@ -294,9 +294,8 @@ def main() -> None:
     names = ("memory", "jobs", "cluster")
     parser = command_line(__doc__, rounds=5, write="put the figures into this file, too")
     parser.add_argument("--only", nargs="+", choices=names, default=names)
-    many = {"type": int, "metavar": "N"}
-    parser.add_argument("--images", default=1_000_000, help="digits (default: a million)", **many)
-    parser.add_argument("--part", default=100_000, help="of a round (default: 100,000)", **many)
+    parser.add_argument("--images", type=int, default=1_000_000, help="digits (default: a million)")
+    parser.add_argument("--part", type=int, default=100_000, help="of a round (default: 100,000)")
     options = parser.parse_args()
     try:
         mnist = load_dataset("mnist", download=False)

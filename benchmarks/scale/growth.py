@@ -311,8 +311,8 @@ def billion_table(points: Sequence[Point], threads: int) -> list[str]:
 
     for point in chosen(points, "file", "decode"):
         if point.name in ("IDX", "PNG, with our checks"):
-            taken = f"{hours(point.cost):,.1f}"
-            rows.append((f"decoded, {point.name}, one thread", taken, taken))
+            alone = f"{hours(point.cost):,.1f}"
+            rows.append((f"decoded, {point.name}, one thread", alone, alone))
 
     return table((f"a billion digits, {threads} threads", "hours", "core-hours"), rows)
 

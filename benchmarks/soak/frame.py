@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from benchmarks.common import (
     command_line,
@@ -263,4 +263,4 @@ def ending(number: int) -> int:
 
 def shared(kind: type[Data]) -> Data:
     """Make a ctypes object of zeros that this process shares with its children."""
-    return kind.from_buffer(mmap.mmap(-1, ctypes.sizeof(kind)))
+    return cast("Data", kind.from_buffer(mmap.mmap(-1, ctypes.sizeof(kind))))

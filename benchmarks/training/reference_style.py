@@ -66,9 +66,10 @@ def normalise(mean: float, deviation: float) -> Transform:
 
     def transform(image: Image.Image) -> Tensor:
         tensor = to_tensor(image).clone()
-        like = {"dtype": tensor.dtype, "device": tensor.device}
-        means = torch.as_tensor((mean,), **like).view(-1, 1, 1)
-        deviations = torch.as_tensor((deviation,), **like).view(-1, 1, 1)
+        dtype = tensor.dtype
+        means = torch.as_tensor((mean,), dtype=dtype, device=tensor.device).view(-1, 1, 1)
+        deviations = torch.as_tensor((deviation,), dtype=dtype, device=tensor.device)
+        deviations = deviations.view(-1, 1, 1)
         return tensor.sub_(means).div_(deviations)
 
     return transform

@@ -7,16 +7,21 @@ decoder has to say.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.soak.service.harness import request
+from benchmarks.common import SAMPLE, encoded
 from benchmarks.soak.service.promises import jpeg, passes, png
-from benchmarks.soak.service.samples import FORM, INFER, READ, digits, encoded, form, tensor
+from benchmarks.soak.service.samples import (
+    FORM,
+    INFER,
+    READ,
+    digits,
+    form,
+    request,
+    tensor,
+)
 from inkdigits.service.connections import MAX_BODY
-
-SAMPLE = Path(__file__).parents[3] / "tests" / "assets" / "sample.jpg"
 
 
 @dataclass(frozen=True)

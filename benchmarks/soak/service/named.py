@@ -125,9 +125,8 @@ async def _cost(server: Server, bomb: Bomb) -> tuple[int, float, int]:
         server.forget_peak()
         before = server.rss()
         answer = await _answer(server, sent)
-        is_answered = isinstance(answer, Answer)
-        statuses.append(answer.status if is_answered else 0)
-        seconds.append(answer.seconds if is_answered else float("inf"))
+        statuses.append(answer.status if isinstance(answer, Answer) else 0)
+        seconds.append(answer.seconds if isinstance(answer, Answer) else float("inf"))
         growths.append(server.peak() - before)
 
     return statuses[-1], statistics.median(seconds), max(growths)

@@ -72,7 +72,7 @@ class Loads(list[Load]):
         """Return the rate and the percentiles."""
         return [spread(self.rates()), *self.cells()]
 
-    def count(self) -> int:
+    def answered(self) -> int:
         """Count the requests that were answered."""
         return sum(len(load.answers) for load in self)
 
@@ -145,7 +145,7 @@ def throughput(trial: Trial) -> Outcome:
         f"{spread(full.rates())} requests/s, p99 {full.cells()[1]} ms; "
         f"p99 {light.cells()[1]} ms at {LIGHT}/s"
     )
-    return Outcome(f"{full.count() + light.count():,}", result, failures, "\n".join(details))
+    return Outcome(f"{full.answered() + light.answered():,}", result, failures, "\n".join(details))
 
 
 # ---- too much
@@ -158,7 +158,7 @@ def overload(trial: Trial) -> Outcome:
     storms = Loads()
     afters = Loads()
     shares = []
-    failures = []
+    failures: list[str] = []
     with Server(trial) as server:
         clients = best_clients(server.port)
         for number in range(rounds):
@@ -190,7 +190,7 @@ def overload(trial: Trial) -> Outcome:
     ]
     answered = f"{spread(shares, '.0%')} answered, p99 {storms.cells()[1]} ms"
     result = f"{answered}; then p99 {afters.cells()[1]} ms"
-    return Outcome(f"{storms.count():,}", result, failures, "\n".join(details))
+    return Outcome(f"{storms.answered():,}", result, failures, "\n".join(details))
 
 
 def _wrong_with_storm(storm: Load, goodput: float) -> Iterator[str]:

@@ -16,15 +16,15 @@ PART = 10.0  # seconds, about
 
 def prepare(train: Split, option: str) -> Trainer:
     """Look the system up. option: a key of REFERENCES."""
-    epochs, device = load_recipe(option).epochs, torch.device("cpu")
+    epochs = load_recipe(option).epochs
     assert option in REFERENCES
 
     def run(seed: int, whole: bool) -> Trained:
         del whole  # of half an hour
         torch.manual_seed(seed)
-        few = train_reference(option, train[:1000], device)  # images/s
+        few = train_reference(option, train[:1000])  # images/s
         digits = min(len(train), max(1000, int(few * PART)))
-        rate = train_reference(option, train[:digits], device)
+        rate = train_reference(option, train[:digits])
         return Trained(epochs * len(train) / rate, part=digits / len(train) / epochs)
 
     return Trainer(run)
