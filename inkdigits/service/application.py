@@ -11,6 +11,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,6 @@ PAGE_HEADERS = {
 MAX_JSON = 4 << 20  # bytes; more than 1,000 images, and parsing stops the other threads for 40 ms
 MODEL_CHECK_INTERVAL = 1.0  # seconds between looks at the model's file
 
-Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
-
 
 class Service:
     """A model behind HTTP, as an ASGI application.
@@ -114,31 +113,30 @@ class Service:
 
     def routes(self) -> list[Route]:
         """Return every endpoint with its path and method. `openapi` describes them one by one."""
-        gets: dict[str, Endpoint] = {
-            "/": self.page,
-            "/page/{file}": self.page,
-            "/healthz": self.healthz,
-            "/readyz": self.readyz,
-            "/metrics": self.metrics_text,
-            "/openapi.json": self.openapi,
-            "/v2": self.v2_server,
-            "/v2/health/live": self.v2_live,
-            "/v2/health/ready": self.v2_ready,
-        }
-        posts: dict[str, Endpoint] = {
-            "/v1/read": self.read,
-            "/v1/inside": self.inside,
-            "/v1/feedback": self.feedback,
-        }
-        for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
-            gets[model] = self.v2_model
-            gets[f"{model}/ready"] = self.v2_model_ready
-            posts[f"{model}/infer"] = self.v2_infer
-
-        return [
-            *(Route(path, endpoint, methods=["GET"]) for path, endpoint in gets.items()),
-            *(Route(path, endpoint, methods=["POST"]) for path, endpoint in posts.items()),
+        get = partial(Route, methods=["GET"])
+        post = partial(Route, methods=["POST"])
+        routes = [
+            get("/", self.page),
+            get("/page/{file}", self.page),
+            get("/healthz", self.healthz),
+            get("/readyz", self.readyz),
+            get("/metrics", self.metrics_text),
+            get("/openapi.json", self.openapi),
+            post("/v1/read", self.read),
+            post("/v1/inside", self.inside),
+            post("/v1/feedback", self.feedback),
+            get("/v2", self.v2_server),
+            get("/v2/health/live", self.v2_live),
+            get("/v2/health/ready", self.v2_ready),
         ]
+        for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+            routes += [
+                get(model, self.v2_model),
+                get(f"{model}/ready", self.v2_model_ready),
+                post(f"{model}/infer", self.v2_infer),
+            ]
+
+        return routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request and count the response."""

@@ -8,7 +8,6 @@ import errno
 import hashlib
 import io
 import os
-import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inkdigits.core.errors import BadData, BadValue, CannotWrite
+from inkdigits.core.files import writing
 from inkdigits.reading.preprocessing.candidate import Box
 from inkdigits.reading.preprocessing.page import single
 from inkdigits.reading.recogniser import Digit, Trace
@@ -237,19 +237,17 @@ def export_feedback(file: Path, folder: Path) -> tuple[int, int]:
         raise BadData(f"nothing has been collected in {file} yet")
 
     written = 0
-    try:
+    with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
+        with tempfile.TemporaryDirectory(
+            prefix=f".{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True
+        ) as temporary:
+            beside = Path(temporary)
             for number, label, field in corrections:
                 written += _write_field(beside / str(label) / f"{number:06}.png", field)
+
             beside.chmod(0o755)
             beside.replace(folder)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
-    except OSError as error:
-        reason = f"{error.strerror or error}; choose a place with room that is yours"
-        raise CannotWrite(f"cannot write {folder}: {reason}") from error
 
     return written, len(corrections) - written
 
