@@ -20,6 +20,7 @@ from inkdigits.core.digits import Pixels
 from inkdigits.core.errors import BadData, BadPicture, BadValue
 from inkdigits.core.formats import iter_images, kind_of
 from inkdigits.core.pictures import PICTURE_SUFFIXES, pictures_below
+from inkdigits.reading.explanation.mark import is_explanation
 from inkdigits.reading.recogniser import Recogniser, Trace, unread
 
 STANDARD_INPUT = "-"
@@ -182,8 +183,6 @@ def _open_standard_input() -> Part:
 
 def _open_folder(folder: Path) -> Iterator[Part]:
     """Yield the pictures below a folder, except explanations, which `--explain` wrote there."""
-    from inkdigits.reading.explanation.folder import is_explanation  # loads what draws, for 20 ms
-
     empty = True
     for picture in pictures_below(folder):
         if not is_explanation(picture):

@@ -1,6 +1,5 @@
 """Columns of pictures become the columns of readings that one process reads, and none twice."""
 
-import io
 import os
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from few_digits import few_digits
-from PIL import Image
+from scanned import scan
 
 from inkdigits.core.errors import BadData, BadValue, CannotWrite, MissingExtra
 from inkdigits.reading import cluster
@@ -23,13 +22,6 @@ pq = pytest.importorskip("pyarrow.parquet", reason="needs the extra scale")
 from inkdigits.reading.cluster import DigitReader, Shard, find_shards, read_dataset  # noqa: E402
 
 IMAGES = few_digits(6).images
-
-
-def png(field: np.ndarray) -> bytes:
-    """Return one digit as it would be scanned: dark on white, large, with a margin."""
-    file = io.BytesIO()
-    Image.fromarray(255 - np.kron(field, np.ones((6, 6), np.uint8))).save(file, "PNG")
-    return file.getvalue()
 
 
 def column(*values: object) -> np.ndarray:
@@ -87,7 +79,7 @@ def test_pixels_are_read_as_they_are_however_they_come(images, reader, recognise
 
 @pytest.mark.parametrize("single", [False, True])
 def test_pictures_give_what_the_recogniser_reads(single, recogniser, tmp_path):
-    pictures = [png(IMAGES[0]), png(np.hstack([IMAGES[1], IMAGES[2]])), png(IMAGES[0] * 0)]
+    pictures = [scan(IMAGES[0]), scan(np.hstack([IMAGES[1], IMAGES[2]])), scan(IMAGES[0] * 0)]
     expected = as_rows(list(recogniser.read_many(pictures, single)))
     reader = DigitReader("tiny", single)
     paths = [tmp_path / f"{index}.png" for index in range(3)]
@@ -119,7 +111,7 @@ def test_larger_arrays_are_pictures(reader, recogniser):
 
 
 def test_a_row_that_cannot_be_read_keeps_its_place_and_says_why(reader, recogniser):
-    good = png(IMAGES[0])
+    good = scan(IMAGES[0])
     table = reader(
         {"bytes": column(good, None, b"", b"no picture", good[:200], good), "id": np.arange(6)}
     )
@@ -290,7 +282,7 @@ def test_no_value_of_a_foreign_type_is_looked_at(nested, reader, tmp_path, monke
 
 def test_failed_rows_are_written_and_counted(reader, tmp_path):
     rows = [
-        {"bytes": png(IMAGES[0]), "path": "a.png"},
+        {"bytes": scan(IMAGES[0]), "path": "a.png"},
         None,
         {"bytes": b"no picture", "path": "b.png"},
     ]
@@ -312,7 +304,7 @@ def test_a_folder_s_pictures_are_grouped(reader, recogniser, tmp_path, monkeypat
     monkeypatch.setattr(cluster, "PICTURES_A_SHARD", 2)
     for name in ("a.png", "b.png", "c.png", "d/e.png"):
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "in" / name).write_bytes(png(IMAGES[0]))
+        (tmp_path / "in" / name).write_bytes(scan(IMAGES[0]))
     (tmp_path / "in" / "b.png").write_text("no picture")
     shards = find_shards(tmp_path / "in", tmp_path / "out")
 

@@ -17,7 +17,8 @@ from inkdigits.core.errors import BadPicture, CannotWrite
 from inkdigits.reading.explanation import cards, drawing, folder, views
 from inkdigits.reading.explanation import text as words_in_image
 from inkdigits.reading.explanation.drawing import draw
-from inkdigits.reading.explanation.folder import Explanations, is_explanation
+from inkdigits.reading.explanation.folder import Explanations
+from inkdigits.reading.explanation.mark import is_explanation
 from inkdigits.reading.preprocessing.page import prepare
 from inkdigits.reading.preprocessing.picture import open_picture
 from inkdigits.reading.recogniser import Digit, Reading, Recogniser, Trace

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from digit_files import HEADER, idx, table
 from few_digits import few_digits
-from PIL import Image
+from scanned import scan
 
 from inkdigits.command import cli
 from inkdigits.core.errors import BadValue
@@ -33,23 +34,6 @@ def digits() -> Split:
     return few_digits(5)
 
 
-def picture(field: np.ndarray, path: Path | io.BytesIO) -> None:
-    """One digit as it would be scanned: dark on white, large, with a margin."""
-    Image.fromarray(255 - np.kron(field, np.ones((6, 6), np.uint8))).save(path, "PNG")
-
-
-def idx(array: np.ndarray) -> bytes:
-    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
-
-
-def csv(digits: Split, *, labelled: bool) -> str:
-    rows = np.column_stack([digits.labels, digits.images.reshape(len(digits), -1)])[
-        :, 0 if labelled else 1 :
-    ]
-    header = ["label", *(f"pixel{i}" for i in range(784))][0 if labelled else 1 :]
-    return "\n".join(",".join(map(str, row)) for row in [header, *rows.tolist()]) + "\n"
-
-
 def read(
     recogniser: Recogniser, *paths: object, single: bool = False, jobs: int = 1
 ) -> list[tuple[str, Reading]]:
@@ -67,8 +51,8 @@ def codes(readings: list[tuple[str, Reading]]) -> list[str | None]:
 
 
 def test_good_and_bad_pictures_keep_their_order(recogniser, digits, tmp_path):
-    picture(digits.images[0], tmp_path / "first.png")
-    picture(digits.images[1], tmp_path / "last.png")
+    (tmp_path / "first.png").write_bytes(scan(digits.images[0]))
+    (tmp_path / "last.png").write_bytes(scan(digits.images[1]))
     whole = (tmp_path / "first.png").read_bytes()
     (tmp_path / "empty.png").touch()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
@@ -88,7 +72,7 @@ def test_good_and_bad_pictures_keep_their_order(recogniser, digits, tmp_path):
 
 
 def test_a_picture_gives_what_the_recogniser_reads(recogniser, digits, tmp_path):
-    picture(digits.images[2], tmp_path / "digit.png")
+    (tmp_path / "digit.png").write_bytes(scan(digits.images[2]))
     ((_, reading),) = read(recogniser, tmp_path / "digit.png", single=True)
 
     assert reading == recogniser.read(tmp_path / "digit.png", single=True)
@@ -110,7 +94,7 @@ def test_a_name_that_no_file_can_have_is_one_error(name, recogniser, tmp_path):
 def test_a_picture_comes_with_the_page_that_explains_it_and_an_array_s_images_are_their_own(
     recogniser, digits, tmp_path
 ):
-    picture(digits.images[2], tmp_path / "digit.png")
+    (tmp_path / "digit.png").write_bytes(scan(digits.images[2]))
     np.save(tmp_path / "digits.npy", digits.images[:1])
     traces = [
         trace
@@ -124,10 +108,10 @@ def test_a_picture_comes_with_the_page_that_explains_it_and_an_array_s_images_ar
 
 
 def test_pictures_are_read_when_their_turn_comes(recogniser, digits, tmp_path):
-    picture(digits.images[0], tmp_path / "first.png")
+    (tmp_path / "first.png").write_bytes(scan(digits.images[0]))
     traces = read_paths(recogniser, [str(tmp_path / "first.png"), str(tmp_path / "second.png")])
     next(traces)
-    picture(digits.images[1], tmp_path / "second.png")
+    (tmp_path / "second.png").write_bytes(scan(digits.images[1]))
 
     assert next(traces)[1].reading.error is None
 
@@ -144,7 +128,7 @@ def test_several_at_once_give_the_same_in_the_same_order(
     monkeypatch.setattr(paths_module, "IMAGES_AT_ONCE", 2)
     monkeypatch.setattr(paths_module, "SMALL_FILE", small)
     for index, field in enumerate(digits.images):
-        picture(field, tmp_path / f"{index}.png")
+        (tmp_path / f"{index}.png").write_bytes(scan(field))
     (tmp_path / "1.png").write_text("no picture")
     (tmp_path / "cut-ubyte").write_bytes(idx(digits.images)[: -28 * 28 // 2])
     np.save(tmp_path / "digits.npy", digits.images)
@@ -178,7 +162,7 @@ def test_the_first_to_finish_does_not_overtake(recogniser, digits, tmp_path, mon
     monkeypatch.setattr(recogniser, "trace", slow_at_first)
     monkeypatch.setattr(paths_module, "SMALL_FILE", 0)
     for index in range(4):
-        picture(digits.images[index], tmp_path / f"{index}.png")
+        (tmp_path / f"{index}.png").write_bytes(scan(digits.images[index]))
 
     assert [path[-5] for path, _ in read(recogniser, tmp_path, jobs=2)] == list("0123")
     assert finished[0] != "0.png"
@@ -233,7 +217,7 @@ def test_a_fault_of_ours_is_not_swallowed_by_a_thread(
 
     monkeypatch.setattr(recogniser, "trace", broken)
     monkeypatch.setattr(paths_module, "SMALL_FILE", small)
-    picture(digits.images[0], tmp_path / "digit.png")
+    (tmp_path / "digit.png").write_bytes(scan(digits.images[0]))
 
     with pytest.raises(ZeroDivisionError):
         read(recogniser, tmp_path, jobs=2)
@@ -263,7 +247,7 @@ def test_the_command_prints_the_same_with_any_number_of_jobs(digits, tmp_path, c
 def test_a_folder_is_all_pictures_below_it_sorted(recogniser, digits, tmp_path):
     (tmp_path / "b" / "deep").mkdir(parents=True)
     for name in ("c.PNG", "b/2.png", "b/deep/1.png", "a.jpg.png", ".hidden.png"):
-        picture(digits.images[0], tmp_path / name)
+        (tmp_path / name).write_bytes(scan(digits.images[0]))
     (tmp_path / "notes.txt").write_text("1,2,3\n")
     (tmp_path / "folder.png").mkdir()
     names = ["a.jpg.png", "b/2.png", "b/deep/1.png", "c.PNG"]
@@ -275,17 +259,17 @@ def test_a_folder_is_all_pictures_below_it_sorted(recogniser, digits, tmp_path):
 
 def test_a_folder_is_listed_as_it_is_read(recogniser, digits, tmp_path):
     (tmp_path / "b").mkdir()
-    picture(digits.images[0], tmp_path / "a.png")
+    (tmp_path / "a.png").write_bytes(scan(digits.images[0]))
     traces = read_paths(recogniser, [str(tmp_path)])
     next(traces)
-    picture(digits.images[1], tmp_path / "b" / "late.png")
+    (tmp_path / "b" / "late.png").write_bytes(scan(digits.images[1]))
 
     assert [path for path, _ in traces] == [str(tmp_path / "b" / "late.png")]
 
 
 def test_links_are_followed_to_pictures_but_not_in_circles(recogniser, digits, tmp_path):
     (tmp_path / "in").mkdir()
-    picture(digits.images[0], tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "a.png").write_bytes(scan(digits.images[0]))
     (tmp_path / "in" / "b.png").symlink_to("a.png")
     (tmp_path / "in" / "round").symlink_to(tmp_path)
     (tmp_path / "in" / "itself.png").symlink_to("itself.png")
@@ -295,7 +279,7 @@ def test_links_are_followed_to_pictures_but_not_in_circles(recogniser, digits, t
 
 
 def test_a_folder_s_explanations_are_not_read_as_its_pictures(recogniser, digits, tmp_path):
-    picture(digits.images[0], tmp_path / "digit.png")
+    (tmp_path / "digit.png").write_bytes(scan(digits.images[0]))
     explanations = Explanations(tmp_path / "why")
     for path, trace in read_paths(recogniser, [str(tmp_path)]):
         explanations.add(path, trace)
@@ -343,8 +327,10 @@ def test_images_of_one_file_are_numbered(name, recogniser, digits, tmp_path):
             np.save(path, images)
         case "t10k-images-idx3-ubyte.gz":
             path.write_bytes(gzip.compress(idx(images)))
-        case "labelled.csv" | "plain.csv" | "train.txt":
-            path.write_text(csv(digits, labelled=name != "plain.csv"))
+        case "plain.csv":
+            path.write_text(table(images, None, HEADER.removeprefix("label,")))
+        case "labelled.csv" | "train.txt":
+            path.write_text(table(images, digits.labels))
         case _:
             path.write_bytes(idx(images))
     readings = read(recogniser, path)
@@ -401,7 +387,7 @@ def test_a_truncated_file_gives_what_is_there_and_then_the_error(
 
 
 def test_a_csv_with_a_short_row_names_the_line(recogniser, digits, tmp_path):
-    lines = csv(digits, labelled=True).splitlines()
+    lines = table(digits.images, digits.labels).splitlines()
     lines[3] = lines[3].rsplit(",", 1)[0]
     (tmp_path / "digits.csv").write_text("\n".join(lines))
     ((_, reading),) = read(recogniser, tmp_path / "digits.csv")
@@ -417,7 +403,7 @@ def give(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
 
 
 def test_a_picture_on_standard_input(recogniser, digits, tmp_path, monkeypatch):
-    picture(digits.images[3], tmp_path / "digit.png")
+    (tmp_path / "digit.png").write_bytes(scan(digits.images[3]))
     give(monkeypatch, (tmp_path / "digit.png").read_bytes())
     assert read(recogniser, "-") == [("-", recogniser.read(tmp_path / "digit.png"))]
 
@@ -451,7 +437,7 @@ def test_small_pictures_are_read_without_threads(recogniser, digits, tmp_path, m
         recogniser, "trace", lambda *given: threads.add(threading.current_thread()) or real(*given)
     )
     for index in range(4):
-        picture(digits.images[index], tmp_path / f"{index}.png")
+        (tmp_path / f"{index}.png").write_bytes(scan(digits.images[index]))
 
     assert len(read(recogniser, tmp_path, jobs=2)) == 4
     assert threads == {threading.main_thread()}

@@ -15,14 +15,12 @@ from PIL.PngImagePlugin import PngInfo
 from inkdigits.core.errors import CannotWrite
 from inkdigits.core.files import write_whole
 from inkdigits.reading.explanation.drawing import draw
+from inkdigits.reading.explanation.mark import SOFTWARE, is_explanation
 from inkdigits.reading.explanation.text import counted
 from inkdigits.reading.recogniser import Trace
 
 MOST_OF_A_FILE = 100  # images of an array that are explained
 LONGEST_NAME = 200  # bytes; file systems take 255, of which some go to endings
-SOFTWARE = "inkdigits read --explain"  # what a PNG says that it was made by,
-MARK = b"tEXtSoftware\0" + SOFTWARE.encode()  # as it stands
-MARKED_BYTES = 128  # in the first bytes of the file
 
 
 class Explanations:
@@ -108,12 +106,3 @@ def _file_name(path: str) -> str:
     letters = (letter if letter.isprintable() else "_" for letter in Path(path).name)
     name = "".join(letters).lstrip(".") or "picture"
     return name.encode()[:LONGEST_NAME].decode(errors="ignore")
-
-
-def is_explanation(path: Path) -> bool:
-    """Tell whether a file was written here, and so is no picture to be read."""
-    try:
-        with path.open("rb") as file:
-            return MARK in file.read(MARKED_BYTES)
-    except OSError:
-        return False
