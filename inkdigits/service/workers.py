@@ -24,7 +24,7 @@ DEADLINE = 8.0  # seconds from a whole request to its result; half of it may be 
 DELIVERY_BATCH = 16  # results, at which the loop is woken
 DELIVERY_INTERVAL = 0.004  # seconds that a result waits at most
 
-Value = TypeVar("Value")
+T = TypeVar("T")
 
 
 class QueueFull(Busy):
@@ -83,7 +83,7 @@ class Workers:
         """How many more requests the queue takes."""
         return max(0, MAX_WAITING - len(self._queue))
 
-    def run(self, work: Callable[..., Value], *arguments: Any) -> Coroutine[Any, Any, Value]:
+    def run(self, work: Callable[..., T], *arguments: Any) -> Coroutine[Any, Any, T]:
         """Put work into the queue for a thread. It is there before the result is awaited.
 
         Args:
