@@ -409,7 +409,7 @@ def _add_sweep(commands: Commands) -> None:
 
 def _add_pages(commands: Commands) -> None:
     parser = _add_command(
-        commands, "pages", "make pictures of handwriting whose content is known, to measure with"
+        commands, "pages", "make pictures of handwriting with known content, to train and test on"
     )
     parser.add_argument(
         "--count",
