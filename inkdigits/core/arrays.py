@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from inkdigits.core.digits import PIXELS, SIDE, Labels, Pixels
 from inkdigits.core.errors import BadData, listed
-from inkdigits.core.unpacking import CHUNK, refuse_bombs, unpacked
+from inkdigits.core.unpacking import UNPACKED_CHUNK, refuse_bombs, unpacked
 
 LabelledImages = tuple[Pixels, Labels | None]  # labels where the file has them
 
@@ -103,7 +103,7 @@ class StoredArray:
         content: Any = memoryview(array.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
         filled = 0
 
-        while count := self.stream.readinto(content[filled : filled + CHUNK]):
+        while count := self.stream.readinto(content[filled : filled + UNPACKED_CHUNK]):
             filled += count
 
         if filled < len(content):

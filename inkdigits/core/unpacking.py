@@ -15,13 +15,15 @@ from pathlib import Path
 
 from inkdigits.core.errors import BadData
 
-CHUNK = 1 << 20  # bytes unpacked at a time: still in the cache when they are hashed and copied
+UNPACKED_CHUNK = (
+    1 << 20
+)  # bytes unpacked at a time: still in the cache when they are hashed and copied
 
 # Deflate packs real digits to a fifth of their size, and blank images to a thousandth at the very
 # best.
 DEFLATE_RATIO = 1032
 LARGEST_RATIO = 100  # beyond it, something large is a bomb and not digits
-LARGE = 256 << 20  # bytes
+LARGE_FILE = 256 << 20  # bytes
 
 
 @contextmanager
@@ -71,7 +73,7 @@ def sha256(path: Path, *, unpack: bool, limit: int) -> str:
     """
     digest = hashlib.sha256()
     with unpacked(path) if unpack else path.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
+        while chunk := stream.read(UNPACKED_CHUNK):
             digest.update(chunk)
             limit -= len(chunk)
             if limit < 0:
@@ -92,7 +94,7 @@ def refuse_bombs(claimed: int, packed: int, name: str) -> None:
     Raises:
         BadData: there are too many.
     """
-    ratio = LARGEST_RATIO if claimed > LARGE else DEFLATE_RATIO
+    ratio = LARGEST_RATIO if claimed > LARGE_FILE else DEFLATE_RATIO
     if claimed > packed * ratio:
         raise BadData(
             f"{name} claims {claimed:,} bytes of values in a file of {packed:,}: "

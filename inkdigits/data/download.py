@@ -26,8 +26,8 @@ from inkdigits.core.progress import ProgressCallback
 
 TIMEOUT = 30.0  # seconds without a byte after which a mirror is given up
 SLOWEST = 5_000  # bytes a second on average; a slower mirror is given up, as it may drip for ever
-CHUNK = 1 << 18  # bytes
-AHEAD = 4  # chunks that wait to be written
+DOWNLOAD_CHUNK = 1 << 18  # bytes
+CHUNKS_AHEAD = 4  # chunks that wait to be written
 LONGEST_REASON = 200  # characters
 
 Chunk = tuple[bytes, int | None]  # bytes, and how many the mirror announced of all of them
@@ -154,7 +154,7 @@ def _in_time(chunks: Iterator[Chunk], timeout: float) -> Generator[Chunk, None, 
     A thread of its own waits for them: a server may also drip its head, byte after byte, each of
     them within the timeout. What that thread raises is raised here.
     """
-    arrived: Queue[Chunk | BaseException | None] = Queue(AHEAD)
+    arrived: Queue[Chunk | BaseException | None] = Queue(CHUNKS_AHEAD)
     given_up = threading.Event()
 
     def put(item: Chunk | BaseException | None) -> None:
@@ -253,7 +253,7 @@ def _received(response: http.client.HTTPResponse, limit: int) -> Iterator[Chunk]
 
     received = 0
     # Not `read`, which would wait for the whole chunk however slowly it drips.
-    while chunk := response.read1(CHUNK):
+    while chunk := response.read1(DOWNLOAD_CHUNK):
         received += len(chunk)
         if received > limit:
             raise _MirrorError(f"sent more than the {limit:,} bytes expected at most")

@@ -12,7 +12,13 @@ from few_digits import few_digits
 from scipy import ndimage, stats
 
 from inkdigits.core.errors import UnknownName
-from inkdigits.data.synthetic.corruptions import AFFINE, BLOCK, CORRUPTIONS, corrupt, plasma
+from inkdigits.data.synthetic.corruptions import (
+    AFFINE,
+    CORRUPTIONS,
+    DIGITS_AT_A_TIME,
+    corrupt,
+    plasma,
+)
 
 DIGITS = few_digits(40).images
 BLANK = np.zeros((40, 28, 28), np.uint8)
@@ -76,14 +82,14 @@ def test_the_seed_decides_every_draw(name):
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_each_digit_has_a_draw_of_its_own_in_every_block(name):
-    copies = np.repeat(DIGITS[:1], 2 * BLOCK + 1, axis=0)
+    copies = np.repeat(DIGITS[:1], 2 * DIGITS_AT_A_TIME + 1, axis=0)
     corrupted = corrupt(copies, name)
     kinds = len(np.unique(corrupted.reshape(len(copies), -1), axis=0))
     few = {"shear": 2, "rotate": 2, "translate": 4} | dict.fromkeys(WITHOUT_CHANCE, 1)
     assert kinds == few[name] if name in few else kinds > 50
-    assert np.array_equal(corrupted[:BLOCK], corrupted[BLOCK:-1]) == (name in WITHOUT_CHANCE), (
-        "blocks share no draws"
-    )
+    assert np.array_equal(corrupted[:DIGITS_AT_A_TIME], corrupted[DIGITS_AT_A_TIME:-1]) == (
+        name in WITHOUT_CHANCE
+    ), "blocks share no draws"
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)

@@ -213,7 +213,9 @@ def test_a_felt_pen_adds_ink_and_a_thin_pen_leaves_some(digits: Split, rng: Gene
 
 
 @pytest.mark.parametrize(
-    "change", [*recording.ACCIDENTS, *recording.DEVICES], ids=lambda change: change.__name__
+    "change",
+    [*recording.ACCIDENTS, *recording.RECORDING_DEVICES],
+    ids=lambda change: change.__name__,
 )
 def test_accidents_and_devices_change_a_digit_and_leave_it_on_the_canvas(
     change: Callable[[np.ndarray, Generator], np.ndarray], rng: Generator

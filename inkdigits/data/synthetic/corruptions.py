@@ -26,10 +26,10 @@ from inkdigits.core.digits import PIXELS, SIDE, Pixels
 from inkdigits.core.errors import UnknownName
 
 Array = NDArray[Any]
-Ink = NDArray[np.float32]
+InkImages = NDArray[np.float32]
 
-BLOCK = 250  # digits at a time, so that memory does not grow with their number
-CENTRE = (SIDE - 1) / 2  # of an image, in pixels
+DIGITS_AT_A_TIME = 250  # digits at a time, so that memory does not grow with their number
+IMAGE_CENTRE = (SIDE - 1) / 2  # of an image, in pixels
 TRUNCATE = 4.0  # sigmas that a Gaussian reaches, as SciPy's does
 
 PHOTONS = 3  # that a pixel full of ink catches on average
@@ -91,8 +91,8 @@ def corrupt(images: Pixels, corruption: str, seed: int = 0) -> Pixels:
 
     generator = np.random.default_rng([seed, list(CORRUPTIONS).index(corruption)])
     corrupted = np.empty_like(images)
-    for start in range(0, len(images), BLOCK):
-        block = slice(start, start + BLOCK)
+    for start in range(0, len(images), DIGITS_AT_A_TIME):
+        block = slice(start, start + DIGITS_AT_A_TIME)
         ink = np.divide(images[block], 255, dtype=np.float32)
         ink = CORRUPTIONS[corruption](ink, generator)
         corrupted[block] = np.rint(255 * ink.clip(0, 1)).astype(np.uint8)
@@ -103,12 +103,12 @@ def corrupt(images: Pixels, corruption: str, seed: int = 0) -> Pixels:
 # ---- noise
 
 
-def shot_noise(ink: Ink, generator: Generator) -> Array:
+def shot_noise(ink: InkImages, generator: Generator) -> Array:
     """Return the digits in so little light that photons can be counted."""
     return generator.poisson(PHOTONS * ink) / PHOTONS
 
 
-def impulse_noise(ink: Ink, generator: Generator) -> Array:
+def impulse_noise(ink: InkImages, generator: Generator) -> Array:
     """Return the digits with salt and pepper on them."""
     draw = generator.random(ink.shape)
     return np.where(draw < FLIPPED / 2, 1, np.where(draw < FLIPPED, 0, ink))
@@ -117,7 +117,7 @@ def impulse_noise(ink: Ink, generator: Generator) -> Array:
 # ---- blur
 
 
-def glass_blur(ink: Ink, generator: Generator) -> Array:
+def glass_blur(ink: InkImages, generator: Generator) -> Array:
     """Return the digits behind frosted glass: blurred, with pixels exchanged, and blurred again.
 
     From the lower right corner on, every second pixel changes places with its left, upper or upper
@@ -141,7 +141,7 @@ def glass_blur(ink: Ink, generator: Generator) -> Array:
     return blur @ pixels.T.reshape(ink.shape)
 
 
-def motion_blur(ink: Ink, generator: Generator) -> Array:
+def motion_blur(ink: InkImages, generator: Generator) -> Array:
     """Return the digits as a moving camera sees them: half a Gaussian along a line.
 
     The points of the line are rounded to pixels, as ImageMagick does it.
@@ -164,7 +164,7 @@ def motion_blur(ink: Ink, generator: Generator) -> Array:
 # ---- geometry
 
 
-def shear(ink: Ink, generator: Generator) -> Array:
+def shear(ink: InkImages, generator: Generator) -> Array:
     """Return the digits slanted.
 
     The benchmark's shear turns the vertical axis without stretching it, and so makes digits 8 %
@@ -173,12 +173,12 @@ def shear(ink: Ink, generator: Generator) -> Array:
     return _either_way(ink, generator, lambda angle: [[1, -math.sin(angle)], [0, math.cos(angle)]])
 
 
-def scale(ink: Ink, _: Generator) -> Array:
+def scale(ink: InkImages, _: Generator) -> Array:
     """Return the digits smaller."""
     return _warped(ink, [[1 / ZOOM, 0], [0, 1 / ZOOM]])
 
 
-def rotate(ink: Ink, generator: Generator) -> Array:
+def rotate(ink: InkImages, generator: Generator) -> Array:
     """Return the digits turned."""
     return _either_way(
         ink,
@@ -187,7 +187,7 @@ def rotate(ink: Ink, generator: Generator) -> Array:
     )
 
 
-def translate(ink: Ink, generator: Generator) -> Array:
+def translate(ink: InkImages, generator: Generator) -> Array:
     """Return the digits moved along both axes."""
     down, across = generator.choice([-MOVED, MOVED], (2, len(ink)))
     return _moved(ink, down, across, MOVED, "constant")
@@ -196,12 +196,12 @@ def translate(ink: Ink, generator: Generator) -> Array:
 # ---- light and weather
 
 
-def brightness(ink: Ink, _: Generator) -> Array:
+def brightness(ink: InkImages, _: Generator) -> Array:
     """Return the digits on grey paper."""
     return ink + BRIGHTER
 
 
-def stripe(ink: Ink, _: Generator) -> Array:
+def stripe(ink: InkImages, _: Generator) -> Array:
     """Return the digits with black and white exchanged, but for a vertical stripe in the middle."""
     striped = ink.copy()
     for columns in STRIPES:
@@ -209,7 +209,7 @@ def stripe(ink: Ink, _: Generator) -> Array:
     return striped
 
 
-def fog(ink: Ink, generator: Generator) -> Array:
+def fog(ink: InkImages, generator: Generator) -> Array:
     """Return the digits behind a cloud that leaves a quarter of their contrast."""
     clouds = [
         plasma(min(FOG_MAPS, len(ink) - start), generator)[:, :SIDE, :SIDE]
@@ -219,7 +219,7 @@ def fog(ink: Ink, generator: Generator) -> Array:
     return (ink + FOG * np.concatenate(clouds)) * darkest / (darkest + FOG)
 
 
-def spatter(ink: Ink, generator: Generator) -> Array:
+def spatter(ink: InkImages, generator: Generator) -> Array:
     """Return the digits under drops of mud."""
     wet = _blurred(generator.normal(DROPS, DROP_SPREAD, ink.shape), DROP_SIGMA) > DROPS
     mud = _blurred(wet.astype(float), MUD_SIGMA)
@@ -230,14 +230,14 @@ def spatter(ink: Ink, generator: Generator) -> Array:
 # ---- lines
 
 
-def dotted_line(ink: Ink, generator: Generator) -> Array:
+def dotted_line(ink: InkImages, generator: Generator) -> Array:
     """Return the digits with a line from border to border, two columns of every four."""
     left, right = generator.integers(27, size=(2, len(ink)))
     line = _line(np.zeros(len(ink)), left, np.full(len(ink), 27), right)
     return ink + line * (np.arange(SIDE) // 2 % 2)
 
 
-def zigzag(ink: Ink, generator: Generator) -> Array:
+def zigzag(ink: InkImages, generator: Generator) -> Array:
     """Return the digits with a line of six teeth, which rises by up to 4 pixels or falls by 5.
 
     The ink of its parts adds up where they meet.
@@ -257,7 +257,7 @@ def zigzag(ink: Ink, generator: Generator) -> Array:
     return ink + sum(_line(*corner, *other) for corner, other in pairwise(corners))
 
 
-def canny_edges(ink: Ink, _: Generator) -> Array:
+def canny_edges(ink: InkImages, _: Generator) -> Array:
     """Return the outlines, one pixel wide: ridges of the slope, steep somewhere and nowhere flat.
 
     Source: Canny 1986, as scikit-image has it: beyond the image there is nothing to blur with, and
@@ -285,7 +285,7 @@ def canny_edges(ink: Ink, _: Generator) -> Array:
     return kept[labels].reshape(ink.shape)
 
 
-CORRUPTIONS: dict[str, Callable[[Ink, Generator], Array]] = {
+CORRUPTIONS: dict[str, Callable[[InkImages, Generator], Array]] = {
     change.__name__: change
     for change in (  # in the paper's order
         shot_noise,
@@ -336,7 +336,7 @@ def _blurred(ink: Array, sigma: float) -> Array:
     return blur @ ink @ blur.T
 
 
-def _moved(ink: Ink, down: Array, across: Array, reach: int, border: str) -> Ink:
+def _moved(ink: InkImages, down: Array, across: Array, reach: int, border: str) -> InkImages:
     """Return each digit as seen by a window that moved by whole pixels.
 
     Args:
@@ -353,8 +353,8 @@ def _moved(ink: Ink, down: Array, across: Array, reach: int, border: str) -> Ink
 
 
 def _either_way(
-    ink: Ink, generator: Generator, matrix: Callable[[float], list[list[float]]]
-) -> Ink:
+    ink: InkImages, generator: Generator, matrix: Callable[[float], list[list[float]]]
+) -> InkImages:
     """Return each digit warped by the matrix of ANGLE or of -ANGLE."""
     turned = generator.choice([False, True], len(ink))
     warped = np.empty_like(ink)
@@ -363,13 +363,15 @@ def _either_way(
     return warped
 
 
-def _warped(ink: Ink, matrix: list[list[float]]) -> Ink:
+def _warped(ink: InkImages, matrix: list[list[float]]) -> InkImages:
     """Return the digits resampled bilinearly; (x, y) from the centre comes from matrix @ (x, y).
 
     Beyond the image there is paper.
     """
-    from_centre = np.arange(SIDE) - CENTRE
-    across, down = CENTRE + np.tensordot(matrix, np.meshgrid(from_centre, from_centre), axes=1)
+    from_centre = np.arange(SIDE) - IMAGE_CENTRE
+    across, down = IMAGE_CENTRE + np.tensordot(
+        matrix, np.meshgrid(from_centre, from_centre), axes=1
+    )
     left = np.floor(across)
     top = np.floor(down)
     padded = np.pad(ink, ((0, 0), (1, 1), (1, 1)))
@@ -385,7 +387,7 @@ def _warped(ink: Ink, matrix: list[list[float]]) -> Ink:
     return warped
 
 
-def plasma(count: int, generator: Generator) -> Ink:
+def plasma(count: int, generator: Generator) -> InkImages:
     """Return clouds: octave after octave, a point between four others is their mean plus noise.
 
     Edges are joined, left to right and top to bottom. Source: Fournier, Fussell & Carpenter 1982
@@ -397,7 +399,7 @@ def plasma(count: int, generator: Generator) -> Ink:
     heights = np.zeros((count, 1, 1), np.float32)
     roughness = 1.0
 
-    def displaced(around: Ink) -> Ink:
+    def displaced(around: InkImages) -> InkImages:
         noise = 2 * generator.random(around.shape, np.float32) - 1
         return around / 4 + np.float32(roughness) * noise
 

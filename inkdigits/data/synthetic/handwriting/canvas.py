@@ -16,7 +16,7 @@ Points = NDArray[np.float64]  # (N, 2) of (x, y)
 SCALE = 4  # pixels of the canvas to a pixel of the image
 CANVAS = SCALE * SIDE
 HEIGHT = SCALE * DIGIT  # of a digit on the canvas
-MIDDLE = CANVAS / 2
+CANVAS_MIDDLE = CANVAS / 2
 
 
 def paper() -> Canvas:

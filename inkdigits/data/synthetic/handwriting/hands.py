@@ -11,12 +11,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from inkdigits.core.digits import SIDE
-from inkdigits.data.synthetic.handwriting.canvas import CANVAS, MIDDLE, SCALE, Canvas, ink
+from inkdigits.data.synthetic.handwriting.canvas import CANVAS, CANVAS_MIDDLE, SCALE, Canvas, ink
 from inkdigits.reading.preprocessing.fields import DIGIT, disc
 
 Places = NDArray[Any]  # (112, 112): where in the image each pixel of the canvas comes from
 
-STEEPEST = 25.0  # degrees; a digit that leans further was photographed askew
+STEEPEST_LEAN = 25.0  # degrees; a digit that leans further was photographed askew
 
 # (2, 112, 112): x and y of the centre of every pixel of the canvas.
 _PIXELS = np.indices((CANVAS, CANVAS), np.float32)[::-1] + np.float32(0.5)
@@ -33,7 +33,7 @@ def in_another_hand(image: NDArray[np.uint8], rng: Generator) -> Canvas:
         image: uint8 (28, 28), paper 0 to ink 255.
         rng: draws the hand.
     """
-    x, y = _PIXELS - MIDDLE
+    x, y = _PIXELS - CANVAS_MIDDLE
     (a, b), (c, d) = np.linalg.inv(lean(rng)) / SCALE
     across = a * x + b * y + SIDE / 2 - 0.5
     down = c * x + d * y + SIDE / 2 - 0.5
@@ -56,7 +56,7 @@ def lean(rng: Generator, angle: float = 9.0) -> NDArray[np.float64]:
         rng: draws them.
         angle: standard deviation of the rotation in degrees; it goes up to 25.
     """
-    turn = np.deg2rad(np.clip(rng.normal(0, angle), -STEEPEST, STEEPEST))
+    turn = np.deg2rad(np.clip(rng.normal(0, angle), -STEEPEST_LEAN, STEEPEST_LEAN))
     stretch = 0.2 if rng.random() < 0.1 else 0.08  # some programs stretch a digit to a square
     slant = rng.normal(0, 0.15)
     aspect = np.exp(rng.normal(0, stretch))

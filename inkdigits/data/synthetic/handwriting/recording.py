@@ -108,7 +108,7 @@ ACCIDENTS = (remove_ruling, leave_ruling, speckle, leave_neighbour, cut_edge)
 def recorded(canvas: Canvas, rng: Generator) -> Canvas:
     """Return a canvas as none, one or two devices leave it."""
     for _ in range(int(rng.choice(3, p=(0.25, 0.55, 0.2)))):
-        canvas = DEVICES[rng.integers(len(DEVICES))](canvas, rng)
+        canvas = RECORDING_DEVICES[rng.integers(len(RECORDING_DEVICES))](canvas, rng)
     return canvas
 
 
@@ -168,7 +168,7 @@ def grain(canvas: Canvas, rng: Generator) -> Canvas:
     return cv2.multiply(canvas, cv2.LUT(noise, _GRAIN), scale=1 / 255)
 
 
-DEVICES = (blur, threshold, roughen, few_pixels, fill_frame, fill_frame, fade, grain)
+RECORDING_DEVICES = (blur, threshold, roughen, few_pixels, fill_frame, fill_frame, fade, grain)
 
 
 # ---- the image

@@ -16,11 +16,11 @@ from inkdigits.data.synthetic.handwriting.recording import damaged, framed, reco
 from inkdigits.data.synthetic.handwriting.strokes import digit_strokes, draw, printed
 
 NEGATIVES = 0.25  # things that are not digits, to each digit
-AS_IT_IS = 0.15  # share of the digits that stay as MNIST has them
-PRINTED = 0.02  # share that is replaced by print
+UNCHANGED_SHARE = 0.15  # share of the digits that stay as MNIST has them
+PRINTED_SHARE = 0.02  # share that is replaced by print
 
 # Share that is drawn by strokes, for 0 to 9; 1, 4 and 7 vary most.
-DRAWN = (0.04, 0.30, 0.04, 0.10, 0.26, 0.06, 0.04, 0.22, 0.04, 0.10)
+DRAWN_SHARES = (0.04, 0.30, 0.04, 0.10, 0.26, 0.06, 0.04, 0.22, 0.04, 0.10)
 
 
 def simulate(
@@ -84,12 +84,12 @@ def written(image: NDArray[np.uint8], label: int, rng: Generator) -> NDArray[np.
         uint8 (28, 28), still the digit `label`.
     """
     chance = rng.random()
-    if chance < AS_IT_IS:
+    if chance < UNCHANGED_SHARE:
         return image
 
-    if chance < AS_IT_IS + DRAWN[label]:
+    if chance < UNCHANGED_SHARE + DRAWN_SHARES[label]:
         canvas = draw(digit_strokes(label, rng), rng)
-    elif chance > 1 - PRINTED:
+    elif chance > 1 - PRINTED_SHARE:
         canvas = printed(str(label), rng)
     else:
         canvas = in_another_hand(image, rng)

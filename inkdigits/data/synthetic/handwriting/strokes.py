@@ -13,8 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from inkdigits.data.synthetic.handwriting.canvas import (
     CANVAS,
+    CANVAS_MIDDLE,
     HEIGHT,
-    MIDDLE,
     Canvas,
     Points,
     ink,
@@ -110,7 +110,7 @@ def draw(strokes: list[Points], rng: Generator) -> Canvas:
     leaning = lean(rng, 6.0) * (HEIGHT / 9)
     wobble = rng.uniform(0.0, 0.35)
     lines = [
-        (stroke + rng.normal(0, wobble, (1, 2)) * 0.5 - 4.5) @ leaning.T + MIDDLE
+        (stroke + rng.normal(0, wobble, (1, 2)) * 0.5 - 4.5) @ leaning.T + CANVAS_MIDDLE
         for stroke in strokes
     ]
 
@@ -244,7 +244,7 @@ def printed(text: str, rng: Generator) -> Canvas:
     size = int(rng.integers(70, 100))
     face = load_face(FACES[rng.integers(len(FACES))], size)
     canvas = Image.new("L", (CANVAS, CANVAS))
-    ImageDraw.Draw(canvas).text((MIDDLE, MIDDLE), text, 255, face, anchor="mm")
+    ImageDraw.Draw(canvas).text((CANVAS_MIDDLE, CANVAS_MIDDLE), text, 255, face, anchor="mm")
 
     angle = float(np.clip(rng.normal(0, 5), -15, 15))
 

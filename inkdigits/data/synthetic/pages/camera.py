@@ -12,12 +12,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from inkdigits.data.synthetic.pages.paper import Colour, Layer, Photo, clouds
+from inkdigits.data.synthetic.pages.paper import RGB, Layer, Photo, Points, clouds
 
-Points = NDArray[np.float64]  # (K, 2) of (x, y)
 Homography = NDArray[np.float64]  # (3, 3): a point of the sheet -> where the photo shows it
 
-ORIENTATION = 0x0112  # the EXIF tag: how a viewer has to turn the picture
+ORIENTATION_TAG = 0x0112  # the EXIF tag: how a viewer has to turn the picture
 TURNS = {  # that undo the tag's
     1: None,
     3: Image.Transpose.ROTATE_180,
@@ -148,7 +147,7 @@ def glossy(photo: Photo, strength: float, rng: Generator) -> Photo:
     return (photo + (strength * np.exp(-distance))[..., None]).astype(np.float32)
 
 
-def exposed(photo: Photo, brightness: float, tint: Colour) -> Photo:
+def exposed(photo: Photo, brightness: float, tint: RGB) -> Photo:
     """Set the brightness and colour of the light.
 
     Args:
@@ -217,7 +216,7 @@ def encoded(pixels: NDArray[np.uint8], quality: int | None, orientation: int = 1
         image = image.transpose(turn)
 
     exif = Image.Exif()
-    exif[ORIENTATION] = orientation
+    exif[ORIENTATION_TAG] = orientation
     buffer = io.BytesIO()
 
     if quality is None:

@@ -30,7 +30,7 @@ from inkdigits.data.synthetic.pages.writing import Hand, random_hand
 
 # Shares of the pages; each kind has a folder of its own, named with an s.
 PAGE_KINDS = {"single": 0.45, "crop": 0.1, "string": 0.3, "reject": 0.15}
-REJECTS = {  # shares of the rejects
+REJECT_SHARES = {  # shares of the rejects
     "blank": 0.2,
     "letter": 0.25,
     "word": 0.1,
@@ -219,7 +219,7 @@ def _random_row(rng: Generator) -> list[Mark]:
 
 def _random_reject(rng: Generator) -> tuple[str, list[list[Mark]]]:
     """Return the content and the rows of a page that does not show a digit."""
-    match kind := choice(REJECTS, rng):
+    match kind := choice(REJECT_SHARES, rng):
         case "blank":
             return kind, []
         case "letter":

@@ -155,8 +155,8 @@ def _until_touching(before: Layer, here: Layer) -> int:
     Both are on one baseline.
     """
     height = min(before.shape[0], here.shape[0])
-    left = before[-height:] > writing.SOLID / 2
-    right = here[-height:] > writing.SOLID / 2
+    left = before[-height:] > writing.SOLID_INK / 2
+    right = here[-height:] > writing.SOLID_INK / 2
     both = left.any(axis=1) & right.any(axis=1)
     if not both.any():
         return before.shape[1] // 2
@@ -213,7 +213,7 @@ def _add_ink(layer: Layer, ink: Layer, x: int, y: int) -> None:
 
 def _outline(ink: Layer) -> NDArray[np.float64]:
     """Return the corners of the convex hull of the ink, (K, 2)."""
-    pixels = np.argwhere(ink > ink.max() * writing.SOLID)[:, None, ::-1]
+    pixels = np.argwhere(ink > ink.max() * writing.SOLID_INK)[:, None, ::-1]
     corners = pixels + np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
     return cv2.convexHull(corners.reshape(-1, 2).astype(np.int32))[:, 0].astype(np.float64)
 

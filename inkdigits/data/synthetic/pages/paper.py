@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 Photo = NDArray[Any]  # float32 (H, W, 3), black 0 to white 1
 Layer = NDArray[Any]  # float32 (H, W), bare 0 to covered 1
-Colour = tuple[float, float, float]
+RGB = tuple[float, float, float]  # black 0 to white 1
+Points = NDArray[np.float64]  # (K, 2): x to the right and y down
 BoundingBox = tuple[float, float, float, float]  # left, top, right, bottom
 
 FRACTION = 4  # bits behind the point of the coordinates that OpenCV draws lines with
@@ -37,12 +38,12 @@ def clouds(shape: tuple[int, int], feature: float | tuple[float, float], rng: Ge
     return cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC) * 1.3
 
 
-def plain(shape: tuple[int, int], colour: Colour) -> Photo:
+def plain(shape: tuple[int, int], colour: RGB) -> Photo:
     """Return one colour all over, as in a paint program."""
     return np.full((*shape, 3), colour, np.float32)
 
 
-def sheet(shape: tuple[int, int], colour: Colour, texture: float, rng: Generator) -> Photo:
+def sheet(shape: tuple[int, int], colour: RGB, texture: float, rng: Generator) -> Photo:
     """Return paper: fibres, and the slight waves of a sheet that is not weighed down.
 
     Args:
@@ -57,7 +58,7 @@ def sheet(shape: tuple[int, int], colour: Colour, texture: float, rng: Generator
     return plain(shape, colour) * (1 + texture * (fibres + 0.6 * waves))[..., None]
 
 
-def board(shape: tuple[int, int], colour: Colour, texture: float, rng: Generator) -> Photo:
+def board(shape: tuple[int, int], colour: RGB, texture: float, rng: Generator) -> Photo:
     """Return a blackboard with traces of what was wiped off, `texture` lighter than its colour."""
     side = max(shape)
     wiped = clouds(shape, (side / 30, side / 5), rng) + clouds(shape, side / 4, rng)
@@ -65,7 +66,7 @@ def board(shape: tuple[int, int], colour: Colour, texture: float, rng: Generator
     return plain(shape, colour) + (texture * dust)[..., None]
 
 
-def wood(shape: tuple[int, int], colour: Colour, rng: Generator) -> Photo:
+def wood(shape: tuple[int, int], colour: RGB, rng: Generator) -> Photo:
     """Return a table top with long grain along its width."""
     side = max(shape)
     grain = clouds(shape, (3, side / 4), rng) + clouds(shape, (side / 40, side / 2), rng)
@@ -75,12 +76,12 @@ def wood(shape: tuple[int, int], colour: Colour, rng: Generator) -> Photo:
 # ---- ink
 
 
-def printed(photo: Photo, layer: Layer, colour: Colour) -> Photo:
+def printed(photo: Photo, layer: Layer, colour: RGB) -> Photo:
     """Lay ink over paper as printing, pens and pencils do: what is below shows through it."""
     return photo * (1 - layer[..., None] * (1 - np.array(colour, np.float32)))
 
 
-def covered(photo: Photo, layer: Layer, colour: Colour) -> Photo:
+def covered(photo: Photo, layer: Layer, colour: RGB) -> Photo:
     """Lay a colour over what is below and hide it, as chalk and a paint program's brush do."""
     return photo * (1 - layer[..., None]) + layer[..., None] * np.array(colour, np.float32)
 

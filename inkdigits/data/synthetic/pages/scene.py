@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.random import Generator
 
-from inkdigits.data.synthetic.pages.paper import Colour
+from inkdigits.data.synthetic.pages.paper import RGB
 from inkdigits.data.synthetic.pages.writing import Pen
 
 Margins = tuple[float, float, float, float]  # left, top, right, bottom
 
 # Shares of the pages.
-MEDIA = {"canvas": 0.25, "scan": 0.15, "photo": 0.4, "board": 0.12, "whiteboard": 0.08}
+MEDIUM_SHARES = {"canvas": 0.25, "scan": 0.15, "photo": 0.4, "board": 0.12, "whiteboard": 0.08}
 # Shares of the sheets.
-PRINTED = {
+PRINT_SHARES = {
     "blank": 0.45,
     "ruled": 0.15,
     "squared": 0.15,
@@ -73,11 +73,11 @@ class Scene:
     pitch: float = 1.8  # heights; from one baseline to the next
     slope: float = 0.0  # of the baselines; positive falls
     ground: str = "plain"  # or "sheet", "board"
-    paper: Colour = WHITE
-    ink: Colour = BLACK
+    paper: RGB = WHITE
+    ink: RGB = BLACK
     texture: float = 0.02  # standard deviation of the paper's brightness
     print: str | None = None  # "ruled", "squared", "boxed", "combed" or "underlined" by hand
-    print_colour: Colour = PRINTS[0]
+    print_colour: RGB = PRINTS[0]
     print_width: float = 0.025  # heights
     squares: int = 1  # of squared paper, to a digit's height and the space above it
     show_through: float | None = None  # darkness of the other side's print, 0-1
@@ -85,12 +85,12 @@ class Scene:
     tilt: float = 0.0  # degrees; of the camera
     skew: float | None = None  # of the shorter side; how far corners move by perspective
     table: float | None = None  # of the shorter side; what is seen around the sheet
-    table_colour: Colour = TABLES[0]
+    table_colour: RGB = TABLES[0]
     uneven: float | None = None  # light missing at the darkest place, 0-1
     shadow: float | None = None  # light that it takes, 0-1
     glare: float | None = None  # light added, 0-1
     brightness: float = 1.0  # of white in the photo; above 1 it is overexposed
-    tint: Colour = WHITE  # the light's colour, factors
+    tint: RGB = WHITE  # the light's colour, factors
     scale: float = 1.0  # of the photo; below 1 it has fewer pixels than the sheet was drawn with
     blur: float | None = None  # px of the photo; standard deviation
     shake: float | None = None  # px of the photo; length of the way
@@ -107,7 +107,7 @@ def random_scene(rng: Generator, *, single: bool = False, columns: int = 8) -> S
         single: the page is for one symbol, which may fill it.
         columns: symbols in the longest row.
     """
-    medium = choice(MEDIA, rng)
+    medium = choice(MEDIUM_SHARES, rng)
     if medium == "canvas":
         scene = _canvas(rng, single)
     elif medium == "board":
@@ -139,7 +139,7 @@ def _maybe(rng: Generator, chance: float, low: float, high: float) -> float | No
     return value if happens else None
 
 
-def _colour(rng: Generator, colours: Sequence[Colour]) -> Colour:
+def _colour(rng: Generator, colours: Sequence[RGB]) -> RGB:
     """Draw one of the colours, a little different each time."""
     colour = np.array(colours[int(rng.integers(len(colours)))])
     red, green, blue = np.clip(colour + rng.normal(0, 0.02, 3), 0, 1).tolist()
@@ -197,7 +197,7 @@ def _sheet(rng: Generator, single: bool) -> Scene:
         Pen("fountain pen", rng.uniform(0.04, 0.09), 0.7, opacity=0.95),
     )
     pen = pens[rng.integers(len(pens))]
-    kind = choice(PRINTED, rng)
+    kind = choice(PRINT_SHARES, rng)
     ink = GRAPHITE if pen.name == "pencil" else _colour(rng, INKS)
 
     return Scene(

@@ -14,16 +14,17 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from inkdigits.data.synthetic.pages.glyphs import DIGIT_GLYPHS, RARE_WAYS
-from inkdigits.data.synthetic.pages.paper import Layer
+from inkdigits.data.synthetic.pages.paper import Layer, Points
 
-Points = NDArray[np.float64]  # (K, 2): x to the right and y down, in heights of the symbol
-Glyph = tuple[Points, ...]  # one array a stroke
+Glyph = tuple[Points, ...]  # one array a stroke, in heights of the symbol
 
 STEPS = 12  # points of the curve between two control points
-SUPERSAMPLING = 4  # strokes are drawn this much larger and area-averaged
-THINNEST = 0.4  # of an MNIST digit's thin strokes that a thinner pen leaves; less would break them
-NARROWEST = 1.5  # pixels of a stroke; less would fall between the pixels here and there
-SOLID = 0.5  # ink from which on a pixel counts as covered
+STROKE_SUPERSAMPLING = 4  # strokes are drawn this much larger and area-averaged
+THINNEST_SHARE = (
+    0.4  # of an MNIST digit's thin strokes that a thinner pen leaves; less would break them
+)
+NARROWEST_STROKE = 1.5  # pixels of a stroke; less would fall between the pixels here and there
+SOLID_INK = 0.5  # ink from which on a pixel counts as covered
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ def draw(glyph: Glyph, height: float, pen: Pen, rng: Generator) -> Layer:
 
     width, tall = np.ceil(span + 2 * margin).astype(int).tolist()
 
-    canvas = np.zeros((tall * SUPERSAMPLING, width * SUPERSAMPLING), np.uint8)
+    canvas = np.zeros((tall * STROKE_SUPERSAMPLING, width * STROKE_SUPERSAMPLING), np.uint8)
     for curve in curves:
         widths = thickness * _pressure(len(curve), pen, rng)
         _draw_stroke(canvas, (curve - low) * height + margin, widths)
@@ -220,8 +221,8 @@ def _pressure(points: int, pen: Pen, rng: Generator) -> NDArray[np.float64]:
 
 def _draw_stroke(canvas: NDArray[np.uint8], curve: Points, widths: NDArray[np.float64]) -> None:
     """Draw a polyline of points (M, 2) and widths (M,), in pixels before supersampling."""
-    places = np.rint(curve * SUPERSAMPLING).astype(int).tolist()
-    thick = np.maximum(1, np.rint(widths * SUPERSAMPLING)).astype(int).tolist()
+    places = np.rint(curve * STROKE_SUPERSAMPLING).astype(int).tolist()
+    thick = np.maximum(1, np.rint(widths * STROKE_SUPERSAMPLING)).astype(int).tolist()
     for start, end, width in zip(places[:-1], places[1:], thick[:-1], strict=True):
         cv2.line(canvas, start, end, 255, width)
 
@@ -250,7 +251,7 @@ def from_mnist(image: NDArray[np.uint8], height: float, pen: Pen, rng: Generator
     outside: Layer = cv2.distanceTransform(1 - outline, cv2.DIST_L2, 5)
 
     thin, half = np.percentile(_half_widths(inside), (5, 50))
-    thinnest = max(THINNEST * thin, NARROWEST / 2)
+    thinnest = max(THINNEST_SHARE * thin, NARROWEST_STROKE / 2)
     wider = float(np.clip(pen.width * height / 2 - half, thinnest - thin, 2.5 * scale))
     distance: Layer = cv2.GaussianBlur(inside - outside, (0, 0), max(0.3, 0.25 * scale))
 
@@ -266,9 +267,9 @@ def _half_widths(inside: Layer) -> Layer:
 def _covered(ink: Layer, pen: Pen, rng: Generator) -> Layer:
     """Return full ink as the pen leaves it: in its bounding box, with the paper's tooth in it."""
     if pen.hard:
-        ink = (ink > SOLID).astype(np.float32)
+        ink = (ink > SOLID_INK).astype(np.float32)
 
-    left, top, width, height = cv2.boundingRect((ink > SOLID / 2).view(np.uint8))
+    left, top, width, height = cv2.boundingRect((ink > SOLID_INK / 2).view(np.uint8))
     ink = ink[top : top + height, left : left + width]
     if pen.grain:
         noise = rng.standard_normal(ink.shape, np.float32)
