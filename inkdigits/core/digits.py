@@ -3,6 +3,8 @@
 It imports NumPy's types and nothing else, so that every module can afford it.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +18,7 @@ PIXELS = SIDE * SIDE
 CONFIG_FILE = "config.json"  # in a run's folder: recipe, preprocessing, versions and seed
 DIGITS_TO_KEEP = 6  # decimals of the figures written to files: more would be noise
 
+Array = NDArray[Any]
 Pixels = NDArray[np.uint8]  # images (N, 28, 28), paper 0 to ink 255, or a colour picture (H, W, 3)
 Labels = NDArray[np.uint8]  # (N,): 0 to 9, and 10 for things that are not digits
 Plane = NDArray[np.uint8]  # one channel of a picture, (H, W)

@@ -3,18 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.core.digits import CLASSES
+from inkdigits.core.digits import CLASSES, Array
 from inkdigits.core.progress import ProgressCallback
 from inkdigits.data.datasets import Dataset, load_dataset
 from inkdigits.evaluation.metrics import Evaluation, evaluate_probabilities
 from inkdigits.evaluation.selective import auroc
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from inkdigits.core.digits import CLASSES
+from inkdigits.core.digits import CLASSES, Array
 from inkdigits.core.errors import BadValue
 from inkdigits.evaluation.selective import auroc, risk_coverage
-
-Array = NDArray[Any]
 
 BINS = 15  # equal widths of top-class confidence, as in Guo et al. 2017 (arXiv 1706.04599), sec. 2
 Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution

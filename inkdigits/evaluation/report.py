@@ -10,16 +10,13 @@ from string import Template
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from inkdigits.core.digits import CLASSES, DIGITS
+from inkdigits.core.digits import CLASSES, DIGITS, Array
 from inkdigits.core.errors import BadValue
 from inkdigits.core.files import write_whole
 from inkdigits.evaluation import sections
 from inkdigits.evaluation.measurement import Predictions
 from inkdigits.evaluation.metrics import Evaluation
-
-Array = NDArray[Any]
 
 FRAME = Path(__file__).with_name("report_page.html")
 

@@ -6,14 +6,12 @@ calibration, in `metrics`.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from inkdigits.core.digits import Array
 from inkdigits.core.errors import BadValue
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

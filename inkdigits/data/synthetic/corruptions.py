@@ -14,7 +14,6 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
 
 import cv2
 import numpy as np
@@ -22,10 +21,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from inkdigits.core.digits import PIXELS, SIDE, Pixels
+from inkdigits.core.digits import PIXELS, SIDE, Array, Pixels
 from inkdigits.core.errors import UnknownName
 
-Array = NDArray[Any]
 InkImages = NDArray[np.float32]
 
 DIGITS_AT_A_TIME = 250  # digits at a time, so that memory does not grow with their number

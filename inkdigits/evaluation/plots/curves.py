@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from inkdigits.core.digits import Array
 from inkdigits.core.errors import BadValue
 from inkdigits.evaluation.metrics import Bin, wilson_interval
 from inkdigits.evaluation.plots.style import (
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Array = NDArray[Any]
 
 FEW_EPOCHS = 5  # with more, the axis has room for the later ones only
 MOST_MARKED_EPOCHS = 20  # with more, points would hide the line
