@@ -351,7 +351,13 @@ def test_requests_that_arrive_too_slowly_are_refused(
 @pytest.mark.skipif(
     not Path("/proc/net/tcp").is_file(), reason="the system does not show who holds a connection"
 )
-@pytest.mark.parametrize("times", [1, 10], ids=["little is left", "sending waits"])
+@pytest.mark.parametrize(
+    "times",
+    [
+        pytest.param(1, id="little is left", marks=pytest.mark.slow),  # 15 s
+        pytest.param(10, id="sending waits"),
+    ],
+)
 def test_clients_that_do_not_take_their_responses_are_disconnected(
     hasty: Server, times: int
 ) -> None:
