@@ -37,9 +37,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exporting and reporting take seconds and have tests of their own; with this, runs leave their files, but empty ones."""
     from inkdigits.core.files import write_whole
-    from inkdigits.runs import artifacts as outcome
+    from inkdigits.runs import artifacts
 
     monkeypatch.setattr(
-        outcome, "export_onnx", lambda _, path, *args, **kwargs: write_whole(path, "")
+        artifacts, "export_onnx", lambda _, path, *args, **kwargs: write_whole(path, "")
     )
-    monkeypatch.setattr(outcome, "write_report", lambda path, **kwargs: write_whole(path, ""))
+    monkeypatch.setattr(artifacts, "write_report", lambda path, **kwargs: write_whole(path, ""))

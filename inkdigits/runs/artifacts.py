@@ -89,7 +89,7 @@ def run_name(recipe: Recipe, seed: int) -> str:
 def finish(
     folder: Path, network: nn.Module, recipe: Recipe, dataset: Dataset, work: Work, seed: int
 ) -> Final:
-    """Calibrate a trained network, measure it on the test split, and write the files of its run.
+    """Finish a run: calibrate the network, measure it on the test split, and write the files.
 
     The temperature is fitted on the validation split.
 

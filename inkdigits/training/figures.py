@@ -98,15 +98,28 @@ class PassFigures:
 
         self._add_up()
         self.stop_clock()
-        fraction = self.step / self.steps
-        return TrainingProgress(self.epoch, fraction, *self._means(), self._seen / self.seconds)
+        loss, accuracy = self._means()
+        return TrainingProgress(
+            epoch=self.epoch,
+            fraction=self.step / self.steps,
+            train_loss=loss,
+            train_accuracy=accuracy,
+            images_per_second=self._seen / self.seconds,
+        )
 
     def finish(self, validation_loss: float, validation_accuracy: float) -> Epoch:
         """Return the record of the pass, whose steps are all taken."""
         self._add_up()
-        speed = self.digits / self.seconds
-        validation = (validation_loss, validation_accuracy)
-        return Epoch(self.epoch, *self._means(), *validation, self.seconds, speed)
+        loss, accuracy = self._means()
+        return Epoch(
+            epoch=self.epoch,
+            train_loss=loss,
+            train_accuracy=accuracy,
+            validation_loss=validation_loss,
+            validation_accuracy=validation_accuracy,
+            seconds=self.seconds,
+            images_per_second=self.digits / self.seconds,
+        )
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what `restore` needs besides `step` and `seconds`."""
@@ -122,7 +135,7 @@ class PassFigures:
         }
 
     def restore(self, tensors: Mapping[str, Tensor], step: int, seconds: float) -> None:
-        """Continue from figures that were saved after `step` steps and `seconds` of training."""
+        """Restore figures that were saved after `step` steps and `seconds` of training."""
         self.step = step
         self.seconds = seconds
         self.totals = tensors["totals"]

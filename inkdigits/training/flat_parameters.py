@@ -48,7 +48,7 @@ def views(network: nn.Module, vector: Tensor) -> list[Tensor]:
 
 
 def by_parameter(network: nn.Module, vector: Tensor) -> Tensor:
-    """Reorder a vector that is laid out as the network's to the parameters' own order.
+    """Arrange a vector that is laid out as the network's in the parameters' own order.
 
     That order is the same on every device, whatever the memory format.
     """

@@ -73,7 +73,7 @@ def convolve_and_pool(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Tenso
 
 
 def fold(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Fold the normalisation of a batch into the convolution in front of it.
+    """Merge the normalisation of a batch into the convolution in front of it.
 
     Args:
         x: (N, 1, H, W), the batch.

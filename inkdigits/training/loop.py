@@ -117,7 +117,8 @@ class Training:
         self.schedule = _look_up("schedule", recipe.schedule, SCHEDULES)
         make_optimiser = _look_up("optimiser", recipe.optimiser, OPTIMISERS)
 
-        network.to(self.device, memory_format=self.speed.memory_format)  # type: ignore[call-overload]
+        memory_format = self.speed.memory_format
+        network.to(self.device, memory_format=memory_format)  # type: ignore[call-overload]
         self.weights, self.gradients = as_one_vector(network)
         self.optimiser = make_optimiser(self.weights, recipe)
         self.average = RunningAverage(self.weights, recipe.ema) if recipe.ema else None
@@ -308,7 +309,7 @@ class Training:
         return TrainingState(on_cpu(tensors), facts)
 
     def restore(self, state: TrainingState) -> None:
-        """Continue from a saved state; the next steps are the same to the bit.
+        """Restore a saved state; the next steps are the same to the bit.
 
         Args:
             state: of a training of the same recipe, digits and seed.

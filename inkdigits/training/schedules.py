@@ -22,7 +22,7 @@ def cosine(progress: float) -> float:
 
 
 def one_cycle(progress: float) -> float:
-    """Rise in a line over the first fifth of the training, then fall in a line to 0.
+    """Increase in a line over the first fifth of the training, then decrease in a line to 0.
 
     Source: after Smith & Topin 2018.
     """

@@ -1,4 +1,4 @@
-"""A folder gives back the network that was put into it, says how it was made, and runs nothing that a stranger planted in it."""
+"""A folder gives back the network that was put into it, and runs nothing that it holds."""
 
 import dataclasses
 import io
@@ -226,7 +226,8 @@ def test_a_recipe_that_makes_no_network_is_told(
 )
 def test_weights_of_another_network_are_told(folder: Path, changes: dict[str, Any]) -> None:
     edit_config(folder, lambda config: config["recipe"].update(changes))
-    beginning = f"{folder / 'model.safetensors'} does not fit the network {changes['network']!r} of its config: "
+    weights = folder / "model.safetensors"
+    beginning = f"{weights} does not fit the network {changes['network']!r} of its config: "
     assert refusal(folder).startswith(beginning)
 
 

@@ -1,4 +1,4 @@
-"""A run leaves one whole folder or none, tells the truth about itself, and never lets the test digits near its decisions."""
+"""A run leaves one whole folder or none, and the test digits decide nothing."""
 
 import dataclasses
 import errno
@@ -31,16 +31,15 @@ from inkdigits.core.errors import (
 from inkdigits.data.catalogue import DATASETS
 from inkdigits.data.datasets import Dataset, Split, load_dataset
 from inkdigits.reading.recogniser import Recogniser
-from inkdigits.runs import artifacts as outcome
-from inkdigits.runs import job as job_module
+from inkdigits.runs import artifacts, job
 from inkdigits.runs.artifacts import Final, to_record
 from inkdigits.runs.checkpoint import load_checkpoint
 from inkdigits.runs.export import export_run
 from inkdigits.runs.run import is_finished, run, train
-from inkdigits.training import loop as training
-from inkdigits.training import predictions as measurement
+from inkdigits.training import figures, loop, predictions
 from inkdigits.training.distillation import load_teachers, teacher_files
-from inkdigits.training.loop import Epoch, Progress, Training
+from inkdigits.training.figures import Epoch, TrainingProgress
+from inkdigits.training.loop import Training
 from inkdigits.training.recipe import Recipe, load_recipe
 
 
@@ -57,7 +56,9 @@ def interrupted_after(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
     """Ctrl-C arrives in the middle of the pass after so many whole ones."""
     passes = Training.passes
 
-    def interrupted(training: Training, validation: Split) -> Iterator[Progress | Epoch | None]:
+    def interrupted(
+        training: Training, validation: Split
+    ) -> Iterator[TrainingProgress | Epoch | None]:
         for record in passes(training, validation):
             yield record
             if len(training.epochs) == epochs and training.step == 2:
@@ -141,8 +142,8 @@ def test_train_seconds_are_building_the_network_and_the_passes_alone(
     """Not the validation before an Epoch, and not what the caller does between two records."""
     now = 0.0
     seconds = SimpleNamespace(perf_counter=lambda: now)
-    monkeypatch.setattr(job_module, "time", seconds)
-    monkeypatch.setattr(training, "time", seconds)
+    monkeypatch.setattr(job, "time", seconds)
+    monkeypatch.setattr(figures, "time", seconds)
 
     def spends(function, duration):
         def spending(*args, **kwargs):
@@ -152,9 +153,9 @@ def test_train_seconds_are_building_the_network_and_the_passes_alone(
 
         return spending
 
-    monkeypatch.setattr(job_module, "seeded_network", spends(job_module.seeded_network, 3))
-    monkeypatch.setattr(Training, "_take_step", spends(Training._take_step, 0.5))
-    monkeypatch.setattr(training, "measure", spends(training.measure, 1000))
+    monkeypatch.setattr(job, "seeded_network", spends(job.seeded_network, 3))
+    monkeypatch.setattr(loop, "augment", spends(loop.augment, 0.5))
+    monkeypatch.setattr(loop, "measure", spends(loop.measure, 1000))
     records = []
     for record in run(recipe(2, batch=500), tmp_path / "run", digits):
         records.append(record)
@@ -248,7 +249,7 @@ def test_ctrl_c_before_the_first_step_leaves_nothing(was_there, monkeypatch, tmp
 
     if was_there:
         (tmp_path / "run").mkdir()
-    monkeypatch.setattr(job_module, "seeded_network", interrupted)
+    monkeypatch.setattr(job, "seeded_network", interrupted)
     with pytest.raises(KeyboardInterrupt):
         list(run(recipe(), tmp_path / "run", digits))
     assert (tmp_path / "run").exists() == was_there
@@ -260,11 +261,11 @@ def test_ctrl_c_while_the_files_are_written_loses_nothing(quick, monkeypatch, tm
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(outcome, "write_report", write_report)
+        patch.setattr(artifacts, "write_report", write_report)
         with pytest.raises(KeyboardInterrupt):
             list(run(recipe(), tmp_path / "run", digits))
     assert load_checkpoint(tmp_path / "run").recipe.name == "lenet"
-    monkeypatch.setattr(Training, "_take_step", None)  # nothing is trained again
+    monkeypatch.setattr(loop, "augment", None)  # nothing is trained again
     assert [type(record) for record in run(recipe(), tmp_path / "run", digits, resume=True)] == [
         Final
     ]
@@ -278,7 +279,7 @@ def test_ctrl_c_while_the_files_are_written_loses_nothing(quick, monkeypatch, tm
 def test_a_disk_that_fills_up_for_good_leaves_the_last_state_and_no_half_file(
     call, quick, monkeypatch, tmp_path, digits, caplog
 ):
-    """Seven files are written, a metrics.jsonl after the pass and one at the end. From one of them on nothing can be."""
+    """Seven files are written, metrics.jsonl twice. From one of them on, every write fails."""
     calls, real, out = [], Path.replace, tmp_path / "run"
 
     def replace(path: Path, name: Path) -> Path:
@@ -301,7 +302,7 @@ def test_a_disk_that_fills_up_for_good_leaves_the_last_state_and_no_half_file(
             *("model.safetensors", "config.json", "model.onnx")[: call - 3],
         }
         assert str(out) in "".join(failure.value.__notes__)
-        monkeypatch.setattr(Training, "_take_step", None)  # nothing is trained again
+        monkeypatch.setattr(loop, "augment", None)  # nothing is trained again
         list(run(recipe(), out, digits, resume=True))
         assert names(out) == FILES
 
@@ -313,7 +314,7 @@ def test_a_full_disk_is_noticed_before_the_training(monkeypatch, tmp_path, digit
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("library", job_module.NEEDED)
+@pytest.mark.parametrize("library", job.NEEDED_LIBRARIES)
 def test_a_library_that_will_be_missing_is_missed_before_the_training(
     library, monkeypatch, tmp_path, digits
 ):
@@ -390,7 +391,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_leaves_nothing(rate, tmp_path
 
 
 def test_a_validation_loss_that_is_no_number_is_noticed(quick, monkeypatch, tmp_path, digits):
-    monkeypatch.setattr(training, "measure", lambda network, split: (math.nan, 0.1))
+    monkeypatch.setattr(loop, "measure", lambda network, split: (math.nan, 0.1))
     with pytest.raises(InkdigitsError, match="validation loss became nan in epoch 1"):
         list(run(recipe(), tmp_path / "run", digits))
     assert not (tmp_path / "run").exists()
@@ -520,7 +521,10 @@ def test_a_teacher_that_is_not_there_is_missed_before_the_training(tmp_path, dig
 
 def test_a_teacher_of_digits_cannot_teach_clothes(tmp_path, digits):
     clothes = dataclasses.replace(digits, name="clothes", classes=DATASETS["fashion-mnist"].classes)
-    says = r"learned from mnist knows 0, 1 and so on, not T-shirt/top, Trouser and so on; --set teacher=\[\] trains without$"
+    says = (
+        r"learned from mnist knows 0, 1 and so on, not T-shirt/top, Trouser and so on; "
+        r"--set teacher=\[\] trains without$"
+    )
     with pytest.raises(BadValue, match=says):
         next(run(recipe(teacher="teachers"), tmp_path / "run", clothes))
     assert not (tmp_path / "run").exists()
@@ -539,7 +543,7 @@ def test_the_kept_folder_holds_the_averaged_network(quick, tmp_path, digits):
     averaged = load_recipe("batchnorm", {"epochs": 2, "batch": 256, "ema": 0.9})
     *_, final = run(averaged, tmp_path / "run", digits, device="cpu")
     kept = load_checkpoint(tmp_path / "run").network
-    assert measurement.measure(kept, digits.validation)[1] == pytest.approx(
+    assert predictions.measure(kept, digits.validation)[1] == pytest.approx(
         final.validation_accuracy, abs=1e-6
     )
 

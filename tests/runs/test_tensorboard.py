@@ -1,4 +1,4 @@
-"""TensorBoard reads back what metrics.jsonl says, once each, and the training does not know that it is listened to."""
+"""TensorBoard reads back what metrics.jsonl says, once each, and the training is not affected."""
 
 import dataclasses
 import io
@@ -20,11 +20,11 @@ from inkdigits.command import cli
 from inkdigits.core.errors import InkdigitsError, MissingExtra
 from inkdigits.data.datasets import Dataset, load_dataset
 from inkdigits.reading.recogniser import Recogniser
-from inkdigits.runs import tensorboard as tracking
+from inkdigits.runs import tensorboard
 from inkdigits.runs.artifacts import Final
 from inkdigits.runs.run import run, train
-from inkdigits.runs.tensorboard import FOLDER, track
-from inkdigits.training.loop import Epoch, Progress
+from inkdigits.runs.tensorboard import EVENTS_FOLDER, track
+from inkdigits.training.figures import Epoch, TrainingProgress
 from inkdigits.training.recipe import Recipe, load_recipe
 
 pytest.importorskip("tensorboard", reason="the extra `tensorboard` is not installed")
@@ -86,11 +86,12 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stand_in(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Quick runs leave no model to ask at the end; a shipped one stands in for it.
 
-    Event files are read in the order of the seconds in their names, and runs as quick as these may share one.
+    Event files are read in the order of the seconds in their names, and runs as quick as these may
+    share one.
     """
     seconds = itertools.count(1_700_000_000)
     monkeypatch.setattr(event_file_writer, "time", SimpleNamespace(time=lambda: next(seconds)))
-    monkeypatch.setattr(tracking, "Recogniser", lambda _: Recogniser("nano"))
+    monkeypatch.setattr(tensorboard, "Recogniser", lambda _: Recogniser("nano"))
 
 
 def recipe(epochs: int = 3, **settings: object) -> Recipe:
@@ -100,7 +101,7 @@ def recipe(epochs: int = 3, **settings: object) -> Recipe:
 
 
 def track_until(
-    stop: Callable[[Progress | Epoch | Final], bool],
+    stop: Callable[[TrainingProgress | Epoch | Final], bool],
     recipe: Recipe,
     out: Path,
     dataset: Dataset,
@@ -119,14 +120,14 @@ def never(_: object) -> bool:
 
 def in_the_middle_of(epoch: int) -> Callable[[object], bool]:
     return lambda record: (
-        isinstance(record, Progress) and record.epoch == epoch and record.fraction > 0.4
+        isinstance(record, TrainingProgress) and record.epoch == epoch and record.fraction > 0.4
     )
 
 
 def test_the_curves_are_those_of_metrics_jsonl(tracked):
     *epochs, final = metrics(tracked)
     for tag, key in CURVES.items():
-        assert curve(tracked / FOLDER, tag) == [
+        assert curve(tracked / EVENTS_FOLDER, tag) == [
             (epoch["epoch"], pytest.approx(epoch[key], rel=1e-6)) for epoch in epochs
         ], tag
     for key in (
@@ -137,18 +138,20 @@ def test_the_curves_are_those_of_metrics_jsonl(tracked):
         "train_accuracy",
         "train_seconds",
     ):
-        assert curve(tracked / FOLDER, f"final/{key}") == [(3, pytest.approx(final[key], rel=1e-6))]
+        assert curve(tracked / EVENTS_FOLDER, f"final/{key}") == [
+            (3, pytest.approx(final[key], rel=1e-6))
+        ]
 
 
 def test_the_learning_rate_is_that_of_the_middle_of_a_pass(tracked):
     halves = [0.001 * (1 + math.cos(math.pi * done)) / 2 for done in (1 / 6, 1 / 2, 5 / 6)]
-    assert [rate for _, rate in curve(tracked / FOLDER, "learning_rate")] == pytest.approx(
+    assert [rate for _, rate in curve(tracked / EVENTS_FOLDER, "learning_rate")] == pytest.approx(
         halves, rel=1e-5
     )
 
 
 def test_recipe_and_pictures_come_with_them(tracked, digits):
-    read = read_back(tracked / FOLDER)
+    read = read_back(tracked / EVENTS_FOLDER)
     (text,) = read.Tensors("recipe/text_summary")
     said = text.tensor_proto.string_val[0].decode()
     assert json.loads(said.removeprefix("```json\n").removesuffix("\n```"))["schedule"] == "cosine"
@@ -171,7 +174,7 @@ def test_the_pictures_are_of_validation_digits(stand_in, monkeypatch, tmp_path, 
             asked.append(images)
             return super().classify(images)
 
-    monkeypatch.setattr(tracking, "Recogniser", lambda _: Listening("nano"))
+    monkeypatch.setattr(tensorboard, "Recogniser", lambda _: Listening("nano"))
     track_until(never, recipe(1), tmp_path / "run", digits)
     assert [(images == digits.validation.images).all() for images in asked] == [True]
 
@@ -180,7 +183,7 @@ def test_the_bits_are_the_same_with_and_without(stand_in, tmp_path, digits):
     for name in ("without", "with"):
         records = run(recipe(2, rotation=10.0), tmp_path / name, digits, device="cpu")
         list(track(records, recipe(2), digits, tmp_path / name) if name == "with" else records)
-    assert (tmp_path / "with" / FOLDER).is_dir()
+    assert (tmp_path / "with" / EVENTS_FOLDER).is_dir()
     first, second = (
         (tmp_path / name / "model.safetensors").read_bytes() for name in ("without", "with")
     )
@@ -196,15 +199,15 @@ def test_a_run_that_was_killed_and_goes_on_has_no_step_twice(stand_in, tmp_path,
     track_until(in_the_middle_of(2), recipe(), out, digits)
     shutil.copytree(out / "state", kept)
     track_until(in_the_middle_of(3), recipe(), out, digits, resume=True)
-    assert steps(out / FOLDER) == [1, 2]
+    assert steps(out / EVENTS_FOLDER) == [1, 2]
     shutil.rmtree(out / "state")
     shutil.copytree(kept, out / "state")
     track_until(never, recipe(), out, digits, resume=True)
-    assert steps(out / FOLDER) == [1, 2, 3]
-    assert steps(out / FOLDER, purge_orphaned_data=False) == [1, 2, 2, 3], (
+    assert steps(out / EVENTS_FOLDER) == [1, 2, 3]
+    assert steps(out / EVENTS_FOLDER, purge_orphaned_data=False) == [1, 2, 2, 3], (
         "they were there, but void"
     )
-    assert [value for _, value in curve(out / FOLDER, "loss/train")] == pytest.approx(
+    assert [value for _, value in curve(out / EVENTS_FOLDER, "loss/train")] == pytest.approx(
         [epoch["train_loss"] for epoch in metrics(out)[:-1]], rel=1e-6
     )
 
@@ -215,9 +218,9 @@ def test_who_listens_later_hears_of_what_was_before(stand_in, tmp_path, digits):
     next(record for record in running if in_the_middle_of(3)(record))
     running.close()
     track_until(in_the_middle_of(3), recipe(), out, digits, resume=True)
-    assert steps(out / FOLDER) == [1, 2]
+    assert steps(out / EVENTS_FOLDER) == [1, 2]
     track_until(never, recipe(), out, digits, resume=True)
-    assert steps(out / FOLDER) == [1, 2, 3]
+    assert steps(out / EVENTS_FOLDER) == [1, 2, 3]
 
 
 def test_a_finished_run_is_written_down_once(stand_in, tmp_path, digits):
@@ -225,24 +228,26 @@ def test_a_finished_run_is_written_down_once(stand_in, tmp_path, digits):
     list(run(recipe(2), out, digits))
     for _ in range(2):
         track_until(never, recipe(2), out, digits, resume=True)
-        assert steps(out / FOLDER) == [1, 2]
-        assert [step for step, _ in curve(out / FOLDER, "final/test_accuracy")] == [2]
-    assert len(list((out / FOLDER).glob("*.final"))) == 1
+        assert steps(out / EVENTS_FOLDER) == [1, 2]
+        assert [step for step, _ in curve(out / EVENTS_FOLDER, "final/test_accuracy")] == [2]
+    assert len(list((out / EVENTS_FOLDER).glob("*.final"))) == 1
 
 
 def test_each_member_of_an_ensemble_has_curves_of_its_own(stand_in, tmp_path, digits):
     pair, out = recipe(2, members=2), tmp_path / "run"
     track_until(in_the_middle_of(4), pair, out, digits)
-    shutil.rmtree(out / FOLDER / "lenet-seed0")
+    shutil.rmtree(out / EVENTS_FOLDER / "lenet-seed0")
     track_until(never, pair, out, digits, resume=True)
     for seed in (0, 1):
-        assert steps(out / FOLDER / f"lenet-seed{seed}") == [1, 2]
-    first, second = (curve(out / FOLDER / f"lenet-seed{seed}", "loss/train") for seed in (0, 1))
+        assert steps(out / EVENTS_FOLDER / f"lenet-seed{seed}") == [1, 2]
+    first, second = (
+        curve(out / EVENTS_FOLDER / f"lenet-seed{seed}", "loss/train") for seed in (0, 1)
+    )
     assert first != second
     assert [value for _, value in [*first, *second]] == pytest.approx(
         [epoch["train_loss"] for epoch in metrics(out)[:-1]], rel=1e-6
     )
-    assert set(read_back(out / FOLDER).Tags()["scalars"]) >= {"final/test_accuracy"}
+    assert set(read_back(out / EVENTS_FOLDER).Tags()["scalars"]) >= {"final/test_accuracy"}
 
 
 # ---- what can go wrong
@@ -301,25 +306,19 @@ def test_without_the_extra_it_is_named_before_the_training(monkeypatch, tmp_path
 def test_the_command_asks_for_it(stand_in, monkeypatch, tmp_path):
     command = ["train", "lenet", "--data", "optdigits", "--epochs", "1", "--set", "batch=256"]
     assert cli.main([*command, "--out", str(tmp_path / "with"), "--tensorboard"]) == 0
-    assert steps(tmp_path / "with" / FOLDER) == [1]
+    assert steps(tmp_path / "with" / EVENTS_FOLDER) == [1]
     monkeypatch.setitem(
         sys.modules, "torch.utils.tensorboard", None
     )  # nor is it needed where nobody asks for it
     assert cli.main([*command, "--out", str(tmp_path / "without")]) == 0
-    assert not (tmp_path / "without" / FOLDER).exists()
-
-
-def test_of_several_processes_only_the_first_writes(monkeypatch, tmp_path, digits):
-    records = (record for record in ())
-    monkeypatch.setattr(tracking, "place_in_group", lambda: (1, 2))
-    assert track(records, recipe(), digits, tmp_path) is records
+    assert not (tmp_path / "without" / EVENTS_FOLDER).exists()
 
 
 def test_what_the_hparams_are_is_flat():
     table = dataclasses.replace(
         recipe(), options={"dropout": 0.5}, teacher=("best", "tiny")
     ).what_it_trains
-    flat = tracking._flat(table)
+    flat = tensorboard._flat(table)
     assert (flat["options.dropout"], flat["teacher"], flat["epochs"]) == (
         0.5,
         '["best", "tiny"]',
@@ -334,7 +333,9 @@ PAGE = (Path(__file__).parents[2] / "docs" / "tracking.md").read_text()
 
 
 def test_the_page_names_every_key_of_metrics_jsonl():
-    passes, last = PAGE.split("| key | of a pass |")[1].split("| key | of the last line |")
+    passes, last = PAGE.split("| key | in the line of an epoch |")[1].split(
+        "| key | in the last line |"
+    )
     last = last.partition("```")[0]
     for text, record, more in ((passes, Epoch, set()), (last, Final, {"final"})):
         keys = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.*?) \|", text, re.MULTILINE)))
@@ -342,7 +343,7 @@ def test_the_page_names_every_key_of_metrics_jsonl():
 
 
 def test_the_page_names_every_tag(tracked):
-    tags = read_back(tracked / FOLDER).Tags()
+    tags = read_back(tracked / EVENTS_FOLDER).Tags()
     for tag in [*tags["scalars"], *tags["images"]]:
         assert tag.startswith("final/") or f"`{tag}`" in PAGE, tag
 

@@ -1,4 +1,4 @@
-"""A search tries each trial once, whoever is killed; it is judged by validation digits alone, and what it finds can be trained."""
+"""A sweep tries each trial once, also if processes are killed, and only validation digits judge."""
 
 import csv
 import functools
@@ -31,13 +31,15 @@ from inkdigits.core.errors import (
 )
 from inkdigits.core.files import alone
 from inkdigits.data.datasets import Dataset, load_dataset
+from inkdigits.runs.engines import Underway
 from inkdigits.runs.run import train
-from inkdigits.runs.sweep import workers as sweep_module
+from inkdigits.runs.sweep import workers
 from inkdigits.runs.sweep.space import Choice, Range, Space, load_space
 from inkdigits.runs.sweep.study import LOCKED, Search
-from inkdigits.runs.sweep.trials import Figures, Result
-from inkdigits.runs.sweep.workers import Underway, sweep
-from inkdigits.training.loop import Progress, Training
+from inkdigits.runs.sweep.trials import SeedFigures, TrialResult
+from inkdigits.runs.sweep.workers import sweep
+from inkdigits.training.figures import TrainingProgress
+from inkdigits.training.loop import Training
 from inkdigits.training.recipe import load_recipe
 
 TRAINED = """
@@ -78,15 +80,15 @@ def described(tmp_path: Path) -> Callable[..., Space]:
     return described
 
 
-def score(settings: dict[str, float], seed: int = 0) -> Figures:
+def score(settings: dict[str, float], seed: int = 0) -> SeedFigures:
     """A made-up landscape, a little rough: the best is at a learning rate of 0.01."""
     loss = (
         abs(settings["learning_rate"] - 0.01) + 0.01 * random.Random(f"{settings} {seed}").random()
     )
-    return Figures(1 - loss, loss, 1.0)
+    return SeedFigures(1 - loss, loss, 1.0)
 
 
-def drive(search: Search, most: int = 10**6) -> list[Result]:
+def drive(search: Search, most: int = 10**6) -> list[TrialResult]:
     """Go on with a search of made-up figures, for so many trials."""
     for _ in range(most):
         attempt = search.claim()
@@ -255,7 +257,8 @@ def test_a_trial_that_was_left_half_proposed_gets_the_settings_that_it_would_hav
 
 def test_a_grid_is_tried_whole_and_each_point_once(described, tmp_path) -> None:
     space = described(
-        'recipe = "tiny"\nsampler = "grid"\n[space]\nlearning_rate = [0.1, 0.2]\nbatch = { low = 1, high = 3 }'
+        'recipe = "tiny"\nsampler = "grid"\n[space]\n'
+        "learning_rate = [0.1, 0.2]\nbatch = { low = 1, high = 3 }"
     )
     results = drive(Search(space, tmp_path / "out", "digits"))
     tried = sorted(
@@ -286,7 +289,7 @@ def test_a_trial_that_is_worse_than_the_median_after_a_seed_is_pruned(
     sign = 1 if metric == "validation_loss" else -1
     results = drive(Search(space, tmp_path / "out", "digits"))
 
-    def cost(result: Result, seeds: int) -> float:
+    def cost(result: TrialResult, seeds: int) -> float:
         return sign * mean(result.values(metric)[:seeds])
 
     for number, result in enumerate(results):
@@ -306,7 +309,7 @@ def test_the_same_settings_are_not_trained_twice(described, tmp_path) -> None:
             attempt.advance()
             while not attempt.over:
                 trained.append((attempt.settings["batch"], len(attempt.seeds)))
-                attempt.advance(Figures(0.5, 1.0, 1.0))
+                attempt.advance(SeedFigures(0.5, 1.0, 1.0))
     assert sorted(trained) == [(batch, seed) for batch in (1, 2) for seed in range(3)]
     assert [result.state for result in search.results()] == ["finished"] * 8
 
@@ -380,16 +383,16 @@ def without_test_digits() -> Dataset:
 
 def search(
     space: Space, out: Path, dataset: Dataset | None = None, **options: Any
-) -> Iterator[Underway | Result]:
+) -> Iterator[Underway | TrialResult]:
     """Search among optdigits, unless other digits are given."""
     return sweep(space, out, dataset or load_dataset("optdigits"), **options)
 
 
-def over(records: Iterator[Underway | Result]) -> list[Result]:
-    return [record for record in records if isinstance(record, Result)]
+def over(records: Iterator[Underway | TrialResult]) -> list[TrialResult]:
+    return [record for record in records if isinstance(record, TrialResult)]
 
 
-def test_trials_are_trained_on_their_seeds_without_the_test_digits_and_the_best_recipe_makes_the_same(
+def test_trials_are_trained_without_the_test_digits_and_the_best_recipe_makes_the_same(
     without_test_digits, described, tmp_path, quick
 ) -> None:
     space, out = described(), tmp_path / "out"
@@ -463,7 +466,11 @@ def test_what_ctrl_c_stops_goes_on_to_the_same_bits(
     def interrupted(training: Training, validation: object) -> Iterator[object]:
         for record in passes(training, validation):
             yield record
-            if len(training.epochs) == 1 and isinstance(record, Progress) and len(stopped) < 3:
+            if (
+                len(training.epochs) == 1
+                and isinstance(record, TrainingProgress)
+                and len(stopped) < 3
+            ):
                 stopped.append(training.done)
                 raise KeyboardInterrupt
 
@@ -504,9 +511,7 @@ def test_a_second_call_says_what_is_there_and_trains_nothing(
             *("seconds", "reason", "settings"),
         ]
     ] * 2
-    monkeypatch.setattr(
-        sweep_module, "train_seed", lambda *_: pytest.fail("there is nothing to train")
-    )
+    monkeypatch.setattr(workers, "train_seed", lambda *_: pytest.fail("there is nothing to train"))
     assert cli.main([*command, "--json"]) == 0
     assert capsys.readouterr().out == first.out
     assert cli.main(command) == 0
@@ -530,6 +535,7 @@ def test_the_missing_extra_is_named(described, tmp_path, monkeypatch, capsys) ->
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, "inkdigits.runs.sweep.study")
     monkeypatch.delitem(sys.modules, "inkdigits.runs.sweep.workers")
+    monkeypatch.delattr("inkdigits.runs.sweep.workers")
     assert cli.main(["sweep", str(space.path), "--out", str(tmp_path / "other")]) == 2
     said = capsys.readouterr().err
     assert "pip install 'inkdigits[sweep]'" in said
@@ -579,7 +585,7 @@ def test_two_processes_share_the_trials_and_what_a_killed_one_had_finished_is_no
 
 
 class Process:
-    """`python -m inkdigits ARGUMENTS`, done at once in this process. The second one is killed before it does anything."""
+    """`python -m inkdigits ARGUMENTS`, done at once; the second one is killed before it begins."""
 
     made: list["Process"]
 
@@ -649,6 +655,7 @@ def test_ray_is_given_seeds_and_finds_what_one_process_finds(
         remote=lambda **_: lambda work: SimpleNamespace(remote=functools.partial(Task, work)),
         wait=wait,
         get=get,
+        cancel=lambda task, force: None,
         exceptions=SimpleNamespace(RayError=ZeroDivisionError),
     )
     monkeypatch.setitem(sys.modules, "ray", ray)

@@ -1,4 +1,7 @@
-"""Digits move as SciPy says they should, by amounts that are spread as the docstrings say, each from its own generator."""
+"""Digits move as SciPy says they should, by amounts that are spread as the docstrings say.
+
+Each function draws from its own generator.
+"""
 
 import math
 from collections.abc import Callable
@@ -37,7 +40,7 @@ def digits(count: int) -> Tensor:
 
 
 def sources(grid: Tensor) -> NDArray[np.float64]:
-    """A grid (N, H, W, 2) of (x, y) in [-1, 1] as (N, 2, H, W) of row and column, pixel centres being whole numbers."""
+    """Return a grid (N, H, W, 2) of (x, y) in [-1, 1] as rows and columns, (N, 2, H, W)."""
     _, height, width, _ = grid.shape
     x, y = grid.double().numpy().transpose(3, 0, 1, 2)
     return np.stack([((y + 1) * height - 1) / 2, ((x + 1) * width - 1) / 2], axis=1)
@@ -46,7 +49,10 @@ def sources(grid: Tensor) -> NDArray[np.float64]:
 def affine_maps(
     amount: Augmentation, count: int, seed: int = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The matrices (N, 2, 2) and shifts (N, 2) that lead from a place in the result to its source, both counted from the middle."""
+    """Return the matrices (N, 2, 2) and shifts (N, 2) from a place in the result to its source.
+
+    Both are counted from the middle.
+    """
     grid = affine_grid(torch.zeros(count, 1, 28, 28), amount, seeded(seed))
     places = np.stack(np.mgrid[:28, :28], axis=-1).reshape(-1, 2) - 13.5
     unknowns = np.column_stack([places, np.ones(784)])

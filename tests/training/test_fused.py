@@ -1,4 +1,4 @@
-"""Convolution and pooling in one operation give what PyTorch's layers give: values, gradients, running statistics."""
+"""Convolution and pooling in one operation give what PyTorch's layers give."""
 
 import copy
 
@@ -12,7 +12,7 @@ from inkdigits.training.models import BatchNormNet
 
 
 def gradients(output: Tensor, leaves: list[Tensor]) -> tuple[Tensor, ...]:
-    """Of a sum in which each output value has a weight of its own, so that none can be mistaken for another."""
+    """Return the gradients of a sum in which each output value has a weight of its own."""
     weights = torch.randn(
         output.shape, dtype=output.dtype, generator=torch.Generator().manual_seed(1)
     )

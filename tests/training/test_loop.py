@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from few_digits import TRAINED, few_digits
 from scipy import optimize, special
 from sklearn import metrics
+from small_runs import bits
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
@@ -50,12 +51,6 @@ def trained(
     network = seeded_network(recipe, seed)
     records = list(fit(network, recipe, train, validation, seed=seed, device="cpu"))
     return network, [record for record in records if isinstance(record, Epoch)]
-
-
-def bits(network: nn.Module) -> bytes:
-    return b"".join(
-        tensor.detach().contiguous().numpy().tobytes() for tensor in network.state_dict().values()
-    )
 
 
 def watch(network: nn.Module) -> list[tuple[bool, Tensor]]:
@@ -327,7 +322,7 @@ def test_more_clean_epochs_than_epochs_leave_no_augmentation() -> None:
 
 
 def test_the_last_unsmoothed_epochs_take_the_labels_as_they_are() -> None:
-    """What the labels are in the end shows in the losses: as if never smoothed from there on, and as if always until there."""
+    """The losses are as if never smoothed from there on, and as if always smoothed until there."""
 
     def losses(**changes: float) -> list[float]:
         recipe = dataclasses.replace(
@@ -352,7 +347,7 @@ def flat(network: nn.Module) -> Tensor:
 
 
 def test_the_kept_weights_are_the_average_over_the_steps(full_precision: None) -> None:
-    """Against the definition, a step at a time: the weights that each step began with, as the network saw them."""
+    """Compare with the definition, from the weights that each step began with."""
     recipe = dataclasses.replace(SMALL, network="batchnorm", ema=0.8, epochs=3)
     train, network = few_digits(100), seeded_network(recipe, 0)
     begins: list[Tensor] = []
@@ -418,7 +413,9 @@ def test_renewed_statistics_are_those_of_the_digits(count: int) -> None:
     assert torch.allclose(norm.running_mean, values.mean((0, 2, 3)), atol=1e-4)
     if count == 50:
         assert torch.allclose(norm.running_var, values.var((0, 2, 3)), rtol=1e-3)
-        with torch.no_grad():  # the second layer's, behind a first one that uses the statistics of the same batch, without dropout
+        # The second layer is behind a first one that uses the statistics of the same batch, without
+        # dropout.
+        with torch.no_grad():
             hidden = F.max_pool2d(
                 F.relu(F.batch_norm(values, None, None, norm.weight, norm.bias, training=True)), 2
             )
@@ -532,7 +529,7 @@ def test_a_teacher_that_is_certain_does_no_harm() -> None:
 
 
 def test_a_student_learns_from_a_teacher_alone() -> None:
-    """The labels are all the same and weigh nothing; what the student can read, it has from its teacher."""
+    """The labels are all the same and weigh nothing: the student learns from its teacher."""
     train = few_digits(300)
     master, _ = trained(dataclasses.replace(SMALL, epochs=8), train, few_digits(4))
     master.eval()
@@ -751,7 +748,10 @@ def test_a_loss_that_stops_being_a_number_says_what_would_help(optimiser: str) -
     recipe = dataclasses.replace(SMALL, optimiser=optimiser, learning_rate=1e30)
     with pytest.raises(
         InkdigitsError,
-        match=r"^the loss or its gradient became -?(nan|inf) in step \d of epoch 1; a smaller learning_rate would help$",
+        match=(
+            r"^the loss or its gradient became -?(nan|inf) in step \d of epoch 1; "
+            r"a smaller learning_rate would help$"
+        ),
     ):
         trained(recipe, few_digits(100), few_digits(4))
 

@@ -1,4 +1,4 @@
-"""Each network computes what its recipe's source describes, layer by layer, and says of itself what is true."""
+"""Each network computes what its recipe's source describes, and its docstring is true."""
 
 import math
 import re
@@ -22,7 +22,8 @@ from inkdigits.training.models import (
 from inkdigits.training.predictions import to_ink
 from inkdigits.training.recipe import load_recipe, shipped_recipes
 
-# The networks as their sources write them: convolution, ReLU, pooling, in that order, from torch's own parts.
+# The networks as their sources write them: convolution, ReLU, pooling, in that order, from torch's
+# own parts.
 
 
 def lenet() -> nn.Sequential:
@@ -83,9 +84,11 @@ SOURCES: dict[str, tuple[Callable[..., nn.Sequential], float, float, int]] = {
 
 
 def ours_and_the_source_s(name: str, count: int) -> tuple[nn.Module, nn.Module, Tensor, Tensor]:
-    """Two networks with the same weights and dropout off, the second behind the source's preprocessing; digits and labels.
+    """Two networks with the same weights and dropout off, the second behind the source's
+    preprocessing; digits and labels.
 
-    The digits are faintly noisy, so that no two pixels under a pooling window are equal and it is clear which one wins.
+    The digits are faintly noisy, so that no two pixels under a pooling window are equal and it is
+    clear which one wins.
     """
     recipe = load_recipe(name)
     source, mean, sd, size = SOURCES[name]
@@ -203,7 +206,10 @@ def test_multiplications_are_those_of_every_use_of_a_kernel() -> None:
 
 
 def test_the_shared_kernels_are_the_same_ones_at_every_use() -> None:
-    """The network, written out as ten layers that each have a copy of the kernels; their gradients add up to the shared one's."""
+    """The network as ten layers that each have a copy of the kernels gives the same.
+
+    The gradients of the copies add up to the shared one's.
+    """
     torch.manual_seed(0)
     network = build("shared", {"channels": 6}).network.train()
     digits = few_digits(16)

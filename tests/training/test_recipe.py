@@ -1,4 +1,4 @@
-"""A recipe is a .toml file; whatever is wrong with one is said in a sentence that names what would work."""
+"""A recipe is a .toml file; an error in one is a sentence that names what would work."""
 
 import dataclasses
 import json

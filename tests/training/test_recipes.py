@@ -1,4 +1,7 @@
-"""Every shipped recipe builds, takes a step and learns 256 digits by heart; the five reference ones are what their sources say."""
+"""Every shipped recipe builds, takes a step and learns 256 digits by heart.
+
+The five reference recipes are what their sources say.
+"""
 
 from typing import Any
 
@@ -93,7 +96,8 @@ def test_steps_move_every_layer(name: str) -> None:
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_recipe_learns_256_digits_by_heart(name: str) -> None:
-    # The digits as they are, and small batches, so that a large network is there after a few passes.
+    # The digits as they are, and small batches, so that a large network is there after a few
+    # passes.
     settings = {"epochs": 20, "clean_epochs": 20, "batch": min(load_recipe(name).batch, 32)}
     recipe, digits = load_recipe(name, settings), few_digits(256)
     network, accuracy = seeded_network(recipe, 0), 0.0
