@@ -1,7 +1,7 @@
-"""What a sweep searches: SPACE.toml in, a frozen `Space` out.
+"""SPACE.toml in, a frozen `Space` out: what a sweep tries, how often, and how that is judged.
 
-Says what may be tried, how often and how it is judged; knows nothing of Optuna and of training. A misspelt key and a range without
-sense get one sentence that names what would do.
+A misspelt key, or a range that makes no sense, gets one sentence that names what would work. Needs
+neither Optuna nor torch.
 """
 
 import dataclasses
@@ -24,22 +24,34 @@ METRICS: dict[str, Literal["maximize", "minimize"]] = {
     "validation_loss": "minimize",
 }
 SAMPLERS = ("tpe", "random", "grid")
-NOT_SEARCHED = (
-    "summary",
-    "source",
-    "options",
-    "members",
-    "data",
-    "teacher",
-)  # options are searched one by one
+LARGEST_GRID = 10**5  # points; more are a slip
+
+# Options are searched one by one.
+NOT_SEARCHED = ("summary", "source", "options", "members", "data", "teacher")
 SEARCHED = [key for key in SETTINGS if key not in NOT_SEARCHED]
-LIMITS = {"seeds": 1000, "trials": 10**6, "seed": 2**32 - 1}  # of numpy's generators, the last
-WHOLE_GRID = 10**5  # points; more are a slip
+
+# Of the whole numbers in the file, the smallest and the largest. The last is that of numpy's
+# generators.
+LIMITS = {"seeds": (1, 1000), "trials": (1, 10**6), "seed": (0, 2**32 - 1)}
+
+# Of the file, with what to add if it is missing and has no default.
+KEYS = ["recipe", "data", "trials", "seeds", "metric", "sampler", "seed", "prune", "set", "space"]
+NEEDED = {
+    "recipe": 'recipe = "tiny"',
+    "space": "[space] and below it learning_rate = { low = 1e-4, high = 1e-2 }",
+}
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from low to high, both included; whole ones where these are. step: between neighbours. log: evenly by ratio."""
+    """Numbers from low to high, both included.
+
+    Attributes:
+        low: the smallest.
+        high: the largest. The numbers are whole if both ends are.
+        step: between neighbours; None for any number in between.
+        log: whether they are spread evenly by their ratio.
+    """
 
     low: float
     high: float
@@ -48,30 +60,37 @@ class Range:
 
     @property
     def ends(self) -> tuple[float, ...]:
-        """What has to make sense for all that lies between to do so."""
+        """The values that have to make sense for all those in between to do so."""
         return self.low, self.high
 
     def points(self, key: str) -> tuple[float, ...]:
-        """All of them. Raises BadValue where they cannot be counted."""
-        step = self.step or (1 if isinstance(self.low, int) and not self.log else None)
+        """List all numbers of the range.
+
+        Args:
+            key: of the recipe, for the message.
+
+        Raises:
+            BadValue: they cannot be counted, or are too many.
+        """
+        whole = isinstance(self.low, int) and not self.log
+        step = self.step or (1 if whole else None)
         if step is None:
             raise BadValue(
-                f"[space] {key}: a grid needs a list of values, or a step between low and high, not {self}"
+                f"[space] {key}: a grid needs a list of values, or a step between low and high, "
+                f"not {self}"
             )
-        if (self.high - self.low) / step >= WHOLE_GRID:
+        if (self.high - self.low) / step >= LARGEST_GRID:
             raise BadValue(
                 f"[space] {key}: a grid of so small steps has too many points; take a larger step"
             )
-        return tuple(
-            _plus(self.low, number, step) for number in range(1 + _steps(self.low, self.high, step))
-        )
+
+        count = 1 + _steps(self.low, self.high, step)
+        return tuple(_plus(self.low, number, step) for number in range(count))
 
     def __str__(self) -> str:
-        return (
-            f"{self.low} to {self.high}"
-            + (f" in steps of {self.step}" if self.step else "")
-            + (", log" if self.log else "")
-        )
+        step = f" in steps of {self.step}" if self.step else ""
+        log = ", log" if self.log else ""
+        return f"{self.low} to {self.high}{step}{log}"
 
 
 @dataclass(frozen=True)
@@ -81,7 +100,7 @@ class Choice:
     ends: tuple[Value, ...]
 
     def points(self, _: str) -> tuple[Value, ...]:
-        """All of them."""
+        """List all values."""
         return self.ends
 
     def __str__(self) -> str:
@@ -90,10 +109,18 @@ class Choice:
 
 @dataclass(frozen=True)
 class Space:
-    """What may be tried, how often, and how it is judged: keys of the recipe, each with its values.
+    """What may be tried, how often, and how it is judged.
 
-    path: the file that says so. recipe: with [set] laid over it. seeds: trainings of each trial, with seeds 0 to seeds - 1. seed:
-    the sampler's. prune: whether to leave a trial whose first seeds are worse than most.
+    Attributes:
+        path: of the file that says so.
+        recipe: the one to start from, with [set] applied.
+        values: the keys of the recipe that are searched.
+        trials: how many combinations are tried.
+        seeds: trainings of each trial, with seeds 0 to seeds - 1.
+        metric: what the best trial is best in.
+        sampler: how combinations are chosen: tpe, random or grid.
+        seed: of the sampler.
+        prune: whether to leave a trial whose first seeds are worse than most.
     """
 
     path: Path
@@ -107,210 +134,260 @@ class Space:
     prune: bool = True
 
     def recipe_with(self, settings: Mapping[str, Value]) -> Recipe:
-        """The recipe with such keys changed. Raises BadValue where they do not go together."""
+        """Return the recipe with some keys changed.
+
+        Raises:
+            BadValue: the keys do not go together.
+        """
         return load_recipe(self.recipe, _nested(settings))
 
     def extremes(self) -> Iterator[Recipe]:
-        """The recipe with every end of every range and every choice, one at a time."""
+        """Yield the recipe with every end of every range and every choice, one at a time."""
         for key, values in self.values.items():
             for value in values.ends:
                 yield self.recipe_with({key: value})
 
     def grid(self) -> list[dict[str, Value]]:
-        """Every combination, the alphabet's last key changing fastest."""
+        """List every combination, the alphabet's last key changing fastest.
+
+        Raises:
+            BadValue: there are too many.
+        """
         points = {key: values.points(key) for key, values in self.values.items()}
-        if (size := math.prod(map(len, points.values()))) > WHOLE_GRID:
+        size = math.prod(map(len, points.values()))
+        if size > LARGEST_GRID:
             raise BadValue(
-                f"the grid has {size:,} points, more than {WHOLE_GRID:,}; take larger steps, or another sampler"
+                f"the grid has {size:,} points, more than {LARGEST_GRID:,}; "
+                "take larger steps, or another sampler"
             )
-        return [
-            dict(zip(points, combined, strict=True))
-            for combined in itertools.product(*points.values())
-        ]
+
+        combinations = itertools.product(*points.values())
+        return [dict(zip(points, each, strict=True)) for each in combinations]
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a trial's figures and its place in the search depend on, as JSON's types. How many trials there are is free."""
-        judged = {
-            key: getattr(self, key) for key in ("seeds", "metric", "sampler", "seed", "prune")
+        """What a trial's figures and its place in the search depend on, as JSON's types.
+
+        How many trials there are is free.
+        """
+        return {
+            **self.recipe.what_it_trains,
+            **{key: getattr(self, key) for key in ("seeds", "metric", "sampler", "seed", "prune")},
+            **{f"[space] {key}": str(values) for key, values in self.values.items()},
         }
-        return (
-            self.recipe.what_it_trains
-            | judged
-            | {f"[space] {key}": str(values) for key, values in self.values.items()}
-        )
-
-
-KEYS = [
-    "recipe",
-    "data",
-    "trials",
-    "seeds",
-    "metric",
-    "sampler",
-    "seed",
-    "prune",
-    "set",
-    "space",
-]  # of the file
 
 
 def load_space(path: Path, *, data: str | None = None, trials: int | None = None) -> Space:
-    """The space that a .toml file describes. data, trials: in place of what it says.
+    """Load the space that a .toml file describes.
 
-    Raises BadData for what is not TOML, UnknownName for a key that does not exist, BadValue for a value or range without sense.
+    Args:
+        path: of the file.
+        data: a dataset's name or path, in place of the file's.
+        trials: how many to try, in place of the file's number.
+
+    Raises:
+        BadData: the file is not TOML.
+        UnknownName: a key does not exist.
+        BadValue: a value or a range makes no sense.
     """
     table = _read(path)
-    for key in table:
-        if key not in KEYS:
-            raise UnknownName("key of a space", key, KEYS)
-    for key, wanted in (
-        ("recipe", 'recipe = "tiny"'),
-        ("space", "[space] and below it learning_rate = { low = 1e-4, high = 1e-2 }"),
-    ):
-        if not table.get(key):
-            raise BadValue(f"{path} has no {key}; add {wanted}")
-    said = {key: _typed(key, table[key]) for key in table if key not in ("space", "set")}
-    name, named = said.pop("recipe"), data or said.pop("data", None)
-    fixed, searched = (_flat(_table(key, table.get(key, {}))) for key in ("set", "space"))
-    if both := [key for key in searched if key in fixed]:
+    searched = _flat(_check_table("space", table.pop("space")))
+    fixed = _flat(_check_table("set", table.pop("set", {})))
+    both = sorted(searched.keys() & fixed.keys())
+    if both:
         raise BadValue(f"{both[0]} stands under [set] and under [space]; one of them is enough")
-    recipe = load_recipe(_beside(path, name), _nested(fixed) | ({"data": named} if named else {}))
-    if recipe.members > 1:
-        raise BadValue(
-            f"{recipe.name!r} trains {recipe.members} networks; search for the best {recipe.member.name!r} instead"
-        )
-    said.pop("data", None)
+
+    if data:
+        table["data"] = data
     if trials is not None:
-        said["trials"] = _typed("trials", trials)
+        table["trials"] = trials
+    for key, value in table.items():
+        _check_type(key, value)
+
+    recipe = _load_base(path, table, fixed)
     # Sorted, so that a file whose lines change places stays the same space.
-    space = Space(
-        path,
-        recipe,
-        {key: _values(recipe, key, wanted) for key, wanted in sorted(searched.items())},
-        **said,
-    )
+    values = {key: _read_values(recipe, key, searched[key]) for key in sorted(searched)}
+    space = Space(path, recipe, values, **table)
     if space.sampler == "grid":
         size = len(space.grid())
-        space = dataclasses.replace(space, trials=min(size, said.get("trials", size)))
+        space = dataclasses.replace(space, trials=min(size, table.get("trials", size)))
+
     for _ in space.extremes():  # each is checked as it is made
         pass
     return space
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """Read the file, whose keys exist and are complete, or raise an error."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise BadData(f"{path} describes no space: {error}") from error
     except OSError as error:
         raise BadData(f"{path} cannot be read: {error.strerror}") from error
 
-
-def _beside(path: Path, recipe: str) -> str | Path:
-    """A recipe's file may lie beside the space's, wherever the command is called."""
-    beside = path.parent / recipe
-    return beside if recipe.endswith(".toml") and beside.is_file() else recipe
-
-
-def _typed(key: str, value: Any) -> Any:
-    kind: type = {"prune": bool, **dict.fromkeys(LIMITS, int)}.get(key, str)
-    right = type(value) is kind
-    if not right:
-        wanted = {bool: "true or false", int: "a whole number", str: "text"}[kind]
-        raise BadValue(f"{key} must be {wanted}, not {value!r}")
-    least = 0 if key == "seed" else 1
-    if key in LIMITS and not least <= value <= LIMITS[key]:
-        raise BadValue(f"{key} must be from {least} to {LIMITS[key]:,}, not {value}")
-    for name, known in (("metric", METRICS), ("sampler", SAMPLERS)):
-        if key == name and value not in known:
-            raise UnknownName(name, value, known)
-    return value
+    for key in table:
+        if key not in KEYS:
+            raise UnknownName("key of a space", key, KEYS)
+    for key, example in NEEDED.items():
+        if not table.get(key):
+            raise BadValue(f"{path} has no {key}; add {example}")
+    return table
 
 
-def _table(key: str, value: Any) -> Mapping[str, Any]:
+def _check_table(key: str, value: Any) -> Mapping[str, Any]:
+    """Return a table, or raise BadValue."""
     if not isinstance(value, Mapping):
         raise BadValue(f"{key} must be a table, [{key}] and lines below it, not {value!r}")
     return value
 
 
+def _check_type(key: str, value: Any) -> None:
+    """Raise BadValue or UnknownName unless a key of the file has a value that it may have."""
+    kind, words = str, "text"
+    if key in LIMITS:
+        kind, words = int, "a whole number"
+    elif key == "prune":
+        kind, words = bool, "true or false"
+    if type(value) is not kind:
+        raise BadValue(f"{key} must be {words}, not {value!r}")
+
+    if key in LIMITS:
+        least, most = LIMITS[key]
+        if not least <= value <= most:
+            raise BadValue(f"{key} must be from {least} to {most:,}, not {value}")
+    if key == "metric" and value not in METRICS:
+        raise UnknownName(key, value, METRICS)
+    if key == "sampler" and value not in SAMPLERS:
+        raise UnknownName(key, value, SAMPLERS)
+
+
+def _load_base(path: Path, table: dict[str, Any], fixed: dict[str, Any]) -> Recipe:
+    """Load the recipe to start from, and take its keys out of the table."""
+    name = table.pop("recipe")
+    settings = _nested(fixed)
+    if "data" in table:
+        settings["data"] = table.pop("data")
+
+    # A recipe's file may be beside the space's, wherever the command is called.
+    beside = path.parent / name
+    is_file = name.endswith(".toml") and beside.is_file()
+    recipe = load_recipe(beside if is_file else name, settings)
+    if recipe.members > 1:
+        raise BadValue(
+            f"{recipe.name!r} trains {recipe.members} networks; search for the best "
+            f"{recipe.member.name!r} instead"
+        )
+    return recipe
+
+
 def _flat(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as keys with a dot, however they were written."""
-    options = table.get("options", {})
-    below = (
-        {f"options.{key}": value for key, value in options.items()}
-        if isinstance(options, Mapping)
-        else {"options": options}
-    )
-    return {key: value for key, value in table.items() if key != "options"} | below
+    """Return the keys of a recipe, options as keys with a dot, in either way of writing them."""
+    flat = dict(table)
+    options = flat.pop("options", {})
+    if not isinstance(options, Mapping):
+        return flat | {"options": options}
+    return flat | {f"options.{key}": value for key, value in options.items()}
 
 
 def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What `_flat` was given."""
-    options = {
-        key.removeprefix("options."): value
-        for key, value in settings.items()
-        if key.startswith("options.")
-    }
-    plain = {key: value for key, value in settings.items() if not key.startswith("options.")}
-    return plain | ({"options": options} if options else {})
+    """Return settings with their options in a table of their own, undoing `_flat`."""
+    nested: dict[str, Any] = {}
+    for key, value in settings.items():
+        name = key.removeprefix("options.")
+        if name == key:
+            nested[key] = value
+        else:
+            nested.setdefault("options", {})[name] = value
+
+    return nested
 
 
-def _values(recipe: Recipe, key: str, wanted: Any) -> Range | Choice:
-    """What stands beside a key under [space]. Raises UnknownName or BadValue."""
+def _read_values(recipe: Recipe, key: str, given: Any) -> Range | Choice:
+    """Read what stands beside a key under [space], or raise UnknownName or BadValue."""
     option = key.startswith("options.") and key != "options."
     if key not in SEARCHED and not option:
         raise UnknownName("key to search", key, [*SEARCHED, "options.NAME"])
     kind = None if option else FIELDS[key].type
-    if isinstance(wanted, list):
-        found: Range | Choice = _choice(key, wanted)
-    elif isinstance(wanted, Mapping) and kind in (None, int, float):
-        found = _range(key, wanted, kind)
+    has_ranges = kind in (None, int, float)
+
+    found: Range | Choice
+    if isinstance(given, list):
+        found = _read_choice(key, given)
+    elif isinstance(given, Mapping) and has_ranges:
+        found = _read_range(key, given, kind)
     else:
-        range_too = "" if kind in (str, bool) else "a range such as { low = 1, high = 10 } or "
-        raise BadValue(f"[space] {key} must be {range_too}a list of values, not {wanted!r}")
+        range_too = "a range such as { low = 1, high = 10 } or " if has_ranges else ""
+        raise BadValue(f"[space] {key} must be {range_too}a list of values, not {given!r}")
+
     load_recipe(recipe, _nested({key: found.ends[0]}))
     return found
 
 
-def _choice(key: str, values: list[Any]) -> Choice:
+def _read_choice(key: str, values: list[Any]) -> Choice:
+    """Read a list of values."""
     if not all(isinstance(value, Value) for value in values):
         raise BadValue(
             f"[space] {key}: a list holds numbers, texts, true and false, not {values!r}"
         )
-    _check_several(key, len(set(values)), len(values))
+
+    all_different = len(set(values)) == len(values)
+    _check_several(key, all_different and len(values) > 1)
     return Choice(tuple(values))
 
 
-def _range(key: str, table: Mapping[str, Any], kind: Any) -> Range:
-    known = [item.name for item in dataclasses.fields(Range)]
+def _read_range(key: str, table: Mapping[str, Any], kind: Any) -> Range:
+    """Read { low, high, step, log }, as floats unless only whole numbers make sense or are given.
+
+    Args:
+        key: of the recipe.
+        table: what stands beside it.
+        kind: the type of the key; None if it is not known.
+    """
     for name, value in table.items():
-        if name not in known:
-            raise UnknownName(f"part of a range ([space] {key})", name, known)
-        if name == "log":
-            if not isinstance(value, bool):
-                raise BadValue(f"[space] {key}: log must be true or false, not {value!r}")
-        elif (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-        ):
-            raise BadValue(f"[space] {key}: {name} must be a number, not {value!r}")
-    if missing := [name for name in ("low", "high") if name not in table]:
+        _check_part(key, name, value)
+    missing = [name for name in ("low", "high") if name not in table]
+    if missing:
         raise BadValue(
-            f"[space] {key}: a range needs {' and '.join(missing)}, such as {{ low = 1, high = 10 }}"
+            f"[space] {key}: a range needs {' and '.join(missing)}, "
+            "such as { low = 1, high = 10 }"
         )
+
     numbers = {name: value for name, value in table.items() if name != "log"}
     whole = all(isinstance(value, int) for value in numbers.values())
     if kind is int and not whole:
         raise BadValue(f"[space] {key}: only whole numbers make sense, not {dict(table)}")
     if kind is float or not whole:
         numbers = {name: float(value) for name, value in numbers.items()}
-    return _checked(key, Range(**numbers, log=table.get("log", False)))
+
+    found = Range(**numbers, log=table.get("log", False))
+    _check_range(key, found)
+    if found.step is not None:
+        # The last value that a step reaches is the highest.
+        steps = _steps(found.low, found.high, found.step)
+        found = dataclasses.replace(found, high=_plus(found.low, steps, found.step))
+    _check_several(key, found.low < found.high)
+    return found
 
 
-def _checked(key: str, found: Range) -> Range:
-    """With the last value that a step reaches as its high."""
+def _check_part(key: str, name: str, value: Any) -> None:
+    """Raise UnknownName or BadValue unless one part of a range is what it may be."""
+    known = [item.name for item in dataclasses.fields(Range)]
+    if name not in known:
+        raise UnknownName(f"part of a range ([space] {key})", name, known)
+
+    if name == "log":
+        if not isinstance(value, bool):
+            raise BadValue(f"[space] {key}: log must be true or false, not {value!r}")
+        return
+
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value):
+        raise BadValue(f"[space] {key}: {name} must be a number, not {value!r}")
+
+
+def _check_range(key: str, found: Range) -> None:
+    """Raise BadValue unless the parts of a range go together."""
     if found.step is not None and found.step <= 0:
         raise BadValue(f"[space] {key}: step must be above 0, not {found.step}")
     if found.log and (found.low <= 0 or found.step is not None):
@@ -319,26 +396,23 @@ def _checked(key: str, found: Range) -> Range:
         )
     if found.low > found.high:
         raise BadValue(f"[space] {key}: low {found.low} is above high {found.high}")
-    if found.step is not None:
-        found = dataclasses.replace(
-            found, high=_plus(found.low, _steps(found.low, found.high, found.step), found.step)
-        )
-    _check_several(key, 1 if found.low == found.high else 2, 2)
-    return found
 
 
-def _check_several(key: str, different: int, count: int) -> None:
-    if different < max(2, count):
+def _check_several(key: str, several: bool) -> None:
+    """Raise BadValue unless there is something to search."""
+    if not several:
         raise BadValue(
-            f"[space] {key} needs at least two values, all different; a fixed one belongs under [set]"
+            f"[space] {key} needs at least two values, all different; "
+            "a fixed one belongs under [set]"
         )
 
 
 def _steps(low: float, high: float, step: float) -> int:
-    """How many steps fit, by the decimal digits that were written: in binary 0.3 is less than three times 0.1."""
+    """Count the steps that fit, in decimals: in binary 0.3 is less than three times 0.1."""
     return int((Decimal(str(high)) - Decimal(str(low))) // Decimal(str(step)))
 
 
 def _plus(low: float, count: int, step: float) -> float:
+    """Add a number of steps, in decimals."""
     exact = Decimal(str(low)) + count * Decimal(str(step))
     return int(exact) if isinstance(low, int) and isinstance(step, int) else float(exact)

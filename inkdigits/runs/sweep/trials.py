@@ -1,6 +1,6 @@
-"""What a sweep found: results of trials in, a table for people, rows for programs and the best recipe as a .toml out.
+"""Results of trials in; a table for people, rows for programs, and the best recipe as .toml out.
 
-Knows nothing of Optuna, training or torch. Every figure is of validation digits.
+Every figure is of validation digits. Needs neither Optuna nor torch.
 """
 
 import csv
@@ -17,14 +17,22 @@ from inkdigits.evaluation.metrics import percent
 from inkdigits.runs.sweep.space import METRICS, Space, Value
 from inkdigits.training.recipe import EVIDENCE, Recipe, to_table
 
-TABLE, BEST = "trials.csv", "best.toml"
+TRIALS_FILE = "trials.csv"
+BEST_FILE = "best.toml"
+FINISHED = "finished"
 UNDER_WAY = "under way"  # the state of a trial that has not come to its end
-SHOWN = 10  # rows of the table for people; trials.csv has all
+ROWS_SHOWN = 10  # of the table for people; trials.csv has all
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What one seed of a trial reached after its last epoch: a fraction, nats, and the seconds of training alone."""
+class SeedFigures:
+    """What one seed of a trial reached after its last epoch.
+
+    Attributes:
+        validation_accuracy: a fraction.
+        validation_loss: the mean cross-entropy, in nats.
+        seconds: of training alone.
+    """
 
     validation_accuracy: float
     validation_loss: float
@@ -32,13 +40,21 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Result:
-    """A trial. state: finished, pruned (worse than most after its first seeds), failed (`reason` says why), or under way."""
+class TrialResult:
+    """What became of a trial.
 
-    trial: int  # counted from 1
+    Attributes:
+        trial: its number, counted from 1.
+        state: finished, pruned (worse than most after its first seeds), failed, or under way.
+        settings: the keys of the recipe that were tried.
+        seeds: what its finished seeds reached.
+        reason: why it failed; None if it did not.
+    """
+
+    trial: int
     state: str
     settings: Mapping[str, Value]
-    seeds: tuple[Figures, ...]  # those that are finished
+    seeds: tuple[SeedFigures, ...]
     reason: str | None = None
 
     @property
@@ -46,32 +62,42 @@ class Result:
         """Whether it has come to its end, good or bad."""
         return self.state != UNDER_WAY
 
+    @property
+    def total_seconds(self) -> float:
+        """The seconds of training of all seeds."""
+        return sum(self.values("seconds"))
+
     def values(self, key: str) -> list[float]:
-        """One figure of every seed."""
+        """List one figure of every seed."""
         return [getattr(figures, key) for figures in self.seeds]
 
     def to_record(self) -> dict[str, Any]:
-        """The object that `sweep --json` prints for it: means over seeds, null without any, and deviations, null for one alone."""
+        """Return the object that `sweep --json` prints for it.
+
+        Means over seeds are null without any seed, standard deviations also of a single one.
+        """
         record: dict[str, Any] = {"trial": self.trial, "state": self.state, "n": len(self.seeds)}
         for key in METRICS:
             values = self.values(key)
             record[key] = round(mean(values), DIGITS_TO_KEEP) if values else None
             record[f"{key}_sd"] = round(stdev(values), DIGITS_TO_KEEP) if len(values) > 1 else None
-        record["seconds"] = round(sum(self.values("seconds")), 3)
+
+        record["seconds"] = round(self.total_seconds, 3)
         return record | {"reason": self.reason, "settings": dict(self.settings)}
 
 
-def best(results: Sequence[Result], metric: str) -> list[Result]:
-    """The finished trials, the best first; of equally good ones the earlier."""
-    finished = [result for result in results if result.state == "finished"]
+def rank_results(results: Sequence[TrialResult], metric: str) -> list[TrialResult]:
+    """List the finished trials, the best first; of equally good ones the earlier."""
+    finished = [result for result in results if result.state == FINISHED]
     sign = -1 if METRICS[metric] == "maximize" else 1
     return sorted(finished, key=lambda result: sign * mean(result.values(metric)))
 
 
-def as_csv(results: Sequence[Result]) -> str:
-    """A row for every trial, of which there is one at least, and a column for every key."""
+def as_csv(results: Sequence[TrialResult]) -> str:
+    """Write a row for every trial, at least one, and a column for every key."""
     records = [result.to_record() for result in results]
     rows = [{**record.pop("settings"), **record} for record in records]
+
     text = io.StringIO()
     writer = csv.DictWriter(text, [*records[0], *results[0].settings], lineterminator="\n")
     writer.writeheader()
@@ -79,86 +105,104 @@ def as_csv(results: Sequence[Result]) -> str:
     return text.getvalue()
 
 
-def as_recipe(space: Space, chosen: Result, trials: int) -> str:
-    """The recipe of a trial as a .toml that `inkdigits train` takes: every key that is not as `Recipe` has it anyway."""
-    figures = f"{metric_name(space.metric)} {figure(chosen, space.metric)} over {seeds(len(chosen.seeds))}"
+def as_recipe(space: Space, chosen: TrialResult, trials: int) -> str:
+    """Write the recipe of a trial as a .toml that `inkdigits train` takes.
+
+    Args:
+        space: what was searched.
+        chosen: the trial.
+        trials: how many there were.
+
+    Returns:
+        Every key that is not as `Recipe` has it anyway.
+    """
+    count = len(chosen.seeds)
+    over = f"{count} seed{'s' if count > 1 else ''}"
+    figures = f"{_metric_name(space)} {format_figure(chosen, space.metric)} over {over}"
+    settings = _as_settings(chosen.settings)
     facts = {
         "summary": f"the best of {trials} trials around {space.recipe.name}",
-        "source": f"Found by `inkdigits sweep`: trial {chosen.trial}, {figures}. {_as_settings(chosen.settings)}",
+        "source": f"Found by `inkdigits sweep`: trial {chosen.trial}, {figures}. {settings}",
     }
-    plain, table = to_table(Recipe("", "")), to_table(space.recipe_with(chosen.settings))
-    said = {
+
+    plain = to_table(Recipe("", ""))
+    changed = {
         key: value
-        for key, value in table.items()
+        for key, value in to_table(space.recipe_with(chosen.settings)).items()
         if key not in ("name", "base", *EVIDENCE) and value != plain[key]
     }
-    return "".join(f"{key} = {_toml(value)}\n" for key, value in (facts | said).items())
+    return "".join(f"{key} = {_toml(value)}\n" for key, value in (facts | changed).items())
 
 
 def _toml(value: Any) -> str:
-    """JSON's texts, numbers and lists are TOML's, too; its objects are not."""
+    """Write a value as TOML: JSON's texts, numbers and lists are the same, its objects are not."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + " }"
     return json.dumps(value, ensure_ascii=False)
 
 
-def line(result: Result, space: Space) -> str:
-    """A trial that has come to its end."""
+def describe_trial(result: TrialResult, space: Space) -> str:
+    """Describe a trial that has come to its end in a line."""
     trial = f"trial {result.trial:>{len(str(space.trials))}}/{space.trials}"
+    settings = _as_settings(result.settings)
     if result.state == "failed":
-        return f"{trial}  failed: {result.reason}  {_as_settings(result.settings)}"
+        return f"{trial}  failed: {result.reason}  {settings}"
+
+    figure = format_figure(result, space.metric)
+    spent = f"n {len(result.seeds)}  {result.total_seconds:.1f} s"
     pruned = "  pruned" if result.state == "pruned" else ""
-    spent = f"n {len(result.seeds)}  {sum(result.values('seconds')):.1f} s"
-    return (
-        f"{trial}  {figure(result, space.metric)}  {spent}{pruned}  {_as_settings(result.settings)}"
-    )
+    return f"{trial}  {figure}  {spent}{pruned}  {settings}"
 
 
-def summary(results: Sequence[Result], space: Space, out: Path) -> list[str]:
-    """Lines for people: how many trials came to which end, the best ones under a heading, and where to find them all."""
+def describe_sweep(results: Sequence[TrialResult], space: Space, out: Path) -> list[str]:
+    """Describe a sweep in lines: how its trials ended, the best ones, and where to find all."""
     states = [result.state for result in results]
     counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
     lines = [f"{space.recipe.name} on {space.recipe.data}, {space.trials} trials: {counts}"]
-    ranked = best(results, space.metric)
+    ranked = rank_results(results, space.metric)
     if not ranked:
         return lines
-    lines.append(f"{'trial':>5}  {metric_name(space.metric):<19}  {'n':>2}  {'time':>8}  settings")
-    for result in ranked[:SHOWN]:
-        seconds = f"{sum(result.values('seconds')):.1f} s"
-        figures = f"{figure(result, space.metric):<19}  {len(result.seeds):>2}  {seconds:>8}"
-        lines.append(f"{result.trial:>5}  {figures}  {_as_settings(result.settings)}")
-    lines.append(f"the best as a recipe: {out / BEST}; all trials: {out / TABLE}")
+
+    lines.append(f"{'trial':>5}  {_metric_name(space):<19}  {'n':>2}  {'time':>8}  settings")
+    for result in ranked[:ROWS_SHOWN]:
+        figure = f"{format_figure(result, space.metric):<19}"
+        seconds = f"{result.total_seconds:.1f} s"
+        spent = f"{len(result.seeds):>2}  {seconds:>8}"
+        lines.append(f"{result.trial:>5}  {figure}  {spent}  {_as_settings(result.settings)}")
+
+    best = out / BEST_FILE
+    lines.append(f"the best as a recipe: {best}; all trials: {out / TRIALS_FILE}")
     lines.append(
-        f"The best of many was lucky, too: `inkdigits train {out / BEST} --out DIR` tells what it is like on test digits."
+        f"The best of many was lucky, too: `inkdigits train {best} --out DIR` tells what it is "
+        "like on test digits."
     )
     return lines
 
 
-def figure(result: Result, metric: str) -> str:
-    """Mean and, over several seeds, standard deviation."""
+def format_figure(result: TrialResult, metric: str) -> str:
+    """Format the mean over seeds and, of several, the standard deviation."""
     values = result.values(metric)
+    sd = stdev(values) if len(values) > 1 else None
     if metric == "validation_accuracy":
-        return percent(mean(values)) + (f" ± {100 * stdev(values):.2f}" if len(values) > 1 else "")
-    return f"{mean(values):.4f}" + (f" ± {stdev(values):.4f}" if len(values) > 1 else "")
+        figure = percent(mean(values))
+        return figure if sd is None else f"{figure} ± {100 * sd:.2f}"
+
+    figure = f"{mean(values):.4f}"
+    return figure if sd is None else f"{figure} ± {sd:.4f}"
 
 
-def metric_name(metric: str) -> str:
-    """As people write it."""
-    return metric.replace("_", " ")
-
-
-def seeds(count: int) -> str:
-    """In words."""
-    return f"{count} seed{'s' if count > 1 else ''}"
+def _metric_name(space: Space) -> str:
+    """Return the metric as people write it."""
+    return space.metric.replace("_", " ")
 
 
 def _as_settings(settings: Mapping[str, Value]) -> str:
-    """As `--set` takes them, but for digits that say nothing."""
-    return " ".join(
-        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={_plain(value)}"
-        for key, value in settings.items()
-    )
+    """Write settings as `--set` takes them, but for digits that say nothing."""
+    return " ".join(f"{key}={_plain(value)}" for key, value in settings.items())
 
 
 def _plain(value: Value) -> str:
+    """Write one value of a setting."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,33 +1,35 @@
-"""A search over keys of a recipe: trial after trial is trained and judged, here, in several processes, or on a cluster.
+"""A space and digits in, trial after trial out, trained and judged here or on other machines.
 
-A `Space` and digits in; `search.py` keeps what comes out. Only the validation digits judge: test digits are not even handed on, and
-`inkdigits train DIR/best.toml` reads them once, when the search is over.
+Trials run one after another, in several processes, or on a Ray cluster; `study` keeps what comes
+out. Only the validation digits judge. The test digits are not even handed on: `inkdigits train
+DIR/best.toml` reads them once, when the sweep is over.
 """
 
 import logging
 import math
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-from inkdigits.core.errors import BadValue, CannotWrite, InkdigitsError, MissingExtra
+from inkdigits.core.errors import CannotWrite, InkdigitsError
 from inkdigits.core.signals import uninterrupted
 from inkdigits.data.datasets import Dataset
-from inkdigits.reading.network import processors
+from inkdigits.runs.engines import (
+    TRAINING_ERRORS,
+    Failure,
+    RayTasks,
+    Underway,
+    check_jobs,
+    run_processes,
+)
 from inkdigits.runs.job import EVERY_MINUTE, TrainingJob, check_before_training, check_outputs
 from inkdigits.runs.resume import SavedStates, StateSaver
 from inkdigits.runs.sweep.space import Space, Value
 from inkdigits.runs.sweep.study import Attempt, Search
-from inkdigits.runs.sweep.trials import Figures, Result, best, figure
+from inkdigits.runs.sweep.trials import SeedFigures, TrialResult, format_figure, rank_results
 from inkdigits.training.distillation import load_teachers
 from inkdigits.training.figures import TrainingProgress
 from inkdigits.training.loop import Training, seeded_network
@@ -35,29 +37,17 @@ from inkdigits.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
-GLANCE = 0.5  # seconds between two looks at what other processes have finished
-TOO_MUCH = (InkdigitsError, torch.OutOfMemoryError)  # for a trial: it fails, and the search goes on
+SweepRecord = Underway | TrialResult
 
 
 @dataclass(frozen=True)
-class Underway:
-    """TrainingProgress of a sweep: what is running, and the fraction of it that is done (0 to 1).
+class SweepDigits:
+    """What trials learn from and what judges them: training and validation digits.
 
-    training: how the seed under way is learning. best: the best result so far, in words.
+    Attributes:
+        dataset: without test digits.
+        device: auto, cpu, cuda or mps.
     """
-
-    name: str
-    fraction: float
-    training: TrainingProgress | None = None
-    best: str = ""
-
-
-Record = Underway | Result
-
-
-@dataclass(frozen=True)
-class Digits:
-    """What is learned from and what judges. device: auto, cpu, cuda or mps."""
 
     dataset: Dataset
     device: str = "auto"
@@ -75,46 +65,49 @@ def sweep(
     jobs: int | None = None,
     engine: str = "optuna",
     data_dir: Path | None = None,
-) -> Generator[Record, None, None]:
-    """Search in the folder `out`, or go on there: `inkdigits sweep`. Yields what is under way, and each trial that is over, once.
+) -> Generator[SweepRecord, None, None]:
+    """Search for the best recipe in the folder `out`, or go on there, as `inkdigits sweep` does.
 
-    dataset: what `space.recipe.data` names. data_dir: where other processes find it, too.
-    jobs: trials at a time, 1 unless given; with the engine ray, as many as its cluster has processors. Raises InkdigitsError.
+    Args:
+        space: what is searched.
+        out: the folder of the sweep, which several processes may share.
+        dataset: the one that `space.recipe.data` names.
+        device: auto, cpu, cuda or mps.
+        jobs: trials at a time. None is one, and one a processor of the cluster with "ray".
+        engine: "optuna", in processes on this machine, or "ray".
+        data_dir: the folder with the datasets, for other processes; None for the default one.
+
+    Yields:
+        What is under way, and each trial that has come to its end, once.
+
+    Raises:
+        InkdigitsError: with a sentence for the user.
     """
-    if jobs is not None and jobs < 1:
-        raise BadValue(f"{jobs} jobs do nothing; 1 or more do")
-    digits = prepared(space, dataset, device)
+    check_jobs(jobs)
+    digits = prepare_digits(space, dataset, device)
     search = Search(space, out, str(digits))
     yield from search.news()
-    given = {
-        "--out": out,
-        "--trials": space.trials,
-        "--data": space.recipe.data,
-        "--device": device,
-        "--data-dir": data_dir,
-    }
-    options = [
-        str(each)
-        for option, value in given.items()
-        if value is not None
-        for each in (option, value)
-    ]
+
     try:
         if engine == "ray":
-            yield from work_on_ray(search, digits, jobs)
-        elif (jobs or 1) == 1:
-            yield from work(search, digits)
+            yield from _work_on_ray(search, digits, jobs)
+        elif jobs and jobs > 1:
+            yield from _work_in_processes(search, jobs, device, data_dir)
         else:
-            yield from work_together(search, jobs or 1, ["sweep", str(space.path), *options])
+            yield from _work_here(search, digits)
     except (KeyboardInterrupt, GeneratorExit):
         log.warning("the sweep was stopped; the same command goes on with it")
         raise
 
 
-def prepared(space: Space, dataset: Dataset, device: str = "auto") -> Digits:
-    """The dataset without its test digits, after whatever would only come to light in a later trial has been refused.
+def prepare_digits(space: Space, dataset: Dataset, device: str = "auto") -> SweepDigits:
+    """Take the test digits out of a dataset, after refusing what would fail in a later trial.
 
-    Raises UnknownName, BadValue, BadData or MissingExtra.
+    Raises:
+        UnknownName: a recipe of the space names something that does not exist.
+        BadValue: a recipe of the space makes no sense.
+        BadData: the dataset has too few digits.
+        MissingExtra: a library is not installed.
     """
     check_before_training(TrainingJob(space.recipe, dataset, device=device))
     one = dataset.train[:1]
@@ -122,183 +115,174 @@ def prepared(space: Space, dataset: Dataset, device: str = "auto") -> Digits:
         network = seeded_network(recipe, 0)
         Training(network, recipe, one, device=device)
         check_outputs(network, recipe, dataset)
-    seen = {name: dataset[name] for name in ("train", "validation")}
-    return Digits(Dataset(dataset.name, dataset.classes, seen), device)
+
+    splits = {name: dataset[name] for name in ("train", "validation")}
+    return SweepDigits(Dataset(dataset.name, dataset.classes, splits), device)
 
 
 def train_seed(
-    recipe: Recipe, seed: int, digits: Digits, folder: Path
-) -> Iterator[TrainingProgress | Figures]:
-    """Train once, from the state that `folder` keeps if it was stopped, and end with what the validation digits say.
+    recipe: Recipe, seed: int, digits: SweepDigits, folder: Path
+) -> Iterator[TrainingProgress | SeedFigures]:
+    """Train once, to the same bits as `inkdigits train` with this seed.
 
-    The same bits as `inkdigits train` makes with this seed. Raises InkdigitsError where the loss stops being a number.
+    Args:
+        recipe: how to train.
+        seed: of weights, order and augmentation.
+        digits: to learn from and to judge.
+        folder: keeps the state while the training is under way; if it was stopped, it goes on.
+
+    Yields:
+        `TrainingProgress` now and then, and at last what the validation digits say.
+
+    Raises:
+        InkdigitsError: the loss stopped being a number.
     """
-    dataset, teachers = digits.dataset, load_teachers(recipe.teacher, digits.dataset.classes)
+    dataset = digits.dataset
     training = Training(
         seeded_network(recipe, seed),
         recipe,
         dataset.train,
         seed=seed,
         device=digits.device,
-        teachers=teachers,
+        teachers=load_teachers(recipe.teacher, dataset.classes),
     )
+
     states = SavedStates(folder / f"seed-{seed}")
-    if saved := states.load():
-        training.restore(saved)
+    state = states.load()
+    if state:
+        training.restore(state)
     states.folder.mkdir(parents=True, exist_ok=True)
-    saving = StateSaver(states, EVERY_MINUTE, training.done)
+    saver = StateSaver(states, EVERY_MINUTE, training.done)
+
     try:
         for record in training.passes(dataset.validation):
-            if saving.due(training.done):
-                saving.save(training.state(), training.done)
+            if saver.due(training.done):
+                saver.save(training.state(), training.done)
             if isinstance(record, TrainingProgress):
                 yield record
     except (KeyboardInterrupt, GeneratorExit):
         if training.whole:
             with uninterrupted:
-                saving.save(training.state(), training.done)
+                saver.save(training.state(), training.done)
         raise
-    last = training.epochs[-1]
-    if not math.isfinite(last.validation_loss):
+
+    loss = training.epochs[-1].validation_loss
+    if not math.isfinite(loss):
         raise InkdigitsError(
-            f"the validation loss became {last.validation_loss}; a smaller learning_rate would help"
+            f"the validation loss became {loss}; a smaller learning_rate would help"
         )
-    yield Figures(
-        last.validation_accuracy,
-        last.validation_loss,
-        sum(epoch.seconds for epoch in training.epochs),
-    )
-    shutil.rmtree(
-        states.folder.parent, ignore_errors=True
-    )  # only now: the figures have been taken down
+    seconds = sum(epoch.seconds for epoch in training.epochs)
+    yield SeedFigures(training.epochs[-1].validation_accuracy, loss, seconds)
+
+    # Only now have the figures been taken down.
+    shutil.rmtree(states.folder.parent, ignore_errors=True)
 
 
-def work(search: Search, digits: Digits) -> Generator[Record, None, None]:
-    """Trial after trial in this process. Yields what is under way, and every trial that comes to its end, here or elsewhere."""
-    while attempt := search.claim():
+def _work_here(search: Search, digits: SweepDigits) -> Generator[SweepRecord, None, None]:
+    """Train trial after trial in this process."""
+    while True:
+        attempt = search.claim()
+        if attempt is None:
+            return
+
         with attempt:
             attempt.advance()
             while not attempt.over:
-                yield from _next_seed(attempt, digits)
+                yield from _train_next_seed(attempt, digits)
         yield from search.news()
 
 
-def _next_seed(attempt: Attempt, digits: Digits) -> Iterator[Underway]:
-    space, seed = attempt.search.space, len(attempt.seeds)
+def _train_next_seed(attempt: Attempt, digits: SweepDigits) -> Iterator[Underway]:
+    """Train the next seed of a trial, and take its figures down."""
+    space = attempt.search.space
+    seed = len(attempt.seeds)
     name = f"trial {attempt.number + 1}/{space.trials} seed {seed + 1}/{space.seeds}"
+
     try:
         recipe = space.recipe_with(attempt.settings)
-        for record in train_seed(recipe, seed, digits, attempt.search.folder(attempt.number)):
-            if isinstance(record, Figures):
+        for record in train_seed(recipe, seed, digits, attempt.folder):
+            if isinstance(record, SeedFigures):
                 attempt.advance(record)
             else:
-                yield Underway(
-                    name,
-                    (record.epoch - 1 + record.fraction) / recipe.epochs,
-                    record,
-                )
+                done = (record.epoch - 1 + record.fraction) / recipe.epochs
+                yield Underway(name, done, record)
     except CannotWrite:
         raise
-    except TOO_MUCH as error:
+    except TRAINING_ERRORS as error:
         attempt.fail(str(error))
 
 
-def work_together(
-    search: Search, jobs: int, arguments: Sequence[str]
-) -> Generator[Record, None, None]:
-    """Several processes, each of which is `inkdigits ARGUMENTS` and shares the search. Yields as `work` does; leaving ends them."""
-    environment = {"OMP_NUM_THREADS": str(max(1, processors() // jobs)), **os.environ}
-    command, quiet = [sys.executable, "-m", "inkdigits", *arguments], subprocess.DEVNULL
-    with ExitStack() as stack:
-        said = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in range(jobs)]
-        processes = [
-            subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=file, env=environment)
-            for file in said
-        ]  # noqa: S603
-        stack.callback(_stop, processes)
-        while any(process.poll() is None for process in processes):
-            time.sleep(GLANCE)
-            yield from search.news()
-            yield standing(search)
+def _work_in_processes(
+    search: Search, jobs: int, device: str, data_dir: Path | None
+) -> Generator[SweepRecord, None, None]:
+    """Have several processes share the search, each by the same command."""
+    space = search.space
+    command: list[object] = ["sweep", space.path, "--out", search.out, "--device", device]
+    command += ["--trials", space.trials, "--data", space.recipe.data]
+    if data_dir:
+        command += ["--data-dir", data_dir]
+
+    for _ in run_processes(command, jobs):
         yield from search.news()
-        for process, file in zip(processes, said, strict=True):
-            if process.returncode:
-                file.seek(0)
-                words = file.read().splitlines() or ["no word"]
-                log.warning(
-                    "one of %d processes ended with status %d: %s",
-                    jobs,
-                    process.returncode,
-                    words[-1],
-                )
+        yield standing(search)
+    yield from search.news()
 
 
-def _stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
-    """Have them save what they are at and leave."""
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.wait()
+def _work_on_ray(
+    search: Search, digits: SweepDigits, jobs: int | None
+) -> Generator[SweepRecord, None, None]:
+    """Train seeds as tasks on a Ray cluster.
 
-
-def work_on_ray(search: Search, digits: Digits, jobs: int | None) -> Generator[Record, None, None]:
-    """Seeds as tasks of Ray's, so many at a time, on the cluster that it finds, else on this machine. Yields as `work` does.
-
-    jobs: None for one a processor of the cluster. The trials stay in our hands, so that other machines need no folder of ours.
-    Raises MissingExtra.
+    The trials stay locked here, so other machines need no folder of ours.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or it tells its makers
-    try:
-        import ray
-    except ImportError:
-        raise MissingExtra("--engine ray", "scale") from None
-    ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR)
-    slots = jobs or int(ray.cluster_resources()["CPU"])
-    train = ray.remote(num_gpus=int(digits.device == "cuda"))(outcome)
-    put, at_work = ray.put(digits), dict[object, Attempt]()
+    with RayTasks(train_elsewhere, jobs, digits.device) as tasks, ExitStack() as held:
+        shared = tasks.share(digits)
 
-    def begin_next_seed(attempt: Attempt) -> None:
-        if not attempt.over:
-            at_work[train.remote(search.space, attempt.settings, len(attempt.seeds), put)] = attempt
+        def start_next_seed(attempt: Attempt) -> None:
+            if not attempt.over:
+                seed = len(attempt.seeds)
+                tasks.start(attempt, search.space, attempt.settings, seed, shared)
 
-    with ExitStack() as held:
         while True:
-            while len(at_work) < slots and (attempt := search.claim()):
+            while tasks.has_room:
+                attempt = search.claim()
+                if attempt is None:
+                    break
                 held.enter_context(attempt).advance()
-                begin_next_seed(attempt)
+                start_next_seed(attempt)
+
             yield from search.news()
             yield standing(search)
-            if not at_work:
+            if not tasks:
                 return
-            (done, *_), _ = ray.wait(list(at_work))
-            attempt = at_work.pop(done)
-            try:
-                found = ray.get(done)
-            except (
-                ray.exceptions.RayError
-            ) as error:  # its machine is gone, or out of memory, after as many tries as Ray makes
-                found = str(error).splitlines()[0]
-            attempt.advance(found) if isinstance(found, Figures) else attempt.fail(found)
-            begin_next_seed(attempt)
+
+            attempt, found = tasks.wait()
+            if isinstance(found, Failure):
+                attempt.fail(found.reason)
+            else:
+                attempt.advance(found)
+            start_next_seed(attempt)
 
 
-def outcome(space: Space, settings: dict[str, Value], seed: int, digits: Digits) -> Figures | str:
-    """What a seed reached, or why it failed, on a machine that has none of our files."""
+def train_elsewhere(
+    space: Space, settings: dict[str, Value], seed: int, digits: SweepDigits
+) -> SeedFigures | Failure:
+    """Train one seed of a trial on a machine that may have no files of ours."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             *_, figures = train_seed(space.recipe_with(settings), seed, digits, Path(folder))
-        except TOO_MUCH as error:
-            return str(error)
-    assert isinstance(figures, Figures), "a seed ends with its figures"
+        except TRAINING_ERRORS as error:
+            return Failure(str(error))
+
+    assert isinstance(figures, SeedFigures), "a seed ends with its figures"
     return figures
 
 
 def standing(search: Search) -> Underway:
-    """How far all processes together are."""
-    space, results = search.space, search.results()
-    over, ranked = sum(result.over for result in results), best(results, space.metric)
-    return Underway(
-        f"{over}/{space.trials} trials",
-        over / space.trials,
-        best=f"best {figure(ranked[0], space.metric)}" if ranked else "",
-    )
+    """Count the trials that are over, in all processes together."""
+    space = search.space
+    results = search.results()
+    over = sum(result.over for result in results)
+    ranked = rank_results(results, space.metric)
+    best = f"best {format_figure(ranked[0], space.metric)}" if ranked else ""
+    return Underway(f"{over}/{space.trials} trials", over / space.trials, best=best)
