@@ -101,8 +101,8 @@ class StoredArray:
         """Return the next values in the stream, in the machine's byte order."""
         array = np.empty(shape, self.dtype)
         content: Any = memoryview(array.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
-        filled = 0
 
+        filled = 0
         while count := self.stream.readinto(content[filled : filled + UNPACKED_CHUNK]):
             filled += count
 

@@ -1,6 +1,4 @@
-"""Picture files, as far as their names tell: the suffixes of pictures, and all pictures below a
-folder.
-"""
+"""Picture files by their names: a folder comes in, the paths of all pictures below it go out."""
 
 import contextlib
 import os

@@ -82,13 +82,15 @@ def iter_csv(path: Path, rows: int = ROWS) -> Iterator[LabelledImages]:
 
 
 def _filled_lines(text: TextIO, path: Path) -> Iterator[Line]:
-    """Yield the lines that are not blank. Raise BadData where one, or all of them, are longer than
-    any table's.
+    """Yield the lines that are not blank.
+
+    Raises:
+        BadData: a line, or all of them, are longer than any table's.
     """
     packed = path.stat().st_size
+
     length = 0
     blank = 0
-
     for number, line in enumerate(iter(lambda: text.readline(LONGEST_LINE), ""), 1):
         length += len(line)
         refuse_bombs(length, packed, str(path))
@@ -115,9 +117,7 @@ def _column_names(line: str, path: Path) -> list[str]:
 
 
 def _label_column(names: list[str], path: Path) -> int | None:
-    """Return the index of the label's column, as the first line tells it, or None where the table
-    has no labels.
-    """
+    """Return the index of the label's column by the first line, or None without labels."""
     if len(names) == PIXELS:
         return None
     if len(names) != PIXELS + 1:
@@ -137,9 +137,7 @@ def _label_column(names: list[str], path: Path) -> int | None:
 
 
 def _parse(lines: list[Line], largest: NDArray[np.int_], path: Path) -> NDArray[np.uint8]:
-    """Return the values of some lines, uint8 (lines, columns); those of a column go up to its
-    `largest`.
-    """
+    """Return the values of some lines, uint8 (lines, columns), each column up to its `largest`."""
     try:
         texts = [text for _, text in lines]
         values = np.loadtxt(texts, np.uint8, comments=None, delimiter=",", ndmin=2)
@@ -153,9 +151,7 @@ def _parse(lines: list[Line], largest: NDArray[np.int_], path: Path) -> NDArray[
 
 
 def _parse_row(line: str, largest: NDArray[np.int_], place: str) -> list[int]:
-    """Return the values of one line, however they are written. Raise BadData that names the wrong
-    one.
-    """
+    """Return the values of one line, however they are written; a wrong one is named in BadData."""
     fields = line.strip().split(",")
     if len(fields) != len(largest):
         raise BadData(f"{place}: {len(fields)} values; line 1 has {len(largest)}")

@@ -83,8 +83,7 @@ def sha256(path: Path, *, unpack: bool, limit: int) -> str:
 
 
 def refuse_bombs(claimed: int, packed: int, name: str) -> None:
-    """Refuse data that claims more bytes than its file can hold, or than digits would be packed
-    into.
+    """Refuse data that claims more bytes than its file can hold, or than packed digits would have.
 
     Args:
         claimed: bytes of the unpacked data, as far as they are known.

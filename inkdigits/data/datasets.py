@@ -1,5 +1,4 @@
-"""Datasets by name or path: `mnist`, a folder, a file, or several of these joined by `+` come in, a
-Dataset comes out.
+"""Datasets by name or path: the name or path of one or of several comes in, a Dataset goes out.
 
 The same source gives the same splits every time. Torch is never loaded; which split to look at is
 the caller's decision.

@@ -1,5 +1,6 @@
-"""Datasets with a name: the arrays that the store hands out come in, splits come out. What is
-special to one is done here.
+"""Datasets with a name: an entry of the catalogue comes in, a Dataset goes out.
+
+What is special to one dataset, such as images stored column by column, is done here.
 """
 
 import logging
@@ -63,16 +64,11 @@ def _splits(entry: Entry, folder: Path, progress: ProgressCallback | None) -> di
         return with_validation(train, test=test[:10_000], test50k=test[10_000:])
 
     splits = with_validation(train, test=test)
-    if entry.name == "handwriting":
-        return handwriting(splits, progress)
-
-    return splits
+    return handwriting(splits, progress) if entry.name == "handwriting" else splits
 
 
 def _read_files(entry: Entry, folder: Path) -> list[NDArray[Any]]:
-    """Read all files of a dataset; log a warning where one cannot be compared with its published
-    hash.
-    """
+    """Read all files of a dataset; warn of those that cannot be compared with a published hash."""
     arrays = []
     for file in entry.files:
         array, evidence = read_checked(folder, file)
@@ -99,9 +95,7 @@ def _idx_split(entry: Entry, images: NDArray[Any], labels: NDArray[Any]) -> Spli
 
 
 def handwriting(mnist: dict[str, Split], progress: ProgressCallback | None) -> dict[str, Split]:
-    """Make MNIST's training and validation digits into those of other people; the test split stays
-    as it is.
-    """
+    """Return MNIST in other people's handwriting; its test split stays as it is."""
     return {
         "train": _simulated(mnist["train"], 0, COPIES, progress),
         "validation": _simulated(mnist["validation"], 1, 1, progress),
@@ -120,9 +114,7 @@ def _simulated(split: Split, seed: int, copies: int, progress: ProgressCallback 
 
 
 def _usps(rows: NDArray[np.float32]) -> Split:
-    """Return USPS's digits. Each row has a label from 1 to 10, then 16x16 pixels from paper -1 to
-    ink 1.
-    """
+    """Return USPS's digits from rows of a label, 1 to 10, and 16x16 pixels, paper -1 to ink 1."""
     ink = np.clip((rows[:, 1:] + 1) * 127.5, 0, 255).round().astype(np.uint8)
     labels = as_labels(rows[:, 0].astype(np.int64) - 1, len(rows), "usps")
     return Split(_enlarged(ink.reshape(-1, 16, 16)), labels)

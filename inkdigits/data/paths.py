@@ -1,6 +1,4 @@
-"""Datasets of the user's own: a folder of pictures, a folder of IDX files, or one file. A path
-comes in, splits come out.
-"""
+"""Datasets of the user's own: the path of a folder or a file comes in, splits go out."""
 
 import re
 from pathlib import Path
@@ -132,9 +130,7 @@ def _listing(folder: Path) -> str:
 
 
 def _load_idx_folder(folder: Path) -> dict[str, Split]:
-    """Return the splits in IDX files named as MNIST's: train-images..., t10k-images... or
-    test-images..., and their labels.
-    """
+    """Return the splits in a folder of IDX files, which are found by the names in IDX_SPLITS."""
     found = {}
     for split, pattern in IDX_SPLITS.items():
         paths = sorted(

@@ -1,6 +1,4 @@
-"""A dataset and its splits, and how a validation split is taken out of a training set. Nothing here
-is random.
-"""
+"""A dataset and its splits, and how validation digits are chosen, which is never by chance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -50,8 +50,8 @@ def simulate(
     rng = Generator(PCG64(seed))
     digits = len(images) * copies
     others = round(digits * negatives)
-    made = np.empty((digits + others, SIDE, SIDE), np.uint8)
 
+    made = np.empty((digits + others, SIDE, SIDE), np.uint8)
     for index in range(digits):
         source = index % len(images)
         made[index] = written(images[source], int(labels[source]), rng)
