@@ -67,7 +67,7 @@ def command_line(
         description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     if rounds is not None:
-        text = f"rounds, after one that is not counted (default: {rounds})"
+        text = f"rounds that are counted (default: {rounds})"
         parser.add_argument("--rounds", type=int, default=rounds, metavar="N", help=text)
 
     if quick:

@@ -430,10 +430,8 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         points = list(bench.points(Path(folder)))
-        for number, point in turns(points, options.rounds):
-            value = point.measure()
-            if number:
-                point.values.append(value)
+        for _, point in turns(points, options.rounds - 1):
+            point.values.append(point.measure())
 
     text = section(points, options.threads, options.rounds)
     publish(text, options.write, {"scaling": figure(points)})

@@ -167,12 +167,12 @@ def ensemble_section(said: Said, digits: Split) -> list[str]:
     return table(head, rows)
 
 
-def corruption_section(runs: Runs, data_dir: Path | None) -> list[str]:
+def corruption_section(runs: Runs) -> list[str]:
     """Return MNIST-C, of a few runs of `robust` and, as it takes minutes, of one of the others."""
     rows = []
     for name, folders in runs.items():
         some = folders[: CORRUPTED_RUNS.get(name, 1)]
-        seen = [evaluate_corrupted(run, data_dir=data_dir) for run in some]
+        seen = [evaluate_corrupted(run) for run in some]
         each = {
             corruption: fmean(one.corrupted[corruption].accuracy for one in seen)
             for corruption in seen[0].corrupted
@@ -192,12 +192,12 @@ def corruption_section(runs: Runs, data_dir: Path | None) -> list[str]:
     return table([*columns, "the worst three"], rows)
 
 
-def others_section(runs: Runs, data_dir: Path | None) -> list[str]:
+def others_section(runs: Runs) -> list[str]:
     """Return digits of other collections, from which no network here has learned."""
     sets = {}
     for name, split in OTHER_SETS.items():
         with suppress(BadData):  # it is not at hand
-            sets[name] = load_dataset(name, data_dir=data_dir, download=False)[split]
+            sets[name] = load_dataset(name, download=False)[split]
 
     rows = []
     for name, folders in runs.items():
@@ -263,7 +263,7 @@ def card_section(name: str, tables: Iterable[Sequence[str]]) -> str:
     return f"## Figures\n\n{body}\n\n{MADE_BY} {explained}\n"
 
 
-def measure(runs: Runs, digits: Split, data_dir: Path | None) -> dict[str, tuple[list[str], str]]:
+def measure(runs: Runs, digits: Split) -> dict[str, tuple[list[str], str]]:
     """Return a table and a note for each section of the page."""
     said = {name: [Recogniser(run).classify(digits.images) for run in runs[name]] for name in runs}
     sections = {"MNIST's test digits": (accuracy_section(said, digits, runs), TEST_DIGITS)}
@@ -271,9 +271,9 @@ def measure(runs: Runs, digits: Split, data_dir: Path | None) -> dict[str, tuple
         lines = ensemble_section(said.get(name, ()), digits)
         sections[f"Ensembles of `{name}`"] = lines, ENSEMBLES
 
-    lines = corruption_section(runs, data_dir)
+    lines = corruption_section(runs)
     sections["MNIST-C: fifteen corruptions of the test digits"] = lines, CORRUPTED
-    sections["Other hands"] = others_section(runs, data_dir), OTHERS
+    sections["Other hands"] = others_section(runs), OTHERS
     sections["Measured"] = measured_section(runs), MADE_BY
     return sections
 
@@ -284,9 +284,8 @@ def main() -> None:
     parser = command_line(__doc__, write=text)
     text = "the folder that `inkdigits reproduce` fills"
     parser.add_argument("runs", type=Path, metavar="DIR", help=text)
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="the folder of datasets")
     options = parser.parse_args()
-    digits = load_dataset("mnist", data_dir=options.data_dir)["test"]
+    digits = load_dataset("mnist")["test"]
     every = {name: finished_runs(load_recipe(name), options.runs) for name in OURS}
     runs = {name: found for name, found in every.items() if found}
     if not runs:
@@ -299,7 +298,7 @@ def main() -> None:
 
     parts = [f"{HEAD}\n"]
     tables = []
-    for title, (lines, note) in measure(runs, digits, options.data_dir).items():
+    for title, (lines, note) in measure(runs, digits).items():
         tables.append(with_former(lines, former_section(former, title)))
         parts.append("\n".join([f"## {title}", "", *tables[-1], "", note, ""]))
 

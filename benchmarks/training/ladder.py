@@ -7,8 +7,8 @@ rounds alternate between them. Settings are the source's own, or were chosen on 
 the test digits are read once a training, at its end.
 
 Accuracy needs many seeds and no quiet machine, time needs a quiet machine and few rounds: two
-phases, and what the first has found is kept in --results, so that it can be stopped and gone on
-with.
+phases, and what the first has found is kept in runs/ladder.json, so that it can be stopped and gone
+on with.
 
     python -m benchmarks.training.ladder --write docs/benchmarks.md
 """
@@ -59,6 +59,8 @@ from inkdigits.training.recipe import load_recipe, shipped_recipes
 PHASES = ("accuracy", "timing", "cold", "profile")
 SEEDS = {"fast-99.0": 30, "fast-99.3": 30, "fast-99.5": 10, "fast-99.7": 5}
 QUICK = 1000  # digits
+THREADS = 2  # and processors
+KEPT = Path("runs/ladder.json")  # finished seeds
 FAST_TORCH = ("tuomaso, as it is", "tuomaso, channels last", "tuomaso, bfloat16")
 TUTORIALS = ("lenet", "batchnorm")
 OTHERS = (
@@ -305,34 +307,21 @@ def arguments() -> argparse.Namespace:
         "--against", nargs="*", default=names, choices=names, metavar="NAME", help=text
     )
     parser.add_argument("--phases", nargs="+", choices=PHASES, default=PHASES)
-    text = "seeds whose accuracy is measured, by contender"
-    parser.add_argument("--seeds", nargs="*", default=[], metavar="NAME=N", help=text)
-    kept = Path("runs/ladder.json")
-    parser.add_argument("--results", type=Path, default=kept, help="keeps finished seeds")
-    text = "processors that are used (default: 2)"
-    parser.add_argument("--threads", type=int, default=2, metavar="N", help=text)
     return parser.parse_args()
 
 
 def everyone(options: argparse.Namespace) -> list[Row]:
-    """Return who takes part, with as many seeds as asked."""
-    asked = dict(pair.rpartition("=")[::2] for pair in options.seeds)
-    every = [each for each in OTHERS if each.name in options.against]
-    for recipe in reversed(options.recipes):
+    """Return who takes part, with as many seeds as needed."""
+    every = []
+    for recipe in options.recipes:
         name = Path(recipe).stem if recipe.endswith(".toml") else recipe
-        every.insert(0, Contender(name, "ours", recipe, seeds=SEEDS.get(name, 5)))
+        every.append(Contender(name, "ours", recipe, seeds=SEEDS.get(name, 5)))
 
-    names = [each.name for each in every]
-    if unknown := asked.keys() - set(names):
-        told = ", ".join(sorted(unknown))
-        sys.exit(f"--seeds: no contender {told}; contenders are {', '.join(names)}")
+    every += [each for each in OTHERS if each.name in options.against]
+    if options.quick:
+        every = [replace(each, seeds=int(each.is_ours)) for each in every]
 
-    rows = []
-    for each in every:
-        usual = int(each.is_ours) if options.quick else each.seeds
-        rows.append(Row(replace(each, seeds=int(asked.get(each.name, usual)))))
-
-    return rows
+    return [Row(each) for each in every]
 
 
 def train_seeds(options: argparse.Namespace, rows: Sequence[Row], digits: int | None) -> list[str]:
@@ -341,11 +330,11 @@ def train_seeds(options: argparse.Namespace, rows: Sequence[Row], digits: int | 
     Returns:
         Who is left out.
     """
-    results = Results(None if options.quick else options.results)
+    results = Results(None if options.quick else KEPT)
     problems: list[str] = []
     if "accuracy" in options.phases:
         measured = [row for row in rows if row.contender.seeds]
-        problems = measure_accuracy(measured, results, digits, options.threads)
+        problems = measure_accuracy(measured, results, digits, THREADS)
 
     for row in rows:
         row.runs = row.runs or results.of(identity(row.contender, digits))
@@ -363,7 +352,7 @@ def measure_rest(
     parts: dict[str, list[str]] = {}
     problems: list[str] = []
     if "timing" in phases:
-        problems, peaks = measure_time(rows, options.rounds, digits, options.threads)
+        problems, peaks = measure_time(rows, options.rounds, digits, THREADS)
         parts[""] = time_table(rows)
         parts["Times as fast"] = ratios(rows, PAIRS)
 
@@ -384,7 +373,7 @@ def measure_rest(
 def main() -> None:
     """Measure, print, and write where asked."""
     options = arguments()
-    use_processors(options.threads)
+    use_processors(THREADS)
     rows = everyone(options)
     digits = None
     if options.quick:
@@ -394,7 +383,7 @@ def main() -> None:
     problems = train_seeds(options, rows, digits)
     left_out, parts = measure_rest(options, rows, digits)
     parts["Not measured"] = [f"- {problem}" for problem in sorted({*problems, *left_out})]
-    facts = machine("torch", "numpy", threads=options.threads, device="cpu")
+    facts = machine("torch", "numpy", threads=THREADS, device="cpu")
     figures = {"ladder": figure(rows)} if "" in parts else {}
     publish(section(parts, facts), options.write, figures)
     if options.write:
