@@ -2,10 +2,8 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Plane = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
+from inkdigits.core.digits import Mask, Plane
 
 CIRCLE = [
     (5 + 4 * np.cos(angle), 4.5 + 4.5 * np.sin(angle)) for angle in np.linspace(0, 2 * np.pi, 25)
