@@ -30,33 +30,38 @@ ENDLESS = 12.0  # s after which even those end who never do
 
 GOOD = ("good", "unpacked", "unannounced", "chunked", "moved", "slow", "steady")
 SLOW_FAULTS = ("silent", "hang", "drip", "drip_head", "drip_chunk", "continue")
+# What is answered in the place of the packed file, and its headers; None leaves one out.
+ANSWERS: dict[str, tuple[bytes, dict[str, str | None]]] = {
+    "unpacked": (CONTENT, {}),
+    "unannounced": (PACKED, {"Content_Length": None}),
+    "long_head": (PACKED, {"X": "x" * 70_000}),
+    "many_heads": (PACKED, {"X": "x\r\nX: " * 200}),
+    "html": (b"<!DOCTYPE html><title>Sign in</title>", {"Content_Type": "text/html"}),
+    "empty": (b"", {}),
+    "flipped": (gzip.compress(CONTENT[:-1] + b"\0"), {}),
+    "broken": (PACKED[:-20], {}),
+    "packed_twice": (gzip.compress(PACKED), {"Content_Encoding": "gzip"}),
+    "padded": (PACKED + b"rubbish", {}),
+    "large": (bytes(LIMIT + 1), {}),
+    "flood": (bytes(10 * LIMIT), {"Content_Length": None}),
+    "truncated": (PACKED[:100], {"Content_Length": str(len(PACKED))}),
+    "cut": (PACKED[:100], {"Content_Length": None}),
+    "short_length": (PACKED, {"Content_Length": "100"}),
+    "no_number": (PACKED[:-1], {"Content_Length": "-1e9"}),
+    "huge_length": (PACKED, {"Content_Length": "9" * 5000}),
+}
+REDIRECTS = {
+    "moved": "/good",
+    "to_file": "file:///etc/hostname",
+    "nowhere": "http://[::1",
+    "loop": "/loop",
+}
 FAULTS = (
     *("400", "403", "404", "410", "429", "500", "502", "503"),
-    *("no_content", "partial", "garbage", "other_protocol", "long_head", "many_heads"),
-    *(
-        "html",
-        "empty",
-        "flipped",
-        "broken",
-        "packed_twice",
-        "padded",
-        "bomb",
-        "bz2_bomb",
-        "large",
-        "flood",
-    ),
-    *(
-        "truncated",
-        "cut",
-        "cut_chunk",
-        "bad_chunk",
-        "short_length",
-        "no_number",
-        "huge_length",
-        "closed",
-        "reset",
-        "reset_later",
-    ),
+    *("no_content", "partial", "garbage", "other_protocol", "long_head", "many_heads", "html"),
+    *("empty", "flipped", "broken", "packed_twice", "padded", "bomb", "bz2_bomb", "large", "flood"),
+    *("truncated", "cut", "cut_chunk", "bad_chunk", "short_length", "no_number", "huge_length"),
+    *("closed", "reset", "reset_later"),
     *("elsewhere", "to_file", "nowhere", "no_address", "loop", "chain"),
     *SLOW_FAULTS,
 )
@@ -79,14 +84,18 @@ class Mirror(BaseHTTPRequestHandler):
         Mirror.asked[name] += 1
         if self.headers["Host"].startswith("localhost"):
             Mirror.asked["untrusted"] += 1
-        answer = getattr(self, f"do_{name}", None)
+
+        method = getattr(self, f"do_{name}", None)
         with suppress(ConnectionError):
             if name.isdecimal():
                 self.send_error(int(name))
-            elif answer:
-                answer()
+            elif name in REDIRECTS:
+                self.redirect(REDIRECTS[name])
+            elif method:
+                method()
             else:
-                self.answer(PACKED)
+                body, headers = ANSWERS.get(name, (PACKED, {}))
+                self.answer(body, 200, **headers)
 
     def answer(self, body: bytes, status: int = 200, **headers: str | None) -> None:
         """Send an answer.
@@ -114,17 +123,8 @@ class Mirror(BaseHTTPRequestHandler):
     def do_asked(self) -> None:
         self.answer(json.dumps(Mirror.asked).encode())
 
-    def do_unpacked(self) -> None:
-        self.answer(CONTENT)
-
-    def do_unannounced(self) -> None:
-        self.answer(PACKED, Content_Length=None)
-
     def do_chunked(self) -> None:
         self.chunked(b"%x\r\n%b\r\n0\r\n\r\n" % (len(PACKED), PACKED))
-
-    def do_moved(self) -> None:
-        self.redirect("/good")
 
     def do_slow(self) -> None:
         time.sleep(0.2)
@@ -151,31 +151,7 @@ class Mirror(BaseHTTPRequestHandler):
     def do_other_protocol(self) -> None:
         self.wfile.write(b"SSH-2.0-OpenSSH_9.9\r\n")
 
-    def do_long_head(self) -> None:
-        self.answer(PACKED, X="x" * 70_000)
-
-    def do_many_heads(self) -> None:
-        self.answer(PACKED, X="x\r\nX: " * 200)
-
     # other bytes
-
-    def do_html(self) -> None:
-        self.answer(b"<!DOCTYPE html><title>Sign in</title>", Content_Type="text/html")
-
-    def do_empty(self) -> None:
-        self.answer(b"")
-
-    def do_flipped(self) -> None:
-        self.answer(gzip.compress(CONTENT[:-1] + b"\0"))
-
-    def do_broken(self) -> None:
-        self.answer(PACKED[:-20])
-
-    def do_packed_twice(self) -> None:
-        self.answer(gzip.compress(PACKED), Content_Encoding="gzip")
-
-    def do_padded(self) -> None:
-        self.answer(PACKED + b"rubbish")
 
     def do_bomb(self) -> None:
         self.answer(bomb(gzip.compress))
@@ -183,19 +159,7 @@ class Mirror(BaseHTTPRequestHandler):
     def do_bz2_bomb(self) -> None:
         self.answer(bomb(bz2.compress))
 
-    def do_large(self) -> None:
-        self.answer(bytes(LIMIT + 1))
-
-    def do_flood(self) -> None:
-        self.answer(bytes(10 * LIMIT), Content_Length=None)
-
     # too few bytes
-
-    def do_truncated(self) -> None:
-        self.answer(PACKED[:100], Content_Length=str(len(PACKED)))
-
-    def do_cut(self) -> None:
-        self.answer(PACKED[:100], Content_Length=None)
 
     def do_cut_chunk(self) -> None:
         self.chunked(b"%x\r\n%b" % (len(PACKED), PACKED[:100]))
@@ -207,15 +171,6 @@ class Mirror(BaseHTTPRequestHandler):
         self.protocol_version = "HTTP/1.1"
         self.answer(body, Content_Length=None, Transfer_Encoding="chunked", Connection="close")
 
-    def do_short_length(self) -> None:
-        self.answer(PACKED, Content_Length="100")
-
-    def do_no_number(self) -> None:
-        self.answer(PACKED[:-1], Content_Length="-1e9")
-
-    def do_huge_length(self) -> None:
-        self.answer(PACKED, Content_Length="9" * 5000)
-
     def do_closed(self) -> None:
         pass
 
@@ -224,7 +179,7 @@ class Mirror(BaseHTTPRequestHandler):
         self.connection.close()
 
     def do_reset_later(self) -> None:
-        self.do_truncated()
+        self.answer(PACKED[:100], Content_Length=str(len(PACKED)))
         time.sleep(PAUSE)
         self.do_reset()
 
@@ -233,17 +188,8 @@ class Mirror(BaseHTTPRequestHandler):
     def do_elsewhere(self) -> None:
         self.redirect(f"http://localhost:{self.connection.getsockname()[1]}/good")
 
-    def do_to_file(self) -> None:
-        self.redirect("file:///etc/hostname")
-
-    def do_nowhere(self) -> None:
-        self.redirect("http://[::1")
-
     def do_no_address(self) -> None:
         self.answer(b"", 302)
-
-    def do_loop(self) -> None:
-        self.redirect("/loop")
 
     def do_chain(self) -> None:
         self.redirect(f"/chain?{time.monotonic_ns()}")
