@@ -39,11 +39,12 @@ FIGURES = {
 INTRODUCTION = """\
 # What the recipes reach
 
-Published figures beside ours, as mean ± standard deviation over seeds. Trained on 55,000 of MNIST's training digits; the
-other 5,000 are the validation split, and the 10,000 test digits were read once a run, when its weights were final. The
-train accuracy is the finished network's, without dropout; time is training alone, without that of a recipe's teachers:
-the median, on a machine that other work shared.
-"""  # noqa: E501
+Published figures beside ours, as mean ± standard deviation over seeds. Trained on 55,000 of MNIST's
+training digits; the other 5,000 are the validation split, and the 10,000 test digits were read once
+a run, when its weights were final. The train accuracy is the finished network's, without dropout;
+time is training alone, without that of a recipe's teachers: the median, on a machine that other
+work shared.
+"""
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def as_markdown(recipes: Sequence[Recipe]) -> str:
     lines += [
         "",
         f"Measured on {_where(recipes)}.",
-        f"Made by `{COMMAND}`, N as in the column runs; `fast-...` by `benchmarks/ladder.py`.",
+        f"Made by `{COMMAND}`, N as in the column runs; `fast-...` by `benchmarks/training/ladder.py`.",
         "",
     ]
     return "\n".join(lines)
