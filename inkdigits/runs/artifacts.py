@@ -108,10 +108,12 @@ def finish(
         CannotWrite: the disk refuses a file.
     """
     temperature = fit_temperature(network, dataset.validation)
+
     # The figures are about digits: an eleventh output, "not a digit", is left out.
     logits = predict_logits(network, dataset.test)[:, :CLASSES]
     labels = torch.from_numpy(dataset.test.labels).long()
     probabilities = torch.softmax(logits / temperature, dim=1).numpy()
+
     evaluation = evaluate_probabilities(
         probabilities, dataset.test.labels, model=str(folder), data=dataset.name, split="test"
     )
@@ -156,7 +158,9 @@ def finish(
             "inkdigits": config["versions"]["inkdigits"],
         },
     )
+
     write_metrics(folder, work.epochs, final)
+
     write_report(
         folder / LAST_FILE,
         evaluation=evaluation,
@@ -166,6 +170,7 @@ def finish(
         history=[to_record(epoch) for epoch in work.epochs],
         config=config | {"classes": dataset.classes[:CLASSES]},
     )
+
     return final
 
 

@@ -11,7 +11,7 @@ import logging
 import math
 import shutil
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,7 @@ def train(
         interval=interval,
     )
     *_, final = records
+
     assert isinstance(final, Final), "a run ends with its final figures"
     return final
 
@@ -192,6 +193,7 @@ def run(
     """
     job = TrainingJob(recipe, dataset, **options)
     check_before_training(job)
+
     with _locked_folder(out):
         final = yield from locked_run(job, out)
 
@@ -221,16 +223,18 @@ def run_single(job: TrainingJob, out: Path) -> Generator[TrainingProgress | Epoc
         The final figures.
     """
     training, seconds = prepare(job)
+    saved = _SavedTraining(job, out, training, seconds)
+    saved.resume()
+
     mnist = None
     mnist_before = None
     if job.init is not None and job.mnist is not None:
         mnist = job.mnist
         mnist_before = accuracy_on(load_run(job.init).network, mnist)
 
-    saved = _SavedTraining(job, out, training, seconds)
-    saved.resume()
     with _left_tidy(out):
         _check_room(out, training.network)
+
         with saved.when_stopped():
             for record in training.passes(job.dataset.validation):
                 saved.keep(record)
@@ -238,6 +242,7 @@ def run_single(job: TrainingJob, out: Path) -> Generator[TrainingProgress | Epoc
                     yield record
 
             saved.save()
+
             train_seconds = saved.seconds + sum(epoch.seconds for epoch in training.epochs)
             work = Work(training.epochs, train_seconds, mnist, mnist_before)
             return finish(out, training.network, job.recipe, job.dataset, work, job.seed)
@@ -259,23 +264,19 @@ def run_ensemble(job: TrainingJob, out: Path) -> Generator[TrainingProgress | Ep
     for number, seed in enumerate(job.recipe.member_seeds(job.seed)):
         folder = (job.members_in or out / MEMBERS_FOLDER) / run_name(member, seed)
         epochs_before = number * member.epochs
+
         if not is_finished(folder, member, seed):
-            records = run(
-                member,
-                folder,
-                job.dataset,
-                seed=seed,
-                device=job.device,
-                resume=True,
-                interval=job.interval,
-            )
-            for record in records:
-                if not isinstance(record, Final):
-                    yield dataclasses.replace(record, epoch=record.epoch + epochs_before)
+            options = {"seed": seed, "device": job.device, "interval": job.interval}
+            with closing(run(member, folder, job.dataset, resume=True, **options)) as records:
+                for record in records:
+                    if not isinstance(record, Final):
+                        yield dataclasses.replace(record, epoch=record.epoch + epochs_before)
 
         checkpoint = load_checkpoint(folder)
-        network.get_submodule(f"members.{number}").load_state_dict(checkpoint.network.state_dict())
+        weights = checkpoint.network.state_dict()
+        network.get_submodule(f"members.{number}").load_state_dict(weights)
         seconds += checkpoint.config["final"]["train_seconds"]
+
         for epoch in read_epochs(folder):
             epochs.append(dataclasses.replace(epoch, epoch=epoch.epoch + epochs_before))
 
@@ -295,6 +296,7 @@ class _SavedTraining:
         self.out = out
         self.training = training
         self.seconds = seconds
+
         self.states = SavedStates(out)
         self.saver = StateSaver(self.states, job.interval, training.done)
 
@@ -310,6 +312,7 @@ class _SavedTraining:
 
         _refuse_differences(self.out, differences(state.facts["identity"], self.job.identity))
         self.training.restore(state)
+
         self.seconds = float(state.facts["preparing"])
         self.saver = StateSaver(self.states, self.job.interval, self.training.done)
         write_metrics(self.out, self.training.epochs)
@@ -336,6 +339,7 @@ class _SavedTraining:
         if isinstance(record, Epoch):
             _refuse_unless_finite(record)
             self.saver.attempt(lambda: write_metrics(self.out, self.training.epochs))
+
         if self.saver.due(self.training.done):
             self.save()
 
@@ -359,6 +363,7 @@ class _SavedTraining:
         except (KeyboardInterrupt, GeneratorExit):
             if self.training.whole:
                 self.save()
+
             if self.states:
                 log.warning(
                     "stopped in epoch %d of %d; --resume goes on from there",
@@ -459,6 +464,7 @@ def _final_figures(job: TrainingJob, out: Path) -> Final:
     }
     now = job.recipe.what_it_trains | {"seed": job.seed, "digits": len(job.dataset.train)}
     _refuse_differences(out, differences(then, now))
+
     return Final(**figures)
 
 

@@ -63,10 +63,10 @@ def track(
 
     Args:
         records: of `run`.
-        recipe: what `run` was given,
-        dataset: likewise,
-        out: likewise,
-        seed: and likewise.
+        recipe: of the run.
+        dataset: of the run.
+        out: its folder.
+        seed: of the run.
 
     Raises:
         MissingExtra: TensorBoard is not installed.
