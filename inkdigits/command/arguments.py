@@ -100,6 +100,7 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 
 def _add_read(commands: Commands) -> None:
     parser = _add_command(commands, "read", "read the handwritten digits in pictures")
+
     parser.add_argument(
         "paths",
         nargs="+",
@@ -143,6 +144,7 @@ def _add_read(commands: Commands) -> None:
 
 def _add_train(commands: Commands) -> None:
     parser = _add_command(commands, "train", "train a recipe")
+
     parser.add_argument(
         "recipe",
         metavar="RECIPE",
@@ -209,6 +211,7 @@ def _add_train(commands: Commands) -> None:
 
 def _add_evaluate(commands: Commands) -> None:
     parser = _add_command(commands, "evaluate", "measure a model")
+
     parser.add_argument("model", metavar="MODEL", help=CASCADE_HELP)
     parser.add_argument(
         "--data",
@@ -234,6 +237,7 @@ def _add_compare(commands: Commands) -> None:
     parser = _add_command(
         commands, "compare", "compare recipes over several seeds, or two runs with each other"
     )
+
     parser.add_argument(
         "runs",
         nargs="+",
@@ -263,6 +267,7 @@ def _add_data(commands: Commands) -> None:
     parser = _add_command(
         commands, "data", "list, fetch and verify datasets; export corrections as a dataset"
     )
+
     actions = parser.add_subparsers(required=True, metavar="ACTION")
 
     listing = _add_command(actions, "list", "list the datasets that have a name")
@@ -296,6 +301,7 @@ def _add_data(commands: Commands) -> None:
 
 def _add_export(commands: Commands) -> None:
     parser = _add_command(commands, "export", "write a model as one self-contained ONNX file")
+
     parser.add_argument(
         "model", metavar="MODEL", help="a shipped model's name, or a folder made by train"
     )
@@ -318,6 +324,7 @@ def _add_reproduce(commands: Commands) -> None:
         "reproduce",
         "train shipped recipes over several seeds and compare them with their sources",
     )
+
     parser.add_argument(
         "recipes",
         nargs="*",
@@ -366,6 +373,7 @@ def _add_sweep(commands: Commands) -> None:
         "sweep",
         "search for the best values of a recipe's keys, judged on validation digits",
     )
+
     parser.add_argument(
         "space",
         type=Path,
@@ -411,6 +419,7 @@ def _add_pages(commands: Commands) -> None:
     parser = _add_command(
         commands, "pages", "make pictures of handwriting with known content, to train and test on"
     )
+
     parser.add_argument(
         "--count",
         required=True,
@@ -453,6 +462,7 @@ def _add_serve(commands: Commands) -> None:
     parser = _add_command(
         commands, "serve", "read pictures over HTTP, and digits as they are drawn in the browser"
     )
+
     parser.add_argument(
         "--host",
         default="127.0.0.1",
