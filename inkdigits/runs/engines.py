@@ -87,8 +87,8 @@ def run_processes(arguments: Sequence[object], jobs: int) -> Generator[None, Non
         processes: list[subprocess.Popen[bytes]] = []
         stack.callback(_stop, processes)
         for _ in range(jobs):
-            said = tempfile.TemporaryFile("w+")  # noqa: SIM115  # the stack closes it
-            messages.append(stack.enter_context(said))
+            said: IO[str] = stack.enter_context(tempfile.TemporaryFile("w+"))
+            messages.append(said)
             processes.append(
                 subprocess.Popen(  # noqa: S603
                     command, stdin=quiet, stdout=quiet, stderr=said, env=environment

@@ -58,7 +58,7 @@ def quantise(exact: bytes, images: NDArray[np.uint8]) -> bytes:
         quantize_static(
             model,
             quantised,
-            _Digits(images[:MOST_CALIBRATED]),
+            _CalibrationDigits(images[:MOST_CALIBRATED]),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=[*LEARNED, *ALONGSIDE],
             nodes_to_quantize=_inner_nodes(model.graph),
@@ -81,7 +81,7 @@ def in_blocks(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
         yield images[start : start + BLOCK]
 
 
-class _Digits:
+class _CalibrationDigits:
     """Images in blocks, as ONNX Runtime's calibration asks for them."""
 
     def __init__(self, images: NDArray[np.uint8]) -> None:

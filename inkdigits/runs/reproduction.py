@@ -112,24 +112,36 @@ def reproduce(
         check_checkout()
 
     recipes = [load_recipe(name) for name in names or REFERENCE_SYSTEMS]
-    datasets = {
-        name: load_dataset(name, data_dir=data_dir) for name in {recipe.data for recipe in recipes}
-    }
+    datasets = _load_datasets(recipes, data_dir)
     runs = planned_runs(recipes, seeds, out)
 
     if engine == "ray":
         yield from _train_on_ray(runs, datasets, jobs)
-    elif jobs and jobs > 1:
+    else:
         command = ["reproduce", *names, "--seeds", seeds, "--out", out]
-        yield from _train_in_processes(runs, command, jobs, data_dir)
+        yield from _train_in_processes(runs, command, jobs or 1, data_dir)
 
     # All runs, or what others have left: ensembles, and runs whose process was killed.
     yield from _train_here(runs, datasets)
 
-    tables = {recipe.name: load_runs(recipe, out).measured() for recipe in recipes}
+    measured = _measured(recipes, out)
     if write:
-        write_evidence({name: tables[name] for name in shipped_recipes() if name in tables})
-    yield Measured(tuple(replace(recipe, measured=tables[recipe.name]) for recipe in recipes))
+        shipped = [recipe for recipe in measured.recipes if recipe.name in shipped_recipes()]
+        write_evidence({recipe.name: recipe.measured for recipe in shipped})
+    yield measured
+
+
+def _load_datasets(recipes: Sequence[Recipe], data_dir: Path | None) -> dict[str, Dataset]:
+    """Load each dataset that a recipe learns from, by its name."""
+    names = {recipe.data for recipe in recipes}
+    return {name: load_dataset(name, data_dir=data_dir) for name in names}
+
+
+def _measured(recipes: Sequence[Recipe], out: Path) -> Measured:
+    """Measure what the finished runs of recipes reached."""
+    return Measured(
+        tuple(replace(recipe, measured=load_runs(recipe, out).measured()) for recipe in recipes)
+    )
 
 
 def planned_runs(recipes: Sequence[Recipe], seeds: int, out: Path) -> list[PlannedRun]:
@@ -169,7 +181,9 @@ def _train_here(
 def _train_in_processes(
     runs: Sequence[PlannedRun], command: list[object], jobs: int, data_dir: Path | None
 ) -> Generator[Underway, None, None]:
-    """Have several processes share the runs, each by the same command."""
+    """Have several processes share the runs, each by the same command; a single job needs none."""
+    if jobs == 1:
+        return
     if data_dir:
         command = [*command, "--data-dir", data_dir]
     for _ in run_processes(command, jobs):

@@ -19,6 +19,7 @@ from inkdigits.evaluation.plots.style import (
     INK,
     MUTED,
     ORANGE,
+    Options,
     add_legend,
     dress,
     figure_of,
@@ -80,7 +81,7 @@ def frontier(contenders: Sequence[Contender], cost: str) -> "Figure":
     axes = figure.subplots()
     best = unbeaten(contenders)
     axes.plot(*_stairs(best), color=BLUE, linewidth=1.2, alpha=0.5, zorder=1)
-    bars = {"markersize": 5.5, "elinewidth": 1.2}
+    bars: Options = {"markersize": 5.5, "elinewidth": 1.2}
     for each in contenders:
         colour, marker = (BLUE, "o") if each in best else (MUTED, "s")
         sd = 100 * (each.sd or 0)
@@ -171,8 +172,8 @@ def rungs(
 
     figure = figure_of(1.0 + 0.34 * count, 7.2)
     axes = figure.subplots()
-    dots = {"color": MUTED, "markersize": 4, "alpha": 0.6, "markeredgewidth": 0}
-    means = {"fmt": "D", "color": BLUE, "markersize": 5.5, "elinewidth": 1.8}
+    dots: Options = {"color": MUTED, "markersize": 4, "alpha": 0.6, "markeredgewidth": 0}
+    means: Options = {"fmt": "D", "color": BLUE, "markersize": 5.5, "elinewidth": 1.8}
     for place, values in enumerate(accuracies):
         runs = [100 * value for value in values]
         spread = stdev(runs) if len(runs) > 1 else 0
@@ -186,7 +187,7 @@ def rungs(
     axes.set_ylim(count - 0.5, -0.5)
     _scale_by_errors(axes)
 
-    beside = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": FONT}
+    beside: Options = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": FONT}
     for place, note in enumerate(notes):
         axes.annotate(note, (1.02, place), color=MUTED, parse_math=False, **beside)
     return figure

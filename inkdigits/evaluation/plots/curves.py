@@ -5,7 +5,7 @@ Each function takes plain results and returns a matplotlib Figure of its own, in
 Needs the extra `report`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from inkdigits.evaluation.plots.style import (
     INK,
     MUTED,
     ORANGE,
+    Options,
     add_legend,
     dress,
     figure_of,
@@ -133,7 +134,7 @@ def reliability_diagram(bins: Sequence[Bin]) -> "Figure":
     figure = figure_of(4.9)
     accuracy, counts = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.3])
 
-    diagonal = {"fontsize": FONT - 1, "rotation": 45, "transform_rotates_text": True}
+    diagonal: Options = {"fontsize": FONT - 1, "rotation": 45, "transform_rotates_text": True}
     accuracy.plot([0, 100], [0, 100], color=MUTED, linewidth=1, linestyle=":")
     accuracy.text(2, 6, "confidence = accuracy", color=MUTED, **diagonal)
 
@@ -152,7 +153,7 @@ def reliability_diagram(bins: Sequence[Bin]) -> "Figure":
     return figure
 
 
-def _intervals(counts: Sequence[int], totals: Sequence[int]) -> Array:
+def _intervals(counts: Iterable[int], totals: Iterable[int]) -> Array:
     """Return the 95 % intervals of shares, in per cent: the low and the high ends, (2, N)."""
     pairs = zip(counts, totals, strict=True)
     return 100 * np.array([wilson_interval(int(count), int(total)) for count, total in pairs]).T
@@ -160,7 +161,7 @@ def _intervals(counts: Sequence[int], totals: Sequence[int]) -> Array:
 
 def _draw_counts(axes: "Axes", bins: Sequence[Bin]) -> None:
     """Draw a bar a bin with its number of images, on a logarithmic axis."""
-    above = {"ha": "center", "va": "bottom", "fontsize": FONT - 2.5, "color": INK}
+    above: Options = {"ha": "center", "va": "bottom", "fontsize": FONT - 2.5, "color": INK}
     for each in bins:
         centre = 50 * (each.low + each.high)
         width = 86 * (each.high - each.low)
@@ -198,7 +199,7 @@ def risk_coverage_curve(curve: RiskCoverage) -> "Figure":
     axes.plot(share, rate, color=BLUE, linewidth=1.8)
 
     everything = rate[-1]
-    small = {"textcoords": "offset points", "color": MUTED, "fontsize": FONT - 1}
+    small: Options = {"textcoords": "offset points", "color": MUTED, "fontsize": FONT - 1}
     axes.axhline(everything, color=MUTED, linewidth=1, linestyle=":")
     axes.annotate(f"all read: {everything:.2f} %", (start, everything), (6, 3), **small)
     axes.vlines(100, low[-1], high[-1], color=BLUE, linewidth=1.2, clip_on=False)

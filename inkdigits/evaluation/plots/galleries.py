@@ -18,6 +18,7 @@ from inkdigits.evaluation.plots.style import (
     GRID,
     INK,
     ORANGE,
+    Options,
     add_legend,
     dress,
     figure_of,
@@ -147,7 +148,7 @@ def _mark_box_and_mass(axes: "Axes", pixels: Any) -> None:
     width = 1 + columns.max() - left
     height = 1 + rows.max() - top
     label = f"tight box: {width} x {height} pixels"
-    outline = {"fill": False, "edgecolor": BLUE, "linewidth": 1.8, "label": label}
+    outline: Options = {"fill": False, "edgecolor": BLUE, "linewidth": 1.8, "label": label}
     axes.add_patch(Rectangle((left, top), width, height, **outline))
 
     shares = pixels[rows, columns] / pixels.sum()

@@ -6,7 +6,7 @@ layers that `reading.layers` gives, and returns a matplotlib Figure of its own, 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from inkdigits.evaluation.plots.style import (
     INK,
     MUTED,
     ORANGE,
+    Options,
     add_legend,
     dress,
     figure_of,
@@ -95,7 +96,7 @@ def filters(kernels: ArrayLike, *, columns: int = 16) -> "Figure":
 
 
 def _explain_colours(
-    figure: "Figure", shown: Any, places: Any, meanings: dict[float, str], length: float
+    figure: "Figure", shown: Any, places: Any, meanings: Mapping[Any, str], length: float
 ) -> None:
     """Draw a bar below the axes `places` that says what the colours mean.
 
@@ -259,8 +260,9 @@ def embedding(
 
     if ringed.any():
         label = f"read wrong: {ringed.sum()}"
-        ring = {"facecolors": "none", "edgecolors": INK, "linewidths": 1.2, "label": label}
-        axes.scatter(*places[ringed].T, 4 * POINT_AREA, **ring)
+        ring: Options = {"facecolors": "none", "edgecolors": INK, "linewidths": 1.2, "label": label}
+        x, y = places[ringed].T
+        axes.scatter(x, y, 4 * POINT_AREA, **ring)
         add_legend(figure, loc="outside lower left")
 
     dress(axes, title, grid="")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Options = dict[Any, Any]  # of matplotlib's functions, which several calls share
+
 INK = "#1b1d21"
 MUTED = "#656b75"
 GRID = "#d5d9df"
@@ -113,7 +115,7 @@ def _saved(figure: "Figure") -> str:
     import matplotlib as mpl
 
     buffer = io.StringIO()
-    settings = {"svg.fonttype": "none", "svg.hashsalt": "inkdigits"}
+    settings: Options = {"svg.fonttype": "none", "svg.hashsalt": "inkdigits"}
     with _SVG_SETTINGS, mpl.rc_context(settings), warnings.catch_warnings():
         # The reader's browser draws the text, with fonts of its own.
         warnings.filterwarnings("ignore", "Glyph .* missing")

@@ -34,6 +34,12 @@ SEARCHED = [key for key in SETTINGS if key not in NOT_SEARCHED]
 # generators.
 LIMITS = {"seeds": (1, 1000), "trials": (1, 10**6), "seed": (0, 2**32 - 1)}
 
+# The types of values in the file, where they are not texts.
+KINDS: dict[str, tuple[type, str]] = {
+    **dict.fromkeys(LIMITS, (int, "a whole number")),
+    "prune": (bool, "true or false"),
+}
+
 # Of the file, with what to add if it is missing and has no default.
 KEYS = ["recipe", "data", "trials", "seeds", "metric", "sampler", "seed", "prune", "set", "space"]
 NEEDED = {
@@ -244,12 +250,9 @@ def _check_table(key: str, value: Any) -> Mapping[str, Any]:
 
 def _check_type(key: str, value: Any) -> None:
     """Raise BadValue or UnknownName unless a key of the file has a value that it may have."""
-    kind, words = str, "text"
-    if key in LIMITS:
-        kind, words = int, "a whole number"
-    elif key == "prune":
-        kind, words = bool, "true or false"
-    if type(value) is not kind:
+    kind, words = KINDS.get(key, (str, "text"))
+    arrived = type(value)
+    if arrived is not kind:
         raise BadValue(f"{key} must be {words}, not {value!r}")
 
     if key in LIMITS:
@@ -353,14 +356,7 @@ def _read_range(key: str, table: Mapping[str, Any], kind: Any) -> Range:
             "such as { low = 1, high = 10 }"
         )
 
-    numbers = {name: value for name, value in table.items() if name != "log"}
-    whole = all(isinstance(value, int) for value in numbers.values())
-    if kind is int and not whole:
-        raise BadValue(f"[space] {key}: only whole numbers make sense, not {dict(table)}")
-    if kind is float or not whole:
-        numbers = {name: float(value) for name, value in numbers.items()}
-
-    found = Range(**numbers, log=table.get("log", False))
+    found = Range(**_as_kind(key, table, kind))
     _check_range(key, found)
     if found.step is not None:
         # The last value that a step reaches is the highest.
@@ -368,6 +364,21 @@ def _read_range(key: str, table: Mapping[str, Any], kind: Any) -> Range:
         found = dataclasses.replace(found, high=_plus(found.low, steps, found.step))
     _check_several(key, found.low < found.high)
     return found
+
+
+def _as_kind(key: str, table: Mapping[str, Any], kind: Any) -> dict[str, Any]:
+    """Convert the numbers of a range to what its key takes."""
+    numbers = dict(table)
+    log = numbers.pop("log", False)
+
+    # True and false have been refused, so these are ints and floats.
+    whole = {type(value) for value in numbers.values()} == {int}
+    if kind is int and not whole:
+        raise BadValue(f"[space] {key}: only whole numbers make sense, not {dict(table)}")
+    if kind is float or not whole:
+        numbers = {name: float(value) for name, value in numbers.items()}
+
+    return {**numbers, "log": log}
 
 
 def _check_part(key: str, name: str, value: Any) -> None:
