@@ -98,11 +98,11 @@ class PassFigures:
 
         self._add_up()
         self.stop_clock()
-        loss, accuracy = self._means()
+        mean_loss, accuracy = self._means()
         return TrainingProgress(
             epoch=self.epoch,
             fraction=self.step / self.steps,
-            train_loss=loss,
+            train_loss=mean_loss,
             train_accuracy=accuracy,
             images_per_second=self._seen / self.seconds,
         )

@@ -50,7 +50,7 @@ def views(network: nn.Module, vector: Tensor) -> list[Tensor]:
 def by_parameter(network: nn.Module, vector: Tensor) -> Tensor:
     """Arrange a vector that is laid out as the network's in the parameters' own order.
 
-    That order is the same on every device, whatever the memory format.
+    That order is the same on every device and in every memory format.
     """
     return torch.cat([view.flatten() for view in views(network, vector)])
 

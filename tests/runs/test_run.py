@@ -35,7 +35,7 @@ from inkdigits.runs import artifacts, job
 from inkdigits.runs.artifacts import Final, to_record
 from inkdigits.runs.checkpoint import load_checkpoint
 from inkdigits.runs.export import export_run
-from inkdigits.runs.run import is_finished, run, train
+from inkdigits.runs.run import is_finished, iter_train, run, train
 from inkdigits.training import figures, loop, predictions
 from inkdigits.training.distillation import load_teachers, teacher_files
 from inkdigits.training.figures import Epoch, TrainingProgress
@@ -171,6 +171,20 @@ def test_train_returns_what_the_last_record_says(quick, tmp_path):
     assert to_record(final) == json.loads(
         (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1]
     )
+
+
+def test_train_takes_a_dataset_in_memory_and_can_be_followed_record_by_record(
+    quick, tmp_path, digits
+):
+    options = {"data": digits, "settings": {"epochs": 1, "batch": 256}}
+    records = list(iter_train("lenet", tmp_path / "followed", **options))
+    assert [type(record) for record in records if not isinstance(record, TrainingProgress)] == [
+        Epoch,
+        Final,
+    ]
+
+    final = train("lenet", tmp_path / "trained", **options)
+    assert final.test_loss == records[-1].test_loss
 
 
 # ---- same seed, same bits; the test digits decide nothing
