@@ -319,6 +319,7 @@ def test_importing_loads_no_matplotlib_and_writing_no_pyplot(tmp_path):
     subprocess.run([sys.executable, "-W", "error", "-c", program, tmp_path / "r.html"], check=True)
 
 
+@pytest.mark.slow
 def test_reports_written_at_once_do_not_disturb_each_other(seen, tmp_path):
     import matplotlib as mpl
 

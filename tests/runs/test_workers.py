@@ -414,6 +414,7 @@ def test_trials_are_trained_without_the_test_digits_and_the_best_recipe_makes_th
     assert {path.name for path in out.iterdir()} == {"sweep.db", "trials.csv", "best.toml"}
 
 
+@pytest.mark.slow
 def test_the_table_has_a_row_a_trial_with_mean_and_deviation(described, tmp_path) -> None:
     out = tmp_path / "out"
     results = over(search(described(), out))
@@ -426,6 +427,7 @@ def test_the_table_has_a_row_a_trial_with_mean_and_deviation(described, tmp_path
         assert {key: float(row[key]) for key in ("batch", "learning_rate")} == result.settings
 
 
+@pytest.mark.slow
 def test_a_trial_whose_loss_is_no_number_fails_with_its_reason_and_the_search_goes_on(
     described, tmp_path, caplog
 ) -> None:
@@ -454,6 +456,7 @@ def test_where_nothing_can_be_finished_there_is_no_best_recipe(described, tmp_pa
     assert not (tmp_path / "out" / "best.toml").exists()
 
 
+@pytest.mark.slow
 def test_what_ctrl_c_stops_goes_on_to_the_same_bits(
     described, tmp_path, monkeypatch, caplog
 ) -> None:
@@ -549,6 +552,7 @@ def finished(out: Path) -> dict[str, dict[str, str]]:
     return {row["trial"]: row for row in rows if row["state"] == "finished"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="SIGSTOP and SIGKILL are POSIX")
 def test_two_processes_share_the_trials_and_what_a_killed_one_had_finished_is_not_done_again(
     described, tmp_path
