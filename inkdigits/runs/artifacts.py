@@ -16,7 +16,7 @@ from torch import nn
 
 from inkdigits.core.digits import CLASSES, DIGITS_TO_KEEP
 from inkdigits.core.files import write_whole
-from inkdigits.data.datasets import Dataset, Split
+from inkdigits.data.splits import Dataset, Split
 from inkdigits.evaluation.metrics import evaluate_probabilities
 from inkdigits.evaluation.report import write_report
 from inkdigits.runs.checkpoint import save_checkpoint

@@ -18,7 +18,7 @@ from torch import nn
 
 from inkdigits.core.digits import CLASSES
 from inkdigits.core.errors import BadData, BadModel, BadValue, MissingExtra
-from inkdigits.data.datasets import Dataset, Split
+from inkdigits.data.splits import Dataset, Split
 from inkdigits.runs.checkpoint import WEIGHTS_FILE, load_run, machine, model_folder, versions
 from inkdigits.runs.resume import Interval
 from inkdigits.training.device import choose_device

@@ -24,7 +24,8 @@ from inkdigits.core.digits import CLASSES, CONFIG_FILE
 from inkdigits.core.errors import BadData, BadValue, CannotWrite, InkdigitsError
 from inkdigits.core.files import alone, entries, remove_leftovers, writable_folder
 from inkdigits.core.signals import uninterrupted
-from inkdigits.data.datasets import Dataset, Split, load_dataset
+from inkdigits.data.datasets import load_dataset
+from inkdigits.data.splits import Dataset, Split
 from inkdigits.runs.artifacts import (
     LAST_FILE,
     MEMBERS_FOLDER,

@@ -18,7 +18,7 @@ from PIL import Image
 
 from inkdigits.core.digits import CLASSES
 from inkdigits.core.errors import MissingExtra
-from inkdigits.data.datasets import Dataset
+from inkdigits.data.splits import Dataset
 from inkdigits.evaluation.metrics import evaluate_probabilities
 from inkdigits.evaluation.plots.confusion import confusion_matrix
 from inkdigits.evaluation.plots.galleries import error_gallery

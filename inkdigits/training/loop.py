@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from inkdigits.core.errors import InkdigitsError, UnknownName
 from inkdigits.core.signals import uninterrupted
-from inkdigits.data.datasets import Split
+from inkdigits.data.splits import Split
 from inkdigits.training.augmentation import Augmentation, augment
 from inkdigits.training.averaging import RunningAverage
 from inkdigits.training.device import choose_device, fastest

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inkdigits.core.digits import CLASSES
-from inkdigits.data.datasets import Split
+from inkdigits.data.splits import Split
 
 EVALUATION_BATCH = 1000  # digits; larger ones fall out of a desktop's cache
 STATISTICS_DIGITS = 10_000  # on which BatchNorm's statistics are measured

@@ -29,7 +29,8 @@ from inkdigits.core.errors import (
     UnknownName,
 )
 from inkdigits.data.catalogue import DATASETS
-from inkdigits.data.datasets import Dataset, Split, load_dataset
+from inkdigits.data.datasets import load_dataset
+from inkdigits.data.splits import Dataset, Split
 from inkdigits.reading.recogniser import Recogniser
 from inkdigits.runs import artifacts, job
 from inkdigits.runs.artifacts import Final, to_record

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from inkdigits.core.errors import BadValue, InkdigitsError, UnknownName
-from inkdigits.data.datasets import Split
+from inkdigits.data.splits import Split
 from inkdigits.training.device import choose_device
 from inkdigits.training.distillation import distillation_loss
 from inkdigits.training.figures import Epoch, TrainingProgress
