@@ -120,9 +120,9 @@ def leak() -> None:
     kept = []
     count = metrics.Metrics.count
 
-    def keep(*arguments: Any) -> None:
+    def keep(*arguments: Any, **options: Any) -> None:
         kept.append(bytearray(os.urandom(8192)))
-        count(*arguments)
+        count(*arguments, **options)
 
     put(metrics.Metrics, "count", keep)
 
@@ -131,9 +131,9 @@ def slow_reading() -> None:
     """Take 20 ms longer for each picture."""
     read = Recogniser.read
 
-    def slowly(*arguments: Any) -> Any:
+    def slowly(*arguments: Any, **options: Any) -> Any:
         time.sleep(0.02)
-        return read(*arguments)
+        return read(*arguments, **options)
 
     put(Recogniser, "read", slowly)
 
