@@ -117,7 +117,7 @@ class StoredArray:
     def _refuse_more(self) -> None:
         """Refuse further bytes."""
         if self.stream.read(1):  # at the end, gzip and zip also compare their checksums
-            raise BadData(f"{self.name} goes on after the values that its header promises")
+            raise BadData(f"{self.name} has more bytes than its header promises")
 
 
 # ---- IDX and .npy: a header, then the values
@@ -153,7 +153,7 @@ def read_array(path: Path, *, sha256: str | None = None) -> NDArray[Any]:
 
     if isinstance(stream, Hashed) and stream.digest.hexdigest() != sha256:
         raise BadData(
-            f"{path} is whole, but its content is not the expected one: "
+            f"{path} is complete, but its content is not the expected one: "
             f"SHA-256 {stream.digest.hexdigest()}"
         )
 

@@ -47,7 +47,7 @@ def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> 
             raise
         raise CannotWrite(
             f"cannot write {path}: {error.strerror or error}; "
-            "choose a place with room that is yours"
+            "choose a place with free space that you may write to"
         ) from error
 
 
@@ -109,7 +109,8 @@ def writable_folder(path: Path) -> Path:
             probe.unlink(missing_ok=True)
     except OSError as error:
         raise CannotWrite(
-            f"cannot write into {path}: {error.strerror or error}; choose a place that is yours"
+            f"cannot write into {path}: {error.strerror or error}; "
+            "choose a place that you may write to"
         ) from error
 
     return path

@@ -202,7 +202,9 @@ def read_libsvm(path: Path, columns: int, limit: int) -> NDArray[np.float32]:
             right = False
 
         if not right:
-            raise BadData(f"{path}, line {number}: not a label and {columns - 1} times index:value")
+            raise BadData(
+                f"{path}, line {number}: expected a label and {columns - 1} index:value pairs"
+            )
 
         rows.append(row)
 

@@ -38,7 +38,7 @@ class Cascade:
             if network.outputs != last.outputs:
                 raise BadModel(
                     f"{str(network.path)!r} knows {network.outputs} classes and {str(last.path)!r} "
-                    f"{last.outputs}; models can be joined where they know the same"
+                    f"{last.outputs}; joined models must know the same"
                 )
 
         datasets = dict.fromkeys(network.metadata.get("data", "") for network in networks)
@@ -50,7 +50,7 @@ class Cascade:
     @property
     def onnx(self) -> bytes:
         """Raises BadModel: a cascade is several files."""
-        raise BadModel("this model is several networks; expected one")
+        raise BadModel("this model consists of several networks; expected one")
 
     def answer(self, images: Pixels) -> Probabilities:
         """Return the outputs for images: (N, 28, 28) uint8 -> (N, outputs) float32."""

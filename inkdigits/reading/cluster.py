@@ -282,7 +282,7 @@ def read_dataset(
 
     with alone(out / "shards", wait=False) as ours:
         if not ours:
-            raise CannotWrite(f"another run is at work in {out}; choose another folder, or wait")
+            raise CannotWrite(f"another run is using {out}; choose another folder, or wait")
 
         made_by = hashlib.sha256(onnx.read_bytes()).hexdigest(), single, __version__
         shards = find_shards(source, out, made_by)

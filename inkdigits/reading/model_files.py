@@ -69,7 +69,7 @@ def resolve_model(model: ModelName) -> Path:
 
     if path.is_file():
         if path.suffix != ".onnx":
-            raise BadModel(f"{str(path)!r} is no .onnx file; `inkdigits export` makes one")
+            raise BadModel(f"{str(path)!r} is not an .onnx file; `inkdigits export` makes one")
         return path
 
     others = ["a folder made by `inkdigits train`", "an .onnx file"]

@@ -124,7 +124,7 @@ def _open_session(onnx: bytes, path: Path) -> onnxruntime.InferenceSession:
     try:
         session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has a class for every way a file can be wrong
-        raise BadModel(f"{str(path)!r} is damaged or no ONNX model: {error}") from error
+        raise BadModel(f"{str(path)!r} is damaged or not an ONNX model: {error}") from error
 
     _check_interface(session, path)
     return session

@@ -81,7 +81,7 @@ def read_paths(
         BadValue: there are no jobs.
     """
     if jobs < 1:
-        raise BadValue(f"{jobs} jobs make no sense; expected 1 or more")
+        raise BadValue(f"jobs must be 1 or more, not {jobs}")
 
     parts = (part for path in paths for part in open_path(path))
     read = partial(read_part, recogniser, single=single)

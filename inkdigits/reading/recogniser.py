@@ -188,7 +188,7 @@ class Recogniser:
 
     def __init__(self, model: ModelName = DEFAULT_MODEL, threads: int | None = None) -> None:
         if threads is not None and threads < 1:
-            raise BadValue(f"{threads} threads make no sense; expected 1 or more")
+            raise BadValue(f"threads must be 1 or more, not {threads}")
 
         paths = [resolve_model(part) for part in split_models(model)]
         networks = [Network(path, threads or processors()) for path in paths]
@@ -296,7 +296,7 @@ class Recogniser:
                 digit = self._digit(image, probabilities, doubt)
                 yield Reading(_text([digit]), (digit,))
             else:
-                yield Reading("", warnings=("nothing is drawn in it",))
+                yield Reading("", warnings=("the image is blank",))
 
     def classify(self, images: Pixels) -> Probabilities:
         """Return how likely each MNIST-style image shows each digit.
@@ -412,8 +412,7 @@ def _refuse_print(digits: tuple[Digit, ...]) -> tuple[Digit, ...]:
         return digits
 
     return tuple(
-        replace(digit, accepted=False, reason=digit.reason or "stands in a text")
-        for digit in digits
+        replace(digit, accepted=False, reason=digit.reason or "part of a text") for digit in digits
     )
 
 

@@ -148,12 +148,12 @@ def check_outputs(network: nn.Module, recipe: Recipe, dataset: Dataset) -> None:
     if outputs < classes:
         raise BadValue(
             f"{recipe.name!r} has {outputs} outputs, too few for the {classes} classes of "
-            f"{dataset.name}; 'default' has 11"
+            f"{dataset.name}; the recipe 'default' has 11"
         )
     if recipe.teacher and outputs > CLASSES:
         raise BadValue(
-            f"{recipe.name!r} has {outputs} outputs, but a teacher speaks of the {CLASSES} digits "
-            "alone: train without"
+            f"{recipe.name!r} has {outputs} outputs, but a teacher knows only the {CLASSES} "
+            "digits: train without one"
         )
 
 

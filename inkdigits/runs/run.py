@@ -319,7 +319,7 @@ class _SavedTraining:
         write_metrics(self.out, self.training.epochs)
 
         log.warning(
-            "going on in epoch %d of %d, after %d steps",
+            "continuing in epoch %d of %d, after %d steps",
             self.training.epoch,
             self.job.recipe.epochs,
             self.training.done,
@@ -417,9 +417,7 @@ def _locked_folder(out: Path) -> Iterator[None]:
         writable_folder(out)
         with alone(out / LOCKED, wait=False) as ours:
             if not ours:
-                raise CannotWrite(
-                    f"another run is at work in {out}; choose another folder, or wait"
-                )
+                raise CannotWrite(f"another run is using {out}; choose another folder, or wait")
             yield
     finally:
         if not was_there:
@@ -437,13 +435,13 @@ def _finished_before(job: TrainingJob, out: Path) -> Final | None:
     stopped = SavedStates(out).folder.is_dir() or (out / MEMBERS_FOLDER).is_dir()
     if finished and job.resume:
         final = _final_figures(job, out)
-        log.warning("the run in %s is finished", out)
+        log.warning("the run in %s is already finished", out)
         return final
 
     if stopped and not finished:
         if job.resume:
             return None
-        raise CannotWrite(f"{out} holds a run that was stopped; --resume goes on with it")
+        raise CannotWrite(f"{out} holds a run that was stopped; --resume continues it")
 
     if any(path.name != LOCK_FILE for path in entries(out)):
         raise CannotWrite(
@@ -474,7 +472,7 @@ def _refuse_differences(out: Path, different: list[str]) -> None:
     if different:
         raise BadValue(
             f"{out} holds another run, of {'; '.join(different)}; "
-            "choose another folder, or what it was started with"
+            "choose another folder, or the settings that it was started with"
         )
 
 
@@ -484,7 +482,7 @@ def _refuse_unless_finite(epoch: Epoch) -> None:
     if not math.isfinite(loss):
         raise InkdigitsError(
             f"the validation loss became {loss} in epoch {epoch.epoch}; "
-            "a smaller learning_rate would help"
+            "a smaller learning_rate may help"
         )
 
 

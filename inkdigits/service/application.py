@@ -298,7 +298,7 @@ class Service:
         corrections = self.corrections
         if corrections is None:
             message = (
-                "this service stores no corrections; one that is started with --collect FILE does"
+                "this service stores no corrections; start it with --collect FILE to store them"
             )
             raise Refused(404, "not_collecting", message)
 

@@ -131,7 +131,7 @@ def _public_name(path: Path) -> str:
 def _listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens on a port."""
     if not 0 <= port < 65536:
-        known = "ports are 0 to 65535, and 0 takes any that is free"
+        known = "ports are 0 to 65535, and 0 takes any free one"
         raise BadValue(f"there is no port {port}; {known}")
 
     try:
@@ -141,5 +141,5 @@ def _listen(host: str, port: int) -> socket.socket:
         reason = str(getattr(error, "strerror", None) or error)
         reason = reason.partition(" (while")[0]  # which would repeat the address
         raise BadValue(
-            f"cannot listen on port {port} of {host!r}: {reason}; --port 0 takes any that is free"
+            f"cannot listen on port {port} of {host!r}: {reason}; --port 0 takes any free one"
         ) from None

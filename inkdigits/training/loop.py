@@ -278,7 +278,7 @@ class Training:
         if not math.isfinite(number):
             raise InkdigitsError(
                 f"the loss or its gradient became {number} in step {self.step + 1} of epoch "
-                f"{self.epoch}; a smaller learning_rate would help"
+                f"{self.epoch}; a smaller learning_rate may help"
             )
 
     def state(self) -> TrainingState:
@@ -295,7 +295,7 @@ class Training:
         if not all(value.isfinite().all() for value in tensors.values()):
             raise InkdigitsError(
                 f"a weight became infinite or not a number in epoch {self.epoch}; "
-                "a smaller learning_rate would help"
+                "a smaller learning_rate may help"
             )
 
         tensors |= named("random", self._random_states())

@@ -440,7 +440,7 @@ def build(
     known = list(inspect.signature(MODELS[name]).parameters)
     for option in options:
         if option not in known:
-            raise UnknownName(f"option of network {name!r}", option, known or ["none"])
+            raise UnknownName(f"{name!r} option", option, known or ["none"])
 
     try:
         networks = [Standardised(MODELS[name](**options), mean, sd, size) for _ in range(members)]
@@ -455,7 +455,7 @@ def build(
     except RuntimeError as error:
         raise BadValue(
             f"network {name!r} cannot take digits of {size}x{size} pixels; "
-            "its shipped recipe says what it can"
+            "its shipped recipe has a size that it can take"
         ) from error
 
     network = networks[0] if members == 1 else Ensemble(networks)

@@ -270,11 +270,13 @@ def _over_base(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
     base = table["base"]
     others = [other for other in shipped_recipes() if other != name]
     if base not in others:
-        raise UnknownName("base of a recipe", base, others)
+        raise UnknownName("base recipe", base, others)
 
     below = _read_toml(SHIPPED / f"{base}.toml")
     if "base" in below:
-        raise BadValue(f"{base!r} is no base for {name!r}, as it has one itself: {below['base']!r}")
+        raise BadValue(
+            f"{base!r} cannot be the base of {name!r}: it has a base itself, {below['base']!r}"
+        )
 
     laid_over = {key: value for key, value in below.items() if key not in EVIDENCE} | dict(table)
     options = table.get("options", {})
@@ -287,7 +289,7 @@ def _over_base(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
 def _check_keys(table: Mapping[str, Any], known: list[str]) -> None:
     for key in table:
         if key not in known:
-            raise UnknownName("key of a recipe", key, known)
+            raise UnknownName("recipe key", key, known)
 
 
 def _typed(key: str, value: Any) -> Any:

@@ -77,7 +77,7 @@ def test_a_report_that_cannot_be_written_is_one_sentence(name, inkdigits_command
         ("lenet5", "no model 'lenet5'; known:"),
         ("{place}/missing.onnx", "no model"),
         ("{place}/empty", "holds no model.onnx"),
-        ("{place}/model.onnx", "damaged or no ONNX model"),
+        ("{place}/model.onnx", "damaged or not an ONNX model"),
         ("{place}/text.txt", "is no .onnx file"),
         ("{place}/empty-file", "is no .onnx file"),
         ("x" * 5000, "xxx"),

@@ -203,7 +203,7 @@ def test_a_signal_saves_and_resume_ends_with_the_same_bits(
 
     again = inkdigits_command(*arguments, "--out", out, "--resume")
     assert (again.status, again.objects) == (0, done.objects[-1:])
-    assert caplog.messages[-1] == f"the run in {out} is finished"
+    assert caplog.messages[-1] == f"the run in {out} is already finished"
 
 
 @pytest.mark.slow
@@ -226,7 +226,7 @@ def test_a_folder_takes_one_run_at_a_time_and_a_killed_run_leaves_it_free(
     running = process(*arguments)
     wait_for(lambda: any(out.glob("state/0*")), running)
     for given in (arguments, (*arguments, "--resume")):
-        assert_refused(inkdigits_command(*given), f"another run is at work in {out}")
+        assert_refused(inkdigits_command(*given), f"another run is using {out}")
 
     running.kill()
     running.communicate(timeout=600)
@@ -284,7 +284,7 @@ def test_a_file_that_does_not_fit_leaves_nothing_half_written(bytes_, inkdigits_
         ("{place}/broken.toml", "is not a recipe"),
         ("{place}/binary.toml", "is not a recipe"),
         ("{place}/empty.toml", "names no network"),
-        ("{place}/misspelt.toml", "no key of a recipe 'epohcs'; known: network"),
+        ("{place}/misspelt.toml", "no recipe key 'epohcs'; known: network"),
         ("{place}/wrong-type.toml", "epochs must be a whole number, not 'three'"),
         ("{place}/other-network.toml", "no network 'resnet'; known: lenet"),
         ("x" * 5000, "lenet"),
@@ -342,8 +342,8 @@ def test_unusable_data_are_refused(data, says, place, inkdigits_command):
         ("--set", "epochs", "key=value, not 'epochs'; keys: network"),
         ("--set", "=3", "key=value"),
         ("--set", "", "key=value"),
-        ("--set", "epohcs=3", "no key of a recipe 'epohcs'; known: network"),
-        ("--set", "name=mine", "no key of a recipe 'name'"),
+        ("--set", "epohcs=3", "no recipe key 'epohcs'; known: network"),
+        ("--set", "name=mine", "no recipe key 'name'"),
         ("--set", "epochs=three", "epochs must be a whole number, not 'three'"),
         ("--set", "epochs=2.5", "epochs must be a whole number"),
         ("--set", "batch=0", "batch must be at least 1, not 0"),
@@ -362,7 +362,7 @@ def test_unusable_data_are_refused(data, says, place, inkdigits_command):
         ("--set", "network=resnet", "no network 'resnet'; known: lenet"),
         ("--set", "optimiser=lbfgs", "no optimiser 'lbfgs'; known: adam, adamw, sgd"),
         ("--set", "schedule=sine", "no schedule 'sine'; known: constant, cosine"),
-        ("--set", "options.dropout=0.5", "no option of network 'lenet' 'dropout'"),
+        ("--set", "options.dropout=0.5", "no 'lenet' option 'dropout'"),
         ("--set", "options=3", "options must be a table"),
         ("--epochs", "0", "epochs must be at least 1, not 0"),
         ("--epochs", "-3", "epochs must be at least 1, not -3"),

@@ -109,7 +109,7 @@ def test_wrong_sha256_is_refused_and_the_right_one_is_that_of_the_unpacked_bytes
         (b"\0\0\x08\x03\0\0", "header alone"),
         (idx(IMAGES)[:-1], "cut short.* 1 bytes"),
         (idx(IMAGES)[:16], "cut short"),
-        (idx(IMAGES) + b"\0", "goes on after"),
+        (idx(IMAGES) + b"\0", "has more bytes"),
         (gzip.compress(idx(IMAGES))[:-1], "damaged or cut short"),
         (gzip.compress(idx(IMAGES))[:200], "damaged or cut short"),
         (gzip.compress(idx(IMAGES)[:-1]), "cut short"),

@@ -77,8 +77,8 @@ def test_when_writing_fails_the_old_content_stays_and_no_temporary_file(
         with pytest.raises(CannotWrite) as caught:
             write_whole(path, half)
     assert (
-        str(caught.value)
-        == f"cannot write {path}: {os.strerror(number)}; choose a place with room that is yours"
+        str(caught.value) == f"cannot write {path}: {os.strerror(number)}; "
+        "choose a place with free space that you may write to"
     )
     assert contents(tmp_path) == {"config.json": b"old"}
 
@@ -144,7 +144,8 @@ def test_a_path_that_cannot_be_written_to_is_named(
     (tmp_path / "folder").mkdir()
     (tmp_path / "a file").touch()
     with pytest.raises(
-        CannotWrite, match=f"^cannot write {place}: .+; choose a place with room that is yours$"
+        CannotWrite,
+        match=f"^cannot write {place}: .+; choose a place with free space that you may write to$",
     ):
         write_whole(Path(place), b"content")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a file", "folder"]
@@ -172,7 +173,8 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
 def test_a_file_in_the_way_of_a_folder_is_named(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(
-        CannotWrite, match=f"^cannot write into .*{place}: .+; choose a place that is yours$"
+        CannotWrite,
+        match=f"^cannot write into .*{place}: .+; choose a place that you may write to$",
     ):
         new_folder(tmp_path / place)
     assert contents(tmp_path) == {"file": b""}
@@ -187,7 +189,7 @@ def test_a_folder_that_may_not_be_written_into_is_named(
     with pytest.raises(
         CannotWrite,
         match=f"^cannot write into {tmp_path}: Read-only file system; "
-        "choose a place that is yours$",
+        "choose a place that you may write to$",
     ):
         new_folder(tmp_path)
 

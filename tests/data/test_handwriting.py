@@ -22,6 +22,7 @@ from inkdigits.data.datasets import Dataset, Split, join_datasets
 from inkdigits.data.synthetic.handwriting import hands, others, recording, simulate, strokes
 from inkdigits.data.synthetic.handwriting.canvas import CANVAS, ink, paper
 from inkdigits.data.synthetic.handwriting.others import Stock
+from inkdigits.data.synthetic.splines import catmull_rom
 from inkdigits.evaluation import measurement
 from inkdigits.reading import recogniser
 from inkdigits.reading.recogniser import Recogniser
@@ -133,7 +134,7 @@ def test_a_curve_goes_through_its_points_as_the_spline_of_their_differences_does
     points = np.array([[1.0, 3], [4, 0], [7, 2], [5, 4], [1, 9]])
     padded = np.vstack([2 * points[0] - points[1], points, 2 * points[-1] - points[-2]])
     spline = CubicHermiteSpline(np.arange(5), points, (padded[2:] - padded[:-2]) / 2)
-    assert np.allclose(strokes.smooth(points, steps=10), spline(np.arange(41) / 10))
+    assert np.allclose(catmull_rom(points, steps=10), spline(np.arange(41) / 10))
 
 
 def test_a_crossed_seven_is_drawn(rng: Generator) -> None:

@@ -224,7 +224,7 @@ def test_a_fault_of_ours_is_not_swallowed_by_a_thread(
 
 
 def test_no_jobs_are_refused(recogniser):
-    with pytest.raises(BadValue, match="0 jobs make no sense"):
+    with pytest.raises(BadValue, match="jobs must be 1 or more, not 0"):
         read(recogniser, "a.png", jobs=0)
 
 
@@ -238,7 +238,7 @@ def test_the_command_prints_the_same_with_any_number_of_jobs(digits, tmp_path, c
     assert len(printed) == 1
     assert printed.pop().count("\n") == len(digits)
     assert cli.main(["read", "--jobs", "0", str(tmp_path / "digits.npy")]) == 2
-    assert "0 jobs make no sense" in capsys.readouterr().err
+    assert "jobs must be 1 or more, not 0" in capsys.readouterr().err
 
 
 # ---- folders

@@ -196,7 +196,7 @@ def test_a_config_of_another_format_is_told(folder: Path, content: str, found: s
         ),
         (
             lambda config: config["recipe"].update(optimizer="adam"),
-            "no key of a recipe 'optimizer'; known: network, ",
+            "no recipe key 'optimizer'; known: network, ",
         ),
         (
             lambda config: config["recipe"].update(epochs="many"),
@@ -204,7 +204,7 @@ def test_a_config_of_another_format_is_told(folder: Path, content: str, found: s
         ),
         (
             lambda config: config["recipe"].update(options={"width": 3}),
-            "no option of network 'lenet' 'width'",
+            "no 'lenet' option 'width'",
         ),
         (lambda config: config["recipe"].update(size=5), "cannot take digits of 5x5 pixels"),
     ],

@@ -219,7 +219,7 @@ def test_a_stopped_run_is_gone_on_with_and_one_of_another_recipe_made_anew(
         caplog.clear()
         for _ in train_run(PlannedRun(quick_lenet, 0, tmp_path), digits, wait=True):
             pass
-        assert ("going on in epoch 1 of 1" in caplog.text) == (recipe is quick_lenet)
+        assert ("continuing in epoch 1 of 1" in caplog.text) == (recipe is quick_lenet)
         assert names(folder) == FILES
         assert is_finished(folder, quick_lenet, 0)
         shutil.rmtree(folder)

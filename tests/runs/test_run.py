@@ -247,7 +247,7 @@ def test_a_run_that_was_left_early_says_so_and_goes_on_to_the_same_bits(
             running.close()
     assert f"stopped in epoch {epochs + 1} of 3; --resume goes on from there" in caplog.text
     assert names(out) == ({"state", "metrics.jsonl"} if epochs else {"state"})
-    with pytest.raises(CannotWrite, match="holds a run that was stopped; --resume goes on with it"):
+    with pytest.raises(CannotWrite, match="holds a run that was stopped; --resume continues it"):
         list(run(recipe(3), out, digits, device="cpu"))
     records = list(run(recipe(3), out, digits, device="cpu", resume=True))
     assert [record.epoch for record in records if isinstance(record, Epoch)] == list(
@@ -547,7 +547,7 @@ def test_a_teacher_of_digits_cannot_teach_clothes(tmp_path, digits):
 
 
 def test_a_teacher_of_ten_digits_cannot_teach_eleven_classes(trained, tmp_path, digits):
-    with pytest.raises(BadValue, match="11 outputs, but a teacher speaks of the 10 digits alone"):
+    with pytest.raises(BadValue, match="11 outputs, but a teacher knows only the 10 digits"):
         next(run(load_recipe("default", {"teacher": str(trained)}), tmp_path / "run", digits))
 
 
@@ -661,7 +661,7 @@ def test_an_ensemble_goes_on_where_it_was_stopped(quick, monkeypatch, tmp_path, 
     running.close()
     kept = out / "members" / "lenet-seed2" / "config.json"
     before = kept.stat().st_mtime_ns
-    with pytest.raises(CannotWrite, match="--resume goes on with it"):
+    with pytest.raises(CannotWrite, match="--resume continues it"):
         list(run(both, out, digits, seed=1))
     records = list(run(both, out, digits, seed=1, resume=True))
     assert [record.epoch for record in records if isinstance(record, Epoch)] == [3, 4]

@@ -481,7 +481,7 @@ def test_what_ctrl_c_stops_goes_on_to_the_same_bits(
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
             over(search(space, tmp_path / "parts"))
-    assert "the sweep was stopped; the same command goes on with it" in caplog.text
+    assert "the sweep was stopped; the same command continues it" in caplog.text
     parts = over(search(space, tmp_path / "parts"))
     assert stopped == sorted(set(stopped)), "each time it went on from where it was"
     for one, other in zip(whole, parts, strict=True):

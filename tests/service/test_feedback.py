@@ -149,7 +149,7 @@ def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def test_without_the_option_nothing_is_stored() -> None:
     with serving("--model", "nano") as server:
-        message = "this service stores no corrections; one that is started with --collect FILE does"
+        message = "this service stores no corrections; start it with --collect FILE to store them"
         assert server.post(ONE, "/v1/feedback?label=7").error == (404, "not_collecting", message)
         assert b"data-collects" not in server.get("/").body
 

@@ -527,12 +527,15 @@ def reads_badly(model: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "why"),
     [
-        (lambda model: model.write_bytes(b"not a model"), "'.*' is damaged or no ONNX model: .*"),
+        (
+            lambda model: model.write_bytes(b"not a model"),
+            "'.*' is damaged or not an ONNX model: .*",
+        ),
         (
             lambda model: model.write_bytes(model.read_bytes()[:9000]),
-            "'.*' is damaged or no ONNX model: .*",
+            "'.*' is damaged or not an ONNX model: .*",
         ),
-        (lambda model: model.write_bytes(b""), "'.*' is damaged or no ONNX model: .*"),
+        (lambda model: model.write_bytes(b""), "'.*' is damaged or not an ONNX model: .*"),
         (wrong_shapes, "'.*' was made for something else: .*"),
         (reads_badly, r"the model reads only \d of 10 known digits"),
         (Path.unlink, "'.*' is gone"),
@@ -651,11 +654,11 @@ application.encode_reading = lambda reading, explain: 1 / 0
         (
             ("--port", "{taken}"),
             r"cannot listen on port \d+ of '127\.0\.0\.1': Address already in use; "
-            "--port 0 takes any that is free",
+            "--port 0 takes any free one",
         ),
         (
             ("--port", "70000"),
-            "there is no port 70000; ports are 0 to 65535, and 0 takes any that is free",
+            "there is no port 70000; ports are 0 to 65535, and 0 takes any free one",
         ),
         (
             ("--host", "no.such.host.invalid"),

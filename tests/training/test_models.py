@@ -299,9 +299,9 @@ def test_build_draws_from_torch_s_global_generator() -> None:
 def test_an_unknown_network_or_option_names_the_known_ones() -> None:
     with pytest.raises(UnknownName, match=f"^no network 'lenet5'; known: {', '.join(MODELS)}$"):
         build("lenet5", {})
-    with pytest.raises(UnknownName, match=r"^no option of network 'dropout' 'p'; known: dropout$"):
+    with pytest.raises(UnknownName, match=r"^no 'dropout' option 'p'; known: dropout$"):
         build("dropout", {"p": 0.5})
-    with pytest.raises(UnknownName, match=r"^no option of network 'lenet' 'dropout'; known: none$"):
+    with pytest.raises(UnknownName, match=r"^no 'lenet' option 'dropout'; known: none$"):
         build("lenet", {"dropout": 0.5})
 
 

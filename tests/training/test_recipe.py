@@ -51,7 +51,7 @@ def test_keys_of_older_versions_are_dropped_where_they_were_off_and_else_refused
     assert from_table(to_table(recipe) | old) == recipe
 
     for key, value in (("test_rotation", 8.0), ("test_zoom", 0.1), ("reduced_precision", False)):
-        with pytest.raises(UnknownName, match=f"no key of a recipe '{key}'"):
+        with pytest.raises(UnknownName, match=f"no recipe key '{key}'"):
             from_table(to_table(recipe) | old | {key: value})
 
 
@@ -100,9 +100,9 @@ def test_a_recipe_with_a_base_says_only_what_differs(tmp_path: Path) -> None:
 def test_a_recipe_that_is_no_base_is_told(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match=r"'nix'.*lenet"):
         load_recipe(write_toml(tmp_path, 'base = "nix"'))
-    with pytest.raises(BadValue, match="'ensemble' is no base for 'mine'"):
+    with pytest.raises(BadValue, match="'ensemble' cannot be the base of 'mine'"):
         load_recipe(write_toml(tmp_path, 'base = "ensemble"'))
-    with pytest.raises(UnknownName, match="key of a recipe 'base'"):
+    with pytest.raises(UnknownName, match="recipe key 'base'"):
         load_recipe("lenet", {"base": "best"})
 
 
@@ -182,13 +182,13 @@ def test_a_misspelt_key_names_the_known_ones_in_a_file_and_in_settings(
     with pytest.raises(UnknownName) as in_settings:
         load_recipe("lenet", {key: 3})
     for caught in (in_file, in_settings):
-        assert str(caught.value).startswith(f"no key of a recipe {key!r}; known: network, ")
+        assert str(caught.value).startswith(f"no recipe key {key!r}; known: network, ")
         assert ", ".join(SETTINGS) in str(caught.value)
 
 
 @pytest.mark.parametrize("key", ["published", "measured"])
 def test_evidence_is_not_a_setting(key: str) -> None:
-    with pytest.raises(UnknownName, match=f"no key of a recipe '{key}'"):
+    with pytest.raises(UnknownName, match=f"no recipe key '{key}'"):
         load_recipe("lenet", {key: {"test_accuracy": 1.0}})
 
 
@@ -324,5 +324,5 @@ def test_an_option_of_the_network_is_set_beside_the_others() -> None:
 def test_a_dot_after_a_key_that_is_no_table_is_told() -> None:
     with pytest.raises(BadValue, match=r"epochs must be a whole number, not {'x': 3}"):
         load_recipe("lenet", parse_settings(["epochs.x=3"]))
-    with pytest.raises(UnknownName, match="no key of a recipe 'option'"):
+    with pytest.raises(UnknownName, match="no recipe key 'option'"):
         load_recipe("lenet", parse_settings(["option.dropout=3"]))

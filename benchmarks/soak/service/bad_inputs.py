@@ -229,7 +229,7 @@ def _kinds_and_fields() -> Iterator[BadInput]:
     refusal = Refusal(
         404,
         "not_collecting",
-        "this service stores no corrections; one that is started with --collect FILE does",
+        "this service stores no corrections; start it with --collect FILE to store them",
     )
     yield BadInput(
         "a correction that nobody asked for",

@@ -47,7 +47,7 @@ class Explanations:
         except OSError as error:
             raise CannotWrite(
                 f"cannot write into {folder}: {error.strerror or error}; "
-                "choose a folder that is yours"
+                "choose a folder that you may write to"
             ) from error
 
     def add(self, path: str, trace: Trace) -> None:

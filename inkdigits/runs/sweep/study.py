@@ -142,7 +142,7 @@ class Search:
         if different:
             raise BadValue(
                 f"{self.out} holds another sweep, of {'; '.join(different)}; "
-                "choose another folder, or what it was started with"
+                "choose another folder, or the settings that it was started with"
             )
         return study
 

@@ -96,7 +96,7 @@ def sweep(
         else:
             yield from _work_here(search, digits)
     except (KeyboardInterrupt, GeneratorExit):
-        log.warning("the sweep was stopped; the same command goes on with it")
+        log.warning("the sweep was stopped; the same command continues it")
         raise
 
 
@@ -168,9 +168,7 @@ def train_seed(
 
     loss = training.epochs[-1].validation_loss
     if not math.isfinite(loss):
-        raise InkdigitsError(
-            f"the validation loss became {loss}; a smaller learning_rate would help"
-        )
+        raise InkdigitsError(f"the validation loss became {loss}; a smaller learning_rate may help")
     seconds = sum(epoch.seconds for epoch in training.epochs)
     yield SeedFigures(training.epochs[-1].validation_accuracy, loss, seconds)
 

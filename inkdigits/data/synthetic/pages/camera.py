@@ -12,6 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from inkdigits.core.digits import Pixels
 from inkdigits.data.synthetic.pages.paper import RGB, Layer, Photo, Points, clouds
 
 Homography = NDArray[np.float64]  # (3, 3): a point of the sheet -> where the photo shows it
@@ -196,12 +197,12 @@ def grainy(photo: Photo, deviation: float, rng: Generator) -> Photo:
 # ---- the file
 
 
-def developed(photo: Photo) -> NDArray[np.uint8]:
+def developed(photo: Photo) -> Pixels:
     """Return a photo as pixels: (H, W, 3) uint8."""
     return np.rint(np.clip(photo, 0, 1) * 255).astype(np.uint8)
 
 
-def encoded(pixels: NDArray[np.uint8], quality: int | None, orientation: int = 1) -> bytes:
+def encoded(pixels: Pixels, quality: int | None, orientation: int = 1) -> bytes:
     """Return pixels as a file.
 
     Args:
@@ -227,6 +228,6 @@ def encoded(pixels: NDArray[np.uint8], quality: int | None, orientation: int = 1
     return buffer.getvalue()
 
 
-def decoded(file: bytes) -> NDArray[np.uint8]:
+def decoded(file: bytes) -> Pixels:
     """Return what a viewer shows of a file: (H, W, 3) uint8, upright."""
     return np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(file))).convert("RGB"))

@@ -5,7 +5,6 @@ however many there are.
 """
 
 import csv
-import io
 import secrets
 import shutil
 from collections import Counter
@@ -16,15 +15,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
+from inkdigits.core.digits import Pixels
 from inkdigits.core.errors import BadValue, CannotWrite
-from inkdigits.core.files import new_folder, write_whole
+from inkdigits.core.files import new_folder
 from inkdigits.data.splits import Split
 from inkdigits.data.synthetic.pages import camera, paper
 from inkdigits.data.synthetic.pages.glyphs import DOODLES, LETTERS
 from inkdigits.data.synthetic.pages.layout import Layout, Mark, lay_out
-from inkdigits.data.synthetic.pages.paper import BoundingBox, Layer, Photo
+from inkdigits.data.synthetic.pages.paper import BoundingBox, Layer, Photo, Points
 from inkdigits.data.synthetic.pages.scene import Scene, choice, random_scene
 from inkdigits.data.synthetic.pages.writing import Hand, random_hand
 
@@ -54,7 +53,7 @@ class SyntheticPage:
         writer: the number of the hand, from 1.
     """
 
-    picture: NDArray[np.uint8] = field(repr=False)
+    picture: Pixels = field(repr=False)
     kind: str
     content: str
     boxes: tuple[BoundingBox, ...]
@@ -105,7 +104,9 @@ def write_pages(
         aside.mkdir()
         pages = enumerate(generate(count, seed, digits), start=1)
         truth = sorted(_write(page, number, aside) for number, page in pages)
-        write_whole(aside / "truth.csv", _csv([("file", "kind", "content"), *truth]))
+        with (aside / "truth.csv").open("w", newline="") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerows([("file", "kind", "content"), *truth])
 
         for made in sorted(aside.iterdir()):
             made.replace(out / made.name)
@@ -119,7 +120,7 @@ def write_pages(
             raise
         raise CannotWrite(
             f"cannot write into {out}: {error.strerror or error}; "
-            "choose a place with room that is yours"
+            "choose a place with free space that you may write to"
         ) from error
 
     return dict(sorted(Counter(kind for _, kind, _ in truth).items()))
@@ -131,12 +132,6 @@ def _write(page: SyntheticPage, number: int, folder: Path) -> tuple[str, str, st
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(page.file)
     return name, page.kind, page.content
-
-
-def _csv(rows: Sequence[Sequence[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
 
 
 # ---- random pages
@@ -371,7 +366,7 @@ def _lit(photo: Photo, scene: Scene, rng: Generator) -> Photo:
     return camera.exposed(photo, scene.brightness, scene.tint)
 
 
-def _taken(photo: Photo, scene: Scene, rng: Generator) -> tuple[Photo, NDArray[np.float64]]:
+def _taken(photo: Photo, scene: Scene, rng: Generator) -> tuple[Photo, Points]:
     """Return the photo as the sensor takes it, and the scale (x, y) that it got."""
     height, width = photo.shape[:2]
     if scene.scale < 1:
@@ -390,7 +385,7 @@ def _taken(photo: Photo, scene: Scene, rng: Generator) -> tuple[Photo, NDArray[n
     return photo, np.array([photo.shape[1] / width, photo.shape[0] / height])
 
 
-def _box(points: NDArray[np.float64]) -> BoundingBox:
+def _box(points: Points) -> BoundingBox:
     """Return the bounding box of points (K, 2)."""
     left, top = points.min(axis=0).tolist()
     right, bottom = points.max(axis=0).tolist()

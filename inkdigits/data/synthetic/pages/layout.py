@@ -11,12 +11,11 @@ from itertools import pairwise
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from inkdigits.data.splits import Split
 from inkdigits.data.synthetic.pages import writing
 from inkdigits.data.synthetic.pages.glyphs import DIGIT_GLYPHS, DOODLES, LETTERS
-from inkdigits.data.synthetic.pages.paper import BoundingBox, Layer
+from inkdigits.data.synthetic.pages.paper import BoundingBox, Layer, Points
 from inkdigits.data.synthetic.pages.scene import Scene
 from inkdigits.data.synthetic.pages.writing import Hand, Pen
 
@@ -54,7 +53,7 @@ class Layout:
     """
 
     ink: Layer
-    digits: list[NDArray[np.float64]] = field(default_factory=list)
+    digits: list[Points] = field(default_factory=list)
     rows: list[str] = field(default_factory=list)
     cells: list[BoundingBox] = field(default_factory=list)
     lines: list[BoundingBox] = field(default_factory=list)
@@ -211,7 +210,7 @@ def _add_ink(layer: Layer, ink: Layer, x: int, y: int) -> None:
     np.maximum(place, inside, out=place)
 
 
-def _outline(ink: Layer) -> NDArray[np.float64]:
+def _outline(ink: Layer) -> Points:
     """Return the corners of the convex hull of the ink, (K, 2)."""
     pixels = np.argwhere(ink > ink.max() * writing.SOLID_INK)[:, None, ::-1]
     corners = pixels + np.array([[0, 0], [1, 0], [0, 1], [1, 1]])

@@ -6,15 +6,16 @@ lengths are pixels. Each function returns a new photo or layer.
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-Photo = NDArray[Any]  # float32 (H, W, 3), black 0 to white 1
-Layer = NDArray[Any]  # float32 (H, W), bare 0 to covered 1
+from inkdigits.core.digits import Array
+
+Photo = Array  # float32 (H, W, 3), black 0 to white 1
+Layer = Array  # float32 (H, W), bare 0 to covered 1
 RGB = tuple[float, float, float]  # black 0 to white 1
 Points = NDArray[np.float64]  # (K, 2): x to the right and y down
 BoundingBox = tuple[float, float, float, float]  # left, top, right, bottom
