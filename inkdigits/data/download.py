@@ -21,7 +21,7 @@ from typing import IO, Any
 from inkdigits import __version__
 from inkdigits.core import unpacking
 from inkdigits.core.errors import BadData, DownloadFailed
-from inkdigits.core.files import alone, writing
+from inkdigits.core.files import file_lock, report_write_errors
 from inkdigits.core.progress import ProgressCallback
 
 TIMEOUT = 30.0  # seconds without a byte after which a mirror is given up
@@ -75,7 +75,7 @@ def fetch(
         CannotWrite: the destination cannot be written.
         MissingExtra: filelock is not installed.
     """
-    with alone(path):
+    with file_lock(path):
         if path.is_file() and _has_hash(path, sha256, of_unpacked, limit):
             return path
 
@@ -91,7 +91,7 @@ def fetch(
                             "sent something else, its SHA-256 is not the published one"
                         )
 
-                    with writing(path):
+                    with report_write_errors(path):
                         return temporary.replace(path)
                 except _MirrorError as reason:
                     failures.append(f"{url} {_in_a_line(reason)}")
@@ -136,7 +136,7 @@ def _write(
     chunks: Iterator[Chunk], temporary: Path, path: Path, progress: ProgressCallback | None
 ) -> None:
     """Write the chunks to a temporary file and sync it to the disk."""
-    with writing(path), temporary.open("xb") as file:
+    with report_write_errors(path), temporary.open("xb") as file:
         for chunk, total in chunks:
             file.write(chunk)
             if progress:

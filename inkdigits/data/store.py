@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from inkdigits.core.arrays import read_array
 from inkdigits.core.errors import BadData, UnknownName
-from inkdigits.core.files import alone, writing
+from inkdigits.core.files import file_lock, report_write_errors
 from inkdigits.core.progress import ProgressCallback
 from inkdigits.core.tables import read_libsvm
 from inkdigits.core.unpacking import sha256
@@ -242,7 +242,7 @@ def _fetch_from_archive(
 ) -> None:
     """Download a zip file, take some files out of it, and delete it again."""
     path = folder / archive.name
-    with alone(folder / "archive"):
+    with file_lock(folder / "archive"):
         # Another process may have brought them while this one waited.
         files = [file for file in files if not _is_right(folder, file)]
         if not files:
@@ -266,7 +266,7 @@ def _fetch_from_archive(
 
 def _extract(zipped: zipfile.ZipFile, member: str, path: Path) -> None:
     """Take one file out of an archive, whole or not at all."""
-    with writing(path), temporary_beside(path) as temporary:
+    with report_write_errors(path), temporary_beside(path) as temporary:
         with zipped.open(member) as source, temporary.open("xb") as target:
             shutil.copyfileobj(source, target)
         temporary.replace(path)

@@ -1,16 +1,14 @@
 """The canvas that a digit is drawn on, four times as large as its image, and a pen for it."""
 
-from typing import Any
-
 import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from inkdigits.core.digits import SIDE
+from inkdigits.core.digits import SIDE, Array, Plane
 from inkdigits.reading.preprocessing.fields import DIGIT
 
-Canvas = NDArray[Any]  # uint8 (112, 112): paper 0 to ink 255
+Canvas = Array  # uint8 (112, 112): paper 0 to ink 255
 Points = NDArray[np.float64]  # (N, 2) of (x, y)
 
 SCALE = 4  # pixels of the canvas to a pixel of the image
@@ -50,7 +48,7 @@ def bounding_box(canvas: Canvas) -> tuple[int, int, int, int]:
     return left, top, width, height
 
 
-def tight(canvas: Canvas) -> NDArray[np.uint8]:
+def tight(canvas: Canvas) -> Plane:
     """Return the ink in its bounding box; of an empty canvas, a bit of paper."""
     left, top, width, height = bounding_box(canvas)
     if not width:
@@ -58,7 +56,7 @@ def tight(canvas: Canvas) -> NDArray[np.uint8]:
     return canvas[top : top + height, left : left + width]
 
 
-def on_paper(ink: NDArray[Any]) -> Canvas:
+def on_paper(ink: Array) -> Canvas:
     """Put ink of any size, reduced where it has to be, on the middle of a canvas."""
     scale = min(1.0, (CANVAS - 8) / max(ink.shape))
     if scale < 1:

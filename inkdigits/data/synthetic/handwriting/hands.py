@@ -3,18 +3,15 @@
 Images (28, 28) or a canvas come in, a canvas goes out.
 """
 
-from typing import Any
-
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
-from inkdigits.core.digits import SIDE
+from inkdigits.core.digits import SIDE, Array, Plane
 from inkdigits.data.synthetic.handwriting.canvas import CANVAS, CANVAS_MIDDLE, SCALE, Canvas, ink
 from inkdigits.reading.preprocessing.fields import DIGIT, disc
 
-Places = NDArray[Any]  # (112, 112): where in the image each pixel of the canvas comes from
+Places = Array  # (112, 112): where in the image each pixel of the canvas comes from
 
 STEEPEST_LEAN = 25.0  # degrees; a digit that leans further was photographed askew
 
@@ -24,7 +21,7 @@ _PIXELS = np.indices((CANVAS, CANVAS), np.float32)[::-1] + np.float32(0.5)
 _CRISPER = np.clip((np.arange(256) - 115.0) * 2.5 + 128, 0, 255).astype(np.uint8)
 
 
-def in_another_hand(image: NDArray[np.uint8], rng: Generator) -> Canvas:
+def in_another_hand(image: Plane, rng: Generator) -> Canvas:
     """Return a digit enlarged with crisp edges, leaning, in other proportions, and bent.
 
     It is resampled once.
@@ -49,7 +46,7 @@ def in_another_hand(image: NDArray[np.uint8], rng: Generator) -> Canvas:
     return cv2.LUT(large, _CRISPER)
 
 
-def lean(rng: Generator, angle: float = 9.0) -> NDArray[np.float64]:
+def lean(rng: Generator, angle: float = 9.0) -> Array:
     """Return the matrix (2, 2) of a rotation, slant, aspect and size.
 
     Args:

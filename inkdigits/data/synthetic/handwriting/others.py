@@ -8,9 +8,8 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
-from inkdigits.core.digits import CLASSES, Labels, Pixels
+from inkdigits.core.digits import CLASSES, Labels, Pixels, Plane
 from inkdigits.data.synthetic.handwriting.canvas import (
     Canvas,
     bounding_box,
@@ -25,12 +24,13 @@ from inkdigits.data.synthetic.handwriting.recording import framed, recorded, thr
 from inkdigits.data.synthetic.handwriting.strokes import (
     LETTERS,
     SIGN_STROKES,
+    STEPS,
     digit_strokes,
     draw,
     parse,
     printed,
-    smooth,
 )
+from inkdigits.data.synthetic.splines import catmull_rom
 
 LEAST_PIECE = 16  # pixels of the canvas; beside a narrower piece, a digit is still one digit
 LEAST_INK = 40  # pixels of the canvas; with less there is nothing to see
@@ -41,9 +41,7 @@ FRAGMENTS = {"top": (0, 5), "bottom": (0, 2, 3, 4, 5), "left": (2, 3, 4, 7, 9), 
 TURNED = (3, 4)  # on their side, these are not digits
 
 
-def other_things(
-    images: Pixels, labels: Labels, count: int, rng: Generator
-) -> Iterator[NDArray[np.uint8]]:
+def other_things(images: Pixels, labels: Labels, count: int, rng: Generator) -> Iterator[Plane]:
     """Yield images that do not show a digit, of all kinds in turn.
 
     Args:
@@ -102,7 +100,7 @@ def scribble(stock: Stock) -> Canvas:
     rng = stock.rng
     count = int(rng.integers(6, 16))
     if rng.random() < 0.6:
-        return draw([smooth(rng.uniform(0, 9, (count, 2)))], rng)
+        return draw([catmull_rom(rng.uniform(0, 9, (count, 2)), STEPS)], rng)
 
     forth = np.linspace(0, 9, count)
     sideways = np.tile([0.0, 9.0], count)[:count] + rng.normal(0, 0.8, count)
@@ -129,7 +127,7 @@ def line(stock: Stock) -> Canvas:
 
     depth = rng.uniform(2, 5) * rng.choice((-1, 1))
     arc = np.array([[0, 4.5], [4.5, 4.5 + depth], [9, 4.5]]) + rng.normal(0, 0.3, (3, 2))
-    return draw([smooth(arc)], rng)
+    return draw([catmull_rom(arc, STEPS)], rng)
 
 
 def fragment(stock: Stock) -> Canvas:
@@ -178,7 +176,7 @@ def row(stock: Stock) -> Canvas:
     return on_paper(joined)
 
 
-def _touching(left: NDArray[np.uint8], right: NDArray[np.uint8], overlap: int) -> NDArray[np.uint8]:
+def _touching(left: Plane, right: Plane, overlap: int) -> Plane:
     """Put two things side by side, `overlap` pixels into each other, their feet on one line."""
     overlap = min(overlap, left.shape[1], right.shape[1])
     height = max(len(left), len(right))

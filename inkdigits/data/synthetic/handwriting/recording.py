@@ -6,9 +6,8 @@ A canvas comes in and goes out, and at the end the image that reading would make
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
-from inkdigits.core.digits import SIDE
+from inkdigits.core.digits import SIDE, Plane
 from inkdigits.data.synthetic.handwriting.canvas import (
     CANVAS,
     HEIGHT,
@@ -87,15 +86,23 @@ def cut_edge(canvas: Canvas, rng: Generator) -> Canvas:
     """End the picture a little before the digit ends."""
     left, top, width, height = bounding_box(canvas)
     lost = rng.uniform(0.02, 0.08)
-    if rng.random() < 0.5:
-        rows = max(1, round(height * lost))
-        start = top if rng.random() < 0.5 else top + height - rows
-        canvas[start : start + rows] = 0
-    elif width > 30:
-        columns = max(1, round(width * lost))
-        start = left if rng.random() < 0.5 else left + width - columns
-        canvas[:, start : start + columns] = 0
+    lines = canvas  # a view: what happens to its rows happens to the canvas
+    start = top
+    length = height
 
+    if rng.random() >= 0.5:
+        if width <= 30:
+            return canvas
+
+        lines = canvas.T
+        start = left
+        length = width
+
+    count = max(1, round(length * lost))
+    if rng.random() >= 0.5:
+        start += length - count
+
+    lines[start : start + count] = 0
     return canvas
 
 
@@ -174,7 +181,7 @@ RECORDING_DEVICES = (blur, threshold, roughen, few_pixels, fill_frame, fill_fram
 # ---- the image
 
 
-def framed(canvas: Canvas, rng: Generator, otherwise: Canvas) -> NDArray[np.uint8]:
+def framed(canvas: Canvas, rng: Generator, otherwise: Canvas) -> Plane:
     """Return the image that reading would make of a canvas, at times a pixel or two off.
 
     Args:

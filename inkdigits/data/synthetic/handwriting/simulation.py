@@ -2,9 +2,8 @@
 
 import numpy as np
 from numpy.random import PCG64, Generator
-from numpy.typing import NDArray
 
-from inkdigits.core.digits import NOT_A_DIGIT, SIDE, Labels, Pixels
+from inkdigits.core.digits import NOT_A_DIGIT, SIDE, Labels, Pixels, Plane
 from inkdigits.core.progress import ProgressCallback
 from inkdigits.data.synthetic.handwriting.hands import (
     cross_seven,
@@ -69,7 +68,7 @@ def _tell(progress: ProgressCallback | None, done: int, total: int) -> None:
         progress("making handwriting", done + 1, total)
 
 
-def written(image: NDArray[np.uint8], label: int, rng: Generator) -> NDArray[np.uint8]:
+def written(image: Plane, label: int, rng: Generator) -> Plane:
     """Write one digit in another hand, with another pen, on other paper.
 
     Some digits stay as they are, some are replaced by print or by strokes, in styles that MNIST

@@ -21,6 +21,9 @@ from inkdigits.data.synthetic.handwriting.canvas import (
     paper,
 )
 from inkdigits.data.synthetic.handwriting.hands import lean
+from inkdigits.data.synthetic.splines import catmull_rom
+
+STEPS = 8  # points of a curve from one of its points to the next
 
 # Strokes on a grid, x and y from 0 to 9, y downwards: "10 80 39" goes from (1, 0) over (8, 0) to
 # (3, 9). A stroke that starts with ~ is a smooth curve through its points; | lifts the pen.
@@ -145,7 +148,7 @@ def one(rng: Generator) -> list[Points]:
         fall = np.deg2rad(rng.uniform(35, 72))
         tip = stem[0] + length * np.array([-np.cos(fall), np.sin(fall)])
         bend = (tip + stem[0]) / 2 + rng.normal(0, 0.12, 2) * length
-        strokes[0] = np.vstack([smooth(np.array([tip, bend, stem[0]])), stem])
+        strokes[0] = np.vstack([catmull_rom(np.array([tip, bend, stem[0]]), STEPS), stem])
 
     if rng.random() < (0.3 if flagged else 0.6):
         reach = rng.uniform(1, 4.5)
@@ -188,7 +191,7 @@ def seven(rng: Generator) -> list[Points]:
     end = np.array([foot, 9])
     bend = (corner + end) / 2 - np.array([rng.uniform(-0.2, 0.9), 0])
 
-    stem = smooth(np.array([corner, bend, end]))
+    stem = catmull_rom(np.array([corner, bend, end]), STEPS)
 
     top = [[left, rng.normal(0, 0.3)]]
     if rng.random() < 0.35:
@@ -214,29 +217,9 @@ def parse(text: str, rng: Generator | None = None) -> list[Points]:
         points = np.array([list(map(int, place)) for place in places], np.float64)
         if rng:
             points += rng.normal(0, 0.3, points.shape)
-        strokes.append(smooth(points) if stroke.startswith("~") else points)
+        strokes.append(catmull_rom(points, STEPS) if stroke.startswith("~") else points)
 
     return strokes
-
-
-def smooth(points: Points, steps: int = 8) -> Points:
-    """Return a curve through all points, in `steps` pieces between two of them.
-
-    Source: Catmull & Rom 1974.
-    """
-    padded = np.vstack([2 * points[0] - points[1], points, 2 * points[-1] - points[-2]])
-    before = padded[:-3]
-    start = padded[1:-2]
-    end = padded[2:-1]
-    after = padded[3:]
-
-    t = np.linspace(0, 1, steps, endpoint=False)[:, None, None]
-
-    cubic = 3 * (start - end) + after - before
-    square = 2 * before - 5 * start + 4 * end - after
-    curve = start + t / 2 * (end - before + t * (square + t * cubic))
-
-    return np.vstack([curve.transpose(1, 0, 2).reshape(-1, 2), points[-1:]])
 
 
 def printed(text: str, rng: Generator) -> Canvas:

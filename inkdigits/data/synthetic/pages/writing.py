@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
+from inkdigits.core.digits import Array, Plane
 from inkdigits.data.synthetic.pages.glyphs import DIGIT_GLYPHS, RARE_WAYS
 from inkdigits.data.synthetic.pages.paper import Layer, Points
+from inkdigits.data.synthetic.splines import catmull_rom
 
 Glyph = tuple[Points, ...]  # one array a stroke, in heights of the symbol
 
@@ -122,7 +123,7 @@ def _unsteady(stroke: Points, hand: Hand, rng: Generator) -> Points:
     return shifts
 
 
-def _corners(stroke: Points) -> NDArray[np.int64]:
+def _corners(stroke: Points) -> Array:
     return 1 + np.flatnonzero((stroke[1:] == stroke[:-1]).all(axis=1))
 
 
@@ -159,28 +160,9 @@ def scribble(rng: Generator) -> Glyph:
 
 
 def smooth(stroke: Points) -> Points:
-    """Return the curve through control points (K, 2), smooth except at points given twice: (M, 2).
-
-    Source: Catmull & Rom 1974, "A class of local interpolating splines".
-    """
-    return np.concatenate([_curve(piece) for piece in np.split(stroke, _corners(stroke))])
-
-
-def _curve(points: Points) -> Points:
-    if len(points) < 2:
-        return points
-
-    padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
-    a = padded[:-3]
-    b = padded[1:-2]
-    c = padded[2:-1]
-    d = padded[3:]
-    t = np.linspace(0, 1, STEPS, endpoint=False)[:, None, None]
-
-    curve = 0.5 * (
-        2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
-    )  # (STEPS, K - 1, 2)
-    return np.concatenate([curve.transpose(1, 0, 2).reshape(-1, 2), points[-1:]])
+    """Return the curve through control points (K, 2), smooth except at points given twice."""
+    pieces = np.split(stroke, _corners(stroke))
+    return np.concatenate([catmull_rom(piece, STEPS) for piece in pieces])
 
 
 def draw(glyph: Glyph, height: float, pen: Pen, rng: Generator) -> Layer:
@@ -213,13 +195,13 @@ def draw(glyph: Glyph, height: float, pen: Pen, rng: Generator) -> Layer:
     return _covered((small / 255).astype(np.float32), pen, rng)
 
 
-def _pressure(points: int, pen: Pen, rng: Generator) -> NDArray[np.float64]:
+def _pressure(points: int, pen: Pen, rng: Generator) -> Array:
     """Return the pen's width along a stroke, (points,), about 1."""
     knots = rng.normal(1, pen.variation / 2, 5)
     return np.interp(np.linspace(0, 4, points), np.arange(5), np.clip(knots, 0.4, 1.8))
 
 
-def _draw_stroke(canvas: NDArray[np.uint8], curve: Points, widths: NDArray[np.float64]) -> None:
+def _draw_stroke(canvas: Plane, curve: Points, widths: Array) -> None:
     """Draw a polyline of points (M, 2) and widths (M,), in pixels before supersampling."""
     places = np.rint(curve * STROKE_SUPERSAMPLING).astype(int).tolist()
     thick = np.maximum(1, np.rint(widths * STROKE_SUPERSAMPLING)).astype(int).tolist()
@@ -227,7 +209,7 @@ def _draw_stroke(canvas: NDArray[np.uint8], curve: Points, widths: NDArray[np.fl
         cv2.line(canvas, start, end, 255, width)
 
 
-def from_mnist(image: NDArray[np.uint8], height: float, pen: Pen, rng: Generator) -> Layer:
+def from_mnist(image: Plane, height: float, pen: Pen, rng: Generator) -> Layer:
     """Return an MNIST digit at another size, its outline smoothed, in the pen's width.
 
     The strokes are brought to that width as far as they allow.
