@@ -19,7 +19,6 @@ from inkdigits.evaluation.plots.style import (
     INK,
     MUTED,
     ORANGE,
-    Options,
     add_legend,
     dress,
     figure_of,
@@ -81,11 +80,18 @@ def frontier(contenders: Sequence[Contender], cost: str) -> "Figure":
     axes = figure.subplots()
     best = unbeaten(contenders)
     axes.plot(*_stairs(best), color=BLUE, linewidth=1.2, alpha=0.5, zorder=1)
-    bars: Options = {"markersize": 5.5, "elinewidth": 1.2}
     for each in contenders:
         colour, marker = (BLUE, "o") if each in best else (MUTED, "s")
         sd = 100 * (each.sd or 0)
-        axes.errorbar(each.cost, 100 * each.accuracy, sd, fmt=marker, color=colour, **bars)
+        axes.errorbar(
+            each.cost,
+            100 * each.accuracy,
+            sd,
+            fmt=marker,
+            color=colour,
+            markersize=5.5,
+            elinewidth=1.2,
+        )
 
     axes.set_xscale("log")
     axes.margins(x=0.12, y=0.1)
@@ -172,13 +178,14 @@ def rungs(
 
     figure = figure_of(1.0 + 0.34 * count, 7.2)
     axes = figure.subplots()
-    dots: Options = {"color": MUTED, "markersize": 4, "alpha": 0.6, "markeredgewidth": 0}
-    means: Options = {"fmt": "D", "color": BLUE, "markersize": 5.5, "elinewidth": 1.8}
     for place, values in enumerate(accuracies):
         runs = [100 * value for value in values]
         spread = stdev(runs) if len(runs) > 1 else 0
-        axes.plot(runs, [place] * len(runs), "o", **dots)
-        axes.errorbar(fmean(runs), place, xerr=spread, **means)
+        same_row = [place] * len(runs)
+        axes.plot(runs, same_row, "o", color=MUTED, markersize=4, alpha=0.6, markeredgewidth=0)
+        axes.errorbar(
+            fmean(runs), place, xerr=spread, fmt="D", color=BLUE, markersize=5.5, elinewidth=1.8
+        )
 
     first_mean = 100 * fmean(accuracies[0])
     axes.axvline(first_mean, color=MUTED, linewidth=1, linestyle=":", zorder=1)
@@ -187,9 +194,16 @@ def rungs(
     axes.set_ylim(count - 0.5, -0.5)
     _scale_by_errors(axes)
 
-    beside: Options = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": FONT}
     for place, note in enumerate(notes):
-        axes.annotate(note, (1.02, place), color=MUTED, parse_math=False, **beside)
+        axes.annotate(
+            note,
+            (1.02, place),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=FONT,
+            color=MUTED,
+            parse_math=False,
+        )
     return figure
 
 

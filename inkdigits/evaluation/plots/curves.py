@@ -19,7 +19,6 @@ from inkdigits.evaluation.plots.style import (
     INK,
     MUTED,
     ORANGE,
-    Options,
     add_legend,
     dress,
     figure_of,
@@ -134,9 +133,16 @@ def reliability_diagram(bins: Sequence[Bin]) -> "Figure":
     figure = figure_of(4.9)
     accuracy, counts = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.3])
 
-    diagonal: Options = {"fontsize": FONT - 1, "rotation": 45, "transform_rotates_text": True}
     accuracy.plot([0, 100], [0, 100], color=MUTED, linewidth=1, linestyle=":")
-    accuracy.text(2, 6, "confidence = accuracy", color=MUTED, **diagonal)
+    accuracy.text(
+        2,
+        6,
+        "confidence = accuracy",
+        color=MUTED,
+        fontsize=FONT - 1,
+        rotation=45,
+        transform_rotates_text=True,
+    )
 
     filled = [each for each in bins if each.n]
     confidence = [100 * each.confidence for each in filled]
@@ -161,13 +167,20 @@ def _intervals(counts: Iterable[int], totals: Iterable[int]) -> Array:
 
 def _draw_counts(axes: "Axes", bins: Sequence[Bin]) -> None:
     """Draw a bar a bin with its number of images, on a logarithmic axis."""
-    above: Options = {"ha": "center", "va": "bottom", "fontsize": FONT - 2.5, "color": INK}
     for each in bins:
         centre = 50 * (each.low + each.high)
         width = 86 * (each.high - each.low)
         axes.bar(centre, each.n, width, color=BLUE, alpha=0.55, linewidth=0)
         if each.n:
-            axes.text(centre, each.n * 1.3, f"{each.n:,}", **above)
+            axes.text(
+                centre,
+                each.n * 1.3,
+                f"{each.n:,}",
+                ha="center",
+                va="bottom",
+                fontsize=FONT - 2.5,
+                color=INK,
+            )
 
     axes.set_yscale("log", nonpositive="clip")
     axes.set_ylim(0.6, 8 * max(each.n for each in bins))
@@ -199,9 +212,15 @@ def risk_coverage_curve(curve: RiskCoverage) -> "Figure":
     axes.plot(share, rate, color=BLUE, linewidth=1.8)
 
     everything = rate[-1]
-    small: Options = {"textcoords": "offset points", "color": MUTED, "fontsize": FONT - 1}
     axes.axhline(everything, color=MUTED, linewidth=1, linestyle=":")
-    axes.annotate(f"all read: {everything:.2f} %", (start, everything), (6, 3), **small)
+    axes.annotate(
+        f"all read: {everything:.2f} %",
+        (start, everything),
+        (6, 3),
+        textcoords="offset points",
+        color=MUTED,
+        fontsize=FONT - 1,
+    )
     axes.vlines(100, low[-1], high[-1], color=BLUE, linewidth=1.2, clip_on=False)
     axes.plot(share[-1:], rate[-1:], "o", color=BLUE, markersize=5, clip_on=False)
     _mark_risk(axes, curve, start)

@@ -3,7 +3,6 @@
 Needs the extra `report`.
 """
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +17,12 @@ from inkdigits.evaluation.plots.style import (
     GRID,
     INK,
     ORANGE,
-    Options,
     add_legend,
     dress,
     figure_of,
+    grid_of,
     show_map,
+    write_captions,
 )
 
 if TYPE_CHECKING:
@@ -50,19 +50,12 @@ def digit_grid(images: ArrayLike, captions: Sequence[str] = (), *, columns: int 
         arrived = f"{len(captions)} captions on images of shape {pictures.shape}"
         raise BadValue(f"cannot draw {arrived}; expected (N, 28, 28), and none or N captions")
 
-    columns = min(columns, count)
-    rows = math.ceil(count / columns)
     height = 1.15 if captions else 0.95
-    figure = figure_of(rows * height, columns * 0.95)
-
-    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axes in grid:
-        axes.set_axis_off()
-    for axes, picture in zip(grid, pictures, strict=False):
+    figure, places = grid_of(count, columns, height, 0.95)
+    for axes, picture in zip(places.flat, pictures, strict=False):
         show_map(axes, picture, 255)
-    for axes, caption in zip(grid, captions, strict=False):
-        axes.set_title(caption, fontsize=FONT, color=INK, y=-0.28, parse_math=False)
 
+    write_captions(places, captions, y=-0.28)
     return figure
 
 
@@ -148,8 +141,10 @@ def _mark_box_and_mass(axes: "Axes", pixels: Any) -> None:
     width = 1 + columns.max() - left
     height = 1 + rows.max() - top
     label = f"tight box: {width} x {height} pixels"
-    outline: Options = {"fill": False, "edgecolor": BLUE, "linewidth": 1.8, "label": label}
-    axes.add_patch(Rectangle((left, top), width, height, **outline))
+    corner = left, top
+    axes.add_patch(
+        Rectangle(corner, width, height, fill=False, edgecolor=BLUE, linewidth=1.8, label=label)
+    )
 
     shares = pixels[rows, columns] / pixels.sum()
     x = (columns + 0.5) @ shares

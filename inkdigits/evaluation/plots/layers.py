@@ -5,7 +5,6 @@ layers that `reading.layers` gives, and returns a matplotlib Figure of its own, 
 `style`. Needs the extra `report`.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +20,12 @@ from inkdigits.evaluation.plots.style import (
     INK,
     MUTED,
     ORANGE,
-    Options,
     add_legend,
     dress,
     figure_of,
+    grid_of,
     show_map,
+    write_captions,
 )
 from inkdigits.reading.layers import Layer
 
@@ -76,22 +76,18 @@ def filters(kernels: ArrayLike, *, columns: int = 16) -> "Figure":
             "expected (K, 1, h, w) of one channel, or (K, h, w)"
         )
 
-    columns = min(columns, len(weights))
-    rows = math.ceil(len(weights) / columns)
-    figure = figure_of(0.5 + MAP_SIZE * rows, MAP_SIZE * columns)
+    figure, places = grid_of(len(weights), columns, MAP_SIZE, MAP_SIZE, below=0.5)
     figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
 
-    places = figure.subplots(rows, columns, squeeze=False)
-    for axes in places.flat:
-        axes.set_axis_off()
-
     largest = float(np.abs(weights).max()) or 1.0
-    scale = {"cmap": _blue_to_orange("white"), "vmin": -largest, "vmax": largest}
+    colours = _blue_to_orange("white")
     for axes, kernel in zip(places.flat, weights, strict=False):
-        shown = axes.imshow(kernel, interpolation="nearest", **scale)
+        shown = axes.imshow(
+            kernel, interpolation="nearest", cmap=colours, vmin=-largest, vmax=largest
+        )
 
     meanings = {-largest: "paper", 0: "0", largest: "ink"}
-    _explain_colours(figure, shown, places, meanings, min(1, 6 / columns))
+    _explain_colours(figure, shown, places, meanings, min(1, 6 / places.shape[1]))
     return figure
 
 
@@ -204,22 +200,19 @@ def what_mattered(
             "are not of the same digits"
         )
 
-    columns = min(columns, count)
-    rows = math.ceil(count / columns)
     height = 1.3 if captions else 1.1
-    figure = figure_of(0.5 + rows * height, columns * 1.15)
-    places = figure.subplots(rows, columns, squeeze=False)
-    for axes in places.flat:
-        axes.set_axis_off()
+    figure, places = grid_of(count, columns, height, 1.15, below=0.5)
+    write_captions(places, captions)
 
     # The root shows weak effects, too.
     largest = float(np.abs(falls).max()) or 1.0
     strength = np.sign(falls) * np.sqrt(np.abs(falls) / largest)
-    scale = {"cmap": _blue_to_orange("#808080"), "vmin": -1, "vmax": 1}
+    colours = _blue_to_orange("#808080")
     for axes, values, picture in zip(places.flat, strength, pictures, strict=False):
-        shown = axes.imshow(values, alpha=picture / 255, interpolation="nearest", **scale)
-    for axes, caption in zip(places.flat, captions, strict=False):
-        axes.set_title(caption, fontsize=FONT, color=INK, parse_math=False)
+        opacity = picture / 255
+        shown = axes.imshow(
+            values, alpha=opacity, interpolation="nearest", cmap=colours, vmin=-1, vmax=1
+        )
 
     meanings = {-1: "surer without it", 0: "no matter", 1: "less sure without it"}
     _explain_colours(figure, shown, places, meanings, 0.72)
@@ -259,10 +252,16 @@ def embedding(
         axes.scatter(x, y, POINT_AREA, marker=f"${name}$", color=colour, linewidths=0.2)
 
     if ringed.any():
-        label = f"read wrong: {ringed.sum()}"
-        ring: Options = {"facecolors": "none", "edgecolors": INK, "linewidths": 1.2, "label": label}
         x, y = places[ringed].T
-        axes.scatter(x, y, 4 * POINT_AREA, **ring)
+        axes.scatter(
+            x,
+            y,
+            4 * POINT_AREA,
+            facecolors="none",
+            edgecolors=INK,
+            linewidths=1.2,
+            label=f"read wrong: {ringed.sum()}",
+        )
         add_legend(figure, loc="outside lower left")
 
     dress(axes, title, grid="")

@@ -6,10 +6,12 @@ Needs the extra `report`.
 """
 
 import io
+import math
 import re
 import threading
 import warnings
 import zlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from inkdigits.core.errors import MissingExtra
@@ -17,8 +19,6 @@ from inkdigits.core.errors import MissingExtra
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-Options = dict[Any, Any]  # of matplotlib's functions, which several calls share
 
 INK = "#1b1d21"
 MUTED = "#656b75"
@@ -51,6 +51,40 @@ def figure_of(height: float, width: float = FIGURE_WIDTH) -> "Figure":
         raise MissingExtra("drawing figures", "report") from None
 
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+
+
+def grid_of(
+    count: int, columns: int, height: float, width: float, below: float = 0
+) -> "tuple[Figure, Any]":
+    """Create a figure with a grid of empty places.
+
+    Args:
+        count: how many places are needed.
+        columns: the most in a row.
+        height: of a place, in inches.
+        width: of a place, in inches.
+        below: inches that stay free.
+
+    Returns:
+        The figure, and an array (rows, columns) of its axes.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    columns = min(columns, count)
+    rows = math.ceil(count / columns)
+    figure = figure_of(below + rows * height, columns * width)
+
+    places = figure.subplots(rows, columns, squeeze=False)
+    for axes in places.flat:
+        axes.set_axis_off()
+    return figure, places
+
+
+def write_captions(places: Any, captions: Sequence[str], y: float | None = None) -> None:
+    """Write a caption at each place of a grid, as far as there are any, at a height of its axes."""
+    for axes, caption in zip(places.flat, captions, strict=False):
+        axes.set_title(caption, fontsize=FONT, color=INK, y=y, parse_math=False)
 
 
 def dress(axes: "Axes", title: str, *, grid: str = "y") -> None:
@@ -115,7 +149,7 @@ def _saved(figure: "Figure") -> str:
     import matplotlib as mpl
 
     buffer = io.StringIO()
-    settings: Options = {"svg.fonttype": "none", "svg.hashsalt": "inkdigits"}
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "inkdigits"}
     with _SVG_SETTINGS, mpl.rc_context(settings), warnings.catch_warnings():
         # The reader's browser draws the text, with fonts of its own.
         warnings.filterwarnings("ignore", "Glyph .* missing")
