@@ -4,7 +4,10 @@ The sentence says what arrived and what would work. The command prints it and ex
 turns it into a 4xx. Any other exception is a bug of ours, and keeps its traceback.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+_Entry = TypeVar("_Entry")
 
 
 class InkdigitsError(Exception):
@@ -24,6 +27,23 @@ class UnknownName(InkdigitsError):
 
     def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
         super().__init__(f"no {kind} {str(name)!r}; known: {', '.join(known)}")
+
+
+def look_up(kind: str, name: str, table: Mapping[str, _Entry]) -> _Entry:
+    """Return the entry of a table that has a name.
+
+    Args:
+        kind: of the entries, in the words of the error.
+        name: as the user gave it.
+        table: the entries by name.
+
+    Raises:
+        UnknownName: there is none; the error lists the names that there are.
+    """
+    if name not in table:
+        raise UnknownName(kind, name, table)
+
+    return table[name]
 
 
 class BadValue(InkdigitsError):

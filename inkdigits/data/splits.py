@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.core.digits import CLASSES, Labels, Mask, Pixels
-from inkdigits.core.errors import UnknownName
+from inkdigits.core.errors import look_up
 
 VALIDATION = (
     5_000  # of MNIST's 60,000 training images; of a smaller training set the same share, a twelfth
@@ -51,9 +51,7 @@ class Dataset:
     splits: dict[str, Split]
 
     def __getitem__(self, split: str) -> Split:
-        if split not in self.splits:
-            raise UnknownName(f"split in {self.name}:", split, self.splits)
-        return self.splits[split]
+        return look_up(f"split in {self.name}:", split, self.splits)
 
     @property
     def train(self) -> Split:

@@ -16,7 +16,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from inkdigits.core.arrays import read_array
-from inkdigits.core.errors import BadData, UnknownName
+from inkdigits.core.errors import BadData, look_up
 from inkdigits.core.files import file_lock, report_write_errors
 from inkdigits.core.progress import ProgressCallback
 from inkdigits.core.tables import read_libsvm
@@ -80,9 +80,7 @@ def default_data_dir() -> Path:
 
 def entry_of(name: str) -> Entry:
     """Return a dataset's entry in the catalogue, or raise UnknownName."""
-    if name not in DATASETS:
-        raise UnknownName("dataset", name, DATASETS)
-    return DATASETS[name]
+    return look_up("dataset", name, DATASETS)
 
 
 def has_sklearn() -> bool:

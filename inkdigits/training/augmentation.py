@@ -171,8 +171,7 @@ def erase(ink: Tensor, side: int, generator: Generator) -> Tensor:
         distance = torch.arange(size, device=ink.device) - centre + side // 2
         return (distance >= 0) & (distance < side)  # (N, size)
 
-    hidden = span(height)[:, None, :, None] & span(width)[:, None, None, :]
-    return ink.masked_fill(hidden, 0.0)
+    return ink.masked_fill(_rectangle(span(height), span(width)), 0.0)
 
 
 def clutter(ink: Tensor, share: float, generator: Generator) -> Tensor:
@@ -200,11 +199,16 @@ def clutter(ink: Tensor, share: float, generator: Generator) -> Tensor:
         pixels = torch.arange(size, dtype=ink.dtype, device=ink.device)
         return ((pixels >= centre - reach) & (pixels < centre + reach)).view(n, size)
 
-    window = span(height)[:, None, :, None] & span(width)[:, None, None, :]
+    window = _rectangle(span(height), span(width))
     chosen = _draw(ink, generator) < share
     strength = (1 + _draw(ink, generator)) / 2
     other = ink.roll(1, 0).roll(moves, (2, 3))
     return torch.maximum(ink, other * window * chosen * strength)
+
+
+def _rectangle(rows: Tensor, columns: Tensor) -> Tensor:
+    """Return where chosen rows (N, H) and columns (N, W) cross: (N, 1, H, W)."""
+    return rows[:, None, :, None] & columns[:, None, None, :]
 
 
 def filter_at_random(ink: Tensor, share: float, generator: Generator) -> Tensor:

@@ -24,10 +24,14 @@ class RunningAverage:
     def update(self, done: int) -> None:
         """Move the average towards the weights.
 
+        The average keeps less of itself at first, or the fresh weights would stay in it.
+        TensorFlow's ExponentialMovingAverage does the same with `num_updates`.
+
         Args:
             done: how many steps went before this one.
         """
-        self.values.lerp_(self.weights, 1 - warmed_up(self.decay, done))
+        kept = min(self.decay, (1 + done) / (10 + done))
+        self.values.lerp_(self.weights, 1 - kept)
 
     def swap(self) -> None:
         """Exchange the average and the weights in the network."""
@@ -35,12 +39,3 @@ class RunningAverage:
         self.weights.copy_(self.values)
         self.values.copy_(moving)
         self.in_network = not self.in_network
-
-
-def warmed_up(decay: float, done: int) -> float:
-    """Return the share of the average that a step keeps after `done` steps.
-
-    It is smaller at first, or the fresh weights would stay in the average. TensorFlow's
-    ExponentialMovingAverage does the same with `num_updates`.
-    """
-    return min(decay, (1 + done) / (10 + done))

@@ -13,13 +13,12 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inkdigits.core.errors import InkdigitsError, UnknownName
+from inkdigits.core.errors import InkdigitsError, look_up
 from inkdigits.core.signals import uninterrupted
 from inkdigits.data.splits import Split
 from inkdigits.training.augmentation import Augmentation, augment
@@ -114,8 +113,8 @@ class Training:
         self.teachers = teachers
         self.device = choose_device(device)
         self.speed = fastest(recipe, self.device)
-        self.schedule = _look_up("schedule", recipe.schedule, SCHEDULES)
-        make_optimiser = _look_up("optimiser", recipe.optimiser, OPTIMISERS)
+        self.schedule = look_up("schedule", recipe.schedule, SCHEDULES)
+        make_optimiser = look_up("optimiser", recipe.optimiser, OPTIMISERS)
 
         memory_format = self.speed.memory_format
         network.to(self.device, memory_format=memory_format)  # type: ignore[call-overload]
@@ -130,7 +129,7 @@ class Training:
 
         self.epochs: list[Epoch] = []
         self.figures = self._new_figures()
-        self.whole = True
+        self.can_be_saved = True
 
     @property
     def epoch(self) -> int:
@@ -143,7 +142,7 @@ class Training:
         return self.figures.step
 
     @property
-    def done(self) -> int:
+    def steps_done(self) -> int:
         """Steps taken in all passes together."""
         return len(self.epochs) * self.figures.steps + self.step
 
@@ -189,7 +188,7 @@ class Training:
                         self._refuse_unless_finite(loss)
                         self.optimiser.step()
                         if self.average:
-                            self.average.update(self.done)
+                            self.average.update(self.steps_done)
 
                         progress = self.figures.add(loss, logits, labels)
 
@@ -237,9 +236,9 @@ class Training:
     def _indivisible(self) -> Iterator[None]:
         """Keep signals waiting until the end, and mark what another exception leaves half done."""
         with uninterrupted:
-            self.whole = False
+            self.can_be_saved = False
             yield
-            self.whole = True
+            self.can_be_saved = True
 
     def _new_figures(self) -> PassFigures:
         return PassFigures(self.epoch, len(self.images), self.recipe.batch, self.device)
@@ -250,8 +249,8 @@ class Training:
         if passes_left < self.recipe.clean_epochs:
             return Augmentation()
 
-        names = [field.name for field in dataclasses.fields(Augmentation)]
-        return Augmentation(**{name: getattr(self.recipe, name) for name in names})
+        fields = dataclasses.fields(Augmentation)
+        return Augmentation(**{field.name: getattr(self.recipe, field.name) for field in fields})
 
     def _label_smoothing(self) -> float:
         """Return the smoothing of the pass under way; the last passes may have none."""
@@ -263,14 +262,14 @@ class Training:
 
     def _schedule_learning_rate(self) -> None:
         """Set the learning rate of the next step."""
-        fraction_done = self.done / (self.recipe.epochs * self.figures.steps)
+        fraction_done = self.steps_done / (self.recipe.epochs * self.figures.steps)
         rate = self.recipe.learning_rate * self.schedule(fraction_done)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
 
     def _teacher(self) -> Teacher:
         """Return the teacher whose turn it is."""
-        return self.teachers[self.done % len(self.teachers)]
+        return self.teachers[self.steps_done % len(self.teachers)]
 
     def _refuse_unless_finite(self, loss: Tensor) -> None:
         """Raise InkdigitsError where the loss or a gradient is infinite or not a number."""
@@ -377,13 +376,3 @@ def batches(
     for picks in order.split(size * batches_gathered):
         ink = to_ink(images[picks])
         yield from zip(ink.split(size), labels[picks].split(size), strict=True)
-
-
-_Entry = TypeVar("_Entry")
-
-
-def _look_up(kind: str, name: str, table: Mapping[str, _Entry]) -> _Entry:
-    if name not in table:
-        raise UnknownName(kind, name, table)
-
-    return table[name]

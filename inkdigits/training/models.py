@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inkdigits.core.errors import BadValue, UnknownName
+from inkdigits.core.errors import BadValue, UnknownName, look_up
 from inkdigits.training import fused
 
 if TYPE_CHECKING:
@@ -434,16 +434,14 @@ def build(
         UnknownName: the network or an option does not exist.
         BadValue: an option makes no sense, or the network cannot take this size.
     """
-    if name not in MODELS:
-        raise UnknownName("network", name, MODELS)
-
-    known = list(inspect.signature(MODELS[name]).parameters)
+    network_class = look_up("network", name, MODELS)
+    known = list(inspect.signature(network_class).parameters)
     for option in options:
         if option not in known:
             raise UnknownName(f"{name!r} option", option, known or ["none"])
 
     try:
-        networks = [Standardised(MODELS[name](**options), mean, sd, size) for _ in range(members)]
+        networks = [Standardised(network_class(**options), mean, sd, size) for _ in range(members)]
     except (TypeError, ValueError, RuntimeError) as error:
         given = ", ".join(f"{option} = {value!r}" for option, value in options.items())
         reason = str(error).splitlines()[0]

@@ -221,12 +221,8 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
 
 def to_table(recipe: Recipe) -> dict[str, Any]:
     """Return a recipe as JSON's types, for config.json; `from_table` reverses it."""
-    plain = {
-        name: dict(value) if isinstance(value, Mapping) else value
-        for name, value in vars(recipe).items()
-    }
     # A date of a .toml becomes text.
-    return json.loads(json.dumps(plain, default=str))
+    return json.loads(json.dumps(vars(recipe), default=str))
 
 
 def from_table(table: Mapping[str, Any]) -> Recipe:

@@ -22,7 +22,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from inkdigits.core.digits import PIXELS, SIDE, Array, Pixels
-from inkdigits.core.errors import UnknownName
+from inkdigits.core.errors import look_up
 
 InkImages = NDArray[np.float32]
 
@@ -84,16 +84,14 @@ def corrupt(images: Pixels, corruption: str, seed: int = 0) -> Pixels:
     Raises:
         UnknownName: there is no such corruption.
     """
-    if corruption not in CORRUPTIONS:
-        raise UnknownName("corruption", corruption, CORRUPTIONS)
-
+    change = look_up("corruption", corruption, CORRUPTIONS)
     generator = np.random.default_rng([seed, list(CORRUPTIONS).index(corruption)])
     corrupted = np.empty_like(images)
     for start in range(0, len(images), DIGITS_AT_A_TIME):
         block = slice(start, start + DIGITS_AT_A_TIME)
         ink = np.divide(images[block], 255, dtype=np.float32)
-        ink = CORRUPTIONS[corruption](ink, generator)
-        corrupted[block] = np.rint(255 * ink.clip(0, 1)).astype(np.uint8)
+        changed = change(ink, generator)
+        corrupted[block] = np.rint(255 * changed.clip(0, 1)).astype(np.uint8)
 
     return corrupted
 
