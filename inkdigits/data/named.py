@@ -135,13 +135,14 @@ def _optdigits() -> Split:
 
 def _enlarged(ink: NDArray[np.uint8]) -> Pixels:
     """Return small digits (N, H, W), paper 0 to ink 255, with MNIST's geometry: (N, 28, 28)."""
-    from inkdigits.reading.preprocessing.fields import to_field  # not above: it loads OpenCV
+    import cv2  # not above, as it takes a while to load
+
+    from inkdigits.reading.preprocessing.fields import to_field
 
     images = np.zeros((len(ink), SIDE, SIDE), np.uint8)
     for image, digit in zip(images, ink, strict=True):
-        rows = np.flatnonzero(digit.any(axis=1))
-        columns = np.flatnonzero(digit.any(axis=0))
-        if len(rows):
-            image[:] = to_field(digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+        left, top, width, height = cv2.boundingRect(digit)
+        if width:
+            image[:] = to_field(digit[top : top + height, left : left + width])
 
     return images

@@ -106,11 +106,17 @@ def stratified(labels: Labels, count: int) -> Mask:
     return chosen
 
 
+def _held_out(split: Split, count: int) -> tuple[Split, Split]:
+    """Return the rest of a split, and `count` images held out of it."""
+    chosen = stratified(split.labels, count)
+    return split[~chosen], split[chosen]
+
+
 def with_validation(train: Split, **others: Split) -> dict[str, Split]:
     """Take a validation split out of the training images; other splits stay as they are."""
     count = min(VALIDATION, round(VALIDATION_SHARE * len(train)))
-    held_out = stratified(train.labels, count)
-    return {"train": train[~held_out], "validation": train[held_out], **others}
+    rest, validation = _held_out(train, count)
+    return {"train": rest, "validation": validation, **others}
 
 
 def divided(everything: Split) -> dict[str, Split]:
@@ -122,13 +128,6 @@ def divided(everything: Split) -> dict[str, Split]:
         return {"all": everything}
 
     count = max(1, round(HELD_OUT_SHARE * len(everything)))
-    for_test = stratified(everything.labels, count)
-    rest = everything[~for_test]
-    for_validation = stratified(rest.labels, count)
-
-    return {
-        "train": rest[~for_validation],
-        "validation": rest[for_validation],
-        "test": everything[for_test],
-        "all": everything,
-    }
+    rest, test = _held_out(everything, count)
+    train, validation = _held_out(rest, count)
+    return {"train": train, "validation": validation, "test": test, "all": everything}

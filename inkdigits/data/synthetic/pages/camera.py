@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from inkdigits.core.digits import Pixels
+from inkdigits.core.digits import Array, Pixels
 from inkdigits.data.synthetic.pages.paper import RGB, Layer, Photo, Points, clouds
 
 Homography = NDArray[np.float64]  # (3, 3): a point of the sheet -> where the photo shows it
@@ -122,11 +122,10 @@ def shaded(photo: Photo, depth: float, rng: Generator) -> Photo:
 
 def uneven(photo: Photo, loss: float, rng: Generator) -> Photo:
     """Darken a photo away from a lamp at one side; the darkest place loses `loss`, 0-1."""
-    height, width = photo.shape[:2]
+    shape = photo.shape[:2]
     lamp = rng.uniform([-0.5, -0.5], [1.5, 1.5])
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    away = np.hypot(x / width - lamp[0], y / height - lamp[1])
-    dark = away / away.max() + 0.04 * clouds((height, width), max(height, width) / 2, rng)
+    away = np.hypot(*_offsets(photo, lamp))
+    dark = away / away.max() + 0.04 * clouds(shape, max(shape) / 2, rng)
 
     return (photo * np.clip(1 - loss * dark, 0.05, 1)[..., None]).astype(np.float32)
 
@@ -139,13 +138,18 @@ def glossy(photo: Photo, strength: float, rng: Generator) -> Photo:
         strength: light added in the middle of it, 0-1.
         rng: draws its place and size.
     """
-    height, width = photo.shape[:2]
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    middle = rng.uniform(0, 1, 2)
+    across, down = _offsets(photo, rng.uniform(0, 1, 2))
     radius = rng.uniform(0.1, 0.25)
-    distance = ((x / width - middle[0]) ** 2 + (y / height - middle[1]) ** 2) / radius**2
+    distance = (across**2 + down**2) / radius**2
 
     return (photo + (strength * np.exp(-distance))[..., None]).astype(np.float32)
+
+
+def _offsets(photo: Photo, place: Array) -> tuple[Layer, Layer]:
+    """Return how far each pixel is right of a place and below it, in widths and heights."""
+    height, width = photo.shape[:2]
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return x / width - place[0], y / height - place[1]
 
 
 def exposed(photo: Photo, brightness: float, tint: RGB) -> Photo:

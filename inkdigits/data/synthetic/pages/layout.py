@@ -79,21 +79,20 @@ def lay_out(
     inks = [[_symbol(mark, height, scene.pen, hand, digits, rng) for mark in row] for row in rows]
     left, top, right, bottom = (round(margin * height) for margin in scene.margins)
     places = [
-        _places(row, shapes, scene, hand, rng) for row, shapes in zip(rows, inks, strict=True)
+        _places(row, shapes, left, scene, hand, rng) for row, shapes in zip(rows, inks, strict=True)
     ]
     ends = [xs[-1] + shapes[-1].shape[1] for xs, shapes in zip(places, inks, strict=True)]
-    widest = max(ends, default=2 * height)
+    widest = max(ends, default=left + 2 * height)
 
     pitch = scene.pitch * height
-    fall = scene.slope * widest
+    fall = scene.slope * (widest - left)
     baseline = top + height * 1.15 + max(0.0, -fall)
     last = baseline + pitch * max(0, len(rows) - 1)
     tall = round(last + 0.15 * height + max(0.0, fall) + bottom)
-    layout = Layout(np.zeros((tall, left + widest + right), np.float32))
+    layout = Layout(np.zeros((tall, widest + right), np.float32))
 
     for number, (row, shapes, xs) in enumerate(zip(rows, inks, places, strict=True)):
-        moved = [left + x for x in xs]
-        _write_row(layout, row, shapes, moved, baseline + number * pitch, scene, hand, rng)
+        _write_row(layout, row, shapes, xs, baseline + number * pitch, scene, hand, rng)
 
     return layout
 
@@ -121,18 +120,19 @@ def _symbol(
 
 
 def _places(
-    row: Sequence[Mark], inks: Sequence[Layer], scene: Scene, hand: Hand, rng: Generator
+    row: Sequence[Mark], inks: Sequence[Layer], left: int, scene: Scene, hand: Hand, rng: Generator
 ) -> list[int]:
-    """Return the left edge of each symbol, the first at 0 unless they are in cells."""
+    """Return the left edge of each symbol, the first at `left` unless they are in cells."""
     height = scene.height
     if scene.print in ("boxed", "combed"):
         cell = 0.35 * height + max(max(ink.shape[1] for ink in inks), 0.7 * height)
         return [
-            round(cell * (place + 0.5 + rng.normal(0, hand.unevenness / 2)) - ink.shape[1] / 2)
+            left
+            + round(cell * (place + 0.5 + rng.normal(0, hand.unevenness / 2)) - ink.shape[1] / 2)
             for place, ink in enumerate(inks)
         ]
 
-    xs = [0]
+    xs = [left]
     marks = pairwise(zip(row, inks, strict=True))
     for (mark, ink), (next_mark, next_ink) in marks:
         gap = scene.gap * height * max(0.4, rng.normal(1, 0.25))
