@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 # A CPU-only torch saves gigabytes on Linux: make demo PIP_OPTIONS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PIP_OPTIONS ?=
 DEMO ?= runs/demo
+OPPONENTS ?= runs/opponents
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo check test lint reproduce accuracy bench soak scale handwriting ablation notebook docs clean
+.PHONY: help demo check test lint reproduce accuracy bench soak scale handwriting opponents ablation notebook docs clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -43,14 +44,19 @@ bench: $(VENV)/.bench ## speed against other programs and frameworks -> docs/ben
 	$(BIN)/python -m benchmarks.training.ladder --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.scale.growth --write docs/benchmarks.md
 
-handwriting: $(VENV)/.train ## pages, real pictures where they are, and what reading promises -> docs (about half an hour)
+handwriting: $(VENV)/.train ## pages, real pictures where they are, beside other readers, and what reading promises -> docs (an hour and more)
 	mkdir -p runs
 	folder=$$(mktemp -d runs/handwriting.XXXXXX) && trap 'rm -rf "$$folder"' EXIT && \
 	$(BIN)/inkdigits pages --count 200 --seed 1 --out "$$folder/pages" && \
+	$(BIN)/python -m benchmarks.handwriting --pages "$$folder/pages" --opponent-python $(OPPONENTS)/bin/python --write docs/handwriting.md && \
 	$(BIN)/python -m benchmarks.handwriting.measure "$$folder/pages" --write docs/handwriting.md
 	if test -d "$${INKDIGITS_DATA:-.}/pictures"; then \
 	$(BIN)/python -m benchmarks.handwriting.measure "$$INKDIGITS_DATA/pictures" --write docs/handwriting.md; fi
 	$(BIN)/python -m benchmarks.reading.promises --write docs/reading.md
+
+opponents: ## what handwriting compares with: RapidOCR in an environment of its own (Tesseract: apt-get install tesseract-ocr)
+	test -x $(OPPONENTS)/bin/python || $(PYTHON) -m venv $(OPPONENTS)
+	$(OPPONENTS)/bin/python -m pip install --quiet rapidocr onnxruntime
 
 soak: $(VENV)/.soak ## hostile clients, files and mirrors, kills, full disks -> docs/reliability.md (a good hour, on a quiet machine)
 	$(BIN)/python -m benchmarks.soak.service --write docs/reliability.md

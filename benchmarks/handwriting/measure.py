@@ -8,7 +8,6 @@ crop and reject are read as pictures with one digit at most, reject without that
     python -m benchmarks.handwriting.measure DIR --gallery ~/gallery --write docs/handwriting.md
 """
 
-import csv
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +31,7 @@ from benchmarks.handwriting.figures import (
     figures,
 )
 from benchmarks.handwriting.gallery import said, write_gallery
+from benchmarks.handwriting.truth import read_truth
 from inkdigits.core.errors import BadData, BadPicture, InkdigitsError
 from inkdigits.evaluation.metrics import BINS, percent
 from inkdigits.reading.preprocessing.picture import open_picture
@@ -74,26 +74,15 @@ class Case:
 
 def cases(folder: Path) -> list[Case]:
     """Return the pictures that truth.csv lists, sorted by name. Raises BadData."""
-    path = folder / "truth.csv"
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            found = [Case(row["file"], row["kind"], row["content"]) for row in csv.DictReader(file)]
-    except OSError as error:
-        told = f"cannot read {path}: {error.strerror}; `inkdigits pages` writes such a folder"
-        raise BadData(told) from error
-    except KeyError as error:
-        told = f"{path} has no column {error}; expected file, kind and content"
-        raise BadData(told) from error
-
+    rows = read_truth(folder)
+    found = [Case(row["file"], row["kind"], row["content"]) for row in rows]
     for case in found:
         if not case.makes_sense:
             kinds = f"kinds are {', '.join(KINDS)}, and their content digits"
+            path = folder / "truth.csv"
             raise BadData(f"{path} calls {case.content!r} a {case.kind!r}; {kinds}")
 
-    if not found:
-        raise BadData(f"{path} lists no pictures")
-
-    return sorted(found, key=lambda case: case.file)
+    return found
 
 
 def measure(folder: Path, recogniser: Recogniser) -> list[Outcome]:
