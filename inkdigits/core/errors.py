@@ -7,6 +7,8 @@ turns it into a 4xx. Any other exception is a bug of ours, and keeps its traceba
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+MOST_LISTED = 6  # names in an error message
+
 _Entry = TypeVar("_Entry")
 
 
@@ -99,9 +101,9 @@ class MissingExtra(InkdigitsError):
         )
 
 
-def listed(names: Iterable[str], most: int = 6) -> str:
+def listed(names: Iterable[str]) -> str:
     """Join the first few names for an error message: `a, b and 3 more`."""
     names = list(names)
-    shown = ", ".join(names[:most]) or "nothing"
-    more = len(names) - most
+    shown = ", ".join(names[:MOST_LISTED]) or "nothing"
+    more = len(names) - MOST_LISTED
     return f"{shown} and {more} more" if more > 0 else shown

@@ -16,7 +16,7 @@ from inkdigits.core.arrays import as_images
 from inkdigits.core.digits import DIGITS_TO_KEEP, PIXELS, SIDE, Pixels
 from inkdigits.core.errors import BadData, BadPicture, MissingExtra
 from inkdigits.reading.model_files import DEFAULT_MODEL, ModelName
-from inkdigits.reading.recogniser import Reading, Recogniser, unread
+from inkdigits.reading.recogniser import Reading, Recogniser, unreadable_trace
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,20 +73,13 @@ class DigitReader:
             pictures: the values of a column.
             encoded: whether bytes are those of picture files, never pixels.
         """
-        images = {}
-        for row, picture in enumerate(pictures):
-            image = _as_image(picture, encoded)
-            if image is not None:
-                images[row] = image
-
-        readings = dict[int, Reading]()
-        if images:
-            read = self.recogniser.read_images(np.stack(list(images.values())))
-            readings = dict(zip(images, read, strict=True))
+        images = [_as_image(picture, encoded) for picture in pictures]
+        plain = [image for image in images if image is not None]
+        readings = self.recogniser.read_images(np.stack(plain)) if plain else iter(())
 
         rows = [
-            _as_row(readings.get(row) or self._read_one(picture, encoded))
-            for row, picture in enumerate(pictures)
+            _as_row(self._read_one(picture, encoded) if image is None else next(readings))
+            for picture, image in zip(pictures, images, strict=True)
         ]
         return arrow().Table.from_pylist(rows, schema=schema())
 
@@ -94,7 +87,7 @@ class DigitReader:
         try:
             return self.recogniser.read(_as_source(picture, encoded), self.single)
         except BadPicture as error:
-            return unread(error).reading
+            return unreadable_trace(error).reading
 
 
 def arrow() -> Any:

@@ -29,12 +29,26 @@ MOST_BYTES = 640 << 10  # of all maps together; base64 adds a third
 # ONNX operators with weights, those that finish a layer, and those that may stand in between.
 LEARNED = ("Conv", "Gemm", "MatMul")
 ACTIVATIONS = {
-    *("Elu", "Gelu", "HardSwish", "LeakyRelu", "PRelu"),
-    *("Relu", "Selu", "Sigmoid", "Softplus", "Tanh"),
+    "Elu",
+    "Gelu",
+    "HardSwish",
+    "LeakyRelu",
+    "PRelu",
+    "Relu",
+    "Selu",
+    "Sigmoid",
+    "Softplus",
+    "Tanh",
 }
 BETWEEN = {
-    *("Add", "AveragePool", "BatchNormalization", "Dropout"),
-    *("Identity", "MaxPool", "Mul", "Unsqueeze"),
+    "Add",
+    "AveragePool",
+    "BatchNormalization",
+    "Dropout",
+    "Identity",
+    "MaxPool",
+    "Mul",
+    "Unsqueeze",
 }
 
 

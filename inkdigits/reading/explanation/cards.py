@@ -49,16 +49,13 @@ def draw_cards(digits: Sequence[Digit], width: int) -> list[Image.Image]:
     if len(digits) > MOST_CARDS:
         words = f"the {MOST_CARDS} least sure of {len(digits)} candidates"
         sections = [draw_rows([Row(words, colour=QUIET)], width)]
-        numbered = sorted(sorted(numbered, key=_sureness)[:MOST_CARDS])
+        by_sureness = sorted(numbered, key=lambda one: (one[1].accepted, one[1].confidence))
+        numbered = sorted(by_sureness[:MOST_CARDS])
 
     for start in range(0, len(numbered), CARDS_IN_ROW):
         sections.append(_draw_row(numbered[start : start + CARDS_IN_ROW], width))
 
     return sections
-
-
-def _sureness(numbered: Numbered) -> tuple[bool, float]:
-    return numbered[1].accepted, numbered[1].confidence
 
 
 def _draw_row(row: Sequence[Numbered], width: int) -> Image.Image:
@@ -91,7 +88,7 @@ def _draw_card(digit: Digit, number: int, reason: Sequence[str], height: int) ->
         image.paste(field.resize((FIELD, FIELD), Image.Resampling.NEAREST), (12, STRIP + 10))
 
     write(draw, (162, STRIP + 46), str(digit.digit), colour, 48)
-    write(draw, (198, STRIP + 28), digit.sureness, TEXT, 18)
+    write(draw, (198, STRIP + 28), digit.confidence_text, TEXT, 18)
     if digit.probabilities is not None:
         _draw_bars(draw, chances(digit), digit.digit, colour)
 

@@ -28,7 +28,7 @@ from inkdigits.reading.explanation.text import (
 from inkdigits.reading.explanation.views import draw_views
 from inkdigits.reading.model_files import DEFAULT_MODEL, ModelName
 from inkdigits.reading.preprocessing.picture import Source
-from inkdigits.reading.recogniser import Reading, Trace, loaded
+from inkdigits.reading.recogniser import Reading, Trace, cached_recogniser
 
 MARGIN = 24  # pixels, as are all sizes here
 TEXT_SIZES = (44, 36, 30, 24)  # of the text that was read, the largest that fits;
@@ -52,7 +52,7 @@ def explain(picture: Source, model: ModelName = DEFAULT_MODEL, single: bool = Fa
     Examples:
         >>> explain("photo.jpg").save("why.png")
     """
-    return draw(loaded(os.fspath(model)).trace(picture, single))
+    return draw(cached_recogniser(os.fspath(model)).trace(picture, single))
 
 
 def draw(trace: Trace, name: str = "") -> Image.Image:

@@ -5,15 +5,13 @@ files.
 """
 
 import os
-import tempfile
 from collections import Counter
 from itertools import count
 from pathlib import Path
 
 from PIL.PngImagePlugin import PngInfo
 
-from inkdigits.core.errors import CannotWrite
-from inkdigits.core.files import write_whole
+from inkdigits.core.files import writable_folder, write_whole
 from inkdigits.reading.explanation.drawing import draw
 from inkdigits.reading.explanation.mark import SOFTWARE, is_explanation
 from inkdigits.reading.explanation.text import counted
@@ -36,19 +34,10 @@ class Explanations:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = writable_folder(folder)
         self._taken = set[str]()  # casefolded: some file systems ignore case
         self._explained = Counter[str]()  # of each array; all pictures count under ""
         self._left_out = Counter[str]()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise CannotWrite(
-                f"cannot write into {folder}: {error.strerror or error}; "
-                "choose a folder that you may write to"
-            ) from error
 
     def add(self, path: str, trace: Trace) -> None:
         """Write the explanation of a picture, if it was read and its array has not enough of them.

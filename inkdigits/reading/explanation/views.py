@@ -202,14 +202,10 @@ def _step(width: int, height: int) -> tuple[int, int]:
 
 def _place(box: Box, window: Box, scale: float) -> Box:
     """Return where a box is in a panel that shows the window."""
-    left, top, right, bottom = box
-    x, y = window[:2]
-    return (
-        round((left - x) * scale),
-        round((top - y) * scale),
-        round((right - x) * scale),
-        round((bottom - y) * scale),
-    )
+    x, y, *_ = window
+    moved = zip(box, (x, y, x, y), strict=True)
+    left, top, right, bottom = (round((place - start) * scale) for place, start in moved)
+    return left, top, right, bottom
 
 
 def _resize(image: Image.Image, width: int, height: int) -> Image.Image:
