@@ -16,7 +16,7 @@ from pathlib import Path
 from drawn import line, written
 from PIL import Image
 
-from inkdigits.reading.recogniser import loaded
+from inkdigits.reading.recogniser import cached_recogniser
 
 PATIENCE = 30  # seconds; a loaded machine is no reason to fail
 
@@ -198,7 +198,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def place_model(name: str, path: Path) -> Path:
     """Put a shipped model at a path, in one step, so that no half-written file is seen there."""
     beside = path.with_suffix(".new")
-    beside.write_bytes(loaded(name).onnx)
+    beside.write_bytes(cached_recogniser(name).onnx)
     return beside.replace(path)
 
 

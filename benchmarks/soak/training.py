@@ -92,7 +92,7 @@ def train(out: Path, steps: c_int64 | None = None) -> None:
     def counted(training: Training, loss: torch.Tensor) -> None:
         check(training, loss)
         if steps is not None:
-            steps.value = training.done + 1
+            steps.value = training.steps_done + 1
 
     put(Training, "_refuse_unless_finite", counted)
     for _ in run(RECIPE, out, DIGITS, device="cpu", resume=True, interval=Interval(steps=INTERVAL)):

@@ -173,7 +173,7 @@ def train(options: argparse.Namespace) -> int:
     from inkdigits.training.recipe import load_recipe, parse_settings
 
     with _extra("training", "train"):
-        from inkdigits.runs.artifacts import Final, to_record
+        from inkdigits.runs.artifacts import FinalFigures, to_record
         from inkdigits.runs.resume import Interval
         from inkdigits.runs.run import iter_train
     from inkdigits.data.datasets import load_dataset
@@ -206,7 +206,7 @@ def train(options: argparse.Namespace) -> int:
         for record in records:
             if options.json:
                 _print_while_read(json.dumps(to_record(record)))
-            elif isinstance(record, Final):
+            elif isinstance(record, FinalFigures):
                 _print_while_read(format_final(record, dataset.name, options.out))
 
     return OK

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import Task
 
-    from inkdigits.runs.artifacts import Final, RunRecord
+    from inkdigits.runs.artifacts import FinalFigures, RunRecord
     from inkdigits.runs.reproduction import ReproductionRecord
     from inkdigits.runs.sweep.space import Space
     from inkdigits.runs.sweep.trials import TrialResult
@@ -142,7 +142,7 @@ def fit_figures(figures: Iterable[str], columns: int) -> str:
 
 def follow(
     records: Iterable["RunRecord"], epochs: int, title: str = ""
-) -> "Generator[Epoch | Final, None, None]":
+) -> "Generator[Epoch | FinalFigures, None, None]":
     """Show how a run is getting on: a bar for the whole run, and a line for each finished epoch.
 
     Args:

@@ -17,7 +17,7 @@ from inkdigits.core.errors import CannotWrite
 if TYPE_CHECKING:
     from inkdigits.data.store import Listing
     from inkdigits.reading.recogniser import Reading
-    from inkdigits.runs.artifacts import Final
+    from inkdigits.runs.artifacts import FinalFigures
     from inkdigits.training.recipe import Recipe
 
 # All but the line feed. A file's name may hold any of them, and a terminal obeys them.
@@ -96,14 +96,14 @@ def format_reading(path: str, reading: "Reading") -> str:
     accepted = [digit for digit in reading.digits if digit.accepted]
     if accepted:
         least = min(accepted, key=lambda digit: digit.confidence)
-        sure = f"  {least.sureness} sure"
+        sure = f"  {least.confidence_text} sure"
 
     reasons = "".join(f"  ({digit.reason})" for digit in reading.digits if not digit.accepted)
     warnings = "".join(f"  [{warning}]" for warning in reading.warnings)
     return f"{name}: {digits}{sure}{reasons}{warnings}"
 
 
-def format_final(final: "Final", data: str, folder: Path) -> str:
+def format_final(final: "FinalFigures", data: str, folder: Path) -> str:
     """Format the final figures of a training run as a few lines.
 
     Args:

@@ -16,11 +16,11 @@ TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.")  # the start of the names of temporar
 def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> None:
     """Write a file whole or not at all (an atomic write).
 
-    A temporary file beside it is written and synced to the disk; then it takes the name, and the
-    name is synced too.
+    A temporary file beside it is written and synced to the disk, then renamed to `path`, and the
+    renaming is synced too.
 
     Args:
-        path: the file; one that is there is replaced.
+        path: the file; an existing one is replaced.
         content: bytes, text, or a function that writes the temporary file whose path it is given.
 
     Raises:
@@ -52,7 +52,7 @@ def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> 
 
 
 def _temporary(path: Path) -> Path:
-    """Return a new name beside a file. The suffix stays: some writers choose a format by it."""
+    """Return a new name beside a file, with its suffix, by which some writers choose a format."""
     return path.parent / f".{secrets.token_hex(4)}.{path.name}"
 
 
@@ -67,7 +67,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files that processes killed within `write_whole` have left in a folder.
+    """Delete the temporary files of processes that were killed within `write_whole`.
 
     No other process may be writing into the folder meanwhile.
     """
@@ -77,12 +77,12 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def entries(folder: Path) -> list[Path]:
-    """Return the files and folders in a folder, without those that `remove_leftovers` deletes."""
+    """List a folder, without the temporary files that `remove_leftovers` deletes."""
     return [path for path in folder.iterdir() if not TEMPORARY.match(path.name)]
 
 
 def new_folder(path: Path) -> Path:
-    """Make a folder, or take one that is there and empty, and return its path.
+    """Make a folder, unless there is an empty one already, and return its path.
 
     Raises:
         CannotWrite: the folder is not empty, or cannot be made or written into.
@@ -117,20 +117,22 @@ def writable_folder(path: Path) -> Path:
 
 
 @contextmanager
-def alone(path: Path, wait: bool = True) -> Iterator[bool]:
-    """Hold an advisory lock for a path, which every thread and process that asks for it respects.
+def file_lock(path: Path, wait: bool = True) -> Iterator[bool]:
+    """Hold an advisory lock for a path: it keeps out others that ask for the same lock.
 
-    The lock is the system's, on a file beside `path`: a process that is killed lets go of it.
+    The lock belongs to the operating system, on the file `.NAME.lock` beside `path`. When a process
+    is killed, the system releases it.
 
     Args:
-        path: what is to be written; the folder around it is made.
+        path: what the lock is for; its parent folder is made if it is missing.
         wait: wait until the lock is free.
 
     Yields:
-        True; or False, at once, where another one holds the lock and `wait` is false.
+        True if this block holds the lock. False if another thread or process holds it and `wait` is
+        false.
 
     Raises:
-        CannotWrite: the file of the lock cannot be written.
+        CannotWrite: the lock's file cannot be written.
         MissingExtra: filelock is not installed.
     """
     try:
@@ -140,7 +142,7 @@ def alone(path: Path, wait: bool = True) -> Iterator[bool]:
 
     # Not bound to this thread: another one may close a generator.
     lock = FileLock(path.with_name(f".{path.name}.lock"), thread_local=False)
-    with writing(path):
+    with report_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(Timeout):
             lock.acquire(blocking=wait)
@@ -157,8 +159,8 @@ def alone(path: Path, wait: bool = True) -> Iterator[bool]:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn an OSError within the block into CannotWrite, which names the path."""
+def report_write_errors(path: Path) -> Iterator[None]:
+    """Raise CannotWrite, which names the path, for an OSError within the block."""
     try:
         yield
     except OSError as problem:

@@ -48,7 +48,7 @@ class _Uninterrupted:
             self.waiting = 0
             raise Interrupted(number)
 
-    def heard(self, number: int, _: FrameType | None) -> None:
+    def handle_signal(self, number: int, _: FrameType | None) -> None:
         """Handle a signal; the system calls this."""
         if not self.depth:
             raise Interrupted(number)
@@ -69,7 +69,7 @@ def interruptible() -> Iterator[None]:
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) != signal.SIG_IGN:
-                before[number] = signal.signal(number, uninterrupted.heard)
+                before[number] = signal.signal(number, uninterrupted.handle_signal)
 
     try:
         yield

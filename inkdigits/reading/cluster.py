@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from inkdigits import __version__
 from inkdigits.core.errors import BadData, BadValue, CannotWrite, InkdigitsError, MissingExtra
-from inkdigits.core.files import alone, remove_leftovers, writable_folder, write_whole
+from inkdigits.core.files import file_lock, remove_leftovers, writable_folder, write_whole
 from inkdigits.core.pictures import PICTURE_SUFFIXES, pictures_below
 from inkdigits.reading.columns import (
     DROPPED_COLUMNS,
@@ -280,7 +280,7 @@ def read_dataset(
     is_shipped = shipped_folder(os.fspath(model)) is not None
     everywhere = os.fspath(model) if is_shipped else str(onnx.resolve())
 
-    with alone(out / "shards", wait=False) as ours:
+    with file_lock(out / "shards", wait=False) as ours:
         if not ours:
             raise CannotWrite(f"another run is using {out}; choose another folder, or wait")
 

@@ -21,7 +21,7 @@ from inkdigits.core.errors import BadData, BadPicture, BadValue
 from inkdigits.core.formats import iter_images, kind_of
 from inkdigits.core.pictures import PICTURE_SUFFIXES, pictures_below
 from inkdigits.reading.explanation.mark import is_explanation
-from inkdigits.reading.recogniser import Recogniser, Trace, unread
+from inkdigits.reading.recogniser import Recogniser, Trace, unreadable_trace
 
 STANDARD_INPUT = "-"
 LARGEST_INPUT = 256 << 20  # bytes; 64 million pixels take less, even uncompressed
@@ -106,7 +106,7 @@ def open_path(path: str) -> Iterator[Part]:
 def read_part(recogniser: Recogniser, part: Part, single: bool) -> Traces:
     """Read one picture, or some images of an array; return them with their paths."""
     if isinstance(part.content, BadPicture):
-        return [(part.path, unread(part.content))]
+        return [(part.path, unreadable_trace(part.content))]
 
     if isinstance(part.content, np.ndarray):
         readings = recogniser.read_images(part.content)
@@ -116,7 +116,7 @@ def read_part(recogniser: Recogniser, part: Part, single: bool) -> Traces:
     (trace,) = recogniser.trace_many([part.content], single)
     error = trace.reading.error
     if error and part.path == STANDARD_INPUT:
-        trace = unread(BadPicture(error.code, f"standard input: {error}"))
+        trace = unreadable_trace(BadPicture(error.code, f"standard input: {error}"))
 
     return [(part.path, trace)]
 

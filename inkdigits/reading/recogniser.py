@@ -74,8 +74,8 @@ class Digit:
         return self.box[3] - self.box[1]
 
     @property
-    def sureness(self) -> str:
-        """The confidence in words, "99.9%" at most: nothing is certain."""
+    def confidence_text(self) -> str:
+        """The confidence as text, such as "87.2%"; at most "99.9%", since nothing is certain."""
         return f"{min(self.confidence, 0.999):.1%}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -136,15 +136,15 @@ class Trace:
     page: Page | None = None
 
 
-def unread(error: BadPicture) -> Trace:
+def unreadable_trace(error: BadPicture) -> Trace:
     """Return the trace of a picture that could not be read."""
     # A new error: the traceback of the one that was raised would keep the picture's pixels.
     return Trace(Reading(None, error=BadPicture(error.code, str(error))))
 
 
 @lru_cache(maxsize=4)
-def loaded(model: str) -> "Recogniser":
-    """Return the recogniser of a model, and keep it loaded.
+def cached_recogniser(model: str) -> "Recogniser":
+    """Return the recogniser of a model, which stays loaded for the next call.
 
     Raises:
         UnknownName, BadModel: as `Recogniser` does.
@@ -168,7 +168,7 @@ def read(picture: Source, model: ModelName = DEFAULT_MODEL, single: bool = False
         >>> read("photo.jpg").text
         '42'
     """
-    return loaded(os.fspath(model)).read(picture, single)
+    return cached_recogniser(os.fspath(model)).read(picture, single)
 
 
 class Recogniser:
@@ -230,7 +230,7 @@ class Recogniser:
             try:
                 trace = self.trace(picture, single)
             except BadPicture as error:
-                trace = unread(error)
+                trace = unreadable_trace(error)
 
             yield trace
 

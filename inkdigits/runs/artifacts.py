@@ -1,7 +1,7 @@
-"""What a run leaves: its records, its final figures, and the files of its folder.
+"""What a run leaves behind: its records, its final figures, and the files in its folder.
 
-A trained network and what it took come in; it is calibrated, the test split is read once, whole,
-and the files go out.
+A trained network and the history of its training come in. The network is calibrated and measured
+on the test split, which is read once; the files go out.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ LAST_FILE = "report.html"  # of a run: once it is there, all files are
 
 
 @dataclass(frozen=True)
-class Final:
+class FinalFigures:
     """What a run reached.
 
     Accuracies and F1 are fractions, measured on the finished network without dropout.
@@ -61,18 +61,18 @@ class Final:
     mnist_after: float | None = None
 
 
-RunRecord = TrainingProgress | Epoch | Final
+RunRecord = TrainingProgress | Epoch | FinalFigures
 
 
 @dataclass(frozen=True)
-class Work:
-    """What it took to train the weights.
+class TrainingHistory:
+    """How the weights were trained.
 
     Attributes:
-        epochs: the passes.
-        seconds: see `Final.train_seconds`.
+        epochs: the records of all passes.
+        seconds: see `FinalFigures.train_seconds`.
         mnist: MNIST's test digits, if training started from another model.
-        mnist_before: the share of them that the other model read right.
+        mnist_before: the accuracy of that other model on them, a fraction.
     """
 
     epochs: list[Epoch]
@@ -87,8 +87,13 @@ def run_name(recipe: Recipe, seed: int) -> str:
 
 
 def finish(
-    folder: Path, network: nn.Module, recipe: Recipe, dataset: Dataset, work: Work, seed: int
-) -> Final:
+    folder: Path,
+    network: nn.Module,
+    recipe: Recipe,
+    dataset: Dataset,
+    history: TrainingHistory,
+    seed: int,
+) -> FinalFigures:
     """Finish a run: calibrate the network, measure it on the test split, and write the files.
 
     The temperature is fitted on the validation split.
@@ -98,7 +103,7 @@ def finish(
         network: trained.
         recipe: what it was trained by.
         dataset: with the splits train, validation and test.
-        work: what training took.
+        history: of its training.
         seed: of the run.
 
     Returns:
@@ -117,11 +122,11 @@ def finish(
     evaluation = evaluate_probabilities(
         probabilities, dataset.test.labels, model=str(folder), data=dataset.name, split="test"
     )
-    final = Final(
+    final = FinalFigures(
         recipe=recipe.name,
         seed=seed,
-        epochs=len(work.epochs),
-        train_seconds=work.seconds,
+        epochs=len(history.epochs),
+        train_seconds=history.seconds,
         train_accuracy=measure(network, dataset.train)[1],
         validation_accuracy=measure(network, dataset.validation)[1],
         test_accuracy=evaluation.accuracy,
@@ -129,8 +134,8 @@ def finish(
         test_f1_macro=evaluation.f1_macro,
         parameters=count_parameters(network),
         device=str(next(network.parameters()).device),
-        mnist_before=work.mnist_before,
-        mnist_after=None if work.mnist is None else accuracy_on(network, work.mnist),
+        mnist_before=history.mnist_before,
+        mnist_after=None if history.mnist is None else accuracy_on(network, history.mnist),
     )
 
     facts = {
@@ -159,7 +164,7 @@ def finish(
         },
     )
 
-    write_metrics(folder, work.epochs, final)
+    write_metrics(folder, history.epochs, final)
 
     write_report(
         folder / LAST_FILE,
@@ -167,20 +172,20 @@ def finish(
         probabilities=probabilities,
         images=dataset.test.images,
         labels=dataset.test.labels,
-        history=[to_record(epoch) for epoch in work.epochs],
+        history=[to_record(epoch) for epoch in history.epochs],
         config=config | {"classes": dataset.classes[:CLASSES]},
     )
 
     return final
 
 
-def write_metrics(folder: Path, epochs: list[Epoch], final: Final | None = None) -> None:
+def write_metrics(folder: Path, epochs: list[Epoch], final: FinalFigures | None = None) -> None:
     """Write metrics.jsonl atomically: a line an epoch, then the final figures if there are any.
 
     Raises:
         CannotWrite: the disk refuses.
     """
-    records: list[Epoch | Final] = [*epochs]
+    records: list[Epoch | FinalFigures] = [*epochs]
     if final:
         records.append(final)
 
@@ -195,9 +200,9 @@ def read_epochs(folder: Path) -> list[Epoch]:
     return [Epoch(**record) for record in records if "final" not in record]
 
 
-def to_record(record: Epoch | Final) -> dict[str, Any]:
+def to_record(record: Epoch | FinalFigures) -> dict[str, Any]:
     """Return the object that `train --json` prints for a record."""
-    values: dict[str, Any] = {"final": True} if isinstance(record, Final) else {}
+    values: dict[str, Any] = {"final": True} if isinstance(record, FinalFigures) else {}
     for name, value in dataclasses.asdict(record).items():
         if isinstance(value, float):
             values[name] = round(value, DIGITS_TO_KEEP)

@@ -9,11 +9,11 @@ import html
 import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from inkdigits.core.errors import BadValue, InkdigitsError
-from inkdigits.core.files import alone, write_whole
+from inkdigits.core.files import file_lock, write_whole
 from inkdigits.data.datasets import Dataset, load_dataset
 from inkdigits.runs.artifacts import LAST_FILE, RunRecord, run_name
 from inkdigits.runs.engines import (
@@ -25,9 +25,16 @@ from inkdigits.runs.engines import (
     run_processes,
 )
 from inkdigits.runs.job import TrainingJob
-from inkdigits.runs.results import check_checkout, load_runs, write_evidence
-from inkdigits.runs.run import LOCKED, empty, is_finished, is_stopped, locked_run, run
-from inkdigits.training.recipe import Recipe, load_recipe, shipped_recipes
+from inkdigits.runs.results import check_checkout, measure_recipe, write_evidence
+from inkdigits.runs.run import (
+    LOCK_NAME,
+    clear_run_folder,
+    is_finished,
+    is_stopped,
+    run,
+    run_in_locked_folder,
+)
+from inkdigits.training.recipe import Recipe, load_recipe
 
 REFERENCE_SYSTEMS = ("lenet", "two-conv", "dropout", "sgd", "batchnorm")
 
@@ -124,10 +131,9 @@ def reproduce(
     # All runs, or what others have left: ensembles, and runs whose process was killed.
     yield from _train_here(runs, datasets)
 
-    measured = _measured(recipes, out)
+    measured = Measured(tuple(measure_recipe(recipe, out) for recipe in recipes))
     if write:
-        shipped = [recipe for recipe in measured.recipes if recipe.name in shipped_recipes()]
-        write_evidence({recipe.name: recipe.measured for recipe in shipped})
+        write_evidence({recipe.name: recipe.measured for recipe in measured.recipes})
     yield measured
 
 
@@ -135,13 +141,6 @@ def _load_datasets(recipes: Sequence[Recipe], data_dir: Path | None) -> dict[str
     """Load each dataset that a recipe learns from, by its name."""
     names = {recipe.data for recipe in recipes}
     return {name: load_dataset(name, data_dir=data_dir) for name in names}
-
-
-def _measured(recipes: Sequence[Recipe], out: Path) -> Measured:
-    """Measure what the finished runs of recipes reached."""
-    return Measured(
-        tuple(replace(recipe, measured=load_runs(recipe, out).measured()) for recipe in recipes)
-    )
 
 
 def planned_runs(recipes: Sequence[Recipe], seeds: int, out: Path) -> list[PlannedRun]:
@@ -204,13 +203,13 @@ def train_run(
         What the run reports.
     """
     job = TrainingJob(planned.recipe, dataset, planned.seed, members_in=planned.out, resume=True)
-    with alone(planned.folder / LOCKED, wait) as ours:
+    with file_lock(planned.folder / LOCK_NAME, wait) as ours:
         if not ours or planned.is_finished:
             return
         if not is_stopped(planned.folder, job):
-            empty(planned.folder)
+            clear_run_folder(planned.folder)
 
-        with closing(locked_run(job, planned.folder)) as records:
+        with closing(run_in_locked_folder(job, planned.folder)) as records:
             for record in records:
                 yield RunStep(planned, record)
 
@@ -228,7 +227,7 @@ def _train_on_ray(
         while waiting or tasks:
             while waiting and tasks.has_room:
                 planned = waiting.pop(0)
-                ours = locks.enter_context(alone(planned.folder / LOCKED, wait=False))
+                ours = locks.enter_context(file_lock(planned.folder / LOCK_NAME, wait=False))
                 if ours and not planned.is_finished:
                     tasks.start(planned, planned, shared[planned.recipe.data])
 
@@ -265,7 +264,7 @@ def _keep(planned: PlannedRun, files: dict[str, bytes] | Failure) -> None:
     if isinstance(files, Failure):
         raise InkdigitsError(f"{planned.title}: {files.reason}")
 
-    empty(planned.folder)
+    clear_run_folder(planned.folder)
     last = files.pop(LAST_FILE)
     for name, content in files.items():
         write_whole(planned.folder / name, content)

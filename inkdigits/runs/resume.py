@@ -11,15 +11,18 @@ import logging
 import re
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inkdigits.core.errors import BadValue, CannotWrite
-from inkdigits.core.files import write_whole, writing
+from inkdigits.core.files import report_write_errors, write_whole
+from inkdigits.core.signals import uninterrupted
 
 if TYPE_CHECKING:
+    from inkdigits.training.loop import Training
     from inkdigits.training.state import TrainingState
 
 log = logging.getLogger(__name__)
@@ -53,7 +56,7 @@ class SavedStates:
         path = self.folder / f"{newest + 1:06}-{digest}.safetensors"
         write_whole(path, content)
 
-        with writing(self.folder):
+        with report_write_errors(self.folder):
             # This also deletes half-written files of processes that were killed.
             for other in self.folder.iterdir():
                 if other not in (path, self._good):
@@ -148,35 +151,60 @@ class Interval:
 
 
 class StateSaver:
-    """Saves states when they are due, and warns only once that it cannot.
+    """Saves the state of a training when it is due, and warns only once that it cannot.
 
     Args:
-        states: where they are saved.
+        training: the training under way.
+        states: where its states are saved.
         interval: how often.
-        done: steps that the training has taken by now.
+
+    Attributes:
+        facts: what is saved besides the training's own facts, as JSON's types.
     """
 
-    def __init__(self, states: SavedStates, interval: Interval, done: int) -> None:
+    def __init__(self, training: "Training", states: SavedStates, interval: Interval) -> None:
+        self.training = training
         self.states = states
         self.interval = interval
-        self._saved_after = done
-        self._saved_at = time.monotonic()
+        self.facts: dict[str, Any] = {}
         self._warned = False
+        self._begin_interval()
 
-    def due(self, done: int) -> bool:
-        """Tell whether it is time to save, after so many steps."""
-        if self.interval.steps:
-            return done - self._saved_after >= self.interval.steps
-        if self.interval.seconds:
-            return time.monotonic() - self._saved_at >= self.interval.seconds
+    def restore(self, state: "TrainingState") -> None:
+        """Restore the training to a saved state."""
+        self.training.restore(state)
+        self._begin_interval()
 
-        return False
-
-    def save(self, state: "TrainingState", done: int) -> None:
-        """Save the state after so many steps, or warn."""
-        self._saved_after = done
+    def _begin_interval(self) -> None:
+        self._saved_after = self.training.steps_done
         self._saved_at = time.monotonic()
-        self.attempt(lambda: self.states.save(state))
+
+    def save_if_due(self) -> None:
+        """Save the state, or warn, if it is time to."""
+        steps = self.training.steps_done - self._saved_after
+        seconds = time.monotonic() - self._saved_at
+        steps_are_due = 0 < self.interval.steps <= steps
+        if steps_are_due or 0 < self.interval.seconds <= seconds:
+            self.save()
+
+    def save(self) -> None:
+        """Save the state, or warn."""
+        with uninterrupted:
+            self._begin_interval()
+            state = self.training.state()
+            state = replace(state, facts=state.facts | self.facts)
+            self.attempt(lambda: self.states.save(state))
+
+    @contextmanager
+    def when_stopped(self) -> Iterator[None]:
+        """Make the folder of states, and save the last state if the training is stopped."""
+        try:
+            self.states.folder.mkdir(parents=True, exist_ok=True)
+            yield
+        except (KeyboardInterrupt, GeneratorExit):
+            if self.training.can_be_saved:
+                self.save()
+            raise
 
     def attempt(self, write: Callable[[], None]) -> None:
         """Call a function that writes, and let the training go on if the disk refuses."""

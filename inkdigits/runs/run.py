@@ -1,4 +1,4 @@
-"""One training run: from a recipe and a dataset to a folder to read with and to train further.
+"""One training run: a recipe and a dataset in, the folder of a trained model out.
 
 The folder holds model.safetensors and config.json (checkpoint.py), model.onnx (export.py),
 metrics.jsonl (a line an epoch, then the final figures) and report.html. The test split is read
@@ -22,17 +22,16 @@ from torch import nn
 
 from inkdigits.core.digits import CLASSES, CONFIG_FILE
 from inkdigits.core.errors import BadData, BadValue, CannotWrite, InkdigitsError
-from inkdigits.core.files import alone, entries, remove_leftovers, writable_folder
-from inkdigits.core.signals import uninterrupted
+from inkdigits.core.files import entries, file_lock, remove_leftovers, writable_folder
 from inkdigits.data.datasets import load_dataset
 from inkdigits.data.splits import Dataset, Split
 from inkdigits.runs.artifacts import (
     LAST_FILE,
     MEMBERS_FOLDER,
     METRICS_FILE,
-    Final,
+    FinalFigures,
     RunRecord,
-    Work,
+    TrainingHistory,
     finish,
     read_epochs,
     run_name,
@@ -43,17 +42,15 @@ from inkdigits.runs.job import EVERY_MINUTE, TrainingJob, check_before_training,
 from inkdigits.runs.resume import Interval, SavedStates, StateSaver, differences
 from inkdigits.training.device import choose_device
 from inkdigits.training.figures import Epoch, TrainingProgress
-from inkdigits.training.loop import Training
 from inkdigits.training.models import count_parameters, recipe_network
 from inkdigits.training.predictions import accuracy_on
 from inkdigits.training.recipe import Recipe, from_table, load_recipe
-from inkdigits.training.state import TrainingState
 
 log = logging.getLogger(__name__)
 
 REPORT_BYTES = 1 << 20  # generously; the other files are two copies of the weights
-LOCKED = "run"  # in the run's folder, `alone` makes .run.lock of it
-LOCK_FILE = f".{LOCKED}.lock"
+LOCK_NAME = "run"  # `file_lock(folder / LOCK_NAME)` holds LOCK_FILE in that folder
+LOCK_FILE = f".{LOCK_NAME}.lock"
 
 
 def train(
@@ -69,7 +66,7 @@ def train(
     resume: bool = False,
     tensorboard: bool = False,
     interval: Interval = EVERY_MINUTE,
-) -> Final:
+) -> FinalFigures:
     """Train a recipe and leave the run in the folder `out`, as `inkdigits train` does.
 
     Arguments and errors are those of `iter_train`.
@@ -92,7 +89,7 @@ def train(
     )
     *_, final = records
 
-    assert isinstance(final, Final), "a run ends with its final figures"
+    assert isinstance(final, FinalFigures), "a run ends with its final figures"
     return final
 
 
@@ -126,8 +123,8 @@ def iter_train(
         interval: how often the state is saved.
 
     Returns:
-        A generator of `TrainingProgress` now and then, an `Epoch` after every pass, and at last the
-        `Final` figures.
+        A generator of `TrainingProgress` now and then, an `Epoch` after every pass, and at the end
+        the `FinalFigures`.
 
     Raises:
         InkdigitsError: with a sentence for the user.
@@ -172,12 +169,13 @@ def mnist_to_compare(dataset: Dataset, data_dir: str | Path | None = None) -> Sp
 def run(
     recipe: Recipe, out: Path, dataset: Dataset, **options: Any
 ) -> Generator[RunRecord, None, None]:
-    """Train in a folder of its own, which no other run may use meanwhile.
+    """Train in a folder that no other run may use meanwhile.
 
-    The state is saved now and then, and when Ctrl-C or closing this generator ends the run. With
-    `resume` it goes on from there to the bits that it would have reached, starts if there is
-    nothing yet, and has only the `Final` to say of a run that is finished. After an error no folder
-    is left behind, unless it holds a state or the trained weights.
+    The state is saved now and then, and when Ctrl-C or closing this generator stops the run. With
+    `resume`, a stopped run continues from its saved state and ends with the same bits as if it had
+    never stopped; a finished run only yields its `FinalFigures`; without any run the training
+    starts. After an error no folder is left behind, unless it holds a saved state or the trained
+    weights.
 
     Args:
         recipe: how to train. Several members are trained one after another, each as a run of its
@@ -187,7 +185,8 @@ def run(
         options: those of a `TrainingJob`.
 
     Yields:
-        `TrainingProgress` now and then, an `Epoch` after every pass, and at last the `Final`.
+        `TrainingProgress` now and then, an `Epoch` after every pass, and the `FinalFigures` at the
+        end.
 
     Raises:
         InkdigitsError: with a sentence for the user.
@@ -196,12 +195,14 @@ def run(
     check_before_training(job)
 
     with _locked_folder(out):
-        final = yield from locked_run(job, out)
+        final = yield from run_in_locked_folder(job, out)
 
     yield final
 
 
-def locked_run(job: TrainingJob, out: Path) -> Generator[TrainingProgress | Epoch, None, Final]:
+def run_in_locked_folder(
+    job: TrainingJob, out: Path
+) -> Generator[TrainingProgress | Epoch, None, FinalFigures]:
     """Train in a folder whose lock the caller holds.
 
     Returns:
@@ -217,15 +218,23 @@ def locked_run(job: TrainingJob, out: Path) -> Generator[TrainingProgress | Epoc
     return final
 
 
-def run_single(job: TrainingJob, out: Path) -> Generator[TrainingProgress | Epoch, None, Final]:
+def run_single(
+    job: TrainingJob, out: Path
+) -> Generator[TrainingProgress | Epoch, None, FinalFigures]:
     """Train one network from its saved state, or from the beginning, and write the run's files.
 
     Returns:
         The final figures.
     """
     training, seconds = prepare(job)
-    saved = _SavedTraining(job, out, training, seconds)
-    saved.resume()
+    saver = StateSaver(training, SavedStates(out), job.interval)
+    saver.facts = {
+        "identity": job.identity,
+        "circumstances": job.circumstances,
+        "preparing": seconds,  # when the training first started
+    }
+    if job.resume:
+        _resume(job, out, saver)
 
     mnist = None
     mnist_before = None
@@ -236,21 +245,28 @@ def run_single(job: TrainingJob, out: Path) -> Generator[TrainingProgress | Epoc
     with _left_tidy(out):
         _check_room(out, training.network)
 
-        with saved.when_stopped():
+        with _stop_reported(saver), saver.when_stopped():
             for record in training.passes(job.dataset.validation):
-                saved.keep(record)
+                if isinstance(record, Epoch):
+                    _refuse_unless_finite(record)
+                    saver.attempt(lambda: write_metrics(out, training.epochs))
+
+                saver.save_if_due()
                 if record:
                     yield record
 
-            saved.save()
+            saver.save()
 
-            train_seconds = saved.seconds + sum(epoch.seconds for epoch in training.epochs)
-            work = Work(training.epochs, train_seconds, mnist, mnist_before)
-            return finish(out, training.network, job.recipe, job.dataset, work, job.seed)
+            train_seconds = saver.facts["preparing"]
+            train_seconds += sum(epoch.seconds for epoch in training.epochs)
+            history = TrainingHistory(training.epochs, train_seconds, mnist, mnist_before)
+            return finish(out, training.network, job.recipe, job.dataset, history, job.seed)
 
 
-def run_ensemble(job: TrainingJob, out: Path) -> Generator[TrainingProgress | Epoch, None, Final]:
-    """Train the members that are not trained yet, join all, and write the run's files.
+def run_ensemble(
+    job: TrainingJob, out: Path
+) -> Generator[TrainingProgress | Epoch, None, FinalFigures]:
+    """Train the members that are not trained yet, join all of them, and write the run's files.
 
     The passes of all members are counted together.
 
@@ -270,7 +286,7 @@ def run_ensemble(job: TrainingJob, out: Path) -> Generator[TrainingProgress | Ep
             options = {"seed": seed, "device": job.device, "interval": job.interval}
             with closing(run(member, folder, job.dataset, resume=True, **options)) as records:
                 for record in records:
-                    if not isinstance(record, Final):
+                    if not isinstance(record, FinalFigures):
                         yield dataclasses.replace(record, epoch=record.epoch + epochs_before)
 
         checkpoint = load_checkpoint(folder)
@@ -282,102 +298,58 @@ def run_ensemble(job: TrainingJob, out: Path) -> Generator[TrainingProgress | Ep
             epochs.append(dataclasses.replace(epoch, epoch=epoch.epoch + epochs_before))
 
     network.to(choose_device(job.device))
-    return finish(out, network, job.recipe, job.dataset, Work(epochs, seconds), job.seed)
+    history = TrainingHistory(epochs, seconds)
+    return finish(out, network, job.recipe, job.dataset, history, job.seed)
 
 
-class _SavedTraining:
-    """A training whose state and metrics are saved in the folder of its run as it goes on.
+def _resume(job: TrainingJob, out: Path, saver: StateSaver) -> None:
+    """Restore a training to where it was stopped, if there is a saved state.
 
-    Attributes:
-        seconds: what preparing the training took when it first started.
+    Raises:
+        BadValue: the state is of another run.
     """
+    state = saver.states.load()
+    if state is None:
+        return
 
-    def __init__(self, job: TrainingJob, out: Path, training: Training, seconds: float) -> None:
-        self.job = job
-        self.out = out
-        self.training = training
-        self.seconds = seconds
+    _refuse_differences(out, differences(state.facts["identity"], job.identity))
+    saver.restore(state)
+    saver.facts["preparing"] = state.facts["preparing"]
+    training = saver.training
+    write_metrics(out, training.epochs)
 
-        self.states = SavedStates(out)
-        self.saver = StateSaver(self.states, job.interval, training.done)
-
-    def resume(self) -> None:
-        """Bring the training to where it was stopped, if there is a state to go on from.
-
-        Raises:
-            BadValue: the state is of another run.
-        """
-        state = self.states.load() if self.job.resume else None
-        if state is None:
-            return
-
-        _refuse_differences(self.out, differences(state.facts["identity"], self.job.identity))
-        self.training.restore(state)
-
-        self.seconds = float(state.facts["preparing"])
-        self.saver = StateSaver(self.states, self.job.interval, self.training.done)
-        write_metrics(self.out, self.training.epochs)
-
+    log.warning(
+        "continuing in epoch %d of %d, after %d steps",
+        training.epoch,
+        job.recipe.epochs,
+        training.steps_done,
+    )
+    changed = differences(state.facts["circumstances"], job.circumstances)
+    if changed:
         log.warning(
-            "continuing in epoch %d of %d, after %d steps",
-            self.training.epoch,
-            self.job.recipe.epochs,
-            self.training.done,
+            "the result may differ in its last bits, as this has changed: %s", "; ".join(changed)
         )
-        changed = differences(state.facts["circumstances"], self.job.circumstances)
-        if changed:
+
+
+@contextmanager
+def _stop_reported(saver: StateSaver) -> Iterator[None]:
+    """Say how to go on with the run if it is stopped from outside."""
+    try:
+        yield
+    except (KeyboardInterrupt, GeneratorExit):
+        if saver.states:
             log.warning(
-                "the result may differ in its last bits, as this has changed: %s",
-                "; ".join(changed),
+                "stopped in epoch %d of %d; --resume continues from there",
+                saver.training.epoch,
+                saver.training.recipe.epochs,
             )
-
-    def keep(self, record: TrainingProgress | Epoch | None) -> None:
-        """Save what is due after a step or a pass.
-
-        Raises:
-            InkdigitsError: the validation loss is infinite or not a number.
-        """
-        if isinstance(record, Epoch):
-            _refuse_unless_finite(record)
-            self.saver.attempt(lambda: write_metrics(self.out, self.training.epochs))
-
-        if self.saver.due(self.training.done):
-            self.save()
-
-    def save(self) -> None:
-        """Save the state."""
-        with uninterrupted:
-            state = self.training.state()
-            facts = {
-                "identity": self.job.identity,
-                "circumstances": self.job.circumstances,
-                "preparing": self.seconds,
-            }
-            self.saver.save(TrainingState(state.tensors, state.facts | facts), self.training.done)
-
-    @contextmanager
-    def when_stopped(self) -> Iterator[None]:
-        """Make room for states, and save the last one if the run is stopped from outside."""
-        try:
-            self.states.folder.mkdir(exist_ok=True)
-            yield
-        except (KeyboardInterrupt, GeneratorExit):
-            if self.training.whole:
-                self.save()
-
-            if self.states:
-                log.warning(
-                    "stopped in epoch %d of %d; --resume goes on from there",
-                    self.training.epoch,
-                    self.job.recipe.epochs,
-                )
-            raise
+        raise
 
 
 def is_finished(folder: Path, recipe: Recipe, seed: int) -> bool:
     """Tell whether a folder holds a finished run of this seed and of this recipe as it is now.
 
-    A run of an older version of the recipe, or with a damaged file, is not.
+    A run of an older version of the recipe, or with a damaged file, does not count.
     """
     if not (folder / LAST_FILE).is_file():
         return False
@@ -395,12 +367,12 @@ def is_finished(folder: Path, recipe: Recipe, seed: int) -> bool:
 
 
 def is_stopped(folder: Path, job: TrainingJob) -> bool:
-    """Tell whether a folder holds a state from which this job would go on."""
+    """Tell whether a folder holds a saved state that this job would continue from."""
     saved = SavedStates(folder).load()
     return saved is not None and saved.facts["identity"] == job.identity
 
 
-def empty(folder: Path) -> None:
+def clear_run_folder(folder: Path) -> None:
     """Delete everything in a run's folder except its lock."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
@@ -415,7 +387,7 @@ def _locked_folder(out: Path) -> Iterator[None]:
     was_there = out.is_dir()
     try:
         writable_folder(out)
-        with alone(out / LOCKED, wait=False) as ours:
+        with file_lock(out / LOCK_NAME, wait=False) as ours:
             if not ours:
                 raise CannotWrite(f"another run is using {out}; choose another folder, or wait")
             yield
@@ -425,7 +397,7 @@ def _locked_folder(out: Path) -> Iterator[None]:
                 out.rmdir()
 
 
-def _finished_before(job: TrainingJob, out: Path) -> Final | None:
+def _finished_before(job: TrainingJob, out: Path) -> FinalFigures | None:
     """Return the figures of a run that is finished, or None if the folder is free to train in.
 
     Raises:
@@ -451,7 +423,7 @@ def _finished_before(job: TrainingJob, out: Path) -> Final | None:
     return None
 
 
-def _final_figures(job: TrainingJob, out: Path) -> Final:
+def _final_figures(job: TrainingJob, out: Path) -> FinalFigures:
     """Read the figures of a finished run. Raises BadValue where it is another one."""
     config = load_checkpoint(out).config
     figures = {key: value for key, value in config["final"].items() if key != "final"}
@@ -464,7 +436,7 @@ def _final_figures(job: TrainingJob, out: Path) -> Final:
     now = job.recipe.what_it_trains | {"seed": job.seed, "digits": len(job.dataset.train)}
     _refuse_differences(out, differences(then, now))
 
-    return Final(**figures)
+    return FinalFigures(**figures)
 
 
 def _refuse_differences(out: Path, different: list[str]) -> None:

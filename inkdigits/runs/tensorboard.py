@@ -4,7 +4,6 @@ The records of a run come in, are written down, and go out again; the training i
 Needs the extra `tensorboard`.
 """
 
-import io
 import json
 import logging
 import shutil
@@ -13,20 +12,18 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PIL import Image
-
 from inkdigits.core.digits import CLASSES
 from inkdigits.core.errors import MissingExtra
 from inkdigits.data.splits import Dataset
 from inkdigits.evaluation.metrics import evaluate_probabilities
 from inkdigits.evaluation.plots.confusion import confusion_matrix
 from inkdigits.evaluation.plots.galleries import error_gallery
+from inkdigits.evaluation.sections import flatten
 from inkdigits.reading.recogniser import Recogniser
 from inkdigits.runs.artifacts import (
     MEMBERS_FOLDER,
     METRICS_FILE,
-    Final,
+    FinalFigures,
     RunRecord,
     run_name,
     to_record,
@@ -36,7 +33,6 @@ from inkdigits.training.recipe import Recipe, to_table
 from inkdigits.training.schedules import SCHEDULES
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from torch.utils.tensorboard import SummaryWriter
 
 log = logging.getLogger(__name__)
@@ -126,7 +122,7 @@ class _Events:
 
     def add(self, record: RunRecord) -> None:
         """Write a record down. Raises OSError."""
-        if isinstance(record, Final):
+        if isinstance(record, FinalFigures):
             for network in range(self.recipe.members):
                 if not self._has_events(network):
                     self._writer(network, self.recipe.epochs + 1)
@@ -189,7 +185,7 @@ class _Events:
         writer.add_scalar("images_per_second", epoch["images_per_second"], step)
         writer.flush()
 
-    def _add_final(self, final: Final) -> None:
+    def _add_final(self, final: FinalFigures) -> None:
         """Write the figures beside the recipe, and pictures of the validation digits' errors."""
         from torch.utils.tensorboard import SummaryWriter
 
@@ -210,35 +206,20 @@ class _Events:
 
         with closing(SummaryWriter(self.folder, filename_suffix=FINAL_SUFFIX)) as writer:
             writer.add_hparams(
-                {"seed": final.seed, **_flat(self.recipe.what_it_trains)},
+                {"seed": final.seed, **_hyperparameters(self.recipe)},
                 figures,
                 run_name=".",
                 global_step=final.epochs,
             )
             writer.add_text("recipe", f"```json\n{recipe}\n```")
             for name, figure in pictures.items():
-                writer.add_image(
-                    f"validation/{name}", _pixels(figure), final.epochs, dataformats="HWC"
-                )
+                figure.set_dpi(DOTS_PER_INCH)
+                writer.add_figure(f"validation/{name}", figure, final.epochs)
 
 
-def _flat(table: Mapping[str, Any]) -> dict[str, str | int | float | bool]:
-    """Join nested keys by dots, and write values that are neither numbers nor text as JSON."""
-    flat: dict[str, str | int | float | bool] = {}
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            for name, inner in _flat(value).items():
-                flat[f"{key}.{name}"] = inner
-        elif isinstance(value, str | int | float):
-            flat[key] = value
-        else:
-            flat[key] = json.dumps(value)
-
-    return flat
-
-
-def _pixels(figure: "Figure") -> Any:
-    """Draw a figure as uint8 (H, W, 3)."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
-    return np.asarray(Image.open(buffer).convert("RGB"))
+def _hyperparameters(recipe: Recipe) -> dict[str, str | int | float]:
+    """Return the keys of a recipe, with values that are neither numbers nor text as JSON."""
+    return {
+        key: value if isinstance(value, str | int | float) else json.dumps(value)
+        for key, value in flatten(recipe.what_it_trains)
+    }

@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from inkdigits.core.digits import Pixels
 from inkdigits.core.errors import BadData, BadValue, CannotWrite
-from inkdigits.core.files import writing
+from inkdigits.core.files import report_write_errors
 from inkdigits.reading.preprocessing.candidate import Box
 from inkdigits.reading.preprocessing.page import single
 from inkdigits.reading.recogniser import Digit, Trace
@@ -59,7 +59,7 @@ class Correction:
     sent: bytes
     label: int
     digit: Digit
-    crop: NDArray[np.uint8]
+    crop: Pixels
     model: str
 
 
@@ -144,7 +144,7 @@ def _is_ours(database: sqlite3.Connection) -> bool:
     return marked == APPLICATION_ID
 
 
-def _encode_crop(crop: NDArray[np.uint8]) -> bytes:
+def _encode_crop(crop: Pixels) -> bytes:
     """Return a crop as a PNG file, made smaller if it is large."""
     image = Image.fromarray(crop)
     image.thumbnail((MAX_CROP, MAX_CROP))
@@ -237,7 +237,7 @@ def export_feedback(file: Path, folder: Path) -> tuple[int, int]:
         raise BadData(f"nothing has been collected in {file} yet")
 
     written = 0
-    with writing(folder):
+    with report_write_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(
             prefix=f".{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True

@@ -137,7 +137,7 @@ class Workers:
         loop = asyncio.get_running_loop()
         if self._delivery is None:
             self._delivery = loop.call_later(DELIVERY_INTERVAL, self._deliver_regularly)
-        self._threads.submit(self._work_off, self._queue.popleft(), loop)
+        self._threads.submit(self._run_queued, self._queue.popleft(), loop)
 
     def _deliver_regularly(self) -> None:
         """Deliver what is done, and again a little later as long as a thread is at work."""
@@ -147,8 +147,8 @@ class Workers:
             loop = asyncio.get_running_loop()
             self._delivery = loop.call_later(DELIVERY_INTERVAL, self._deliver_regularly)
 
-    def _work_off(self, task: _Task, loop: asyncio.AbstractEventLoop) -> None:
-        """Do a task and all that are queued behind it, in a thread."""
+    def _run_queued(self, task: _Task, loop: asyncio.AbstractEventLoop) -> None:
+        """Run a task and then all those in the queue, in a thread."""
         with contextlib.suppress(IndexError):  # the queue is empty
             while True:
                 task.begun = True
@@ -159,10 +159,10 @@ class Workers:
                     _call_soon(loop, self._deliver)
                 task = self._queue.popleft()
 
-        _call_soon(loop, self._rest)
+        _call_soon(loop, self._finish_thread)
 
-    def _rest(self) -> None:
-        """Take note that a thread has nothing more to do."""
+    def _finish_thread(self) -> None:
+        """Count a thread as idle again, and deliver what it has done."""
         self._idle += 1
         self._deliver()
         if self._queue:

@@ -19,14 +19,14 @@ from inkdigits.command.display import (
     show_progress,
 )
 from inkdigits.command.text import wrap_for
-from inkdigits.runs.artifacts import Final
+from inkdigits.runs.artifacts import FinalFigures
 from inkdigits.training.figures import Epoch, TrainingProgress
 
 SLOW = Epoch(100, 123.4567, 1.0, 0.5, 1.0, 12345.6, 1_234_567.8)
-FINAL = Final("lenet", 0, 2, 1.0, 0.99, 0.98, 0.98, 0.05, 0.98, 60_074, "cpu")
+FINAL = FinalFigures("lenet", 0, 2, 1.0, 0.99, 0.98, 0.98, 0.05, 0.98, 60_074, "cpu")
 
 
-def records(epochs: int = 2) -> Iterator[TrainingProgress | Epoch | Final]:
+def records(epochs: int = 2) -> Iterator[TrainingProgress | Epoch | FinalFigures]:
     for epoch in range(1, epochs + 1):
         yield TrainingProgress(epoch, 0.5, 0.25, 0.9, 12_345.6)
         yield TrainingProgress(epoch, 1.0, 0.2, 0.95, 12_000.0)
@@ -36,7 +36,7 @@ def records(epochs: int = 2) -> Iterator[TrainingProgress | Epoch | Final]:
 
 def test_follow_passes_on_what_counts(capsys):
     passed = list(follow(records(), 2))
-    assert [type(record) for record in passed] == [Epoch, Epoch, Final]
+    assert [type(record) for record in passed] == [Epoch, Epoch, FinalFigures]
     assert passed[-1] is FINAL
 
 

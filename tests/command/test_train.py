@@ -179,7 +179,7 @@ def test_a_signal_saves_and_resume_ends_with_the_same_bits(
     printed, said = running.communicate(timeout=600)
     assert running.returncode == status
     assert re.search(
-        rf"stopped in epoch \d+ of 12; --resume goes on from there\ninkdigits: {says}\n$", said
+        rf"stopped in epoch \d+ of 12; --resume continues from there\ninkdigits: {says}\n$", said
     )
     assert "Traceback" not in said
     assert names(out) == {"metrics.jsonl", "state"}

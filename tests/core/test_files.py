@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from inkdigits.core.errors import CannotWrite, InkdigitsError
-from inkdigits.core.files import alone, new_folder, remove_leftovers, write_whole
+from inkdigits.core.files import file_lock, new_folder, remove_leftovers, write_whole
 
 
 def fail(number: int) -> Callable[..., None]:
@@ -210,13 +210,13 @@ def test_removing_leftovers_deletes_half_written_files_and_nothing_else(tmp_path
     assert sorted(contents(tmp_path)) == sorted(kept)
 
 
-# ---- alone
+# ---- file_lock
 
 HOLDS = """
 import sys, time
 from pathlib import Path
-from inkdigits.core.files import alone
-with alone(Path(sys.argv[1]), wait=False) as ours:
+from inkdigits.core.files import file_lock
+with file_lock(Path(sys.argv[1]), wait=False) as ours:
     print(ours, flush=True)
     time.sleep(600)
 """
@@ -229,12 +229,12 @@ def test_one_of_two_processes_holds_the_lock_until_it_is_killed(tmp_path: Path) 
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "True\n"
-        with alone(path, wait=False) as ours:
+        with file_lock(path, wait=False) as ours:
             assert not ours
         other.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
         other.wait()
     assert ".run.lock" in contents(tmp_path), "the killed one could not delete it"
-    with alone(path, wait=False) as ours:
+    with file_lock(path, wait=False) as ours:
         assert ours
     assert contents(tmp_path) == {}
 
@@ -247,7 +247,7 @@ def test_no_two_threads_hold_a_lock_at_once_though_each_deletes_its_file(tmp_pat
         chance = random.Random(seed)
         turns = 20
         while turns:
-            with alone(tmp_path / "run", wait=False) as ours:
+            with file_lock(tmp_path / "run", wait=False) as ours:
                 if ours:
                     turns -= 1
                     inside[0] += 1

@@ -12,13 +12,13 @@ from inkdigits.evaluation.measurement import evaluate
 from inkdigits.reading.cascade import SURE_ENOUGH
 from inkdigits.reading.layers import look_inside
 from inkdigits.reading.model_files import resolve_model
-from inkdigits.reading.recogniser import Recogniser, loaded
+from inkdigits.reading.recogniser import Recogniser, cached_recogniser
 
 IMAGES = few_digits(300).images
 
 
 def one_after_the_other(names: list[str], images: np.ndarray) -> np.ndarray:
-    answers = [loaded(name).classify(images) for name in names]
+    answers = [cached_recogniser(name).classify(images) for name in names]
     picked = [
         next((row for row in rows[:-1] if row.max() >= SURE_ENOUGH), rows[-1])
         for rows in zip(*answers, strict=True)
@@ -32,7 +32,7 @@ def test_the_first_that_is_sure_answers_else_the_last(names: list[str]) -> None:
 
     assert np.allclose(Recogniser("+".join(names)).classify(IMAGES), expected, atol=1e-5)
 
-    alone = loaded(names[0]).classify(IMAGES).max(axis=1) >= SURE_ENOUGH
+    alone = cached_recogniser(names[0]).classify(IMAGES).max(axis=1) >= SURE_ENOUGH
 
     assert 0 < alone.mean() < 1, "digits that all go one way would prove nothing"
 
@@ -45,7 +45,7 @@ def test_few_images_are_answered_too(count: int) -> None:
 def test_a_cascade_reads_and_is_measured_like_any_model() -> None:
     recogniser = Recogniser("nano+best")
 
-    assert recogniser.threshold == loaded("best").threshold
+    assert recogniser.threshold == cached_recogniser("best").threshold
     assert recogniser.trained_on == "mnist"
     assert recogniser.read(Path(__file__).parents[1] / "assets" / "sample.jpg").text
     assert recogniser.sureness(IMAGES) == pytest.approx(recogniser.classify(IMAGES).max(axis=1))

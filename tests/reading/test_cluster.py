@@ -515,13 +515,13 @@ def test_the_reader_in_a_pipeline_of_ray_data_s_own(running_ray, recogniser):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_two_runs_do_not_share_a_folder(running_ray, tmp_path):
-    from inkdigits.core.files import alone
+    from inkdigits.core.files import file_lock
 
     write_parquet(tmp_path / "in" / "a.parquet", IMAGES)
     (tmp_path / "out").mkdir()
 
     with (
-        alone(tmp_path / "out" / "shards"),
+        file_lock(tmp_path / "out" / "shards"),
         pytest.raises(CannotWrite, match="another run is at work"),
     ):
         read_dataset(tmp_path / "in", tmp_path / "out")

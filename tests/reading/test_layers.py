@@ -27,7 +27,7 @@ from inkdigits.reading.layers import (
     measure_occlusion,
 )
 from inkdigits.reading.model_files import shipped_models
-from inkdigits.reading.recogniser import Recogniser, loaded
+from inkdigits.reading.recogniser import Recogniser, cached_recogniser
 
 DIGIT = few_digits(3).images[2]
 
@@ -55,11 +55,13 @@ def maps_of(layer: dict) -> np.ndarray:
 
 @pytest.mark.parametrize("model", shipped_models())
 def test_every_shipped_model_can_be_looked_into(model: str) -> None:
-    seen = look_inside(loaded(model), DIGIT)
+    seen = look_inside(cached_recogniser(model), DIGIT)
 
     assert len(seen["layers"]) >= (3 if model == "fast-99.3" else 6)
     assert len(json.dumps(seen)) < 1_000_000
-    assert np.allclose(seen["probabilities"], loaded(model).classify(DIGIT)[0], atol=1e-6)
+    assert np.allclose(
+        seen["probabilities"], cached_recogniser(model).classify(DIGIT)[0], atol=1e-6
+    )
 
     for layer in seen["layers"]:
         assert layer["lowest"] == 0 < layer["highest"]
@@ -102,7 +104,7 @@ def test_greys_go_from_the_lowest_value_to_the_highest() -> None:
 
 
 def test_which_pixels_mattered_is_what_a_slow_loop_finds() -> None:
-    recogniser = loaded("nano")
+    recogniser = cached_recogniser("nano")
     best = recogniser.classify(DIGIT)[0].argmax()
     whole = recogniser.classify(DIGIT)[0, best]
     falls: list[list[list[float]]] = [[[] for _ in range(28)] for _ in range(28)]
@@ -122,9 +124,9 @@ def test_which_pixels_mattered_is_what_a_slow_loop_finds() -> None:
 
 
 def test_paper_does_not_matter() -> None:
-    assert not measure_occlusion(loaded("nano"), np.zeros((28, 28), np.uint8))[1].any()
+    assert not measure_occlusion(cached_recogniser("nano"), np.zeros((28, 28), np.uint8))[1].any()
 
-    mattered = measure_occlusion(loaded("nano"), DIGIT)[1]
+    mattered = measure_occlusion(cached_recogniser("nano"), DIGIT)[1]
 
     assert not mattered[DIGIT == 0].any()
     assert mattered[DIGIT > 0].any()
@@ -136,7 +138,7 @@ def test_paper_does_not_matter() -> None:
 def test_the_service_answers_what_python_does(server: Server) -> None:
     answer = ask(server, DIGIT.tobytes())
     assert answer.headers["content-type"] == "application/json"
-    assert answer.json == look_inside(loaded("nano"), DIGIT)
+    assert answer.json == look_inside(cached_recogniser("nano"), DIGIT)
 
 
 @pytest.mark.parametrize(
@@ -171,9 +173,13 @@ def test_a_body_that_is_no_field_is_refused(
 def test_a_new_model_is_the_one_that_is_looked_into(tmp_path: Path) -> None:
     model = place_model("nano", tmp_path / "mine.onnx")
     with serving_hastily(tmp_path / "log", "--model", model) as server:
-        assert ask(server, DIGIT.tobytes()).json == look_inside(loaded("nano"), DIGIT)
+        assert ask(server, DIGIT.tobytes()).json == look_inside(cached_recogniser("nano"), DIGIT)
         place_model("tiny", model)
-        wait_until(lambda: ask(server, DIGIT.tobytes()).json == look_inside(loaded("tiny"), DIGIT))
+        wait_until(
+            lambda: (
+                ask(server, DIGIT.tobytes()).json == look_inside(cached_recogniser("tiny"), DIGIT)
+            )
+        )
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,7 @@ def test_a_file_that_is_no_model_of_ours_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(BadModel, match="damaged"):
         Recogniser(tmp_path / "damaged.onnx")
-    with pytest.raises(BadModel, match=r"no \.onnx file"):
+    with pytest.raises(BadModel, match=r"not an \.onnx file"):
         Recogniser(tmp_path / "model.pt")
     with pytest.raises(BadModel, match=r"holds no model\.onnx"):
         Recogniser(tmp_path / "run")
@@ -236,4 +236,4 @@ def test_a_blank_reading_is_an_empty_text() -> None:
     ("confidence", "words"), [(0.5, "50.0%"), (0.9986, "99.9%"), (0.99996, "99.9%"), (1.0, "99.9%")]
 )
 def test_nothing_is_said_to_be_certain(confidence: float, words: str) -> None:
-    assert Digit(3, confidence, True, (0, 0, 1, 1)).sureness == words
+    assert Digit(3, confidence, True, (0, 0, 1, 1)).confidence_text == words

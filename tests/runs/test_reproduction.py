@@ -21,20 +21,20 @@ import torch
 from promised import FILES, names
 
 from inkdigits.core.errors import BadValue, InkdigitsError, UnknownName
-from inkdigits.core.files import alone
+from inkdigits.core.files import file_lock
 from inkdigits.data.datasets import load_dataset
 from inkdigits.runs import reproduction, results
 from inkdigits.runs.engines import Failure, Underway
 from inkdigits.runs.reproduction import PlannedRun, RunStep, reproduce, run_files, train_run
 from inkdigits.runs.results import (
-    RecipeRuns,
     as_markdown,
     as_short_table,
     between_marks,
+    summarise_runs,
     write_evidence,
     write_measured,
 )
-from inkdigits.runs.run import LOCKED, is_finished, run
+from inkdigits.runs.run import LOCK_NAME, is_finished, run
 from inkdigits.training import recipe as recipe_module
 from inkdigits.training.recipe import SHIPPED, Recipe, load_recipe
 
@@ -60,23 +60,19 @@ def config(seed: int, accuracy: float) -> dict:
 
 
 @pytest.fixture
-def result() -> RecipeRuns:
-    return RecipeRuns(load_recipe("lenet"), (config(0, 0.987), config(1, 0.989)))
-
-
-def page_of(result: RecipeRuns) -> str:
-    return as_markdown([dataclasses.replace(result.recipe, measured=result.measured())])
+def result() -> Recipe:
+    return summarise_runs(load_recipe("lenet"), [config(0, 0.987), config(1, 0.989)])
 
 
 def test_mean_and_spread_are_those_of_the_statistics_module(result):
-    measured = result.measured()
+    measured = result.measured
     assert measured["runs"] == 2
     assert measured["test_accuracy_mean"] == pytest.approx(0.988)
     assert measured["test_accuracy_sd"] == pytest.approx(stdev([0.987, 0.989]), abs=1e-6)
 
 
 def test_the_page_names_published_and_measured_figures(result):
-    page = page_of(result)
+    page = as_markdown([result])
     assert "98.80% ± 0.14 (published 98.76%)" in page
     assert "`lenet`, test accuracy: published 98.76%, ours 98.80%: reached." in page
     assert "a machine, 2 threads" in page
@@ -91,37 +87,34 @@ def test_the_page_names_published_and_measured_figures(result):
     ],
 )
 def test_a_missed_figure_is_called_missed(accuracies, word):
-    result = RecipeRuns(
-        load_recipe("lenet"),
-        tuple(config(seed, accuracy) for seed, accuracy in enumerate(accuracies)),
-    )
-    (line,) = [line for line in page_of(result).splitlines() if "`lenet`, test accuracy" in line]
+    configs = [config(seed, accuracy) for seed, accuracy in enumerate(accuracies)]
+    page = as_markdown([summarise_runs(load_recipe("lenet"), configs)])
+    (line,) = [line for line in page.splitlines() if "`lenet`, test accuracy" in line]
     assert line.endswith(f": {word}.")
 
 
 def test_a_loss_above_the_published_one_is_not_called_reached():
     recipe = dataclasses.replace(load_recipe("lenet"), published={"test_loss": 0.02})
-    result = RecipeRuns(recipe, (config(0, 0.99), config(1, 0.99)))
-    assert "published 0.0200, ours 0.0300: missed" in page_of(result)
+    result = summarise_runs(recipe, [config(0, 0.99), config(1, 0.99)])
+    assert "published 0.0200, ours 0.0300: missed" in as_markdown([result])
 
 
 def test_measured_figures_go_into_the_recipe_and_replace_older_ones(tmp_path, result):
     path = tmp_path / "mine.toml"
     path.write_text('network = "lenet"\n\n[published]\ntest_accuracy = 0.9\n')
     write_measured(path, {"runs": 1})
-    write_measured(path, result.measured())
+    write_measured(path, result.measured)
     table = tomllib.loads(path.read_text())
     assert table["published"] == {"test_accuracy": 0.9}
-    assert table["measured"] == result.measured()
+    assert table["measured"] == result.measured
     assert load_recipe(path).measured["runs"] == 2
 
 
 def test_the_table_names_the_machine_of_those_that_were_measured_elsewhere(result):
-    lenet = dataclasses.replace(result.recipe, measured=result.measured())
-    tiny = dataclasses.replace(lenet, name="tiny")
+    tiny = dataclasses.replace(result, name="tiny")
     elsewhere = {"machine": "another one", "train_seconds_median": 0.94, "date": "2026-02-03"}
-    fast = dataclasses.replace(lenet, name="fast", measured=result.measured() | elsewhere)
-    table = as_short_table([lenet, fast, tiny])
+    fast = dataclasses.replace(result, name="fast", measured=result.measured | elsewhere)
+    table = as_short_table([result, fast, tiny])
     assert "| 98.76% | 98.80% ± 0.14 | 2 | 12 s |" in table
     assert "| 2 | 0.9 s |" in table
     where = "a machine, 2 threads, torch 2.13.0; `fast` on another one, torch 2.13.0; 2026-02-03."
@@ -130,9 +123,7 @@ def test_the_table_names_the_machine_of_those_that_were_measured_elsewhere(resul
 
 def test_the_table_goes_between_the_marks_and_nowhere_else(result):
     page = "before\n<!-- results -->\nold\n<!-- /results -->\nafter\n"
-    written = between_marks(
-        page, as_short_table([dataclasses.replace(result.recipe, measured=result.measured())])
-    )
+    written = between_marks(page, as_short_table([result]))
     assert written.startswith("before\n<!-- results -->\n| recipe")
     assert written.endswith("<!-- /results -->\nafter\n")
     assert "old" not in written
@@ -148,7 +139,7 @@ def test_evidence_changes_the_recipes_it_is_about_and_both_pages(tmp_path, monke
     (tmp_path / "docs").mkdir()
     (tmp_path / "README.md").write_text("before\n<!-- results --><!-- /results -->")
     before = {path.stem: path.read_text() for path in recipes.iterdir()}
-    write_evidence({"lenet": result.measured()})
+    write_evidence({"lenet": result.measured})
     assert {
         name for name, text in before.items() if (recipes / f"{name}.toml").read_text() != text
     } == {"lenet"}
@@ -202,7 +193,7 @@ def test_wrong_wishes_are_refused_before_anything_is_trained(tmp_path, monkeypat
 
 
 def test_a_run_that_another_process_is_at_is_left_to_it(tmp_path, quick_lenet):
-    with alone(tmp_path / "lenet-seed0" / LOCKED):
+    with file_lock(tmp_path / "lenet-seed0" / LOCK_NAME):
         planned = PlannedRun(quick_lenet, 0, tmp_path)
         assert list(train_run(planned, load_dataset("optdigits"), wait=False)) == []
     assert list((tmp_path / "lenet-seed0").iterdir()) == []

@@ -104,7 +104,7 @@ def test_shipped_recipes_go_on_to_the_same_bits(name: str) -> None:
     recipe = load_recipe(name, {"epochs": 2, "batch": min(25, load_recipe(name).batch)})
     whole, kept = training(recipe), {}
     for _ in whole.passes(DIGITS.validation):
-        kept[whole.done] = whole.state()
+        kept[whole.steps_done] = whole.state()
     for done in random.Random(name).sample(sorted(kept), 2):
         resumed = training(recipe)
         resumed.restore(kept[done])
@@ -128,7 +128,7 @@ def test_each_part_of_a_state_is_needed(forgotten: str) -> None:
     """The tests above would notice if it were not there."""
     whole = training(ALL)
     steps = whole.passes(DIGITS.validation)
-    while whole.done < 6:  # of four a pass
+    while whole.steps_done < 6:  # of four a pass
         next(steps)
     whole.figures.latest = [
         (loss + 1, logits, labels) for loss, logits, labels in whole.figures.latest
@@ -157,8 +157,8 @@ def test_between_two_reports_the_losses_of_the_steps_are_kept() -> None:
     recipe = dataclasses.replace(ALL, batch=1, epochs=1, ema=0.0)  # 100 steps, 25 reports
     whole, kept = training(recipe), []
     for _ in whole.passes(DIGITS.validation):
-        if whole.done in (1, 2, 47):
-            assert len(whole.figures.latest) == whole.done % 4
+        if whole.steps_done in (1, 2, 47):
+            assert len(whole.figures.latest) == whole.steps_done % 4
             kept.append(whole.state())
     for state in kept:
         resumed = training(recipe)
@@ -324,7 +324,7 @@ def test_a_gradient_that_is_no_number_stops_before_the_step(value: float) -> Non
     with pytest.raises(InkdigitsError, match="in step 1 of epoch 1; a smaller learning_rate"):
         next(iter(hurt.passes(DIGITS.validation)))
     assert bits(nn.ParameterList(hurt.network.parameters())) == before
-    assert not hurt.whole
+    assert not hurt.can_be_saved
 
 
 @pytest.mark.parametrize("interval", [Interval(), EVERY_STEP])

@@ -33,7 +33,7 @@ from inkdigits.data.datasets import load_dataset
 from inkdigits.data.splits import Dataset, Split
 from inkdigits.reading.recogniser import Recogniser
 from inkdigits.runs import artifacts, job
-from inkdigits.runs.artifacts import Final, to_record
+from inkdigits.runs.artifacts import FinalFigures, to_record
 from inkdigits.runs.checkpoint import load_checkpoint
 from inkdigits.runs.export import export_run
 from inkdigits.runs.run import is_finished, iter_train, run, train
@@ -168,7 +168,7 @@ def test_train_returns_what_the_last_record_says(quick, tmp_path):
     final = train(
         "lenet", tmp_path / "run", data="optdigits", seed=3, settings={"epochs": 1, "batch": 256}
     )
-    assert isinstance(final, Final)
+    assert isinstance(final, FinalFigures)
     assert to_record(final) == json.loads(
         (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1]
     )
@@ -181,7 +181,7 @@ def test_train_takes_a_dataset_in_memory_and_can_be_followed_record_by_record(
     records = list(iter_train("lenet", tmp_path / "followed", **options))
     assert [type(record) for record in records if not isinstance(record, TrainingProgress)] == [
         Epoch,
-        Final,
+        FinalFigures,
     ]
 
     final = train("lenet", tmp_path / "trained", **options)
@@ -245,7 +245,7 @@ def test_a_run_that_was_left_early_says_so_and_goes_on_to_the_same_bits(
                 next(record for record in running if isinstance(record, Epoch))
             next(running)  # the next pass is under way
             running.close()
-    assert f"stopped in epoch {epochs + 1} of 3; --resume goes on from there" in caplog.text
+    assert f"stopped in epoch {epochs + 1} of 3; --resume continues from there" in caplog.text
     assert names(out) == ({"state", "metrics.jsonl"} if epochs else {"state"})
     with pytest.raises(CannotWrite, match="holds a run that was stopped; --resume continues it"):
         list(run(recipe(3), out, digits, device="cpu"))
@@ -282,7 +282,7 @@ def test_ctrl_c_while_the_files_are_written_loses_nothing(quick, monkeypatch, tm
     assert load_checkpoint(tmp_path / "run").recipe.name == "lenet"
     monkeypatch.setattr(loop, "augment", None)  # nothing is trained again
     assert [type(record) for record in run(recipe(), tmp_path / "run", digits, resume=True)] == [
-        Final
+        FinalFigures
     ]
     assert names(tmp_path / "run") == FILES
 
@@ -382,7 +382,7 @@ def test_too_few_digits_are_refused_or_trained_on(count, quick, tmp_path, digits
         with pytest.raises(BadData, match=r"too few digits to train on \(2 in 'all'\)"):
             next(run(recipe(), tmp_path / "run", dataset))
     else:
-        assert isinstance(list(run(recipe(), tmp_path / "run", dataset))[-1], Final)
+        assert isinstance(list(run(recipe(), tmp_path / "run", dataset))[-1], FinalFigures)
 
 
 def test_an_empty_validation_split_is_refused(tmp_path, digits):

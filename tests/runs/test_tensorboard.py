@@ -21,7 +21,7 @@ from inkdigits.core.errors import InkdigitsError, MissingExtra
 from inkdigits.data.datasets import Dataset, load_dataset
 from inkdigits.reading.recogniser import Recogniser
 from inkdigits.runs import tensorboard
-from inkdigits.runs.artifacts import Final
+from inkdigits.runs.artifacts import FinalFigures
 from inkdigits.runs.run import run, train
 from inkdigits.runs.tensorboard import EVENTS_FOLDER, track
 from inkdigits.training.figures import Epoch, TrainingProgress
@@ -101,7 +101,7 @@ def recipe(epochs: int = 3, **settings: object) -> Recipe:
 
 
 def track_until(
-    stop: Callable[[TrainingProgress | Epoch | Final], bool],
+    stop: Callable[[TrainingProgress | Epoch | FinalFigures], bool],
     recipe: Recipe,
     out: Path,
     dataset: Dataset,
@@ -265,7 +265,7 @@ def test_a_full_disk_ends_the_tracking_and_not_the_training(
     records = list(
         track(run(recipe(2), tmp_path / "run", digits), recipe(2), digits, tmp_path / "run")
     )
-    assert isinstance(records[-1], Final)
+    assert isinstance(records[-1], FinalFigures)
     assert (
         caplog.text.count(
             "TensorBoard's files cannot be written: [Errno 28] No space left on device"
@@ -315,10 +315,8 @@ def test_the_command_asks_for_it(stand_in, monkeypatch, tmp_path):
 
 
 def test_what_the_hparams_are_is_flat():
-    table = dataclasses.replace(
-        recipe(), options={"dropout": 0.5}, teacher=("best", "tiny")
-    ).what_it_trains
-    flat = tensorboard._flat(table)
+    taught = dataclasses.replace(recipe(), options={"dropout": 0.5}, teacher=("best", "tiny"))
+    flat = tensorboard._hyperparameters(taught)
     assert (flat["options.dropout"], flat["teacher"], flat["epochs"]) == (
         0.5,
         '["best", "tiny"]',
@@ -337,7 +335,7 @@ def test_the_page_names_every_key_of_metrics_jsonl():
         "| key | in the last line |"
     )
     last = last.partition("```")[0]
-    for text, record, more in ((passes, Epoch, set()), (last, Final, {"final"})):
+    for text, record, more in ((passes, Epoch, set()), (last, FinalFigures, {"final"})):
         keys = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.*?) \|", text, re.MULTILINE)))
         assert sorted(keys) == sorted({field.name for field in dataclasses.fields(record)} | more)
 

@@ -29,13 +29,13 @@ from inkdigits.core.errors import (
     MissingExtra,
     UnknownName,
 )
-from inkdigits.core.files import alone
+from inkdigits.core.files import file_lock
 from inkdigits.data.datasets import Dataset, load_dataset
 from inkdigits.runs.engines import Underway
 from inkdigits.runs.run import train
 from inkdigits.runs.sweep import workers
 from inkdigits.runs.sweep.space import Choice, Range, Space, load_space
-from inkdigits.runs.sweep.study import LOCKED, Search
+from inkdigits.runs.sweep.study import LOCK_NAME, Search
 from inkdigits.runs.sweep.trials import SeedFigures, TrialResult
 from inkdigits.runs.sweep.workers import sweep
 from inkdigits.training.figures import TrainingProgress
@@ -474,7 +474,7 @@ def test_what_ctrl_c_stops_goes_on_to_the_same_bits(
                 and isinstance(record, TrainingProgress)
                 and len(stopped) < 3
             ):
-                stopped.append(training.done)
+                stopped.append(training.steps_done)
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(Training, "passes", interrupted)
@@ -571,7 +571,9 @@ def test_two_processes_share_the_trials_and_what_a_killed_one_had_finished_is_no
             time.sleep(0.05)
             if len(finished(out)) >= 2:
                 other.send_signal(signal.SIGSTOP)
-                with alone(out / LOCKED, wait=False) as not_its_turn:  # and so it is training
+                with file_lock(
+                    out / LOCK_NAME, wait=False
+                ) as not_its_turn:  # and so it is training
                     at_work = not_its_turn
                 if not at_work:
                     other.send_signal(signal.SIGCONT)

@@ -17,7 +17,7 @@ from serving import FORM, Server, encode_picture, form, running, serving
 from inkdigits.command import cli
 from inkdigits.core.errors import BadData, CannotWrite
 from inkdigits.data.datasets import load_dataset
-from inkdigits.reading.recogniser import loaded
+from inkdigits.reading.recogniser import cached_recogniser
 from inkdigits.service import feedback
 from inkdigits.service.feedback import Feedback, export_feedback, find_correction
 
@@ -57,7 +57,7 @@ def test_a_correction_is_stored_with_what_was_read_and_what_was_seen(
     server: Server, file: Path
 ) -> None:
     assert correct(server, ONE, "label=1") == {"stored": True, "count": 1}
-    digit = loaded("nano").read(ONE).digits[0]
+    digit = cached_recogniser("nano").read(ONE).digits[0]
     [row] = rows(file)
     assert (row["label"], row["digit"], row["model"]) == (1, 7, "nano")
     assert row["confidence"] == pytest.approx(digit.confidence)
@@ -204,7 +204,7 @@ def test_a_file_that_is_damaged_or_locked_later_stops_nothing_else(
 
 def test_a_file_has_a_largest_size(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feedback, "MAX_FILE", 64 << 10)
-    collected, trace = Feedback(file), loaded("nano").trace(ONE)
+    collected, trace = Feedback(file), cached_recogniser("nano").trace(ONE)
 
     def fill() -> None:
         for number in range(100):
@@ -240,7 +240,7 @@ sys.exit(cli.main(sys.argv[1:]))
 def test_corrections_from_several_threads_are_all_stored(file: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    collected, trace = Feedback(file), loaded("nano").trace(ONE)
+    collected, trace = Feedback(file), cached_recogniser("nano").trace(ONE)
     with ThreadPoolExecutor(8) as threads:
         list(
             threads.map(
@@ -258,7 +258,7 @@ def test_corrections_from_several_threads_are_all_stored(file: Path) -> None:
 def test_exported_digits_are_read_back_as_the_network_saw_them(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    collected, recogniser, expected = Feedback(file), loaded("nano"), []
+    collected, recogniser, expected = Feedback(file), cached_recogniser("nano"), []
     for number, text in enumerate(("0", "14", "2735", "689")):
         picture = encode_picture(Image.fromarray(written(line(text), paper=200 + 10 * number)))
         trace = recogniser.trace(picture)
@@ -319,7 +319,9 @@ def test_exports_that_fail_say_why_and_leave_nothing(file: Path, tmp_path: Path)
 
 
 def test_a_field_that_a_picture_would_not_give_back_is_left_out(file: Path, tmp_path: Path) -> None:
-    Feedback(file).store(find_correction(ONE, loaded("nano").trace(ONE), 7, None, "nano"))
+    Feedback(file).store(
+        find_correction(ONE, cached_recogniser("nano").trace(ONE), 7, None, "nano")
+    )
     with sqlite3.connect(file) as database:
         row = list(database.execute("SELECT * FROM feedback").fetchone())
         row[0], row[7] = b"other", bytes(range(196)) * 4

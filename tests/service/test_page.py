@@ -21,7 +21,7 @@ from PIL import Image
 from serving import serving
 
 from inkdigits.reading.layers import look_inside
-from inkdigits.reading.recogniser import loaded
+from inkdigits.reading.recogniser import cached_recogniser
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright, which drives the browser, is not installed"
@@ -350,7 +350,7 @@ def test_a_tap_on_a_digit_shows_what_the_network_saw_and_thought(tab: Tab) -> No
     tab.looks_into("4")
     assert tab.ink() == ink
     seen = np.array(tab["field"].evaluate(FIELD), np.uint8).reshape(28, 28)
-    thought = loaded("default").classify(seen)[0]
+    thought = cached_recogniser("default").classify(seen)[0]
     assert thought.argmax() == 4
     shown = [
         float(text.rstrip("%"))
@@ -737,7 +737,7 @@ def test_the_look_inside_shows_each_layer_and_the_pixels_that_mattered(tab: Tab)
     tab.page.locator("summary").click()
     tab.begins("insight", "Cover the coloured part, and the 2 falls from 99.9% to ")
     seen = np.array(tab["field"].evaluate(FIELD), np.uint8).reshape(28, 28)
-    inside = look_inside(loaded("default"), seen)
+    inside = look_inside(cached_recogniser("default"), seen)
     captions = tab.page.locator("#layers figcaption").all_inner_texts()
     assert captions[:2] == ["layer 1: 16 maps of 28x28", "layer 2: 32 maps of 14x14"]
     assert captions[-1] == "layer 6: 96 maps of 4x4, the first 32"

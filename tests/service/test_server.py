@@ -38,7 +38,7 @@ from serving import (
 
 import inkdigits
 from benchmarks.soak.service.bad_inputs import BadInput, bad_inputs
-from inkdigits.reading.recogniser import loaded
+from inkdigits.reading.recogniser import cached_recogniser
 from inkdigits.service.model_file import ModelFile
 
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -216,7 +216,7 @@ def test_the_description_lists_every_endpoint_and_its_references_resolve(server:
     from inkdigits.service.application import Service
 
     described = server.get("/openapi.json").json
-    recogniser = loaded("default")
+    recogniser = cached_recogniser("default")
     routes = {
         (path.path, method.lower())
         for path in Service("default", recogniser, ModelFile(recogniser.path)).routes()
@@ -269,7 +269,9 @@ def test_the_inference_protocol_classifies_arrays_as_python_does(
         [7, 10],
     )
     assert np.allclose(
-        np.reshape(output["data"], (7, 10)), loaded("default").classify(images), atol=1e-6
+        np.reshape(output["data"], (7, 10)),
+        cached_recogniser("default").classify(images),
+        atol=1e-6,
     )
     nested = infer(
         server, tensor(images, data=images.tolist()), "/v2/models/default/versions/1/infer"
@@ -485,7 +487,7 @@ def served(server: Server) -> str:
     return next(
         name
         for name in ("nano", "tiny")
-        if np.allclose(loaded(name).classify(image)[0], answer, atol=1e-6)
+        if np.allclose(cached_recogniser(name).classify(image)[0], answer, atol=1e-6)
     )
 
 
@@ -562,7 +564,7 @@ def test_an_unusable_model_is_reported_once_and_the_old_one_stays(
 def test_a_file_is_left_alone_while_it_is_being_written(model: Path) -> None:
     file = ModelFile(model)
     assert file.load_if_changed() is None
-    whole = loaded("tiny").onnx
+    whole = cached_recogniser("tiny").onnx
     for share in (1, 2, 3):
         model.write_bytes(whole[: share * len(whole) // 3])
         assert file.load_if_changed() is None

@@ -22,7 +22,7 @@ import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
 
 from inkdigits.core.errors import BadValue, CannotWrite
-from inkdigits.core.files import alone, entries, remove_leftovers, writable_folder, write_whole
+from inkdigits.core.files import entries, file_lock, remove_leftovers, writable_folder, write_whole
 from inkdigits.core.signals import uninterrupted
 from inkdigits.runs.resume import differences
 from inkdigits.runs.sweep.space import METRICS, Choice, Space, Value
@@ -39,7 +39,7 @@ from inkdigits.runs.sweep.trials import (
 )
 
 DATABASE = "sweep.db"
-LOCKED = "sweep"  # `alone` makes .sweep.lock of it: whose turn it is to use the database
+LOCK_NAME = "sweep"  # `file_lock` makes .sweep.lock of it: whose turn it is to use the database
 PATIENCE_SECONDS = 60.0  # to wait for SQLite, should another program look into the database
 FEWEST_TO_PRUNE_BY = 5  # finished trials, whose median says something
 
@@ -72,7 +72,7 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         writable_folder(out)
         with self.turn():
-            others = [path for path in entries(out) if path.name != f".{LOCKED}.lock"]
+            others = [path for path in entries(out) if path.name != f".{LOCK_NAME}.lock"]
             if others and not self._database.exists():
                 raise CannotWrite(
                     f"the folder {out} is not empty and holds no sweep; "
@@ -106,7 +106,7 @@ class Search:
             CannotWrite: the database cannot be used.
         """
         try:
-            with alone(self.out / LOCKED), uninterrupted:
+            with file_lock(self.out / LOCK_NAME), uninterrupted:
                 yield
         except (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
             raise self._unusable(error.__cause__ or error) from error
@@ -170,7 +170,7 @@ class Search:
     def _hold(self, number: int) -> ExitStack | None:
         """Lock a trial; return None if another process has it."""
         with ExitStack() as stack:
-            if stack.enter_context(alone(self.folder(number), wait=False)):
+            if stack.enter_context(file_lock(self.folder(number), wait=False)):
                 return stack.pop_all()
         return None
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inkdigits.core.errors import CannotWrite, InkdigitsError
-from inkdigits.core.signals import uninterrupted
 from inkdigits.data.datasets import Dataset
 from inkdigits.runs.engines import (
     TRAINING_ERRORS,
@@ -148,23 +147,16 @@ def train_seed(
     )
 
     states = SavedStates(folder / f"seed-{seed}")
+    saver = StateSaver(training, states, EVERY_MINUTE)
     state = states.load()
     if state:
-        training.restore(state)
-    states.folder.mkdir(parents=True, exist_ok=True)
-    saver = StateSaver(states, EVERY_MINUTE, training.done)
+        saver.restore(state)
 
-    try:
+    with saver.when_stopped():
         for record in training.passes(dataset.validation):
-            if saver.due(training.done):
-                saver.save(training.state(), training.done)
+            saver.save_if_due()
             if isinstance(record, TrainingProgress):
                 yield record
-    except (KeyboardInterrupt, GeneratorExit):
-        if training.whole:
-            with uninterrupted:
-                saver.save(training.state(), training.done)
-        raise
 
     loss = training.epochs[-1].validation_loss
     if not math.isfinite(loss):
