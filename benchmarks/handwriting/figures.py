@@ -14,8 +14,9 @@ import numpy as np
 from inkdigits.evaluation.metrics import BINS, Bin, percent, wilson_interval
 from inkdigits.evaluation.selective import auroc
 
-KINDS = ("single", "crop", "string", "reject")
 ONE_DIGIT = ("single", "crop")
+SEVERAL_DIGITS = ("string", "amount", "lines")
+KINDS = (*ONE_DIGIT, *SEVERAL_DIGITS, "reject")
 LOOKS = ("kind", "polarity", "background", "size")  # what the accuracy of digits is split by
 FALSE_REJECTS = 0.01  # of the digits may be refused by a threshold of the benchmark's own
 COVERAGES = (1.0, 0.99, 0.98, 0.95, 0.9, 0.8)
@@ -67,7 +68,7 @@ class Outcome:
         if self.kind in ONE_DIGIT:
             return str(self.digit) == self.content
 
-        if self.kind == "string":
+        if self.kind in SEVERAL_DIGITS:
             return digits_of(self.text) == digits_of(self.content)
 
         return not self.accepted and not self.as_page
@@ -161,13 +162,14 @@ def figures(outcomes: Sequence[Outcome]) -> Figures:
     """Compute everything that follows from what was read."""
     by_kind = {kind: [each for each in outcomes if each.kind == kind] for kind in KINDS}
     digits = by_kind["single"] + by_kind["crop"]
+    strings = by_kind["string"] + by_kind["amount"] + by_kind["lines"]
     confidence = [outcome.confidence for outcome in digits]
     doubtful = [outcome.confidence for outcome in by_kind["reject"]]
     threshold = threshold_for(confidence, FALSE_REJECTS)
     refused = [] if threshold is None else [value < threshold for value in doubtful]
     return Figures(
         **_digit_figures(digits, confidence),
-        **_string_figures(by_kind["string"]),
+        **_string_figures(strings),
         rejected=share_of(not outcome.accepted for outcome in by_kind["reject"]),
         rejected_as_page=share_of(not outcome.as_page for outcome in by_kind["reject"]),
         threshold=threshold,

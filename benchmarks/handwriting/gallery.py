@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from benchmarks.common import ROOT, encoded
-from benchmarks.handwriting.figures import Outcome
+from benchmarks.handwriting.figures import SEVERAL_DIGITS, Outcome
 from inkdigits.core.errors import BadValue
 from inkdigits.core.files import write_whole
 
@@ -77,7 +77,7 @@ def said(outcome: Outcome) -> str:
     if outcome.error:
         return f"not read: {outcome.error}"
 
-    if outcome.kind == "string":
+    if outcome.kind in SEVERAL_DIGITS:
         return f"read {outcome.text or 'nothing'}"
 
     page = ", accepted as a page" if outcome.kind == "reject" and outcome.as_page else ""

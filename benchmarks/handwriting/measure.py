@@ -1,9 +1,10 @@
 """How well pictures of handwriting are read: digits, strings of digits, and pictures without any.
 
 DIR is laid out as `inkdigits pages` writes it: truth.csv with file, kind and content, where kind is
-single or crop (one digit), string (several, rows joined by "-") or reject (none); files are named
-WRITER-NUMBER. Everything goes through `Recogniser.read`, on one thread, from the file on; single,
-crop and reject are read as pictures with one digit at most, reject without that, too.
+single or crop (one digit), string, amount or lines (several, rows joined by "-") or reject (none);
+files are named WRITER-NUMBER. Everything goes through `Recogniser.read`, on one thread, from the
+file on; single, crop and reject are read as pictures with one digit at most, reject without that,
+too.
 
     python -m benchmarks.handwriting.measure DIR --gallery ~/gallery --write docs/handwriting.md
 """
@@ -25,6 +26,7 @@ from benchmarks.handwriting.figures import (
     KINDS,
     LOOKS,
     ONE_DIGIT,
+    SEVERAL_DIGITS,
     Figures,
     Outcome,
     digits_of,
@@ -68,7 +70,7 @@ class Case:
         if self.kind in ONE_DIGIT:
             return len(self.content) == 1 and self.content.isdecimal()
 
-        is_string = self.kind == "string" and digits_of(self.content).isdecimal()
+        is_string = self.kind in SEVERAL_DIGITS and digits_of(self.content).isdecimal()
         return is_string or self.kind == "reject"
 
 
@@ -95,7 +97,7 @@ def measure(folder: Path, recogniser: Recogniser) -> list[Outcome]:
 def outcome(folder: Path, case: Case, recogniser: Recogniser) -> Outcome:
     """Read one picture as its kind asks for."""
     path = folder / case.file
-    reading, milliseconds = read(recogniser, path, single=case.kind != "string")
+    reading, milliseconds = read(recogniser, path, single=case.kind not in SEVERAL_DIGITS)
     page = read(recogniser, path, single=False)[0] if case.kind == "reject" else reading
     best = max(reading.digits, key=lambda digit: digit.confidence, default=None)
     polarity, background, size = ("", "", "") if reading.error else look(open_picture(path).pixels)

@@ -73,6 +73,7 @@ def section(
 
     ours = next(iter(compared.answers))
     lines += [f"### What {ours} reads", "", *own_table(compared, ours), ""]
+    lines += [*best_guesses(compared, ours), ""]
     lines += ["### Beside others", "", *OTHERS.splitlines(), "", *others_table(compared), ""]
     if picture:
         lines += [f"![Exactly read pictures, by row and reader]({picture})", ""]
@@ -98,6 +99,22 @@ def own_table(compared: Comparison, reader: str) -> list[str]:
             rows.append([row.name, str(found.exact.n), *cells, f"{found.milliseconds:.0f}"])
 
     return table(head, rows)
+
+
+def best_guesses(compared: Comparison, reader: str) -> list[str]:
+    """Say of how many pictures with one digit the best guess is right, accepted or not."""
+    told = []
+    for row in compared.rows:
+        answers = compared.answers[reader]
+        guesses = [
+            str(answers[case].guess) == case.content
+            for case in row.cases
+            if case.single and case in answers
+        ]
+        if guesses:
+            told.append(f"{row.name}: {sum(guesses)} of {len(guesses)}")
+
+    return [f"The best guess, accepted or not, is right of {'; '.join(told)}."] if told else []
 
 
 def others_table(compared: Comparison) -> list[str]:

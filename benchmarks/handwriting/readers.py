@@ -48,12 +48,14 @@ class Answer:
     Attributes:
         text: digits, rows of writing joined by "-"; empty where it read none.
         digits: each digit of the text with its confidence, where the reader tells.
+        guess: the surest candidate, accepted or not, where the reader tells.
         milliseconds: of processor time.
         error: why the picture could not be read.
     """
 
     text: str
     digits: tuple[tuple[int, float], ...] = ()
+    guess: int | None = None
     milliseconds: float = 0.0
     error: str | None = None
 
@@ -105,7 +107,7 @@ class Child:
 
         told = _next_line(self.process, f"{self.title} at {case.path}")
         digits = tuple((int(digit), float(sure)) for digit, sure in told["digits"])
-        return Answer(told["text"], digits, told["milliseconds"], told["error"])
+        return Answer(told["text"], digits, told["guess"], told["milliseconds"], told["error"])
 
 
 @contextmanager

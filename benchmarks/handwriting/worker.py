@@ -5,11 +5,13 @@ why it cannot read here. Only what a reader needs is imported, so that another p
 runs with the Python of that project's environment:
 
     question  {"path": "a.png", "single": false, "line": true}
-    answer    {"text": "12-34", "digits": [[1, 0.99], ...], "milliseconds": 20.5, "error": null}
+    answer    {"text": "12-34", "digits": [[1, 0.99], ...], "guess": 1, "milliseconds": 20.5,
+               "error": null}
 
 `text` holds digits alone, rows of writing joined by "-". `digits` has each of them with its
-confidence, where the reader tells. Milliseconds are processor time, also that of a program that is
-started for the picture: what else runs on the machine makes little difference.
+confidence, and `guess` is the surest candidate, accepted or not, where the reader tells.
+Milliseconds are processor time, also that of a program that is started for the picture: what else
+runs on the machine makes little difference.
 
     python -m benchmarks.handwriting.worker tesseract
 """
@@ -27,7 +29,7 @@ from importlib.metadata import version
 from shutil import which
 from typing import Any
 
-Answer = tuple[str, list[tuple[int, float]]]  # text, and its digits with their confidence
+Answer = dict[str, Any]  # text, and what else the reader tells
 Read = Callable[[dict[str, Any]], Answer]  # from a question
 
 # What RapidOCR is told with every call: it keeps what it was told the last time.
@@ -79,7 +81,9 @@ def ours(model: str = "default") -> tuple[str, Read]:
         rows = list(dict.fromkeys(digit.line for digit in accepted))
         in_order = sorted(accepted, key=lambda digit: rows.index(digit.line))
         text = (reading.text or "").replace("\n", "-")
-        return text, [(digit.digit, digit.confidence) for digit in in_order]
+        digits = [(digit.digit, digit.confidence) for digit in in_order]
+        surest = max(reading.digits, key=lambda digit: digit.confidence, default=None)
+        return {"text": text, "digits": digits, "guess": surest.digit if surest else None}
 
     return f"{version('inkdigits')}, `{model}`", read
 
@@ -97,7 +101,7 @@ def rapidocr(manner: dict[str, bool]) -> tuple[str, Read]:
         found: Any = engine(question["path"], **manner)
         texts = found.txts or ()
         boxes = getattr(found, "boxes", None)
-        return joined(list(texts) if boxes is None else in_rows(boxes, texts)), []
+        return {"text": joined(list(texts) if boxes is None else in_rows(boxes, texts))}
 
     return version("rapidocr"), read
 
@@ -144,7 +148,7 @@ def tesseract() -> tuple[str, Read]:
         if done.returncode:
             raise OSError(done.stderr.strip().rpartition("\n")[2])
 
-        return joined(done.stdout.splitlines()), []
+        return {"text": joined(done.stdout.splitlines())}
 
     told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
     return told.stdout.split()[1], read
@@ -182,15 +186,15 @@ def processor_seconds() -> float:
 
 def answer(read: Read, question: dict[str, Any]) -> dict[str, Any]:
     """Read one picture; a picture that cannot be read has no text, but an error."""
-    error = None
+    found: Answer = {"text": "", "digits": [], "guess": None, "error": None}
     began = processor_seconds()
     try:
-        text, digits = read(question)
+        found |= read(question)
     except Exception as failed:  # other projects' readers raise all kinds
-        text, digits, error = "", [], f"{type(failed).__name__}: {failed}"
+        found["error"] = f"{type(failed).__name__}: {failed}"
 
     took = 1000 * (processor_seconds() - began)
-    return {"text": text, "digits": digits, "milliseconds": took, "error": error}
+    return found | {"milliseconds": took}
 
 
 def main(arguments: Sequence[str]) -> None:

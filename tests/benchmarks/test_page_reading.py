@@ -64,7 +64,8 @@ class Planted:
             "without rows": digits_of(case.content),
             "wrong": "".join(c if c == "-" else str(9 - int(c)) for c in case.content) or "5",
         }[self.made_up]
-        return Answer(text, tuple((int(c), 0.9) for c in digits_of(text)), milliseconds=10)
+        digits = tuple((int(c), 0.9) for c in digits_of(text))
+        return Answer(text, digits, digits[0][0] if digits else None, milliseconds=10)
 
 
 @pytest.fixture(scope="module")
@@ -286,6 +287,7 @@ def test_our_reader_answers_from_its_own_process() -> None:
     assert read.text == "27354"
     assert "".join(str(digit) for digit, _ in read.digits) == "27354"
     assert all(0.5 < sure <= 1 for _, sure in read.digits)
+    assert str(read.guess) in read.text
     assert read.milliseconds > 0
     assert unread.text == ""
     assert unread.error
@@ -332,6 +334,7 @@ def test_the_section_has_every_row_and_every_reader(data: Path, generated: Path)
     assert "- Tesseract: not there" in text
     assert "| field: amounts | 2 | 100.0 % | 34.2-100.0 | 0.0 % | 0 | 0 | 0.0 % (0 of 2) |" in text
     assert "| field: lines, rows count | 1 | 100.0 % (20.7-100.0), 0.0 % | - |" in text
+    assert "is right of field: one digit: 2 of 2; pictures: one digit: 1 of 1;" in text
     assert "| rule at the feet of 2 | 2 of 2 | 0 of 2 |" in text
     assert "| real single digits | 4 | 100.0 % (4 of 4) | 10.00 % |" in text
     for row in comparison.rows:
