@@ -4,10 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from inkdigits.core.digits import CLASSES, Array
+from inkdigits.core.digits import CLASSES, Array, Pixels
 from inkdigits.core.progress import ProgressCallback
 from inkdigits.data.datasets import Dataset, load_dataset
 from inkdigits.evaluation.metrics import Evaluation, evaluate_probabilities
@@ -71,7 +68,7 @@ def predict(
     *,
     data_dir: str | Path | None = None,
     progress: ProgressCallback | None = None,
-    change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
+    change: Callable[[Pixels], Pixels] | None = None,
 ) -> Predictions:
     """Read every digit of a split with a model.
 

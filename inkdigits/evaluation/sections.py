@@ -8,7 +8,7 @@ import html
 import io
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -256,28 +256,29 @@ def show_making(config: Mapping[str, Any]) -> str:
 
     tables: dict[str, dict[str, str]] = {"": {}}
     for key, value in {**recorded, "report written": written}.items():
-        if isinstance(value, Mapping):
-            tables.setdefault(str(key), {}).update(_flat("", value))
-        else:
-            tables[""].update(_flat(str(key), value))
+        group, name = (key, "") if isinstance(value, Mapping) else ("", key)
+        pairs = {inner: _recorded(each) for inner, each in flatten(value, name)}
+        tables.setdefault(group, {}).update(pairs)
 
     body = "".join(_table(name, pairs) for name, pairs in tables.items() if pairs)
     body = f'<div class="making">{body}</div>'
     return _section("How it was made", "As recorded with the model.", body, wide=True)
 
 
-def _flat(key: str, value: object) -> dict[str, str]:
-    """Flatten nested mappings into one of texts, whose keys are joined by dots."""
-    if isinstance(value, Mapping):
-        pairs: dict[str, str] = {}
-        for name, inner in value.items():
-            pairs |= _flat(f"{key}.{name}" if key else str(name), inner)
-        return pairs
+def flatten(value: object, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield what nested mappings hold, with the keys joined by dots: `optimiser.name`, "adam"."""
+    if not isinstance(value, Mapping):
+        yield key, value
+        return
 
+    for name, inner in value.items():
+        yield from flatten(inner, f"{key}.{name}" if key else name)
+
+
+def _recorded(value: object) -> str:
+    """Write a recorded value as text that is not too long."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    if len(text) > LONGEST_VALUE:
-        text = f"{text[:LONGEST_VALUE]} ..."
-    return {key: text}
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]} ..."
 
 
 def _table(name: str, pairs: Mapping[str, str]) -> str:

@@ -1,1 +1,1 @@
-"""All that knows the folder of a run: training into it, resuming, exporting, comparing, sweeping."""
+"""Everything around the folder of a run: training, resuming, exporting, comparing, sweeping."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inkdigits import __version__
-from inkdigits.core.digits import CONFIG_FILE
+from inkdigits.core.digits import CONFIG_FILE, Pixels
 from inkdigits.core.errors import BadData, BadModel, BadValue, InkdigitsError, MissingExtra
 from inkdigits.core.files import write_whole
 from inkdigits.data.datasets import load_dataset
@@ -27,7 +27,6 @@ from inkdigits.runs.quantisation import in_blocks, quantise
 from inkdigits.training.models import SharedNet
 from inkdigits.training.predictions import to_ink
 
-Images = NDArray[np.uint8]
 Probabilities = NDArray[np.float32]
 
 MOST_COMPARED = 1000  # digits
@@ -121,23 +120,17 @@ def export_run(
     except BadData:
         digits = load_dataset("optdigits")
     compared = digits.validation.images
-
-    if int8:
-        difference, read_otherwise = export_int8(
-            checkpoint.network,
-            path,
-            digits.train.images,
-            compared,
-            temperature=temperature,
-            facts=facts,
-        )
-    else:
+    if not int8:
         compared = compared[:MOST_COMPARED]
-        read_otherwise = 0
-        difference = export_onnx(
-            checkpoint.network, path, compared, temperature=temperature, facts=facts
-        )
 
+    read_otherwise = 0
+    content, difference = _exported(checkpoint.network, compared, temperature, facts)
+    if int8:
+        exact = content
+        content = quantise(exact, digits.train.images)
+        difference, read_otherwise = _compare_int8(exact, content, compared)
+
+    write_whole(path, content)
     return Export(
         path=str(path),
         bytes=path.stat().st_size,
@@ -152,7 +145,7 @@ def export_run(
 def export_onnx(
     network: nn.Module,
     path: Path,
-    images: Images,
+    images: Pixels,
     *,
     temperature: float = 1.0,
     facts: Mapping[str, Any] | None = None,
@@ -180,34 +173,15 @@ def export_onnx(
     return difference
 
 
-def export_int8(
-    network: nn.Module,
-    path: Path,
-    images: Images,
-    compared: Images,
-    *,
-    temperature: float = 1.0,
-    facts: Mapping[str, Any] | None = None,
-) -> tuple[float, int]:
-    """Write a network as one ONNX file in eight bits.
-
-    Args:
-        network: stays as it is and where it is.
-        path: of the ONNX file.
-        images: uint8 (N, 28, 28), real digits that set the ranges of the integers.
-        compared: uint8 (N, 28, 28), other real digits, on which the answers are compared.
-        temperature: as for `export_onnx`.
-        facts: as for `export_onnx`.
+def _compare_int8(exact: bytes, content: bytes, compared: Pixels) -> tuple[float, int]:
+    """Compare an ONNX file in eight bits with the exact one, on digits that did not calibrate it.
 
     Returns:
-        The largest difference of a probability on `compared`, and how many are read otherwise.
+        The largest difference of a probability, and how many digits are read otherwise.
 
     Raises:
-        InkdigitsError: more than 2 % are read otherwise, or as for `export_onnx`.
+        InkdigitsError: more than 2 % are read otherwise.
     """
-    exact, _ = _exported(network, compared, temperature, facts or {})
-    content = quantise(exact, images)
-
     before = _probabilities(exact, compared)
     after = _probabilities(content, compared)
     read_otherwise = int((before.argmax(axis=1) != after.argmax(axis=1)).sum())
@@ -218,12 +192,11 @@ def export_int8(
             "Without --int8 it can be exported"
         )
 
-    write_whole(path, content)
     return float(np.abs(before - after).max()), read_otherwise
 
 
 def _exported(
-    network: nn.Module, images: Images, temperature: float, facts: Mapping[str, Any]
+    network: nn.Module, images: Pixels, temperature: float, facts: Mapping[str, Any]
 ) -> tuple[bytes, float]:
     """Return the content of an ONNX file, and its largest difference from torch."""
     if not len(images):
@@ -314,7 +287,7 @@ def _trace(exported: ExportedNetwork) -> Any:
     return program
 
 
-def largest_difference(exported: ExportedNetwork, content: bytes, images: Images) -> float:
+def largest_difference(exported: ExportedNetwork, content: bytes, images: Pixels) -> float:
     """Return the largest difference of a probability between torch and ONNX Runtime.
 
     Args:
@@ -327,7 +300,7 @@ def largest_difference(exported: ExportedNetwork, content: bytes, images: Images
     return float(np.abs(in_torch - _probabilities(content, images)).max())
 
 
-def _probabilities(content: bytes, images: Images) -> Probabilities:
+def _probabilities(content: bytes, images: Pixels) -> Probabilities:
     """Return ONNX Runtime's probabilities, float32 (N, 10)."""
     import onnxruntime
 

@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
+from inkdigits.core.digits import Pixels
 from inkdigits.core.errors import BadValue, MissingExtra
 from inkdigits.reading.layers import LEARNED
 
@@ -27,7 +26,7 @@ BLOCK = 256  # digits at once: the feature maps of thousands would take gigabyte
 ALONGSIDE = ("Add", "Relu", "MaxPool", "Reshape", "Transpose")
 
 
-def quantise(exact: bytes, images: NDArray[np.uint8]) -> bytes:
+def quantise(exact: bytes, images: Pixels) -> bytes:
     """Quantise an ONNX file to eight bits; its metadata is kept.
 
     Args:
@@ -75,7 +74,7 @@ def quantise(exact: bytes, images: NDArray[np.uint8]) -> bytes:
     return result.SerializeToString()
 
 
-def in_blocks(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+def in_blocks(images: Pixels) -> Iterator[Pixels]:
     """Yield images, uint8 (N, 28, 28), in blocks of at most BLOCK."""
     for start in range(0, len(images), BLOCK):
         yield images[start : start + BLOCK]
@@ -84,10 +83,10 @@ def in_blocks(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
 class _CalibrationDigits:
     """Images in blocks, as ONNX Runtime's calibration asks for them."""
 
-    def __init__(self, images: NDArray[np.uint8]) -> None:
+    def __init__(self, images: Pixels) -> None:
         self.blocks = in_blocks(images)
 
-    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+    def get_next(self) -> dict[str, Pixels] | None:
         """Return the next input of the network, None at the end."""
         block = next(self.blocks, None)
         return None if block is None else {"images": block}

@@ -5,13 +5,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
-from inkdigits.core.digits import CONFIG_FILE
+from inkdigits.core.digits import CONFIG_FILE, DIGITS_TO_KEEP
 from inkdigits.core.errors import BadValue
 from inkdigits.core.files import write_whole
 from inkdigits.runs.artifacts import run_name
@@ -47,35 +47,6 @@ work shared.
 """
 
 
-@dataclass(frozen=True)
-class RecipeRuns:
-    """All runs of one recipe: the config.json of each, in the order of their seeds."""
-
-    recipe: Recipe
-    configs: tuple[dict[str, Any], ...]
-
-    def measured(self) -> dict[str, Any]:
-        """Return what the recipe's [measured] table holds: means and deviations over the runs."""
-        table: dict[str, Any] = {"runs": len(self.configs)}
-        for key, _ in FIGURES.values():
-            values = self._values(key)
-            table[f"{key}_mean"] = round(mean(values), 6)
-            if len(values) > 1:
-                table[f"{key}_sd"] = round(stdev(values), 6)
-
-        # The median, as one run may meet a busy machine.
-        table["train_seconds_median"] = round(median(self._values("train_seconds")), 1)
-        last = self.configs[-1]
-        table["machine"] = last["machine"]
-        table["torch"] = last["versions"]["torch"]
-        table["date"] = last["date"][:10]
-        return table
-
-    def _values(self, key: str) -> list[float]:
-        """List one figure of every run."""
-        return [config["final"][key] for config in self.configs]
-
-
 def finished_runs(recipe: Recipe, out: Path) -> list[Path]:
     """List the folders of the finished runs with seeds 0, 1 and so on, as far as they go."""
     found: list[Path] = []
@@ -88,10 +59,36 @@ def finished_runs(recipe: Recipe, out: Path) -> list[Path]:
     return found
 
 
-def load_runs(recipe: Recipe, out: Path) -> RecipeRuns:
-    """Load what the finished runs of a recipe reached."""
-    texts = [(folder / CONFIG_FILE).read_text() for folder in finished_runs(recipe, out)]
-    return RecipeRuns(recipe, tuple(map(json.loads, texts)))
+def measure_recipe(recipe: Recipe, out: Path) -> Recipe:
+    """Return a recipe with what its finished runs in a folder reached as its [measured] table."""
+    folders = finished_runs(recipe, out)
+    return summarise_runs(
+        recipe, [json.loads((each / CONFIG_FILE).read_text()) for each in folders]
+    )
+
+
+def summarise_runs(recipe: Recipe, configs: Sequence[Mapping[str, Any]]) -> Recipe:
+    """Return a recipe whose [measured] table holds means and deviations over its runs.
+
+    Args:
+        recipe: of the runs.
+        configs: the config.json of each run, at least one, in the order of their seeds.
+    """
+    table: dict[str, Any] = {"runs": len(configs)}
+    for key, _ in FIGURES.values():
+        values = [config["final"][key] for config in configs]
+        table[f"{key}_mean"] = round(mean(values), DIGITS_TO_KEEP)
+        if len(values) > 1:
+            table[f"{key}_sd"] = round(stdev(values), DIGITS_TO_KEEP)
+
+    # The median, as one run may meet a busy machine.
+    seconds = median(config["final"]["train_seconds"] for config in configs)
+    table["train_seconds_median"] = round(seconds, 1)
+    last = configs[-1]
+    table["machine"] = last["machine"]
+    table["torch"] = last["versions"]["torch"]
+    table["date"] = last["date"][:10]
+    return replace(recipe, measured=table)
 
 
 # ---- pages
@@ -103,13 +100,12 @@ def as_markdown(recipes: Sequence[Recipe]) -> str:
     Args:
         recipes: with figures in `measured`; a dash stands for one that is missing.
     """
-    columns = ["recipe", "epochs", "runs", *FIGURES, "time"]
-    lines = [INTRODUCTION, _row(columns), "|---" * len(columns) + "|"]
+    columns = ["epochs", "runs", *FIGURES, "time"]
+    lines = [INTRODUCTION, *_head(columns)]
     for recipe in recipes:
-        name = f"`{recipe.name}`"
         figures = [_cell(recipe, key, form) for key, form in FIGURES.values()]
         runs = recipe.measured["runs"]
-        lines.append(_row([name, recipe.total_epochs, runs, *figures, _seconds(recipe)]))
+        lines.append(_row(recipe, [recipe.total_epochs, runs, *figures, _seconds(recipe)]))
 
     lines += ["", "## Against the source", ""]
     for recipe in recipes:
@@ -122,7 +118,8 @@ def as_markdown(recipes: Sequence[Recipe]) -> str:
     lines += [
         "",
         f"Measured on {_where(recipes)}.",
-        f"Made by `{COMMAND}`, N as in the column runs; `fast-...` by `benchmarks/training/ladder.py`.",
+        f"Made by `{COMMAND}`, N as in the column runs; "
+        "`fast-...` by `benchmarks/training/ladder.py`.",
         "",
     ]
     return "\n".join(lines)
@@ -134,23 +131,26 @@ def as_short_table(recipes: Sequence[Recipe]) -> str:
     Args:
         recipes: with figures in `measured`.
     """
-    columns = ["recipe", "what it teaches", "published", "measured", "runs", "time"]
-    lines = [_row(columns), "|---" * len(columns) + "|"]
+    lines = _head(["what it teaches", "published", "measured", "runs", "time"])
     for recipe in recipes:
-        name = f"`{recipe.name}`"
         theirs = recipe.published.get("test_accuracy")
         published = "-" if theirs is None else f"{theirs:.2%}"
         measured = _measured_cell(recipe, "test_accuracy", "{:.2%}")
         runs = recipe.measured["runs"]
-        lines.append(_row([name, recipe.summary, published, measured, runs, _seconds(recipe)]))
+        lines.append(_row(recipe, [recipe.summary, published, measured, runs, _seconds(recipe)]))
 
     note = f"Test accuracy, mean ± standard deviation over seeds; {_where(recipes)}."
     return "\n".join([*lines, "", note])
 
 
-def _row(cells: Sequence[object]) -> str:
-    """Write a row of a Markdown table."""
-    return f"| {' | '.join(map(str, cells))} |"
+def _head(columns: Sequence[str]) -> list[str]:
+    """Write the head of a Markdown table with a row a recipe."""
+    return [f"| recipe | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
+
+
+def _row(recipe: Recipe, cells: Sequence[object]) -> str:
+    """Write a recipe's row of a Markdown table."""
+    return f"| `{recipe.name}` | {' | '.join(map(str, cells))} |"
 
 
 def _cell(recipe: Recipe, key: str, form: str) -> str:
@@ -228,12 +228,13 @@ def write_evidence(measured: Mapping[str, Mapping[str, Any]]) -> None:
     """Write measured figures into the recipes, and the figures of all recipes into both pages.
 
     Args:
-        measured: the [measured] table of recipes, by their name.
+        measured: the [measured] table of recipes, by their name. Those not shipped are left out.
     """
-    for name, table in measured.items():
-        write_measured(SHIPPED / f"{name}.toml", table)
+    shipped = shipped_recipes()
+    for name in measured.keys() & set(shipped):
+        write_measured(SHIPPED / f"{name}.toml", measured[name])
 
-    recipes = [recipe for recipe in map(load_recipe, shipped_recipes()) if recipe.measured]
+    recipes = [recipe for recipe in map(load_recipe, shipped) if recipe.measured]
     write_whole(RESULTS, as_markdown(recipes))
     in_readme = [recipe for recipe in recipes if recipe.name in README_RECIPES]
     write_whole(README, between_marks(README.read_text(), as_short_table(in_readme)))
