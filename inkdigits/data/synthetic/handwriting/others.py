@@ -98,7 +98,7 @@ def letter(stock: Stock) -> Canvas:
 def scribble(stock: Stock) -> Canvas:
     """Let a pen wander about, in curves or to and fro."""
     rng = stock.rng
-    count = int(rng.integers(6, 16))
+    count = rng.integers(6, 16)
     if rng.random() < 0.6:
         return draw([catmull_rom(rng.uniform(0, 9, (count, 2)), STEPS)], rng)
 
@@ -121,7 +121,7 @@ def line(stock: Stock) -> Canvas:
         return draw([np.array([[0, 4.5 + rise], [9, 4.5 - rise]])], rng)
 
     if chance < 0.7:
-        places = np.linspace(1, 8, int(rng.integers(2, 5)))
+        places = np.linspace(1, 8, rng.integers(2, 5))
         lines = [np.array([[x, 0.0], [x, 9.0]]) + rng.normal(0, 0.4, (2, 2)) for x in places]
         return draw(lines, rng)
 
@@ -202,7 +202,7 @@ def crossed_out(stock: Stock) -> Canvas:
     if rng.random() < 0.5:
         return np.maximum(canvas, scribble(stock))
 
-    count = int(rng.integers(2, 5))
+    count = rng.integers(2, 5)
     starts = np.column_stack([rng.uniform(10, 30, count), rng.uniform(20, 92, count)])
     ends = np.column_stack([rng.uniform(82, 102, count), rng.uniform(20, 92, count)])
 
@@ -251,7 +251,7 @@ def blob(stock: Stock) -> Canvas:
     """Fill one to four shapes: spots, rags, boxes with holes."""
     rng = stock.rng
     canvas = paper()
-    for index in range(int(rng.integers(1, 5))):
+    for index in range(rng.integers(1, 5)):
         colour = 0 if index and rng.random() < 0.4 else 255
         if rng.random() < 0.6:
             centre = rng.integers(30, 82, 2).tolist()
@@ -260,7 +260,7 @@ def blob(stock: Stock) -> Canvas:
             angle = rng.uniform(0, 180)
             cv2.ellipse(canvas, centre, axes, angle, 0, 360, colour, -1, cv2.LINE_AA)
         else:
-            corners = rng.integers(8, 104, (int(rng.integers(3, 8)), 2)).astype(np.int32)
+            corners = rng.integers(8, 104, (rng.integers(3, 8), 2)).astype(np.int32)
             cv2.fillPoly(canvas, [corners], colour, cv2.LINE_AA)
 
     return canvas

@@ -67,7 +67,7 @@ def leave_ruling(canvas: Canvas, rng: Generator) -> Canvas:
 
 def speckle(canvas: Canvas, rng: Generator) -> Canvas:
     """Add one to six specks of dirt, smaller than the strokes are wide."""
-    for place in rng.integers(12, 100, (int(rng.integers(1, 7)), 2)):
+    for place in rng.integers(12, 100, (rng.integers(1, 7), 2)):
         radius = int(rng.integers(1, 4))
         shade = int(rng.integers(60, 256))
         cv2.circle(canvas, place.tolist(), radius, shade, -1, cv2.LINE_AA)
@@ -77,7 +77,7 @@ def speckle(canvas: Canvas, rng: Generator) -> Canvas:
 def leave_neighbour(canvas: Canvas, rng: Generator) -> Canvas:
     """Leave the end of a neighbour's stroke at the side of the digit."""
     sides = (rng.uniform(12, 24), rng.uniform(88, 100))
-    x = sides[int(rng.integers(2))]
+    x = sides[rng.integers(2)]
     tip = np.array([x, rng.uniform(25, 85)])
     return ink(canvas, [np.array([tip, tip + rng.normal(0, 6, 2)])], int(rng.integers(3, 9)))
 
@@ -163,7 +163,7 @@ def fill_frame(canvas: Canvas, rng: Generator) -> Canvas:
 
 def fade(canvas: Canvas, rng: Generator) -> Canvas:
     """Let the ink run dry or the light fall from one side, to as little as 40 % in places."""
-    cells = int(rng.integers(2, 5))
+    cells = rng.integers(2, 5)
     left = rng.uniform(0.4, 1.0, (cells, cells)).astype(np.float32)
     shares = cv2.resize(left, (CANVAS, CANVAS), interpolation=cv2.INTER_LINEAR)
     return np.asarray(canvas * shares, np.uint8)

@@ -129,7 +129,7 @@ def digit_strokes(label: int, rng: Generator) -> list[Points]:
     if label == 7:
         return seven(rng)
 
-    return parse(str(rng.choice(DIGIT_STROKES[label])), rng)
+    return parse(rng.choice(DIGIT_STROKES[label]), rng)
 
 
 def one(rng: Generator) -> list[Points]:
@@ -224,7 +224,7 @@ def parse(text: str, rng: Generator | None = None) -> list[Points]:
 
 def printed(text: str, rng: Generator) -> Canvas:
     """Print a letter or digit in one of the faces that matplotlib carries, leaning a little."""
-    size = int(rng.integers(70, 100))
+    size = rng.integers(70, 100)
     face = load_face(FACES[rng.integers(len(FACES))], size)
     canvas = Image.new("L", (CANVAS, CANVAS))
     ImageDraw.Draw(canvas).text((CANVAS_MIDDLE, CANVAS_MIDDLE), text, 255, face, anchor="mm")

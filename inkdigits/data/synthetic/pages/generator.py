@@ -204,10 +204,10 @@ def _random_row(rng: Generator) -> list[Mark]:
             for place, mark in enumerate(row)
         ]
     elif struck:
-        row.insert(int(rng.integers(len(row) + 1)), _digit(rng, struck=True))
+        row.insert(rng.integers(len(row) + 1), _digit(rng, struck=True))
 
     if letter:
-        row.insert(0 if touches else int(rng.integers(len(row) + 1)), _letter(rng))
+        row.insert(0 if touches else rng.integers(len(row) + 1), _letter(rng))
 
     return row
 

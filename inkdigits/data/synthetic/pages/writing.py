@@ -139,10 +139,10 @@ def crossing(breadth: float, rng: Generator) -> Glyph:
     if kind == 0:
         strokes = [[(0, 0), (1, 1)], [(1, 0), (0, 1)], [(0, 0.5), (1, 0.45)]]
     elif kind == 1:
-        rows = np.linspace(0.15, 0.85, int(rng.integers(3, 5))).tolist()
+        rows = np.linspace(0.15, 0.85, rng.integers(3, 5)).tolist()
         strokes = [[(0, y + 0.15), (1, y - 0.15)] for y in rows]
     else:
-        turns = int(rng.integers(6, 10))
+        turns = rng.integers(6, 10)
         strokes = [[(place / (turns - 1), place % 2) for place in range(turns)]]
 
     size = np.array([1.3 * max(breadth, 0.45), 1])
@@ -153,7 +153,7 @@ def crossing(breadth: float, rng: Generator) -> Glyph:
 
 def scribble(rng: Generator) -> Glyph:
     """Return a line that goes anywhere, crossing itself."""
-    return (rng.uniform(0, 1, (int(rng.integers(9, 18)), 2)) * [1.4, 1],)
+    return (rng.uniform(0, 1, (rng.integers(9, 18), 2)) * [1.4, 1],)
 
 
 # ---- from glyphs to ink
