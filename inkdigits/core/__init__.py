@@ -1,1 +1,1 @@
-"""What every other room is written in: errors, digits, files, arrays and signals."""
+"""What all other rooms share: errors, types of digits, files, arrays and signals."""

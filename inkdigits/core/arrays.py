@@ -1,9 +1,9 @@
 """Binary files of arrays: IDX, and NumPy's .npy and .npz.
 
-A path comes in, uint8 images and labels go out. A header is believed only as far as the file's size
-bears it out, so that no damaged or hostile file makes us allocate what it does not contain. Pickles
-are refused. Of NumPy only the reader of headers is used: `np.load` allocates first, and does not
-notice that a file goes on after the array.
+A path comes in, uint8 images and labels go out. What a header promises is compared with the file's
+size, so that no damaged or hostile file makes us allocate memory for data it does not contain.
+Pickles are refused. Of NumPy only the reader of headers is used: `np.load` allocates first, and
+does not notice extra bytes after the array.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ NPZ_NAMES = {
     "x": "y",
     "arr_0": "arr_1",
 }
-ZIP_RATIO = 20  # of a zip file packed once more; its directory takes ten times its size in memory
+ZIP_RATIO = 20  # of a gzipped zip file; reading its directory takes ten times its size in memory
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class StoredArray:
         """Return the whole array in the machine's byte order.
 
         Raises:
-            BadData: it is cut short, or goes on after its values.
+            BadData: it is cut short, or has more bytes than its header promises.
         """
         shape = self.shape[::-1] if self.columns_first else self.shape
         array = self._next(shape)
@@ -80,7 +80,8 @@ class StoredArray:
             uint8 (n, 28, 28).
 
         Raises:
-            BadData: it is cut short, goes on after its values, or holds something else.
+            BadData: it is cut short, has more bytes than its header promises, or holds something
+                else.
         """
         _refuse_other_shapes(self.shape, self.name)
         count = self.shape[0]
@@ -145,7 +146,7 @@ def read_array(path: Path, *, sha256: str | None = None) -> NDArray[Any]:
         The array in the file's shape and type, in the machine's byte order.
 
     Raises:
-        BadData: the file is not exactly one whole array, or its hash is another one.
+        BadData: the file is not exactly one whole array, or its hash is not the expected one.
     """
     with unpacked(path) as packed:
         stream = Hashed(packed) if sha256 else packed
@@ -185,8 +186,8 @@ def read_header(stream: io.BufferedIOBase, name: str, packed: int) -> StoredArra
         The array, with the stream behind its header.
 
     Raises:
-        BadData: the header is damaged, or promises other values than plain numbers or more than the
-            file can hold.
+        BadData: the header is damaged, promises values that are not plain numbers, or promises more
+            than the file can hold.
     """
     head = stream.read(4)
     if is_idx(head):
@@ -216,7 +217,7 @@ def _read_npy_header(stream: io.BufferedIOBase, name: str, head: bytes) -> Store
     try:
         with warnings.catch_warnings(action="error"):
             shape, columns_first, dtype = NPY_HEADERS[head](stream)
-    except Exception as problem:  # NumPy has Python parse it, which has many words for damage
+    except Exception as problem:  # NumPy lets Python parse it, which raises many kinds of errors
         raise BadData(f"{name} is not an array of plain numbers: {problem}") from None
 
     if dtype.kind not in "biuf":

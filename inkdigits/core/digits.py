@@ -1,6 +1,6 @@
 """Constants that several rooms need: the digits and their classes, and the types of their arrays.
 
-It imports NumPy's types and nothing else, so that every module can afford it.
+This module imports nothing but NumPy's types, so importing it costs nothing.
 """
 
 from typing import Any

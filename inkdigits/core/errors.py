@@ -1,10 +1,11 @@
-"""Errors that a user can mend: an exception for each kind, with a sentence as its message.
+"""Errors that a user can fix: an exception for each kind, with a sentence as its message.
 
-The sentence says what arrived and what would work. The command prints it and exits, the service
-turns it into a 4xx. Any other exception is a bug of ours, and keeps its traceback.
+The sentence says what arrived and what would work. The command prints it and exits; the service
+answers with a status 4xx. Any other exception is a bug in the package, and keeps its traceback.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TypeVar
 
 MOST_LISTED = 6  # names in an error message
@@ -13,10 +14,10 @@ _Entry = TypeVar("_Entry")
 
 
 class InkdigitsError(Exception):
-    """A problem that the user can mend.
+    """A problem that the user can fix.
 
     Attributes:
-        code: the stable name of its kind in JSON.
+        code: the name of its kind in JSON, which never changes.
     """
 
     code = "error"
@@ -49,7 +50,7 @@ def look_up(kind: str, name: str, table: Mapping[str, _Entry]) -> _Entry:
 
 
 class BadValue(InkdigitsError):
-    """A name that exists, with a value that makes no sense."""
+    """A known option, key or argument with a value that makes no sense."""
 
     code = "bad_value"
 
@@ -85,7 +86,7 @@ class BadModel(InkdigitsError):
 
 
 class CannotWrite(InkdigitsError):
-    """A place to write to that exists already, is read-only or is full."""
+    """A file or folder that exists already, is read-only, or has no free space."""
 
     code = "cannot_write"
 
@@ -99,6 +100,25 @@ class MissingExtra(InkdigitsError):
         super().__init__(
             f"{what} needs more than the core install: pip install 'inkdigits[{extra}]'"
         )
+
+
+@contextmanager
+def needs_extra(what: str, extra: str) -> Iterator[None]:
+    """Name the extra that has to be installed, if an import in the `with` fails.
+
+    Args:
+        what: what it is needed for, such as "training".
+        extra: its name in pyproject.toml.
+
+    Raises:
+        MissingExtra: a library is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("inkdigits"):
+            raise
+        raise MissingExtra(what, extra) from error
 
 
 def listed(names: Iterable[str]) -> str:

@@ -74,7 +74,7 @@ def read_images(path: Path) -> dict[str, LabelledImages]:
 
 
 def iter_images(path: Path, rows: int = 8192) -> Iterator[Pixels]:
-    """Yield the images of a file in blocks, of which it holds one in memory.
+    """Yield the images of a file in blocks, with one block in memory at a time.
 
     Args:
         path: the file.

@@ -27,7 +27,7 @@ PICTURE_SUFFIXES = frozenset(
 def pictures_below(folder: Path) -> Iterator[Path]:
     """Yield the pictures in a folder and in the folders inside it, sorted by name.
 
-    It holds the names of one folder at a time, and of those around it.
+    In memory are only the names in the folder at hand and in the folders that contain it.
 
     Args:
         folder: where to look. A folder that cannot be listed counts as empty, and links to folders

@@ -1,4 +1,4 @@
-"""The type of the functions that long work calls to say how far it is."""
+"""The type of callbacks that report the progress of long work."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM, raised as an exception at a moment when nothing is half done.
 
-`with interruptible():` goes around a command, `with uninterrupted:` around what must not be left
-half done.
+`with interruptible():` wraps a command, `with uninterrupted:` a step that must not be left half
+done.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ from types import FrameType, TracebackType
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal that came.
+    """The exception that Ctrl-C or SIGTERM raises.
 
     Attributes:
         status: what a shell expects the process to exit with: 130 for Ctrl-C, 143 for SIGTERM.
@@ -24,14 +24,14 @@ class Interrupted(KeyboardInterrupt):
 
 
 class _Uninterrupted:
-    """A block at whose end a signal is raised that came within it.
+    """A block that delays signals: one that arrives inside is raised at its end.
 
-    It is cheap enough for every step of a training.
+    It is cheap enough to wrap every training step.
     """
 
     def __init__(self) -> None:
         self.depth = 0  # of nested blocks
-        self.waiting = 0  # the signal that came meanwhile
+        self.waiting = 0  # the number of the signal that arrived inside, or 0
 
     def __enter__(self) -> None:
         self.depth += 1
@@ -62,8 +62,8 @@ uninterrupted = _Uninterrupted()
 def interruptible() -> Iterator[None]:
     """Raise Interrupted on Ctrl-C and SIGTERM within the block, outside `uninterrupted`.
 
-    In other threads than the main one nothing changes. A signal that is ignored stays so: shells
-    start what runs in their background without Ctrl-C.
+    Only the main thread can do this; elsewhere the block changes nothing. A signal that is ignored
+    stays ignored: shells start background jobs in this way, so that Ctrl-C does not stop them.
     """
     before = {}
     if threading.current_thread() is threading.main_thread():

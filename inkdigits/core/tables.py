@@ -66,8 +66,8 @@ def iter_csv(path: Path, rows: int = ROWS) -> Iterator[LabelledImages]:
         if label is not None:
             largest[label] = 9
 
-        # Not told by the last name, which may be a damaged value: the first row would be lost
-        # without a word.
+        # The last name does not decide, as it may be a damaged value: then the first row would be
+        # lost silently.
         is_header = names[label or 0] in LABEL_NAMES or not any(map(WHOLE_NUMBER.fullmatch, names))
         if not is_header:
             lines = chain([first], lines)
@@ -151,7 +151,7 @@ def _parse(lines: list[Line], largest: NDArray[np.int_], path: Path) -> NDArray[
 
 
 def _parse_row(line: str, largest: NDArray[np.int_], place: str) -> list[int]:
-    """Return the values of one line, however they are written; a wrong one is named in BadData."""
+    """Return the values of one line, in any spelling; BadData names a wrong one."""
     fields = line.strip().split(",")
     if len(fields) != len(largest):
         raise BadData(f"{place}: {len(fields)} values; line 1 has {len(largest)}")
@@ -174,7 +174,7 @@ def read_libsvm(path: Path, columns: int, limit: int) -> NDArray[np.float32]:
     Args:
         path: the file.
         columns: values in a row, the label included.
-        limit: the most unpacked bytes that there may be.
+        limit: the most unpacked bytes that are allowed.
 
     Returns:
         float32 (N, columns), the label first.

@@ -28,13 +28,13 @@ LARGE_FILE = 256 << 20  # bytes
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[io.BufferedIOBase]:
-    """Open a file and unpack gzip or bzip2, which its first bytes tell and not its name.
+    """Open a file, and unpack it if its first bytes, not its name, say gzip or bzip2.
 
     Args:
         path: the file.
 
     Yields:
-        A stream of the unpacked bytes, which can be sought.
+        A seekable stream of the unpacked bytes.
 
     Raises:
         BadData: the file is missing, cannot be read, or turns out to be damaged while it is read.
@@ -62,7 +62,7 @@ def sha256(path: Path, *, unpack: bool, limit: int) -> str:
     Args:
         path: the file.
         unpack: hash the unpacked bytes of a gzip or bzip2 file instead of the file's own.
-        limit: the most bytes that there may be.
+        limit: the most bytes that are allowed.
 
     Returns:
         The digest in lower case.
@@ -96,6 +96,6 @@ def refuse_bombs(claimed: int, packed: int, name: str) -> None:
     ratio = LARGEST_RATIO if claimed > LARGE_FILE else DEFLATE_RATIO
     if claimed > packed * ratio:
         raise BadData(
-            f"{name} claims {claimed:,} bytes of values in a file of {packed:,}: "
+            f"{name} claims to hold {claimed:,} bytes in a file of {packed:,}: "
             "damaged, or not digits"
         )
