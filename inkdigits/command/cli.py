@@ -16,7 +16,7 @@ import argparse
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from io import TextIOWrapper
 
@@ -32,7 +32,7 @@ from inkdigits.command.text import (
     print_result,
     wrap_for,
 )
-from inkdigits.core.errors import BadValue, InkdigitsError, MissingExtra
+from inkdigits.core.errors import BadValue, InkdigitsError, needs_extra
 from inkdigits.core.signals import Interrupted, interruptible
 
 OK = 0
@@ -92,22 +92,6 @@ def _print_while_read(result: str) -> None:
     """Print a result on the way. If its reader has gone, the work goes on nevertheless."""
     with contextlib.suppress(BrokenPipeError):
         print_result(result)
-
-
-@contextlib.contextmanager
-def _extra(what: str, extra: str) -> Iterator[None]:
-    """Name the extra that has to be installed, if an import in the `with` fails.
-
-    Args:
-        what: what it is needed for, such as "training".
-        extra: its name in pyproject.toml.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("inkdigits"):
-            raise
-        raise MissingExtra(what, extra) from error
 
 
 def read(options: argparse.Namespace) -> int:
@@ -172,7 +156,7 @@ def train(options: argparse.Namespace) -> int:
     """Run `inkdigits train`: print a line for each epoch, then the final figures."""
     from inkdigits.training.recipe import load_recipe, parse_settings
 
-    with _extra("training", "train"):
+    with needs_extra("training", "train"):
         from inkdigits.runs.artifacts import FinalFigures, to_record
         from inkdigits.runs.resume import Interval
         from inkdigits.runs.run import iter_train
@@ -336,7 +320,7 @@ def data_export_feedback(options: argparse.Namespace) -> int:
 
 def export(options: argparse.Namespace) -> int:
     """Run `inkdigits export`: print how far the file and the network differ on real digits."""
-    with _extra("exporting", "train"):
+    with needs_extra("exporting", "train"):
         from inkdigits.runs.export import export_run
 
     written = export_run(
@@ -355,7 +339,7 @@ def export(options: argparse.Namespace) -> int:
 
 def reproduce(options: argparse.Namespace) -> int:
     """Run `inkdigits reproduce`: print published figures beside those that were measured."""
-    with _extra("training", "train"):
+    with needs_extra("training", "train"):
         from inkdigits.runs import reproduction, results
 
     running = reproduction.reproduce(
@@ -375,7 +359,7 @@ def reproduce(options: argparse.Namespace) -> int:
 
 def sweep(options: argparse.Namespace) -> int:
     """Run `inkdigits sweep`: print each trial when it ends, then a table of the best."""
-    with _extra("sweeping", "sweep"):
+    with needs_extra("sweeping", "sweep"):
         from inkdigits.runs.sweep import workers
     from inkdigits.data.datasets import load_dataset
     from inkdigits.runs.sweep.space import load_space
@@ -427,7 +411,7 @@ def pages(options: argparse.Namespace) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Run `inkdigits serve`, until Ctrl-C or SIGTERM."""
-    with _extra("serving", "serve"):
+    with needs_extra("serving", "serve"):
         from inkdigits.service import server
 
     def say_where(address: str) -> None:

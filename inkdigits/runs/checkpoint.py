@@ -19,7 +19,7 @@ from torch import nn
 
 import inkdigits
 from inkdigits.core.digits import CONFIG_FILE
-from inkdigits.core.errors import BadModel, InkdigitsError, MissingExtra, UnknownName
+from inkdigits.core.errors import BadModel, InkdigitsError, UnknownName, needs_extra
 from inkdigits.core.files import write_whole
 from inkdigits.reading.model_files import shipped_folder, shipped_models
 from inkdigits.training.models import recipe_network
@@ -61,10 +61,8 @@ def save_checkpoint(
         CannotWrite: the disk refuses.
         MissingExtra: safetensors is not installed.
     """
-    try:
+    with needs_extra("saving a model", "train"):
         from safetensors.torch import save
-    except ImportError as error:
-        raise MissingExtra("saving a model", "train") from error
 
     weights = {
         name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
@@ -97,11 +95,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         BadModel: a file is missing or wrong; the message says which and how.
         MissingExtra: safetensors is not installed.
     """
-    try:
+    with needs_extra("loading a model for training", "train"):
         from safetensors import SafetensorError
         from safetensors.torch import load_file
-    except ImportError as error:
-        raise MissingExtra("loading a model for training", "train") from error
 
     config = _read_config(folder)
     try:

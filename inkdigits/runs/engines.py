@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import torch
 
-from inkdigits.core.errors import BadValue, InkdigitsError, MissingExtra
+from inkdigits.core.errors import BadValue, InkdigitsError, needs_extra
 from inkdigits.reading.network import processors
 from inkdigits.training.figures import TrainingProgress
 
@@ -135,10 +135,8 @@ class RayTasks:
 
     def __init__(self, work: Callable[..., Any], jobs: int | None, device: str = "auto") -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or Ray tells its makers
-        try:
+        with needs_extra("--engine ray", "scale"):
             import ray
-        except ImportError:
-            raise MissingExtra("--engine ray", "scale") from None
 
         ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR)
         self._ray = ray

@@ -16,7 +16,7 @@ from typing import Any
 import onnxruntime
 
 from inkdigits.core.digits import Pixels
-from inkdigits.core.errors import BadValue, MissingExtra
+from inkdigits.core.errors import BadValue, needs_extra
 from inkdigits.reading.layers import LEARNED
 
 MOST_CALIBRATED = 2048  # digits whose feature maps set the ranges of the integers
@@ -43,11 +43,10 @@ def quantise(exact: bytes, images: Pixels) -> bytes:
     """
     if not len(images):
         raise BadValue("no digits to see how large the feature maps become; at least one is needed")
-    try:
+
+    with needs_extra("exporting a model", "export"):
         import onnx
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
-    except ImportError as error:
-        raise MissingExtra("exporting a model", "export") from error
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, _silent():
         folded = Path(folder, "folded.onnx")

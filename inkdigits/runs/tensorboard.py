@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inkdigits.core.digits import CLASSES
-from inkdigits.core.errors import MissingExtra
+from inkdigits.core.errors import needs_extra
 from inkdigits.data.splits import Dataset
 from inkdigits.evaluation.metrics import evaluate_probabilities
 from inkdigits.evaluation.plots.confusion import confusion_matrix
@@ -67,10 +67,8 @@ def track(
     Raises:
         MissingExtra: TensorBoard is not installed.
     """
-    try:
+    with needs_extra("writing TensorBoard's files", "tensorboard"):
         import torch.utils.tensorboard  # noqa: F401
-    except ImportError:
-        raise MissingExtra("writing TensorBoard's files", "tensorboard") from None
 
     return _tracked(records, _Events(recipe, dataset, out, seed), out)
 

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from inkdigits.core.errors import MissingExtra
+from inkdigits.core.errors import needs_extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,10 +45,8 @@ def figure_of(height: float, width: float = FIGURE_WIDTH) -> "Figure":
     Raises:
         MissingExtra: matplotlib is not installed.
     """
-    try:
+    with needs_extra("drawing figures", "report"):
         from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtra("drawing figures", "report") from None
 
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
