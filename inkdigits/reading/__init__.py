@@ -1,1 +1,1 @@
-"""A picture comes in, a Reading goes out. This room never imports torch and knows no datasets."""
+"""A picture comes in, a Reading goes out. This room imports neither torch nor datasets."""

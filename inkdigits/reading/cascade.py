@@ -1,7 +1,7 @@
 """Several networks as one: each image goes from one to the next until one of them is sure.
 
-Most digits are plain, and a small network reads those as well as a large one; it also knows which
-it does not.
+Most digits are easy: a small network reads them as well as a large one, and its confidence tells
+which ones are not.
 """
 
 from collections.abc import Sequence
@@ -12,24 +12,25 @@ from inkdigits.core.digits import CLASSES, Pixels
 from inkdigits.core.errors import BadModel
 from inkdigits.reading.network import Network, Probabilities
 
-# Chosen on MNIST's validation digits: of 0.9, 0.95, 0.98, 0.99 and so on the least at which
-# nano+best, tiny+best and nano+tiny+best err no more often than best.
+# Chosen on MNIST's validation digits: the smallest of 0.9, 0.95, 0.98, 0.99 and so on with which
+# nano+best, tiny+best and nano+tiny+best make no more errors than best.
 SURE_ENOUGH = 0.99
 
 
 class Cascade:
-    """Answers like a `Network`.
+    """A chain of networks that answers like a single `Network`.
 
     Args:
-        networks: the quickest first. An image is answered by the first that gives a digit the
-            probability SURE_ENOUGH, or else by the last.
+        networks: the fastest first. Each image gets the answer of the first network that gives
+            some digit at least the probability SURE_ENOUGH, or else that of the last network.
 
     Attributes:
-        path, metadata: those of the last network, except that `data` names what all have learned
-        from.
+        path: that of the last network.
+        outputs: the number of classes, the same for all networks.
+        metadata: that of the last network, except that `data` names the datasets of all networks.
 
     Raises:
-        BadModel: one network knows a class that another does not.
+        BadModel: the networks do not all have the same classes.
     """
 
     def __init__(self, networks: Sequence[Network]) -> None:
@@ -37,8 +38,8 @@ class Cascade:
         for network in networks:
             if network.outputs != last.outputs:
                 raise BadModel(
-                    f"{str(network.path)!r} knows {network.outputs} classes and {str(last.path)!r} "
-                    f"{last.outputs}; joined models must know the same"
+                    f"{str(network.path)!r} has {network.outputs} classes and {str(last.path)!r} "
+                    f"has {last.outputs}; models that are joined must have the same classes"
                 )
 
         datasets = dict.fromkeys(network.metadata.get("data", "") for network in networks)

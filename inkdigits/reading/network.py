@@ -21,22 +21,22 @@ SMALLEST_BLOCK = 4  # images; waking a thread takes about as long as `nano` take
 INPUT = "images"
 OUTPUT = "probabilities"
 
-Probabilities = NDArray[np.float32]  # (N, 10), of each digit, or (N, 11), the last of none
+Probabilities = NDArray[np.float32]  # (N, 10), or (N, 11) where the last is "not a digit"
 
 
 class Network:
-    """One .onnx file, loaded once. Safe to call from several threads.
+    """One .onnx file, loaded once. Several threads may call it at a time.
 
-    Each thread runs blocks of images of its own from start to end: threads that share every layer
-    wait for each other after every layer.
+    A call divides its images into blocks, and each thread runs whole blocks: if the threads shared
+    every layer instead, they would wait for each other after every layer.
 
     Args:
         path: an .onnx file, as `inkdigits export` writes it.
-        threads: of one call, 1 or more.
+        threads: how many one call may use, 1 or more.
 
     Attributes:
         onnx: the bytes of the file, which was read once.
-        outputs: 10, or 11 where the last is the probability that an image is not a digit.
+        outputs: 10, or 11 if the last is the probability that an image is not a digit.
         metadata: what the exporter wrote into the file.
 
     Raises:
@@ -77,7 +77,9 @@ class Network:
         helping = [self._pool.submit(work) for _ in range(helpers)]
         work()
         for helper in helping:
-            begun = not helper.cancel()  # other callers may keep the pool busy; the work is done
+            begun = (
+                not helper.cancel()
+            )  # not begun, as other callers keep the pool busy: the work is done anyway
             if begun:
                 helper.result()
 
@@ -89,7 +91,7 @@ class Network:
 
 
 def block_size(images: int, threads: int) -> int:
-    """Return how many images a thread runs at once, so that all threads have an equal share."""
+    """Return how many images a thread runs at once so that all threads get equal shares."""
     if images == 0:
         return 1
 
@@ -99,7 +101,7 @@ def block_size(images: int, threads: int) -> int:
 
 
 def processors() -> int:
-    """Count the processors that this process may use: the share of a container or of taskset."""
+    """Count the processors that this process may use, which taskset or a container may limit."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
 
@@ -123,7 +125,7 @@ def _open_session(onnx: bytes, path: Path) -> onnxruntime.InferenceSession:
     )
     try:
         session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime has a class for every way a file can be wrong
+    except Exception as error:  # ONNX Runtime has many classes of errors for damaged files
         raise BadModel(f"{str(path)!r} is damaged or not an ONNX model: {error}") from error
 
     _check_interface(session, path)
@@ -131,7 +133,7 @@ def _open_session(onnx: bytes, path: Path) -> onnxruntime.InferenceSession:
 
 
 def _check_interface(session: onnxruntime.InferenceSession, path: Path) -> None:
-    """Raise BadModel unless the network has the one input and the one output of our exports."""
+    """Raise BadModel unless the network has the one input and one output of `inkdigits export`."""
     nodes = [*session.get_inputs(), *session.get_outputs()]
     found = [(node.name, node.type, node.shape) for node in nodes]
 

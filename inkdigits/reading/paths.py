@@ -1,8 +1,8 @@
 """From paths to readings: pictures, folders of them, files of many images, and standard input.
 
-Paths come in, one trace a picture goes out, in the same order. A picture that cannot be read
-becomes a Reading with an error, and the rest are read. Memory does not grow with the number of
-pictures: what is read ahead is bounded, and nothing is kept.
+Paths come in; for each picture its path and a `Trace`, which holds the Reading, go out in the same
+order. A picture that cannot be read becomes a Reading with an error, and the rest are read. Memory
+does not grow with the number of pictures: only a few are read ahead, and none is kept.
 """
 
 import sys
@@ -31,15 +31,16 @@ ARRAY_SUFFIXES = (".npz", ".npy", ".csv", ".gz", ".bz2", ".idx", "-ubyte")
 
 IMAGES_AT_ONCE = 1024  # of an array, read by one thread: 0.1 s for the network, 2 MB as readings
 AHEAD = 2  # parts begun for each thread, so that a slow picture leaves the others something to do
-SMALL_FILE = 10_000  # bytes; below, threads only wait for each other: 28x28 PNG files are read at
-# 0.7 times the rate of one thread, photos at 1.2 times
+# Bytes. Smaller files are faster on one thread: several threads read 28x28 PNG files at 0.7 times
+# its rate, photos at 1.2 times.
+SMALL_FILE = 10_000
 
 Traces = list[tuple[str, Trace]]  # with the path of each picture
 
 
 @dataclass(frozen=True)
 class Part:
-    """As much as is read at a time: one picture, or some images of an array.
+    """What is read in one step: one picture, or a block of images from an array.
 
     Attributes:
         path: the path of the picture, or of the array's file.
@@ -54,10 +55,10 @@ class Part:
 
     @property
     def is_small(self) -> bool:
-        """True for a picture that is best read at once, on no thread of its own."""
+        """True for a picture that is faster to read right here than on another thread."""
         try:
             return isinstance(self.content, Path) and self.content.stat().st_size < SMALL_FILE
-        except (OSError, ValueError):  # opening the picture says what is wrong
+        except (OSError, ValueError):  # the error is raised later, when the picture is opened
             return False
 
 
@@ -68,17 +69,16 @@ def read_paths(
 
     Args:
         recogniser: reads the pictures.
-        paths: of pictures, of folders, whose pictures are read sorted by name, of files of 28x28
-            images, or `-` for one picture on standard input.
+        paths: pictures; folders, whose pictures are read sorted by name; files of 28x28 images; or
+            `-` for one picture on standard input.
         single: whether each picture holds at most one digit.
-        jobs: threads that read; with one, a picture is read when its turn comes. The readings and
-            their order are the same with any number.
+        jobs: the number of threads that read. The readings and their order do not depend on it.
 
     Yields:
         The path of each picture, or `FILE[INDEX]` of an image in a file of many, and its trace.
 
     Raises:
-        BadValue: there are no jobs.
+        BadValue: `jobs` is less than 1.
     """
     if jobs < 1:
         raise BadValue(f"jobs must be 1 or more, not {jobs}")
@@ -91,7 +91,7 @@ def read_paths(
 
 
 def open_path(path: str) -> Iterator[Part]:
-    """Yield the parts that a path leads to, each when it is asked for."""
+    """Yield the parts that a path leads to, one by one as they are needed."""
     match _kind(path):
         case "standard input":
             yield _open_standard_input()
@@ -124,7 +124,7 @@ def read_part(recogniser: Recogniser, part: Part, single: bool) -> Traces:
 def _map_ahead(
     read: Callable[[Part], Traces], parts: Iterable[Part], jobs: int
 ) -> Iterator[Traces]:
-    """Yield what is read of each part, in order, while the threads read a bounded number ahead."""
+    """Yield the traces of each part in order, while threads read a few parts ahead."""
     pool = ThreadPoolExecutor(jobs)
     begun = deque[Future[Traces]]()
     try:
@@ -146,7 +146,7 @@ def _map_ahead(
 
 
 def _kind(path: str) -> Literal["standard input", "folder", "array", "picture"]:
-    """Tell what a path is: by its name where that says so, else by the file's first bytes."""
+    """Tell what a path is: by its name if that is enough, else by the file's first bytes."""
     if path == STANDARD_INPUT:
         return "standard input"
 
@@ -158,7 +158,7 @@ def _kind(path: str) -> Literal["standard input", "folder", "array", "picture"]:
             return "picture"
         if name.endswith(ARRAY_SUFFIXES) or kind_of(Path(path)):
             return "array"
-    except (OSError, BadData):  # opening the picture says what is wrong
+    except (OSError, BadData):  # the error is raised later, when the picture is opened
         pass
 
     return "picture"
@@ -196,7 +196,7 @@ def _open_folder(folder: Path) -> Iterator[Part]:
 
 
 def _open_array(path: Path) -> Iterator[Part]:
-    """Yield the images of a file of many, some at a time; where it is damaged, the error last."""
+    """Yield the images of an array's file in blocks; if it is damaged, the error comes last."""
     first = 0
     try:
         for images in iter_images(path, IMAGES_AT_ONCE):

@@ -1,7 +1,8 @@
 """From a picture to a Reading: its digits, how sure each one is, and why a candidate was refused.
 
-A picture comes in as a path, bytes, a PIL image or an array. `preprocessing` finds candidates in it
-and brings each to 28x28 pixels; an exported network classifies them on ONNX Runtime, without torch.
+A picture comes in as a path, bytes, a PIL image or an array. `preprocessing.page.prepare` finds
+candidates in it and turns each into a *field*: a 28x28 image like MNIST's. An exported network
+classifies the fields on ONNX Runtime, without torch.
 """
 
 import json
@@ -24,18 +25,18 @@ from inkdigits.reading.preprocessing.candidate import Box
 from inkdigits.reading.preprocessing.page import Page, prepare
 from inkdigits.reading.preprocessing.picture import Picture, Source, open_picture, turn_left
 
-DEFAULT_THRESHOLD = 0.5  # confidence from which a digit is accepted, unless the model's file says
-REFUSED_BY_NETWORK = "not a digit"  # the reason where the eleventh output prevails
+DEFAULT_THRESHOLD = 0.5  # the least confidence of an accepted digit; a model's file may set its own
+REFUSED_BY_NETWORK = "not a digit"  # the reason if the eleventh output is above one half
 
-# A page is tried on its side where three candidates or more make hardly any sense, and is read on
-# its side where they make sense there.
+# A page is tried on its side if it has three candidates or more and they are read with little
+# confidence. The turned reading counts if it is confident.
 FEWEST_ON_TURNED_PAGE = 3
-CONFUSED_CONFIDENCE = 0.7  # mean confidence of all candidates, below which they make no sense
-SENSIBLE_CONFIDENCE = 0.8  # and above which they do,
-SENSIBLE_SHARE = 0.8  # where so many of them are accepted
+CONFUSED_CONFIDENCE = 0.7  # a mean confidence below this makes no sense
+SENSIBLE_CONFIDENCE = 0.8  # a mean confidence above this makes sense,
+SENSIBLE_SHARE = 0.8  # if at least this share of the candidates is accepted
 
-# Letters around a digit say that it is one of them: in a word, of a few candidates of similar size,
-# or in a text, of many. Pages of digits have up to 0.2 letters among them.
+# What looks like a digit among letters is a letter: in a word of a few candidates of similar size,
+# or in a text of many. In pages of digits, up to 0.2 of the candidates look like letters.
 FEWEST_IN_WORD = 3
 FEWEST_IN_TEXT = 10
 WORD_SHARE = 0.5  # letters among all candidates
@@ -53,9 +54,9 @@ class Digit:
         confidence: the calibrated probability that it is right, 0 to 1.
         accepted: whether it counts as a digit of the text.
         box: left, top, right, bottom in pixels of the upright picture.
-        reason: why it was not accepted.
-        line: the number of the line of writing that it stands in.
-        probabilities: (10,) float32, of each digit if it is one.
+        reason: why it was not accepted; None if it was.
+        line: the number of its line of writing.
+        probabilities: (10,) float32, of each digit, provided that it is one.
         image: (28, 28) uint8, what the network saw.
     """
 
@@ -110,7 +111,7 @@ class Reading:
     error: BadPicture | None = None
 
     def as_dict(self, path: str | None = None) -> dict[str, Any]:
-        """Return the object that `read --json` prints; without a path where that is None."""
+        """Return the object that `read --json` prints, with the path if there is one."""
         error = None
         if self.error:
             error = {"code": self.error.code, "message": str(self.error)}
@@ -130,7 +131,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Trace:
-    """A reading and the page that led to it; no page where the network saw the image as it was."""
+    """A reading and the page that led to it; None if there was no page to prepare."""
 
     reading: Reading
     page: Page | None = None
@@ -172,18 +173,18 @@ def read(picture: Source, model: ModelName = DEFAULT_MODEL, single: bool = False
 
 
 class Recogniser:
-    """Reads pictures with one model, loaded once. Safe to call from several threads.
+    """A reader of pictures, with one model that is loaded once. Several threads may share it.
 
     Args:
         model: a shipped name, such a name with -int8, a folder made by `train`, or an .onnx file;
-            or several of them joined by `+`, the quickest first, each of which answers what those
-            before it were not sure of (cascade.py).
-        threads: of one call; None takes one for each processor that this process may use.
+            or several of them joined by `+`, the fastest first: each one answers what those before
+            it were not sure of (cascade.py).
+        threads: how many one call may use; None for one per processor of this process.
 
     Raises:
         UnknownName: there is no such model.
         BadModel: the model's file is damaged, or was made for something else.
-        BadValue: there are no threads.
+        BadValue: `threads` is less than 1.
     """
 
     def __init__(self, model: ModelName = DEFAULT_MODEL, threads: int | None = None) -> None:
@@ -201,7 +202,7 @@ class Recogniser:
 
     @property
     def onnx(self) -> bytes:
-        """The bytes of the model's file, which was read once. Raises BadModel for a cascade."""
+        """The bytes of the model's file. Raises BadModel for a cascade, which has several files."""
         return self._network.onnx
 
     def read(self, picture: Source, single: bool = False) -> Reading:
@@ -220,7 +221,7 @@ class Recogniser:
         """Read pictures one after the other.
 
         Yields:
-            A Reading for each; that of a picture that cannot be read says why in `error`.
+            A Reading for each picture. If it could not be read, `error` says why.
         """
         return (trace.reading for trace in self.trace_many(pictures, single))
 
@@ -313,7 +314,7 @@ class Recogniser:
         return self._answer(_check_images(images))[0]
 
     def sureness(self, images: Pixels) -> NDArray[np.float32]:
-        """Return how sure it is that each image is one digit, whichever that is.
+        """Return how sure the model is that each image shows one digit, whichever that is.
 
         Args:
             images: as for `classify`.
@@ -345,7 +346,7 @@ class Recogniser:
         line: int = 0,
         flaw: str | None = None,
     ) -> Digit:
-        """Return a candidate with its best guess, accepted unless there is a reason against it."""
+        """Return the Digit of a candidate: the best guess, and why it is refused, if it is."""
         best = int(probabilities.argmax())
         confidence = float(probabilities[best]) * (1 - float(doubt))
 
@@ -361,7 +362,7 @@ class Recogniser:
 
 
 def _threshold(metadata: dict[str, str], path: Path) -> float:
-    """Return the confidence from which a digit is accepted, as the model's metadata give it."""
+    """Return the least confidence of an accepted digit, from the model's metadata."""
     try:
         threshold = float(metadata.get("threshold", DEFAULT_THRESHOLD))
     except ValueError:
@@ -398,7 +399,7 @@ def _text(digits: Iterable[Digit]) -> str:
 
 
 def _refuse_print(digits: tuple[Digit, ...]) -> tuple[Digit, ...]:
-    """Refuse all digits of a text: among letters, an l looks like a 1 and an o like a 0."""
+    """Refuse all digits of a page of text, where an l looks like a 1 and an o like a 0."""
     heights = sorted(digit.height for digit in digits if digit.accepted)
     if not heights:
         return digits
@@ -421,13 +422,13 @@ def _mean_confidence(reading: Reading) -> float:
 
 
 def _looks_turned(reading: Reading) -> bool:
-    """Tell whether a page may be on its side: digits then look like others, or like none."""
+    """Tell whether a page may be on its side: digits are then hard to read."""
     count = len(reading.digits)
     return count >= FEWEST_ON_TURNED_PAGE and _mean_confidence(reading) < CONFUSED_CONFIDENCE
 
 
 def _makes_sense(reading: Reading) -> bool:
-    """Tell whether nearly all candidates are accepted, and surely."""
+    """Tell whether nearly all candidates are accepted, with high confidence."""
     accepted = sum(digit.accepted for digit in reading.digits)
     enough = max(FEWEST_ON_TURNED_PAGE, SENSIBLE_SHARE * len(reading.digits))
     return accepted >= enough and _mean_confidence(reading) > SENSIBLE_CONFIDENCE

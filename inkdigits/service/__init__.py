@@ -1,1 +1,1 @@
-"""The same readings over HTTP, and the page on which people draw."""
+"""Reading over HTTP, and the page on which people draw digits."""

@@ -1,1 +1,1 @@
-"""A recipe and digits come in, a trained network goes out. This room knows no files but recipes."""
+"""A recipe and digits come in, a trained network goes out. `runs/` saves it in a folder."""

@@ -59,7 +59,7 @@ def test_a_file_may_have_a_plus_in_its_name(tmp_path: Path) -> None:
 
 
 def test_networks_that_know_other_classes_are_not_joined() -> None:
-    with pytest.raises(BadModel, match=r"knows 10 classes and .* 11"):
+    with pytest.raises(BadModel, match=r"has 10 classes and .* has 11;"):
         Recogniser("tiny+default")
     with pytest.raises(UnknownName, match="none"):
         Recogniser("tiny+none")

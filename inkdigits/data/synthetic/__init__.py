@@ -1,1 +1,1 @@
-"""Digits that are made: other people's handwriting, whole pages of it, and corrupted digits."""
+"""Digits made by programs: simulated handwriting, whole pages of it, and corrupted digits."""

@@ -1,1 +1,1 @@
-"""A picture comes in, candidates for digits come out, each also as a 28x28 field like MNIST's."""
+"""A picture comes in; candidates for digits go out, each also as a 28x28 image like MNIST's."""
