@@ -77,9 +77,8 @@ class Network:
         helping = [self._pool.submit(work) for _ in range(helpers)]
         work()
         for helper in helping:
-            begun = (
-                not helper.cancel()
-            )  # not begun, as other callers keep the pool busy: the work is done anyway
+            # A helper that other callers kept out of the pool is not needed any more.
+            begun = not helper.cancel()
             if begun:
                 helper.result()
 

@@ -1,11 +1,11 @@
 """The training loop.
 
 A network, a recipe and two splits of digits come in; the network is trained in place, and records
-go out: `TrainingProgress` now and then, an `Epoch` after every pass. Files, progress bars and the
-test split are the business of `runs/`.
+go out: `TrainingProgress` now and then, an `Epoch` after every pass. `Training.passes` is the loop
+itself. Files and the test split are handled in `runs/`, progress bars in `command/`.
 
-The digits are on the device as uint8; a batch becomes float when its turn comes. The same recipe,
-seed, device, number of threads and version of torch give the same bits.
+All digits are on the device as uint8; a batch is converted to float when its turn comes. The same
+recipe, seed, device, number of threads and version of torch give the same bits.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ from inkdigits.training.state import (
     set_global_random_state,
 )
 
-DIGITS_GATHERED = 1024  # become float at once: 3 MB
+DIGITS_GATHERED = 1024  # converted to float at once: 3 MB
 
 
 def seeded_network(recipe: Recipe, seed: int) -> nn.Module:
@@ -66,13 +66,15 @@ def fit(
     """Train a network in place as a recipe says.
 
     Args:
-        network: moved to the device; after each `Epoch` it may be saved, or the loop left.
-        recipe: how it is trained.
+        network: it is moved to the device. After each `Epoch` it may be saved, and the iteration
+            may be stopped.
+        recipe: how to train it.
         train: uint8 digits (N, 28, 28) and labels (N,) to learn from.
-        validation: digits on which every pass is measured; they decide nothing.
+        validation: digits to measure the network on after every pass; nothing depends on them.
         seed: of the order of the digits and of the augmentation.
         device: auto, cpu, cuda or mps.
-        teachers: what the recipe's `teacher` names, loaded; without any, the labels alone teach.
+        teachers: the loaded models that the recipe's `teacher` names; without any, the network
+            learns from the labels only.
 
     Yields:
         Progress about 25 times a pass, and an `Epoch` after every pass.
@@ -94,8 +96,8 @@ class Training:
     Attributes:
         epochs: the records of the finished passes.
         figures: of the pass under way.
-        whole: False while something is half done, so that the state must not be saved. Signals are
-            kept away from such moments; other exceptions may come.
+        can_be_saved: False while a step is half done. Signals wait until it is over; after another
+            exception within a step it stays False.
     """
 
     def __init__(
@@ -125,7 +127,7 @@ class Training:
         self.images, self.labels = on_device(train, self.device)
         self.shuffling = torch.Generator().manual_seed(seed)
         self.before_shuffling = self.shuffling.get_state()  # of the pass under way
-        self.drawing = torch.Generator(self.device).manual_seed(seed)  # for augmentation
+        self.drawing = torch.Generator(self.device).manual_seed(seed)  # draws the augmentation
 
         self.epochs: list[Epoch] = []
         self.figures = self._new_figures()
@@ -147,13 +149,13 @@ class Training:
         return len(self.epochs) * self.figures.steps + self.step
 
     def passes(self, validation: Split) -> Iterator[TrainingProgress | Epoch | None]:
-        """Train from here to the end.
+        """Train from the current step to the end.
 
         Args:
-            validation: digits on which every pass is measured.
+            validation: digits to measure the network on after every pass.
 
         Yields:
-            After every step, `TrainingProgress` now and then and else None; after every pass, an
+            After every step, either `TrainingProgress` or, mostly, None; after every pass, an
             `Epoch`.
         """
         recipe = self.recipe
@@ -198,7 +200,7 @@ class Training:
                 yield self._finish_pass(validation)
 
     def _begin_pass(self) -> None:
-        """Start the clock, and take the average out of the network: training moves on without."""
+        """Start the clock, and put back the weights that are trained in place of their average."""
         self.figures.start_clock()
         self.network.train()
         if self.average and self.average.in_network:
@@ -216,7 +218,7 @@ class Training:
         return itertools.islice(every_batch, self.step, None)
 
     def _finish_pass(self, validation: Split) -> Epoch:
-        """Put the average into the network, measure it, and make ready for the next pass."""
+        """Put the average into the network, measure it, and get ready for the next pass."""
         if self.average:
             with self._indivisible():
                 self.average.swap()
@@ -234,7 +236,7 @@ class Training:
 
     @contextlib.contextmanager
     def _indivisible(self) -> Iterator[None]:
-        """Keep signals waiting until the end, and mark what another exception leaves half done."""
+        """Delay signals until the end of the block, and note if an exception interrupts it."""
         with uninterrupted:
             self.can_be_saved = False
             yield
@@ -253,7 +255,7 @@ class Training:
         return Augmentation(**{field.name: getattr(self.recipe, field.name) for field in fields})
 
     def _label_smoothing(self) -> float:
-        """Return the smoothing of the pass under way; the last passes may have none."""
+        """Return the label smoothing of the pass under way; the last passes may have none."""
         passes_left = self.recipe.epochs - self.epoch
         if passes_left < self.recipe.unsmoothed_epochs:
             return 0.0
@@ -281,7 +283,7 @@ class Training:
             )
 
     def state(self) -> TrainingState:
-        """Copy all that the next step depends on.
+        """Copy everything that the next step depends on.
 
         Raises:
             InkdigitsError: a weight is infinite or not a number.
@@ -348,7 +350,7 @@ class Training:
         }
 
     def _restore_random_states(self, states: Mapping[str, Tensor]) -> None:
-        """Set all generators. Those of another kind of device are not in `states`: they stay."""
+        """Set all generators, except those that `states` lacks, as it is of another device."""
         kind = self.device.type
         self.before_shuffling = states["shuffling"]
         if f"drawing.{kind}" in states:
@@ -365,8 +367,8 @@ def batches(
     Args:
         images: (N, 28, 28) uint8.
         labels: (N,) int64.
-        order: (N,) int64, the numbers of the digits in the order of the batches.
-        size: digits a batch, B.
+        order: (N,) int64, indices of the digits in the order in which to take them.
+        size: B, the digits in a batch.
 
     Yields:
         Ink (B, 1, 28, 28) float32, paper 0 to ink 1, and labels (B,); the last batch may be

@@ -1,7 +1,7 @@
-"""The networks, layers in reading order.
+"""The networks, from small classics to our own, and `build`, which makes one of them.
 
 Float ink (N, 1, 28, 28) comes in, paper 0 to ink 1; logits (N, 10) go out. `build` puts the
-recipe's standardising and resizing in front, so that whoever has a network has its preprocessing.
+recipe's standardising and resizing in front of the network, so that both always go together.
 
 To add one: write a class, add a line to `MODELS`, and name it in a recipe's `network`.
 """
@@ -21,20 +21,20 @@ from inkdigits.training import fused
 if TYPE_CHECKING:
     from inkdigits.training.recipe import Recipe
 
-# ReLU follows the pooling where tutorials have it in front. The largest of four rectified values is
-# the rectified largest of four, so the outputs are the same, and a quarter of the values has to be
-# rectified.
+# ReLU comes after the pooling here, where tutorials put it before. The outputs are the same, since
+# the maximum of four rectified values is the rectified maximum; it is cheaper, since only a quarter
+# of the values is left to be rectified.
 
 
 def convolve_and_pool(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d | None = None) -> Tensor:
     """Apply a convolution, batch normalisation if given, and 2x2 max-pooling with stride 2.
 
-    While training on a CPU all three are one operation where that is faster: see fused.py.
+    In training on a CPU, all three are computed as one operation if that is faster: see fused.py.
 
     Args:
         x: (N, C, H, W).
-        conv: as PyTorch defines it.
-        norm: as PyTorch defines it.
+        conv: the convolution.
+        norm: the batch normalisation.
     """
     if norm is None:
         return F.max_pool2d(conv(x), 2)
@@ -45,7 +45,7 @@ def convolve_and_pool(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d | None = 
 
 
 class Dropout(nn.Module):
-    """Drops each value with probability `p` while training and scales the rest by 1 / (1 - p).
+    """Dropout: in training, each value is zeroed with probability `p`, the rest divided by 1 - p.
 
     The mask comes from random bytes, eight to each 64-bit draw, so `p` is rounded to 1/256.
     `nn.Dropout` draws a double for every value, which took a quarter of a training step on a CPU.
@@ -117,7 +117,7 @@ class TwoConv(nn.Module):
 class DropoutNet(nn.Module):
     """Two 5x5 convolutions and a wide hidden layer with dropout; 582,026 parameters.
 
-    Only the dropout keeps the hidden layer from learning by heart.
+    Without the dropout, the hidden layer would learn the training digits by heart.
     """
 
     def __init__(self, dropout: float = 0.5) -> None:
@@ -136,7 +136,7 @@ class DropoutNet(nn.Module):
 
 
 class ClassicNet(nn.Module):
-    """LeNet-5's plan with wider layers, on a field of 32x32 as it had; 656,080 parameters."""
+    """LeNet-5 with wider layers, on its input size of 32x32 pixels; 656,080 parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -175,7 +175,7 @@ class BatchNormNet(nn.Module):
 
 
 class StridedNet(nn.Module):
-    """Six convolutions with batch normalisation, three of which halve the field by striding.
+    """Six convolutions with batch normalisation, three of which halve the size by striding.
 
     140,538 parameters, or 142,075 parameters with eleven classes.
 
@@ -207,17 +207,18 @@ class StridedNet(nn.Module):
 class QuickNet(nn.Module):
     """Unpadded convolutions that stride instead of pooling, and one normalised hidden layer.
 
-    Made to learn in a second: 110,154 parameters and 0.28 million multiplications a digit as it is,
-    167,530 parameters with 48 kernels a layer. A first convolution of stride 4 leaves a field of
-    6x6, so that what follows are dense products, which a processor is good at. Normalising 128
-    numbers a digit teaches as much as normalising every field, for next to no time (docs/log.md).
+    Made to learn in a second: 110,154 parameters and 0.28 million multiplications a digit by
+    default, 167,530 parameters with 48 kernels a layer. The first convolution, with stride 4, leaves
+    feature maps of 6x6, so that the rest is dense matrix products, which processors are good at.
+    Normalising the 128 hidden numbers helps as much as normalising every feature map, and costs
+    next to nothing (docs/log.md).
 
     Args:
-        channels: of the convolutions, one number each.
-        sides: of their kernels, one number each.
-        strides: one number each.
+        channels: the output channels of each convolution.
+        sides: the side of each convolution's kernels.
+        strides: the stride of each convolution.
         hidden: units of the hidden layer.
-        norms: normalise the fields, too, which pays over several passes.
+        norms: whether to normalise the feature maps as well, which pays off over several passes.
     """
 
     def __init__(
@@ -263,11 +264,11 @@ class QuickNet(nn.Module):
 
 
 class SharedNet(nn.Module):
-    """One set of 3x3 kernels used six times, so that few numbers make a deep network.
+    """One set of 3x3 kernels used six times, so that few parameters make a deep network.
 
-    Each use has a normalisation of its own. The field halves three times, from 14x14 to 4x4, and
-    the strongest answer of each kernel decides. With 12 channels it has 1,894 parameters and takes
-    0.7 million multiplications a digit, with 30 it has 9,580 parameters and takes 4.4 million.
+    Each use has its own normalisation. The feature maps shrink from 14x14 to 7x7 and 4x4; the
+    maximum of each goes into the linear layer. With 12 channels the network has 1,894 parameters
+    and takes 0.7 million multiplications a digit, with 30 it has 9,580 and takes 4.4 million.
 
     Source of the idea: Liang & Hu 2015, who let one convolution run several times at one scale;
     here it runs at three.
@@ -295,11 +296,11 @@ class SharedNet(nn.Module):
 
 
 class ResidualNet(nn.Module):
-    """Two scales, 14x14 and 7x7, each with a residual block; the mean over the field answers.
+    """Two scales, 14x14 and 7x7, each with a residual block; then the mean of each feature map.
 
     With 64 and 160 channels it has 631,242 parameters and takes 42 million multiplications a digit,
-    with 32 and 96 it has 214,506 parameters and takes 13 million. The first convolution halves the
-    field at once: at 28x28 its normalisation and rectification alone took a third of a training
+    with 32 and 96 it has 214,506 parameters and takes 13 million. The first convolution already
+    halves width and height: at 28x28, its normalisation and ReLU alone took a third of a training
     step on a CPU.
 
     Source of the blocks: He et al. 2016.
@@ -337,7 +338,7 @@ class _Residual(nn.Module):
 
 
 def _convolution(channels: int, kernels: int, stride: int = 1, side: int = 3) -> nn.Sequential:
-    """Build a padded convolution, normalisation and ReLU. Normalisation would undo a bias."""
+    """Build a padded convolution, normalisation and ReLU, without a bias, which the norm undoes."""
     conv = nn.Conv2d(channels, kernels, side, stride, padding=side // 2, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(kernels), nn.ReLU())
 
@@ -356,10 +357,10 @@ MODELS: dict[str, type[nn.Module]] = {
 
 
 class Standardised(nn.Module):
-    """A network with its preprocessing in front.
+    """A network with its preprocessing in front: resizing and standardising.
 
     Args:
-        network: takes standardised ink (N, 1, size, size).
+        network: its input is standardised ink (N, 1, size, size).
         mean: subtracted from the ink.
         sd: then divided by this.
         size: pixels a side that the network sees.
@@ -384,7 +385,7 @@ class Standardised(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """Networks whose mean probabilities are the answer. They are trained one by one; see run.py."""
+    """Networks that answer with their mean probabilities. runs/run.py trains them one by one."""
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -396,7 +397,7 @@ class Ensemble(nn.Module):
 
 
 def mean_opinion(logits: Tensor) -> Tensor:
-    """Average several opinions on each digit.
+    """Average the probabilities that several networks give each digit.
 
     Args:
         logits: (K, N, C), of K networks.
@@ -416,11 +417,11 @@ def build(
     size: int = 28,
     members: int = 1,
 ) -> nn.Module:
-    """Build a network behind its preprocessing, or an ensemble of several.
+    """Build a network with its preprocessing in front, or an ensemble of such networks.
 
     Args:
         name: a key of `MODELS`.
-        options: arguments of the network.
+        options: arguments of the network's class.
         mean: subtracted from ink in [0, 1].
         sd: then divided by this.
         size: pixels a side that the network sees.
@@ -473,7 +474,7 @@ def recipe_network(recipe: "Recipe") -> nn.Module:
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Count the numbers that training adjusts."""
+    """Count the parameters of a network, the numbers that training adjusts."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 

@@ -1,7 +1,7 @@
-"""A recipe says what defines a system: its network, its training, its source and what it reached.
+"""Recipes: a network and how to train it, with its source and the accuracy that it reached.
 
-A .toml file comes in, a frozen `Recipe` goes out. A user's own file works as the shipped ones do; a
-misspelt key is refused with the known ones.
+A .toml file comes in, a frozen `Recipe` goes out. A user's own file works in the same way as those
+in the package. A misspelt key is refused, and the error lists the known keys.
 """
 
 import dataclasses
@@ -18,10 +18,10 @@ from inkdigits.core.errors import BadData, BadValue, UnknownName
 SHIPPED = Path(__file__).with_name("recipes")
 REFERENCE_RECIPES = ("lenet", "two-conv", "dropout", "sgd", "batchnorm")
 
-# What a recipe tells people, and what changes nothing in a run.
+# Keys that inform people and do not affect the training.
 EVIDENCE = ("summary", "source", "published", "measured")
 
-# A larger number is a slip, and may take all memory.
+# A larger number is a typing error, and could take all memory.
 LARGEST_VALUES = {"epochs": 10**9, "batch": 10**9, "size": 1024, "members": 100}
 
 # Keys of older versions, with the value that meant "off": config.json files still have them.
@@ -30,16 +30,16 @@ RETIRED_KEYS = {"test_rotation": 0.0, "test_zoom": 0.0, "reduced_precision": Tru
 
 @dataclass(frozen=True)
 class Recipe:
-    """What defines a system. Frozen: `dataclasses.replace` makes a variant."""
+    """A network and how to train it. Frozen: `dataclasses.replace` makes a variant."""
 
     name: str
     network: str  # a key of models.MODELS
     summary: str = ""  # one line for people
-    source: str = ""  # where the system comes from, and what we chose where the source is silent
+    source: str = ""  # where it comes from, and what we chose where the source says nothing
     options: Mapping[str, Any] = field(default_factory=dict)  # of the network, such as dropout
-    base: str = ""  # a shipped recipe, whose keys hold where this one is silent
-    members: int = 1  # networks, each from a seed of its own; they answer with mean probabilities
-    data: str = "mnist"  # what it learns from, unless told otherwise: a dataset's name or path
+    base: str = ""  # a shipped recipe, whose values hold for the keys that are not given here
+    members: int = 1  # networks, each with its own seed; the answer is their mean probabilities
+    data: str = "mnist"  # the name or path of the dataset to learn from, unless another is given
 
     mean: float = 0.0  # subtracted from ink in [0, 1]
     sd: float = 1.0  # then divided by this
@@ -55,8 +55,8 @@ class Recipe:
     weight_decay: float = 0.0
     schedule: str = "constant"  # a key of schedules.SCHEDULES
     label_smoothing: float = 0.0
-    unsmoothed_epochs: int = 0  # the last so many passes take the labels as they are
-    ema: float = 0.0  # decay a step of the weights' exponential moving average, which is kept
+    unsmoothed_epochs: int = 0  # this many passes at the end have no label smoothing
+    ema: float = 0.0  # decay per step of the moving average of the weights, which is the result
 
     rotation: float = 0.0  # the augmentation, in the units of augmentation.Augmentation
     shear: float = 0.0
@@ -67,12 +67,12 @@ class Recipe:
     clutter: float = 0.0
     filtering: float = 0.0
     noise: float = 0.0
-    clean_epochs: int = 0  # the last so many passes see the digits as they are
+    clean_epochs: int = 0  # this many passes at the end have no augmentation
 
-    # Models that are imitated: shipped names, run folders, .onnx files or folders of them.
+    # Models to imitate: shipped names, run folders, .onnx files or folders of .onnx files.
     teacher: tuple[str, ...] = ()
-    teacher_weight: float = 0.5  # of their opinion; the rest is the labels'
-    teacher_temperature: float = 1.0  # above 1 also tells which wrong digits they find likely
+    teacher_weight: float = 0.5  # their share of the loss; the labels have the rest
+    teacher_temperature: float = 1.0  # above 1, what they think of the wrong digits counts more
 
     published: Mapping[str, Any] = field(default_factory=dict)  # the source's own figures
     measured: Mapping[str, Any] = field(default_factory=dict)  # ours, by `inkdigits reproduce`
@@ -116,15 +116,15 @@ class Recipe:
         return dataclasses.replace(self, name=self.base or self.name, base="", members=1)
 
     def member_seeds(self, seed: int) -> range:
-        """Return the seeds of the members: with five members, seed 1 has 5 to 9.
+        """Return the seeds of the members: with five members, seed 1 means 5 to 9.
 
-        So no two ensembles share a network.
+        So ensembles with different seeds share no network.
         """
         return range(seed * self.members, (seed + 1) * self.members)
 
     @property
     def what_it_trains(self) -> dict[str, Any]:
-        """All but names and evidence, as JSON's types: recipes that agree here train alike."""
+        """All keys that affect the training, as JSON's types: equal means the same training."""
         not_trained = ("name", "base", *EVIDENCE)
         return {key: value for key, value in to_table(self).items() if key not in not_trained}
 
@@ -143,13 +143,13 @@ TYPE_WORDS: dict[Any, str] = {
 
 
 def shipped_recipes() -> list[str]:
-    """Return the names of the recipes in the package, in the order in which to read them."""
+    """Return the names of the recipes in the package: reference recipes first, the rest sorted."""
     names = {path.stem for path in SHIPPED.glob("*.toml")}
     return [*REFERENCE_RECIPES, *sorted(names - set(REFERENCE_RECIPES))]
 
 
 def load_recipe(recipe: str | Path | Recipe, settings: Mapping[str, Any] | None = None) -> Recipe:
-    """Load a recipe, with settings laid over it.
+    """Load a recipe, and change some of its keys.
 
     Args:
         recipe: a shipped name, the path of a .toml file, or a recipe.
@@ -190,8 +190,7 @@ def _load_file(name: str | Path) -> Recipe:
 def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
     """Parse settings such as `["epochs=3", "options.dropout=0.3"]`.
 
-    A value is read as TOML would read it, or else is text. Whether keys and values make sense is
-    for `load_recipe` to say.
+    A value is parsed as TOML; if that fails, it is text. `load_recipe` checks keys and values.
 
     Raises:
         BadValue: a pair is not key=value.
@@ -226,9 +225,9 @@ def to_table(recipe: Recipe) -> dict[str, Any]:
 
 
 def from_table(table: Mapping[str, Any]) -> Recipe:
-    """Make a recipe from what `to_table` returned, checked as a file is.
+    """Make a recipe from what `to_table` returned, with the same checks as for a file.
 
-    Keys of older versions are dropped if they were off.
+    Keys that only older versions had are dropped if they were off.
 
     Raises:
         UnknownName: a key does not exist.
@@ -262,7 +261,7 @@ def _make_recipe(name: str, table: Mapping[str, Any]) -> Recipe:
 
 
 def _over_base(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay a table over the shipped recipe that is its base, without the base's evidence."""
+    """Complete a table with the keys of its base, a shipped recipe, except for its evidence."""
     base = table["base"]
     others = [other for other in shipped_recipes() if other != name]
     if base not in others:
@@ -289,9 +288,9 @@ def _check_keys(table: Mapping[str, Any], known: list[str]) -> None:
 
 
 def _typed(key: str, value: Any) -> Any:
-    """Return a value as the type of its field.
+    """Return a value in the type of its field.
 
-    A whole number will do for a float, and one text for several.
+    A float may be given as a whole number, and a list of texts as a single text.
     """
     expected = FIELDS[key].type
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
