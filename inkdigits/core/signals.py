@@ -8,7 +8,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
-from types import FrameType, TracebackType
+from types import FrameType
 
 
 class Interrupted(KeyboardInterrupt):
@@ -36,12 +36,7 @@ class _Uninterrupted:
     def __enter__(self) -> None:
         self.depth += 1
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.depth -= 1
         if self.waiting and not self.depth:
             number = self.waiting

@@ -101,7 +101,10 @@ class Shard:
         name = self.inputs[0]
         if not name.endswith(PARQUET):
             path = arrow().field("path", arrow().string())
-            return arrow().schema([path, *schema()]), self._read_pictures(reader)
+            starts = range(0, len(self.inputs), ROWS_READ)
+            paths = (self.inputs[start : start + ROWS_READ] for start in starts)
+            tables = (reader({"path": np.array(some, object)}) for some in paths)
+            return arrow().schema([path, *schema()]), tables
 
         try:
             file = arrow().parquet.ParquetFile(name)
@@ -110,10 +113,6 @@ class Shard:
 
         others = [field for field in file.schema_arrow if field.name not in DROPPED_COLUMNS]
         return arrow().schema([*others, *schema()]), _read_parquet(file, name, reader)
-
-    def _read_pictures(self, reader: DigitReader) -> Iterator["pa.Table"]:
-        for start in range(0, len(self.inputs), ROWS_READ):
-            yield reader({"path": np.array(self.inputs[start : start + ROWS_READ], object)})
 
 
 def _damage() -> tuple[type[Exception], ...]:

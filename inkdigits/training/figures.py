@@ -158,9 +158,10 @@ class PassFigures:
         if not self.latest:
             return
 
-        losses, logits, labels = zip(*self.latest, strict=True)
-        counts = torch.tensor([len(batch) for batch in labels], device=self.totals.device)
-        loss = (torch.stack(losses) * counts).sum()
-        right = (torch.cat(logits).argmax(1) == torch.cat(labels)).sum()
+        latest = self.tensors()
+        sizes = [len(labels) for *_, labels in self.latest]
+        counts = torch.tensor(sizes, device=self.totals.device)
+        loss = (latest["losses"] * counts).sum()
+        right = (latest["logits"].argmax(1) == latest["labels"]).sum()
         self.totals = self.totals + torch.stack((loss, right))
         self.latest = []

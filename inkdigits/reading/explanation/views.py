@@ -177,8 +177,10 @@ def _draw_view(
     across, down = _step(width, head + height)
     image = Image.new("RGB", (CONTENT_WIDTH, head + height + 4 + down), BACKGROUND)
     draw = ImageDraw.Draw(image)
-    digit_labels = [(digit, str(digit.digit)) for digit in placed if digit.accepted]
-    number_labels = [(digit, str(number)) for number, digit in enumerate(placed, start=1)]
+    labels = [
+        [(digit, str(digit.digit)) for digit in placed if digit.accepted],
+        [(digit, str(number)) for number, digit in enumerate(placed, start=1)],
+    ]
     for number, (title, picture) in enumerate(panels):
         x = number * across
         y = number * down + head
@@ -187,7 +189,7 @@ def _draw_view(
         draw.rectangle((x, y, x + width - 1, y + height - 1), outline=RULE)
         _draw_boxes(draw, x, y, placed)
         if labelled:
-            _draw_labels(draw, x, y, number_labels if number else digit_labels)
+            _draw_labels(draw, x, y, labels[number])
 
     return image
 

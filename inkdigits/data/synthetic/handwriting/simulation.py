@@ -1,5 +1,7 @@
 """How many digits other hands write, how many are drawn or printed, and what is not a digit."""
 
+from itertools import chain
+
 import numpy as np
 from numpy.random import PCG64, Generator
 
@@ -50,22 +52,17 @@ def simulate(
     digits = len(images) * copies
     others = round(digits * negatives)
 
-    made = np.empty((digits + others, SIDE, SIDE), np.uint8)
-    for index in range(digits):
-        source = index % len(images)
-        made[index] = written(images[source], int(labels[source]), rng)
-        _tell(progress, index, len(made))
+    sources = np.arange(digits) % len(images)
+    rewritten = (written(images[source], int(labels[source]), rng) for source in sources)
+    all_images = chain(rewritten, other_things(images, labels, others, rng))
 
-    for index, image in enumerate(other_things(images, labels, others, rng), start=digits):
-        made[index] = image
-        _tell(progress, index, len(made))
+    made = np.empty((digits + others, SIDE, SIDE), np.uint8)
+    for number, image in enumerate(all_images, start=1):
+        made[number - 1] = image
+        if progress and (number % 1000 == 0 or number == len(made)):
+            progress("making handwriting", number, len(made))
 
     return made, np.concatenate([np.tile(labels, copies), np.full(others, NOT_A_DIGIT, np.uint8)])
-
-
-def _tell(progress: ProgressCallback | None, done: int, total: int) -> None:
-    if progress and (done % 1000 == 999 or done == total - 1):
-        progress("making handwriting", done + 1, total)
 
 
 def written(image: Plane, label: int, rng: Generator) -> Plane:

@@ -235,12 +235,10 @@ def _cropped(page: SyntheticPage, scene: Scene, rng: Generator) -> SyntheticPage
     """Return the second digit of a page, cut out as a person would cut it."""
     left, top, right, bottom = page.boxes[1]
     room = (bottom - top) * rng.uniform(0.08, 0.5, 4)
-    height, width = page.picture.shape[:2]
     x1 = max(0, int(left - room[0]))
     y1 = max(0, int(top - room[1]))
-    x2 = min(width, int(right + room[2]) + 1)
-
-    y2 = min(height, int(bottom + room[3]) + 1)
+    x2 = int(right + room[2]) + 1
+    y2 = int(bottom + room[3]) + 1
 
     file = camera.encoded(page.picture[y1:y2, x1:x2], scene.quality)
     box = (left - x1, top - y1, right - x1, bottom - y1)
