@@ -1,7 +1,7 @@
-"""What is to be trained on what: everything that a run's bits depend on.
+"""A training job: everything that the result of a run depends on, checked before it starts.
 
-A recipe, digits and choices come in and are checked before anything is computed; a `Training`
-before its first step goes out. Folders are the business of `run.py`.
+A recipe, a dataset and options come in; a `Training` that is ready for its first step goes out.
+Folders are handled in `run.py`.
 """
 
 import hashlib
@@ -30,16 +30,16 @@ from inkdigits.training.recipe import Recipe
 LARGEST_SEED = 2**63 - 1  # of torch's generators
 EVERY_MINUTE = Interval(seconds=60)
 
-# Better missed before the training than after it.
+# If one is missing, this is said before the training, not after it.
 NEEDED_LIBRARIES = ("filelock", "safetensors", "onnx", "onnxscript", "matplotlib")
 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """What is to be trained on what. The same job gives the same bits on the same machine.
+    """A recipe, a dataset and options. The same job gives the same bits on the same machine.
 
     Attributes:
-        recipe: how it is trained.
+        recipe: the network and how to train it.
         dataset: with the splits train, validation and test.
         seed: of weights, order and augmentation.
         device: auto, cpu, cuda or mps.
@@ -62,7 +62,7 @@ class TrainingJob:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What the bits depend on, as JSON's types. It tells runs apart."""
+        """Everything that must be the same to continue a run, as JSON's types."""
         teachers = [_sha256(file.read_bytes()) for file in teacher_files(self.recipe.teacher)]
         init = None
         if self.init is not None:
@@ -83,7 +83,7 @@ class TrainingJob:
 
     @property
     def circumstances(self) -> dict[str, Any]:
-        """What the bits also depend on, but what need not be the same to go on with a run."""
+        """What may change the last bits of a result, but need not be the same to continue a run."""
         libraries = {
             name: version
             for name, version in versions().items()
@@ -105,7 +105,8 @@ def check_before_training(job: TrainingJob) -> None:
 
     Raises:
         UnknownName: there is no such device.
-        BadValue: the device is not on this machine, or seed or `init` make no sense.
+        BadValue: the device is not on this machine, the seed is out of range, or `init` is given
+            for several networks.
         BadData: a split is empty.
         MissingExtra: a library is not installed.
     """
@@ -137,11 +138,11 @@ def check_before_training(job: TrainingJob) -> None:
 def check_outputs(network: nn.Module, recipe: Recipe, dataset: Dataset) -> None:
     """Refuse a network whose outputs do not fit the classes or the teachers.
 
-    Without a teacher, more outputs than classes do no harm: one's own digits go on teaching a
-    network that also has the class "not a digit".
+    Without a teacher there may be more outputs than classes, so that a network with the class "not
+    a digit" can be trained further on digits only.
 
     Raises:
-        BadValue: a class has no output, or an output has no probability of the teachers'.
+        BadValue: there are fewer outputs than classes, or more outputs than the teachers have.
     """
     outputs = predict_logits(network, dataset.train[:1]).shape[1]
     classes = len(dataset.classes)
@@ -161,13 +162,13 @@ def prepare(job: TrainingJob) -> tuple[Training, float]:
     """Build the network and its training.
 
     Returns:
-        The training before its first step, and the seconds that count as training: those of
-        building, not those of loading teachers.
+        The training, ready for its first step, and the seconds that building it took, which count
+        as training time; loading teachers does not count.
 
     Raises:
         UnknownName: a teacher, `init`, schedule or optimiser does not exist.
         BadModel: the weights of `init` do not fit.
-        BadValue: outputs and classes do not fit.
+        BadValue: the outputs do not fit the classes or the teachers.
     """
     started = time.perf_counter()
     network = seeded_network(job.recipe, job.seed)
@@ -195,8 +196,8 @@ def start_from(network: nn.Module, recipe: Recipe, init: str | Path) -> None:
     """Give a network the weights of another model.
 
     Args:
-        network: built by `recipe`.
-        recipe: what is to be trained.
+        network: built from `recipe`; its weights are replaced.
+        recipe: the recipe to train.
         init: a run folder or a shipped name.
 
     Raises:
@@ -215,6 +216,6 @@ def start_from(network: nn.Module, recipe: Recipe, init: str | Path) -> None:
 
 
 def _described(recipe: Recipe) -> str:
-    """Return the network and its options in words."""
+    """Return a recipe's network and options in words, for error messages."""
     options = ", ".join(f"{name} {value}" for name, value in recipe.options.items())
     return f"{recipe.network!r} with {options}" if options else f"{recipe.network!r}"

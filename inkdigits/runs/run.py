@@ -107,18 +107,18 @@ def iter_train(
     tensorboard: bool = False,
     interval: Interval = EVERY_MINUTE,
 ) -> Generator[RunRecord, None, None]:
-    """Train a recipe, record by record. Closing the generator stops the run, which can be resumed.
+    """Train a recipe, and yield its records. Closing the generator stops the run for `resume`.
 
     Args:
         recipe: a shipped name, a .toml file, or a Recipe.
         out: the folder of the run. It must be new, empty, or hold a run to resume.
         data: a dataset's name or path, or a Dataset; None for the recipe's own.
-        seed: of weights, order and augmentation.
+        seed: of the fresh weights, the order of the digits and the augmentation.
         device: auto, cpu, cuda or mps.
         init: a model to start from instead of fresh weights.
         settings: keys of the recipe to change, such as {"epochs": 3}.
         data_dir: where datasets are; None for INKDIGITS_DATA or the user's cache.
-        resume: go on with the run that was stopped in `out`, if there is one.
+        resume: continue the run that was stopped in `out`, if there is one.
         tensorboard: also write TensorBoard's event files, into `out`/tensorboard.
         interval: how often the state is saved.
 
@@ -127,7 +127,7 @@ def iter_train(
         the `FinalFigures`.
 
     Raises:
-        InkdigitsError: with a sentence for the user.
+        InkdigitsError: something is wrong with the arguments, the data or the disk.
     """
     recipe = load_recipe(recipe, settings)
     if not isinstance(data, Dataset):
@@ -153,7 +153,7 @@ def iter_train(
 
 
 def mnist_to_compare(dataset: Dataset, data_dir: str | Path | None = None) -> Split | None:
-    """Return MNIST's test digits, on which a network may forget while it learns from `dataset`.
+    """Return MNIST's test digits, to see if a network forgets them as it learns from `dataset`.
 
     Returns:
         None if the dataset has other classes, or MNIST is not on this machine.
@@ -182,14 +182,14 @@ def run(
             own.
         out: the folder of the run.
         dataset: with the splits train, validation and test.
-        options: those of a `TrainingJob`.
+        options: the other attributes of a `TrainingJob`.
 
     Yields:
         `TrainingProgress` now and then, an `Epoch` after every pass, and the `FinalFigures` at the
         end.
 
     Raises:
-        InkdigitsError: with a sentence for the user.
+        InkdigitsError: something is wrong with the options, the data or the disk.
     """
     job = TrainingJob(recipe, dataset, **options)
     check_before_training(job)
@@ -203,7 +203,7 @@ def run(
 def run_in_locked_folder(
     job: TrainingJob, out: Path
 ) -> Generator[TrainingProgress | Epoch, None, FinalFigures]:
-    """Train in a folder whose lock the caller holds.
+    """Train a job, or return what it has reached already, in a folder whose lock the caller holds.
 
     Returns:
         The final figures.
@@ -383,7 +383,7 @@ def clear_run_folder(folder: Path) -> None:
 
 @contextmanager
 def _locked_folder(out: Path) -> Iterator[None]:
-    """Make a run's folder and keep other runs out of it; remove it if it ends up empty."""
+    """Make a run's folder, keep other runs out of it, and delete it if it is empty at the end."""
     was_there = out.is_dir()
     try:
         writable_folder(out)
@@ -401,7 +401,7 @@ def _finished_before(job: TrainingJob, out: Path) -> FinalFigures | None:
     """Return the figures of a run that is finished, or None if the folder is free to train in.
 
     Raises:
-        CannotWrite: the folder holds something else, or a run and `resume` is off.
+        CannotWrite: the folder holds something else, or holds a run although `resume` is off.
     """
     finished = (out / LAST_FILE).is_file()
     stopped = SavedStates(out).folder.is_dir() or (out / MEMBERS_FOLDER).is_dir()
@@ -424,7 +424,7 @@ def _finished_before(job: TrainingJob, out: Path) -> FinalFigures | None:
 
 
 def _final_figures(job: TrainingJob, out: Path) -> FinalFigures:
-    """Read the figures of a finished run. Raises BadValue where it is another one."""
+    """Read the figures of a finished run. Raises BadValue if it is not a run of this job."""
     config = load_checkpoint(out).config
     figures = {key: value for key, value in config["final"].items() if key != "final"}
     then = from_table(config["recipe"]).what_it_trains | {
@@ -440,7 +440,7 @@ def _final_figures(job: TrainingJob, out: Path) -> FinalFigures:
 
 
 def _refuse_differences(out: Path, different: list[str]) -> None:
-    """Raise BadValue where the run in a folder differs from the one that is asked for."""
+    """Raise BadValue if the run in a folder is not the one that was asked for."""
     if different:
         raise BadValue(
             f"{out} holds another run, of {'; '.join(different)}; "
@@ -449,7 +449,7 @@ def _refuse_differences(out: Path, different: list[str]) -> None:
 
 
 def _refuse_unless_finite(epoch: Epoch) -> None:
-    """Raise InkdigitsError where the validation loss is infinite or not a number."""
+    """Raise InkdigitsError if the validation loss is infinite or not a number."""
     loss = epoch.validation_loss
     if not math.isfinite(loss):
         raise InkdigitsError(
@@ -460,13 +460,13 @@ def _refuse_unless_finite(epoch: Epoch) -> None:
 
 @contextmanager
 def _left_tidy(out: Path) -> Iterator[None]:
-    """After an error, say what is left in the folder, or delete what is of no use."""
+    """After an error, tell the user what stays in the folder, and delete what is of no use."""
     try:
         yield
     except BaseException as error:
         if (out / CONFIG_FILE).is_file():
             error.add_note(
-                f"the trained weights are whole and stay in {out}; --resume finishes the run"
+                f"the trained weights are complete and stay in {out}; --resume finishes the run"
             )
         elif SavedStates(out):
             error.add_note(f"its last good state stays in {out}")
@@ -477,7 +477,7 @@ def _left_tidy(out: Path) -> Iterator[None]:
 
 
 def _check_room(folder: Path, network: nn.Module) -> None:
-    """Raise CannotWrite where the disk has no room for a run."""
+    """Raise CannotWrite if the disk has no room for a run."""
     needed = 2 * 4 * count_parameters(network) + REPORT_BYTES  # float32
     free = shutil.disk_usage(folder).free
     if free < needed:

@@ -208,9 +208,9 @@ class QuickNet(nn.Module):
     """Unpadded convolutions that stride instead of pooling, and one normalised hidden layer.
 
     Made to learn in a second: 110,154 parameters and 0.28 million multiplications a digit by
-    default, 167,530 parameters with 48 kernels a layer. The first convolution, with stride 4, leaves
-    feature maps of 6x6, so that the rest is dense matrix products, which processors are good at.
-    Normalising the 128 hidden numbers helps as much as normalising every feature map, and costs
+    default, 167,530 parameters with 48 kernels a layer. The first convolution has stride 4 and
+    leaves feature maps of 6x6, so that the rest is dense matrix products, which processors are good
+    at. Normalising the 128 hidden numbers helps as much as normalising every feature map, and costs
     next to nothing (docs/log.md).
 
     Args:
