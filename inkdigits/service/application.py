@@ -1,7 +1,8 @@
 """The application: every endpoint of the service, and the model behind them.
 
-Requests come in by ASGI, the interface of Python's web servers, and responses go out. Limits come
-before anything is parsed, and the event loop never computes: `workers` do.
+Requests come in through ASGI, the interface between Python's web servers and applications, and
+responses go out. Limits are checked before anything is parsed. The event loop only receives and
+sends: the threads of `workers` do the computing.
 """
 
 import asyncio
@@ -65,7 +66,7 @@ PAGE_HEADERS = {
     "Cache-Control": "no-cache",
 }
 
-MAX_JSON = 4 << 20  # bytes; more than 1,000 images, and parsing stops the other threads for 40 ms
+MAX_JSON = 4 << 20  # bytes; holds over 1,000 images; parsing it blocks other threads for 40 ms
 MODEL_CHECK_INTERVAL = 1.0  # seconds between looks at the model's file
 
 
@@ -86,9 +87,9 @@ class Service:
 
         Args:
             name: what the model is called in the Open Inference Protocol.
-            recogniser: what reads, until the file of the model changes.
+            recogniser: reads the pictures, until the model's file changes.
             model_file: the file from which the recogniser was loaded.
-            corrections: where corrections are stored; None means nowhere.
+            corrections: stores corrections of readings; None stores nothing.
         """
         self.name = name
         self.recogniser = recogniser
@@ -104,7 +105,7 @@ class Service:
 
         self._queue_full = respond_with_refusal(QueueFull())
         self._queue_full_bytes = encode_response(self._queue_full)
-        self._announced = 0  # requests to read that this turn of the event loop has heard of
+        self._announced = 0  # requests that were announced in this turn of the event loop
 
         self._endpoints = Starlette(
             routes=self.routes(), exception_handlers=HANDLERS, lifespan=self._lifespan
@@ -112,7 +113,7 @@ class Service:
         self._endpoints.router.redirect_slashes = False
 
     def routes(self) -> list[Route]:
-        """Return every endpoint with its path and method. `openapi` describes them one by one."""
+        """Return every endpoint with its path and method; openapi.json describes each of them."""
         get = partial(Route, methods=["GET"])
         post = partial(Route, methods=["POST"])
         routes = [
@@ -164,10 +165,10 @@ class Service:
             self.metrics.count(endpoint, status, time.perf_counter() - begun)
 
     def response_if_full(self) -> bytes | None:
-        """Return the response to a request that there will be no room for; None if there is room.
+        """Return the refusal of a request if the queue will be full, or None if there is room.
 
-        A turn of the event loop hears of many requests before it starts the first. Those that it
-        has heard of already count.
+        In one turn of the event loop, many requests may be announced before the first one is
+        queued, so those that are announced already count as well.
         """
         if self._announced >= self.workers.room:
             return self._queue_full_bytes
@@ -178,28 +179,28 @@ class Service:
         return None
 
     def _begin_turn(self) -> None:
-        """Forget the requests that the last turn of the event loop has heard of."""
+        """Forget the requests that were announced in the last turn of the event loop."""
         self._announced = 0
 
     # ---- the model
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        """Look after the model for as long as the service runs."""
+        """Test and reload the model in the background for as long as the service runs."""
         tending = asyncio.create_task(self._tend_model())
         yield
         tending.cancel()
         self.workers.close()
 
     async def _tend_model(self) -> None:
-        """Test the model, then use each new version of its file."""
+        """Test the model, then load each new version of its file."""
         await self._test_model()
         while True:
             await asyncio.sleep(MODEL_CHECK_INTERVAL)
             await self._reload_model()
 
     async def _test_model(self) -> None:
-        """Get ready, if the model reads drawn digits right."""
+        """Become ready if the model reads drawn digits correctly."""
         try:
             await self.workers.run(refuse_unless_it_reads, self.recogniser)
             self.ready = True
@@ -233,7 +234,7 @@ class Service:
     # ---- pages and state
 
     async def page(self, request: Request) -> Response:
-        """Send the draw page, or a file that it asks for."""
+        """Send the draw page, or one of its files."""
         files = {path.name: path for path in PAGE.glob("*") if path.suffix in PAGE_TYPES}
         path = files.get(request.path_params.get("file", "index.html"))
         if path is None:
@@ -252,7 +253,7 @@ class Service:
         return respond({"status": "ready"})
 
     async def metrics_text(self, _: Request) -> Response:
-        """Send the counters, and how things stand."""
+        """Send the counters, and gauges of the current state, in Prometheus' format."""
         idle = f"Connections without a whole request; at most {MAX_CONNECTIONS}."
         gauges = {
             "ready": ("Whether the self-test was passed.", self.ready),
@@ -278,7 +279,7 @@ class Service:
         return await self._process(request, work, MAX_BODY)
 
     async def inside(self, request: Request) -> Response:
-        """Look inside the network while it sees a field."""
+        """Show what each layer of the network makes of a field: 28x28 bytes, one digit."""
         if _content_type(request) != BYTES:
             raise Refused(415, "unsupported_media_type", f"the content type should be {BYTES}")
 
@@ -294,7 +295,7 @@ class Service:
         return await self._process(request, work, 784)
 
     async def feedback(self, request: Request) -> Response:
-        """Store a correction: what a digit in a picture is."""
+        """Store a correction: which digit a part of a picture really shows."""
         corrections = self.corrections
         if corrections is None:
             message = (
@@ -329,7 +330,7 @@ class Service:
     async def _process(
         self, request: Request, work: Callable[[bytes], bytes], limit: int
     ) -> Response:
-        """Receive a body of at most `limit` bytes, and answer with the JSON that a worker makes."""
+        """Receive a body of at most `limit` bytes, and answer with the JSON that `work` makes."""
         self._refuse_unless_ready()
         async with self.bodies.receive(request, limit) as body:
             content = await _unless_gone(request, self.workers.run(work, body))
@@ -392,7 +393,7 @@ class Service:
 
 
 def read_picture(recogniser: Recogniser, picture: bytes, single: bool) -> Reading:
-    """Read a picture that is not larger than the service can afford.
+    """Read a picture, unless it is larger than the service allows.
 
     Raises:
         BadPicture: it is too large, or not a picture that can be read.
@@ -402,14 +403,14 @@ def read_picture(recogniser: Recogniser, picture: bytes, single: bool) -> Readin
 
 
 def _content_type(request: Request) -> str:
-    """Return the type of a request's body; without a type it is taken for plain bytes."""
+    """Return the content type of a request; plain bytes if it has none."""
     return request.headers.get("content-type", BYTES)
 
 
 async def _unless_gone(request: Request, working: Coroutine[Any, Any, bytes]) -> bytes:
-    """Return the result of work for a request. The work is dropped if the client goes away first.
+    """Return the result of work for a request. The work is cancelled if the client disconnects.
 
-    The body has been received, so that only the end of the connection can still be heard.
+    The body has been received already, so the next message can only be the disconnection.
     """
     work = asyncio.ensure_future(working)
     gone = asyncio.ensure_future(_wait_until_gone(request.receive))
@@ -429,5 +430,5 @@ async def _wait_until_gone(receive: Callable[[], Awaitable[Message]]) -> None:
 
 
 def _log(message: str) -> None:
-    """Print one line on standard error, for those who run the service."""
+    """Print one line on standard error, for the operator of the service."""
     print(f"inkdigits: {' '.join(message.split())}", file=sys.stderr, flush=True)  # noqa: T201

@@ -1,6 +1,6 @@
 """The server: it listens on a port, serves the application, and stops without losing requests.
 
-A model and an address come in. uvicorn speaks HTTP, by the connections of `connections`;
+A model and an address come in. uvicorn handles HTTP, through the connection class in `connections`;
 `application` has the endpoints.
 """
 
@@ -28,20 +28,20 @@ from inkdigits.service.model_file import ModelFile
 
 BACKLOG = 1024  # connections that the system accepts before the server does
 KEEP_ALIVE = 15  # seconds that a connection may stay open between two requests
-DRAIN = 8  # seconds for what is being received or read when the server is told to stop
+DRAIN = 8  # seconds to finish requests that are under way when the server is told to stop
 
 
 def serve(
     model: str, host: str, port: int, ready: Callable[[str], None], collect: Path | None = None
 ) -> None:
-    """Serve a model until SIGINT or SIGTERM, and then finish what is being read.
+    """Serve a model until SIGINT or SIGTERM, and then finish the requests under way.
 
     Args:
         model: a shipped model's name, a folder made by `train`, or an .onnx file.
         host: the address to listen on.
-        port: the port to listen on; 0 takes any that is free.
+        port: the port to listen on; 0 takes any free one.
         ready: called with the address of the draw page, once the server listens.
-        collect: the file in which corrections are stored; None stores nothing.
+        collect: the file in which to store corrections of readings; None stores nothing.
 
     Raises:
         UnknownName: there is no such model.
@@ -58,7 +58,7 @@ def serve(
     service = Service(name, recogniser, model_file, corrections)
     server = _Server(_configure(service))
 
-    # uvicorn drains first and then raises the signal again.
+    # uvicorn finishes the requests under way, and then raises the signal again.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     bound = listening.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
@@ -69,7 +69,7 @@ def serve(
 
 
 def _configure(service: Service) -> uvicorn.Config:
-    """Return how uvicorn is to serve."""
+    """Return the settings of uvicorn."""
     for talkative in ("uvicorn", "python_multipart"):
         logging.getLogger(talkative).setLevel(logging.ERROR)
 
@@ -95,9 +95,9 @@ def _configure(service: Service) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which lets those in that have connected already before it stops.
+    """uvicorn's server, which accepts all waiting connections before it closes the port.
 
-    Closing the port would reset their connections.
+    Closing the port at once would reset them.
     """
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -111,7 +111,7 @@ class _Server(uvicorn.Server):
 def _give_memory_back() -> None:
     """Ask glibc to give the memory of large pictures back to the system.
 
-    Else it learns to keep it, and 30 MiB more are never seen again.
+    By default it starts to keep such blocks, which costs 30 MiB.
     """
     if sys.platform != "linux":
         return
@@ -124,7 +124,7 @@ def _give_memory_back() -> None:
 
 
 def _public_name(path: Path) -> str:
-    """Return what a model is called over HTTP; clients are not told where it is."""
+    """Return a model's name for clients, without the folder that it is in."""
     return path.parent.name if path.name == "model.onnx" else path.stem
 
 
@@ -139,7 +139,7 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, UnicodeError) as error:
         reason = str(getattr(error, "strerror", None) or error)
-        reason = reason.partition(" (while")[0]  # which would repeat the address
+        reason = reason.partition(" (while")[0]  # the rest would repeat the address
         raise BadValue(
             f"cannot listen on port {port} of {host!r}: {reason}; --port 0 takes any free one"
         ) from None

@@ -1,7 +1,7 @@
-"""Backpressure: the threads that read, and a queue with an end in front of them.
+"""The threads that read pictures, and a queue of limited length in front of them.
 
-Functions come in and their results go out, within a deadline. Where the queue is full or too slow,
-requests are refused at once, so that they do not pile up.
+Functions come in and their results go out, within a deadline. If the queue is full or too slow,
+requests are refused at once, so that they do not pile up (backpressure).
 """
 
 import asyncio
@@ -16,19 +16,19 @@ from typing import Any, TypeVar
 from inkdigits.service.responses import Busy, Refused
 
 MAX_WAITING = 40  # requests; at 0.4 ms each, the last one waits 16 ms
-DEADLINE = 8.0  # seconds from a whole request to its result; half of it may be spent waiting
+DEADLINE = 8.0  # seconds from the last byte of a request to its result; half may be spent waiting
 
-# Waking the event loop for each result costs more than the network's arithmetic, because loop and
-# thread then fight for one interpreter. So a thread goes on with what is queued, and the loop
-# collects results now and then.
-DELIVERY_BATCH = 16  # results, at which the loop is woken
+# Waking the event loop for each result costs more than the network's arithmetic, because the loop
+# and the thread then compete for the interpreter. So a thread first goes on with the next task, and
+# the loop collects several results at a time.
+DELIVERY_BATCH = 16  # finished results that wake the loop
 DELIVERY_INTERVAL = 0.004  # seconds that a result waits at most
 
 T = TypeVar("T")
 
 
 class QueueFull(Busy):
-    """A request that finds as many waiting as may wait."""
+    """A request that comes while as many are waiting as the queue can hold."""
 
     def __init__(self) -> None:
         super().__init__(f"{MAX_WAITING} requests are waiting")
@@ -84,16 +84,16 @@ class Workers:
         return max(0, MAX_WAITING - len(self._queue))
 
     def run(self, work: Callable[..., T], *arguments: Any) -> Coroutine[Any, Any, T]:
-        """Put work into the queue for a thread. It is there before the result is awaited.
+        """Put work into the queue for a thread, at once, and return a coroutine for its result.
 
         Args:
-            work: what computes the result, from the arguments.
-            arguments: those of `work`.
+            work: the function that computes the result.
+            arguments: the arguments of `work`.
 
         Returns:
-            A coroutine that waits for the result. Where it is cancelled, work that has not begun is
-            dropped. It raises what `work` raises, `Busy` where no thread becomes free in time, and
-            `Refused` with status 504 where the work takes too long.
+            A coroutine that waits for the result. If it is cancelled, work that has not begun is
+            dropped. It raises what `work` raises, `Busy` if no thread becomes free in time, and
+            `Refused` with status 504 if the work takes too long.
 
         Raises:
             QueueFull: too many requests are waiting already.
@@ -124,7 +124,7 @@ class Workers:
                     self._queue.remove(task)
 
     def close(self) -> None:
-        """Begin nothing new."""
+        """Drop what is in the queue, and start nothing new."""
         self._queue.clear()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -140,7 +140,7 @@ class Workers:
         self._threads.submit(self._run_queued, self._queue.popleft(), loop)
 
     def _deliver_regularly(self) -> None:
-        """Deliver what is done, and again a little later as long as a thread is at work."""
+        """Deliver the finished results, and repeat this as long as a thread is working."""
         self._deliver()
         self._delivery = None
         if self._idle < self._count:
@@ -169,12 +169,12 @@ class Workers:
             self._start()
 
     def _deliver(self) -> None:
-        """Deliver all results that are there."""
+        """Deliver all finished results."""
         while self._done:
             self._done.popleft().deliver()
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
-    """Have the event loop call a function, unless it has been closed meanwhile."""
+    """Have the event loop call a function from another thread, unless the loop is closed."""
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(function)
