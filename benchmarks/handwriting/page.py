@@ -48,8 +48,8 @@ read**: of pictures with anything read, those that are not exact. Milliseconds a
 time, the median. Intervals are Wilson's, 95 %."""
 OTHERS = """Exact (its interval), then CER. Of the others' text only digits count. They are told
 what helps them: RapidOCR's line recogniser gets pictures with one line only, Tesseract is told to
-expect digits alone, and whether these are one, one line, or a block of lines. `-`: not shown to
-that reader."""
+expect digits alone, and whether these are one, one line, or a block of lines. "of 7": that reader
+got 7 of the pictures; `-`: it got none."""
 # In this order for readers; marks as well as colours tell them apart.
 STYLES = ((BLUE, "o"), (ORANGE, "s"), (INK, "^"), (MUTED, "D"))
 ROW_INCHES = 0.42
@@ -121,7 +121,7 @@ def others_table(compared: Comparison) -> list[str]:
     """Return exact and CER of every reader, row by row."""
     rows = []
     for row, scores in _scored(compared):
-        cells = [briefly(scores[reader]) for reader in compared.answers]
+        cells = [briefly(scores[reader], len(row.cases)) for reader in compared.answers]
         rows.append([row.name, len(row.cases), *cells])
 
     return table(["pictures", "n", *compared.answers], rows)
@@ -256,12 +256,14 @@ def error_rate(found: Score) -> str:
     return "-" if rate is None else f"{100 * rate:.1f} %"
 
 
-def briefly(found: Score | None) -> str:
-    """Return exact with its interval, and CER."""
+def briefly(found: Score | None, pictures: int) -> str:
+    """Return exact with its interval, and CER; how many pictures, where these are not all."""
     if found is None:
         return "-"
 
-    told = f"{exact(found.exact)} ({interval(found.exact)})"
+    n = found.exact.n
+    some = "" if n == pictures else f" of {n}"
+    told = f"{exact(found.exact)}{some} ({interval(found.exact)})"
     return told if not found.written else f"{told}, {error_rate(found)}"
 
 

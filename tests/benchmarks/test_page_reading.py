@@ -332,6 +332,7 @@ def test_the_section_has_every_row_and_every_reader(data: Path, generated: Path)
     comparison = compared(data, generated, *readers)
     text = page.section(comparison, {"date": "today"}, ["Tesseract: not there"], "images/a.png")
     assert "- Tesseract: not there" in text
+    assert "| field: drawn faults | 4 | 100.0 % (51.0-100.0), 0.0 % | 0.0 % of 2 (" in text
     assert "| field: amounts | 2 | 100.0 % | 34.2-100.0 | 0.0 % | 0 | 0 | 0.0 % (0 of 2) |" in text
     assert "| field: lines, rows count | 1 | 100.0 % (20.7-100.0), 0.0 % | - |" in text
     assert "is right of field: one digit: 2 of 2; pictures: one digit: 1 of 1;" in text
