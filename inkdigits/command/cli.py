@@ -220,10 +220,8 @@ def evaluate(options: argparse.Namespace) -> int:
         write_report(
             options.report,
             evaluation=evaluation,
-            probabilities=seen.probabilities,
-            images=seen.images,
-            labels=seen.labels,
-            config={"classes": seen.classes, "versions": {"inkdigits": inkdigits.__version__}},
+            seen=seen,
+            config={"versions": {"inkdigits": inkdigits.__version__}},
         )
         print_message(f"the report is {options.report}")
     return OK

@@ -5,13 +5,14 @@ and without colour vision. Its frame is `report_page.html`, its content comes fr
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from string import Template
 from typing import Any
 
 import numpy as np
 
-from inkdigits.core.digits import CLASSES, DIGITS, Array
+from inkdigits.core.digits import CLASSES
 from inkdigits.core.errors import BadValue
 from inkdigits.core.files import write_whole
 from inkdigits.evaluation import sections
@@ -25,51 +26,31 @@ def write_report(
     path: str | Path,
     *,
     evaluation: Evaluation,
-    probabilities: Array,
-    images: Array,
-    labels: Array,
+    seen: Predictions,
     history: Sequence[Mapping[str, Any]] = (),
-    config: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any],
 ) -> None:
     """Write the page in an atomic write, over whatever file is at `path`.
 
     Args:
         path: of the HTML file.
-        evaluation: the figures of the following three, which have the same order.
-        probabilities: (N, 10) floats.
-        images: uint8 (N, 28, 28), paper 0 to ink 255.
-        labels: (N,) integers, 0 to 9.
+        evaluation: the figures of the predictions.
+        seen: the predictions.
         history: a mapping an epoch, as `train --json` prints them; empty if there was no training.
         config: anything worth keeping about the making, nested as you like, such as the recipe,
-            versions and final figures. Its "classes" name the ten classes.
+            versions and final figures.
 
     Raises:
         BadValue: the arguments do not belong together.
         CannotWrite: the file cannot be written.
         MissingExtra: matplotlib is not installed.
     """
-    config = config or {}
-    seen = Predictions(
-        model=evaluation.model,
-        data=evaluation.data,
-        split=evaluation.split,
-        classes=_class_names(config),
-        images=np.asarray(images),
-        labels=np.asarray(labels),
-        probabilities=np.asarray(probabilities),
-    )
     _check_shapes(evaluation.n, seen)
 
-    write_whole(Path(path), render(evaluation, seen, history, config))
-
-
-def _class_names(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return ten names. A folder's name that is not valid Unicode becomes text here."""
-    names = [str(name) for name in config.get("classes", DIGITS)]
-    if len(names) != CLASSES:
-        raise BadValue(f"expected {CLASSES} class names in the report's config, got {len(names)}")
-
-    return tuple(name.encode(errors="replace").decode() for name in names)
+    # A folder's name that is not valid Unicode becomes text here.
+    names = tuple(name.encode(errors="replace").decode() for name in seen.classes)
+    page = render(evaluation, replace(seen, classes=names), history, config)
+    write_whole(Path(path), page)
 
 
 def _check_shapes(n: int, seen: Predictions) -> None:
@@ -77,6 +58,9 @@ def _check_shapes(n: int, seen: Predictions) -> None:
     images = seen.images
     if images.shape != (n, 28, 28) or images.dtype != np.uint8:
         raise BadValue(f"images are {images.dtype} {images.shape}; expected uint8 {(n, 28, 28)}")
+
+    if len(seen.classes) != CLASSES:
+        raise BadValue(f"expected {CLASSES} class names, got {len(seen.classes)}")
 
     if seen.labels.shape != (n,) or seen.probabilities.shape != (n, CLASSES):
         shapes = f"labels {seen.labels.shape} and probabilities {seen.probabilities.shape}"

@@ -17,7 +17,7 @@ from torch import nn
 from inkdigits.core.digits import CLASSES, DIGITS_TO_KEEP
 from inkdigits.core.files import write_whole
 from inkdigits.data.splits import Dataset, Split
-from inkdigits.evaluation.metrics import evaluate_probabilities
+from inkdigits.evaluation.measurement import Predictions, evaluate_predictions
 from inkdigits.evaluation.report import write_report
 from inkdigits.runs.checkpoint import save_checkpoint
 from inkdigits.runs.export import export_onnx
@@ -117,11 +117,16 @@ def finish(
     # The figures are about digits: an eleventh output, "not a digit", is left out.
     logits = predict_logits(network, dataset.test)[:, :CLASSES]
     labels = torch.from_numpy(dataset.test.labels).long()
-    probabilities = torch.softmax(logits / temperature, dim=1).numpy()
-
-    evaluation = evaluate_probabilities(
-        probabilities, dataset.test.labels, model=str(folder), data=dataset.name, split="test"
+    seen = Predictions(
+        model=str(folder),
+        data=dataset.name,
+        split="test",
+        classes=dataset.classes[:CLASSES],
+        images=dataset.test.images,
+        labels=dataset.test.labels,
+        probabilities=torch.softmax(logits / temperature, dim=1).numpy(),
     )
+    evaluation = evaluate_predictions(seen)
     final = FinalFigures(
         recipe=recipe.name,
         seed=seed,
@@ -169,11 +174,9 @@ def finish(
     write_report(
         folder / LAST_FILE,
         evaluation=evaluation,
-        probabilities=probabilities,
-        images=dataset.test.images,
-        labels=dataset.test.labels,
+        seen=seen,
         history=[to_record(epoch) for epoch in history.epochs],
-        config=config | {"classes": dataset.classes[:CLASSES]},
+        config=config,
     )
 
     return final

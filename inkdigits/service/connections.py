@@ -7,11 +7,12 @@ answer in JSON.
 """
 
 import asyncio
-import json
 from collections.abc import Callable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from inkdigits.service.responses import encode_response, respond_with_error
 
 # Seconds in which a request arrives, from its first byte or from the connection's start, and
 # seconds in which a response is taken.
@@ -185,10 +186,8 @@ class Connection(HttpToolsProtocol):
         # Else the response would belong to no request.
         expected = self._is_free() if self._in_head else not self.cycle.response_started
         if expected:
-            content = json.dumps({"error": {"code": code, "message": message}}).encode()
-            head = b"content-type: application/json\r\nconnection: close\r\n"
-            length = b"content-length: %d\r\n\r\n" % len(content)
-            self.transport.write(STATUS_LINE[status] + head + length + content)
+            response = respond_with_error(status, code, message, {"Connection": "close"})
+            self.transport.write(encode_response(response))
             self._refused(status)
 
         self.transport.close()

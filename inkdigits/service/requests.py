@@ -12,17 +12,18 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from python_multipart import FormParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
+from inkdigits.core.digits import Pixels
 from inkdigits.reading.preprocessing.candidate import Box
 from inkdigits.service.connections import MAX_BODY
 from inkdigits.service.responses import Refused
 
 BYTES = "application/octet-stream"
 MAX_PARTS = 100  # of a form, at 8 us each
+BadInference = partial(Refused, 400, "bad_inference")  # a request that cannot be understood
 MAX_ID = 256  # characters of an inference request's id, which is sent back
 
 BOX = re.compile(r"\d{1,9}(,\d{1,9}){3}", re.ASCII)
@@ -89,7 +90,7 @@ def _read_part(part: Any) -> bytes:
     return part.file_object.read()
 
 
-def parse_field(body: bytes) -> NDArray[np.uint8]:
+def parse_field(body: bytes) -> Pixels:
     """Return a field, which is what a network sees of a digit.
 
     Returns:
@@ -153,14 +154,7 @@ def parse_label(parameters: Mapping[str, str]) -> tuple[int, Box | None]:
     return int(label), (left, top, right, bottom)
 
 
-class _BadInference(Refused):
-    """An inference request that cannot be understood."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(400, "bad_inference", message)
-
-
-def parse_inference(body: bytes) -> tuple[dict[str, str], NDArray[np.uint8]]:
+def parse_inference(body: bytes) -> tuple[dict[str, str], Pixels]:
     """Parse an inference request of the Open Inference Protocol, version 2.
 
     Returns:
@@ -176,15 +170,15 @@ def parse_inference(body: bytes) -> tuple[dict[str, str], NDArray[np.uint8]]:
 
     tensor = _only_input(asked)
     if tensor.get("datatype") != "UINT8":
-        raise _BadInference("the input's datatype should be UINT8")
+        raise BadInference("the input's datatype should be UINT8")
 
     identity = asked.get("id", "")
     if not isinstance(identity, str) or len(identity) > MAX_ID:
-        raise _BadInference(f"id should be a string of at most {MAX_ID} characters")
+        raise BadInference(f"id should be a string of at most {MAX_ID} characters")
 
     outputs = asked.get("outputs", [])
     if not isinstance(outputs, list) or not all(map(_is_probabilities, outputs)):
-        raise _BadInference("the only output is 'probabilities'")
+        raise BadInference("the only output is 'probabilities'")
 
     echoed = {"id": identity} if "id" in asked else {}
     return echoed, _parse_images(tensor.get("shape"), tensor["data"])
@@ -197,7 +191,7 @@ def _only_input(asked: Any) -> dict[str, Any]:
     if isinstance(tensor, dict) and tensor.get("name") == "images" and "data" in tensor:
         return tensor
 
-    raise _BadInference(
+    raise BadInference(
         "the body should be an object with one input 'images' of datatype UINT8, shape "
         "[N, 28, 28], and its data"
     )
@@ -208,23 +202,23 @@ def _is_probabilities(output: Any) -> bool:
     return isinstance(output, dict) and output.get("name") == "probabilities"
 
 
-def _parse_images(shape: Any, data: Any) -> NDArray[np.uint8]:
+def _parse_images(shape: Any, data: Any) -> Pixels:
     """Return the images of a tensor, (N, 28, 28) uint8."""
     if not _is_shape(shape):
-        raise _BadInference("the input's shape should be [N, 28, 28] with N of at least 1")
+        raise BadInference("the input's shape should be [N, 28, 28] with N of at least 1")
 
     try:
         array = np.asarray(data)
     except (ValueError, OverflowError):
-        raise _BadInference("the input's data should be a flat or evenly nested list") from None
+        raise BadInference("the input's data should be a flat or evenly nested list") from None
 
     if array.dtype.kind not in "iu" or array.size == 0 or array.min() < 0 or array.max() > 255:
-        raise _BadInference("the input's data should be whole numbers from 0 to 255")
+        raise BadInference("the input's data should be whole numbers from 0 to 255")
 
     size = math.prod(shape)
     if array.size != size:
         message = f"the input's data are {array.size:,} numbers; its shape takes {size:,}"
-        raise _BadInference(message)
+        raise BadInference(message)
 
     return array.astype(np.uint8).reshape(shape)
 

@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inkdigits.core.digits import DIGITS
 from inkdigits.core.errors import BadValue, CannotWrite, MissingExtra
 from inkdigits.evaluation import report, sections
+from inkdigits.evaluation.measurement import Predictions, evaluate_predictions
 from inkdigits.evaluation.metrics import (
     errors,
     evaluate_probabilities,
@@ -102,11 +104,19 @@ def seen():
     return {"images": images, "labels": labels, "probabilities": probabilities}
 
 
-def write(path, seen, model="runs/lenet", data="mnist", **options):
-    evaluation = evaluate_probabilities(
-        seen["probabilities"], seen["labels"], model=model, data=data, split="test"
+def predictions(seen, model="", data="", split="", classes=DIGITS):
+    return Predictions(model=model, data=data, split=split, classes=tuple(classes), **seen)
+
+
+def write(path, seen, model="runs/lenet", data="mnist", classes=DIGITS, config=None, history=()):
+    predicted = predictions(seen, model, data, "test", classes)
+    write_report(
+        path,
+        evaluation=evaluate_predictions(predicted),
+        seen=predicted,
+        history=history,
+        config=config or {},
     )
-    write_report(path, evaluation=evaluation, **seen, **options)
     return path.read_text(encoding="utf-8")
 
 
@@ -192,8 +202,10 @@ def test_page_shows_one_image_of_each_class_then_the_least_certain(page, seen):
 
 def test_nothing_from_outside_becomes_markup(seen, tmp_path):
     classes = [f"{digit}{HOSTILE}" for digit in range(10)]
-    config = {HOSTILE: {HOSTILE: HOSTILE}, "list": [HOSTILE], "classes": classes}
-    hostile = Page(write(tmp_path / "a.html", first(seen, 50), HOSTILE, HOSTILE, config=config))
+    config = {HOSTILE: {HOSTILE: HOSTILE}, "list": [HOSTILE]}
+    hostile = Page(
+        write(tmp_path / "a.html", first(seen, 50), HOSTILE, HOSTILE, classes, config=config)
+    )
     harmless = Page(
         write(
             tmp_path / "b.html", first(seen, 50), "m", "d", config={"a": {"b": "c"}, "list": ["d"]}
@@ -217,7 +229,7 @@ def test_page_has_curves_only_where_there_was_training(seen, tmp_path, page):
     "classes", [["あ", "ki", *"23456789"], [*"012345678", "$\\frac$"], ["a\udcff", *"123456789"]]
 )
 def test_class_names_may_be_any_text(seen, tmp_path, classes):
-    text = Page(write(tmp_path / "r.html", first(seen, 50), config={"classes": classes})).text
+    text = Page(write(tmp_path / "r.html", first(seen, 50), classes=classes)).text
     assert all(name.replace("\udcff", "?") in text for name in classes)
 
 
@@ -258,10 +270,11 @@ def test_report_that_does_not_fit_its_evaluation_is_refused(seen, tmp_path):
         ({"images": seen["images"] / 255}, "images are float64"),
         ({"labels": seen["labels"][1:]}, r"labels \(399,\)"),
         ({"probabilities": seen["probabilities"][:, 1:]}, r"probabilities \(400, 9\)"),
-        ({"config": {"classes": ["a", "b"]}}, "class names .*, got 2"),
+        ({"classes": ["a", "b"]}, "class names, got 2"),
     ]:
+        unfit = replace(predictions(seen), **wrong)
         with pytest.raises(BadValue, match=says):
-            write_report(tmp_path / "r.html", evaluation=evaluation, **(seen | wrong))
+            write_report(tmp_path / "r.html", evaluation=evaluation, seen=unfit, config={})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -308,12 +321,13 @@ def test_missing_matplotlib_names_the_extra(seen, tmp_path, monkeypatch):
 def test_importing_loads_no_matplotlib_and_writing_no_pyplot(tmp_path):
     program = (
         "import sys, numpy as np\n"
-        "from inkdigits.evaluation import metrics, report\n"
+        "from inkdigits.evaluation import measurement, report\n"
         "assert 'matplotlib' not in sys.modules\n"
-        "seen = dict(probabilities=np.eye(10), labels=np.arange(10))\n"
-        "measured = metrics.evaluate_probabilities(**seen)\n"
-        "seen['images'] = np.zeros((10, 28, 28), np.uint8)\n"
-        "report.write_report(sys.argv[1], evaluation=measured, **seen)\n"
+        "images = np.zeros((10, 28, 28), np.uint8)\n"
+        "seen = measurement.Predictions('', '', '', '0123456789', images, np.arange(10), "
+        "np.eye(10))\n"
+        "measured = measurement.evaluate_predictions(seen)\n"
+        "report.write_report(sys.argv[1], evaluation=measured, seen=seen, config={})\n"
         "assert 'matplotlib.pyplot' not in sys.modules and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", program, tmp_path / "r.html"], check=True)
@@ -504,7 +518,7 @@ def test_page_says_what_doubt_is_worth(seen, tmp_path, page):
     assert f"the surest {100 * ours.coverage_no_error:.2f} %" in page.text
     assert "other things" not in page.text
     more = replace(ours, n_no_digit=1250, auroc_no_digit=0.98765)
-    write_report(tmp_path / "r.html", evaluation=more, **seen)
+    write_report(tmp_path / "r.html", evaluation=more, seen=predictions(seen), config={})
     text = Page((tmp_path / "r.html").read_text(encoding="utf-8")).text
     assert (
         "one of 1,250 other things, the digit is surer to be one in 98.77 % of all pairs (AUROC)"
