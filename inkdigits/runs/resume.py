@@ -1,8 +1,8 @@
-"""Saved states of a training: a kill, a full disk or a flipped bit costs a minute and not the run.
+"""Saved states of a training, so that a kill or a full disk costs a minute and not the whole run.
 
-A `TrainingState` comes in, a file goes out, and back. `DIR/state/NUMBER-SHA256.safetensors` is
-written atomically; its facts are JSON in safetensors' metadata, and its name is the hash of its
-bytes, so that a damaged file is noticed.
+A `TrainingState` goes into a file, and comes out again. `DIR/state/NUMBER-SHA256.safetensors` is
+written atomically. The state's facts are JSON in safetensors' metadata. The name contains the hash
+of the file's bytes, so that a damaged file is noticed.
 """
 
 import hashlib
@@ -151,7 +151,7 @@ class Interval:
 
 
 class StateSaver:
-    """Saves the state of a training when it is due, and warns only once that it cannot.
+    """Saves the state of a training when it is due, and warns only once if that fails.
 
     Args:
         training: the training under way.

@@ -1,7 +1,7 @@
-"""Where a training runs, and what makes its steps fast there.
+"""The device that a training runs on, and the settings of torch that make its steps fast there.
 
-A device's name and a recipe come in; settings of torch go out that hold around steps. They change
-nothing in what is computed, except that bfloat16 rounds more.
+A device's name and a recipe come in; a `Speed` goes out, whose context managers wrap the steps. The
+settings do not change what is computed, except that bfloat16 rounds more.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ M_MMAP_MAX = -4
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Return the device of a name.
+    """Return the device with a name, or the fastest one.
 
     Args:
         name: cpu, cuda or mps; auto is the fastest of them on this machine.
@@ -57,7 +57,7 @@ def choose_device(name: str = "auto") -> torch.device:
 
 @dataclass(frozen=True)
 class Speed:
-    """How steps are taken.
+    """Settings of torch that make training steps fast.
 
     Attributes:
         memory_format: of images and weights.
@@ -73,7 +73,7 @@ class Speed:
 
     @contextlib.contextmanager
     def whole_training(self) -> Iterator[None]:
-        """Apply the settings that hold around all steps."""
+        """Apply the settings for the whole training."""
         _keep_freed_memory()
         threads_before = torch.get_num_threads()
         torch.set_num_threads(self.threads or threads_before)
@@ -89,7 +89,7 @@ class Speed:
 
     @contextlib.contextmanager
     def convolutions(self) -> Iterator[None]:
-        """Apply the settings that hold around a network and its gradients."""
+        """Apply the settings for computing a network and its gradients."""
         # torch.backends.mkldnn.flags() does the same, but warns about Intel GPUs on machines that
         # have none.
         enabled_before = torch._C._get_mkldnn_enabled()
@@ -100,7 +100,7 @@ class Speed:
             torch._C._set_mkldnn_enabled(enabled_before)
 
     def precision(self) -> contextlib.AbstractContextManager[None]:
-        """Apply the precision that holds around the network alone; gradients follow it."""
+        """Apply the precision for computing the network; its gradients get the same one."""
         if self.autocast is None:
             return contextlib.nullcontext()
 
