@@ -30,14 +30,11 @@ Line = tuple[int, str]  # its number in the file, from 1, and its text
 
 def read_csv(path: Path) -> LabelledImages:
     """Return all images of a CSV file and their labels, as `iter_csv` does in blocks."""
-    images = [np.empty((0, SIDE, SIDE), np.uint8)]
-    labels = []
-    for block, its_labels in iter_csv(path):
-        images.append(block)
-        if its_labels is not None:
-            labels.append(its_labels)
-
-    return np.concatenate(images), np.concatenate(labels) if labels else None
+    blocks = list(iter_csv(path))
+    none = np.empty((0, SIDE, SIDE), np.uint8)
+    images = np.concatenate([none, *(images for images, _ in blocks)])
+    labels = [labels for _, labels in blocks if labels is not None]
+    return images, np.concatenate(labels) if labels else None
 
 
 def iter_csv(path: Path, rows: int = ROWS) -> Iterator[LabelledImages]:

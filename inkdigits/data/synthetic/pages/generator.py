@@ -385,6 +385,4 @@ def _taken(photo: Photo, scene: Scene, rng: Generator) -> tuple[Photo, Points]:
 
 def _box(points: Points) -> BoundingBox:
     """Return the bounding box of points (K, 2)."""
-    left, top = points.min(axis=0).tolist()
-    right, bottom = points.max(axis=0).tolist()
-    return left, top, right, bottom
+    return tuple(np.concatenate([points.min(axis=0), points.max(axis=0)]).tolist())

@@ -142,8 +142,7 @@ def _maybe(rng: Generator, chance: float, low: float, high: float) -> float | No
 def _colour(rng: Generator, colours: Sequence[RGB]) -> RGB:
     """Draw one of the colours, a little different each time."""
     colour = np.array(colours[int(rng.integers(len(colours)))])
-    red, green, blue = np.clip(colour + rng.normal(0, 0.02, 3), 0, 1).tolist()
-    return red, green, blue
+    return tuple(np.clip(colour + rng.normal(0, 0.02, 3), 0, 1).tolist())
 
 
 def _quality(rng: Generator, chance: float) -> int | None:
@@ -153,8 +152,7 @@ def _quality(rng: Generator, chance: float) -> int | None:
 
 def _margins(rng: Generator, single: bool) -> Margins:
     low, high = (0.15, 1.2) if single else (0.4, 2.5)
-    left, top, right, bottom = rng.uniform(low, high, 4).tolist()
-    return left, top, right, bottom
+    return tuple(rng.uniform(low, high, 4).tolist())
 
 
 # ---- what is written on, and with
