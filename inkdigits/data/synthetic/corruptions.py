@@ -143,6 +143,7 @@ def motion_blur(ink: InkImages, generator: Generator) -> Array:
     The points of the line are rounded to pixels, as ImageMagick does it.
     """
     angle = np.radians(generator.uniform(-MOTION_ANGLE, MOTION_ANGLE, len(ink)))
+    direction = np.stack([np.sin(angle), np.cos(angle)])
     taps = np.arange(MOTION_REACH + 1)
     weights = np.exp(-(taps**2) / (2 * MOTION_SIGMA**2))
     weights /= weights.sum()
@@ -150,8 +151,7 @@ def motion_blur(ink: InkImages, generator: Generator) -> Array:
     blurred = np.zeros_like(ink)
 
     for tap, weight in zip(taps, weights, strict=True):
-        down = np.ceil(tap * np.sin(angle) - 0.5).astype(int)
-        across = np.ceil(tap * np.cos(angle) - 0.5).astype(int)
+        down, across = np.ceil(tap * direction - 0.5).astype(int)
         blurred += np.float32(weight) * _moved(ink, down, across, MOTION_REACH, "edge")
 
     return blurred

@@ -60,7 +60,6 @@ def lean(rng: Generator, angle: float = 9.0) -> Array:
     size = np.exp(rng.normal(0, 0.06))
 
     cos = np.cos(turn)
-
     sin = np.sin(turn)
     return size * np.array([[cos, -sin], [sin, cos]]) @ np.array([[aspect, slant], [0, 1 / aspect]])
 

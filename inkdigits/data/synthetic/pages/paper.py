@@ -150,7 +150,7 @@ def underlined(
     shape: tuple[int, int], rows: Iterable[BoundingBox], width: float, rng: Generator
 ) -> Layer:
     """Return a line below each row, drawn by hand: not quite straight, not quite level."""
-    layer: Layer = np.zeros(shape, np.float32)
+    lines = []
     for left, top, right, bottom in rows:
         height = bottom - top
         start = left - rng.uniform(0, 0.4) * height
@@ -160,10 +160,9 @@ def underlined(
         y = level + rng.normal(0, 0.012 * height, 12).cumsum() * 0.5
 
         joints = pairwise(zip(x, y, strict=True))
-        line = segments(shape, [(*joint, *other) for joint, other in joints], width)
-        layer = np.maximum(layer, line)
+        lines += [(*joint, *other) for joint, other in joints]
 
-    return layer
+    return segments(shape, lines, width)
 
 
 # ---- what happened to a sheet
