@@ -1,1 +1,1 @@
-"""The name or path of a dataset comes in, splits of labelled 28x28 digits come out."""
+"""The name or path of a dataset comes in, splits of labelled 28x28 digits go out."""

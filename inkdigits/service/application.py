@@ -145,7 +145,7 @@ class Service:
             await self._endpoints(scope, receive, send)
             return
 
-        if scope["method"] == "POST" and not self.workers.room:
+        if scope["method"] == "POST" and not self.workers.free_places:
             self.metrics.count("none", self._queue_full.status_code)
             await self._queue_full(scope, receive, send)
             return
@@ -170,7 +170,7 @@ class Service:
         In one turn of the event loop, many requests may be announced before the first one is
         queued, so those that are announced already count as well.
         """
-        if self._announced >= self.workers.room:
+        if self._announced >= self.workers.free_places:
             return self._queue_full_bytes
 
         if not self._announced:

@@ -79,7 +79,7 @@ class Workers:
         return len(self._queue)
 
     @property
-    def room(self) -> int:
+    def free_places(self) -> int:
         """How many more requests the queue takes."""
         return max(0, MAX_WAITING - len(self._queue))
 
@@ -98,7 +98,7 @@ class Workers:
         Raises:
             QueueFull: too many requests are waiting already.
         """
-        if not self.room:
+        if not self.free_places:
             raise QueueFull
 
         task = _Task(partial(work, *arguments), asyncio.get_running_loop().create_future())

@@ -1,4 +1,4 @@
-"""What a training reports: figures of the pass under way and of every finished pass.
+"""What a training reports: figures of the current pass (epoch) and of every finished one.
 
 Losses and logits of single steps come in; `TrainingProgress` and `Epoch` records go out.
 """
@@ -16,7 +16,7 @@ REPORTS_AN_EPOCH = 25  # how often a pass reports its progress
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """The pass under way, over the digits seen so far."""
+    """The figures of the current pass, over the digits seen so far."""
 
     epoch: int  # counted from 1
     fraction: float  # of this epoch, 0 to 1
@@ -27,11 +27,11 @@ class TrainingProgress:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One finished pass. Losses are mean cross-entropies in nats, accuracies fractions.
+    """The figures of a finished pass. Losses are mean cross-entropies in nats, accuracies fractions.
 
-    The training figures are means over the pass itself, while the weights moved and dropout was on;
-    the validation figures are those of the network after the pass. `seconds` is the pass alone,
-    without the validation.
+    The training figures are means over the pass, while the weights changed and dropout was on; the
+    validation figures are those of the network after the pass. `seconds` does not include the
+    validation.
     """
 
     epoch: int  # counted from 1

@@ -1,8 +1,9 @@
 """The training loop.
 
 A network, a recipe and two splits of digits come in; the network is trained in place, and records
-go out: `TrainingProgress` now and then, an `Epoch` after every pass. `Training.passes` is the loop
-itself. Files and the test split are handled in `runs/`, progress bars in `command/`.
+go out: `TrainingProgress` now and then, an `Epoch` after every pass over the training digits.
+`Training.passes` is the loop itself. Files and the test split are handled in `runs/`, progress bars
+in `command/`.
 
 All digits are on the device as uint8; a batch is converted to float when its turn comes. The same
 recipe, seed, device, number of threads and version of torch give the same bits.

@@ -1,1 +1,1 @@
-"""Figures come in, matplotlib plots go out, all in one style."""
+"""Results of measurements come in, matplotlib figures go out, all in one style."""

@@ -1,1 +1,1 @@
-"""A search over the keys of a recipe: a space comes in, trials and the best recipe come out."""
+"""A search over the keys of a recipe: a space comes in, trials and the best recipe go out."""

@@ -1,11 +1,11 @@
 """Pages of handwriting with known content, as people scan, photograph and draw them.
 
-They are there to train on, to test and to measure with. The way of a page:
+They are for training, testing and measuring. The path of a page through the modules:
 
     glyphs -> writing (symbols -> ink) -> layout (rows on a sheet) -> paper -> camera
-    scene says how a page looks; generator puts all together, page by page or in a folder
+    scene says how a page looks; generator calls them all, for one page or for a folder of pages
 
-They are written with MNIST's training digits and strokes of our own, without anything of `reading`.
+They are written with MNIST's training digits and our own strokes. No code of `reading` is used.
 """
 
 from inkdigits.data.synthetic.pages.generator import SyntheticPage, generate, render, write_pages
