@@ -27,7 +27,7 @@ class TrainingProgress:
 
 @dataclass(frozen=True)
 class Epoch:
-    """The figures of a finished pass. Losses are mean cross-entropies in nats, accuracies fractions.
+    """Figures of a finished pass. Losses are mean cross-entropies in nats, accuracies fractions.
 
     The training figures are means over the pass, while the weights changed and dropout was on; the
     validation figures are those of the network after the pass. `seconds` does not include the
