@@ -107,9 +107,12 @@ class _Events:
         self.dataset = dataset
         self.out = out
         self.folder = out / EVENTS_FOLDER
-        self.members: list[str] = []
+
+        # Of each network: the folder of its events, and that of its run.
+        self.folders = [(self.folder, out)]
         if recipe.members > 1:
-            self.members = [run_name(recipe.member, each) for each in recipe.member_seeds(seed)]
+            names = [run_name(recipe.member, each) for each in recipe.member_seeds(seed)]
+            self.folders = [(self.folder / each, out / MEMBERS_FOLDER / each) for each in names]
         self._writers: dict[int, SummaryWriter] = {}  # of each network, by its number
 
     def close(self) -> None:
@@ -134,11 +137,9 @@ class _Events:
         if isinstance(record, Epoch):
             self._add_epoch(writer, to_record(record) | {"epoch": epoch})
 
-    def _events_folder(self, network: int) -> Path:
-        return self.folder / self.members[network] if self.members else self.folder
-
     def _has_events(self, network: int) -> bool:
-        return any(self._events_folder(network).glob("events.*"))
+        events, _ = self.folders[network]
+        return any(events.glob("events.*"))
 
     def _writer(self, network: int, epoch: int) -> "SummaryWriter":
         """Return the writer of a network whose next pass is `epoch`, after all passes before it."""
@@ -151,7 +152,7 @@ class _Events:
         # A first file says where it begins, too: TensorBoard takes the first that does for the
         # beginning of all.
         purge_step = epoch if had_events else 1
-        writer = SummaryWriter(self._events_folder(network), purge_step=purge_step)
+        writer = SummaryWriter(self.folders[network][0], purge_step=purge_step)
         self._writers[network] = writer
 
         if not had_events:
@@ -163,7 +164,7 @@ class _Events:
 
     def _metrics(self, network: int) -> list[dict[str, Any]]:
         """Return the lines of a network's metrics.jsonl, which is written before an Epoch."""
-        run = self.out / MEMBERS_FOLDER / self.members[network] if self.members else self.out
+        _, run = self.folders[network]
         path = run / METRICS_FILE
         if not path.is_file():
             return []

@@ -79,7 +79,8 @@ def frontier(contenders: Sequence[Contender], cost: str) -> "Figure":
 
     axes = figure.subplots()
     best = unbeaten(contenders)
-    axes.plot(*_stairs(best), color=BLUE, linewidth=1.2, alpha=0.5, zorder=1)
+    costs, shares = zip(*[(each.cost, 100 * each.accuracy) for each in best], strict=True)
+    axes.step(costs, shares, where="post", color=BLUE, linewidth=1.2, alpha=0.5, zorder=1)
     for each in contenders:
         colour, marker = (BLUE, "o") if each in best else (MUTED, "s")
         sd = 100 * (each.sd or 0)
@@ -114,13 +115,6 @@ def unbeaten(contenders: Sequence[Contender]) -> list[Contender]:
             found.append(each)
 
     return found
-
-
-def _stairs(best: Sequence[Contender]) -> tuple[list[float], list[float]]:
-    """Return x and y of the corners of the stairs that the unbeaten contenders make."""
-    costs = [each.cost for each in best for _ in range(2)]
-    shares = [100 * each.accuracy for each in best for _ in range(2)]
-    return costs[1:], shares[:-1]
 
 
 def _write_names(axes: "Axes", contenders: Sequence[Contender], best: Sequence[Contender]) -> None:
