@@ -96,17 +96,15 @@ def list_datasets(data_dir: Path | None = None) -> list[Listing]:
 
     Only names and sizes are looked at; `verify_dataset` reads the files.
     """
-    return [
-        _listing(entry, (data_dir or default_data_dir()) / entry.folder)
-        for entry in DATASETS.values()
-    ]
+    listings = []
+    for entry in DATASETS.values():
+        folder = (data_dir or default_data_dir()) / entry.folder
+        paths = [at_hand(folder, file) for file in entry.files]
+        present = all(paths) if entry.files else has_sklearn()
+        nbytes = sum(path.stat().st_size for path in paths if path)
+        listings.append(Listing(entry.name, entry.description, entry.licence, present, nbytes))
 
-
-def _listing(entry: Entry, folder: Path) -> Listing:
-    paths = [at_hand(folder, file) for file in entry.files]
-    present = all(paths) if entry.files else has_sklearn()
-    nbytes = sum(path.stat().st_size for path in paths if path)
-    return Listing(entry.name, entry.description, entry.licence, present, nbytes)
+    return listings
 
 
 def at_hand(folder: Path, file: File) -> Path | None:

@@ -68,8 +68,8 @@ def on_table(photo: Photo, table: Photo, skew: float, rng: Generator) -> tuple[P
     matrix = _homography(corners, seen)
 
     flat = _warped(photo, matrix, (wide, tall))
-    covers: Layer = cv2.warpPerspective(np.ones((height, width), np.float32), matrix, (wide, tall))
-    below: Layer = cv2.GaussianBlur(np.roll(covers, 2, axis=(0, 1)), (0, 0), 3)  # a narrow shadow
+    covers = cv2.warpPerspective(np.ones((height, width), np.float32), matrix, (wide, tall))
+    below = cv2.GaussianBlur(np.roll(covers, 2, axis=(0, 1)), (0, 0), 3)  # a narrow shadow
     ground = table * (1 - 0.5 * below)[..., None]
 
     return flat * covers[..., None] + ground * (1 - covers[..., None]), matrix
@@ -178,7 +178,7 @@ def shaken(photo: Photo, length: float, rng: Generator) -> Photo:
     step = np.array([np.cos(angle), np.sin(angle)]) * length / 2
     ends = np.rint((side // 2 + np.array([-step, step])) * 16)
     start, end = ends.astype(int).tolist()
-    way: Layer = np.zeros((side, side), np.float32)
+    way = np.zeros((side, side), np.float32)
 
     cv2.line(way, start, end, 1.0, 1, cv2.LINE_AA, 4)
     return cv2.filter2D(photo, -1, way / way.sum(), borderType=cv2.BORDER_REPLICATE)

@@ -6,6 +6,7 @@ together, such as chalk and boards, or phones and shadows.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -127,7 +128,7 @@ def random_scene(rng: Generator, *, single: bool = False, columns: int = 8) -> S
 # ---- draws
 
 
-def choice(shares: Mapping[str, float], rng: Generator) -> str:
+def choice(shares: Mapping[Any, float], rng: Generator) -> str:
     """Draw one of the names, each with its share of the chances."""
     return str(rng.choice(list(shares), p=list(shares.values())))
 
@@ -162,7 +163,7 @@ def _canvas(rng: Generator, single: bool) -> Scene:
     """Draw a paint program: pure colours, hard or smooth edges, on very few to very many pixels."""
     if single:
         heights = {18: 0.15, 22: 0.15, 40: 0.2, 90: 0.25, 160: 0.15, 300: 0.1}
-        height = int(rng.choice(list(heights), p=list(heights.values())))
+        height = int(choice(heights, rng))
     else:
         height = int(rng.integers(30, 160))
 

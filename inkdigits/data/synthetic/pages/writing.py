@@ -228,14 +228,14 @@ def from_mnist(image: Plane, height: float, pen: Pen, rng: Generator) -> Layer:
     scale = min(height / tall, 1.6 * height / width)
     large = cv2.resize(tight, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     outline = (cv2.GaussianBlur(large, (0, 0), max(0.3, 0.4 * scale)) > 100).view(np.uint8)
-    inside: Layer = cv2.distanceTransform(outline, cv2.DIST_L2, 5)
+    inside = cv2.distanceTransform(outline, cv2.DIST_L2, 5)
 
-    outside: Layer = cv2.distanceTransform(1 - outline, cv2.DIST_L2, 5)
+    outside = cv2.distanceTransform(1 - outline, cv2.DIST_L2, 5)
 
     thin, half = np.percentile(_half_widths(inside), (5, 50))
     thinnest = max(THINNEST_SHARE * thin, NARROWEST_STROKE / 2)
     wider = float(np.clip(pen.width * height / 2 - half, thinnest - thin, 2.5 * scale))
-    distance: Layer = cv2.GaussianBlur(inside - outside, (0, 0), max(0.3, 0.25 * scale))
+    distance = cv2.GaussianBlur(inside - outside, (0, 0), max(0.3, 0.25 * scale))
 
     return _covered(np.clip(distance + np.float32(wider + 0.5), 0, 1), pen, rng)
 
