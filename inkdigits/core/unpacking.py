@@ -15,9 +15,8 @@ from pathlib import Path
 
 from inkdigits.core.errors import BadData
 
-UNPACKED_CHUNK = (
-    1 << 20
-)  # bytes unpacked at a time: still in the cache when they are hashed and copied
+# Bytes unpacked at a time: still in the cache when they are hashed and copied.
+UNPACKED_CHUNK = 1 << 20
 
 # Deflate packs real digits to a fifth of their size, and blank images to a thousandth at the very
 # best.

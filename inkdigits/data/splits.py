@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from inkdigits.core.digits import CLASSES, Labels, Mask, Pixels
 from inkdigits.core.errors import look_up
 
-VALIDATION = (
-    5_000  # of MNIST's 60,000 training images; of a smaller training set the same share, a twelfth
-)
+# Of MNIST's 60,000 training images; of a smaller training set the same share, a twelfth.
+VALIDATION = 5_000
 VALIDATION_SHARE = VALIDATION / 60_000
 HELD_OUT_SHARE = 0.1  # of images without a test split: for testing, and again for validation
 

@@ -168,28 +168,29 @@ def _draw_view(
     left, top, right, bottom = window
     width = max(1, round((right - left) * scale))
     height = max(1, round((bottom - top) * scale))
-    placed = [replace(digit, box=_place(digit.box, window, scale)) for digit in found]
+    rows = [round((digit.box[1] - top) * scale) for digit in found]
 
     head = TITLE_HEIGHT
-    if labelled and any(digit.box[1] < LABEL_HEIGHT for digit in placed):
+    if labelled and any(row < LABEL_HEIGHT for row in rows):
         head += LABEL_HEIGHT
 
     across, down = _step(width, head + height)
     image = Image.new("RGB", (CONTENT_WIDTH, head + height + 4 + down), BACKGROUND)
     draw = ImageDraw.Draw(image)
-    labels = [
-        [(digit, str(digit.digit)) for digit in placed if digit.accepted],
-        [(digit, str(number)) for number, digit in enumerate(placed, start=1)],
-    ]
-    for number, (title, picture) in enumerate(panels):
-        x = number * across
-        y = number * down + head
+    for panel, (title, picture) in enumerate(panels):
+        x = panel * across
+        y = panel * down + head
+        placed = [replace(digit, box=_place(digit.box, window, scale, (x, y))) for digit in found]
+        labels = [
+            [(digit, str(digit.digit)) for digit in placed if digit.accepted],
+            [(digit, str(number)) for number, digit in enumerate(placed, start=1)],
+        ]
         write(draw, (x, y - head + TITLE_HEIGHT - 8), title, QUIET)
         image.paste(_resize(picture.crop(window), width, height), (x, y))
         draw.rectangle((x, y, x + width - 1, y + height - 1), outline=RULE)
-        _draw_boxes(draw, x, y, placed)
+        _draw_boxes(draw, placed)
         if labelled:
-            _draw_labels(draw, x, y, labels[number])
+            _draw_labels(draw, labels[panel])
 
     return image
 
@@ -202,11 +203,12 @@ def _step(width: int, height: int) -> tuple[int, int]:
     return (CARD_WIDTH if width <= CARD_WIDTH else PANEL_WIDTH) + GAP, 0
 
 
-def _place(box: Box, window: Box, scale: float) -> Box:
-    """Return where a box is in a panel that shows the window."""
-    x, y, *_ = window
-    moved = zip(box, (x, y, x, y), strict=True)
-    left, top, right, bottom = (round((place - start) * scale) for place, start in moved)
+def _place(box: Box, window: Box, scale: float, panel: tuple[int, int]) -> Box:
+    """Return where a box is in an image whose panel, at (x, y), shows the window."""
+    moved = zip(box, 2 * window[:2], 2 * panel, strict=True)
+    left, top, right, bottom = (
+        round((place - start) * scale) + shift for place, start, shift in moved
+    )
     return left, top, right, bottom
 
 
@@ -221,7 +223,7 @@ def _resize(image: Image.Image, width: int, height: int) -> Image.Image:
     return image.resize((width, height), method)
 
 
-def _draw_boxes(draw: ImageDraw.ImageDraw, x: int, y: int, placed: Sequence[Digit]) -> None:
+def _draw_boxes(draw: ImageDraw.ImageDraw, placed: Sequence[Digit]) -> None:
     """Draw a box around each candidate, with white on both sides so that dark paper shows it."""
     for outset, line_width, is_white in ((4, 4, True), (3, 2, False)):
         for digit in placed:
@@ -229,26 +231,24 @@ def _draw_boxes(draw: ImageDraw.ImageDraw, x: int, y: int, placed: Sequence[Digi
             colour = ACCEPTED if digit.accepted else REFUSED
             draw.rectangle(
                 (
-                    max(0, x + left - outset),
-                    y + top - outset,
-                    min(CONTENT_WIDTH - 1, x + right + outset - 1),
-                    y + bottom + outset - 1,
+                    max(0, left - outset),
+                    top - outset,
+                    min(CONTENT_WIDTH - 1, right + outset - 1),
+                    bottom + outset - 1,
                 ),
                 outline=CARD if is_white else colour,
                 width=line_width,
             )
 
 
-def _draw_labels(
-    draw: ImageDraw.ImageDraw, x: int, y: int, labels: Sequence[tuple[Digit, str]]
-) -> None:
+def _draw_labels(draw: ImageDraw.ImageDraw, labels: Sequence[tuple[Digit, str]]) -> None:
     """Write a label above each box that is large enough for one."""
     for digit, label in labels:
         left, top, right, bottom = digit.box
         if max(right - left, bottom - top) < SMALLEST_LABELLED:
             continue
 
-        place = x + left - 1, y + top - 6
+        place = left - 1, top - 6
         size = min(18, max(12, (bottom - top) // 3))
         before, above, after, below = draw.textbbox(place, label, font(size), anchor="ls")
         draw.rectangle((before - 2, above - 2, after + 1, below), CARD)

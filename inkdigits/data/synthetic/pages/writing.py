@@ -21,9 +21,7 @@ Glyph = tuple[Points, ...]  # one array a stroke, in heights of the symbol
 
 STEPS = 12  # points of the curve between two control points
 STROKE_SUPERSAMPLING = 4  # strokes are drawn this much larger and area-averaged
-THINNEST_SHARE = (
-    0.4  # of an MNIST digit's thin strokes that a thinner pen leaves; less would break them
-)
+THINNEST_SHARE = 0.4  # of an MNIST digit's thin strokes that a pen leaves; less would break them
 NARROWEST_STROKE = 1.5  # pixels of a stroke; less would fall between the pixels here and there
 SOLID_INK = 0.5  # ink from which on a pixel counts as covered
 
