@@ -60,7 +60,7 @@ class Connection(HttpToolsProtocol):
         *arguments: Any,
         refused: Callable[[int], None],
         idle: "dict[Connection, None]",
-        response_if_full: Callable[[], bytes | None] = lambda: None,
+        response_if_full: Callable[[], bytes | None],
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)

@@ -40,7 +40,12 @@ class Metrics:
         Args:
             gauges: other figures by name: what each one is, and its value now.
         """
-        return "\n".join([*self._counters(), *self._histograms(), *_gauges(gauges), ""])
+        lines = [*self._counters(), *self._histograms()]
+        for name, (text, value) in gauges.items():
+            lines += _head(f"inkdigits_{name}", "gauge", text)
+            lines.append(f"inkdigits_{name} {value:g}")
+
+        return "\n".join([*lines, ""])
 
     def _counters(self) -> Iterator[str]:
         """Yield the lines that count requests and new models."""
@@ -66,12 +71,6 @@ class Metrics:
 
             yield f'{name}_sum{{endpoint="{endpoint}"}} {self._seconds[endpoint]:.6f}'
             yield f'{name}_count{{endpoint="{endpoint}"}} {total}'
-
-
-def _gauges(gauges: Mapping[str, tuple[str, float]]) -> Iterator[str]:
-    for name, (text, value) in gauges.items():
-        yield from _head(f"inkdigits_{name}", "gauge", text)
-        yield f"inkdigits_{name} {value:g}"
 
 
 def _head(name: str, kind: str, text: str) -> tuple[str, str]:

@@ -23,7 +23,7 @@ METRICS: dict[str, Literal["maximize", "minimize"]] = {
     "validation_accuracy": "maximize",
     "validation_loss": "minimize",
 }
-SAMPLERS = ("tpe", "random", "grid")
+NAMES = {"metric": tuple(METRICS), "sampler": ("tpe", "random", "grid")}
 LARGEST_GRID = 10**5  # points; more are a slip
 
 # Options are searched one by one.
@@ -259,10 +259,8 @@ def _check_type(key: str, value: Any) -> None:
         least, most = LIMITS[key]
         if not least <= value <= most:
             raise BadValue(f"{key} must be from {least} to {most:,}, not {value}")
-    if key == "metric" and value not in METRICS:
-        raise UnknownName(key, value, METRICS)
-    if key == "sampler" and value not in SAMPLERS:
-        raise UnknownName(key, value, SAMPLERS)
+    if key in NAMES and value not in NAMES[key]:
+        raise UnknownName(key, value, NAMES[key])
 
 
 def _load_base(path: Path, table: dict[str, Any], fixed: dict[str, Any]) -> Recipe:

@@ -67,6 +67,7 @@ class Search:
     def __init__(self, space: Space, out: Path, digits: str) -> None:
         self.space = space
         self.out = out
+        self._database = out / DATABASE
         self._told = set[int]()  # the trials that `news` has returned
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -80,10 +81,6 @@ class Search:
                 )
             self.study = self._open(space.identity | {"digits": digits})
             self._tidy_up()
-
-    @property
-    def _database(self) -> Path:
-        return self.out / DATABASE
 
     def _tidy_up(self) -> None:
         """Do what a process that was killed may not have come to."""
@@ -268,8 +265,11 @@ class Attempt:
         self._held = held
 
         # The same settings and seeds make the same bits: nothing is trained twice.
-        twins = [each for each in search.trials() if _is_twin(each, trial)]
-        source = twins[0] if twins else trial
+        source: FrozenTrial | optuna.Trial = trial
+        for other in search.trials():
+            if other.state == TrialState.COMPLETE and other.params == trial.params:
+                source = other
+                break
         self.seeds: list[dict[str, float]] = list(source.user_attrs.get("seeds", ()))
 
     def __enter__(self) -> "Attempt":
@@ -340,8 +340,3 @@ class Attempt:
         self.over = True
         self.search.write()
         self._held.close()
-
-
-def _is_twin(other: FrozenTrial, trial: optuna.Trial) -> bool:
-    """Tell whether another trial with the same settings is finished."""
-    return other.state == TrialState.COMPLETE and other.params == trial.params

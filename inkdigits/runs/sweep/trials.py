@@ -182,13 +182,13 @@ def describe_sweep(results: Sequence[TrialResult], space: Space, out: Path) -> l
 def format_figure(result: TrialResult, metric: str) -> str:
     """Format the mean over seeds and, of several, the standard deviation."""
     values = result.values(metric)
-    sd = stdev(values) if len(values) > 1 else None
-    if metric == "validation_accuracy":
-        figure = percent(mean(values))
-        return figure if sd is None else f"{figure} ± {100 * sd:.2f}"
+    is_share = metric == "validation_accuracy"
+    figure = percent(mean(values)) if is_share else f"{mean(values):.4f}"
+    if len(values) == 1:
+        return figure
 
-    figure = f"{mean(values):.4f}"
-    return figure if sd is None else f"{figure} ± {sd:.4f}"
+    sd = stdev(values)
+    return f"{figure} ± {100 * sd:.2f}" if is_share else f"{figure} ± {sd:.4f}"
 
 
 def _metric_name(space: Space) -> str:
