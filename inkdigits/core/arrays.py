@@ -217,15 +217,13 @@ def _read_npy_header(stream: io.BufferedIOBase, name: str, head: bytes) -> Store
     try:
         with warnings.catch_warnings(action="error"):
             shape, columns_first, dtype = NPY_HEADERS[head](stream)
+
+        if dtype.kind not in "biuf":
+            raise ValueError(f"it holds values of type {dtype.str!r}")
+        if min(shape, default=0) < 0:
+            raise ValueError(f"its shape is {shape}")
     except Exception as problem:  # NumPy lets Python parse it, which raises many kinds of errors
         raise BadData(f"{name} is not an array of plain numbers: {problem}") from None
-
-    if dtype.kind not in "biuf":
-        raise BadData(
-            f"{name} is not an array of plain numbers: it holds values of type {dtype.str!r}"
-        )
-    if min(shape, default=0) < 0:
-        raise BadData(f"{name} is not an array of plain numbers: its shape is {shape}")
 
     return StoredArray(stream, name, shape, dtype, columns_first)
 
