@@ -198,17 +198,14 @@ def train(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Run `inkdigits evaluate`: print the figures of a model on a dataset."""
-    from inkdigits.evaluation import robustness
-    from inkdigits.evaluation.measurement import evaluate_predictions, predict
+    from inkdigits.evaluation.measurement import MNIST_C, evaluate_predictions, predict
     from inkdigits.evaluation.text import describe_evaluation
 
-    if options.data == robustness.MNIST_C:
+    if options.data == MNIST_C:
         return _evaluate_corrupted(options)
 
-    corrupted = robustness.is_corrupted(options.data)
-    predict_split = robustness.predict_corrupted if corrupted else predict
     with show_progress() as progress:
-        seen = predict_split(
+        seen = predict(
             options.model, options.data, options.split, data_dir=options.data_dir, progress=progress
         )
 

@@ -1,14 +1,17 @@
 """A model and a dataset in, the model's predictions and its Evaluation out."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from inkdigits.core.digits import CLASSES, Array, Pixels
+from inkdigits.core.digits import CLASSES, Array
+from inkdigits.core.errors import UnknownName
 from inkdigits.core.progress import ProgressCallback
 from inkdigits.data.datasets import Dataset, load_dataset
 from inkdigits.evaluation.metrics import Evaluation, evaluate_probabilities
 from inkdigits.evaluation.selective import auroc
+
+MNIST_C = "mnist-c"  # mnist-c/fog are MNIST's digits through one of its corruptions
+CORRUPTION_SEED = 0  # the same digits for everybody
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def evaluate(
 
     Args:
         model: a shipped model's name, a folder made by training, or an .onnx file.
-        data: the name or path of a dataset.
+        data: the name or path of a dataset; mnist-c/fog for MNIST's digits through a corruption.
         split: the name of a split; None for the one that `default_split` chooses.
         data_dir: the folder with the datasets; None for the default one.
 
@@ -68,7 +71,6 @@ def predict(
     *,
     data_dir: str | Path | None = None,
     progress: ProgressCallback | None = None,
-    change: Callable[[Pixels], Pixels] | None = None,
 ) -> Predictions:
     """Read every digit of a split with a model.
 
@@ -78,21 +80,23 @@ def predict(
         split: as for `evaluate`.
         data_dir: as for `evaluate`.
         progress: as for `load_dataset`.
-        change: applied to the images, uint8 (N, 28, 28), before the model sees them.
 
     Raises:
         InkdigitsError: as for `evaluate`.
     """
     from inkdigits.reading.recogniser import Recogniser
 
+    corruption = corruption_in(str(data))
     # The model comes first: it may not exist, and the data may have to be downloaded.
     recogniser = Recogniser(model)
-    dataset = load_dataset(data, data_dir=data_dir, progress=progress)
+    dataset = load_dataset("mnist" if corruption else data, data_dir=data_dir, progress=progress)
     split = split or default_split(dataset, recogniser.trained_on)
     shown = dataset[split].images
     labels = dataset[split].labels
-    if change:
-        shown = change(shown)
+    if corruption:
+        from inkdigits.data.synthetic.corruptions import corrupt
+
+        shown = corrupt(shown, corruption, CORRUPTION_SEED)
 
     # `handwriting` also holds things that are not digits.
     is_digit = labels < CLASSES
@@ -104,7 +108,7 @@ def predict(
 
     return Predictions(
         model=str(model),
-        data=dataset.name,
+        data=str(data) if corruption else dataset.name,
         split=split,
         classes=dataset.classes[:CLASSES],
         images=images,
@@ -112,6 +116,23 @@ def predict(
         probabilities=recogniser.classify(images),
         sureness=sureness,
     )
+
+
+def corruption_in(data: str) -> str | None:
+    """Return the corruption that a name such as `mnist-c/fog` asks for, None for other data.
+
+    Raises:
+        UnknownName: there is no such corruption.
+    """
+    name, slash, corruption = data.partition("/")
+    if name != MNIST_C or not slash:
+        return None
+
+    from inkdigits.data.synthetic.corruptions import CORRUPTIONS
+
+    if corruption not in CORRUPTIONS:
+        raise UnknownName(f"corruption in {MNIST_C}:", corruption, CORRUPTIONS)
+    return corruption
 
 
 def default_split(dataset: Dataset, trained_on: str | None = None) -> str:

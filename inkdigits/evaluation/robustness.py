@@ -6,19 +6,19 @@ corruptions are in `data.synthetic.corruptions`, the figures of one in `metrics`
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from inkdigits.core.errors import UnknownName
 from inkdigits.core.progress import ProgressCallback
 from inkdigits.data.synthetic.corruptions import AFFINE, CORRUPTIONS, corrupt
-from inkdigits.evaluation.measurement import Predictions, evaluate_predictions, predict
+from inkdigits.evaluation.measurement import (
+    CORRUPTION_SEED,
+    MNIST_C,
+    evaluate_predictions,
+    predict,
+)
 from inkdigits.evaluation.metrics import Evaluation, percent
-
-MNIST_C = "mnist-c"
-CORRUPTION_SEED = 0  # the same digits for everybody
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,6 @@ class Robustness:
         }
 
 
-def is_corrupted(data: str) -> bool:
-    """Tell whether a dataset's name is `mnist-c`, or one of its parts such as `mnist-c/fog`."""
-    return data.partition("/")[0] == MNIST_C
-
-
 def evaluate_corrupted(
     model: str | Path = "default",
     split: str | None = None,
@@ -118,38 +113,6 @@ def evaluate_corrupted(
         corrupted[name] = evaluate_predictions(through)
 
     return Robustness(seen.model, seen.split, seed, evaluate_predictions(seen), corrupted)
-
-
-def predict_corrupted(
-    model: str | Path,
-    data: str,
-    split: str | None = None,
-    *,
-    data_dir: str | Path | None = None,
-    progress: ProgressCallback | None = None,
-) -> Predictions:
-    """Read MNIST's digits through one corruption.
-
-    Args:
-        model: as for `measurement.evaluate`.
-        data: `mnist-c/NAME`.
-        split: the name of a split of MNIST; None for the test split.
-        data_dir: the folder with the datasets; None for the default one.
-        progress: as for `load_dataset`.
-
-    Raises:
-        UnknownName: there is no such corruption, model or split.
-        InkdigitsError: as for `measurement.evaluate`.
-    """
-    name = data.partition("/")[2]
-    if name not in CORRUPTIONS:
-        raise UnknownName(f"corruption in {MNIST_C}:", name, CORRUPTIONS)
-
-    change = partial(corrupt, corruption=name, seed=CORRUPTION_SEED)
-    seen = predict(
-        model, "mnist", split or "test", data_dir=data_dir, progress=progress, change=change
-    )
-    return replace(seen, data=data)
 
 
 def describe_robustness(robustness: Robustness) -> str:

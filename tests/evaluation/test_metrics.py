@@ -373,13 +373,3 @@ def test_things_that_are_no_digits_count_for_one_figure_only(monkeypatch):
         "n_no_digit": 0,
         "auroc_no_digit": None,
     }
-
-
-def test_what_changes_the_images_changes_the_other_things_too(monkeypatch):
-    split = Split(np.full((2, 28, 28), 255, np.uint8), np.array([3, 10], np.uint8))
-    monkeypatch.setattr("inkdigits.reading.recogniser.Recogniser", Says3)
-    monkeypatch.setattr(
-        measurement, "load_dataset", lambda *_, **__: Dataset("d", DIGITS, {"test": split})
-    )
-    seen = predict("some-model", change=lambda images: images // 5)
-    assert [each.tolist() for each in seen.sureness] == [[pytest.approx(0.2)], [pytest.approx(0.2)]]

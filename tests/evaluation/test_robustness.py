@@ -13,12 +13,11 @@ from inkdigits.core.errors import UnknownName
 from inkdigits.data.datasets import Dataset
 from inkdigits.data.synthetic.corruptions import CORRUPTIONS, corrupt
 from inkdigits.evaluation import measurement
+from inkdigits.evaluation.measurement import corruption_in, predict
 from inkdigits.evaluation.metrics import evaluate_probabilities
 from inkdigits.evaluation.robustness import (
     describe_robustness,
     evaluate_corrupted,
-    is_corrupted,
-    predict_corrupted,
 )
 from inkdigits.reading.recogniser import Recogniser
 
@@ -71,7 +70,7 @@ def test_the_split_can_be_chosen_and_the_seed():
 
 
 def test_one_corruption_is_a_dataset_like_others(accuracies):
-    seen = predict_corrupted("default", "mnist-c/zigzag")
+    seen = predict("default", "mnist-c/zigzag")
     assert (seen.data, seen.split) == ("mnist-c/zigzag", "test")
     assert np.array_equal(seen.images, corrupt(few_digits(200).images, "zigzag"))
     assert evaluate_probabilities(seen.probabilities, seen.labels).accuracy == pytest.approx(
@@ -82,13 +81,12 @@ def test_one_corruption_is_a_dataset_like_others(accuracies):
 @pytest.mark.parametrize("data", ["mnist-c/frog", "mnist-c/", "mnist-c/identity"])
 def test_an_unknown_corruption_is_refused(data):
     with pytest.raises(UnknownName, match=r"known: shot_noise, .*, canny_edges"):
-        predict_corrupted("default", data)
+        predict("default", data)
 
 
 def test_names_of_files_and_other_sets_are_not_ours():
-    assert is_corrupted("mnist-c")
-    assert is_corrupted("mnist-c/fog")
-    assert not any(map(is_corrupted, ("mnist", "./mnist-c", "mnist-c.npz", "my/mnist-c")))
+    assert corruption_in("mnist-c/fog") == "fog"
+    assert not any(map(corruption_in, ("mnist", "./mnist-c", "mnist-c.npz", "my/mnist-c")))
 
 
 def test_the_summary_has_a_line_a_corruption_and_fits_a_terminal():
