@@ -522,7 +522,7 @@ def test_two_runs_do_not_share_a_folder(running_ray, tmp_path):
 
     with (
         file_lock(tmp_path / "out" / "shards"),
-        pytest.raises(CannotWrite, match="another run is at work"),
+        pytest.raises(CannotWrite, match="another run is using"),
     ):
         read_dataset(tmp_path / "in", tmp_path / "out")
 

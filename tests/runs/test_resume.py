@@ -228,7 +228,7 @@ def test_resume_starts_what_is_not_there_and_leaves_what_is_finished(
     (final,) = run(small_recipe(), tmp_path / "run", DIGITS, resume=True)
     assert final.epochs == 3
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()} == before
-    assert "is finished" in caplog.text
+    assert "is already finished" in caplog.text
 
 
 @pytest.mark.parametrize("done", [False, True])
@@ -344,7 +344,7 @@ def test_an_exception_within_a_step_leaves_the_state_before_it(
         with pytest.raises(KeyboardInterrupt):
             list(run(small_recipe(), tmp_path / "run", DIGITS, device="cpu", interval=interval))
     assert (
-        ("--resume goes on" in caplog.text)
+        ("--resume continues" in caplog.text)
         == (tmp_path / "run").exists()
         == (interval == EVERY_STEP)
     )
