@@ -89,12 +89,16 @@ def join_datasets(datasets: list[Dataset]) -> Dataset:
         undivided = []
 
     joined = {}
-    for name in divided[0]:
-        if all(name in splits for splits in divided):
-            others = undivided if name in ("train", "all") else []
-            joined[name] = concatenated([*(splits[name] for splits in divided), *others])
+    for name in _shared_names(divided):
+        others = undivided if name in ("train", "all") else []
+        joined[name] = concatenated([*(splits[name] for splits in divided), *others])
 
     return Dataset("+".join(dataset.name for dataset in datasets), classes, joined)
+
+
+def _shared_names(several: list[dict[str, Split]]) -> list[str]:
+    """Return the names of the splits that all have."""
+    return [name for name in several[0] if all(name in splits for splits in several)]
 
 
 def _common_classes(datasets: list[Dataset]) -> tuple[str, ...]:
