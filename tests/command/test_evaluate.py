@@ -78,8 +78,8 @@ def test_a_report_that_cannot_be_written_is_one_sentence(name, inkdigits_command
         ("{place}/missing.onnx", "no model"),
         ("{place}/empty", "holds no model.onnx"),
         ("{place}/model.onnx", "damaged or not an ONNX model"),
-        ("{place}/text.txt", "is no .onnx file"),
-        ("{place}/empty-file", "is no .onnx file"),
+        ("{place}/text.txt", "is not an .onnx file"),
+        ("{place}/empty-file", "is not an .onnx file"),
         ("x" * 5000, "xxx"),
     ],
 )
