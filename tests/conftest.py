@@ -25,7 +25,7 @@ def mnist(data_dir: Path) -> Dataset:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that `inkdigits train` made: a small network that has seen optdigits four times. Read it, do not write there."""
+    """Train a small network on optdigits, four passes; read its folder, but do not write there."""
     from inkdigits.runs.run import train
 
     folder = tmp_path_factory.mktemp("trained") / "run"
@@ -35,7 +35,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exporting and reporting take seconds and have tests of their own; with this, runs leave their files, but empty ones."""
+    """Let runs leave empty files where exporting and reporting, tested elsewhere, take seconds."""
     from inkdigits.core.files import write_whole
     from inkdigits.runs import artifacts
 

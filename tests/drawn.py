@@ -41,7 +41,10 @@ GLYPHS = {  # strokes of points (x, y) on a grid from 0 to 9
 def ink(
     digit: str, shape: tuple[int, int], left: float, top: float, height: float = 80, pen: int = 8
 ) -> Plane:
-    """One digit on a sheet of this shape: paper 0, ink 255, edges grey. left, top: of its box; its width is two thirds."""
+    """Draw one digit on a sheet: paper 0, ink 255, edges grey.
+
+    left, top: of its box, which is two thirds as wide as high.
+    """
     layer = np.zeros(shape, np.uint8)
     for stroke in GLYPHS[digit]:
         points = np.array(stroke) * (0.667 * height / 9, height / 9) + (left, top)

@@ -1,4 +1,4 @@
-"""A handful of real digits that need no download, for tests that have to train or export something."""
+"""A few real digits that need no download, for tests that train or export something."""
 
 from functools import lru_cache
 
@@ -10,7 +10,10 @@ TRAINED = [name for name in shipped_recipes() if load_recipe(name).members == 1]
 
 
 def few_digits(count: int, split: str = "train") -> Split:
-    """The first `count` of scikit-learn's own digits, brought to MNIST's geometry: uint8 (count, 28, 28), labels (count,)."""
+    """Return the first digits of scikit-learn's own, in MNIST's geometry.
+
+    Images are uint8 (count, 28, 28), labels (count,).
+    """
     digits = _optdigits()[split][:count]
     assert len(digits) == count
     return digits

@@ -1,4 +1,4 @@
-"""What scripts may rely on in a run's folder and in records, written down once for the tests of the function and of the command."""
+"""What scripts may rely on in a run's folder and in records, for tests of function and command."""
 
 from pathlib import Path
 

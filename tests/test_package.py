@@ -1,4 +1,4 @@
-"""Importing costs nothing, reading needs nothing of what training needs, and the modules keep to their places."""
+"""Importing costs nothing, reading needs no torch, and the modules keep to their rooms."""
 
 import ast
 import importlib
@@ -32,7 +32,7 @@ DOTTED = {
 FILES = {name.removesuffix(".__init__"): path for path, name in DOTTED.items()}
 MODULES = sorted(FILES.keys() - {"__init__", "__main__"})  # such as "training.loop" and "data"
 
-# Each room may import from itself and from those to its left. `service` and `runs` do not know each other.
+# Each room may import from itself and from those to its left, and `service` not from `runs`.
 ROOMS = ["core", "reading", "data", "evaluation", "training", "runs", "service", "command"]
 NOT_IMPORTED = {("service", "runs"), ("service", "training")}
 
@@ -79,7 +79,7 @@ PUBLIC = [
 def alone(
     program: str, *arguments: object, without: Iterable[str] = (), warnings: str = "error"
 ) -> str:
-    """What a fresh interpreter prints for the program, with some libraries as if they were not installed."""
+    """Return what a fresh interpreter prints for a program, as if `without` were not installed."""
     blocked = f"import sys\nfor name in {list(without)!r}: sys.modules[name] = None\n"
     command = [
         sys.executable,
@@ -147,7 +147,8 @@ def test_importing_the_package_loads_nothing_but_the_standard_library() -> None:
     program = """
         before = set(sys.modules)
         import inkdigits
-        print(*sorted({name.split(".")[0] for name in set(sys.modules) - before} - sys.stdlib_module_names))
+        loaded = {name.split(".")[0] for name in set(sys.modules) - before}
+        print(*sorted(loaded - sys.stdlib_module_names))
     """
     assert alone(program).split() == ["inkdigits"]
 
@@ -185,7 +186,7 @@ def test_the_modules_that_learn_are_imported_without_a_warning() -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that torch has exported, digits as an array and as a picture, and what torch says of them."""
+    """Export a model, and save digits as an array and a picture, and what torch says of them."""
     folder = tmp_path_factory.mktemp("model")
     digits, network = few_digits(20), seeded_network(load_recipe("lenet"), 0)
     export_onnx(network, folder / "model.onnx", digits.images)
