@@ -40,10 +40,10 @@ def process(*arguments: object, **options: object) -> subprocess.Popen[str]:
     """Start `python -m inkdigits ARGUMENTS` as a process of its own."""
     command = [sys.executable, "-W", "error", "-m", "inkdigits", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, text=True, preexec_fn=_hear_ctrl_c, **pipes | options)
+    return subprocess.Popen(command, text=True, preexec_fn=hear_ctrl_c, **pipes | options)
 
 
-def _hear_ctrl_c() -> None:
+def hear_ctrl_c() -> None:
     """Hear Ctrl-C also where the tests run in the background of a shell, which ignores it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -399,7 +399,7 @@ def no_lock() -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield True
 
-    put(download, "alone", together)
+    put(download, "file_lock", together)
 
 
 SUITE = Suite(

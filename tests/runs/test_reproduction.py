@@ -18,6 +18,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from command_line import hear_ctrl_c
 from promised import FILES, names
 
 from inkdigits.core.errors import BadValue, InkdigitsError, UnknownName
@@ -304,6 +305,7 @@ def test_ctrl_c_stops_all_processes_and_the_same_command_goes_on(tmp_path, small
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=hear_ctrl_c,
         text=True,
     )
     try:
