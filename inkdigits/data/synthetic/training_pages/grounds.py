@@ -1,0 +1,242 @@
+"""Lay out what is written on: papers, cheques with their security ground, canvases, boards, tables, and things that are no page.
+
+Textures are drawn once as large tiles; a ground takes a piece of one. Pictures are float32 (H, W, 3), 0 to 255.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from inkdigits.data.synthetic.training_pages.camera import Picture, Plane, clouds
+
+Colour = tuple[float, float, float]  # red, green, blue, 0 to 255
+
+TILE = 512  # pixels, side of a tile
+SECURITY = 48  # patterns
+PAPERS = 16  # textures
+TABLES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """Textures, each (TILE, TILE).
+
+    Attributes:
+        grain: float32, white noise of deviation 1. papers: float32, fibres and unevenness of deviation 1.
+        security: uint8, lines and dots of cheques, bare 0 to covered 255. tables: uint8 (TILE, TILE, 3).
+    """
+
+    grain: Plane
+    papers: tuple[Plane, ...]
+    security: tuple[NDArray[np.uint8], ...]
+    tables: tuple[NDArray[np.uint8], ...]
+
+
+@cache
+def tiles() -> Tiles:
+    """Draw the textures: a second or two."""
+    rng = np.random.default_rng(29)
+    return Tiles(
+        grain=rng.standard_normal((TILE, TILE), np.float32),
+        papers=tuple(_paper(rng) for _ in range(PAPERS)),
+        security=tuple(_security(rng) for _ in range(SECURITY)),
+        tables=tuple(_table(rng) for _ in range(TABLES)),
+    )
+
+
+def _paper(rng: Generator) -> Plane:
+    """Mix noise of several sizes, some of it drawn out to fibres."""
+    texture = np.zeros((TILE, TILE), np.float32)
+    for size in (0.7, 1.5, 3, 8, 30):
+        noise = rng.standard_normal((TILE, TILE), np.float32)
+        stretch = rng.uniform(1, 3)
+        layer = cv2.GaussianBlur(noise, (0, 0), size * stretch, sigmaY=size)
+        texture += layer / layer.std() * np.float32(rng.uniform(0, 1) ** 2)
+    return (texture - texture.mean()) / texture.std()
+
+
+def _security(rng: Generator) -> NDArray[np.uint8]:
+    """Draw one pattern such as cheques have below their writing."""
+    tile = np.zeros((TILE, TILE), np.uint8)
+    kind = int(rng.integers(6))
+    if kind == 0:  # bundles of waves that cross: guilloche
+        for _ in range(int(rng.integers(2, 4))):
+            _waves(tile, rng)
+    elif kind == 1:  # dots in rows, every other row shifted
+        pitch = float(rng.uniform(3, 9))
+        radius = pitch * float(rng.uniform(0.15, 0.32))
+        for row, y in enumerate(np.arange(0, TILE, pitch * 0.8)):
+            for x in np.arange((row % 2) * pitch / 2, TILE, pitch):
+                cv2.circle(tile, (round(x * 16), round(y * 16)), round(radius * 16), 255, -1, 16, 4)
+    elif kind == 2:  # rosettes
+        for _ in range(int(rng.integers(3, 7))):
+            centre, petals = rng.uniform(0, TILE, 2), int(rng.integers(5, 14))
+            t = np.linspace(0, 2 * np.pi, 240)
+            for radius in np.arange(20, rng.uniform(80, 220), rng.uniform(6, 14)):
+                r = radius * (1 + 0.2 * np.cos(petals * t))
+                points = centre + np.column_stack([r * np.cos(t), r * np.sin(t)])
+                cv2.polylines(tile, [np.rint(points * 16).astype(np.int32)], True, 255, 1, 16, 4)
+    elif kind == 3:  # slanted hatching, maybe crossed
+        for sign in (1, -1)[: int(rng.integers(1, 3))]:
+            pitch, slope = float(rng.uniform(4, 14)), sign * float(rng.uniform(0.3, 2))
+            for x in np.arange(-TILE * 2.0, TILE * 3.0, pitch):
+                cv2.line(tile, (round(x), 0), (round(x + slope * TILE), TILE), 255, 1, cv2.LINE_AA)
+    elif kind == 4:  # tiny words over and over
+        text = "".join(rng.choice(list("BANKCHEQUEPAYONLY VOID"), 12))
+        size = float(rng.uniform(0.25, 0.4))
+        for row, y in enumerate(range(8, TILE, int(rng.integers(10, 18)))):
+            for x in range(-((row * 23) % 80), TILE, int(rng.integers(90, 120))):
+                cv2.putText(tile, text, (x, y), cv2.FONT_HERSHEY_PLAIN, 1.6 * size, 255, 1, 16)
+    else:  # weave of short strokes
+        pitch = int(rng.integers(4, 9))
+        for i, y in enumerate(range(0, TILE, pitch)):
+            for j, x in enumerate(range(0, TILE, pitch)):
+                ends = ((x, y), (x + pitch - 2, y)) if (i + j) % 2 else ((x, y), (x, y + pitch - 2))
+                cv2.line(tile, *ends, 255, 1)
+    return tile
+
+
+def _waves(tile: NDArray[np.uint8], rng: Generator) -> None:
+    """Draw a bundle of waving lines across the tile."""
+    x = np.arange(-20, TILE + 20, 6.0)
+    length, height = rng.uniform(60, 240), rng.uniform(10, 60)
+    phase, turn = rng.uniform(0, 6), rng.uniform(-0.6, 0.6)
+    second, drift = rng.uniform(30, 120), rng.uniform(0.0, 0.04)
+    for i, y in enumerate(np.arange(-TILE, 2 * TILE, rng.uniform(5, 16))):
+        wave = y + turn * x + height * np.sin(2 * np.pi * x / length + phase + drift * i * 5)
+        wave += 0.3 * height * np.sin(2 * np.pi * x / second + 0.3 * i * drift)
+        points = np.rint(np.column_stack([x, wave]) * 16).astype(np.int32)
+        cv2.polylines(tile, [points], isClosed=False, color=255, thickness=1, lineType=16, shift=4)
+
+
+def _table(rng: Generator) -> NDArray[np.uint8]:
+    """Draw a table or floor: wood, cloth, stone, or plain."""
+    kind = int(rng.integers(4))
+    if kind == 0:
+        noise = rng.standard_normal((TILE, TILE), np.float32)
+        grain = cv2.GaussianBlur(noise, (0, 0), 60, sigmaY=1.5)
+        wide = cv2.GaussianBlur(noise, (0, 0), 120, sigmaY=8)
+        texture = grain / grain.std() + wide / wide.std()
+    elif kind == 1:
+        weave = np.sin(np.arange(TILE) * 2 * np.pi / rng.uniform(3, 9))
+        texture = (weave[:, None] * np.roll(weave, 2)[None] * 2).astype(np.float32)
+    else:
+        texture = _paper(rng) * np.float32(0.4 if kind == 2 else 1.5)
+    colour = rng.uniform(20, 200) + rng.normal(0, 30, 3)
+    table = colour * (1 + 0.12 * texture[..., None])
+    return np.clip(table, 0, 255).astype(np.uint8)
+
+
+def piece(tile: NDArray[np.generic], size: tuple[int, int], rng: Generator, scale: float = 1.0):  # noqa: ANN201
+    """Cut a piece of a tile, mirrored at random; larger by `scale`."""
+    height, width = size
+    if scale == 1.0 and height <= TILE and width <= TILE:
+        y, x = int(rng.integers(0, TILE - height + 1)), int(rng.integers(0, TILE - width + 1))
+        cut = tile[y : y + height, x : x + width]
+        if rng.random() < 0.5:
+            cut = cut[::-1]
+        return cut[:, ::-1] if rng.random() < 0.5 else cut
+    scale = max(scale, height / TILE, width / TILE)
+    cut = piece(tile, (int(height / scale), int(width / scale)), rng)
+    return cv2.resize(np.ascontiguousarray(cut), (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def plain(size: tuple[int, int], colour: Colour) -> Picture:
+    """Fill a picture with a colour."""
+    picture = np.empty((*size, 3), np.float32)
+    picture[:] = colour
+    return picture
+
+
+def paper(size: tuple[int, int], colour: Colour, roughness: float, rng: Generator) -> Picture:
+    """Lay out a sheet. roughness: deviation of its texture, 0-1."""
+    all_papers = tiles().papers
+    texture = piece(all_papers[rng.integers(len(all_papers))], size, rng, _log(rng, 0.6, 2.5))
+    sheet = 1 + texture * np.float32(roughness)
+    return cv2.merge([sheet * np.float32(value) for value in colour])
+
+
+def secured(picture: Picture, depth: float, rng: Generator) -> Picture:
+    """Print a cheque's security ground. depth: how dark, 0-1."""
+    patterns = tiles().security
+    for _ in range(int(rng.choice([1, 2], p=[0.75, 0.25]))):
+        pattern = patterns[rng.integers(len(patterns))]
+        layer = piece(pattern, picture.shape[:2], rng, _log(rng, 0.7, 2.2)).astype(np.float32)
+        tint = rng.uniform(0, 1, 3) if rng.random() < 0.5 else np.full(3, rng.random())
+        layers = [1 - layer * np.float32(depth * (1 - 0.8 * t) / 255) for t in tint]
+        picture = cv2.multiply(picture, cv2.merge(layers))
+    return picture
+
+
+def board(size: tuple[int, int], colour: Colour, smear: float, rng: Generator) -> Picture:
+    """Lay out a blackboard or whiteboard with what a sponge left. smear: its strength, 0-1."""
+    wiped = clouds(size, (int(rng.integers(2, 16)), int(rng.integers(2, 6))), rng)
+    fine = piece(tiles().papers[rng.integers(PAPERS)], size, rng)
+    grey = (np.clip(wiped, -1, 3) * np.float32(30) + fine * np.float32(10)) * np.float32(smear)
+    return cv2.merge([grey + np.float32(value) for value in colour])
+
+
+def table(size: tuple[int, int], rng: Generator) -> Picture:
+    """Lay out a table."""
+    every = tiles().tables
+    cut = piece(every[rng.integers(len(every))], size, rng, _log(rng, 0.6, 2.5))
+    if rng.random() < 0.3:
+        cut = cut[:, :, [int(c) for c in rng.permutation(3)]]
+    return np.ascontiguousarray(cut, np.float32) * np.float32(rng.uniform(0.4, 1.2))
+
+
+def things(size: tuple[int, int], rng: Generator) -> Picture:
+    """Show no page at all: coloured shapes, edges and textures, as in a photograph of anything."""
+    height, width = size
+    picture = table(size, rng)
+    for _ in range(int(rng.integers(2, 14))):
+        colour = rng.uniform(0, 255, 3).tolist()
+        if rng.random() < 0.5:
+            corners = (rng.uniform(-0.2, 1.2, (int(rng.integers(3, 7)), 2)) * (width, height)).astype(
+                np.int32
+            )
+            cv2.fillPoly(picture, [corners], colour, cv2.LINE_AA)
+        else:
+            centre = (rng.uniform(0, 1, 2) * (width, height)).astype(int).tolist()
+            axes = (rng.uniform(0.02, 0.5, 2) * width).astype(int).tolist()
+            thick = -1 if rng.random() < 0.7 else int(rng.integers(1, 12))
+            cv2.ellipse(picture, centre, axes, rng.uniform(0, 180), 0, 360, colour, thick, 16)
+    texture = piece(tiles().papers[rng.integers(PAPERS)], size, rng, _log(rng, 0.5, 4))
+    return picture * (1 + np.float32(rng.uniform(0.02, 0.2)) * texture)[..., None]
+
+
+def shown_through(picture: Picture, depth: float, rng: Generator) -> Picture:
+    """Let the writing of the other side show. depth: how dark, 0-1."""
+    size = picture.shape[:2]
+    line = float(rng.uniform(8, 30))
+    cells = max(2, int(size[0] * 4 / line)), max(2, int(size[1] * 5 / line))
+    letters = (clouds(size, cells, rng) > 0.3).astype(np.float32)
+    rows = ((np.arange(size[0]) + rng.uniform(0, line)) % line < 0.5 * line).astype(np.float32)
+    layer = cv2.GaussianBlur(letters * rows[:, None], (0, 0), max(0.8, line / 14))
+    return cv2.multiply(picture, cv2.merge([1 - layer * np.float32(depth)] * 3))
+
+
+def stained(picture: Picture, rng: Generator) -> Picture:
+    """Leave a stain, or a ring of a cup, or specks."""
+    size = picture.shape[:2]
+    layer = np.zeros(size, np.uint8)
+    if rng.random() < 0.5:
+        centre = (rng.uniform(0, 1, 2) * (size[1], size[0])).astype(int).tolist()
+        axes = rng.integers(8, 80, 2).tolist()
+        thick = -1 if rng.random() < 0.6 else int(rng.integers(2, 7))
+        cv2.ellipse(layer, centre, axes, rng.uniform(0, 180), 0, 360, 255, thick, 16)
+        layer = cv2.GaussianBlur(layer, (0, 0), float(rng.uniform(1, 6)))
+    else:
+        for x, y in rng.uniform(0, 1, (int(rng.integers(1, 25)), 2)) * (size[1], size[0]):
+            cv2.circle(layer, (int(x), int(y)), int(rng.choice([0, 1, 2], p=[0.6, 0.3, 0.1])), 255, -1)
+    tint = rng.uniform(0.05, 0.5) * rng.uniform(0.5, 1, 3)
+    shade = layer.astype(np.float32) * np.float32(1 / 255)
+    return cv2.multiply(picture, cv2.merge([1 - shade * np.float32(t) for t in tint]))
+
+
+def _log(rng: Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))

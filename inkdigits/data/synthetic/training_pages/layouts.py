@@ -1,0 +1,151 @@
+"""Decide what a page says and where: a number alone, rows, columns, boxes, a grid, one symbol, symbols here and there.
+
+Each layout writes on a `Writing` and knows nothing of grounds and prints.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from inkdigits.data.synthetic.training_pages import grammar
+from inkdigits.data.synthetic.training_pages.glyphs import Bank
+from inkdigits.data.synthetic.training_pages.writing import Hand, Writing, write_line
+
+Text = Callable[[Generator], list[str]]
+ENOUGH = 90  # symbols on a page; more take time and teach nothing
+
+
+@dataclass(slots=True)
+class Task:
+    """What a layout needs.
+
+    Attributes:
+        writing: where to. hand, bank, rng: with what. size: of the picture, (height, width).
+        em: height of digits, pixels. pitch: from row to row. others: share of symbols that are no numbers.
+        noise: of the pen's width. drift: of baselines, y per x.
+    """
+
+    writing: Writing
+    hand: Hand
+    bank: Bank
+    rng: Generator
+    size: tuple[int, int]
+    em: float
+    pitch: float
+    others: float
+    noise: NDArray[np.float32] | None
+    drift: float
+
+    def line(
+        self, tokens: list[str], x: float, y: float, *, cell: float | None = None, em: float = 1.0
+    ) -> float:
+        """Write a line; `em`: its size, in the page's."""
+        text = grammar.amid_others(tokens, self.others, self.rng) if self.others else tokens
+        return write_line(
+            self.writing,
+            self.hand,
+            self.bank,
+            text,
+            (x, y),
+            self.em * em,
+            self.rng,
+            drift=self.drift,
+            cell=cell,
+            noise=self.noise,
+        )
+
+    def full(self) -> bool:
+        """Say whether the page has enough."""
+        return len(self.writing.symbols) >= ENOUGH
+
+
+def one_number(task: Task, text: Text) -> None:
+    """Write a number or two, cut by the picture's border where it is too long."""
+    rng, (height, width) = task.rng, task.size
+    rows = int(rng.choice([1, 2], p=[0.8, 0.2]))
+    y = rng.uniform(0.3, 0.85) * height if rows == 1 else rng.uniform(0.25, 0.5) * height
+    for _ in range(rows):
+        tokens = text(rng)
+        likely = 0.75 * task.em * len(tokens)
+        if likely < width and rng.random() < 0.7:
+            x = rng.uniform(0.02, 0.98) * (width - likely)
+        else:
+            x = rng.uniform(-0.5 * likely, 0.4 * width)
+        task.line(tokens, x, y)
+        y += task.pitch
+
+
+def rows(task: Task, text: Text, *, columns: int = 1) -> None:
+    """Fill the page with rows, maybe in columns, each row starting about where the one above does."""
+    rng, (height, width) = task.rng, task.size
+    left = rng.uniform(-0.15, 0.35) * width if columns == 1 else rng.uniform(-0.1, 0.1) * width
+    apart = width / columns * rng.uniform(0.9, 1.3)
+    y = rng.uniform(0.1, 1.3) * task.em
+    last = height + task.em if rng.random() < 0.7 else y + task.pitch * rng.integers(1, 5)
+    missing = rng.choice([0, 0.2])
+    while y < last and y < height + task.em:
+        for column in range(columns):
+            if not task.full() and rng.random() >= missing:
+                task.line(text(rng), left + column * apart + rng.normal(0, 0.2) * task.em, y)
+        y += task.pitch * max(0.85, rng.normal(1, 0.04))
+
+
+def boxes(task: Task) -> None:
+    """Write a number into boxes, a digit a box, sometimes with separators between."""
+    rng, (height, width) = task.rng, task.size
+    cell = task.em * rng.uniform(0.85, 1.7)
+    y = rng.uniform(0.25, 0.6) * height
+    for _ in range(int(rng.choice([1, 2, 3], p=[0.65, 0.25, 0.1]))):
+        tokens = grammar.digits(int(rng.integers(3, 13)), rng)
+        if rng.random() < 0.3:
+            tokens = [" " if rng.random() < 0.15 else token for token in tokens]
+        if rng.random() < 0.25:
+            tokens = grammar.date(rng)
+        x = rng.uniform(-0.4, 0.6) * max(cell, width - cell * len(tokens))
+        task.line(tokens, x, y, cell=cell)
+        y += task.pitch * 1.3
+
+
+def grid(task: Task) -> None:
+    """Fill the cells of a grid with no, one or several digits each, as in a sudoku or a table of marks."""
+    rng, (height, width) = task.rng, task.size
+    most = int(rng.choice([1, 2, 3], p=[0.5, 0.35, 0.15]))
+    wide = task.em * (0.75 * most + rng.uniform(0.3, 1.0))
+    tall = task.em * rng.uniform(1.2, 1.9)
+    filled = rng.uniform(0.3, 1)
+    top, start = rng.uniform(-0.5, 0.8) * tall, rng.uniform(-0.5, 0.8) * wide
+    room = 0.5 * (tall - task.em)
+    for row in range(int(height / tall) + 1):
+        for column in range(int(width / wide) + 1):
+            x, y = start + column * wide, top + row * tall
+            task.writing.cells.append((x, y, x + wide, y + tall))
+            if rng.random() < filled and not task.full():
+                tokens = grammar.digits(int(rng.integers(1, most + 1)), rng)
+                spare = wide - 0.75 * task.em * len(tokens)
+                task.line(tokens, x + rng.uniform(0.2, 0.8) * spare, y + tall - room)
+
+
+def single(task: Task) -> None:
+    """Write one symbol, somewhere about the middle."""
+    rng, (height, width) = task.rng, task.size
+    token = "other" if rng.random() < task.others else str(rng.integers(10))
+    if token != "other" and rng.random() < 0.06:  # noqa: S105
+        token = str(rng.choice(["+", "=", "-", ")", "x", "%"]))
+    x = width / 2 - 0.3 * task.em + rng.normal(0, 0.12) * width
+    y = height / 2 + 0.5 * task.em + rng.normal(0, 0.1) * height
+    task.others = 0.0
+    task.line([token], x, y)
+
+
+def scattered(task: Task) -> None:
+    """Write symbols here and there, with room between."""
+    rng, (height, width) = task.rng, task.size
+    taken: list[tuple[float, float]] = []
+    for _ in range(int(rng.integers(2, 14))):
+        x, y = rng.uniform(-0.1, 1) * width, rng.uniform(0.1, 1.1) * height
+        if all(abs(x - a) > 1.3 * task.em or abs(y - b) > 1.3 * task.em for a, b in taken):
+            taken.append((x, y))
+            task.line([str(rng.integers(10))], x, y, em=float(np.exp(rng.normal(0, 0.15))))
