@@ -105,6 +105,16 @@ def faded(picture: Picture, contrast: float, rng: Generator) -> Picture:
     return picture * np.float32(contrast) + np.float32(middle * (1 - contrast))
 
 
+def binary(picture: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
+    """Scan in black and white: each pixel against its surroundings."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    block = 2 * int(rng.integers(10, 30)) + 1
+    black = cv2.adaptiveThreshold(
+        grey, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, block, float(rng.uniform(10, 25))
+    )
+    return cv2.merge([black] * 3)
+
+
 def resampled(picture: NDArray[np.uint8], factor: float, rng: Generator) -> NDArray[np.uint8]:
     """Make the picture smaller and large again, as programs do. factor: 0-1."""
     height, width = picture.shape[:2]

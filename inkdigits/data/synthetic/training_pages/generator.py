@@ -25,6 +25,8 @@ TINY_EM = (3.0, 8.0)  # pixels
 EM = (11.0, 96.0)  # pixels, of digits
 EM_MEDIAN, EM_SPREAD = 35.0, 0.42  # pixels; deviation of the logarithm
 SINGLE_EM = (18.0, 170.0)  # pixels
+FAINTEST = 30.0  # of 255, contrast that no fading goes below
+BY_HAND = 0.12  # share of rules and boxes that are drawn by hand, with the same ink
 AMONG_OTHERS = 0.2  # share of pages where letters and signs stand among digits
 
 
@@ -77,7 +79,7 @@ def training_page(
 
     picture = _ground(size, medium, look, writing, em, rng, blank=blank)
     picture = _inked(picture, look, writing, rng)
-    picture = _photographed(picture, medium, rng)
+    picture = _photographed(picture, medium, look.contrast(), rng)
     return _finished(_filed(picture, medium, em, rng), writing, tiny=tiny)
 
 
@@ -118,7 +120,10 @@ def _write(
         others,
         noise,
         float(rng.normal(0, 0.02)),
+        words=float(rng.choice([0, 0.2, 0.6], p=[0.8, 0.15, 0.05])),
+        pens=int(rng.choice([1, 2], p=[0.9, 0.1])),
     )
+    writing.covers += [np.zeros_like(writing.covers[0])] * (task.pens - 1)
     text = {
         "amounts": grammar.amount,
         "expressions": grammar.expression,
@@ -158,7 +163,7 @@ def _ground(
     elif medium.name == "board":
         picture = grounds.board(size, look.paper, float(rng.uniform(0, 1)), rng)
     else:
-        picture = grounds.paper(size, look.paper, float(rng.uniform(0, 0.04)), rng)
+        picture = grounds.paper(size, look.paper, float(0.05 * rng.random() ** 2), rng)
         if rng.random() < medium.secured:
             picture = grounds.secured(picture, float(rng.uniform(0.06, 0.4)), rng)
         if rng.random() < 0.1:
@@ -169,8 +174,11 @@ def _ground(
     segments = _segments(size, medium, writing, em, rng)
     if segments:
         width = max(0.6, em * float(np.exp(rng.uniform(np.log(0.012), np.log(0.08)))))
+        by_hand = rng.random() < BY_HAND
+        if by_hand:
+            segments = prints.wobbly(segments, 0.06 * em, rng)
         layer = prints.lines(size, writing.lens, segments, min(width, 5))
-        same = rng.random() < 0.25
+        same = by_hand or rng.random() < 0.25
         strength = 1.0 if rng.random() < 0.5 else rng.uniform(0.3, 1)
         picture = _laid(picture, layer, look.ink if same else look.rule, strength)
     if rng.random() < medium.worded:
@@ -282,22 +290,29 @@ def _inked(picture: Picture, look: Style, writing: Writing, rng: Generator) -> P
     """Put the ink on the page, as covering or as translucent as the pen's."""
     if not writing.symbols:
         return picture
-    share = writing.cover.astype(np.float32) * np.float32(look.opacity / 255)
-    if look.grain:
-        tooth = grounds.piece(grounds.tiles().grain, writing.size, rng, float(rng.choice([1, 1.7])))
-        share *= np.clip(1 - look.grain * (0.6 + tooth), 0, 1)
-    if look.covering:
-        bare = 1 - share
-        return cv2.add(
-            cv2.multiply(picture, cv2.merge([bare] * 3)),
-            cv2.merge([share * np.float32(value) for value in look.ink]),
-        )
-    layers = [1 - share * np.float32(1 - value / 255) for value in look.ink]
-    return cv2.multiply(picture, cv2.merge(layers))
+    for cover, colour in zip(writing.covers, (look.ink, look.second), strict=False):
+        share = cover.astype(np.float32) * np.float32(look.opacity / 255)
+        if look.grain:
+            scale = float(rng.choice([1, 1.7]))
+            tooth = grounds.piece(grounds.tiles().grain, writing.size, rng, scale)
+            share *= np.clip(1 - look.grain * (0.6 + tooth), 0, 1)
+        if look.covering:
+            picture = cv2.add(
+                cv2.multiply(picture, cv2.merge([1 - share] * 3)),
+                cv2.merge([share * np.float32(value) for value in colour]),
+            )
+        else:
+            layers = [1 - share * np.float32(1 - value / 255) for value in colour]
+            picture = cv2.multiply(picture, cv2.merge(layers))
+    return picture
 
 
-def _photographed(picture: Picture, medium: Medium, rng: Generator) -> Picture:
-    """Let light, shadow, noise and focus do what they do to photos; scans and canvases get less of it."""
+def _photographed(picture: Picture, medium: Medium, contrast: float, rng: Generator) -> Picture:
+    """Let light, shadow, noise and focus do what they do to photos; scans and canvases get less of it.
+
+    Args:
+        contrast: of the ink, 0 to 255; faint ink is spared what would make it invisible.
+    """
     if rng.random() < medium.photographed:
         if rng.random() < 0.7:
             picture = camera.lit(picture, float(rng.uniform(0.05, 0.6)), rng)
@@ -306,12 +321,13 @@ def _photographed(picture: Picture, medium: Medium, rng: Generator) -> Picture:
         if rng.random() < 0.7:
             picture = camera.blurred(picture, float(rng.uniform(0.35, 1.3)), rng)
         if rng.random() < 0.2:
-            picture = camera.faded(picture, float(rng.uniform(0.35, 0.8)), rng)
+            left = min(1.0, max(float(rng.uniform(0.35, 0.8)), FAINTEST / contrast))
+            picture, contrast = camera.faded(picture, left, rng), contrast * left
     elif rng.random() < 0.3:
         picture = camera.blurred(picture, float(rng.uniform(0.3, 0.9)), rng)
     if rng.random() < (0.5 if medium.name != "canvas" else 0.1):
         grain = grounds.piece(grounds.tiles().grain, picture.shape[:2], rng)
-        strength = np.float32(np.exp(rng.uniform(np.log(1), np.log(14))))
+        strength = np.float32(min(np.exp(rng.uniform(np.log(1), np.log(14))), contrast / 5))
         if rng.random() < 0.6:
             picture = picture + (grain * strength)[..., None]
         else:
@@ -327,6 +343,8 @@ def _filed(picture: Picture, medium: Medium, em: float, rng: Generator) -> NDArr
     stored = np.clip(picture, 0, 255).astype(np.uint8)
     if rng.random() < 0.04:
         stored = 255 - stored
+    if medium.name == "form" and em > 14 and rng.random() < 0.06:
+        stored = camera.binary(stored, rng)
     if rng.random() < (0.2 if medium.name == "canvas" else 0.12) and em > 12:
         stored = camera.resampled(stored, float(rng.uniform(max(0.25, 10 / em), 1)), rng)
     if rng.random() < (0.2 if medium.name == "canvas" else 0.5):

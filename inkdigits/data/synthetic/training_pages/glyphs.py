@@ -34,6 +34,7 @@ VARIANTS = 24  # of each separator and sign
 STRUCK_OUT = 240
 PRINTED = 160
 ICONS = 60
+SCRIBBLES = 120
 FACES = (
     "DejaVuSans",
     "DejaVuSans-Bold",
@@ -45,7 +46,7 @@ FACES = (
     "cmr10",
     "STIXGeneral",
 )
-NO_DIGITS = "ACEFHKLMNPRTVWXYacdefhkmnprtuvwxy&@?!%#*+=<>€£₹ΔΛΞΠΣΦΨΩαβγδλμπφψωЖЯШЮДЛ∞√∑∫≠≈"
+NO_DIGITS = "ACEFHKLMNPRTVWXYacdefhkmnprtuvwxy&@?!%#*+=<>€£₹ΔΛΞΠΣΦΨΩαβγδλμπφψωЖЯШЮДЛ∞√∑≠≈"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,13 @@ class Bank:
     Attributes:
         writers: MNIST's writers of the split; drawn: hands drawn from strokes.
         signs: what stands in and around numbers, by name, separators included.
-        others: letters, doodles, struck-out digits, printed letters and icons.
+        letters: written ones, for words. others: letters, doodles, struck-out digits, printed letters and icons.
     """
 
     writers: Sequence[Digits]
     drawn: Sequence[Digits]
     signs: Mapping[str, Sequence[Glyph]]
+    letters: Sequence[Glyph]
     others: Sequence[Glyph]
 
 
@@ -77,10 +79,12 @@ def bank(split: str) -> Bank:
     for name, ways in shapes.AMID_NUMBERS.items():
         signs[name] = _variants(ways, OTHER, VARIANTS, rng)
 
-    others = [*_written(rng), *_printed(rng), *_icons(rng), *_struck_out(writers, rng)]
+    letters = list(_drawn(shapes.LETTERS, 10, rng))
+    others = [*letters, *_drawn(shapes.DOODLES, 8, rng), *_scribbles(rng)]
+    others += [*_printed(rng), *_icons(rng), *_struck_out(writers, rng)]
     for name in ("=", "#", "*", "$", "%", "+", "x", "(", ")", "[", "]", "eur", "pound", "rupee"):
         others += signs[name][:12]
-    return Bank(writers, drawn, signs, others)
+    return Bank(writers, drawn, signs, letters, others)
 
 
 def drawn_strokes(shape: str, rng: Generator, *, loose: float = 0.02) -> list[Points]:
@@ -126,13 +130,16 @@ def _variants(ways: Sequence[str], kind: int, count: int, rng: Generator) -> lis
     return [from_strokes(drawn_strokes(ways[i % len(ways)], rng), kind) for i in range(count)]
 
 
-def _written(rng: Generator) -> Iterator[Glyph]:
-    """Draw letters, signs and doodles with a pen, and scribbles."""
-    for table, count in ((shapes.LETTERS, 10), (shapes.DOODLES, 8)):
-        for shape in table.values():
-            for _ in range(count):
-                yield from_strokes(drawn_strokes(shape, rng, loose=rng.uniform(0.01, 0.05)), OTHER)
-    for _ in range(120):
+def _drawn(table: Mapping[str, str], count: int, rng: Generator) -> Iterator[Glyph]:
+    """Draw each shape of a table `count` times, some of them loosely."""
+    for shape in table.values():
+        for _ in range(count):
+            yield from_strokes(drawn_strokes(shape, rng, loose=rng.uniform(0.01, 0.05)), OTHER)
+
+
+def _scribbles(rng: Generator) -> Iterator[Glyph]:
+    """Let a pen wander about, in curves or to and fro."""
+    for _ in range(SCRIBBLES):
         n = int(rng.integers(6, 18))
         if rng.random() < 0.6:
             points = np.cumsum(rng.normal(0, 0.3, (n, 2)), axis=0)

@@ -101,6 +101,12 @@ def number(rng: Generator) -> list[str]:
     return expression(rng)
 
 
+def with_words(text: list[str], rng: Generator) -> list[str]:
+    """Write a word before or after."""
+    word = ["letter"] * int(rng.integers(1, 8))
+    return [*word, " ", *text] if rng.random() < 0.7 else [*text, " ", *word]
+
+
 def amid_others(text: list[str], share: float, rng: Generator) -> list[str]:
     """Put letters and signs of all sorts in place of some symbols. share: of them."""
     return ["other" if token != " " and rng.random() < share else token for token in text]

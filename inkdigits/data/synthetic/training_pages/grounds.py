@@ -55,7 +55,7 @@ def _paper(rng: Generator) -> Plane:
         noise = rng.standard_normal((TILE, TILE), np.float32)
         stretch = rng.uniform(1, 3)
         layer = cv2.GaussianBlur(noise, (0, 0), size * stretch, sigmaY=size)
-        texture += layer / layer.std() * np.float32(rng.uniform(0, 1) ** 2)
+        texture += layer / layer.std() * np.float32(rng.uniform(0, 1) ** 2 / max(1, size / 4))
     return (texture - texture.mean()) / texture.std()
 
 

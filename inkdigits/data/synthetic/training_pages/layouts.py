@@ -15,7 +15,8 @@ from inkdigits.data.synthetic.training_pages.glyphs import Bank
 from inkdigits.data.synthetic.training_pages.writing import Hand, Writing, write_line
 
 Text = Callable[[Generator], list[str]]
-ENOUGH = 90  # symbols on a page; more take time and teach nothing
+ENOUGH = 90  # symbols on a page of 192 x 192; more take time and teach nothing
+MOST = 600  # symbols on a page of any size
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class Task:
         writing: where to. hand, bank, rng: with what. size: of the picture, (height, width).
         em: height of digits, pixels. pitch: from row to row. others: share of symbols that are no numbers.
         noise: of the pen's width. drift: of baselines, y per x.
+        words: how often a word stands beside a number. pens: how many pens write.
     """
 
     writing: Writing
@@ -38,12 +40,17 @@ class Task:
     others: float
     noise: NDArray[np.float32] | None
     drift: float
+    words: float = 0.0
+    pens: int = 1
 
     def line(
         self, tokens: list[str], x: float, y: float, *, cell: float | None = None, em: float = 1.0
     ) -> float:
         """Write a line; `em`: its size, in the page's."""
         text = grammar.amid_others(tokens, self.others, self.rng) if self.others else tokens
+        if self.words and cell is None and self.rng.random() < self.words:
+            text = grammar.with_words(text, self.rng)
+        self.writing.pen = int(self.rng.integers(self.pens))
         return write_line(
             self.writing,
             self.hand,
@@ -59,14 +66,15 @@ class Task:
 
     def full(self) -> bool:
         """Say whether the page has enough."""
-        return len(self.writing.symbols) >= ENOUGH
+        height, width = self.size
+        return len(self.writing.symbols) >= min(MOST, ENOUGH * height * width / 192**2)
 
 
 def one_number(task: Task, text: Text) -> None:
     """Write a number or two, cut by the picture's border where it is too long."""
     rng, (height, width) = task.rng, task.size
-    rows = int(rng.choice([1, 2], p=[0.8, 0.2]))
-    y = rng.uniform(0.3, 0.85) * height if rows == 1 else rng.uniform(0.25, 0.5) * height
+    rows = int(rng.choice([1, 2, 3, 4], p=[0.45, 0.25, 0.2, 0.1]))
+    y = rng.uniform(0.3, 0.85) * height if rows == 1 else rng.uniform(0.1, 0.45) * height
     for _ in range(rows):
         tokens = text(rng)
         likely = 0.75 * task.em * len(tokens)
@@ -96,7 +104,7 @@ def rows(task: Task, text: Text, *, columns: int = 1) -> None:
 def boxes(task: Task) -> None:
     """Write a number into boxes, a digit a box, sometimes with separators between."""
     rng, (height, width) = task.rng, task.size
-    cell = task.em * rng.uniform(0.85, 1.7)
+    cell = task.em * rng.uniform(0.75, 1.6)
     y = rng.uniform(0.25, 0.6) * height
     for _ in range(int(rng.choice([1, 2, 3], p=[0.65, 0.25, 0.1]))):
         tokens = grammar.digits(int(rng.integers(3, 13)), rng)

@@ -109,13 +109,14 @@ class Style:
     """How one page looks.
 
     Attributes:
-        paper, ink, rule: colours. opacity: of ink, 0-1. grain: of it that the paper's tooth leaves bare, 0-1.
+        paper, ink, second, rule: colours; `second` is the ink of another pen. opacity: of ink, 0-1. grain: of it that the paper's tooth leaves bare, 0-1.
         covering: whether ink covers or darkens. hard: whether a pixel is covered or not, nothing between.
         pen: between which widths, ems. tilt: deviation of the camera's turn, degrees. skew: how far from the side, 0-1.
     """
 
     paper: Colour
     ink: Colour
+    second: Colour
     rule: Colour
     opacity: float
     grain: float
@@ -124,6 +125,12 @@ class Style:
     pen: tuple[float, float]
     tilt: float
     skew: float
+
+    def contrast(self) -> float:
+        """Say how far ink is from paper, 0 to 255, in the channel where it is farthest."""
+        ink, paper = np.array(self.ink), np.array(self.paper)
+        seen = ink if self.covering else paper * ink / 255
+        return max(1.0, self.opacity * float(np.abs(paper - seen).max()))
 
 
 def style(medium: Medium, rng: Generator) -> Style:
@@ -161,6 +168,7 @@ def _canvas(rng: Generator) -> Style:
     return Style(
         paper=paper,
         ink=ink,
+        second=_near(ink, 60, rng),
         rule=_grey(60, 200, 30, rng),
         opacity=float(rng.uniform(0.15, 0.6)) if faint else 1.0,
         grain=0.0,
@@ -178,6 +186,7 @@ def _board(rng: Generator) -> Style:
     return Style(
         paper=_near((35, 50, 42), 18, rng) if chalk else _grey(190, 250, 6, rng),
         ink=_near(ink, 12, rng),
+        second=_near((240, 220, 120) if chalk else INKS[rng.integers(len(INKS))], 20, rng),
         rule=_grey(80, 200, 20, rng),
         opacity=float(rng.uniform(0.6, 1)),
         grain=float(rng.uniform(0, 0.7)) if chalk else float(rng.choice([0, 0.2])),
@@ -210,8 +219,9 @@ def _sheet(medium: Medium, rng: Generator) -> Style:
     return Style(
         paper=paper,
         ink=_near(INKS[rng.integers(len(INKS))], 14, rng),
+        second=_near(INKS[rng.integers(len(INKS))], 14, rng),
         rule=_rule(rng),
-        opacity=float(rng.uniform(0.35, 0.8) if rng.random() < 0.3 else rng.uniform(0.8, 1)),
+        opacity=float(rng.uniform(0.25, 0.8) if rng.random() < 0.3 else rng.uniform(0.8, 1)),
         grain=float(rng.choice([0, 0.15, 0.35], p=[0.55, 0.3, 0.15])),
         covering=bool(rng.random() < 0.25),
         hard=bool(scan and rng.random() < 0.05),

@@ -39,6 +39,19 @@ def lines(
     return layer if width >= 1 else (layer * np.float32(max(0.35, width))).astype(np.uint8)
 
 
+def wobbly(segments: Sequence[Segment], reach: float, rng: Generator) -> list[Segment]:
+    """Draw lines by hand: each in six pieces, its points off by about `reach` pixels."""
+    t = np.linspace(0, 1, 7)[:, None]
+    pieces: list[Segment] = []
+    for segment in segments:
+        start, end = np.array(segment).reshape(2, 2)
+        points = start + t * (end - start)
+        points += np.cumsum(rng.normal(0, 0.5 * reach, (7, 2)), axis=0)
+        points += rng.normal(0, reach, 2)
+        pieces += np.hstack([points[:-1], points[1:]]).tolist()
+    return pieces
+
+
 def ruled(size: tuple[int, int], first: float, pitch: float) -> list[Segment]:
     """Rule a sheet, one line at the height `first`."""
     height, width = size

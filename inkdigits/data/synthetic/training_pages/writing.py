@@ -38,7 +38,7 @@ class Hand:
         touching, chained, joined: how often neighbours touch, zeros are one chain, a stroke leads to the next digit.
         overlap: how deep they touch.
         hanging: how far 4, 7 and 9 hang below the baseline.
-        shrinking: size lost from one symbol to the next.
+        shrinking: size lost from one symbol to the next. retraced: how often a symbol is written twice over.
     """
 
     digits: Digits
@@ -58,6 +58,7 @@ class Hand:
     overlap: float
     hanging: float
     shrinking: float
+    retraced: float
 
 
 def random_hand(bank: Bank, rng: Generator, *, pen: tuple[float, float] = (0.03, 0.2)) -> Hand:
@@ -87,6 +88,7 @@ def random_hand(bank: Bank, rng: Generator, *, pen: tuple[float, float] = (0.03,
         overlap=float(rng.uniform(-0.01, 0.12)),
         hanging=float(rng.choice([0, rng.uniform(0.05, 0.3)])),
         shrinking=float(rng.choice([0, rng.uniform(0, 0.05)], p=[0.8, 0.2])),
+        retraced=float(rng.choice([0, 0.05, 0.8], p=[0.85, 0.12, 0.03])),
     )
 
 
@@ -103,13 +105,14 @@ class Writing:
     """Collect ink and whose it is, while symbols are put on a page.
 
     Attributes:
-        cover: ink. owner: int16 (H, W), 0 or a symbol's number from 1. symbols: in the order of writing.
+        covers: ink of the first pen and of the second; pen: which one writes. owner: int16 (H, W), 0 or a symbol's number from 1. symbols: in the order of writing.
         lines: numbers of the symbols of each line. extents: left, top, right, bottom of each line on the sheet.
     """
 
     def __init__(self, size: tuple[int, int], lens: Lens, *, hard: bool = False) -> None:
         self.size, self.lens, self.hard = size, lens, hard
-        self.cover: Cover = np.zeros(size, np.uint8)
+        self.covers: list[Cover] = [np.zeros(size, np.uint8)]
+        self.pen = 0
         self.owner = np.zeros(size, np.int16)
         self.symbols: list[Placed] = []
         self.lines: list[list[int]] = []
@@ -173,7 +176,8 @@ class Writing:
                 max(old[3], box[3]),
             )
         on_page = np.s_[y0:y1, x0:x1]
-        np.maximum(self.cover[on_page], alpha[here], out=self.cover[on_page])
+        cover = self.covers[self.pen][on_page]
+        np.maximum(cover, alpha[here], out=cover)
         self.owner[on_page][seen] = number
         return number
 
@@ -310,6 +314,9 @@ def write_line(
             half = 0.3
 
         number = writing.put(glyph, (left, y), frame, half, noise=noise)
+        if number is not None and rng.random() < hand.retraced:
+            beside = left + rng.normal(0, 0.03) * em, y + rng.normal(0, 0.03) * em
+            writing.put(glyph, beside, frame * rng.normal(1, 0.03), half, number=number)
         if number is not None:
             line.append(number)
             if before and before.number and not chained and rng.random() < hand.joined:
@@ -345,6 +352,8 @@ class _Before:
 def _glyph(token: str, hand: Hand, bank: Bank, rng: Generator) -> Glyph:
     if token == "other":  # noqa: S105
         return bank.others[rng.integers(len(bank.others))]
+    if token == "letter":  # noqa: S105
+        return bank.letters[rng.integers(len(bank.letters))]
     ways = hand.digits[int(token)] if token.isdigit() else bank.signs[token]
     return ways[rng.integers(len(ways))]
 
@@ -403,30 +412,24 @@ def _chain(
 
 
 def _zeros(count: int, rng: Generator) -> list[Glyph]:
-    """Draw zeros without lifting the pen: rings with a stroke over to the next, or a spring."""
+    """Draw zeros without lifting the pen: rings with a stroke over to the next."""
     wide = rng.uniform(0.24, 0.42)
     step = wide * rng.uniform(1.45, 2.5)
     begin = rng.uniform(-1.9, -0.6)
     dip = rng.uniform(-0.08, 0.25)
     over = rng.uniform(0.0, 0.5)
-    spring = rng.random() < 0.35
     glyphs = []
     for place in range(count):
         last = place == count - 1
         tall = 0.5 * float(np.clip(rng.normal(1, 0.06), 0.8, 1.2))
-        if spring:
-            turn = np.linspace(0, 2 * np.pi + (over if last else 0), 26)
-            x = wide * np.cos(begin - turn) + step * turn / (2 * np.pi)
-            y = -0.5 + tall * np.sin(begin - turn)
-        else:
-            turn = np.linspace(0, 2 * np.pi + over, 26)
-            x, y = wide * np.cos(begin - turn), -0.5 + tall * np.sin(begin - turn)
-            if not last:
-                goal = np.array([step + wide * np.cos(begin), -0.5 + 0.5 * np.sin(begin)])
-                t = np.linspace(0, 1, 9)[1:]
-                middle = np.array([(x[-1] + goal[0]) / 2, max(y[-1], goal[1]) + dip])
-                x = np.append(x, (1 - t) ** 2 * x[-1] + 2 * t * (1 - t) * middle[0] + t**2 * goal[0])
-                y = np.append(y, (1 - t) ** 2 * y[-1] + 2 * t * (1 - t) * middle[1] + t**2 * goal[1])
+        turn = np.linspace(0, 2 * np.pi + over, 26)
+        x, y = wide * np.cos(begin - turn), -0.5 + tall * np.sin(begin - turn)
+        if not last:
+            goal = np.array([step + wide * np.cos(begin), -0.5 + 0.5 * np.sin(begin)])
+            t = np.linspace(0, 1, 9)[1:]
+            middle = np.array([(x[-1] + goal[0]) / 2, max(y[-1], goal[1]) + dip])
+            x = np.append(x, (1 - t) ** 2 * x[-1] + 2 * t * (1 - t) * middle[0] + t**2 * goal[0])
+            y = np.append(y, (1 - t) ** 2 * y[-1] + 2 * t * (1 - t) * middle[1] + t**2 * goal[1])
         glyph = from_strokes([np.column_stack([x, y])], SYMBOLS.index("0"))
         glyphs.append((glyph, float(x.min())))
     lefts = [left for _, left in glyphs] + [glyphs[-1][1]]
