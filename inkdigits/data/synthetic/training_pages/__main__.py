@@ -29,9 +29,7 @@ def main() -> None:
 
     tiles = []
     for index in range(options.count):
-        page = training_page(
-            options.seed, index, size=tuple(options.size), split=options.split
-        )
+        page = training_page(options.seed, index, size=tuple(options.size), split=options.split)
         tiles.append(np.hstack([page.picture, owners(page)]) if options.owner else page.picture)
     Image.fromarray(contact_sheet(tiles, options.columns)).save(options.out)
 

@@ -23,8 +23,10 @@ BLANK = 0.06  # share of pages without a symbol
 TINY = 0.05  # share of pages whose writing is too small to read
 TINY_EM = (3.0, 8.0)  # pixels
 EM = (11.0, 96.0)  # pixels, of digits
-EM_MEDIAN, EM_SPREAD = 35.0, 0.42  # pixels; deviation of the logarithm
+EM_MEDIAN, EM_SPREAD = 41.0, 0.42  # pixels; deviation of the logarithm
+ANY_EM = 0.3  # share of pages whose digits may have any height in EM, log-uniform
 SINGLE_EM = (18.0, 170.0)  # pixels
+CROPPED = 0.1  # share of pages of which a piece is seen on some other ground
 FAINTEST = 30.0  # of 255, contrast that no fading goes below
 BY_HAND = 0.12  # share of rules and boxes that are drawn by hand, with the same ink
 AMONG_OTHERS = 0.2  # share of pages where letters and signs stand among digits
@@ -79,6 +81,8 @@ def training_page(
 
     picture = _ground(size, medium, look, writing, em, rng, blank=blank)
     picture = _inked(picture, look, writing, rng)
+    if not blank and rng.random() < CROPPED:
+        picture = _cropped(picture, writing, em, rng)
     picture = _photographed(picture, medium, look.contrast(), rng)
     return _finished(_filed(picture, medium, em, rng), writing, tiny=tiny)
 
@@ -86,11 +90,20 @@ def training_page(
 def _em(rng: Generator, *, tiny: bool) -> float:
     if tiny:
         return float(rng.uniform(*TINY_EM))
+    if rng.random() < ANY_EM:
+        return float(np.exp(rng.uniform(*np.log(EM))))
     return float(np.clip(np.exp(rng.normal(np.log(EM_MEDIAN), EM_SPREAD)), *EM))
 
 
 def _write(
-    writing: Writing, medium: Medium, look: Style, em: float, split: str, rng: Generator, *, tiny: bool
+    writing: Writing,
+    medium: Medium,
+    look: Style,
+    em: float,
+    split: str,
+    rng: Generator,
+    *,
+    tiny: bool,
 ) -> float:
     """Write something that suits the medium; return the height of digits that was used."""
     glyphs = bank(split)
@@ -129,7 +142,11 @@ def _write(
         "expressions": grammar.expression,
     }.get(layout, grammar.number)
     if layout == "columns":
-        layouts.rows(task, lambda rng: grammar.digits(int(rng.integers(1, 5)), rng), columns=int(rng.integers(2, 4)))
+        layouts.rows(
+            task,
+            lambda rng: grammar.digits(int(rng.integers(1, 5)), rng),
+            columns=int(rng.integers(2, 4)),
+        )
     elif layout in {"rows", "expressions"}:
         layouts.rows(task, text, columns=int(rng.choice([1, 2], p=[0.75, 0.25])))
     elif layout == "boxes":
@@ -156,7 +173,7 @@ def _ground(
     blank: bool,
 ) -> Picture:
     """Lay out the ground and print on it."""
-    if blank and rng.random() < 0.3:
+    if blank and rng.random() < 0.35:
         return grounds.things(size, rng)
     if medium.name == "canvas":
         picture = grounds.plain(size, look.paper)
@@ -171,6 +188,8 @@ def _ground(
         if rng.random() < 0.1:
             picture = grounds.stained(picture, rng)
 
+    if blank and rng.random() < 0.2:
+        picture = grounds.lettered(picture, rng)
     segments = _segments(size, medium, writing, em, rng)
     if segments:
         width = max(0.6, em * float(np.exp(rng.uniform(np.log(0.012), np.log(0.08)))))
@@ -226,6 +245,8 @@ def _segments(
             segments.append((x, -size[0], x, 2.0 * size[0]))
     elif kind == "underlined":
         segments = prints.underlined(rows, rng)
+    elif kind == "circled":
+        segments = prints.circled(rows, rng)
     else:
         segments = prints.framed(size, rng)
     return segments
@@ -257,7 +278,9 @@ def _on_table(picture: Picture, writing: Writing, rng: Generator) -> Picture:
                 [room[0] * width, (1 - room[3]) * height],
             ]
         )
-        box[room[[0, 2, 2, 0]] == 0, 0] += np.array([-width, width, width, -width])[room[[0, 2, 2, 0]] == 0]
+        box[room[[0, 2, 2, 0]] == 0, 0] += np.array([-width, width, width, -width])[
+            room[[0, 2, 2, 0]] == 0
+        ]
         box[room[[1, 1, 3, 3]] == 0, 1] += np.array([-height, -height, height, height])[
             room[[1, 1, 3, 3]] == 0
         ]
@@ -282,7 +305,8 @@ def _on_table(picture: Picture, writing: Writing, rng: Generator) -> Picture:
         return picture
     share = sheet.astype(np.float32) * np.float32(1 / 255)
     return cv2.add(
-        cv2.multiply(picture, cv2.merge([share] * 3)), cv2.multiply(beside, cv2.merge([1 - share] * 3))
+        cv2.multiply(picture, cv2.merge([share] * 3)),
+        cv2.multiply(beside, cv2.merge([1 - share] * 3)),
     )
 
 
@@ -293,7 +317,7 @@ def _inked(picture: Picture, look: Style, writing: Writing, rng: Generator) -> P
     for cover, colour in zip(writing.covers, (look.ink, look.second), strict=False):
         share = cover.astype(np.float32) * np.float32(look.opacity / 255)
         if look.grain:
-            scale = float(rng.choice([1, 1.7]))
+            scale = float(rng.choice([1.3, 2.2]))
             tooth = grounds.piece(grounds.tiles().grain, writing.size, rng, scale)
             share *= np.clip(1 - look.grain * (0.6 + tooth), 0, 1)
         if look.covering:
@@ -305,6 +329,34 @@ def _inked(picture: Picture, look: Style, writing: Writing, rng: Generator) -> P
             layers = [1 - share * np.float32(1 - value / 255) for value in colour]
             picture = cv2.multiply(picture, cv2.merge(layers))
     return picture
+
+
+def _cropped(picture: Picture, writing: Writing, em: float, rng: Generator) -> Picture:
+    """Keep a piece close around one or several lines, on a ground of one colour or with its edges drawn out."""
+    height, width = writing.size
+    if not writing.extents:
+        return picture
+    chosen = np.array(writing.extents[int(rng.integers(len(writing.extents))) :])
+    chosen = chosen[: int(rng.choice([1, 1, 2, 3]))]
+    ends = np.array(
+        [[chosen[:, 0].min(), chosen[:, 1].min()], [chosen[:, 2].max(), chosen[:, 3].max()]]
+    )
+    (left, top), (right, bottom) = writing.lens.seen(ends) + [
+        rng.uniform(-0.5, 0.1, 2) * em,
+        rng.uniform(-0.1, 0.5, 2) * em,
+    ]
+    left, right = np.clip(np.rint([left, right]), 0, width).astype(int).tolist()
+    top, bottom = np.clip(np.rint([top, bottom]), 0, height).astype(int).tolist()
+    if right - left < em or bottom - top < em:
+        return picture
+
+    writing.cropped(left, top, right, bottom)
+    piece = picture[top:bottom, left:right]
+    edges = top, height - bottom, left, width - right
+    if rng.random() < 0.35:
+        return cv2.copyMakeBorder(piece, *edges, cv2.BORDER_REPLICATE)
+    value = float(rng.choice([0, 128, 255, rng.uniform(0, 255)]))
+    return cv2.copyMakeBorder(piece, *edges, cv2.BORDER_CONSTANT, value=(value,) * 3)
 
 
 def _photographed(picture: Picture, medium: Medium, contrast: float, rng: Generator) -> Picture:

@@ -46,7 +46,7 @@ FACES = (
     "cmr10",
     "STIXGeneral",
 )
-NO_DIGITS = "ACEFHKLMNPRTVWXYacdefhkmnprtuvwxy&@?!%#*+=<>€£₹ΔΛΞΠΣΦΨΩαβγδλμπφψωЖЯШЮДЛ∞√∑≠≈"
+NO_DIGITS = "ACEFHKLMNPRTVWXYacdefhkmnprtuvwxy&@?!%#*+=<>€£₹ΔΛΞΠΣΨΩαβγλμπψωЖЯШЮДЛ∞√∑≠≈"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,9 @@ def _scribbles(rng: Generator) -> Iterator[Glyph]:
         if rng.random() < 0.6:
             points = np.cumsum(rng.normal(0, 0.3, (n, 2)), axis=0)
         else:
-            points = np.column_stack([np.linspace(0, 1, n), np.arange(n) % 2 + rng.normal(0, 0.1, n)])
+            points = np.column_stack(
+                [np.linspace(0, 1, n), np.arange(n) % 2 + rng.normal(0, 0.1, n)]
+            )
         points -= points.min(axis=0)
         yield from_strokes([smooth(points / max(1e-3, float(points.max()))) - (0, 1)], OTHER)
 
@@ -155,6 +157,8 @@ def _printed(rng: Generator) -> Iterator[Glyph]:
         canvas = Image.new("L", (140, 140))
         letter = NO_DIGITS[rng.integers(len(NO_DIGITS))]
         font = face(FACES[rng.integers(len(FACES))], 80)
+        if bytes(font.getmask(letter)) == bytes(font.getmask("\uffff")):
+            continue  # the face lacks this letter
         ImageDraw.Draw(canvas).text((70, 70), letter, 255, font=font, anchor="mm")
         picture = np.asarray(canvas)
         if picture.max() > 127:
@@ -170,7 +174,9 @@ def _icons(rng: Generator) -> Iterator[Glyph]:
             for x in (42, 78):
                 cv2.circle(canvas, (x, 46), int(rng.integers(4, 10)), 0, -1)
             start = int(rng.choice([0, 180]))
-            cv2.ellipse(canvas, (60, 74), (24, 16), 0, start, start + 180, 0, int(rng.integers(3, 9)))
+            cv2.ellipse(
+                canvas, (60, 74), (24, 16), 0, start, start + 180, 0, int(rng.integers(3, 9))
+            )
         elif i % 4 == 1:
             corners = rng.integers(6, 114, (int(rng.integers(3, 8)), 2)).astype(np.int32)
             cv2.fillPoly(canvas, [corners], 255)

@@ -79,7 +79,10 @@ def expression(rng: Generator) -> list[str]:
     """Write a sum: 56 + 2, (6+3)/5x3, 7 x 8 = 56."""
     text = digits(int(rng.integers(1, 4)), rng)
     for _ in range(int(rng.choice([1, 2, 4], p=[0.6, 0.25, 0.15]))):
-        text += [str(rng.choice(["+", "-", "x", "/", ":", "div"])), *digits(int(rng.integers(1, 3)), rng)]
+        text += [
+            str(rng.choice(["+", "-", "x", "/", ":", "div"])),
+            *digits(int(rng.integers(1, 3)), rng),
+        ]
     if rng.random() < 0.25:
         text = ["(", *text, ")"]
     if rng.random() < 0.3:

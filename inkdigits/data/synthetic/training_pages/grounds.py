@@ -196,9 +196,9 @@ def things(size: tuple[int, int], rng: Generator) -> Picture:
     for _ in range(int(rng.integers(2, 14))):
         colour = rng.uniform(0, 255, 3).tolist()
         if rng.random() < 0.5:
-            corners = (rng.uniform(-0.2, 1.2, (int(rng.integers(3, 7)), 2)) * (width, height)).astype(
-                np.int32
-            )
+            corners = (
+                rng.uniform(-0.2, 1.2, (int(rng.integers(3, 7)), 2)) * (width, height)
+            ).astype(np.int32)
             cv2.fillPoly(picture, [corners], colour, cv2.LINE_AA)
         else:
             centre = (rng.uniform(0, 1, 2) * (width, height)).astype(int).tolist()
@@ -220,11 +220,30 @@ def shown_through(picture: Picture, depth: float, rng: Generator) -> Picture:
     return cv2.multiply(picture, cv2.merge([1 - layer * np.float32(depth)] * 3))
 
 
+def lettered(picture: Picture, rng: Generator) -> Picture:
+    """Print coloured letters all over: a word cloud, a poster, a cover. No symbol of a person's hand."""
+    height, width = picture.shape[:2]
+    fonts = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX)
+    for _ in range(int(rng.integers(3, 25))):
+        word = "".join(rng.choice(list("aeinrtmhvwcEKARNMTHFW"), int(rng.integers(3, 10))))
+        place = int(rng.uniform(-0.2, 0.9) * width), int(rng.uniform(0, 1.1) * height)
+        scale = _log(rng, 0.3, 1.8)
+        thick = max(1, round(scale * rng.uniform(1, 2.5)))
+        colour = rng.uniform(0, 255, 3).tolist()
+        cv2.putText(picture, word, place, fonts[rng.integers(3)], scale, colour, thick, cv2.LINE_AA)
+    return picture
+
+
 def stained(picture: Picture, rng: Generator) -> Picture:
-    """Leave a stain, or a ring of a cup, or specks."""
+    """Leave a stain, or a ring of a cup, or specks; or punch holes."""
     size = picture.shape[:2]
     layer = np.zeros(size, np.uint8)
-    if rng.random() < 0.5:
+    chance = rng.random()
+    if chance < 0.15:
+        x, radius = int(rng.uniform(0.02, 0.15) * size[1]), int(rng.integers(5, 16))
+        for y in range(int(rng.integers(0, 120)), size[0], int(rng.integers(90, 240))):
+            cv2.circle(picture, (x, y), radius, rng.uniform(0, 255, 3).tolist(), -1, cv2.LINE_AA)
+    if chance < 0.5:
         centre = (rng.uniform(0, 1, 2) * (size[1], size[0])).astype(int).tolist()
         axes = rng.integers(8, 80, 2).tolist()
         thick = -1 if rng.random() < 0.6 else int(rng.integers(2, 7))
@@ -232,7 +251,9 @@ def stained(picture: Picture, rng: Generator) -> Picture:
         layer = cv2.GaussianBlur(layer, (0, 0), float(rng.uniform(1, 6)))
     else:
         for x, y in rng.uniform(0, 1, (int(rng.integers(1, 25)), 2)) * (size[1], size[0]):
-            cv2.circle(layer, (int(x), int(y)), int(rng.choice([0, 1, 2], p=[0.6, 0.3, 0.1])), 255, -1)
+            cv2.circle(
+                layer, (int(x), int(y)), int(rng.choice([0, 1, 2], p=[0.6, 0.3, 0.1])), 255, -1
+            )
     tint = rng.uniform(0.05, 0.5) * rng.uniform(0.5, 1, 3)
     shade = layer.astype(np.float32) * np.float32(1 / 255)
     return cv2.multiply(picture, cv2.merge([1 - shade * np.float32(t) for t in tint]))

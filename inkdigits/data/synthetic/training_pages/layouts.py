@@ -73,7 +73,7 @@ class Task:
 def one_number(task: Task, text: Text) -> None:
     """Write a number or two, cut by the picture's border where it is too long."""
     rng, (height, width) = task.rng, task.size
-    rows = int(rng.choice([1, 2, 3, 4], p=[0.45, 0.25, 0.2, 0.1]))
+    rows = int(rng.choice([1, 2, 3, 4], p=[0.45, 0.25, 0.2, 0.1]) * max(1, round(height / 250)))
     y = rng.uniform(0.3, 0.85) * height if rows == 1 else rng.uniform(0.1, 0.45) * height
     for _ in range(rows):
         tokens = text(rng)

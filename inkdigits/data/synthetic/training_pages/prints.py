@@ -26,9 +26,7 @@ BEYOND = 0.25  # of the picture, how far prints go beyond its edges
 MOST_DOTS = 1200
 
 
-def lines(
-    size: tuple[int, int], lens: Lens, segments: Sequence[Segment], width: float
-) -> Layer:
+def lines(size: tuple[int, int], lens: Lens, segments: Sequence[Segment], width: float) -> Layer:
     """Draw straight lines; thinner than a pixel, they are as much fainter."""
     layer = np.zeros(size, np.uint8)
     if not segments:
@@ -69,7 +67,10 @@ def squared(size: tuple[int, int], first: float, pitch: float, left: float) -> l
 def dotted(size: tuple[int, int], pitch: float, rng: Generator) -> list[Segment]:
     """Dot a sheet."""
     height, width = size
-    xs, ys = _every(rng.uniform(0, pitch), pitch, width), _every(rng.uniform(0, pitch), pitch, height)
+    xs, ys = (
+        _every(rng.uniform(0, pitch), pitch, width),
+        _every(rng.uniform(0, pitch), pitch, height),
+    )
     return [(x, y, x + 0.2, y) for y in ys for x in xs][:MOST_DOTS]
 
 
@@ -97,7 +98,11 @@ def combed(cells: Iterable[Box], tooth: float) -> list[Segment]:
     segments = []
     for left, top, right, bottom in cells:
         y = bottom - tooth * (bottom - top)
-        segments += [(left, bottom, right, bottom), (left, y, left, bottom), (right, y, right, bottom)]
+        segments += [
+            (left, bottom, right, bottom),
+            (left, y, left, bottom),
+            (right, y, right, bottom),
+        ]
     return segments
 
 
@@ -112,6 +117,20 @@ def underlined(rows: Iterable[Box], rng: Generator) -> list[Segment]:
             y = bottom + (rng.uniform(-0.02, 0.25) + 0.12 * i) * height
             y = y + np.cumsum(rng.normal(0, 0.02 * height, 7)) + rng.normal(0, 0.04) * (x - x[0])
             segments += zip(x[:-1], y[:-1], x[1:], y[1:], strict=True)
+    return segments
+
+
+def circled(rows: Iterable[Box], rng: Generator) -> list[Segment]:
+    """Ring some rows by hand, as the numbers of questions are."""
+    segments: list[Segment] = []
+    for left, top, right, bottom in rows:
+        if rng.random() < 0.5:
+            continue
+        turn = np.linspace(0, 2 * np.pi + rng.uniform(-0.2, 0.6), 25) - rng.uniform(0, 6)
+        room = rng.uniform(1.25, 1.7, 2) * (1 + np.cumsum(rng.normal(0, 0.012, (25, 1)), axis=0))
+        x = (left + right) / 2 + np.cos(turn) * room[:, 0] * max(right - left, bottom - top) / 2
+        y = (top + bottom) / 2 + np.sin(turn) * room[:, 1] * (bottom - top) / 2
+        segments += zip(x[:-1], y[:-1], x[1:], y[1:], strict=True)
     return segments
 
 

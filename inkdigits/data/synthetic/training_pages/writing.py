@@ -19,9 +19,13 @@ Cover = NDArray[np.uint8]  # (H, W): bare 0 to covered 255
 
 COVERED = 100  # of 255, from which on a pixel is a symbol's
 LEAST_HALF = 0.45  # pixels: half the width of the thinnest line that a picture can show
+SOLID_HALF = 0.5  # pixels around a solid shape, so that its thin parts are seen
+LEAST_HARD = 0.62  # pixels: the same where a pixel is covered or not
 LEAST_PIXELS = 6  # of visible ink
 LEAST_SHARE = 0.4  # of a symbol's ink that has to be in the picture and on top
-NARROWEST_STEP = 0.55  # of a symbol's width: the next one starts no further left, however they overlap
+NARROWEST_STEP = (
+    0.55  # of a symbol's width: the next one starts no further left, however they overlap
+)
 NARROWEST = 0.22  # em, the same for narrow symbols
 
 
@@ -85,7 +89,7 @@ def random_hand(bank: Bank, rng: Generator, *, pen: tuple[float, float] = (0.03,
         touching=float(rng.choice([0, 0.2, 0.7], p=[0.45, 0.3, 0.25])),
         chained=float(rng.choice([0, 0.9], p=[0.65, 0.35])),
         joined=float(rng.choice([0, 0.35], p=[0.75, 0.25])),
-        overlap=float(rng.uniform(-0.01, 0.12)),
+        overlap=float(rng.uniform(-0.01, 0.1)),
         hanging=float(rng.choice([0, rng.uniform(0.05, 0.3)])),
         shrinking=float(rng.choice([0, rng.uniform(0, 0.05)], p=[0.8, 0.2])),
         retraced=float(rng.choice([0, 0.05, 0.8], p=[0.85, 0.12, 0.03])),
@@ -193,12 +197,22 @@ class Writing:
         (px, py), jacobian = self.lens.at(*place)
         (a, b), (c, d) = seen = jacobian @ frame
         scale = abs(a * d - b * c) ** 0.5 / EM
-        half = max(0.3 if glyph.pen == 0 else LEAST_HALF, half)
+        half = max(SOLID_HALF if glyph.pen == 0 else LEAST_HARD if self.hard else LEAST_HALF, half)
         reach = half + 1.5
 
         left, top, right, bottom = glyph.box
-        xs = (a * left + b * top, a * right + b * top, a * left + b * bottom, a * right + b * bottom)
-        ys = (c * left + d * top, c * right + d * top, c * left + d * bottom, c * right + d * bottom)
+        xs = (
+            a * left + b * top,
+            a * right + b * top,
+            a * left + b * bottom,
+            a * right + b * bottom,
+        )
+        ys = (
+            c * left + d * top,
+            c * right + d * top,
+            c * left + d * bottom,
+            c * right + d * bottom,
+        )
         x0, y0 = int(px + min(xs) - reach), int(py + min(ys) - reach)
         x1, y1 = int(px + max(xs) + reach) + 2, int(py + max(ys) + reach) + 2
         if x1 <= 0 or y1 <= 0 or x0 >= self.size[1] or y0 >= self.size[0] or x1 - x0 > 900:
@@ -223,6 +237,15 @@ class Writing:
         if self.hard:
             return np.where(ink > 127, 255, 0).astype(np.uint8), x0, y0
         return np.clip(ink, 0, 255).astype(np.uint8), x0, y0
+
+    def cropped(self, left: int, top: int, right: int, bottom: int) -> None:
+        """Forget the ink outside a box of the picture."""
+        inside = np.zeros_like(self.owner)
+        inside[top:bottom, left:right] = self.owner[top:bottom, left:right]
+        self.owner = inside
+        for symbol in self.symbols:
+            a, b, c, d = symbol.box
+            symbol.box = (max(a, left), max(b, top), min(c, right), min(d, bottom))
 
     def finished(self) -> tuple[NDArray[np.int16], list[int], list[list[int]]]:
         """Number anew what can be seen well enough.
@@ -289,6 +312,7 @@ def write_line(
         if glyph.kind in {10, 11, 12, 14}:
             em = size * rng.uniform(0.8, 1.3)
         wide = glyph.box[2] * hand.breadth * em
+        half = em * (hand.pen if hand.pen is not None else glyph.pen or 0.06)
 
         if cell is not None:
             left = place[0] + i * cell + (cell - wide) / 2 + rng.normal(0, 0.06) * cell
@@ -300,18 +324,18 @@ def write_line(
             left = _touching(before, glyph, em, hand, rng)
         else:
             gap = hand.gap if glyph.kind < 10 else max(0.03, 0.6 * hand.gap)
-            left = before.left + before.wide + size * gap * max(0.1, rng.normal(1, hand.loose))
+            gap = size * gap * max(0.1, rng.normal(1, hand.loose)) + 1.8 * half
+            left = before.left + before.wide + gap
 
         y = base + drift * (left - start) + rng.normal(0, hand.rise) * size * (not chained)
         if glyph.kind in {4, 7, 9}:
             y += hand.hanging * em
         turn = rng.normal(0, hand.turn)
         frame = em * np.array([[hand.breadth, -hand.slant - turn], [turn * hand.breadth, 1.0]])
-        half = em * (hand.pen if hand.pen is not None else glyph.pen or 0.06)
         if glyph.kind == 10:
             half *= rng.uniform(1.0, 1.5)
         if glyph.pen == 0:
-            half = 0.3
+            half = SOLID_HALF
 
         number = writing.put(glyph, (left, y), frame, half, noise=noise)
         if number is not None and rng.random() < hand.retraced:
@@ -323,7 +347,12 @@ def write_line(
                 _join(writing, before, glyph, (left, y), frame, half)
         if cell is not None:
             writing.cells.append(
-                (place[0] + i * cell, base - 1.25 * size, place[0] + (i + 1) * cell, base + 0.25 * size)
+                (
+                    place[0] + i * cell,
+                    base - 1.25 * size,
+                    place[0] + (i + 1) * cell,
+                    base + 0.25 * size,
+                )
             )
         before = _Before(glyph, left, y, em, wide, number, frame, em * hand.breadth * glyph.tail[0])
         x = left + wide
@@ -366,7 +395,7 @@ def _touching(before: _Before, glyph: Glyph, em: float, hand: Hand, rng: Generat
     if meet < -em:  # nothing of them is at the same height
         meet = before.wide
     pen = 2 * (hand.pen if hand.pen is not None else 0.06) * em
-    step = meet + pen * rng.uniform(0.3, 1.0) - em * hand.overlap * rng.uniform(0.3, 1.6)
+    step = meet + pen * rng.uniform(0.3, 1.0) - em * hand.overlap * rng.uniform(0.3, 1.2)
     return before.left + max(step, NARROWEST_STEP * before.wide, NARROWEST * em, 0.9 * pen)
 
 
@@ -394,9 +423,7 @@ def _join(
     writing.put(stroke, (float(tail[0]), float(tail[1])), upright, half, number=before.number)
 
 
-def _chain(
-    tokens: Sequence[str], hand: Hand, rng: Generator
-) -> dict[int, tuple[Glyph, bool]]:
+def _chain(tokens: Sequence[str], hand: Hand, rng: Generator) -> dict[int, tuple[Glyph, bool]]:
     """Draw runs of zeros as one chain of strokes: for each place its glyph, and whether another zero comes before it."""
     pieces: dict[int, tuple[Glyph, bool]] = {}
     i = 0
@@ -434,8 +461,6 @@ def _zeros(count: int, rng: Generator) -> list[Glyph]:
         glyphs.append((glyph, float(x.min())))
     lefts = [left for _, left in glyphs] + [glyphs[-1][1]]
     return [
-        Glyph(
-            g.field, g.kind, g.origin, g.box, g.profile, g.pen, (step + lefts[i + 1] - left, 0.0)
-        )
+        Glyph(g.field, g.kind, g.origin, g.box, g.profile, g.pen, (step + lefts[i + 1] - left, 0.0))
         for i, (g, left) in enumerate(glyphs)
     ]
