@@ -3,7 +3,8 @@
     shapes, mnist -> fields -> glyphs -> writing <- grammar, layouts
                         media, grounds, prints, camera -> generator
 
-Takes MNIST's training digits by writer and strokes of our own; needs nothing of reading, and no torch.
+Takes MNIST's training digits by writer and strokes of our own; needs nothing of reading, and no
+torch.
 """
 
 from inkdigits.data.synthetic.training_pages.generator import TrainingPage, training_page

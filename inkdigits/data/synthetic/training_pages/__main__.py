@@ -37,9 +37,9 @@ def main() -> None:
 def owners(page: TrainingPage) -> NDArray[np.uint8]:
     """Colour each symbol's ink, and draw its box: digits white, separators yellow, others red."""
     hues = (np.arange(len(page.kinds) + 1) * GOLDEN * 180 % 180).astype(np.uint8)
-    colours = np.full((len(hues), 1, 3), 230, np.uint8)
-    colours[:, 0, 0] = hues
-    colours = cv2.cvtColor(colours, cv2.COLOR_HSV2RGB)[:, 0]
+    hsv = np.full((len(hues), 1, 3), 230, np.uint8)
+    hsv[:, 0, 0] = hues
+    colours = np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.uint8)[:, 0]
     colours[0] = 30
     picture = np.ascontiguousarray(colours[page.owner])
     for kind, (left, top, right, bottom) in zip(page.kinds, page.boxes.astype(int), strict=True):

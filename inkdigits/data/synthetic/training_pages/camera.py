@@ -1,6 +1,7 @@
 """See a sheet through a lens, in light, and keep it as a file.
 
-The lens moves points of the sheet to the picture, so that ink, owners and boxes move together; the other effects move nothing.
+The lens moves points of the sheet to the picture, so that ink, owners and boxes move together; the
+other effects move nothing.
 Pictures are float32 (H, W, 3), 0 to 255, red, green, blue.
 """
 
@@ -11,8 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-Picture = NDArray[np.float32]  # (H, W, 3), 0 to 255
-Plane = NDArray[np.float32]  # (H, W)
+from inkdigits.data.synthetic.training_pages.pixels import Picture, clouds, lit_by, part
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,9 @@ class Lens:
     matrix: NDArray[np.float64]
 
     def at(self, x: float, y: float) -> tuple[tuple[float, float], NDArray[np.float64]]:
-        """Say where a point of the sheet is seen, and how its neighbourhood is: the Jacobian, (2, 2)."""
+        """Say where a point of the sheet is seen, and how its neighbourhood is: the Jacobian, (2,
+        2).
+        """
         (a, b, c), (d, e, f), (g, h, i) = self.matrix.tolist()
         w = g * x + h * y + i
         u, v = (a * x + b * y + c) / w, (d * x + e * y + f) / w
@@ -35,7 +37,9 @@ class Lens:
 
 
 def random_lens(size: tuple[int, int], rng: Generator, *, tilt: float, skew: float) -> Lens:
-    """Draw a lens that turns by some degrees (`tilt`: deviation) and sees the sheet a little from the side (`skew`: 0-1)."""
+    """Draw a lens that turns by some degrees (`tilt`: deviation) and sees the sheet a little from
+    the side (`skew`: 0-1).
+    """
     height, width = size
     turn = np.deg2rad(float(np.clip(rng.normal(0, tilt), -15, 15)))
     middle = np.array([width / 2, height / 2])
@@ -49,24 +53,17 @@ def random_lens(size: tuple[int, int], rng: Generator, *, tilt: float, skew: flo
     return Lens(turned @ slanted)
 
 
-def clouds(size: tuple[int, int], cells: tuple[int, int], rng: Generator) -> Plane:
-    """Draw smooth noise of deviation about 1, so many cells down and across."""
-    coarse = rng.standard_normal((cells[0] + 2, cells[1] + 2), np.float32)
-    return np.asarray(
-        cv2.resize(coarse, (size[1], size[0]), interpolation=cv2.INTER_CUBIC) * np.float32(1.2),
-        np.float32,
-    )
-
-
 def lit(picture: Picture, loss: float, rng: Generator) -> Picture:
-    """Let light fall unevenly, from one side or in patches. loss: of light, 0-1; the colour of light changes a little."""
+    """Let light fall unevenly, from one side or in patches, and in a colour of its own.
+
+    loss: of light where it is darkest, 0-1.
+    """
     height, width = picture.shape[:2]
     corners = rng.uniform(1 - loss, 1, (2, 2)).astype(np.float32)
-    light = cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR)
+    light = np.asarray(cv2.resize(corners, (width, height)), np.float32)
     if rng.random() < 0.4:
-        light = light * (1 + np.float32(0.25 * loss) * clouds((height, width), (2, 2), rng))
-    colour = 1 + rng.normal(0, 0.03, 3)
-    return cv2.multiply(picture, cv2.merge([light * np.float32(c) for c in colour]))
+        light *= 1 + np.float32(0.25 * loss) * clouds((height, width), (2, 2), rng)
+    return lit_by(picture, light, 1 + rng.normal(0, 0.03, 3))
 
 
 def shaded(picture: Picture, depth: float, rng: Generator) -> Picture:
@@ -82,8 +79,8 @@ def shaded(picture: Picture, depth: float, rng: Generator) -> Picture:
         corners = (rng.uniform(-0.5, 1.5, (3, 2)) * side).astype(np.int32)
         cv2.fillConvexPoly(shadow, corners, 255)
     soft = cv2.GaussianBlur(shadow, (0, 0), side * float(rng.uniform(0.01, 0.12)))
-    light = cv2.resize(soft, (width, height)).astype(np.float32) * np.float32(-depth / 255) + 1
-    return cv2.multiply(picture, cv2.merge([light] * 3))
+    large = np.asarray(cv2.resize(soft, (width, height)), np.uint8)
+    return lit_by(picture, 1 - part(large, depth))
 
 
 def blurred(picture: Picture, radius: float, rng: Generator) -> Picture:
@@ -112,7 +109,7 @@ def binary(picture: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
     black = cv2.adaptiveThreshold(
         grey, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, block, float(rng.uniform(10, 25))
     )
-    return cv2.merge([black] * 3)
+    return np.asarray(cv2.merge([black] * 3), np.uint8)
 
 
 def resampled(picture: NDArray[np.uint8], factor: float, rng: Generator) -> NDArray[np.uint8]:
@@ -130,4 +127,5 @@ def resampled(picture: NDArray[np.uint8], factor: float, rng: Generator) -> NDAr
 def jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     """Keep the picture as a JPEG file of some quality, 1 to 100."""
     _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    stored = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return np.ascontiguousarray(stored[..., ::-1])

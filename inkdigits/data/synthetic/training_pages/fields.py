@@ -1,7 +1,10 @@
-"""Turn strokes and shapes into glyphs: one symbol each, as a field of distances to the way of the pen.
+"""Turn strokes and shapes into glyphs: one symbol each, as a field of distances to the way of the
+pen.
 
-A field can be seen at any size, slant and width of pen with a single interpolation: ink is wherever the distance is less than half
-the pen. Lengths are ems: a digit is 1 em high, x to the right, y down, baseline at y = 0, the symbol's left end at x = 0.
+A field can be seen at any size, slant and width of pen with a single interpolation: ink is wherever
+the distance is less than half
+the pen. Lengths are ems: a digit is 1 em high, x to the right, y down, baseline at y = 0, the
+symbol's left end at x = 0.
 """
 
 from collections.abc import Sequence
@@ -33,7 +36,8 @@ class Glyph:
         origin: where x = 0 on the baseline is, in pixels of the field.
         box: left, top, right, bottom of the pen's way in ems; its left is 0.
         profile: (BANDS, 2) leftmost and rightmost x in each band, ems.
-        pen: half the width of the pen that belongs to it, ems; None where any will do, 0 where the shape is solid.
+        pen: half the width of the pen that belongs to it, ems; None where any will do, 0 where the
+            shape is solid.
         tail: where a pen that goes on leaves it, ems.
     """
 
@@ -77,9 +81,9 @@ def from_way(
         pen: half its pen's width in ems, or None.
         tail: where the pen left it; its lowest point at the right unless given.
     """
-    distance = cv2.distanceTransform(way, cv2.DIST_L2, 5)
+    distance = np.asarray(cv2.distanceTransform(way, cv2.DIST_L2, 5), np.float32)
     if pen != 0:
-        distance = np.maximum(cv2.GaussianBlur(distance, (0, 0), 0.8) - 0.5, 0)
+        distance = np.maximum(cv2.GaussianBlur(distance, (0, 0), 0.8) - np.float32(0.5), 0)
 
     ys, xs = np.nonzero(way == 0)
     x, y = (xs - PAD) / EM, (ys - PAD) / EM + top
@@ -108,7 +112,9 @@ def _profile(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float
 
 
 def from_shape(solid: NDArray[np.uint8], kind: int, height: float = 1.0) -> Glyph:
-    """Make a glyph of a filled shape, ink wherever `solid` is above 127; `height` in ems, standing on the baseline."""
+    """Make a glyph of a filled shape, ink wherever `solid` is above 127; `height` in ems, standing
+    on the baseline.
+    """
     left, top, width, tall = cv2.boundingRect((solid > 127).view(np.uint8))
     scale = height * EM / tall
     size = max(2, round(width * scale)), max(2, round(tall * scale))
@@ -118,8 +124,14 @@ def from_shape(solid: NDArray[np.uint8], kind: int, height: float = 1.0) -> Glyp
     way = np.where(small > 110, 0, 255).astype(np.uint8)
     if not (way == 0).any():
         way[size[1] // 2, size[0] // 2] = 0
-    way = cv2.copyMakeBorder(way, PAD, PAD, PAD, PAD, cv2.BORDER_CONSTANT, value=(255,))
+    way = padded(way)
     return from_way(way, -height, kind, 0.0)
+
+
+def padded(way: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Put PAD pixels where no pen went around a way."""
+    wide = cv2.copyMakeBorder(way, PAD, PAD, PAD, PAD, cv2.BORDER_CONSTANT, value=(255,))
+    return np.asarray(wide, np.uint8)
 
 
 def united(first: Glyph, second: Glyph, kind: int) -> Glyph:
@@ -137,7 +149,7 @@ def united(first: Glyph, second: Glyph, kind: int) -> Glyph:
     top = (PAD - first.origin[1] - shift_y) / EM
     bottom = top + (height - 2 * PAD) / EM
     right = (width - 2 * PAD) / EM
-    profile = np.tile(np.float32([0, right]), (BANDS, 1))
+    profile = np.tile(np.array([0, right], np.float32), (BANDS, 1))
     return Glyph(
         both,
         kind,

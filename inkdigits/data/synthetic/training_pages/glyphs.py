@@ -1,4 +1,5 @@
-"""Keep a bank of glyphs by hand: MNIST's writers, digits drawn from strokes, separators, and everything that is something else.
+"""Keep a bank of glyphs by hand: MNIST's writers, digits drawn from strokes, separators, and
+everything that is something else.
 
 Built once and shared by processes that fork afterwards.
 """
@@ -56,7 +57,8 @@ class Bank:
     Attributes:
         writers: MNIST's writers of the split; drawn: hands drawn from strokes.
         signs: what stands in and around numbers, by name, separators included.
-        letters: written ones, for words. others: letters, doodles, struck-out digits, printed letters and icons.
+        letters: written ones, for words. others: letters, doodles, struck-out digits, printed
+            letters and icons.
     """
 
     writers: Sequence[Digits]
@@ -88,7 +90,9 @@ def bank(split: str) -> Bank:
 
 
 def drawn_strokes(shape: str, rng: Generator, *, loose: float = 0.02) -> list[Points]:
-    """Turn a shape's control points into strokes in ems on the baseline. loose: deviation of control points, ems."""
+    """Turn a shape's control points into strokes in ems on the baseline. loose: deviation of
+    control points, ems.
+    """
     strokes = []
     for stroke in parse(shape):
         shifts = rng.normal(0, loose, stroke.shape)
@@ -196,7 +200,7 @@ def _icons(rng: Generator) -> Iterator[Glyph]:
 def _struck_out(writers: Sequence[Digits], rng: Generator) -> Iterator[Glyph]:
     """Strike out digits of some writers."""
     for _ in range(STRUCK_OUT):
-        hand = writers[rng.integers(len(writers))]
+        hand = writers[int(rng.integers(len(writers)))]
         ways = hand[int(rng.integers(10))]
         crossing = str(rng.choice(shapes.CROSSINGS))
         yield united(

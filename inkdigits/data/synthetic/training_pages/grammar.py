@@ -1,6 +1,7 @@
-"""Compose what people write where numbers are asked for: amounts, dates, times, numbers of all sorts, sums.
+"""Compose what people write where numbers are asked for: amounts, dates, times, numbers of all
+sorts, sums.
 
-A text is a list of tokens: digits, names of signs (`shapes`), "other" for anything that is no number, and " ".
+A text is a list of digits, names of signs (`shapes`), "letter", "other" for anything, and " ".
 """
 
 from numpy.random import Generator
@@ -55,7 +56,9 @@ def date(rng: Generator) -> list[str]:
 
 
 def other_number(rng: Generator) -> list[str]:
-    """Write a time, a telephone number, a mark, a decimal, a number of a list, a negative number."""
+    """Write a time, a telephone number, a mark, a decimal, a number of a list, a negative
+    number.
+    """
     kind = int(rng.integers(7))
     if kind == 0:
         return [*f"{rng.integers(0, 24)}", ":", *f"{rng.integers(0, 60):02d}"]
@@ -112,4 +115,4 @@ def with_words(text: list[str], rng: Generator) -> list[str]:
 
 def amid_others(text: list[str], share: float, rng: Generator) -> list[str]:
     """Put letters and signs of all sorts in place of some symbols. share: of them."""
-    return ["other" if token != " " and rng.random() < share else token for token in text]
+    return ["other" if name != " " and rng.random() < share else name for name in text]

@@ -1,19 +1,29 @@
-"""Lay out what is written on: papers, cheques with their security ground, canvases, boards, tables, and things that are no page.
+"""Lay out what is written on: papers, cheques with their security ground, canvases, boards, tables,
+and things that are no page.
 
-Textures are drawn once as large tiles; a ground takes a piece of one. Pictures are float32 (H, W, 3), 0 to 255.
+Textures are drawn once as large tiles; a ground takes a piece of one. Pictures are float32 (H, W,
+3), 0 to 255.
 """
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from inkdigits.data.synthetic.training_pages.camera import Picture, Plane, clouds
-
-Colour = tuple[float, float, float]  # red, green, blue, 0 to 255
+from inkdigits.data.synthetic.training_pages.pixels import (
+    Colour,
+    Picture,
+    Plane,
+    clouds,
+    dyed,
+    lit_by,
+    part,
+    spread,
+)
 
 TILE = 512  # pixels, side of a tile
 SECURITY = 48  # patterns
@@ -26,8 +36,10 @@ class Tiles:
     """Textures, each (TILE, TILE).
 
     Attributes:
-        grain: float32, white noise of deviation 1. papers: float32, fibres and unevenness of deviation 1.
-        security: uint8, lines and dots of cheques, bare 0 to covered 255. tables: uint8 (TILE, TILE, 3).
+        grain: float32, white noise of deviation 1. papers: float32, fibres and unevenness of
+            deviation 1.
+        security: uint8, lines and dots of cheques, bare 0 to covered 255. tables: uint8 (TILE,
+            TILE, 3).
     """
 
     grain: Plane
@@ -62,42 +74,68 @@ def _paper(rng: Generator) -> Plane:
 def _security(rng: Generator) -> NDArray[np.uint8]:
     """Draw one pattern such as cheques have below their writing."""
     tile = np.zeros((TILE, TILE), np.uint8)
-    kind = int(rng.integers(6))
-    if kind == 0:  # bundles of waves that cross: guilloche
-        for _ in range(int(rng.integers(2, 4))):
-            _waves(tile, rng)
-    elif kind == 1:  # dots in rows, every other row shifted
-        pitch = float(rng.uniform(3, 9))
-        radius = pitch * float(rng.uniform(0.15, 0.32))
-        for row, y in enumerate(np.arange(0, TILE, pitch * 0.8)):
-            for x in np.arange((row % 2) * pitch / 2, TILE, pitch):
-                cv2.circle(tile, (round(x * 16), round(y * 16)), round(radius * 16), 255, -1, 16, 4)
-    elif kind == 2:  # rosettes
-        for _ in range(int(rng.integers(3, 7))):
-            centre, petals = rng.uniform(0, TILE, 2), int(rng.integers(5, 14))
-            t = np.linspace(0, 2 * np.pi, 240)
-            for radius in np.arange(20, rng.uniform(80, 220), rng.uniform(6, 14)):
-                r = radius * (1 + 0.2 * np.cos(petals * t))
-                points = centre + np.column_stack([r * np.cos(t), r * np.sin(t)])
-                cv2.polylines(tile, [np.rint(points * 16).astype(np.int32)], True, 255, 1, 16, 4)
-    elif kind == 3:  # slanted hatching, maybe crossed
-        for sign in (1, -1)[: int(rng.integers(1, 3))]:
-            pitch, slope = float(rng.uniform(4, 14)), sign * float(rng.uniform(0.3, 2))
-            for x in np.arange(-TILE * 2.0, TILE * 3.0, pitch):
-                cv2.line(tile, (round(x), 0), (round(x + slope * TILE), TILE), 255, 1, cv2.LINE_AA)
-    elif kind == 4:  # tiny words over and over
-        text = "".join(rng.choice(list("BANKCHEQUEPAYONLY VOID"), 12))
-        size = float(rng.uniform(0.25, 0.4))
-        for row, y in enumerate(range(8, TILE, int(rng.integers(10, 18)))):
-            for x in range(-((row * 23) % 80), TILE, int(rng.integers(90, 120))):
-                cv2.putText(tile, text, (x, y), cv2.FONT_HERSHEY_PLAIN, 1.6 * size, 255, 1, 16)
-    else:  # weave of short strokes
-        pitch = int(rng.integers(4, 9))
-        for i, y in enumerate(range(0, TILE, pitch)):
-            for j, x in enumerate(range(0, TILE, pitch)):
-                ends = ((x, y), (x + pitch - 2, y)) if (i + j) % 2 else ((x, y), (x, y + pitch - 2))
-                cv2.line(tile, *ends, 255, 1)
+    draw = (_guilloche, _screen, _rosettes, _hatching, _microprint, _weave)[int(rng.integers(6))]
+    draw(tile, rng)
     return tile
+
+
+def _guilloche(tile: NDArray[np.uint8], rng: Generator) -> None:
+    """Let bundles of waves cross."""
+    for _ in range(int(rng.integers(2, 4))):
+        _waves(tile, rng)
+
+
+def _screen(tile: NDArray[np.uint8], rng: Generator) -> None:
+    """Print dots in rows, every other row shifted."""
+    pitch = float(rng.uniform(3, 9))
+    radius = pitch * float(rng.uniform(0.15, 0.32))
+    for row, y in enumerate(np.arange(0, TILE, pitch * 0.8)):
+        for x in np.arange((row % 2) * pitch / 2, TILE, pitch):
+            centre = round(x * 16), round(y * 16)
+            cv2.circle(tile, centre, round(radius * 16), 255, -1, cv2.LINE_AA, 4)
+
+
+def _rosettes(tile: NDArray[np.uint8], rng: Generator) -> None:
+    """Print flowers of fine lines."""
+    turn = np.linspace(0, 2 * np.pi, 240)
+    for _ in range(int(rng.integers(3, 7))):
+        centre, petals = rng.uniform(0, TILE, 2), int(rng.integers(5, 14))
+        for radius in np.arange(20, rng.uniform(80, 220), rng.uniform(6, 14)):
+            r = radius * (1 + 0.2 * np.cos(petals * turn))
+            points = centre + np.column_stack([r * np.cos(turn), r * np.sin(turn)])
+            _curve(tile, points)
+
+
+def _hatching(tile: NDArray[np.uint8], rng: Generator) -> None:
+    """Print slanted lines, maybe crossed."""
+    for sign in (1, -1)[: int(rng.integers(1, 3))]:
+        pitch, slope = float(rng.uniform(4, 14)), sign * float(rng.uniform(0.3, 2))
+        for x in np.arange(-TILE * 2.0, TILE * 3.0, pitch):
+            cv2.line(tile, (round(x), 0), (round(x + slope * TILE), TILE), 255, 1, cv2.LINE_AA)
+
+
+def _microprint(tile: NDArray[np.uint8], rng: Generator) -> None:
+    """Print tiny words over and over."""
+    text = "".join(rng.choice(list("BANKCHEQUEPAYONLY VOID"), 12))
+    size = float(rng.uniform(0.4, 0.65))
+    pitch, apart = int(rng.integers(10, 18)), int(rng.integers(90, 120))
+    for row, y in enumerate(range(8, TILE, pitch)):
+        for x in range(-((row * 23) % 80), TILE, apart):
+            cv2.putText(tile, text, (x, y), cv2.FONT_HERSHEY_PLAIN, size, 255, 1, cv2.LINE_AA)
+
+
+def _weave(tile: NDArray[np.uint8], rng: Generator) -> None:
+    """Print short strokes, lying and upright in turn."""
+    pitch = int(rng.integers(4, 9))
+    for i, y in enumerate(range(0, TILE, pitch)):
+        for j, x in enumerate(range(0, TILE, pitch)):
+            end = (x + pitch - 2, y) if (i + j) % 2 else (x, y + pitch - 2)
+            cv2.line(tile, (x, y), end, 255, 1)
+
+
+def _curve(tile: NDArray[np.uint8], points: NDArray[np.float64]) -> None:
+    places = np.rint(points * 16).astype(np.int32)
+    cv2.polylines(tile, [places], False, 255, 1, cv2.LINE_AA, 4)
 
 
 def _waves(tile: NDArray[np.uint8], rng: Generator) -> None:
@@ -109,8 +147,7 @@ def _waves(tile: NDArray[np.uint8], rng: Generator) -> None:
     for i, y in enumerate(np.arange(-TILE, 2 * TILE, rng.uniform(5, 16))):
         wave = y + turn * x + height * np.sin(2 * np.pi * x / length + phase + drift * i * 5)
         wave += 0.3 * height * np.sin(2 * np.pi * x / second + 0.3 * i * drift)
-        points = np.rint(np.column_stack([x, wave]) * 16).astype(np.int32)
-        cv2.polylines(tile, [points], isClosed=False, color=255, thickness=1, lineType=16, shift=4)
+        _curve(tile, np.column_stack([x, wave]))
 
 
 def _table(rng: Generator) -> NDArray[np.uint8]:
@@ -131,7 +168,7 @@ def _table(rng: Generator) -> NDArray[np.uint8]:
     return np.clip(table, 0, 255).astype(np.uint8)
 
 
-def piece(tile: NDArray[np.generic], size: tuple[int, int], rng: Generator, scale: float = 1.0):  # noqa: ANN201
+def piece(tile: NDArray[Any], size: tuple[int, int], rng: Generator, scale: float = 1.0) -> Any:
     """Cut a piece of a tile, mirrored at random; larger by `scale`."""
     height, width = size
     if scale == 1.0 and height <= TILE and width <= TILE:
@@ -157,7 +194,7 @@ def paper(size: tuple[int, int], colour: Colour, roughness: float, rng: Generato
     all_papers = tiles().papers
     texture = piece(all_papers[rng.integers(len(all_papers))], size, rng, _log(rng, 0.6, 2.5))
     sheet = 1 + texture * np.float32(roughness)
-    return cv2.merge([sheet * np.float32(value) for value in colour])
+    return spread(sheet, colour)
 
 
 def secured(picture: Picture, depth: float, rng: Generator) -> Picture:
@@ -165,10 +202,9 @@ def secured(picture: Picture, depth: float, rng: Generator) -> Picture:
     patterns = tiles().security
     for _ in range(int(rng.choice([1, 2], p=[0.75, 0.25]))):
         pattern = patterns[rng.integers(len(patterns))]
-        layer = piece(pattern, picture.shape[:2], rng, _log(rng, 0.7, 2.2)).astype(np.float32)
+        layer = part(piece(pattern, picture.shape[:2], rng, _log(rng, 0.7, 2.2)))
         tint = rng.uniform(0, 1, 3) if rng.random() < 0.5 else np.full(3, rng.random())
-        layers = [1 - layer * np.float32(depth * (1 - 0.8 * t) / 255) for t in tint]
-        picture = cv2.multiply(picture, cv2.merge(layers))
+        picture = dyed(picture, layer, 255 * (1 - depth * (1 - 0.8 * tint)))
     return picture
 
 
@@ -177,7 +213,7 @@ def board(size: tuple[int, int], colour: Colour, smear: float, rng: Generator) -
     wiped = clouds(size, (int(rng.integers(2, 16)), int(rng.integers(2, 6))), rng)
     fine = piece(tiles().papers[rng.integers(PAPERS)], size, rng)
     grey = (np.clip(wiped, -1, 3) * np.float32(30) + fine * np.float32(10)) * np.float32(smear)
-    return cv2.merge([grey + np.float32(value) for value in colour])
+    return spread(grey) + np.float32(colour)
 
 
 def table(size: tuple[int, int], rng: Generator) -> Picture:
@@ -217,12 +253,15 @@ def shown_through(picture: Picture, depth: float, rng: Generator) -> Picture:
     letters = (clouds(size, cells, rng) > 0.3).astype(np.float32)
     rows = ((np.arange(size[0]) + rng.uniform(0, line)) % line < 0.5 * line).astype(np.float32)
     layer = cv2.GaussianBlur(letters * rows[:, None], (0, 0), max(0.8, line / 14))
-    return cv2.multiply(picture, cv2.merge([1 - layer * np.float32(depth)] * 3))
+    return lit_by(picture, 1 - np.asarray(layer * np.float32(depth), np.float32))
 
 
 def lettered(picture: Picture, rng: Generator) -> Picture:
-    """Print coloured letters all over: a word cloud, a poster, a cover. No symbol of a person's hand."""
+    """Print coloured letters all over: a word cloud, a poster, a cover. No symbol of a person's
+    hand.
+    """
     height, width = picture.shape[:2]
+    poster = np.clip(picture, 0, 255).astype(np.uint8)
     fonts = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX)
     for _ in range(int(rng.integers(3, 25))):
         word = "".join(rng.choice(list("aeinrtmhvwcEKARNMTHFW"), int(rng.integers(3, 10))))
@@ -230,8 +269,8 @@ def lettered(picture: Picture, rng: Generator) -> Picture:
         scale = _log(rng, 0.3, 1.8)
         thick = max(1, round(scale * rng.uniform(1, 2.5)))
         colour = rng.uniform(0, 255, 3).tolist()
-        cv2.putText(picture, word, place, fonts[rng.integers(3)], scale, colour, thick, cv2.LINE_AA)
-    return picture
+        cv2.putText(poster, word, place, fonts[rng.integers(3)], scale, colour, thick, cv2.LINE_AA)
+    return poster.astype(np.float32)
 
 
 def stained(picture: Picture, rng: Generator) -> Picture:
@@ -248,15 +287,14 @@ def stained(picture: Picture, rng: Generator) -> Picture:
         axes = rng.integers(8, 80, 2).tolist()
         thick = -1 if rng.random() < 0.6 else int(rng.integers(2, 7))
         cv2.ellipse(layer, centre, axes, rng.uniform(0, 180), 0, 360, 255, thick, 16)
-        layer = cv2.GaussianBlur(layer, (0, 0), float(rng.uniform(1, 6)))
+        layer = np.asarray(cv2.GaussianBlur(layer, (0, 0), float(rng.uniform(1, 6))), np.uint8)
     else:
         for x, y in rng.uniform(0, 1, (int(rng.integers(1, 25)), 2)) * (size[1], size[0]):
             cv2.circle(
                 layer, (int(x), int(y)), int(rng.choice([0, 1, 2], p=[0.6, 0.3, 0.1])), 255, -1
             )
     tint = rng.uniform(0.05, 0.5) * rng.uniform(0.5, 1, 3)
-    shade = layer.astype(np.float32) * np.float32(1 / 255)
-    return cv2.multiply(picture, cv2.merge([1 - shade * np.float32(t) for t in tint]))
+    return dyed(picture, part(layer), 255 * (1 - tint))
 
 
 def _log(rng: Generator, low: float, high: float) -> float:

@@ -1,9 +1,10 @@
-"""Decide what a page says and where: a number alone, rows, columns, boxes, a grid, one symbol, symbols here and there.
+"""Decide what a page says and where: a number alone, rows, columns, boxes, a grid, one symbol,
+symbols here and there.
 
 Each layout writes on a `Writing` and knows nothing of grounds and prints.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 
 from inkdigits.data.synthetic.training_pages import grammar
 from inkdigits.data.synthetic.training_pages.glyphs import Bank
-from inkdigits.data.synthetic.training_pages.writing import Hand, Writing, write_line
+from inkdigits.data.synthetic.training_pages.hands import Hand
+from inkdigits.data.synthetic.training_pages.lines import write_line
+from inkdigits.data.synthetic.training_pages.writing import Writing
 
-Text = Callable[[Generator], list[str]]
+Compose = Callable[[Generator], list[str]]
 ENOUGH = 90  # symbols on a page of 192 x 192; more take time and teach nothing
 MOST = 600  # symbols on a page of any size
 
@@ -24,8 +27,9 @@ class Task:
     """What a layout needs.
 
     Attributes:
-        writing: where to. hand, bank, rng: with what. size: of the picture, (height, width).
-        em: height of digits, pixels. pitch: from row to row. others: share of symbols that are no numbers.
+        writing: where to. hand, bank, rng: with what.
+        em: height of digits, pixels. pitch: from row to row. others: share of symbols that are no
+            numbers.
         noise: of the pen's width. drift: of baselines, y per x.
         words: how often a word stands beside a number. pens: how many pens write.
     """
@@ -34,7 +38,6 @@ class Task:
     hand: Hand
     bank: Bank
     rng: Generator
-    size: tuple[int, int]
     em: float
     pitch: float
     others: float
@@ -43,11 +46,17 @@ class Task:
     words: float = 0.0
     pens: int = 1
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Say how high and wide the picture is."""
+        return self.writing.size
+
     def line(
-        self, tokens: list[str], x: float, y: float, *, cell: float | None = None, em: float = 1.0
+        self, text: list[str], x: float, y: float, *, cell: float | None = None, em: float = 1.0
     ) -> float:
         """Write a line; `em`: its size, in the page's."""
-        text = grammar.amid_others(tokens, self.others, self.rng) if self.others else tokens
+        if self.others:
+            text = grammar.amid_others(text, self.others, self.rng)
         if self.words and cell is None and self.rng.random() < self.words:
             text = grammar.with_words(text, self.rng)
         self.writing.pen = int(self.rng.integers(self.pens))
@@ -70,24 +79,26 @@ class Task:
         return len(self.writing.symbols) >= min(MOST, ENOUGH * height * width / 192**2)
 
 
-def one_number(task: Task, text: Text) -> None:
+def one_number(task: Task, compose: Compose) -> None:
     """Write a number or two, cut by the picture's border where it is too long."""
     rng, (height, width) = task.rng, task.size
     rows = int(rng.choice([1, 2, 3, 4], p=[0.45, 0.25, 0.2, 0.1]) * max(1, round(height / 250)))
     y = rng.uniform(0.3, 0.85) * height if rows == 1 else rng.uniform(0.1, 0.45) * height
     for _ in range(rows):
-        tokens = text(rng)
-        likely = 0.75 * task.em * len(tokens)
+        text = compose(rng)
+        likely = 0.75 * task.em * len(text)
         if likely < width and rng.random() < 0.7:
             x = rng.uniform(0.02, 0.98) * (width - likely)
         else:
             x = rng.uniform(-0.5 * likely, 0.4 * width)
-        task.line(tokens, x, y)
+        task.line(text, x, y)
         y += task.pitch
 
 
-def rows(task: Task, text: Text, *, columns: int = 1) -> None:
-    """Fill the page with rows, maybe in columns, each row starting about where the one above does."""
+def rows(task: Task, compose: Compose, *, columns: int = 1) -> None:
+    """Fill the page with rows, maybe in columns, each row starting about where the one above
+    does.
+    """
     rng, (height, width) = task.rng, task.size
     left = rng.uniform(-0.15, 0.35) * width if columns == 1 else rng.uniform(-0.1, 0.1) * width
     apart = width / columns * rng.uniform(0.9, 1.3)
@@ -97,7 +108,7 @@ def rows(task: Task, text: Text, *, columns: int = 1) -> None:
     while y < last and y < height + task.em:
         for column in range(columns):
             if not task.full() and rng.random() >= missing:
-                task.line(text(rng), left + column * apart + rng.normal(0, 0.2) * task.em, y)
+                task.line(compose(rng), left + column * apart + rng.normal(0, 0.2) * task.em, y)
         y += task.pitch * max(0.85, rng.normal(1, 0.04))
 
 
@@ -107,18 +118,20 @@ def boxes(task: Task) -> None:
     cell = task.em * rng.uniform(0.75, 1.6)
     y = rng.uniform(0.25, 0.6) * height
     for _ in range(int(rng.choice([1, 2, 3], p=[0.65, 0.25, 0.1]))):
-        tokens = grammar.digits(int(rng.integers(3, 13)), rng)
+        text = grammar.digits(int(rng.integers(3, 13)), rng)
         if rng.random() < 0.3:
-            tokens = [" " if rng.random() < 0.15 else token for token in tokens]
+            text = [" " if rng.random() < 0.15 else name for name in text]
         if rng.random() < 0.25:
-            tokens = grammar.date(rng)
-        x = rng.uniform(-0.4, 0.6) * max(cell, width - cell * len(tokens))
-        task.line(tokens, x, y, cell=cell)
+            text = grammar.date(rng)
+        x = rng.uniform(-0.4, 0.6) * max(cell, width - cell * len(text))
+        task.line(text, x, y, cell=cell)
         y += task.pitch * 1.3
 
 
 def grid(task: Task) -> None:
-    """Fill the cells of a grid with no, one or several digits each, as in a sudoku or a table of marks."""
+    """Fill the cells of a grid with no, one or several digits each, as in a sudoku or a table of
+    marks.
+    """
     rng, (height, width) = task.rng, task.size
     most = int(rng.choice([1, 2, 3], p=[0.5, 0.35, 0.15]))
     wide = task.em * (0.75 * most + rng.uniform(0.3, 1.0))
@@ -131,21 +144,21 @@ def grid(task: Task) -> None:
             x, y = start + column * wide, top + row * tall
             task.writing.cells.append((x, y, x + wide, y + tall))
             if rng.random() < filled and not task.full():
-                tokens = grammar.digits(int(rng.integers(1, most + 1)), rng)
-                spare = wide - 0.75 * task.em * len(tokens)
-                task.line(tokens, x + rng.uniform(0.2, 0.8) * spare, y + tall - room)
+                text = grammar.digits(int(rng.integers(1, most + 1)), rng)
+                spare = wide - 0.75 * task.em * len(text)
+                task.line(text, x + rng.uniform(0.2, 0.8) * spare, y + tall - room)
 
 
 def single(task: Task) -> None:
     """Write one symbol, somewhere about the middle."""
     rng, (height, width) = task.rng, task.size
-    token = "other" if rng.random() < task.others else str(rng.integers(10))
-    if token != "other" and rng.random() < 0.06:  # noqa: S105
-        token = str(rng.choice(["+", "=", "-", ")", "x", "%"]))
+    name = "other" if rng.random() < task.others else str(rng.integers(10))
+    if name != "other" and rng.random() < 0.06:
+        name = str(rng.choice(["+", "=", "-", ")", "x", "%"]))
     x = width / 2 - 0.3 * task.em + rng.normal(0, 0.12) * width
     y = height / 2 + 0.5 * task.em + rng.normal(0, 0.1) * height
     task.others = 0.0
-    task.line([token], x, y)
+    task.line([name], x, y)
 
 
 def scattered(task: Task) -> None:
@@ -157,3 +170,27 @@ def scattered(task: Task) -> None:
         if all(abs(x - a) > 1.3 * task.em or abs(y - b) > 1.3 * task.em for a, b in taken):
             taken.append((x, y))
             task.line([str(rng.integers(10))], x, y, em=float(np.exp(rng.normal(0, 0.15))))
+
+
+def columns(task: Task) -> None:
+    """Write short numbers below each other, in columns."""
+    rows(
+        task,
+        lambda rng: grammar.digits(int(rng.integers(1, 5)), rng),
+        columns=int(task.rng.integers(2, 4)),
+    )
+
+
+LAYOUTS: Mapping[str, Callable[[Task], None]] = {
+    "amounts": lambda task: one_number(task, grammar.amount),
+    "number": lambda task: one_number(task, grammar.number),
+    "rows": lambda task: rows(task, grammar.number, columns=1 + (task.rng.random() < 0.25)),
+    "expressions": lambda task: rows(
+        task, grammar.expression, columns=1 + (task.rng.random() < 0.25)
+    ),
+    "columns": columns,
+    "boxes": boxes,
+    "grid": grid,
+    "single": single,
+    "scattered": scattered,
+}

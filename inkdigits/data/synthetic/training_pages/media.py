@@ -1,4 +1,5 @@
-"""Say what pages there are - forms, canvases, notebooks, boards, sheets on tables - and how one of them looks.
+"""Say what pages there are - forms, canvases, notebooks, boards, sheets on tables - and how one of
+them looks.
 
 Shares are probabilities, colours red, green, blue from 0 to 255.
 """
@@ -18,7 +19,8 @@ class Medium:
 
     Attributes:
         name; share: of all pages. layouts, rules: how often each.
-        ruled, secured, worded, edged, photographed: how often lines, a security ground, printed words, the sheet's edges
+        ruled, secured, worded, edged, photographed: how often lines, a security ground, printed
+            words, the sheet's edges
             and a camera are seen.
     """
 
@@ -138,9 +140,12 @@ class Style:
     """How one page looks.
 
     Attributes:
-        paper, ink, second, rule: colours; `second` is the ink of another pen. opacity: of ink, 0-1. grain: of it that the paper's tooth leaves bare, 0-1.
-        covering: whether ink covers or darkens. hard: whether a pixel is covered or not, nothing between.
-        pen: between which widths, ems. tilt: deviation of the camera's turn, degrees. skew: how far from the side, 0-1.
+        paper, ink, second, rule: colours; `second` is the ink of another pen. opacity: of ink, 0-1.
+            grain: of it that the paper's tooth leaves bare, 0-1.
+        covering: whether ink covers or darkens. hard: whether a pixel is covered or not, nothing
+            between.
+        pen: between which widths, ems. tilt: deviation of the camera's turn, degrees. skew: how far
+            from the side, 0-1.
     """
 
     paper: Colour

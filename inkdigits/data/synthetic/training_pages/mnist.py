@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from inkdigits.core.arrays import read_idx
 from inkdigits.data.store import default_data_dir
-from inkdigits.data.synthetic.training_pages.fields import EM, PAD, Glyph, from_way
+from inkdigits.data.synthetic.training_pages.fields import EM, Glyph, from_way, padded
 
 Images = NDArray[np.uint8]  # (N, H, W)
 
@@ -32,7 +32,9 @@ def writers(split: str) -> tuple[int, ...]:
 
 @cache
 def _who() -> NDArray[np.int32]:
-    """Say who wrote each training digit: (60000,). Without the file of writers, neighbours in MNIST count as one writer's."""
+    """Say who wrote each training digit: (60000,). Without the file of writers, neighbours in MNIST
+    count as one writer's.
+    """
     file = default_data_dir() / "mnist" / "mnist_writers.npz"
     if file.exists():
         return np.asarray(np.load(file)["train_writer"], np.int32)
@@ -40,7 +42,8 @@ def _who() -> NDArray[np.int32]:
 
 
 def hands(split: str) -> list[dict[int, list[Glyph]]]:
-    """Collect each writer's glyphs of a split: a dict from digit to some ways in which the writer wrote it.
+    """Collect each writer's glyphs of a split: a dict from digit to some ways in which the writer
+    wrote it.
 
     Raises:
         FileNotFoundError: MNIST's training files are not in the folder of datasets.
@@ -89,16 +92,16 @@ def thinned(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
     Args:
         ink: bool (N, H, W), nothing at the border.
     """
-    ink = ink.astype(np.uint8)
+    left = ink.astype(np.uint8)
     while True:
         gone = False
         for table in _zhang_suen():
-            remove = np.take(table, _neighbours(ink))
-            remove &= ink
+            remove = np.take(table, _neighbours(left))
+            remove &= left
             gone |= bool(remove.any())
-            ink ^= remove
+            left ^= remove
         if not gone:
-            return ink.view(bool)
+            return left.view(np.bool_)
 
 
 def _neighbours(ink: Images) -> Images:
@@ -140,7 +143,7 @@ def _glyph(outline: NDArray[np.uint8], way: NDArray[np.bool_], label: int) -> Gl
     size = max(1, round(width * scale)), max(1, round(height * scale))
     large = cv2.resize(line.view(np.uint8) * 255, size, interpolation=cv2.INTER_LINEAR)
     path = np.where(large > 120, 0, 255).astype(np.uint8)
-    path = cv2.copyMakeBorder(path, PAD, PAD, PAD, PAD, cv2.BORDER_CONSTANT, value=(255,))
+    path = padded(path)
     if not (path == 0).any():
         return None
     return from_way(path, -size[1] / EM, label, float(np.median(half)) * scale / EM)

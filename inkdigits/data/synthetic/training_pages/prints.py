@@ -1,4 +1,5 @@
-"""Print what stands on a page besides writing: rules, squares, boxes, combs, tables, frames, underlines, words, crossings-out.
+"""Print what stands on a page besides writing: rules, squares, boxes, combs, tables, frames,
+underlines, words, crossings-out.
 
 Takes rows and cells of the sheet and a lens; returns layers uint8 (H, W), bare 0 to covered 255.
 """
@@ -22,6 +23,12 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom on the sheet
 FRACTION = 4  # binary digits after the point in OpenCV's coordinates
 LABELS = 300
 LABEL_SIZE = 30  # pixels of a label's type
+WORDS = """
+Total Amount Date Name No Nr Sum EUR USD Pay to the order of Account Bank Cheque Form
+Page Class Marks Address Phone Signature Datum Betrag Konto Montant Fecha Importe
+Cantidad Codigo Cliente Roll Subject Section Question Score Grade Student DD MM YYYY
+only and of for ID VAT Tax Ref Item Qty Price
+"""  # of forms
 BEYOND = 0.25  # of the picture, how far prints go beyond its edges
 MOST_DOTS = 1200
 
@@ -64,6 +71,13 @@ def squared(size: tuple[int, int], first: float, pitch: float, left: float) -> l
     return ruled(size, first, pitch) + [(x, low, x, high) for x in _every(left, pitch, width)]
 
 
+def upright(size: tuple[int, int], rng: Generator) -> list[Segment]:
+    """Rule a margin, anywhere."""
+    height, width = size
+    x = float(rng.uniform(-0.1, 1.1) * width)
+    return [(x, -height, x, 2.0 * height)]
+
+
 def dotted(size: tuple[int, int], pitch: float, rng: Generator) -> list[Segment]:
     """Dot a sheet."""
     height, width = size
@@ -94,7 +108,9 @@ def boxed(cells: Iterable[Box]) -> list[Segment]:
 
 
 def combed(cells: Iterable[Box], tooth: float) -> list[Segment]:
-    """Draw a line below each cell with teeth at its sides. tooth: length as a share of the cell's height."""
+    """Draw a line below each cell with teeth at its sides. tooth: length as a share of the cell's
+    height.
+    """
     segments = []
     for left, top, right, bottom in cells:
         y = bottom - tooth * (bottom - top)
@@ -156,12 +172,7 @@ def framed(size: tuple[int, int], rng: Generator) -> list[Segment]:
 def labels() -> tuple[Layer, ...]:
     """Set words in type, once."""
     rng = np.random.default_rng(31)
-    words = (
-        "Total Amount Date Name No Nr Sum EUR USD Pay to the order of Account Bank Cheque Form Page Class Marks "
-        "Address Phone Signature Datum Betrag Konto Montant Fecha Importe Cantidad Codigo Cliente Roll Subject "
-        "Section Question Score Grade Student DD MM YYYY only and of for ID VAT Tax Ref Item Qty Price"
-    ).split()
-    made = []
+    words, made = WORDS.split(), []
     for _ in range(LABELS):
         text = " ".join(str(word) for word in rng.choice(words, int(rng.integers(1, 5))))
         if rng.random() < 0.25:
@@ -182,9 +193,8 @@ def worded(
 ) -> Layer:
     """Print some words where there is room.
 
-    Args:
-        size: of the picture. lens: through which the sheet is seen.
-        free: bool (H, W), where no ink is. height: of the type, pixels.
+    The words are `height` pixels high, and stand only where `free`, bool (H, W), says that no ink
+    is.
     """
     layer = np.zeros(size, np.uint8)
     for _ in range(int(rng.integers(1, 6))):

@@ -1,10 +1,11 @@
 """Hold the ways to write digits, separators and other signs with a pen, as control points.
 
-"x,y" in hundredths of the height, y down from the top to the baseline at 100; strokes are separated by |, a point given twice is a
+"x,y" in hundredths of the height, y down from the top to the baseline at 100; strokes are separated
+by |, a point given twice is a
 corner. The shapes are this package's own: the benchmark `pages` writes its digits in other ways.
 """
 
-# Each digit as several schools teach it. Names would add nothing: a hand takes one way of each and keeps to it.
+# Each digit as several schools teach it. A hand takes one way of each and keeps to it.
 DIGITS: tuple[tuple[str, ...], ...] = (
     (
         "38,1 14,8 2,40 6,82 30,100 56,90 66,54 58,16 36,0",
@@ -222,8 +223,14 @@ DOODLES: dict[str, str] = {
     "zigzag": "0,60 16,20 16,20 34,90 34,90 52,10 52,10 70,84 70,84 90,30",
     "spiral": "50,50 62,52 54,68 34,58 40,28 74,30 82,70 44,96 6,64 14,12 66,-6",
     "triangle": "48,0 98,98 98,98 0,96 0,96 48,0",
-    "flower": "50,40 30,14 50,0 66,18 50,40 76,30 94,50 74,62 50,44 60,80 40,92 34,64 48,42 18,60 2,40 24,26 50,42",
-    "house": "6,100 6,44 6,44 50,0 50,0 94,44 94,44 94,100 94,100 6,100|38,100 38,64 38,64 60,64 60,64 60,100",
+    "flower": (
+        "50,40 30,14 50,0 66,18 50,40 76,30 94,50 74,62 50,44 60,80 40,92 34,64 48,42 "
+        "18,60 2,40 24,26 50,42"
+    ),
+    "house": (
+        "6,100 6,44 6,44 50,0 50,0 94,44 94,44 94,100 94,100 6,100|38,100 38,64 38,64 "
+        "60,64 60,64 60,100"
+    ),
     "fish": "0,20 40,70 90,60 110,40 80,16 40,26 0,80 0,80 2,20|88,36 90,38",
     "cloud": "10,80 0,56 20,44 30,16 64,12 78,36 104,44 100,78 12,80",
     "wave": "0,50 18,20 40,50 60,84 84,50 104,18 130,50",
