@@ -7,7 +7,7 @@ Takes MNIST's training digits by writer and strokes of our own; needs nothing of
 torch.
 """
 
-from inkdigits.data.synthetic.training_pages.generator import TrainingPage, training_page
+from inkdigits.data.synthetic.training_pages.generator import TrainingPage, prepare, training_page
 from inkdigits.data.synthetic.training_pages.glyphs import SYMBOLS
 
-__all__ = ["SYMBOLS", "TrainingPage", "training_page"]
+__all__ = ["SYMBOLS", "TrainingPage", "prepare", "training_page"]

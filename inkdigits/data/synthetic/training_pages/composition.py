@@ -16,6 +16,7 @@ from inkdigits.data.synthetic.training_pages.pixels import Picture, covered, dye
 from inkdigits.data.synthetic.training_pages.writing import Writing
 
 COVERED_SHEET = 200  # of 255, below which what is on the sheet would be hidden
+CAPTIONED = 0.15  # share of pages written in cells with printed letters below these
 CELLS_SEEN = 0.85  # share of pages written in cells where these are printed
 BY_HAND = 0.12  # share of rules and boxes that are drawn by hand, with the same ink
 
@@ -45,6 +46,10 @@ def ground(
         same = by_hand or rng.random() < 0.25
         strength = 1.0 if rng.random() < 0.5 else rng.uniform(0.3, 1)
         picture = covered(picture, part(layer, strength), look.ink if same else look.rule)
+    if writing.cells and rng.random() < CAPTIONED:
+        height = em * float(rng.uniform(0.25, 0.5))
+        layer = prints.captioned(size, writing.lens, writing.cells, max(6, height), rng)
+        picture = covered(picture, part(layer, 0.9), look.rule)
     if rng.random() < medium.worded:
         height = em * float(np.exp(rng.uniform(np.log(0.25), np.log(0.8))))
         layer = prints.worded(size, writing.lens, writing.owner == 0, max(5, height), rng)
@@ -76,7 +81,7 @@ def _segments(
     """Choose what is ruled on the page, and rule it to suit the writing."""
     if writing.cells and rng.random() < CELLS_SEEN:
         if rng.random() < 0.75:
-            return prints.boxed(writing.cells)
+            return prints.boxed(writing.cells) + prints.around(writing.cells, rng)
         return prints.combed(writing.cells, float(rng.uniform(0.15, 0.6)))
     if rng.random() >= medium.ruled:
         return []
@@ -97,6 +102,7 @@ def _segments(
         "squared": lambda: prints.squared(size, foot, side, float(rng.uniform(0, side))),
         "dotted": lambda: prints.dotted(size, max(6.0, 0.5 * side), rng),
         "underlined": lambda: prints.underlined(rows, rng),
+        "fitted": lambda: prints.fitted(rows, rng),
         "circled": lambda: prints.circled(rows, rng),
         "frame": lambda: prints.framed(size, rng),
     }
@@ -151,7 +157,7 @@ def inked(picture: Picture, look: Style, writing: Writing, rng: Generator) -> Pi
     for cover, colour in zip(writing.covers, (look.ink, look.second), strict=False):
         share = part(cover, look.opacity)
         if look.grain:
-            scale = float(rng.choice([1.3, 2.2]))
+            scale = float(rng.choice([1.3, 2.2, 4]))
             tooth = grounds.piece(grounds.tiles().grain, writing.size, rng, scale)
             share *= np.clip(1 - look.grain * (0.6 + tooth), 0, 1)
         blend = covered if look.covering else dyed

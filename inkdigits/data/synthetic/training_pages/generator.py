@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from inkdigits.data.synthetic.training_pages import camera, grounds, layouts
+from inkdigits.data.synthetic.training_pages import camera, grounds, layouts, prints
 from inkdigits.data.synthetic.training_pages.camera import random_lens
 from inkdigits.data.synthetic.training_pages.composition import ground, inked
 from inkdigits.data.synthetic.training_pages.glyphs import bank
@@ -24,11 +24,11 @@ from inkdigits.data.synthetic.training_pages.writing import Writing
 
 SPLITS = ("train", "validation")
 BLANK = 0.06  # share of pages without a symbol
-TINY = 0.05  # share of pages whose writing is too small to read
+TINY = 0.04  # share of pages whose writing is too small to read
 TINY_EM = (3.0, 8.0)  # pixels
 EM = (11.0, 96.0)  # pixels, of digits
-EM_MEDIAN, EM_SPREAD = 41.0, 0.42  # pixels; deviation of the logarithm
-ANY_EM = 0.3  # share of pages whose digits may have any height in EM, log-uniform
+EM_MEDIAN, EM_SPREAD = 46.0, 0.42  # pixels; deviation of the logarithm
+ANY_EM = 0.25  # share of pages whose digits may have any height in EM, log-uniform
 SINGLE_EM = (18.0, 170.0)  # pixels
 CROPPED = 0.1  # share of pages of which a piece is seen on some other ground
 FAINTEST = 30.0  # of 255, contrast that no fading goes below
@@ -53,6 +53,14 @@ class TrainingPage:
     kinds: NDArray[np.int8]
     boxes: NDArray[np.float32]
     strings: tuple[tuple[int, ...], ...]
+
+
+def prepare(split: str = "train") -> None:
+    """Build what all pages of a split share, so that processes forked afterwards need not."""
+    bank(split)
+    grounds.tiles()
+    prints.labels()
+    prints.capitals()
 
 
 def training_page(
@@ -166,10 +174,14 @@ def _cropped(picture: Picture, writing: Writing, em: float, rng: Generator) -> P
     writing.cropped(left, top, right, bottom)
     piece = picture[top:bottom, left:right]
     edges = top, height - bottom, left, width - right
-    if rng.random() < 0.35:
+    ink = writing.owner[top:bottom, left:right]
+    cut = ink[[0, -1]].any() or ink[:, [0, -1]].any()
+    if not cut and rng.random() < 0.5:
         return np.asarray(cv2.copyMakeBorder(piece, *edges, cv2.BORDER_REPLICATE), np.float32)
-    value = float(rng.choice([0, 128, 255, rng.uniform(0, 255)]))
-    ground = cv2.copyMakeBorder(piece, *edges, cv2.BORDER_CONSTANT, value=(value,) * 3)
+    value = [float(rng.choice([0, 128, 255]))] * 3
+    if rng.random() < 0.4:
+        value = piece.mean(axis=(0, 1)).tolist()
+    ground = cv2.copyMakeBorder(piece, *edges, cv2.BORDER_CONSTANT, value=value)
     return np.asarray(ground, np.float32)
 
 

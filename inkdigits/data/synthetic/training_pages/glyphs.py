@@ -83,7 +83,8 @@ def bank(split: str) -> Bank:
 
     letters = list(_drawn(shapes.LETTERS, 10, rng))
     others = [*letters, *_drawn(shapes.DOODLES, 8, rng), *_scribbles(rng)]
-    others += [*_printed(rng), *_icons(rng), *_struck_out(writers, rng)]
+    signs["struck"] = list(_struck_out(writers, rng))
+    others += [*_printed(rng), *_icons(rng), *signs["struck"]]
     for name in ("=", "#", "*", "$", "%", "+", "x", "(", ")", "[", "]", "eur", "pound", "rupee"):
         others += signs[name][:12]
     return Bank(writers, drawn, signs, letters, others)

@@ -113,6 +113,12 @@ def with_words(text: list[str], rng: Generator) -> list[str]:
     return [*word, " ", *text] if rng.random() < 0.7 else [*text, " ", *word]
 
 
+def corrected(text: list[str], rng: Generator) -> list[str]:
+    """Strike a digit out somewhere, before the right one is written."""
+    place = int(rng.integers(len(text) + 1))
+    return [*text[:place], "struck", *text[place:]]
+
+
 def amid_others(text: list[str], share: float, rng: Generator) -> list[str]:
     """Put letters and signs of all sorts in place of some symbols. share: of them."""
     return ["other" if name != " " and rng.random() < share else name for name in text]

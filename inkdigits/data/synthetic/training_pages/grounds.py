@@ -65,7 +65,7 @@ def _paper(rng: Generator) -> Plane:
     texture = np.zeros((TILE, TILE), np.float32)
     for size in (0.7, 1.5, 3, 8, 30):
         noise = rng.standard_normal((TILE, TILE), np.float32)
-        stretch = rng.uniform(1, 3)
+        stretch = rng.uniform(1, 3 if size < 2 else 1.5)
         layer = cv2.GaussianBlur(noise, (0, 0), size * stretch, sigmaY=size)
         texture += layer / layer.std() * np.float32(rng.uniform(0, 1) ** 2 / max(1, size / 4))
     return (texture - texture.mean()) / texture.std()

@@ -19,6 +19,7 @@ from inkdigits.data.synthetic.training_pages.writing import Writing
 
 Compose = Callable[[Generator], list[str]]
 ENOUGH = 90  # symbols on a page of 192 x 192; more take time and teach nothing
+CORRECTED = 0.03  # share of lines with a digit struck out
 MOST = 600  # symbols on a page of any size
 
 
@@ -52,13 +53,22 @@ class Task:
         return self.writing.size
 
     def line(
-        self, text: list[str], x: float, y: float, *, cell: float | None = None, em: float = 1.0
+        self,
+        text: list[str],
+        x: float,
+        y: float,
+        *,
+        cell: float | None = None,
+        em: float = 1.0,
+        alone: bool = False,
     ) -> float:
-        """Write a line; `em`: its size, in the page's."""
+        """Write a line; `em`: its size, in the page's; `alone`: without words and corrections."""
         if self.others:
             text = grammar.amid_others(text, self.others, self.rng)
-        if self.words and cell is None and self.rng.random() < self.words:
+        if not alone and self.rng.random() < self.words:
             text = grammar.with_words(text, self.rng)
+        if not alone and len(text) > 1 and self.rng.random() < CORRECTED:
+            text = grammar.corrected(text, self.rng)
         self.writing.pen = int(self.rng.integers(self.pens))
         return write_line(
             self.writing,
@@ -106,9 +116,11 @@ def rows(task: Task, compose: Compose, *, columns: int = 1) -> None:
     last = height + task.em if rng.random() < 0.7 else y + task.pitch * rng.integers(1, 5)
     missing = rng.choice([0, 0.2])
     while y < last and y < height + task.em:
+        end = -width
         for column in range(columns):
             if not task.full() and rng.random() >= missing:
-                task.line(compose(rng), left + column * apart + rng.normal(0, 0.2) * task.em, y)
+                place = left + column * apart + rng.normal(0, 0.2) * task.em
+                end = task.line(compose(rng), max(place, end + 0.7 * task.em), y)
         y += task.pitch * max(0.85, rng.normal(1, 0.04))
 
 
@@ -124,7 +136,7 @@ def boxes(task: Task) -> None:
         if rng.random() < 0.25:
             text = grammar.date(rng)
         x = rng.uniform(-0.4, 0.6) * max(cell, width - cell * len(text))
-        task.line(text, x, y, cell=cell)
+        task.line(text, x, y, cell=cell, alone=True)
         y += task.pitch * 1.3
 
 
@@ -146,7 +158,7 @@ def grid(task: Task) -> None:
             if rng.random() < filled and not task.full():
                 text = grammar.digits(int(rng.integers(1, most + 1)), rng)
                 spare = wide - 0.75 * task.em * len(text)
-                task.line(text, x + rng.uniform(0.2, 0.8) * spare, y + tall - room)
+                task.line(text, x + rng.uniform(0.2, 0.8) * spare, y + tall - room, alone=True)
 
 
 def single(task: Task) -> None:
@@ -158,7 +170,7 @@ def single(task: Task) -> None:
     x = width / 2 - 0.3 * task.em + rng.normal(0, 0.12) * width
     y = height / 2 + 0.5 * task.em + rng.normal(0, 0.1) * height
     task.others = 0.0
-    task.line([name], x, y)
+    task.line([name], x, y, alone=True)
 
 
 def scattered(task: Task) -> None:
@@ -169,7 +181,8 @@ def scattered(task: Task) -> None:
         x, y = rng.uniform(-0.1, 1) * width, rng.uniform(0.1, 1.1) * height
         if all(abs(x - a) > 1.3 * task.em or abs(y - b) > 1.3 * task.em for a, b in taken):
             taken.append((x, y))
-            task.line([str(rng.integers(10))], x, y, em=float(np.exp(rng.normal(0, 0.15))))
+            size = float(np.exp(rng.normal(0, 0.15)))
+            task.line([str(rng.integers(10))], x, y, em=size, alone=True)
 
 
 def columns(task: Task) -> None:

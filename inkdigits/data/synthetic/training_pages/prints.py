@@ -30,6 +30,7 @@ Cantidad Codigo Cliente Roll Subject Section Question Score Grade Student DD MM 
 only and of for ID VAT Tax Ref Item Qty Price
 """  # of forms
 BEYOND = 0.25  # of the picture, how far prints go beyond its edges
+MOST_CAPTIONS = 40
 MOST_DOTS = 1200
 
 
@@ -150,6 +151,25 @@ def circled(rows: Iterable[Box], rng: Generator) -> list[Segment]:
     return segments
 
 
+def around(cells: Sequence[Box], rng: Generator) -> list[Segment]:
+    """Draw a thick frame around all cells, now and then: a bundle of lines close together."""
+    if rng.random() < 0.6:
+        return []
+    edges = np.array(cells)
+    low, high = edges[:, :2].min(axis=0), edges[:, 2:].max(axis=0)
+    return boxed([(*(low - out), *(high + out)) for out in np.arange(0, rng.uniform(1, 4), 0.7)])
+
+
+def fitted(rows: Sequence[Box], rng: Generator) -> list[Segment]:
+    """Print a box around each row that fits it more or less: digits may touch its edges."""
+    boxes = []
+    for left, top, right, bottom in rows:
+        height = bottom - top
+        room = rng.uniform(-0.03, 0.45, 4) * height
+        boxes.append((left - 2 * room[0], top - room[1], right + 3 * room[2], bottom + room[3]))
+    return boxed(boxes)
+
+
 def framed(size: tuple[int, int], rng: Generator) -> list[Segment]:
     """Print a form's frame or two, with lines that part it."""
     height, width = size
@@ -188,28 +208,68 @@ def labels() -> tuple[Layer, ...]:
     return tuple(made)
 
 
+@cache
+def capitals() -> tuple[Layer, ...]:
+    """Set single letters in type, once."""
+    made = []
+    for name in FACES[:5]:
+        font = face(name, LABEL_SIZE)
+        for letter in "DMYJTANCRPX":
+            left, top, right, bottom = (int(value) for value in font.getbbox(letter))
+            picture = Image.new("L", (right - left + 4, bottom - top + 4))
+            ImageDraw.Draw(picture).text((2 - left, 2 - top), letter, 255, font=font)
+            made.append(np.asarray(picture))
+    return tuple(made)
+
+
+def captioned(
+    size: tuple[int, int], lens: Lens, cells: Sequence[Box], height: float, rng: Generator
+) -> Layer:
+    """Print a letter, `height` pixels high, below each cell, as forms do for dates."""
+    layer = np.zeros(size, np.uint8)
+    for left, _, right, bottom in cells[:MOST_CAPTIONS]:
+        letter = capitals()[int(rng.integers(len(capitals())))]
+        _paste(layer, lens, letter, height, ((left + right - height) / 2, bottom + 0.3 * height))
+    return layer
+
+
 def worded(
     size: tuple[int, int], lens: Lens, free: NDArray[np.bool_], height: float, rng: Generator
 ) -> Layer:
     """Print some words where there is room.
 
-    The words are `height` pixels high, and stand only where `free`, bool (H, W), says that no ink
-    is.
+    The words are about `height` pixels high, and stand only where `free`, bool (H, W), has no ink.
     """
     layer = np.zeros(size, np.uint8)
     for _ in range(int(rng.integers(1, 6))):
-        label = labels()[rng.integers(LABELS)]
-        scale = height * float(np.exp(rng.normal(0, 0.15))) / LABEL_SIZE
+        label = labels()[int(rng.integers(LABELS))]
+        tall = height * float(np.exp(rng.normal(0, 0.15)))
         place = rng.uniform(-0.3, 1) * size[1], rng.uniform(0, 1) * size[0]
-        (x, y), jacobian = lens.at(*place)
-        wide, tall = label.shape[1] * scale, label.shape[0] * scale
-        x0, x1 = int(max(0, x)), int(min(size[1], x + wide))
-        y0, y1 = int(max(0, y)), int(min(size[0], y + tall))
-        if x1 - x0 < 4 or y1 - y0 < 3 or not free[y0:y1, x0:x1].all():
-            continue
-        how = cv2.INTER_AREA if scale < 0.7 else cv2.INTER_LINEAR
-        small = cv2.resize(label, (max(2, int(wide)), max(2, int(tall))), interpolation=how)
-        matrix = np.column_stack([jacobian, (x, y)])
-        seen = cv2.warpAffine(small, matrix, (size[1], size[0]), flags=cv2.INTER_LINEAR)
-        np.maximum(layer, seen, out=layer)
+        (x, y), _ = lens.at(*place)
+        wide = label.shape[1] * tall / LABEL_SIZE
+        below = free[int(max(0, y)) : int(y + tall), int(max(0, x)) : int(x + wide)]
+        if below.size and below.all():
+            _paste(layer, lens, label, tall, place)
     return layer
+
+
+def _paste(
+    layer: Layer, lens: Lens, label: Layer, height: float, place: tuple[float, float]
+) -> None:
+    """Put a label of some height on a layer, its upper left corner at a place of the sheet."""
+    scale = height / LABEL_SIZE
+    (x, y), jacobian = lens.at(*place)
+    wide, tall = max(2, int(label.shape[1] * scale)), max(2, int(label.shape[0] * scale))
+    x0, y0 = int(x - 0.3 * tall), int(y - 0.3 * wide)
+    across, down = int(1.2 * wide + tall), int(1.2 * tall + 0.6 * wide)
+    left, top = max(0, x0), max(0, y0)
+    right, bottom = min(layer.shape[1], x0 + across), min(layer.shape[0], y0 + down)
+    if right - left < 2 or bottom - top < 2:
+        return
+
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(label, (wide, tall), interpolation=how)
+    matrix = np.column_stack([jacobian, (x - left, y - top)])
+    seen = cv2.warpAffine(small, matrix, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
+    part = layer[top:bottom, left:right]
+    np.maximum(part, seen, out=part)
