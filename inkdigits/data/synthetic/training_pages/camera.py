@@ -63,7 +63,7 @@ def lit(picture: Picture, loss: float, rng: Generator) -> Picture:
     light = np.asarray(cv2.resize(corners, (width, height)), np.float32)
     if rng.random() < 0.4:
         light *= 1 + np.float32(0.25 * loss) * clouds((height, width), (2, 2), rng)
-    return lit_by(picture, light, 1 + rng.normal(0, 0.03, 3))
+    return lit_by(picture, light, (1 + rng.normal(0, 0.03, 3)).tolist())
 
 
 def shaded(picture: Picture, depth: float, rng: Generator) -> Picture:

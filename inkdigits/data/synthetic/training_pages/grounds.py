@@ -204,7 +204,7 @@ def secured(picture: Picture, depth: float, rng: Generator) -> Picture:
         pattern = patterns[rng.integers(len(patterns))]
         layer = part(piece(pattern, picture.shape[:2], rng, _log(rng, 0.7, 2.2)))
         tint = rng.uniform(0, 1, 3) if rng.random() < 0.5 else np.full(3, rng.random())
-        picture = dyed(picture, layer, 255 * (1 - depth * (1 - 0.8 * tint)))
+        picture = dyed(picture, layer, (255 * (1 - depth * (1 - 0.8 * tint))).tolist())
     return picture
 
 
@@ -213,7 +213,7 @@ def board(size: tuple[int, int], colour: Colour, smear: float, rng: Generator) -
     wiped = clouds(size, (int(rng.integers(2, 16)), int(rng.integers(2, 6))), rng)
     fine = piece(tiles().papers[rng.integers(PAPERS)], size, rng)
     grey = (np.clip(wiped, -1, 3) * np.float32(30) + fine * np.float32(10)) * np.float32(smear)
-    return spread(grey) + np.float32(colour)
+    return spread(grey) + np.array(colour, np.float32)
 
 
 def table(size: tuple[int, int], rng: Generator) -> Picture:
@@ -294,7 +294,7 @@ def stained(picture: Picture, rng: Generator) -> Picture:
                 layer, (int(x), int(y)), int(rng.choice([0, 1, 2], p=[0.6, 0.3, 0.1])), 255, -1
             )
     tint = rng.uniform(0.05, 0.5) * rng.uniform(0.5, 1, 3)
-    return dyed(picture, part(layer), 255 * (1 - tint))
+    return dyed(picture, part(layer), (255 * (1 - tint)).tolist())
 
 
 def _log(rng: Generator, low: float, high: float) -> float:

@@ -116,7 +116,7 @@ def rows(task: Task, compose: Compose, *, columns: int = 1) -> None:
     last = height + task.em if rng.random() < 0.7 else y + task.pitch * rng.integers(1, 5)
     missing = rng.choice([0, 0.2])
     while y < last and y < height + task.em:
-        end = -width
+        end = -float(width)
         for column in range(columns):
             if not task.full() and rng.random() >= missing:
                 place = left + column * apart + rng.normal(0, 0.2) * task.em

@@ -27,6 +27,7 @@ Frame = NDArray[np.float64]  # (2, 2): ems to pixels of the sheet
 NARROWEST_STEP = 0.55  # of a symbol's width: the next one starts no further left
 NARROWEST = 0.22  # em, the same for narrow symbols
 FULL_STOP = SYMBOLS.index(".")  # kinds below are digits
+THICK = 0.2  # em: pens of this width touch, but do not overlap, or nobody could read them
 USUAL_PEN = 0.06  # em, half the width where neither hand nor glyph says otherwise
 LONGEST_LIGATURE = 0.8  # em
 MARKS = {SYMBOLS.index(mark) for mark in (".", ",", "-", ":")}  # of any size
@@ -173,7 +174,8 @@ def _touching(before: _Symbol, symbol: _Symbol, hand: Hand, rng: Generator) -> f
     meet = float((right - left).max()) * hand.breadth
     if meet < -em:  # nothing of them is at the same height
         meet = before.wide
-    step = meet + pen * rng.uniform(0.3, 1.0) - em * hand.overlap * rng.uniform(0.3, 1.2)
+    deep = hand.overlap * max(0.0, 1 - pen / (THICK * em))
+    step = meet + pen * rng.uniform(0.4, 1.0) - em * deep * rng.uniform(0.3, 1.5)
     return before.left + max(step, NARROWEST_STEP * before.wide, NARROWEST * em, 0.9 * pen)
 
 

@@ -92,16 +92,16 @@ def thinned(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
     Args:
         ink: bool (N, H, W), nothing at the border.
     """
-    left = ink.astype(np.uint8)
-    while True:
-        gone = False
+    lines = ink.astype(np.uint8)
+    at_work = np.arange(len(lines))
+    while len(at_work):
+        left = lines[at_work]
         for table in _zhang_suen():
-            remove = np.take(table, _neighbours(left))
-            remove &= left
-            gone |= bool(remove.any())
-            left ^= remove
-        if not gone:
-            return left.view(np.bool_)
+            left &= ~np.take(table, _neighbours(left))
+        changed = (left != lines[at_work]).any(axis=(1, 2))
+        lines[at_work] = left
+        at_work = at_work[changed]
+    return lines.view(np.bool_)
 
 
 def _neighbours(ink: Images) -> Images:
