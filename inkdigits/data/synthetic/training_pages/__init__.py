@@ -1,7 +1,9 @@
 """Training pages for a reader of handwritten numbers: drawn by seed and index, never stored.
 
-    shapes, mnist -> fields -> glyphs -> writing <- grammar, layouts
-                        media, grounds, prints, camera -> generator
+    fields <- shapes, mnist -> glyphs: what can be written
+    hands, writing, lines, grammar -> layouts: who writes what, where, and whose ink is whose
+    media, grounds, prints -> composition, camera: on what, and how it is seen
+    generator: a page of all that
 
 Takes MNIST's training digits by writer and strokes of our own; needs nothing of reading, and no
 torch.

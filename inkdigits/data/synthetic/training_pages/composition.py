@@ -18,6 +18,7 @@ from inkdigits.data.synthetic.training_pages.writing import Writing
 COVERED_SHEET = 200  # of 255, below which what is on the sheet would be hidden
 CAPTIONED = 0.15  # share of pages written in cells with printed letters below these
 CELLS_SEEN = 0.85  # share of pages written in cells where these are printed
+MANY = 24  # lines on a page; more are thin, or nothing written could be seen between them
 BY_HAND = 0.12  # share of rules and boxes that are drawn by hand, with the same ink
 
 
@@ -39,6 +40,8 @@ def ground(
         picture = grounds.lettered(picture, rng)
     if segments := _segments(size, medium, writing, em, rng):
         width = max(0.6, em * float(np.exp(rng.uniform(np.log(0.012), np.log(0.08)))))
+        if len(segments) > MANY:
+            width = min(width, max(0.6, 0.03 * em))
         by_hand = rng.random() < BY_HAND
         if by_hand:
             segments = prints.wobbly(segments, 0.06 * em, rng)
