@@ -37,7 +37,7 @@ def _who() -> NDArray[np.int32]:
     """
     file = default_data_dir() / "mnist" / "mnist_writers.npz"
     if file.exists():
-        return np.asarray(np.load(file)["train_writer"], np.int32)
+        return np.asarray(np.load(file, allow_pickle=False)["train_writer"], np.int32)
     return np.arange(60000, dtype=np.int32) // EACH
 
 
