@@ -1,0 +1,81 @@
+"""The page network at work: pixels come in, its maps go out, through ONNX Runtime."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+GRAIN = 16  # the network takes pictures whose sides are multiples of this, pixels
+FINE = 2  # pixels a cell of the maps of symbols
+MIDDLE = 4  # pixels a cell of the maps of kinds
+COARSE = 8  # pixels a cell of the maps of writing
+
+Floats = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What the network says of one picture of H x W pixels.
+
+    Attributes:
+        ink: (H/2, W/2) float32, the probability of being ink of a symbol.
+        centre: (H/2, W/2) float32, the probability of being the centre of a symbol.
+        offset: (2, H/2, W/2) float32, x and y from here to the centre of the own symbol, cells.
+        size: (2, H/2, W/2) float32, width and height of the own symbol, cells.
+        kind: (16, H/4, W/4) float32, logits of the kind of the symbol centred here.
+        writing: (H/8, W/8) float32, the probability of writing of any size.
+        height: (H/8, W/8) float32, its height in pixels.
+    """
+
+    ink: Floats
+    centre: Floats
+    offset: Floats
+    size: Floats
+    kind: Floats
+    writing: Floats
+    height: Floats
+
+
+class PageSession(Protocol):
+    """What runs the network: uint8 (N, 3, H, W) in, the seven maps of PageMaps out."""
+
+    def __call__(self, pictures: Pixels) -> Sequence[Floats]: ...
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """Return probabilities for logits, without overflow."""
+    return (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)
+
+
+def page_maps(network: PageSession, picture: Pixels) -> Maps:
+    """Run the network on one picture.
+
+    Args:
+        network: The page network.
+        picture: (H, W, 3) uint8 RGB of any size.
+
+    Returns:
+        The maps, cut to the cells that the picture touches.
+    """
+    height, width = picture.shape[:2]
+    below = -height % GRAIN
+    beside = -width % GRAIN
+    padded = np.pad(picture, ((0, below), (0, beside), (0, 0)), mode="edge")
+    maps = [one[0] for one in network(padded.transpose(2, 0, 1)[None])]
+    ink, centre, offset, size, kind, writing, tall = maps
+
+    def cut(one: Floats, cell: int) -> Floats:
+        return one[..., : -(-height // cell), : -(-width // cell)]
+
+    return Maps(
+        ink=sigmoid(cut(ink, FINE)),
+        centre=sigmoid(cut(centre, FINE)),
+        offset=cut(offset, FINE),
+        size=np.exp2(np.clip(cut(size, FINE), -1, 9)),
+        kind=cut(kind, MIDDLE),
+        writing=sigmoid(cut(writing, COARSE)),
+        height=np.exp2(np.clip(cut(tall, COARSE), 0, 10)),
+    )

@@ -1,0 +1,135 @@
+"""The page network: a picture comes in, maps of what is written where go out.
+
+A U-Net of residual blocks. Its encoder halves the picture four times, its decoder climbs back to
+half the picture's size by addition, as in a feature pyramid (Lin et al. 2017). Three sets of maps
+are read off on the way up:
+
+    stride 8   is there writing here, however small, and how tall is it?
+    stride 4   which symbol has its centre here? (an opinion; the second look decides)
+    stride 2   is this ink of a symbol, how far is it to the symbol's centre, how large is it?
+
+Centres as peaks of a heatmap follow CenterNet (Zhou et al. 2019); pixels that vote for their
+centre follow Neven et al. 2019.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+KINDS = 16  # ten digits, five separators, anything else
+GRAIN = 16  # height and width of the input are multiples of this, pixels
+
+WIDTHS = (16, 40, 80, 96)  # channels at strides 2, 4, 8, 16
+BLOCKS = (1, 2, 2)  # residual blocks at strides 4, 8, 16
+OFFSET_UNIT = 8.0  # cells of stride 2 that one unit of the offset outputs stands for
+
+
+class PageMaps(NamedTuple):
+    """What the network says of N pictures of H x W pixels, as logits and numbers in float32.
+
+    Attributes:
+        ink: (N, H/2, W/2), the logit of being ink of a symbol.
+        centre: (N, H/2, W/2), the logit of being the centre of a symbol.
+        offset: (N, 2, H/2, W/2), x and y from here to the centre of the own symbol, in cells.
+        size: (N, 2, H/2, W/2), log2 of the width and height of the own symbol in cells.
+        kind: (N, KINDS, H/4, W/4), logits of the kind of the symbol centred here.
+        writing: (N, H/8, W/8), the logit of there being writing of any size.
+        height: (N, H/8, W/8), log2 of the height of that writing in pixels.
+    """
+
+    ink: Tensor
+    centre: Tensor
+    offset: Tensor
+    size: Tensor
+    kind: Tensor
+    writing: Tensor
+    height: Tensor
+
+
+def convolution(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """Return a convolution with batch normalisation and ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class Residual(nn.Module):
+    """Two convolutions around a shortcut (He et al. 2016)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = convolution(width, width)
+        self.second = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.second(self.first(x)))
+
+
+def stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
+    """Return a strided convolution and the residual blocks that follow it."""
+    down = convolution(inputs, outputs, stride=2)
+    return nn.Sequential(down, *(Residual(outputs) for _ in range(blocks)))
+
+
+class PageNetwork(nn.Module):
+    """Finds symbols in pictures: uint8 or float (N, 3, H, W) RGB 0 to 255, sides multiples of 16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        fine, quarter, eighth, coarse = WIDTHS
+        self.stem = convolution(3, fine, stride=2)
+        self.down4 = stage(fine, quarter, BLOCKS[0])
+        self.down8 = stage(quarter, eighth, BLOCKS[1])
+        self.down16 = stage(eighth, coarse, BLOCKS[2])
+
+        self.up8 = nn.Conv2d(coarse, eighth, 1)
+        self.up4 = nn.Conv2d(eighth, quarter, 1)
+        self.up2 = nn.Conv2d(quarter, fine, 1)
+        self.merge8 = convolution(eighth, eighth)
+        self.merge4 = convolution(quarter, quarter)
+        self.merge2 = convolution(fine, 24)
+
+        self.writing = nn.Conv2d(eighth, 2, 1)
+        self.kind = nn.Sequential(convolution(quarter, 64), nn.Conv2d(64, KINDS, 1))
+        self.symbol = nn.Conv2d(24, 6, 1)
+
+        # At the start nearly everything is paper (Lin et al. 2017, "focal loss", section 3.3).
+        with torch.no_grad():
+            assert self.symbol.bias is not None and self.writing.bias is not None
+            self.symbol.bias.copy_(torch.tensor([-2.0, -4.0, 0.0, 0.0, 3.5, 4.0]))
+            self.writing.bias.copy_(torch.tensor([-1.0, 4.0]))
+
+    def forward(self, pictures: Tensor) -> PageMaps:
+        x = (pictures.float() - 127.5) / 64
+
+        at2 = self.stem(x)
+        at4 = self.down4(at2)
+        at8 = self.down8(at4)
+        at16 = self.down16(at8)
+
+        at8 = self.merge8(at8 + enlarged(self.up8(at16)))
+        at4 = self.merge4(at4 + enlarged(self.up4(at8)))
+        at2 = self.merge2(at2 + enlarged(self.up2(at4)))
+
+        writing = self.writing(at8).float()
+        symbol = self.symbol(at2).float()
+        return PageMaps(
+            ink=symbol[:, 0],
+            centre=symbol[:, 1],
+            offset=symbol[:, 2:4] * OFFSET_UNIT,
+            size=symbol[:, 4:6],
+            kind=self.kind(at4).float(),
+            writing=writing[:, 0],
+            height=writing[:, 1],
+        )
+
+
+def enlarged(x: Tensor) -> Tensor:
+    """Return a map of twice the height and width, every cell repeated."""
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")
