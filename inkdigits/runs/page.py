@@ -31,7 +31,7 @@ from inkdigits.runs.page_export import (
     export_page_network,
 )
 from inkdigits.runs.resume import Interval, SavedStates, StateSaver, differences
-from inkdigits.runs.run import LOCK_FILE, LOCKED
+from inkdigits.runs.run import LOCK_FILE, LOCK_NAME
 from inkdigits.training.page.look_loop import LookFigures, LookRecord, LookTraining
 from inkdigits.training.page.loop import PageFigures, PageRecord, PageTraining
 from inkdigits.training.page.recipe import load_page_recipe
@@ -89,7 +89,7 @@ def train_page_reader(
         InkdigitsError: with a sentence for the user.
     """
     recipe = load_page_recipe(settings)
-    with file_lock(writable_folder(out) / LOCKED, wait=False) as ours:
+    with file_lock(writable_folder(out) / LOCK_NAME, wait=False) as ours:
         if not ours:
             raise CannotWrite(f"another run is at work in {out}; choose another folder, or wait")
 
