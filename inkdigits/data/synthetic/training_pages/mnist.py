@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.core.arrays import read_idx
+from inkdigits.core.arrays import read_array
 from inkdigits.data.store import default_data_dir
 from inkdigits.data.synthetic.training_pages.fields import EM, Glyph, from_way, padded
 
@@ -49,8 +49,8 @@ def hands(split: str) -> list[dict[int, list[Glyph]]]:
         FileNotFoundError: MNIST's training files are not in the folder of datasets.
     """
     folder = default_data_dir() / "mnist"
-    images = read_idx(folder / "train-images-idx3-ubyte.gz")
-    labels = read_idx(folder / "train-labels-idx1-ubyte.gz")
+    images = read_array(folder / "train-images-idx3-ubyte.gz")
+    labels = read_array(folder / "train-labels-idx1-ubyte.gz")
     chosen = _chosen(labels, split)
     who = _who()
 
