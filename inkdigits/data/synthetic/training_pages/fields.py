@@ -1,10 +1,8 @@
-"""Turn strokes and shapes into glyphs: one symbol each, as a field of distances to the way of the
-pen.
+"""Turn strokes and shapes into glyphs: one symbol each, as a field of distances to the pen's way.
 
 A field can be seen at any size, slant and width of pen with a single interpolation: ink is wherever
-the distance is less than half
-the pen. Lengths are ems: a digit is 1 em high, x to the right, y down, baseline at y = 0, the
-symbol's left end at x = 0.
+the distance is less than half the pen. Lengths are ems: a digit is 1 em high, x to the right, y
+down, baseline at y = 0, the symbol's left end at x = 0.
 """
 
 from collections.abc import Sequence
@@ -14,8 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.core.digits import Plane
+from inkdigits.data.synthetic.training_pages.pixels import FRACTION, fixed_point
+
 Points = NDArray[np.float64]  # (K, 2): x and y in ems
 Field = NDArray[np.uint8]  # (H, W): distance to the pen's way, in 1 / FINENESS pixels of the field
+Point = tuple[float, float]  # x and y in ems
 
 EM = 44  # pixels of a field to an em
 PAD = 12  # pixels around the pen's way
@@ -24,7 +26,7 @@ BANDS = 16  # of a profile
 BAND = 0.1  # em; bands run from TOP down
 TOP = -1.25  # em
 FAR = 99.0  # em: a profile's bound where a band holds nothing
-SHIFT = 4  # binary digits after the point in OpenCV's coordinates
+SHAPE = 110  # of 255, from which on a pixel of a filled shape is ink
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class Glyph:
     """One symbol, as it may be written.
 
     Attributes:
-        field: distances; `kind`: index into SYMBOLS.
+        field: distances.
+        kind: index into SYMBOLS.
         origin: where x = 0 on the baseline is, in pixels of the field.
         box: left, top, right, bottom of the pen's way in ems; its left is 0.
         profile: (BANDS, 2) leftmost and rightmost x in each band, ems.
@@ -43,26 +46,26 @@ class Glyph:
 
     field: Field
     kind: int
-    origin: tuple[float, float]
+    origin: Point
     box: tuple[float, float, float, float]
     profile: NDArray[np.float32]
     pen: float | None
-    tail: tuple[float, float]
+    tail: Point
 
 
 def from_strokes(strokes: Sequence[Points], kind: int) -> Glyph:
     """Draw strokes (polylines in ems, y down from the baseline) as a glyph."""
     points = np.concatenate(strokes)
-    low, high = points.min(axis=0), points.max(axis=0)
+    low = points.min(axis=0)
+    high = points.max(axis=0)
     width, height = np.ceil((high - low) * EM).astype(int) + 2 * PAD + 1
 
     way = np.full((height, width), 255, np.uint8)
-    for stroke in strokes:
-        places = np.rint(((stroke - low) * EM + PAD) * (1 << SHIFT)).astype(np.int32)
-        cv2.polylines(way, [places], isClosed=False, color=0, thickness=1, shift=SHIFT)
+    places = [fixed_point((stroke - low) * EM + PAD) for stroke in strokes]
+    cv2.polylines(way, places, isClosed=False, color=0, thickness=1, shift=FRACTION)
 
-    tail = strokes[-1][-1] - (low[0], 0)
-    return from_way(way, low[1], kind, None, (float(tail[0]), float(tail[1])))
+    x, y = strokes[-1][-1].tolist()
+    return from_way(way, low[1], kind, None, (x - low[0], y))
 
 
 def from_way(
@@ -81,81 +84,93 @@ def from_way(
         pen: half its pen's width in ems, or None.
         tail: where the pen left it; its lowest point at the right unless given.
     """
-    distance = np.asarray(cv2.distanceTransform(way, cv2.DIST_L2, 5), np.float32)
+    distance = cv2.distanceTransform(way, cv2.DIST_L2, 5)
     if pen != 0:
-        distance = np.maximum(cv2.GaussianBlur(distance, (0, 0), 0.8) - np.float32(0.5), 0)
+        smooth = cv2.GaussianBlur(distance, (0, 0), 0.8)
+        distance = np.maximum(smooth - np.float32(0.5), 0)
 
     ys, xs = np.nonzero(way == 0)
-    x, y = (xs - PAD) / EM, (ys - PAD) / EM + top
-    profile = _profile(x, y)
-    last = int(np.argmax(x + 0.3 * y))
+    x = (xs - PAD) / EM
+    y = (ys - PAD) / EM + top
+    if tail is None:
+        last = np.argmax(x + 0.3 * y)
+        tail = (x[last], y[last])
 
     return Glyph(
         field=np.clip(distance * FINENESS, 0, 255).astype(np.uint8),
         kind=kind,
-        origin=(float(PAD), float(PAD - top * EM)),
-        box=(0.0, float(top), float(x.max()), float(y.max())),
-        profile=profile,
+        origin=(PAD, PAD - top * EM),
+        box=(0.0, top, x.max(), y.max()),
+        profile=_profile(x, y),
         pen=pen,
-        tail=tail or (float(x[last]), float(y[last])),
+        tail=tail,
     )
 
 
 def _profile(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Leftmost and rightmost x in each band of height."""
+    """Return the leftmost and rightmost x in each band of height."""
     band = np.clip(((y - TOP) / BAND).astype(int), 0, BANDS - 1)
-    profile = np.empty((BANDS, 2), np.float32)
-    profile[:, 0], profile[:, 1] = FAR, -FAR
+    profile = np.tile(np.array([FAR, -FAR], np.float32), (BANDS, 1))
     np.minimum.at(profile[:, 0], band, x.astype(np.float32))
     np.maximum.at(profile[:, 1], band, x.astype(np.float32))
     return profile
 
 
-def from_shape(solid: NDArray[np.uint8], kind: int, height: float = 1.0) -> Glyph:
-    """Make a glyph of a filled shape, ink wherever `solid` is above 127; `height` in ems, standing
-    on the baseline.
+def from_shape(solid: Plane, kind: int, height: float = 1.0) -> Glyph:
+    """Make a glyph of a filled shape.
+
+    Args:
+        solid: uint8 (H, W), ink wherever it is above 127.
+        kind: index into SYMBOLS.
+        height: of the shape, which stands on the baseline, ems.
+
+    Returns:
+        The glyph.
     """
     left, top, width, tall = cv2.boundingRect((solid > 127).view(np.uint8))
     scale = height * EM / tall
     size = max(2, round(width * scale)), max(2, round(tall * scale))
-    small = cv2.resize(
-        solid[top : top + tall, left : left + width], size, interpolation=cv2.INTER_AREA
-    )
-    way = np.where(small > 110, 0, 255).astype(np.uint8)
-    if not (way == 0).any():
-        way[size[1] // 2, size[0] // 2] = 0
-    way = padded(way)
-    return from_way(way, -height, kind, 0.0)
+    shape = solid[top : top + tall, left : left + width]
+    small = cv2.resize(shape, size, interpolation=cv2.INTER_AREA)
+    return from_way(as_way(small, SHAPE), -height, kind, 0.0)
 
 
-def padded(way: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Put PAD pixels where no pen went around a way."""
-    wide = cv2.copyMakeBorder(way, PAD, PAD, PAD, PAD, cv2.BORDER_CONSTANT, value=(255,))
-    return np.asarray(wide, np.uint8)
+def as_way(line: Plane, least: int) -> Plane:
+    """Return a pen's way, 0, wherever a picture is above `least`, with PAD pixels around."""
+    way = np.where(line > least, 0, 255).astype(np.uint8)
+    return np.pad(way, PAD, constant_values=255)
 
 
 def united(first: Glyph, second: Glyph, kind: int) -> Glyph:
-    """Write one glyph over another, their middles together: a digit that is struck out."""
-    height = max(first.field.shape[0], second.field.shape[0])
-    width = max(first.field.shape[1], second.field.shape[1])
+    """Write one glyph over another, their middles together: a digit that is struck out.
+
+    Args:
+        first: gives the baseline and the pen.
+        second: goes over it.
+        kind: of the result, index into SYMBOLS.
+
+    Returns:
+        The glyph of both.
+    """
+    height, width = np.maximum(first.field.shape, second.field.shape).tolist()
     both = np.full((height, width), 255, np.uint8)
     for glyph in (first, second):
         tall, wide = glyph.field.shape
-        y, x = (height - tall) // 2, (width - wide) // 2
+        y = (height - tall) // 2
+        x = (width - wide) // 2
         part = both[y : y + tall, x : x + wide]
         np.minimum(part, glyph.field, out=part)
 
-    shift_y = (height - first.field.shape[0]) // 2
-    top = (PAD - first.origin[1] - shift_y) / EM
+    base = first.origin[1] + (height - first.field.shape[0]) // 2
+    top = (PAD - base) / EM
     bottom = top + (height - 2 * PAD) / EM
     right = (width - 2 * PAD) / EM
-    profile = np.tile(np.array([0, right], np.float32), (BANDS, 1))
     return Glyph(
-        both,
-        kind,
-        (float(PAD), first.origin[1] + shift_y),
-        (0.0, top, right, bottom),
-        profile,
-        first.pen,
-        (right, bottom),
+        field=both,
+        kind=kind,
+        origin=(PAD, base),
+        box=(0.0, top, right, bottom),
+        profile=np.tile(np.array([0, right], np.float32), (BANDS, 1)),
+        pen=first.pen,
+        tail=(right, bottom),
     )

@@ -171,7 +171,7 @@ def _cropped(picture: Picture, writing: Writing, em: float, rng: Generator) -> P
     if right - left < em or bottom - top < em:
         return picture
 
-    writing.cropped(left, top, right, bottom)
+    writing.crop(np.array([left, top, right, bottom]))
     piece = picture[top:bottom, left:right]
     edges = top, height - bottom, left, width - right
     ink = writing.owner[top:bottom, left:right]
@@ -228,10 +228,10 @@ def _filed(picture: Picture, medium: Medium, em: float, rng: Generator) -> NDArr
 
 def _finished(picture: NDArray[np.uint8], writing: Writing, *, tiny: bool) -> TrainingPage:
     """Keep the symbols that can be seen; of writing that is too small, none."""
-    owner, kept, lines = writing.finished()
+    seen = writing.visible()
+    owner, symbols, lines = seen.owner, seen.symbols, seen.lines
     if tiny:
-        owner, kept, lines = np.zeros_like(owner), [], []
-    symbols = [writing.symbols[number - 1] for number in kept]
+        owner, symbols, lines = np.zeros_like(owner), [], []
     return TrainingPage(
         picture,
         owner,

@@ -1,8 +1,7 @@
 """Mix pictures: light on them, one over another, smooth noise.
 
-Pictures are float32 (H, W, 3), red, green, blue, 0 to 255; planes float32 (H, W). OpenCV's loops
-are several times as fast as numpy's
-with broadcasting, so everything full-sized goes through here.
+OpenCV's loops are several times as fast as numpy's with broadcasting, so everything full-sized goes
+through here.
 """
 
 from collections.abc import Sequence
@@ -10,48 +9,93 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
-Picture = NDArray[np.float32]  # (H, W, 3), 0 to 255
-Plane = NDArray[np.float32]  # (H, W)
+from inkdigits.core.digits import Array
+
+Picture = Array  # float32 (H, W, 3), red, green, blue, 0 to 255
+Plane = Array  # float32 (H, W)
+Layer = Array  # uint8 (H, W), bare 0 to covered 255
+Size = tuple[int, int]  # height and width, pixels
 Colour = tuple[float, float, float]  # red, green, blue, 0 to 255
 
 WHITE = (1.0, 1.0, 1.0)  # of light
+FRACTION = 4  # binary digits after the point in OpenCV's coordinates
+FARTHEST = 4000  # pixels; OpenCV's coordinates overflow beyond
 
 
 def spread(plane: Plane, colour: Sequence[float] = WHITE) -> Picture:
     """Give each channel the plane, times its part of a colour."""
-    if colour is WHITE:
-        return np.asarray(cv2.merge([plane] * 3), np.float32)
-    return np.asarray(cv2.merge([plane * np.float32(value) for value in colour]), np.float32)
+    return cv2.merge([plane * np.float32(value) for value in colour])
 
 
 def lit_by(picture: Picture, light: Plane, colour: Sequence[float] = WHITE) -> Picture:
-    """Let light fall on a picture. light: 1 leaves it as it is."""
-    return np.asarray(cv2.multiply(picture, spread(light, colour)), np.float32)
+    """Let light fall on a picture; light of 1 leaves it as it is."""
+    return cv2.multiply(picture, spread(light, colour))
 
 
 def dyed(picture: Picture, share: Plane, colour: Sequence[float]) -> Picture:
-    """Dye a picture as translucent ink does. share: of ink, 0-1; colour: what white turns to, 0 to
-    255.
+    """Colour a picture as translucent ink does.
+
+    Args:
+        picture: float32 (H, W, 3), 0 to 255.
+        share: of ink, float32 (H, W), 0 to 1.
+        colour: what white turns to, 0 to 255.
+
+    Returns:
+        The picture, darker.
     """
     layers = [1 - share * np.float32(1 - value / 255) for value in colour]
-    return np.asarray(cv2.multiply(picture, cv2.merge(layers)), np.float32)
+    return cv2.multiply(picture, cv2.merge(layers))
 
 
 def covered(picture: Picture, share: Plane, above: Picture | Colour) -> Picture:
-    """Lay a picture or a colour over another where `share`, 0-1, says so."""
+    """Lay a picture or a colour over another.
+
+    Args:
+        picture: below, float32 (H, W, 3), 0 to 255.
+        share: how much of it is covered, float32 (H, W), 0 to 1.
+        above: what covers it.
+
+    Returns:
+        The mixture.
+    """
     layer = spread(share, above) if isinstance(above, tuple) else lit_by(above, share)
-    return np.asarray(cv2.add(lit_by(picture, 1 - share), layer), np.float32)
+    return cv2.add(lit_by(picture, 1 - share), layer)
 
 
-def part(layer: NDArray[np.uint8], strength: float = 1.0) -> Plane:
-    """Turn a layer uint8 of 0 to 255 into shares of 0 to `strength`."""
-    return np.asarray(layer * np.float32(strength / 255), np.float32)
+def part(layer: Layer, strength: float = 1.0) -> Plane:
+    """Turn a layer of 0 to 255 into shares of 0 to `strength`."""
+    return layer * np.float32(strength / 255)
 
 
-def clouds(size: tuple[int, int], cells: tuple[int, int], rng: Generator) -> Plane:
-    """Draw smooth noise of deviation about 1, so many cells down and across."""
-    coarse = rng.standard_normal((cells[0] + 2, cells[1] + 2), np.float32) * np.float32(1.2)
-    smooth = cv2.resize(coarse, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
-    return np.asarray(smooth, np.float32)
+def clouds(size: Size, cells: Size, rng: Generator) -> Plane:
+    """Draw smooth noise of deviation about 1.
+
+    Args:
+        size: of the result, pixels.
+        cells: how many cells of noise it has down and across.
+        rng: chance.
+
+    Returns:
+        float32 (H, W).
+    """
+    down, across = cells
+    coarse = rng.standard_normal((down + 2, across + 2), np.float32)
+    return resized(coarse * np.float32(1.2), size, cv2.INTER_CUBIC)
+
+
+def resized(picture: Array, size: Size, how: int = cv2.INTER_LINEAR) -> Array:
+    """Bring a picture or plane to a height and width, as OpenCV's `how` says."""
+    height, width = size
+    return cv2.resize(picture, (width, height), interpolation=how)
+
+
+def soft(layer: Array, radius: float) -> Array:
+    """Blur a picture or layer by a Gaussian. radius: its deviation, pixels."""
+    return cv2.GaussianBlur(layer, (0, 0), radius)
+
+
+def fixed_point(points: Array) -> Array:
+    """Turn points into the numbers that OpenCV takes with a shift of FRACTION, int32."""
+    near = np.clip(points, -FARTHEST, FARTHEST)
+    return np.rint(near * 2**FRACTION).astype(np.int32)

@@ -132,7 +132,11 @@ def underlined(rows: Iterable[Box], rng: Generator) -> list[Segment]:
             ends = left - rng.uniform(-0.3, 0.5) * height, right + rng.uniform(-0.3, 0.6) * height
             x = np.linspace(*ends, 7)
             y = bottom + (rng.uniform(-0.02, 0.25) + 0.12 * i) * height
-            y = y + np.cumsum(rng.normal(0, 0.02 * abs(height), 7)) + rng.normal(0, 0.04) * (x - x[0])
+            y = (
+                y
+                + np.cumsum(rng.normal(0, 0.02 * abs(height), 7))
+                + rng.normal(0, 0.04) * (x - x[0])
+            )
             segments += zip(x[:-1], y[:-1], x[1:], y[1:], strict=True)
     return segments
 

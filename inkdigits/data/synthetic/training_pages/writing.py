@@ -1,7 +1,6 @@
 """Put symbols on a page: ink, and whose it is.
 
-Takes glyphs and where they go on the sheet; sees them through a lens. Knows nothing of hands, lines
-and paper.
+Takes glyphs and where they go on the sheet, and sees them through a lens.
 """
 
 from dataclasses import dataclass
@@ -10,15 +9,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.core.digits import Array
 from inkdigits.data.synthetic.training_pages.camera import Lens
 from inkdigits.data.synthetic.training_pages.fields import EM, FINENESS, Glyph
+from inkdigits.data.synthetic.training_pages.pixels import Layer, Plane, Size
 
-Cover = NDArray[np.uint8]  # (H, W): bare 0 to covered 255
+Box = NDArray[np.int64]  # (4,): left, top, right, bottom, pixels of the picture
+Frame = NDArray[np.float64]  # (2, 2): ems to pixels of the sheet
+SheetBox = tuple[float, float, float, float]  # left, top, right, bottom, pixels of the sheet
 
 COVERED = 100  # of 255, from which on a pixel is a symbol's
 LEAST_HALF = 0.45  # pixels: half the width of the thinnest line that a picture can show
 LEAST_HARD = 0.62  # pixels: the same where a pixel is covered or not
 SOLID_HALF = 0.5  # pixels around a solid shape, so that its thin parts are seen
+EDGE = 1.5  # pixels around a line that its soft edge may reach
+WIDEST = 900  # pixels of a symbol; a lens at its limits draws them longer
+COARSE = 1.2  # pixels to one of a glyph's field, from which on its steps would be seen
 LEAST_PIXELS = 6  # of visible ink
 LEAST_SHARE = 0.4  # of a symbol's ink that has to be in the picture and on top
 
@@ -29,37 +35,68 @@ class Placed:
 
     kind: int
     pixels: int
-    box: tuple[int, int, int, int]
+    box: Box
+
+
+@dataclass(slots=True)
+class Ink:
+    """A symbol's ink, uint8 (H, W), and the box of the picture that it covers."""
+
+    alpha: Layer
+    box: Box
+
+
+@dataclass(frozen=True)
+class Visible:
+    """What can be seen of a page's symbols.
+
+    Attributes:
+        owner: int16 (H, W), 0 or the number of a symbol of these, from 1.
+        symbols: those that can be seen, in the order of writing.
+        lines: for each line its symbols, as indices into `symbols`.
+    """
+
+    owner: NDArray[np.int16]
+    symbols: list[Placed]
+    lines: list[list[int]]
 
 
 class Writing:
     """Collect ink and whose it is, while symbols are put on a page.
 
     Attributes:
-        covers: ink of the first pen and of the second; pen: which one writes. owner: int16 (H, W),
-            0 or a symbol's number from 1. symbols: in the order of writing.
-        lines: numbers of the symbols of each line. extents: left, top, right, bottom of each line
-            on the sheet.
+        size: of the picture, pixels.
+        lens: through which the sheet is seen.
+        hard: whether a pixel is covered or not, nothing between.
+        covers: ink of each pen, uint8 (H, W).
+        pen: which one writes.
+        owner: int16 (H, W), 0 or a symbol's number from 1.
+        symbols: in the order of writing.
+        lines: numbers of the symbols of each line.
+        extents: of each line, on the sheet.
+        cells: in which symbols stand, on the sheet.
     """
 
-    def __init__(self, size: tuple[int, int], lens: Lens, *, hard: bool = False) -> None:
-        self.size, self.lens, self.hard = size, lens, hard
-        self.covers: list[Cover] = [np.zeros(size, np.uint8)]
+    def __init__(self, size: Size, lens: Lens, *, hard: bool = False) -> None:
+        self.size = size
+        self.lens = lens
+        self.hard = hard
+        self.covers: list[Layer] = [np.zeros(size, np.uint8)]
         self.pen = 0
         self.owner = np.zeros(size, np.int16)
         self.symbols: list[Placed] = []
         self.lines: list[list[int]] = []
-        self.extents: list[tuple[float, float, float, float]] = []
-        self.cells: list[tuple[float, float, float, float]] = []
+        self.extents: list[SheetBox] = []
+        self.cells: list[SheetBox] = []
 
     def put(
         self,
         glyph: Glyph,
         place: tuple[float, float],
-        frame: NDArray[np.float64],
+        frame: Frame,
         half: float,
         *,
-        noise: NDArray[np.float32] | None = None,
+        noise: Plane | None = None,
         number: int | None = None,
     ) -> int | None:
         """Put a glyph on the page.
@@ -69,134 +106,158 @@ class Writing:
             place: of its left end on the baseline, on the sheet.
             frame: (2, 2) ems to lengths on the sheet.
             half: half the width of the pen, pixels.
-            noise: (H, W) the pen's width at each pixel, about 1.
+            noise: float32 (H, W), the pen's width at each pixel, about 1.
             number: the symbol whose ink this is; a new one unless given.
 
         Returns:
             The symbol's number, or None where nothing of it is in the picture.
         """
-        alpha, left, top = self._inked(glyph, place, frame, half, noise)
-        if alpha is None:
-            return None
-        height, width = self.size
-        x0, y0, x1, y1 = (
-            max(0, left),
-            max(0, top),
-            min(width, left + alpha.shape[1]),
-            min(height, top + alpha.shape[0]),
-        )
-        if x0 >= x1 or y0 >= y1:
+        ink = self._ink(glyph, place, frame, half, noise)
+        if ink is None:
             return None
 
+        alpha = ink.alpha
         mask = alpha > min(COVERED, int(alpha.max()) // 2)
-        pixels = int(cv2.countNonZero(mask.view(np.uint8)))
-        here = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
-        seen = np.ascontiguousarray(mask[here])
-        x, y, w, h = cv2.boundingRect(seen.view(np.uint8))
-        if not w:
+        seen = overlap(ink.box, self._whole())
+        in_ink = window(seen - np.tile(ink.box[:2], 2))
+        visible = np.ascontiguousarray(mask[in_ink])
+        left, top, width, height = cv2.boundingRect(visible.view(np.uint8))
+        if not width:
             return None
 
-        box = (x + x0, y + y0, x + x0 + w, y + y0 + h)
+        box = np.array([left, top, left + width, top + height])
+        box += np.tile(seen[:2], 2)
+        symbol = Placed(glyph.kind, int(np.count_nonzero(mask)), box)
         if number is None:
-            self.symbols.append(Placed(glyph.kind, pixels, box))
+            self.symbols.append(symbol)
             number = len(self.symbols)
         else:
-            symbol = self.symbols[number - 1]
-            symbol.pixels += pixels
-            old = symbol.box
-            symbol.box = (
-                min(old[0], box[0]),
-                min(old[1], box[1]),
-                max(old[2], box[2]),
-                max(old[3], box[3]),
-            )
-        on_page = np.s_[y0:y1, x0:x1]
-        cover = self.covers[self.pen][on_page]
-        np.maximum(cover, alpha[here], out=cover)
-        self.owner[on_page][seen] = number
+            self._extend(self.symbols[number - 1], symbol)
+
+        in_picture = window(seen)
+        cover = self.covers[self.pen][in_picture]
+        np.maximum(cover, alpha[in_ink], out=cover)
+        self.owner[in_picture][visible] = number
         return number
 
-    def _inked(
+    def _whole(self) -> Box:
+        height, width = self.size
+        return np.array([0, 0, width, height])
+
+    def _extend(self, symbol: Placed, more: Placed) -> None:
+        """Add ink to a symbol."""
+        symbol.pixels += more.pixels
+        low = np.minimum(symbol.box, more.box)
+        high = np.maximum(symbol.box, more.box)
+        symbol.box = np.append(low[:2], high[2:])
+
+    def _ink(
         self,
         glyph: Glyph,
         place: tuple[float, float],
-        frame: NDArray[np.float64],
+        frame: Frame,
         half: float,
-        noise: NDArray[np.float32] | None,
-    ) -> tuple[Cover | None, int, int]:
-        """See a glyph through the lens: its ink as uint8, and where the ink's upper left corner is
-        in the picture.
-        """
-        (px, py), jacobian = self.lens.at(*place)
-        (a, b), (c, d) = seen = jacobian @ frame
+        noise: Plane | None,
+    ) -> Ink | None:
+        """Return a glyph's ink as it is seen through the lens, or None outside the picture."""
+        point, jacobian = self.lens.at(*place)
+        to_picture = jacobian @ frame
+        half = max(self._least_half(glyph), half)
+        box = _reached(glyph, point, to_picture, half + EDGE)
+        if _is_empty(overlap(box, self._whole())) or box[2] - box[0] > WIDEST:
+            return None
+
+        (a, b), (c, d) = to_picture
         scale = abs(a * d - b * c) ** 0.5 / EM
-        half = max(SOLID_HALF if glyph.pen == 0 else LEAST_HARD if self.hard else LEAST_HALF, half)
-        reach = half + 1.5
+        distance = _distances(glyph, box, point, to_picture, fine=scale >= COARSE)
+        level = distance.astype(np.float32) * np.float32(-255 * scale / FINENESS)
 
-        left, top, right, bottom = glyph.box
-        xs = (
-            a * left + b * top,
-            a * right + b * top,
-            a * left + b * bottom,
-            a * right + b * bottom,
-        )
-        ys = (
-            c * left + d * top,
-            c * right + d * top,
-            c * left + d * bottom,
-            c * right + d * bottom,
-        )
-        x0, y0 = int(px + min(xs) - reach), int(py + min(ys) - reach)
-        x1, y1 = int(px + max(xs) + reach) + 2, int(py + max(ys) + reach) + 2
-        if x1 <= 0 or y1 <= 0 or x0 >= self.size[1] or y0 >= self.size[0] or x1 - x0 > 900:
-            return None, 0, 0
-
-        inverse = EM * np.linalg.inv(seen)
-        shift = inverse @ (x0 - px, y0 - py) + glyph.origin
-        field = glyph.field if scale < 1.2 else glyph.field.astype(np.float32)
-        distance = cv2.warpAffine(
-            field,
-            np.column_stack([inverse, shift]),
-            (x1 - x0, y1 - y0),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=255,
-        )
-        ink = distance.astype(np.float32) * np.float32(-255 * scale / FINENESS)
-        if noise is not None and x0 >= 0 and y0 >= 0 and x1 <= self.size[1] and y1 <= self.size[0]:
-            ink += noise[y0:y1, x0:x1] * np.float32(255 * half) + np.float32(127)
+        if noise is not None and _is_inside(box, self._whole()):
+            level += noise[window(box)] * np.float32(255 * half) + np.float32(127)
         else:
-            ink += np.float32(255 * (half + 0.5))
+            level += np.float32(255 * (half + 0.5))
+
         if self.hard:
-            return np.where(ink > 127, 255, 0).astype(np.uint8), x0, y0
-        return np.clip(ink, 0, 255).astype(np.uint8), x0, y0
+            level = np.where(level > 127, 255, 0)
+        return Ink(np.clip(level, 0, 255).astype(np.uint8), box)
 
-    def cropped(self, left: int, top: int, right: int, bottom: int) -> None:
+    def _least_half(self, glyph: Glyph) -> float:
+        if glyph.pen == 0:
+            return SOLID_HALF
+        return LEAST_HARD if self.hard else LEAST_HALF
+
+    def crop(self, box: Box) -> None:
         """Forget the ink outside a box of the picture."""
+        kept = window(box)
         inside = np.zeros_like(self.owner)
-        inside[top:bottom, left:right] = self.owner[top:bottom, left:right]
+        inside[kept] = self.owner[kept]
         self.owner = inside
+
         for symbol in self.symbols:
-            a, b, c, d = symbol.box
-            symbol.box = (max(a, left), max(b, top), min(c, right), min(d, bottom))
+            symbol.box = overlap(symbol.box, box)
 
-    def finished(self) -> tuple[NDArray[np.int16], list[int], list[list[int]]]:
-        """Number anew what can be seen well enough.
-
-        Returns:
-            The owner map; the old numbers of the symbols that are left; the lines, as indices into
-            these.
-        """
+    def visible(self) -> Visible:
+        """Return the symbols that can be seen well enough, numbered anew."""
         counts = np.bincount(self.owner.ravel(), minlength=len(self.symbols) + 1)
-        kept = [
-            number
-            for number, symbol in enumerate(self.symbols, start=1)
-            if counts[number] >= max(LEAST_PIXELS, LEAST_SHARE * symbol.pixels)
-        ]
-        renumbered = np.zeros(len(self.symbols) + 1, np.int16)
-        renumbered[kept] = np.arange(1, len(kept) + 1)
-        lines = [
-            [int(renumbered[number]) - 1 for number in line if renumbered[number]]
-            for line in self.lines
-        ]
-        return renumbered[self.owner], kept, [line for line in lines if line]
+        numbers = np.zeros(len(self.symbols) + 1, np.int16)
+        kept = []
+
+        for number, symbol in enumerate(self.symbols, start=1):
+            enough = max(LEAST_PIXELS, LEAST_SHARE * symbol.pixels)
+            if counts[number] >= enough:
+                kept.append(symbol)
+                numbers[number] = len(kept)
+
+        lines = []
+        for line in self.lines:
+            seen = numbers[line]
+            if seen.any():
+                lines.append((seen[seen > 0] - 1).tolist())
+
+        return Visible(numbers[self.owner], kept, lines)
+
+
+def overlap(first: Box, second: Box) -> Box:
+    """Return what two boxes have in common; its sides are 0 or less where that is nothing."""
+    low = np.maximum(first, second)
+    high = np.minimum(first, second)
+    return np.append(low[:2], high[2:])
+
+
+def window(box: Box) -> tuple[slice, slice]:
+    """Return the index of a box's rows and columns in a picture."""
+    left, top, right, bottom = box
+    return slice(top, bottom), slice(left, right)
+
+
+def _is_empty(box: Box) -> bool:
+    return bool((box[:2] >= box[2:]).any())
+
+
+def _is_inside(box: Box, whole: Box) -> bool:
+    return np.array_equal(overlap(box, whole), box)
+
+
+def _reached(glyph: Glyph, point: Array, to_picture: Frame, reach: float) -> Box:
+    """Return the box of the picture that a glyph's ink may reach, `reach` pixels around its way."""
+    left, top, right, bottom = glyph.box
+    across = np.outer(to_picture[:, 0], (left, right))
+    down = np.outer(to_picture[:, 1], (top, bottom))
+    low = point + (across.min(axis=1) + down.min(axis=1)) - reach
+    high = point + (across.max(axis=1) + down.max(axis=1)) + reach
+    return np.append(low.astype(int), high.astype(int) + 2)
+
+
+def _distances(glyph: Glyph, box: Box, point: Array, to_picture: Frame, *, fine: bool) -> Array:
+    """Return the glyph's field as it is seen in a box of the picture; `fine`: without steps."""
+    to_field = EM * np.linalg.inv(to_picture)
+    shift = to_field @ (box[:2] - point) + glyph.origin
+    width, height = (box[2:] - box[:2]).tolist()
+    return cv2.warpAffine(
+        glyph.field.astype(np.float32) if fine else glyph.field,
+        np.column_stack([to_field, shift]),
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=255,
+    )
