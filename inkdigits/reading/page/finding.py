@@ -1,10 +1,11 @@
-"""From a picture to the places where something is written, each at the scale that suits its writing.
+"""From a picture to the places where something is written, each at a scale that suits its writing.
 
 A coarse pass over a thumbnail says where writing is and how tall. Writing of like height is then
 looked at together, in pieces of the picture resized so that it is READABLE pixels tall.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from PIL import Image
 
 from inkdigits.reading.page.maps import COARSE, Maps, PageSession, Pixels, page_maps
 
+# Set by hand, not yet measured one by one; only READABLE follows from how pages are drawn.
 THUMBNAIL = 640  # pixels of the longer side at the most, in the coarse pass
 SMALL = 128  # pixels of the longer side at the least: smaller pictures are enlarged
 ENLARGED = 4.0  # times at the most
@@ -21,6 +23,10 @@ GROUPS = 3  # groups of like height at the most
 LEAST_WRITING = 0.4  # probability from which a coarse cell is writing
 MARGIN = 0.8  # heights of writing that a piece shows around it
 MOST_PIXELS = 6_000_000  # of all pieces together; more are made smaller
+REDUCING_GAP = 3.0  # Pillow's: how much of a reduction may be done by whole steps, for speed
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -29,9 +35,10 @@ class Piece:
 
     Attributes:
         picture: (h, w, 3) uint8, resized.
-        left, top: Where it begins, in pixels of the whole picture.
-        scale: Pixels of the piece for one of the whole picture.
-        maps: What the page network says of it.
+        left: where it begins, in pixels of the whole picture.
+        top: likewise.
+        scale: pixels of the piece for one of the whole picture.
+        maps: what the page network says of it.
     """
 
     picture: Pixels
@@ -41,103 +48,186 @@ class Piece:
     maps: Maps
 
 
+class Place(NamedTuple):
+    """A part of a picture to look at, in its pixels, and the scale at which to look."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    zoom: float
+
+    @property
+    def width(self) -> int:
+        """Width in pixels of the picture."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        """Height in pixels of the picture."""
+        return self.bottom - self.top
+
+    @property
+    def pixels(self) -> float:
+        """How many pixels it has at its scale."""
+        return self.width * self.height * self.zoom**2
+
+
 def resized(picture: Pixels, scale: float) -> Pixels:
-    """Return a picture resized by a factor, area-averaged where it shrinks."""
+    """Return a picture resized by a factor, area-averaged where it shrinks.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        scale: more than 0.
+
+    Returns:
+        (H * scale, W * scale, 3) uint8, rounded to whole pixels, one at the least.
+    """
     height, width = picture.shape[:2]
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    if size == (width, height):
+    new_width = max(1, round(width * scale))
+    new_height = max(1, round(height * scale))
+    if (new_width, new_height) == (width, height):
         return picture
 
-    image = Image.fromarray(picture)
-    return np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
+    image = Image.fromarray(picture).resize(
+        (new_width, new_height),
+        Image.Resampling.BILINEAR,
+        reducing_gap=REDUCING_GAP,
+    )
+    return np.asarray(image)
 
 
 def find_pieces(network: PageSession, picture: Pixels) -> list[Piece]:
     """Return the parts of a picture that hold writing, with their maps.
 
     Args:
-        network: The page network.
+        network: the page network.
         picture: (H, W, 3) uint8 RGB.
+
+    Returns:
+        The pieces, none where nothing is written. All together have about MOST_PIXELS at the most.
     """
     longest = max(picture.shape[:2])
-    scale = min(THUMBNAIL / longest, max(1.0, min(ENLARGED, SMALL / longest)))
-    thumbnail = resized(picture, scale)
-    maps = page_maps(network, thumbnail)
+    largest = THUMBNAIL / longest
+    enlarging = min(ENLARGED, SMALL / longest)
+    scale = min(largest, max(1.0, enlarging))
+    maps = page_maps(network, resized(picture, scale))
 
-    places = _places(maps, scale, picture.shape[:2])
-    wanted = sum((right - left) * (bottom - top) * zoom**2 for (left, top, right, bottom), zoom in places)
+    height, width = picture.shape[:2]
+    places = _places(maps, scale, (height, width))
+    wanted = sum(place.pixels for place in places)
     shrink = min(1.0, (MOST_PIXELS / max(wanted, 1.0)) ** 0.5)
-
-    pieces = []
-    for (left, top, right, bottom), zoom in places:
-        part = resized(picture[top:bottom, left:right], zoom * shrink)
-        # Rounding to whole pixels moves the scale a little.
-        true_scale = part.shape[0] / (bottom - top) if bottom - top > right - left else part.shape[1] / (right - left)
-        pieces.append(Piece(part, left, top, true_scale, page_maps(network, part)))
-
-    return pieces
+    return [_piece(network, picture, place, shrink) for place in places]
 
 
-def _places(
-    maps: Maps, scale: float, shape: tuple[int, int]
-) -> list[tuple[tuple[int, int, int, int], float]]:
-    """Return boxes in pixels of the picture, each with the scale at which to look at it."""
+def _piece(network: PageSession, picture: Pixels, place: Place, shrink: float) -> Piece:
+    """Look at one place, `shrink` times as large as it would like."""
+    window = picture[place.top : place.bottom, place.left : place.right]
+    part = resized(window, place.zoom * shrink)
+
+    # Rounding to whole pixels moves the scale a little, and the longer side the least.
+    height, width = part.shape[:2]
+    is_upright = place.height > place.width
+    scale = height / place.height if is_upright else width / place.width
+
+    maps = page_maps(network, part)
+    return Piece(part, place.left, place.top, scale, maps)
+
+
+def _places(maps: Maps, scale: float, shape: tuple[int, int]) -> list[Place]:
+    """Return the places to look at.
+
+    Args:
+        maps: of the thumbnail.
+        scale: pixels of the thumbnail for one of the picture.
+        shape: height and width of the picture, pixels.
+    """
     writing = maps.writing > LEAST_WRITING
-    found = []
+    places: list[Place] = []
+
     for _ in range(GROUPS):
         rows, columns = np.nonzero(writing)
         if len(rows) == 0:
             break
 
         heights = np.log2(maps.height[rows, columns])
-        # The lower middle one: a mean of two could be like neither.
-        middle = float(np.sort(heights)[(len(heights) - 1) // 2])
+        middle = _lower_median(heights)
         alike = np.abs(heights - middle) <= np.log2(ALIKE)
-        rows, columns = rows[alike], columns[alike]
+        rows = rows[alike]
+        columns = columns[alike]
         writing[rows, columns] = False
 
         tall = 2.0**middle / scale
         zoom = READABLE / tall
         reach = int(np.ceil(MARGIN * tall * scale / COARSE))
-        for box in _boxes(rows, columns, reach, maps.writing.shape):
-            left, top, right, bottom = (np.array(box) * COARSE / scale).astype(int)
-            right, bottom = min(right + 1, shape[1]), min(bottom + 1, shape[0])
-            if right > left and bottom > top:
-                found.append(((left, top, right, bottom), zoom))
+        for box in _boxes(rows, columns, reach, writing.shape):
+            place = _place(box, scale, shape, zoom)
+            if place.width > 0 and place.height > 0:
+                places.append(place)
 
-    return found
+    return places
 
 
-def _boxes(
-    rows: NDArray[np.int64], columns: NDArray[np.int64], reach: int, shape: tuple[int, int]
-) -> list[tuple[int, int, int, int]]:
-    """Return few boxes (left, top, right, bottom) that hold all cells with `reach` cells around.
+def _lower_median(values: NDArray[np.float32]) -> float:
+    """Return the lower middle one of values: a mean of two could be like neither."""
+    ordered = np.sort(values)
+    middle = (len(ordered) - 1) // 2
+    return float(ordered[middle])
 
-    A box is cut where no cell is, in rows first and then in columns, and left whole where cutting
-    would save little.
+
+def _place(box: Box, scale: float, shape: tuple[int, int], zoom: float) -> Place:
+    """Turn a box of coarse cells of the thumbnail into a place in the picture."""
+    height, width = shape
+    left, top, right, bottom = (np.array(box) * COARSE / scale).astype(int).tolist()
+    return Place(
+        left,
+        top,
+        min(right + 1, width),
+        min(bottom + 1, height),
+        zoom,
+    )
+
+
+def _boxes(rows: Ints, columns: Ints, reach: int, shape: tuple[int, ...]) -> list[Box]:
+    """Return few boxes that hold all cells, with `reach` cells around them.
+
+    Cells are parted where a wide gap runs right across them, in rows first and then in columns.
+
+    Args:
+        rows: (M,) of the cells.
+        columns: (M,) of the cells.
+        reach: cells.
+        shape: rows and columns of the map, beyond which no box goes.
     """
-    boxes = []
+    boxes: list[Box] = []
     for upper, lower in _runs(rows, reach):
-        inside = (rows >= upper) & (rows < lower)
-        for first, last in _runs(columns[inside], reach):
-            own = inside & (columns >= first) & (columns < last)
-            top, bottom = rows[own].min(), rows[own].max() + 1
-            boxes.append(
-                (
-                    max(0, first - reach),
-                    max(0, int(top) - reach),
-                    min(shape[1], last + reach),
-                    min(shape[0], int(bottom) + reach),
-                )
+        in_rows = (rows >= upper) & (rows < lower)
+
+        for first, last in _runs(columns[in_rows], reach):
+            in_columns = (columns >= first) & (columns < last)
+            own = rows[in_rows & in_columns]
+            top = int(own.min())
+            bottom = int(own.max()) + 1
+
+            box = (
+                max(0, first - reach),
+                max(0, top - reach),
+                min(shape[1], last + reach),
+                min(shape[0], bottom + reach),
             )
+            boxes.append(box)
 
     return boxes
 
 
-def _runs(positions: NDArray[np.int64], reach: int) -> list[tuple[int, int]]:
-    """Return ranges (first, last + 1) of positions whose neighbours are at most 2 reaches apart."""
+def _runs(positions: Ints, reach: int) -> list[tuple[int, int]]:
+    """Return ranges (first, last + 1) of positions that `reach` around each joins.
+
+    Args:
+        positions: (M,), in any order, one at the least.
+        reach: cells.
+    """
     values = np.unique(positions)
-    breaks = np.flatnonzero(np.diff(values) > 2 * reach + 2)
-    starts = np.concatenate([[0], breaks + 1])
-    ends = np.concatenate([breaks, [len(values) - 1]])
-    return [(int(values[a]), int(values[b]) + 1) for a, b in zip(starts, ends, strict=True)]
+    is_gap = np.diff(values) > 2 * reach + 2
+    parts = np.split(values, np.flatnonzero(is_gap) + 1)
+    return [(int(part[0]), int(part[-1]) + 1) for part in parts]

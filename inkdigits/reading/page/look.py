@@ -1,10 +1,11 @@
 """The second look: each symbol with its surroundings, as the classifier takes it.
 
-Three planes of SIDE x SIDE: the greys on the axis from local paper to local ink, which knows neither
-polarity nor colours; the symbol's own ink; and the ink of other symbols.
+Three planes of SIDE x SIDE: the greys on the axis from local paper to local ink, so that neither
+polarity nor colours matter; the symbol's own ink; and the ink of other symbols.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,56 +15,91 @@ from inkdigits.reading.page.decoding import Symbol
 from inkdigits.reading.page.finding import Piece
 from inkdigits.reading.page.maps import COARSE, FINE, Floats
 
+# Set by hand, not yet measured; the second network is trained with them.
 SIDE = 32  # pixels of a look, and its planes
 AROUND = 1.6  # sizes of the symbol that a look shows
 LOWEST = 0.7  # of the writing's height: the smallest size that counts, so that dots stay small
 PAPER = 0.2  # probability of ink up to which a pixel tells the colour of the paper
+LEAST_PAPER = 8  # pixels of paper; where there are fewer, the half with the least ink counts
+SOLID = 0.8  # grey of the ink's mean colour; its soft edges make that paler than its middle
+LEAST_CONTRAST = 25.0  # squared distance of ink from paper, of 255: less is not stretched
 
+Box = NDArray[np.float64]
 Looks = NDArray[np.uint8]
 
 
-def window(symbol: Symbol, height: float) -> tuple[float, float, float]:
-    """Return the centre and side of what a look shows, in pixels of the piece."""
+class Window(NamedTuple):
+    """What a look shows of a piece: its centre and side in pixels of the piece."""
+
+    x: float
+    y: float
+    side: float
+
+    def box(self, shift: int) -> Box:
+        """Return left, top, right, bottom (4,) float64, all moved by `shift` pixels."""
+        half = self.side / 2
+        sides = [
+            self.x - half,
+            self.y - half,
+            self.x + half,
+            self.y + half,
+        ]
+        return np.array(sides) + shift
+
+
+def window(symbol: Symbol, height: float) -> Window:
+    """Return what a look at a symbol shows.
+
+    Args:
+        symbol: found in a piece.
+        height: of the writing around it, pixels of the piece.
+    """
     left, top, right, bottom = symbol.box
-    size = max(right - left, bottom - top, LOWEST * height)
-    return (left + right) / 2, (top + bottom) / 2, AROUND * size
+    size = max(
+        right - left,
+        bottom - top,
+        LOWEST * height,
+    )
+    return Window((left + right) / 2, (top + bottom) / 2, AROUND * size)
 
 
 def looks(piece: Piece, symbols: Sequence[Symbol]) -> Looks:
-    """Return a look at each symbol of a piece: (K, 3, 32, 32) uint8."""
+    """Take a look at each symbol of a piece.
+
+    Args:
+        piece: a part of a picture with its maps.
+        symbols: found in these maps.
+
+    Returns:
+        (K, 3, 32, 32) uint8: greys, own ink, ink of others.
+    """
     if not symbols:
         return np.zeros((0, 3, SIDE, SIDE), np.uint8)
 
-    maps = piece.maps
-    reach = int(max(piece.picture.shape[:2]) * AROUND) // 2 + 2
-    windows = []
-    for symbol in symbols:
-        centre_x, centre_y, side = window(symbol, _height_at(piece, symbol))
-        windows.append((centre_x, centre_y, min(side, 2.0 * reach - 4)))
-    reach = int(max(side for _, _, side in windows) / 2) + 2
+    windows = _windows(piece, symbols)
+    reach = int(max(window.side for window in windows) / 2) + 2
     reach += -reach % FINE
-
-    padded = np.pad(piece.picture, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
-    colours = Image.fromarray(padded)
     cells = reach // FINE
-    ink = np.pad(maps.ink, cells)
-    all_ink = Image.fromarray(ink)
 
-    colour = np.empty((len(symbols), SIDE, SIDE, 3), np.float32)
-    every = np.empty((len(symbols), SIDE, SIDE), np.float32)
-    own = np.empty((len(symbols), SIDE, SIDE), np.float32)
-    only = np.zeros_like(ink)
-    for number, (symbol, (x, y, side)) in enumerate(zip(symbols, windows, strict=True)):
-        box = np.array([x - side / 2, y - side / 2, x + side / 2, y + side / 2]) + reach
+    ink = np.pad(piece.maps.ink, cells)
+    all_ink = Image.fromarray(ink)
+    only = np.zeros_like(ink)  # the ink of one symbol after the other
+    sides = ((reach, reach), (reach, reach), (0, 0))
+    colours = Image.fromarray(np.pad(piece.picture, sides, mode="edge"))
+
+    shape = (len(symbols), SIDE, SIDE)
+    colour = np.empty((*shape, 3), np.float32)
+    every = np.empty(shape, np.float32)
+    own = np.empty(shape, np.float32)
+
+    for number, symbol in enumerate(symbols):
+        box = windows[number].box(reach)
         colour[number] = _sampled(colours, box)
         every[number] = _sampled(all_ink, box / FINE)
 
-        place = symbol.rows + cells, symbol.columns + cells
+        place = (symbol.rows + cells, symbol.columns + cells)
         only[place] = ink[place]
-        low = np.maximum(np.floor(box[:2] / FINE).astype(int) - 1, 0)
-        high = np.ceil(box[2:] / FINE).astype(int) + 1
-        part = Image.fromarray(only[low[1] : high[1], low[0] : high[0]])
-        own[number] = _sampled(part, box / FINE - np.array([*low, *low]))
+        own[number] = _sampled_part(only, box / FINE)
         only[place] = 0
 
     grey = _greys(colour, every, own)
@@ -72,24 +108,51 @@ def looks(piece: Piece, symbols: Sequence[Symbol]) -> Looks:
     return np.rint(planes * 255).astype(np.uint8)
 
 
+def _windows(piece: Piece, symbols: Sequence[Symbol]) -> list[Window]:
+    """Return what each look shows, AROUND times the piece at the most."""
+    longest = max(piece.picture.shape[:2])
+    widest = 2.0 * (int(longest * AROUND) // 2)
+
+    windows = []
+    for symbol in symbols:
+        wanted = window(symbol, _height_at(piece, symbol))
+        side = min(wanted.side, widest)
+        windows.append(wanted._replace(side=side))
+
+    return windows
+
+
 def _height_at(piece: Piece, symbol: Symbol) -> float:
     """Return how tall the writing is around a symbol, in pixels of the piece."""
     left, top, right, bottom = symbol.box
+    x = (left + right) / 2
+    y = (top + bottom) / 2
+
     rows, columns = piece.maps.height.shape
-    row = min(rows - 1, int((top + bottom) / 2 / COARSE))
-    column = min(columns - 1, int((left + right) / 2 / COARSE))
+    row = min(rows - 1, int(y / COARSE))
+    column = min(columns - 1, int(x / COARSE))
     return float(piece.maps.height[row, column])
 
 
-def _sampled(image: Image.Image, box: NDArray[np.float64]) -> Floats:
-    """Return a part of an image as SIDE x SIDE values, area-averaged."""
-    width, height = image.size
+def _sampled(image: Image.Image, box: Box) -> Floats:
+    """Return a part of an image as SIDE x SIDE values, area-averaged; it is cut at the edges."""
     left, top = np.maximum(box[:2], 0)
-    right, bottom = np.minimum(box[2:], (width, height))
-    return np.asarray(
-        image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=(left, top, right, bottom)),
-        np.float32,
+    right, bottom = np.minimum(box[2:], image.size)
+    part = image.resize(
+        (SIDE, SIDE),
+        Image.Resampling.BILINEAR,
+        box=(left, top, right, bottom),
     )
+    return np.asarray(part, np.float32)
+
+
+def _sampled_part(values: Floats, box: Box) -> Floats:
+    """Do as `_sampled`, without making an image of all the values around the box."""
+    left, top = np.maximum(np.floor(box[:2]).astype(int) - 1, 0)
+    right, bottom = np.ceil(box[2:]).astype(int) + 1
+    part = Image.fromarray(values[top:bottom, left:right])
+    corner = np.array([left, top, left, top])
+    return _sampled(part, box - corner)
 
 
 def _greys(colour: Floats, every: Floats, own: Floats) -> Floats:
@@ -99,19 +162,31 @@ def _greys(colour: Floats, every: Floats, own: Floats) -> Floats:
         colour: (K, S, S, 3) RGB 0 to 255.
         every: (K, S, S) the probability of any ink.
         own: (K, S, S) that of the symbol's own.
-    """
-    is_paper = every < PAPER
-    few = is_paper.sum(axis=(1, 2)) < 8
-    half = np.median(every.reshape(len(every), -1), axis=1)
-    is_paper |= few[:, None, None] & (every <= half[:, None, None])
-    paper = np.nanmedian(
-        np.where(is_paper[..., None], colour, np.nan).reshape(len(colour), -1, 3), axis=1
-    )
 
+    Returns:
+        (K, S, S) float32, 0 to 1.
+    """
+    paper = _paper_colours(colour, every)
     weight = own**2 + 1e-6
-    ink = (colour * weight[..., None]).sum(axis=(1, 2)) / weight.sum(axis=(1, 2))[:, None]
+    weighted = colour * weight[..., None]
+    ink = weighted.sum(axis=(1, 2)) / weight.sum(axis=(1, 2))[:, None]
+
     axis = ink - paper
-    length = np.maximum((axis**2).sum(axis=1), 25.0)
-    grey = ((colour - paper[:, None, None]) * axis[:, None, None]).sum(axis=-1)
-    # Pixels darker than the mean of the ink's soft edges tell more than half of it: 0.8 is solid.
-    return np.clip(0.8 * grey / length[:, None, None], 0, 1).astype(np.float32)
+    length = np.maximum((axis**2).sum(axis=1), LEAST_CONTRAST)
+    from_paper = colour - paper[:, None, None]
+    along = (from_paper * axis[:, None, None]).sum(axis=-1)
+    grey = SOLID * along / length[:, None, None]
+    return np.clip(grey, 0, 1).astype(np.float32)
+
+
+def _paper_colours(colour: Floats, every: Floats) -> Floats:
+    """Return the median colours (K, 3) of pixels without ink, or else of those with the least."""
+    looks = len(colour)
+    is_paper = every < PAPER
+    has_little = is_paper.sum(axis=(1, 2)) < LEAST_PAPER
+    middle = np.median(every.reshape(looks, -1), axis=1)
+    is_paler_half = every <= middle[:, None, None]
+    is_paper |= has_little[:, None, None] & is_paler_half
+
+    paper = np.where(is_paper[..., None], colour, np.nan)
+    return np.nanmedian(paper.reshape(looks, -1, 3), axis=1)

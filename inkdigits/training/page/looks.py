@@ -1,4 +1,4 @@
-"""What the second network learns from: looks that the page network takes of training pages, labelled.
+"""What the second network learns from: looks that the page network takes of pages, labelled.
 
 They are taken as in reading, with the same passes and the same decoding, so that the second network
 sees what it will see: symbols that touch others, torn ones, and what was never a symbol.
@@ -18,12 +18,15 @@ OTHER = 15
 SIZES = ((192, 256), (192, 256), (256, 320))  # pixels, height and width, of pages in turn
 
 # A find is a symbol where most of its ink is the symbol's and their boxes agree, no symbol where
-# they clearly do not, and not learnt from in between.
-PURE, MIXED = 0.75, 0.6
-AGREES, DISAGREES = 0.55, 0.35
+# they clearly do not, and not learnt from in between. Set by hand, not yet measured.
+PURE = 0.75  # share of the find's ink, without paper, that is the symbol's
+MIXED = 0.6
+AGREES = 0.55  # intersection over union of the boxes
+DISAGREES = 0.35
 
 Looks = NDArray[np.uint8]
 Kinds = NDArray[np.int64]
+Reals = NDArray[np.floating]
 
 
 class LookPages(Dataset[tuple[Looks, Kinds]]):
@@ -42,55 +45,98 @@ class LookPages(Dataset[tuple[Looks, Kinds]]):
 
     def __getitem__(self, index: int) -> tuple[Looks, Kinds]:
         size = SIZES[index % len(SIZES)]
-        page = training_page(self.seed, index, size=size, split=self.split)
+        page = training_page(
+            self.seed,
+            index,
+            size=size,
+            split=self.split,
+        )
         return labelled_looks(self.network, page)
 
 
 def labelled_looks(network: PageSession, page: TrainingPage) -> tuple[Looks, Kinds]:
     """Find the symbols of a page, and label those that can be labelled.
 
+    Args:
+        network: the page network.
+        page: a picture and what is written on it.
+
     Returns:
-        Looks (K, 3, 32, 32) uint8 and kinds (K,) 0 to 15, OTHER for what is no symbol.
+        Looks (K, 3, 32, 32) uint8 and kinds (K,) int64, 0 to 15, OTHER for what is no symbol.
     """
     taken = [np.zeros((0, 3, SIDE, SIDE), np.uint8)]
     kinds: list[int] = []
+
     for piece in find_pieces(network, page.picture):
-        symbols = find_symbols(piece.maps)
-        labels = [label(page, piece, symbol) for symbol in symbols]
-        clear = [number for number, kind in enumerate(labels) if kind is not None]
-        taken.append(looks(piece, [symbols[number] for number in clear]))
-        kinds += [kind for kind in labels if kind is not None]
+        clear: list[Symbol] = []
+        for symbol in find_symbols(piece.maps):
+            kind = label(page, piece, symbol)
+            if kind is not None:
+                clear.append(symbol)
+                kinds.append(kind)
+
+        taken.append(looks(piece, clear))
 
     return np.concatenate(taken), np.array(kinds, np.int64)
 
 
 def label(page: TrainingPage, piece: Piece, symbol: Symbol) -> int | None:
-    """Return the kind of what was found in a piece of a page; None where that is not clear."""
-    height, width = page.owner.shape
-    rows = ((symbol.rows + 0.5) * FINE / piece.scale + piece.top).astype(int)
-    columns = ((symbol.columns + 0.5) * FINE / piece.scale + piece.left).astype(int)
-    owners = page.owner[rows.clip(0, height - 1), columns.clip(0, width - 1)]
+    """Return the kind of what was found in a piece of a page.
 
-    inked = np.bincount(owners, minlength=len(page.kinds) + 1)
-    inked[0] = 0
-    number = int(inked.argmax())
-    if inked[number] == 0:
+    Args:
+        page: with the true owner of every pixel.
+        piece: a part of it, at its scale.
+        symbol: found in the piece.
+
+    Returns:
+        0 to 15; OTHER for what is no symbol or not a whole one, None where that is not clear.
+    """
+    ink = np.bincount(_owners(page, piece, symbol), minlength=len(page.kinds) + 1)
+    ink[0] = 0  # paper
+    number = int(ink.argmax())
+    if ink[number] == 0:
         return OTHER
 
     corner = np.array([piece.left, piece.top] * 2)
-    overlap = box_overlap(np.array(symbol.box) / piece.scale + corner, page.boxes[number - 1])
-    purity = inked[number] / inked.sum()
+    box = np.array(symbol.box) / piece.scale + corner
+    overlap = box_overlap(box, page.boxes[number - 1])
+    purity = ink[number] / ink.sum()
+
     if purity >= PURE and overlap >= AGREES:
         return int(page.kinds[number - 1])
     if purity < MIXED or overlap < DISAGREES:
         return OTHER
+
     return None
 
 
-def box_overlap(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
-    """Return the intersection of two boxes over their union, 0 to 1."""
-    low = np.maximum(one[:2], other[:2])
-    high = np.minimum(one[2:], other[2:])
-    shared = float(np.prod(np.maximum(high - low, 0)))
-    areas = float(np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2]))
+def _owners(page: TrainingPage, piece: Piece, symbol: Symbol) -> NDArray[np.int16]:
+    """Return whose ink the page has at the middle of each of a symbol's cells, (M,)."""
+    height, width = page.owner.shape
+    y = (symbol.rows + 0.5) * FINE / piece.scale + piece.top
+    x = (symbol.columns + 0.5) * FINE / piece.scale + piece.left
+
+    rows = y.astype(int).clip(0, height - 1)
+    columns = x.astype(int).clip(0, width - 1)
+    return page.owner[rows, columns]
+
+
+def box_overlap(one: Reals, other: Reals) -> float:
+    """Return the intersection of two boxes over their union, 0 to 1.
+
+    Args:
+        one: (4,) left, top, right, bottom.
+        other: likewise.
+    """
+    corner = np.maximum(one[:2], other[:2])
+    opposite = np.minimum(one[2:], other[2:])
+    shared = _area(corner, opposite)
+
+    areas = _area(one[:2], one[2:]) + _area(other[:2], other[2:])
     return shared / max(areas - shared, 1e-6)
+
+
+def _area(corner: Reals, opposite: Reals) -> float:
+    """Return the area between two corners, 0 where the second is not below and to the right."""
+    sides = np.maximum(opposite - corner, 0)
+    return float(np.prod(sides))

@@ -1,28 +1,63 @@
 """Saving and averaging that both loops of the page reader share."""
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
+from inkdigits.core.signals import uninterrupted
 from inkdigits.training.state import TrainingState, named, select
 
 
+class Indivisible:
+    """Keeps steps whole: signals wait until a step's end, and a broken step is remembered.
+
+    Attributes:
+        is_whole: False while a step is half done. After an exception within a step it stays False.
+    """
+
+    def __init__(self) -> None:
+        self.is_whole = True
+
+    @contextlib.contextmanager
+    def step(self) -> Iterator[None]:
+        """Delay signals until the end of the block, and note if an exception interrupts it."""
+        with uninterrupted:
+            self.is_whole = False
+            yield
+            self.is_whole = True
+
+
 def save_adam(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return what AdamW remembers of earlier steps, by name."""
+    """Return what AdamW remembers of earlier steps, by name.
+
+    Args:
+        optimiser: of which the tensors are returned, not copies.
+    """
+    memories = optimiser.state_dict()["state"]
     tensors: dict[str, Tensor] = {}
-    for number, memory in optimiser.state_dict()["state"].items():
+    for number, memory in memories.items():
         tensors |= named(f"adam.{number}", memory)
 
     return tensors
 
 
 def restore_adam(optimiser: torch.optim.Optimizer, state: TrainingState) -> None:
-    """Give AdamW back what `save_adam` returned."""
+    """Give AdamW back what `save_adam` returned.
+
+    Args:
+        optimiser: of the same weights, in the same order.
+        state: in which it was saved.
+    """
     memories: dict[int, dict[str, Tensor]] = {}
     for name, value in select("adam", state.tensors).items():
         number, _, entry = name.partition(".")
-        memories.setdefault(int(number), {})[entry] = value
+        memory = memories.setdefault(int(number), {})
+        memory[entry] = value
 
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": memories})
+    restored = optimiser.state_dict() | {"state": memories}
+    optimiser.load_state_dict(restored)
 
 
 @torch.no_grad()
@@ -30,8 +65,9 @@ def average_into(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the exponential moving average of a network's weights by one step.
 
     Args:
-        average: keeps `decay` of what it is, and takes the rest from the network.
-        network: whose counters are copied as they are.
+        average: the average, which is changed.
+        network: the latest weights; its counters are copied as they are.
+        decay: share of itself that the average keeps, 0 to 1.
     """
     ours = average.state_dict()
     for name, value in network.state_dict().items():
