@@ -17,6 +17,7 @@ from inkdigits.data.synthetic.training_pages.pixels import (
     Picture,
     Size,
     clouds,
+    ellipse,
     lit_by,
     part,
     resized,
@@ -125,7 +126,7 @@ def shaded(picture: Picture, depth: float, rng: Generator) -> Picture:
         centre = rng.uniform(-0.1, 1.1, 2) * side
         axes = rng.uniform(0.25, 0.8, 2) * side
         turn = rng.uniform(0, 180)
-        cv2.ellipse(shadow, centre.astype(int), axes.astype(int), turn, 0, 360, 255, -1)
+        ellipse(shadow, centre, axes, turn)
     else:
         corners = rng.uniform(-0.5, 1.5, (3, 2)) * side
         cv2.fillConvexPoly(shadow, corners.astype(np.int32), 255)
@@ -153,7 +154,7 @@ def blurred(picture: Picture, radius: float, rng: Generator) -> Picture:
     middle = steps // 2
     angle = rng.uniform(0, np.pi)
     reach = middle * np.array([np.cos(angle), np.sin(angle)])
-    start, end = np.rint([middle - reach, middle + reach]).astype(int)
+    start, end = np.rint([middle - reach, middle + reach]).astype(int).tolist()
 
     way = np.zeros((steps, steps), np.float32)
     cv2.line(way, start, end, 1.0, 1)

@@ -3,7 +3,7 @@
 Every function takes the generator last, and takes as many draws from it as its name says: one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -40,3 +40,13 @@ def log_uniform(low: float, high: float, rng: Generator) -> float:
 def log_normal(median: float, deviation: float, rng: Generator) -> float:
     """Return a positive number, given the median and the deviation of the logarithm."""
     return float(np.exp(rng.normal(np.log(median), deviation)))
+
+
+def one_of(options: Sequence[T], rng: Generator) -> T:
+    """Pick one of several things that are equally likely."""
+    return options[rng.integers(len(options))]
+
+
+def integer(low: int, high: int, rng: Generator) -> int:
+    """Return an integer from low to one below high."""
+    return int(rng.integers(low, high))

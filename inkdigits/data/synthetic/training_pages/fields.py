@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inkdigits.core.digits import Plane
+from inkdigits.core.digits import Array, Plane
 from inkdigits.data.synthetic.training_pages.pixels import FRACTION, fixed_point
 
 Points = NDArray[np.float64]  # (K, 2): x and y in ems
@@ -135,7 +135,7 @@ def from_shape(solid: Plane, kind: int, height: float = 1.0) -> Glyph:
     return from_way(as_way(small, SHAPE), -height, kind, 0.0)
 
 
-def as_way(line: Plane, least: int) -> Plane:
+def as_way(line: Array, least: int) -> Plane:
     """Return a pen's way, 0, wherever a picture is above `least`, with PAD pixels around."""
     way = np.where(line > least, 0, 255).astype(np.uint8)
     return np.pad(way, PAD, constant_values=255)

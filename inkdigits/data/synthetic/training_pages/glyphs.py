@@ -1,5 +1,4 @@
-"""Keep a bank of glyphs by hand: MNIST's writers, digits drawn from strokes, separators, and
-everything that is something else.
+"""Keep a bank of glyphs: MNIST's writers, digits drawn from strokes, separators, and others.
 
 Built once and shared by processes that fork afterwards.
 """
@@ -7,6 +6,7 @@ Built once and shared by processes that fork afterwards.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import cycle, islice
 from pathlib import Path
 
 import cv2
@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from inkdigits.data.synthetic.pages.writing import parse, smooth
 from inkdigits.data.synthetic.training_pages import mnist, shapes
+from inkdigits.data.synthetic.training_pages.draws import chance, integer, log_normal, one_of
 from inkdigits.data.synthetic.training_pages.fields import (
     Glyph,
     Points,
@@ -23,6 +24,7 @@ from inkdigits.data.synthetic.training_pages.fields import (
     from_strokes,
     united,
 )
+from inkdigits.data.synthetic.training_pages.pixels import Layer, ellipse
 
 SYMBOLS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9", ".", ",", "-", "/", ":", "other")
 OTHER = SYMBOLS.index("other")
@@ -30,11 +32,12 @@ OTHER = SYMBOLS.index("other")
 Digits = Mapping[int, Sequence[Glyph]]  # the ways in which one hand writes each digit
 
 DRAWN_HANDS = {"train": 420, "validation": 60}
+LOOSE = 0.02  # ems, deviation of a sign's control points
 EXAMPLES = 2  # of each digit of a drawn hand
 VARIANTS = 24  # of each separator and sign
 STRUCK_OUT = 240
 PRINTED = 160
-ICONS = 60
+ICON_COUNT = 60
 SCRIBBLES = 120
 FACES = (
     "DejaVuSans",
@@ -47,6 +50,7 @@ FACES = (
     "cmr10",
     "STIXGeneral",
 )
+ALONE = "= # * $ % + x ( ) [ ] eur pound rupee".split()  # signs that may stand anywhere
 NO_DIGITS = "ACEFHKLMNPRTVWXYacdefhkmnprtuvwxy&@?!%#*+=<>€£₹ΔΛΞΠΣΨΩαβγλμπψωЖЯШЮДЛ∞√∑≠≈"
 
 
@@ -55,10 +59,11 @@ class Bank:
     """Everything that a split's hands can write.
 
     Attributes:
-        writers: MNIST's writers of the split; drawn: hands drawn from strokes.
+        writers: MNIST's writers of the split.
+        drawn: hands drawn from strokes.
         signs: what stands in and around numbers, by name, separators included.
-        letters: written ones, for words. others: letters, doodles, struck-out digits, printed
-            letters and icons.
+        letters: written ones, for words.
+        others: letters, doodles, struck-out digits, printed letters and icons.
     """
 
     writers: Sequence[Digits]
@@ -85,130 +90,154 @@ def bank(split: str) -> Bank:
     others = [*letters, *_drawn(shapes.DOODLES, 8, rng), *_scribbles(rng)]
     signs["struck"] = list(_struck_out(writers, rng))
     others += [*_printed(rng), *_icons(rng), *signs["struck"]]
-    for name in ("=", "#", "*", "$", "%", "+", "x", "(", ")", "[", "]", "eur", "pound", "rupee"):
+    for name in ALONE:
         others += signs[name][:12]
+
     return Bank(writers, drawn, signs, letters, others)
 
 
-def drawn_strokes(shape: str, rng: Generator, *, loose: float = 0.02) -> list[Points]:
-    """Turn a shape's control points into strokes in ems on the baseline. loose: deviation of
-    control points, ems.
+def drawn_strokes(shape: str, loose: float, rng: Generator) -> list[Points]:
+    """Turn a shape's control points into strokes.
+
+    Args:
+        shape: as `shapes` writes it.
+        loose: deviation of control points, ems.
+        rng: chance.
+
+    Returns:
+        For each stroke float64 (K, 2), ems on the baseline.
     """
-    strokes = []
-    for stroke in parse(shape):
-        shifts = rng.normal(0, loose, stroke.shape)
-        for place in 1 + np.flatnonzero((stroke[1:] == stroke[:-1]).all(axis=1)):
-            shifts[place] = shifts[place - 1]
-        strokes.append(smooth(stroke + shifts) - (0, 1))
-    return strokes
+    return [_curve(stroke, rng.normal(0, loose, stroke.shape)) for stroke in parse(shape)]
+
+
+def _curve(stroke: Points, shifts: Points) -> Points:
+    """Shift control points and draw the curve through them; the two of a corner move together."""
+    is_corner = (stroke[1:] == stroke[:-1]).all(axis=1)
+    for place in np.flatnonzero(is_corner):
+        shifts[place + 1] = shifts[place]
+
+    return smooth(stroke + shifts) - (0, 1)
 
 
 def _drawn_hand(rng: Generator) -> dict[int, list[Glyph]]:
     """Draw the digits of a hand that takes one way for each digit and keeps to it, nearly."""
-    looseness = float(rng.uniform(0.008, 0.035))
+    loose = rng.uniform(0.008, 0.035)
     hand = {}
     for digit, ways in enumerate(shapes.DIGITS):
-        way = str(rng.choice(ways))
-        habit = [rng.normal(0, 0.03, stroke.shape) for stroke in parse(way)]
-        proportion = float(np.exp(rng.normal(0, 0.12)))
-        hand[digit] = [
-            from_strokes(_habitual(way, habit, looseness, proportion, rng), digit)
-            for _ in range(EXAMPLES)
-        ]
+        strokes = parse(one_of(ways, rng))
+        habits = [rng.normal(0, 0.03, stroke.shape) for stroke in strokes]
+        proportion = log_normal(1, 0.12, rng)
+
+        hand[digit] = []
+        for _ in range(EXAMPLES):
+            drawn = []
+            for stroke, habit in zip(strokes, habits, strict=True):
+                shifts = habit + rng.normal(0, loose, stroke.shape)
+                drawn.append(_curve(stroke, shifts) * (proportion, 1))
+
+            hand[digit].append(from_strokes(drawn, digit))
+
     return hand
 
 
-def _habitual(
-    way: str, habit: list[Points], loose: float, proportion: float, rng: Generator
-) -> list[Points]:
-    """Draw a shape with a hand's habitual shifts of its control points, and new ones each time."""
-    strokes = []
-    for stroke, usual in zip(parse(way), habit, strict=True):
-        shifts = usual + rng.normal(0, loose, stroke.shape)
-        for place in 1 + np.flatnonzero((stroke[1:] == stroke[:-1]).all(axis=1)):
-            shifts[place] = shifts[place - 1]
-        strokes.append((smooth(stroke + shifts) - (0, 1)) * (proportion, 1))
-    return strokes
-
-
 def _variants(ways: Sequence[str], kind: int, count: int, rng: Generator) -> list[Glyph]:
-    return [from_strokes(drawn_strokes(ways[i % len(ways)], rng), kind) for i in range(count)]
+    """Draw a sign so many times, its ways in turn."""
+    turns = islice(cycle(ways), count)
+    return [from_strokes(drawn_strokes(way, LOOSE, rng), kind) for way in turns]
 
 
 def _drawn(table: Mapping[str, str], count: int, rng: Generator) -> Iterator[Glyph]:
     """Draw each shape of a table `count` times, some of them loosely."""
     for shape in table.values():
         for _ in range(count):
-            yield from_strokes(drawn_strokes(shape, rng, loose=rng.uniform(0.01, 0.05)), OTHER)
+            loose = rng.uniform(0.01, 0.05)
+            yield from_strokes(drawn_strokes(shape, loose, rng), OTHER)
 
 
 def _scribbles(rng: Generator) -> Iterator[Glyph]:
     """Let a pen wander about, in curves or to and fro."""
     for _ in range(SCRIBBLES):
-        n = int(rng.integers(6, 18))
-        if rng.random() < 0.6:
-            points = np.cumsum(rng.normal(0, 0.3, (n, 2)), axis=0)
+        count = rng.integers(6, 18)
+        if chance(0.6, rng):
+            points = np.cumsum(rng.normal(0, 0.3, (count, 2)), axis=0)
         else:
-            points = np.column_stack(
-                [np.linspace(0, 1, n), np.arange(n) % 2 + rng.normal(0, 0.1, n)]
-            )
+            across = np.linspace(0, 1, count)
+            down = np.arange(count) % 2 + rng.normal(0, 0.1, count)
+            points = np.column_stack([across, down])
+
         points -= points.min(axis=0)
-        yield from_strokes([smooth(points / max(1e-3, float(points.max()))) - (0, 1)], OTHER)
+        way = smooth(points / points.max()) - (0, 1)
+        yield from_strokes([way], OTHER)
 
 
 def _printed(rng: Generator) -> Iterator[Glyph]:
     """Take letters of print, large enough to stand alone."""
     for _ in range(PRINTED):
-        canvas = Image.new("L", (140, 140))
-        letter = NO_DIGITS[rng.integers(len(NO_DIGITS))]
-        font = face(FACES[rng.integers(len(FACES))], 80)
+        letter = one_of(NO_DIGITS, rng)
+        font = face(one_of(FACES, rng), 80)
         if bytes(font.getmask(letter)) == bytes(font.getmask("\uffff")):
             continue  # the face lacks this letter
+
+        canvas = Image.new("L", (140, 140))
         ImageDraw.Draw(canvas).text((70, 70), letter, 255, font=font, anchor="mm")
-        picture = np.asarray(canvas)
-        if picture.max() > 127:
-            yield from_shape(picture, OTHER, float(rng.uniform(0.8, 1.1)))
+        yield from_shape(np.asarray(canvas), OTHER, rng.uniform(0.8, 1.1))
 
 
 def _icons(rng: Generator) -> Iterator[Glyph]:
-    """Fill shapes: faces with holes for eyes, blots, bars, polygons, rings."""
-    for i in range(ICONS):
+    """Fill shapes."""
+    for draw in islice(cycle(ICONS), ICON_COUNT):
         canvas = np.zeros((120, 120), np.uint8)
-        if i % 4 == 0:
-            cv2.circle(canvas, (60, 60), 50, 255, -1)
-            for x in (42, 78):
-                cv2.circle(canvas, (x, 46), int(rng.integers(4, 10)), 0, -1)
-            start = int(rng.choice([0, 180]))
-            cv2.ellipse(
-                canvas, (60, 74), (24, 16), 0, start, start + 180, 0, int(rng.integers(3, 9))
-            )
-        elif i % 4 == 1:
-            corners = rng.integers(6, 114, (int(rng.integers(3, 8)), 2)).astype(np.int32)
-            cv2.fillPoly(canvas, [corners], 255)
-        elif i % 4 == 2:
-            for x in range(10, 110, int(rng.integers(14, 30))):
-                top = int(rng.integers(10, 90))
-                cv2.rectangle(canvas, (x, top), (x + int(rng.integers(4, 12)), 110), 255, -1)
-        else:
-            for _ in range(int(rng.integers(2, 6))):
-                centre, axes = rng.integers(30, 90, 2).tolist(), rng.integers(8, 36, 2).tolist()
-                colour = 255 if rng.random() < 0.75 else 0
-                cv2.ellipse(canvas, centre, axes, rng.uniform(0, 180), 0, 360, colour, -1)
+        draw(canvas, rng)
         if (canvas > 0).sum() > 400:
             yield from_shape(canvas, OTHER)
+
+
+def _smiley(canvas: Layer, rng: Generator) -> None:
+    """Fill a face with holes for eyes and mouth."""
+    cv2.circle(canvas, (60, 60), 50, 255, -1)
+    for x in (42, 78):
+        cv2.circle(canvas, (x, 46), integer(4, 10, rng), 0, -1)
+
+    start = one_of((0, 180), rng)
+    thick = integer(3, 9, rng)
+    cv2.ellipse(canvas, (60, 74), (24, 16), 0, start, start + 180, 0, thick)
+
+
+def _polygon(canvas: Layer, rng: Generator) -> None:
+    """Fill a polygon."""
+    corners = rng.integers(6, 114, (rng.integers(3, 8), 2))
+    cv2.fillPoly(canvas, [corners.astype(np.int32)], 255)
+
+
+def _bars(canvas: Layer, rng: Generator) -> None:
+    """Fill bars that stand on a line."""
+    for x in range(10, 110, rng.integers(14, 30)):
+        top = integer(10, 90, rng)
+        right = x + integer(4, 12, rng)
+        cv2.rectangle(canvas, (x, top), (right, 110), 255, -1)
+
+
+def _blots(canvas: Layer, rng: Generator) -> None:
+    """Fill ellipses, some of them with holes."""
+    for _ in range(rng.integers(2, 6)):
+        centre = rng.integers(30, 90, 2)
+        axes = rng.integers(8, 36, 2)
+        colour = 255 if chance(0.75, rng) else 0
+        ellipse(canvas, centre, axes, rng.uniform(0, 180), colour)
+
+
+ICONS = (_smiley, _polygon, _bars, _blots)
 
 
 def _struck_out(writers: Sequence[Digits], rng: Generator) -> Iterator[Glyph]:
     """Strike out digits of some writers."""
     for _ in range(STRUCK_OUT):
-        hand = writers[int(rng.integers(len(writers)))]
-        ways = hand[int(rng.integers(10))]
-        crossing = str(rng.choice(shapes.CROSSINGS))
-        yield united(
-            ways[int(rng.integers(len(ways)))],
-            from_strokes(drawn_strokes(crossing, rng, loose=0.05), OTHER),
-            OTHER,
-        )
+        hand = one_of(writers, rng)
+        ways = hand[integer(0, 10, rng)]
+        crossing = one_of(shapes.CROSSINGS, rng)
+        digit = one_of(ways, rng)
+        line = from_strokes(drawn_strokes(crossing, 0.05, rng), OTHER)
+        yield united(digit, line, OTHER)
 
 
 @cache

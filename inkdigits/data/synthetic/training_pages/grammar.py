@@ -1,124 +1,178 @@
-"""Compose what people write where numbers are asked for: amounts, dates, times, numbers of all
-sorts, sums.
+"""Compose what people write where numbers are asked for: amounts, dates, times, sums and others.
 
 A text is a list of digits, names of signs (`shapes`), "letter", "other" for anything, and " ".
 """
 
 from numpy.random import Generator
 
+from inkdigits.data.synthetic.training_pages.draws import chance, integer, one_of, pick
 
-def digits(count: int, rng: Generator) -> list[str]:
+Text = list[str]
+
+LENGTHS = {2: 0.1, 3: 0.22, 4: 0.26, 5: 0.22, 6: 0.14, 7: 0.06}  # digits of an amount
+POINTS = {".": 0.5, ",": 0.15, "": 0.3, " ": 0.05}  # between thousands
+ENDINGS: tuple[Text, ...] = (
+    [".", "-"],
+    [".", "="],
+    ["="],
+    ["-"],
+    ["."],
+    ["/", "-"],
+    [",", "-"],
+    ["r", "."],
+)  # of an amount without cents
+BRACKETS = ("=", "#", "*", "-")  # on both sides of an amount, so that nobody adds a digit
+CURRENCIES_BEFORE = ("$", "eur", "pound", "yen", "rupee", "-", "=")
+CURRENCIES_AFTER = ("kr", "eur", "R", "tail")
+UNITS = ("%", "deg", "eur", "kr")
+DATE_SIGNS = {"/": 0.4, "-": 0.25, ".": 0.3, " ": 0.05}
+OPERATORS = ("+", "-", "x", "/", ":", "div")
+OPERATIONS = {1: 0.6, 2: 0.25, 4: 0.15}  # in a sum
+
+
+def digits(count: int, rng: Generator) -> Text:
     """Draw digits; in one of three numbers the last ones are zeros."""
     text = [str(digit) for digit in rng.integers(0, 10, count)]
-    if count > 2 and rng.random() < 0.35:
-        zeros = int(rng.integers(2, count))
+    if count > 2 and chance(0.35, rng):
+        zeros = integer(2, count, rng)
         text[-zeros:] = ["0"] * zeros
-    if rng.random() < 0.25:
+
+    if chance(0.25, rng):
         text[0] = "1"
     return text
 
 
-def amount(rng: Generator) -> list[str]:
+def some_digits(fewest: int, most: int, rng: Generator) -> Text:
+    """Draw digits, as many as chance says: from `fewest` to `most`."""
+    return digits(integer(fewest, most + 1, rng), rng)
+
+
+def amount(rng: Generator) -> Text:
     """Write an amount of money: 12.500.-  $ 45,00  =123=  #1.500#  110,000/-."""
-    whole = digits(int(rng.choice([2, 3, 4, 5, 6, 7], p=[0.1, 0.22, 0.26, 0.22, 0.14, 0.06])), rng)
-    point = str(rng.choice([".", ",", "", " "], p=[0.5, 0.15, 0.3, 0.05]))
-    if point and len(whole) > 3:
-        for place in range(len(whole) - 3, 0, -3):
-            whole.insert(place, point)
+    text = digits(pick(LENGTHS, rng), rng)
+    point = pick(POINTS, rng)
+    if point:
+        for place in range(len(text) - 3, 0, -3):
+            text.insert(place, point)
 
-    start: list[str] = []
-    end: list[str] = []
-    chance = rng.random()
-    if chance < 0.3:
-        end = [[".", "-"], [".", "="], ["="], ["-"], ["."], ["/", "-"], [",", "-"], ["r", "."]][
-            int(rng.integers(8))
-        ]
-    elif chance < 0.4:
-        end = [str(rng.choice([",", "."])), *digits(2, rng)]
-    elif chance < 0.48:
-        sign = str(rng.choice(["=", "#", "*", "-"]))
-        start, end = [sign], [sign]
-    if rng.random() < 0.15:
-        start = [str(rng.choice(["$", "eur", "pound", "yen", "rupee", "-", "="])), *start]
-    elif rng.random() < 0.06:
-        end = [*end, str(rng.choice(["kr", "eur", "R", "tail"]))]
-    return [*start, *whole, *end]
+    kind = rng.random()
+    if kind < 0.3:
+        text += one_of(ENDINGS, rng)
+    elif kind < 0.4:
+        text.append(one_of((",", "."), rng))
+        text += digits(2, rng)
+    elif kind < 0.48:
+        sign = one_of(BRACKETS, rng)
+        text = [sign, *text, sign]
 
-
-def date(rng: Generator) -> list[str]:
-    """Write a date: 7.6.2017  07-06-17  17/04/2020."""
-    sign = str(rng.choice(["/", "-", ".", " "], p=[0.4, 0.25, 0.3, 0.05]))
-    day, month = int(rng.integers(1, 32)), int(rng.integers(1, 13))
-    year = int(rng.integers(1950, 2030))
-    form = "{:02d}" if rng.random() < 0.6 else "{}"
-    last = str(year) if rng.random() < 0.6 else f"{year % 100:02d}"
-    return [*form.format(day), sign, *form.format(month), sign, *last]
-
-
-def other_number(rng: Generator) -> list[str]:
-    """Write a time, a telephone number, a mark, a decimal, a number of a list, a negative
-    number.
-    """
-    kind = int(rng.integers(7))
-    if kind == 0:
-        return [*f"{rng.integers(0, 24)}", ":", *f"{rng.integers(0, 60):02d}"]
-    if kind == 1:
-        text: list[str] = []
-        for _ in range(int(rng.integers(2, 5))):
-            text += [*digits(int(rng.integers(2, 5)), rng), str(rng.choice([" ", "-", "/"]))]
-        return text[:-1]
-    if kind == 2:
-        return [*f"{rng.integers(0, 20)}", "/", *f"{rng.integers(5, 31)}"]
-    if kind == 3:
-        return [*digits(int(rng.integers(1, 4)), rng), ",", *digits(int(rng.integers(1, 3)), rng)]
-    if kind == 4:
-        return [*f"{rng.integers(1, 30)}", str(rng.choice([")", ".", ":"]))]
-    if kind == 5:
-        return ["-", *digits(int(rng.integers(1, 5)), rng)]
-    return [*digits(int(rng.integers(1, 4)), rng), str(rng.choice(["%", "deg", "eur", "kr"]))]
-
-
-def expression(rng: Generator) -> list[str]:
-    """Write a sum: 56 + 2, (6+3)/5x3, 7 x 8 = 56."""
-    text = digits(int(rng.integers(1, 4)), rng)
-    for _ in range(int(rng.choice([1, 2, 4], p=[0.6, 0.25, 0.15]))):
-        text += [
-            str(rng.choice(["+", "-", "x", "/", ":", "div"])),
-            *digits(int(rng.integers(1, 3)), rng),
-        ]
-    if rng.random() < 0.25:
-        text = ["(", *text, ")"]
-    if rng.random() < 0.3:
-        text += ["=", *digits(int(rng.integers(1, 4)), rng)]
+    if chance(0.15, rng):
+        return [one_of(CURRENCIES_BEFORE, rng), *text]
+    if chance(0.06, rng):
+        text.append(one_of(CURRENCIES_AFTER, rng))
     return text
 
 
-def number(rng: Generator) -> list[str]:
+def date(rng: Generator) -> Text:
+    """Write a date: 7.6.2017  07-06-17  17/04/2020."""
+    sign = pick(DATE_SIGNS, rng)
+    day = rng.integers(1, 32)
+    month = rng.integers(1, 13)
+    year = rng.integers(1950, 2030)
+
+    form = "02d" if chance(0.6, rng) else "d"
+    last = str(year) if chance(0.6, rng) else f"{year % 100:02d}"
+    return [*format(day, form), sign, *format(month, form), sign, *last]
+
+
+def time(rng: Generator) -> Text:
+    """Write a time: 7:05."""
+    hour = rng.integers(0, 24)
+    minute = rng.integers(0, 60)
+    return [*f"{hour}:{minute:02d}"]
+
+
+def telephone_number(rng: Generator) -> Text:
+    """Write groups of digits: 030 123-45."""
+    text: Text = []
+    for _ in range(rng.integers(2, 5)):
+        text += some_digits(2, 4, rng)
+        text.append(one_of((" ", "-", "/"), rng))
+
+    return text[:-1]
+
+
+def mark(rng: Generator) -> Text:
+    """Write how many of how many points were reached: 17/20."""
+    reached = rng.integers(0, 20)
+    possible = rng.integers(5, 31)
+    return [*f"{reached}/{possible}"]
+
+
+def decimal(rng: Generator) -> Text:
+    """Write a number with a decimal comma: 12,5."""
+    return [*some_digits(1, 3, rng), ",", *some_digits(1, 2, rng)]
+
+
+def item(rng: Generator) -> Text:
+    """Write the number of an item in a list: 3)."""
+    place = rng.integers(1, 30)
+    return [*f"{place}", one_of((")", ".", ":"), rng)]
+
+
+def negative(rng: Generator) -> Text:
+    """Write a number below zero: -12."""
+    return ["-", *some_digits(1, 4, rng)]
+
+
+def quantity(rng: Generator) -> Text:
+    """Write a number with its unit: 45 %."""
+    return [*some_digits(1, 3, rng), one_of(UNITS, rng)]
+
+
+OTHER_NUMBERS = (time, telephone_number, mark, decimal, item, negative, quantity)
+
+
+def expression(rng: Generator) -> Text:
+    """Write a sum: 56 + 2, (6+3)/5x3, 7 x 8 = 56."""
+    text = some_digits(1, 3, rng)
+    for _ in range(pick(OPERATIONS, rng)):
+        text.append(one_of(OPERATORS, rng))
+        text += some_digits(1, 2, rng)
+
+    if chance(0.25, rng):
+        text = ["(", *text, ")"]
+    if chance(0.3, rng):
+        text.append("=")
+        text += some_digits(1, 3, rng)
+    return text
+
+
+def number(rng: Generator) -> Text:
     """Write anything that has digits."""
-    chance = rng.random()
-    if chance < 0.42:
-        return digits(int(rng.integers(1, 11)), rng)
-    if chance < 0.7:
+    kind = rng.random()
+    if kind < 0.42:
+        return some_digits(1, 10, rng)
+    if kind < 0.7:
         return amount(rng)
-    if chance < 0.8:
+    if kind < 0.8:
         return date(rng)
-    if chance < 0.92:
-        return other_number(rng)
+    if kind < 0.92:
+        return one_of(OTHER_NUMBERS, rng)(rng)
     return expression(rng)
 
 
-def with_words(text: list[str], rng: Generator) -> list[str]:
+def with_word(text: Text, rng: Generator) -> Text:
     """Write a word before or after."""
-    word = ["letter"] * int(rng.integers(1, 8))
-    return [*word, " ", *text] if rng.random() < 0.7 else [*text, " ", *word]
+    word = ["letter"] * integer(1, 8, rng)
+    return [*word, " ", *text] if chance(0.7, rng) else [*text, " ", *word]
 
 
-def corrected(text: list[str], rng: Generator) -> list[str]:
-    """Strike a digit out somewhere, before the right one is written."""
-    place = int(rng.integers(len(text) + 1))
+def corrected(text: Text, rng: Generator) -> Text:
+    """Insert a digit that is struck out, before the right one is written."""
+    place = integer(0, len(text) + 1, rng)
     return [*text[:place], "struck", *text[place:]]
 
 
-def amid_others(text: list[str], share: float, rng: Generator) -> list[str]:
-    """Put letters and signs of all sorts in place of some symbols. share: of them."""
-    return ["other" if name != " " and rng.random() < share else name for name in text]
+def amid_others(text: Text, share: float, rng: Generator) -> Text:
+    """Put letters and signs of all sorts in place of a share of the symbols."""
+    return ["other" if name != " " and chance(share, rng) else name for name in text]

@@ -5,10 +5,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
+from inkdigits.data.synthetic.training_pages.draws import (
+    chance,
+    log_normal,
+    log_uniform,
+    one_of,
+    pick,
+)
 from inkdigits.data.synthetic.training_pages.glyphs import Bank, Digits
 
 REAL = 0.65  # share of hands that are an MNIST writer's
 OWN_PEN = 0.3  # share of these that write with the pen of their digits
+TIGHT = 0.3  # share of hands whose symbols stand close
+WIDE = 0.9  # from here on, hands whose symbols stand far apart
+
+# How often a thing happens in a hand, and how many hands are so.
+TOUCHING = {0: 0.45, 0.2: 0.3, 0.7: 0.25}
+CHAINED = {0: 0.65, 0.9: 0.35}
+JOINED = {0: 0.75, 0.35: 0.25}
+RETRACED = {0: 0.85, 0.05: 0.12, 0.8: 0.03}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +32,23 @@ class Hand:
 
     Attributes:
         digits: glyphs for each digit.
-        slant: x per y; breadth: of symbols; zero: size of its zeros.
-        pen: half its width, or None for the pen that belongs to the glyph; pressure: how much the
-            pen's width varies.
-        uneven: deviation of sizes, rise: of baselines, turn: of angles (radians).
-        gap: between symbols; loose: deviation of gaps, as a share.
-        touching, chained, joined: how often neighbours touch, zeros are one chain, a stroke leads
-            to the next digit.
-        overlap: how deep they touch.
+        slant: x per y.
+        breadth: of symbols, as a share of the usual one.
+        zero: size of zeros, as a share of other digits'.
+        pen: half its width, or None for the pen that belongs to the glyph.
+        pressure: how much the pen's width varies.
+        uneven: deviation of sizes.
+        rise: deviation of baselines.
+        turn: deviation of angles, radians.
+        gap: between symbols.
+        loose: deviation of gaps, as a share.
+        touching: how often neighbours touch.
+        chained: how often zeros are one chain.
+        joined: how often a stroke leads to the next digit.
+        overlap: how deep neighbours touch.
         hanging: how far 4, 7 and 9 hang below the baseline.
-        shrinking: size lost from one symbol to the next. retraced: how often a symbol is written
-            twice over.
+        shrinking: size lost from one symbol to the next.
+        retraced: how often a symbol is written twice over.
     """
 
     digits: Digits
@@ -50,31 +71,40 @@ class Hand:
     retraced: float
 
 
-def random_hand(bank: Bank, rng: Generator, *, pen: tuple[float, float] = (0.03, 0.2)) -> Hand:
-    """Draw a person: in two of three cases an MNIST writer. pen: between which widths in ems."""
-    real = rng.random() < REAL
-    hands = bank.writers if real else bank.drawn
-    digits = hands[int(rng.integers(len(hands)))]
-    width = float(np.exp(rng.uniform(*np.log(pen))))
-    tight = rng.random()
-    gap = rng.uniform(-0.04, 0.1) if tight < 0.3 else rng.uniform(0.08, 0.35)
+def random_hand(bank: Bank, rng: Generator, *, pen: tuple[float, float]) -> Hand:
+    """Draw a person: in two of three cases an MNIST writer.
+
+    Args:
+        bank: of glyphs to choose from.
+        rng: chance.
+        pen: between which widths its pen is, ems.
+
+    Returns:
+        The hand.
+    """
+    real = chance(REAL, rng)
+    digits = one_of(bank.writers if real else bank.drawn, rng)
+    width = log_uniform(*pen, rng)
+    spacing = rng.random()
+    gap = rng.uniform(-0.04, 0.1) if spacing < TIGHT else rng.uniform(0.08, 0.35)
+
     return Hand(
         digits=digits,
-        slant=float(np.clip(rng.normal(0.0 if real else 0.12, 0.14), -0.3, 0.6)),
-        breadth=float(np.exp(rng.normal(0, 0.16))),
-        zero=float(rng.choice([1.0, rng.uniform(0.6, 1.0)])),
-        pen=None if real and rng.random() < OWN_PEN else width / 2,
-        pressure=float(rng.choice([0, 0.15, 0.4])),
-        uneven=float(rng.uniform(0.01, 0.09)),
-        rise=float(rng.uniform(0.0, 0.06)),
-        turn=float(rng.uniform(0, 0.05)),
-        gap=float(gap if tight < 0.9 else rng.uniform(0.3, 1.2)),
-        loose=float(rng.uniform(0.1, 0.5)),
-        touching=float(rng.choice([0, 0.2, 0.7], p=[0.45, 0.3, 0.25])),
-        chained=float(rng.choice([0, 0.9], p=[0.65, 0.35])),
-        joined=float(rng.choice([0, 0.35], p=[0.75, 0.25])),
-        overlap=float(rng.uniform(-0.01, 0.1)),
-        hanging=float(rng.choice([0, rng.uniform(0.05, 0.3)])),
-        shrinking=float(rng.choice([0, rng.uniform(0, 0.05)], p=[0.8, 0.2])),
-        retraced=float(rng.choice([0, 0.05, 0.8], p=[0.85, 0.12, 0.03])),
+        slant=np.clip(rng.normal(0.0 if real else 0.12, 0.14), -0.3, 0.6),
+        breadth=log_normal(1, 0.16, rng),
+        zero=one_of((1.0, rng.uniform(0.6, 1.0)), rng),
+        pen=None if real and chance(OWN_PEN, rng) else width / 2,
+        pressure=one_of((0, 0.15, 0.4), rng),
+        uneven=rng.uniform(0.01, 0.09),
+        rise=rng.uniform(0.0, 0.06),
+        turn=rng.uniform(0, 0.05),
+        gap=gap if spacing < WIDE else rng.uniform(0.3, 1.2),
+        loose=rng.uniform(0.1, 0.5),
+        touching=pick(TOUCHING, rng),
+        chained=pick(CHAINED, rng),
+        joined=pick(JOINED, rng),
+        overlap=rng.uniform(-0.01, 0.1),
+        hanging=one_of((0, rng.uniform(0.05, 0.3)), rng),
+        shrinking=pick({0: 0.8, rng.uniform(0, 0.05): 0.2}, rng),
+        retraced=pick(RETRACED, rng),
     )

@@ -66,7 +66,7 @@ class Task:
         if self.others:
             text = grammar.amid_others(text, self.others, self.rng)
         if not alone and self.rng.random() < self.words:
-            text = grammar.with_words(text, self.rng)
+            text = grammar.with_word(text, self.rng)
         if not alone and len(text) > 1 and self.rng.random() < CORRECTED:
             text = grammar.corrected(text, self.rng)
         self.writing.pen = int(self.rng.integers(self.pens))

@@ -1,5 +1,4 @@
-"""Say what pages there are - forms, canvases, notebooks, boards, sheets on tables - and how one of
-them looks.
+"""Say what pages there are - forms, canvases, notebooks, boards, sheets - and how one looks.
 
 Shares are probabilities, colours red, green, blue from 0 to 255.
 """
@@ -10,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-Colour = tuple[float, float, float]
+from inkdigits.data.synthetic.training_pages.draws import chance, one_of, pick
+from inkdigits.data.synthetic.training_pages.pixels import Colour
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,15 @@ class Medium:
     """A kind of page.
 
     Attributes:
-        name; share: of all pages. layouts, rules: how often each.
-        ruled, secured, worded, edged, photographed: how often lines, a security ground, printed
-            words, the sheet's edges
-            and a camera are seen.
+        name: in words.
+        share: of all pages.
+        layouts: how often each is.
+        rules: how often each is.
+        ruled: how often lines are seen.
+        secured: how often a security ground.
+        worded: how often printed words.
+        edged: how often the sheet's edges.
+        photographed: how often a camera saw the page.
     """
 
     name: str
@@ -134,6 +139,22 @@ INKS: tuple[Colour, ...] = (
     (20, 100, 60),
     (100, 100, 104),
 )
+PAPERS: tuple[Colour, ...] = (
+    (235, 225, 190),
+    (250, 240, 130),
+    (200, 225, 210),
+    (190, 210, 230),
+    (235, 200, 205),
+    (150, 165, 165),
+    (215, 195, 160),
+)
+WHITE: Colour = (255, 255, 255)
+BLACK: Colour = (0, 0, 0)
+BLACKBOARD: Colour = (35, 50, 42)
+YELLOW_CHALK: Colour = (240, 220, 120)
+BLUE_RULE: Colour = (120, 150, 205)
+RED_RULE: Colour = (200, 110, 120)
+GRAINS = {0: 0.55, 0.15: 0.3, 0.35: 0.15}  # of paper, and how often
 
 
 @dataclass(frozen=True)
@@ -141,12 +162,17 @@ class Style:
     """How one page looks.
 
     Attributes:
-        paper, ink, second, rule: colours; `second` is the ink of another pen. opacity: of ink, 0-1.
-            grain: of it that the paper's tooth leaves bare, 0-1.
-        covering: whether ink covers or darkens. hard: whether a pixel is covered or not, nothing
-            between.
-        pen: between which widths, ems. tilt: deviation of the camera's turn, degrees. skew: how far
-            from the side, 0-1.
+        paper: colour.
+        ink: colour.
+        second: colour of another pen's ink.
+        rule: colour.
+        opacity: of ink, 0 to 1.
+        grain: of ink that the paper's tooth leaves bare, 0 to 1.
+        covering: whether ink covers or darkens.
+        hard: whether a pixel is covered or not, nothing between.
+        pen: between which widths, ems.
+        tilt: deviation of the camera's turn, degrees.
+        skew: how far from the side the camera sees, 0 to 1.
     """
 
     paper: Colour
@@ -162,10 +188,11 @@ class Style:
     skew: float
 
     def contrast(self) -> float:
-        """Say how far ink is from paper, 0 to 255, in the channel where it is farthest."""
-        ink, paper = np.array(self.ink), np.array(self.paper)
+        """Return how far ink is from paper, 0 to 255, in the channel where it is farthest."""
+        ink = np.array(self.ink)
+        paper = np.array(self.paper)
         seen = ink if self.covering else paper * ink / 255
-        return max(1.0, self.opacity * float(np.abs(paper - seen).max()))
+        return max(1.0, self.opacity * np.abs(paper - seen).max())
 
 
 def style(medium: Medium, rng: Generator) -> Style:
@@ -178,53 +205,61 @@ def style(medium: Medium, rng: Generator) -> Style:
 
 
 def _near(colour: Colour, spread: float, rng: Generator) -> Colour:
-    r, g, b = np.clip(np.asarray(colour) + rng.normal(0, spread, 3), 0, 255).tolist()
-    return r, g, b
+    shifted = np.array(colour) + rng.normal(0, spread, 3)
+    red, green, blue = np.clip(shifted, 0, 255).tolist()
+    return red, green, blue
 
 
 def _grey(low: float, high: float, tint: float, rng: Generator) -> Colour:
-    value = float(rng.uniform(low, high))
+    value = rng.uniform(low, high)
     return _near((value, value, value), tint, rng)
 
 
 def _canvas(rng: Generator) -> Style:
-    chance = rng.random()
-    if chance < 0.4:
-        paper, ink = (255.0, 255.0, 255.0), (0.0, 0.0, 0.0)
-    elif chance < 0.7:
-        paper, ink = (0.0, 0.0, 0.0), (255.0, 255.0, 255.0)
-    elif chance < 0.85:
-        paper, ink = _grey(200, 255, 10, rng), _grey(0, 90, 50, rng)
-    else:
-        paper, ink = _grey(0, 255, 60, rng), _grey(0, 255, 60, rng)
-        if abs(sum(paper) - sum(ink)) < 200:
-            ink = (255.0, 255.0, 255.0) if sum(paper) < 380 else (0.0, 0.0, 0.0)
-    faint = rng.random() < 0.12
+    paper, ink = _canvas_colours(rng)
+    faint = chance(0.12, rng)
     return Style(
         paper=paper,
         ink=ink,
         second=_near(ink, 60, rng),
         rule=_grey(60, 200, 30, rng),
-        opacity=float(rng.uniform(0.15, 0.6)) if faint else 1.0,
+        opacity=rng.uniform(0.15, 0.6) if faint else 1.0,
         grain=0.0,
         covering=True,
-        hard=bool(rng.random() < 0.4),
+        hard=chance(0.4, rng),
         pen=(0.015, 0.26),
         tilt=1.0,
         skew=0.0,
     )
 
 
+def _canvas_colours(rng: Generator) -> tuple[Colour, Colour]:
+    """Draw the colours of paper and ink, which can be told apart."""
+    kind = rng.random()
+    if kind < 0.4:
+        return WHITE, BLACK
+    if kind < 0.7:
+        return BLACK, WHITE
+    if kind < 0.85:
+        return _grey(200, 255, 10, rng), _grey(0, 90, 50, rng)
+
+    paper = _grey(0, 255, 60, rng)
+    ink = _grey(0, 255, 60, rng)
+    if abs(sum(paper) - sum(ink)) < 200:
+        ink = WHITE if sum(paper) < 380 else BLACK
+    return paper, ink
+
+
 def _board(rng: Generator) -> Style:
-    chalk = rng.random() < 0.55
-    ink = _grey(200, 255, 15, rng) if chalk else INKS[rng.integers(len(INKS))]
+    chalk = chance(0.55, rng)
+    ink = _grey(200, 255, 15, rng) if chalk else one_of(INKS, rng)
     return Style(
-        paper=_near((35, 50, 42), 18, rng) if chalk else _grey(190, 250, 6, rng),
+        paper=_near(BLACKBOARD, 18, rng) if chalk else _grey(190, 250, 6, rng),
         ink=_near(ink, 12, rng),
-        second=_near((240, 220, 120) if chalk else INKS[rng.integers(len(INKS))], 20, rng),
+        second=_near(YELLOW_CHALK if chalk else one_of(INKS, rng), 20, rng),
         rule=_grey(80, 200, 20, rng),
-        opacity=float(rng.uniform(0.6, 1)),
-        grain=float(rng.uniform(0, 0.45)) if chalk else float(rng.choice([0, 0.2])),
+        opacity=rng.uniform(0.6, 1),
+        grain=rng.uniform(0, 0.45) if chalk else one_of((0, 0.2), rng),
         covering=True,
         hard=False,
         pen=(0.05, 0.18),
@@ -234,42 +269,35 @@ def _board(rng: Generator) -> Style:
 
 
 def _sheet(medium: Medium, rng: Generator) -> Style:
-    chance = rng.random()
-    if chance < 0.45:
-        paper = _grey(210, 255, 5, rng)
-    elif chance < 0.75:
-        paper = _grey(140, 215, 8, rng)
-    else:
-        base = (
-            (235, 225, 190),
-            (250, 240, 130),
-            (200, 225, 210),
-            (190, 210, 230),
-            (235, 200, 205),
-            (150, 165, 165),
-            (215, 195, 160),
-        )[int(rng.integers(7))]
-        paper = _near(base, 14, rng)
     scan = medium.name == "form"
     return Style(
-        paper=paper,
-        ink=_near(INKS[rng.integers(len(INKS))], 14, rng),
-        second=_near(INKS[rng.integers(len(INKS))], 14, rng),
+        paper=_paper(rng),
+        ink=_near(one_of(INKS, rng), 14, rng),
+        second=_near(one_of(INKS, rng), 14, rng),
         rule=_rule(rng),
-        opacity=float(rng.uniform(0.25, 0.8) if rng.random() < 0.3 else rng.uniform(0.8, 1)),
-        grain=float(rng.choice([0, 0.15, 0.35], p=[0.55, 0.3, 0.15])),
-        covering=bool(rng.random() < 0.25),
-        hard=bool(scan and rng.random() < 0.05),
+        opacity=rng.uniform(0.25, 0.8) if chance(0.3, rng) else rng.uniform(0.8, 1),
+        grain=pick(GRAINS, rng),
+        covering=chance(0.25, rng),
+        hard=scan and chance(0.05, rng),
         pen=(0.03, 0.17),
         tilt=2.0 if scan else 4.5,
         skew=0.3 if scan else 1.0,
     )
 
 
+def _paper(rng: Generator) -> Colour:
+    kind = rng.random()
+    if kind < 0.45:
+        return _grey(210, 255, 5, rng)
+    if kind < 0.75:
+        return _grey(140, 215, 8, rng)
+    return _near(one_of(PAPERS, rng), 14, rng)
+
+
 def _rule(rng: Generator) -> Colour:
-    chance = rng.random()
-    if chance < 0.5:
+    kind = rng.random()
+    if kind < 0.5:
         return _grey(30, 190, 12, rng)
-    if chance < 0.8:
-        return _near((120, 150, 205), 25, rng)
-    return _near((200, 110, 120), 30, rng)
+    if kind < 0.8:
+        return _near(BLUE_RULE, 25, rng)
+    return _near(RED_RULE, 30, rng)

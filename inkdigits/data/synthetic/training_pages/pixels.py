@@ -99,3 +99,29 @@ def fixed_point(points: Array) -> Array:
     """Turn points into the numbers that OpenCV takes with a shift of FRACTION, int32."""
     near = np.clip(points, -FARTHEST, FARTHEST)
     return np.rint(near * 2**FRACTION).astype(np.int32)
+
+
+def ellipse(
+    picture: Array,
+    centre: Array,
+    axes: Array,
+    turn: float,
+    colour: float | Sequence[float] = 255,
+    *,
+    thickness: int = cv2.FILLED,
+    edge: int = cv2.LINE_8,
+) -> None:
+    """Draw an ellipse on a picture or layer.
+
+    Args:
+        picture: to draw on.
+        centre: x and y, (2,), pixels.
+        axes: half their lengths, (2,), pixels.
+        turn: degrees.
+        colour: as many values as the picture has channels.
+        thickness: of the line, pixels; filled unless given.
+        edge: cv2.LINE_AA for a soft one.
+    """
+    middle = centre.astype(int).tolist()
+    reach = axes.astype(int).tolist()
+    cv2.ellipse(picture, middle, reach, turn, 0, 360, colour, thickness, edge)
