@@ -19,10 +19,26 @@ from inkdigits.training.page.looks import OTHER, LookPages
 from inkdigits.training.page.pages import VALIDATION_SEED
 from inkdigits.training.page.recipe import PageRecipe
 from inkdigits.training.page.resuming import average_into, restore_adam, save_adam
-from inkdigits.training.state import TrainingState, named, on_cpu, select
+from inkdigits.training.state import (
+    TrainingState,
+    global_random_state,
+    named,
+    on_cpu,
+    select,
+    set_global_random_state,
+)
 
+# Set by hand, not yet measured.
 SMOOTHING = 0.02  # of the labels: generated ones are wrong now and then
+TURN = 0.1  # standard deviation, radians; so are those below, of what their names say
+STRETCH = 0.08  # of width, and of height beside it
+SHEAR = 0.1
+SHIFT = 0.05  # half sides of a look
+GAMMA = 0.25  # of the logarithm
+
 DIGITS = 10
+MEASURED = 512  # looks that are measured at once
+SHARD_SEED = 100_003  # a prime, so that shards of different seeds are shuffled differently
 
 
 @dataclass(frozen=True)
@@ -33,7 +49,7 @@ class LookRecord:
         shard: counted from 1.
         shards: of all.
         looks: in this shard.
-        loss: mean cross-entropy over its steps, nats.
+        loss: mean cross-entropy over its steps, nats; 0 where there were no looks.
     """
 
     shard: int
@@ -50,7 +66,7 @@ class LookFigures:
         nll: mean cross-entropy, nats.
         digits: of digits, those that are given their kind.
         others: of what is neither digit nor separator, what is refused.
-        n: looks.
+        n: looks. Fractions and means of none are 0.
     """
 
     nll: float
@@ -64,10 +80,16 @@ class LookTraining:
 
     Args:
         recipe: how it is trained.
-        page_network: which takes the looks, trained.
+        page_network: the trained page network, which takes the looks.
         seed: of the weights and the pages.
         device: auto, cpu, cuda or mps.
-        workers: processes that draw pages and take looks.
+        workers: processes that draw pages and take looks; the result does not depend on them.
+
+    Attributes:
+        shard: shards learnt.
+        network: the weights as the optimiser leaves them.
+        average: the exponential moving average of the weights, which is the result.
+        can_be_saved: False while a shard is half learnt; after an exception meanwhile it stays so.
     """
 
     def __init__(
@@ -86,106 +108,152 @@ class LookTraining:
         self.workers = workers
         self.device = choose_device(device)
         self.shard = 0
+        self.can_be_saved = True
 
         self.network = LookNetwork().to(self.device)
         self.average = LookNetwork().to(self.device).eval()
         self.average.load_state_dict(self.network.state_dict())
         self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+            self.network.parameters(),
+            lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
         )
+        self._note_random_state()
+
+    def _note_random_state(self) -> None:
+        """Remember where torch's global generator is: drawing and dropout draw from it."""
+        self._random_state = global_random_state(self.device)
 
     def records(self) -> Iterator[LookRecord]:
         """Train from here to the end; yield a record after every shard."""
         prepare("train")
         while self.shard < self.recipe.shards:
+            self._note_random_state()
             images, kinds = self._draw_shard()
+
+            self.can_be_saved = False
             loss = self._learn(images, kinds)
             self.shard += 1
+            self._note_random_state()
+            self.can_be_saved = True
             yield LookRecord(self.shard, self.recipe.shards, len(kinds), loss)
 
     def _draw_shard(self) -> tuple[Tensor, Tensor]:
         """Take the looks of the next shard: (K, 3, 32, 32) uint8 and (K,) int64."""
         first = self.shard * self.recipe.pages
+        numbers = range(first, first + self.recipe.pages)
         pages = LookPages(self.page_network, self.seed, "train")
-        return gather(pages, range(first, first + self.recipe.pages), self.workers)
+        return gather(pages, numbers, self.workers)
 
     def _learn(self, images: Tensor, kinds: Tensor) -> float:
-        """Learn a shard, and return the mean loss."""
+        """Learn a shard, and return the mean loss over its steps, 0 if there is nothing to learn."""
+        if len(kinds) == 0:
+            return 0.0
+
         recipe = self.recipe
-        chance = torch.Generator().manual_seed(self.seed * 100_003 + self.shard)
+        chance = torch.Generator().manual_seed(self.seed * SHARD_SEED + self.shard)
         orders = [torch.randperm(len(kinds), generator=chance) for _ in range(recipe.passes)]
         batches = torch.cat(orders).split(recipe.look_batch)
         self.network.train()
 
         total = 0.0
         for number, picks in enumerate(batches):
-            done = (self.shard + number / len(batches)) / recipe.shards
-            rate = recipe.rate(round(done * recipe.steps), recipe.steps)
-            for group in self.optimiser.param_groups:
-                group["lr"] = rate
+            self._set_learning_rate(number / len(batches))
 
-            seen = varied(images[picks].to(self.device), chance)
-            logits = self.network(seen)
+            looks = images[picks].to(self.device)
+            logits = self.network(varied(looks, chance))
             target = kinds[picks].to(self.device)
             loss = F.cross_entropy(logits, target, label_smoothing=SMOOTHING)
+
             self.optimiser.zero_grad()
             loss.backward()
             self.optimiser.step()
-            average_into(self.average, self.network, self.recipe.ema)
+            average_into(self.average, self.network, recipe.ema)
             total += loss.item()
 
         return total / len(batches)
+
+    def _set_learning_rate(self, fraction: float) -> None:
+        """Set the rate for a place in the shard under way, 0 to 1."""
+        done = (self.shard + fraction) / self.recipe.shards
+        step = round(done * self.recipe.steps)
+        rate = self.recipe.rate(step, self.recipe.steps)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
 
     @property
     def steps_done(self) -> int:
         """Shards learnt."""
         return self.shard
 
-    @property
-    def can_be_saved(self) -> bool:
-        """Whether nothing is half done: always between two records."""
-        return True
-
     def state(self) -> TrainingState:
         """Copy all that the next shard depends on."""
         tensors = named("network", self.network.state_dict())
         tensors |= named("average", self.average.state_dict())
         tensors |= save_adam(self.optimiser)
-        tensors |= named("random", {"global": torch.get_rng_state()})  # dropout draws from it
+        tensors |= named("random", {"global": self._random_state})
 
         return TrainingState(on_cpu(tensors), {"shard": self.shard})
 
     def restore(self, state: TrainingState) -> None:
-        """Go on from a saved state, with the same recipe and seed."""
+        """Go on from a saved state of a training with the same recipe and seed."""
         self.shard = state.facts["shard"]
         self.network.load_state_dict(select("network", state.tensors))
         self.average.load_state_dict(select("average", state.tensors))
         restore_adam(self.optimiser, state)
-        torch.set_rng_state(state.tensors["random.global"])
+        set_global_random_state(self.device, state.tensors["random.global"])
+        self._note_random_state()
 
     @torch.no_grad()
     def validation_logits(self) -> tuple[Tensor, Tensor]:
-        """Return the averaged network's logits of looks at validation pages, and their kinds."""
+        """Ask the averaged network about looks at validation pages.
+
+        Returns:
+            Logits (N, 16) float32, and the true kinds (N,) int64, both on the CPU.
+        """
         pages = LookPages(self.page_network, VALIDATION_SEED, "validation")
-        images, kinds = gather(pages, range(self.recipe.validation_pages), 0)
-        parts = [self.average(part.to(self.device)).cpu() for part in images.split(512)]
+        images, kinds = gather(pages, range(self.recipe.validation_pages), workers=0)
+        parts = []
+        for part in images.split(MEASURED):
+            logits = self.average(part.to(self.device))
+            parts.append(logits.cpu())
+
         return torch.cat(parts), kinds
 
     def figures(self, logits: Tensor, kinds: Tensor) -> LookFigures:
         """Measure logits (N, 16) against the true kinds (N,)."""
-        right = (logits.argmax(dim=1) == kinds).float()
+        right = logits.argmax(dim=1) == kinds
+        nll = F.cross_entropy(logits, kinds).item() if len(kinds) else 0.0
         return LookFigures(
-            nll=F.cross_entropy(logits, kinds).item(),
-            digits=right[kinds < DIGITS].mean().item(),
-            others=right[kinds == OTHER].mean().item(),
+            nll=nll,
+            digits=_share(right[kinds < DIGITS]),
+            others=_share(right[kinds == OTHER]),
             n=len(kinds),
         )
 
 
+def _share(right: Tensor) -> float:
+    """Return the share of True, 0 of none."""
+    return right.float().mean().item() if len(right) else 0.0
+
+
 def gather(pages: LookPages, numbers: range, workers: int) -> tuple[Tensor, Tensor]:
-    """Take the looks at several pages: (K, 3, 32, 32) uint8 and (K,) int64."""
+    """Take the looks at several pages.
+
+    Args:
+        pages: labelled looks by the number of the page.
+        numbers: of the pages, one at the least.
+        workers: processes that do it; none does it here.
+
+    Returns:
+        Looks (K, 3, 32, 32) uint8, and their kinds (K,) int64.
+    """
     loader: DataLoader[Any] = DataLoader(
-        pages, batch_size=None, sampler=numbers, num_workers=workers, collate_fn=_as_arrays
+        pages,
+        batch_size=None,
+        sampler=numbers,
+        num_workers=workers,
+        collate_fn=_as_arrays,
     )
     images: list[NDArray[np.uint8]] = []
     kinds: list[NDArray[np.int64]] = []
@@ -193,7 +261,9 @@ def gather(pages: LookPages, numbers: range, workers: int) -> tuple[Tensor, Tens
         images.append(some)
         kinds.append(their_kinds)
 
-    return torch.from_numpy(np.concatenate(images)), torch.from_numpy(np.concatenate(kinds))
+    all_images = np.concatenate(images)
+    all_kinds = np.concatenate(kinds)
+    return torch.from_numpy(all_images), torch.from_numpy(all_kinds)
 
 
 def _as_arrays(sample: Any) -> Any:
@@ -211,23 +281,34 @@ def varied(images: Tensor, chance: torch.Generator) -> Tensor:
     Returns:
         The same as float32, 0 to 255.
     """
-    n = len(images)
+    matrix = _random_matrices(len(images), chance).to(images.device)
+    grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+    moved = F.grid_sample(
+        images.float(),
+        grid,
+        padding_mode="border",
+        align_corners=False,
+    )
 
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(n, *shape, generator=chance).to(images.device)
+    bend = torch.randn(len(images), 1, 1, 1, generator=chance).to(images.device)
+    gamma = torch.exp(GAMMA * bend)
+    greys = (moved[:, :1] / 255).clamp(0, 1)
+    bent = 255 * greys**gamma
+    return torch.cat([bent, moved[:, 1:]], dim=1)
 
-    angle = 0.1 * normal()
-    across = 1 + 0.08 * normal()
-    down = across * (1 + 0.08 * normal())
-    matrix = torch.zeros(n, 2, 3, device=images.device)
+
+def _random_matrices(n: int, chance: torch.Generator) -> Tensor:
+    """Draw affine maps (N, 2, 3) float32 from a result's half sides to an image's."""
+    angle = TURN * torch.randn(n, generator=chance)
+    across = 1 + STRETCH * torch.randn(n, generator=chance)
+    down = across * (1 + STRETCH * torch.randn(n, generator=chance))
+    shear = SHEAR * torch.randn(n, generator=chance)
+    shift = SHIFT * torch.randn(n, 2, generator=chance)
+
+    matrix = torch.zeros(n, 2, 3)
     matrix[:, 0, 0] = angle.cos() * across
-    matrix[:, 0, 1] = 0.1 * normal() - angle.sin() * across
+    matrix[:, 0, 1] = shear - angle.sin() * across
     matrix[:, 1, 0] = angle.sin() * across
     matrix[:, 1, 1] = angle.cos() * down
-    matrix[:, :, 2] = 0.05 * normal(2)
-
-    grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
-    moved = F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
-    gamma = torch.exp(0.25 * normal(1, 1, 1))
-    greys = 255 * (moved[:, :1] / 255).clamp(0, 1) ** gamma
-    return torch.cat([greys, moved[:, 1:]], dim=1)
+    matrix[:, :, 2] = shift
+    return matrix

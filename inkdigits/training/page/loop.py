@@ -1,7 +1,7 @@
 """The loop that trains the page network: pages by number in, a record now and then out."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,19 +10,26 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from inkdigits.core.errors import InkdigitsError
+from inkdigits.core.signals import uninterrupted
 from inkdigits.data.synthetic.training_pages.generator import prepare
 from inkdigits.training.device import choose_device
 from inkdigits.training.page.losses import page_losses
-from inkdigits.training.page.network import PageMaps, PageNetwork
+from inkdigits.training.page.measuring import PageFigures, measure_pages
+from inkdigits.training.page.network import CHANNELS_LAST, PageNetwork
 from inkdigits.training.page.pages import VALIDATION_SEED, Pages, stack_pages
 from inkdigits.training.page.recipe import PageRecipe
 from inkdigits.training.page.resuming import average_into, restore_adam, save_adam
-from inkdigits.training.page.targets import NO_KIND
 from inkdigits.training.state import TrainingState, named, on_cpu, select
 
+# Set by hand, not yet measured.
 LARGEST_GRADIENT = 5.0  # norm; a page that is all texture may have a hundred times the usual one
-RECORD_STEPS = 100  # between two records
 MOMENTUM = (0.9, 0.99)  # AdamW's betas
+AVERAGING_DELAY = 10  # steps; the average keeps n / (n + 10) of itself after n steps, until `ema`
+
+RECORD_STEPS = 100  # between two records
+PREFETCHED = 8  # batches that each worker draws ahead
+
+Batch = tuple[Tensor, dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class PageRecord:
     Attributes:
         step: steps taken.
         steps: of all.
-        loss: mean over the steps since the last record.
+        loss: mean over the steps since the last record; after a resumption, since then.
         losses: the parts of it by name.
     """
 
@@ -40,23 +47,6 @@ class PageRecord:
     steps: int
     loss: float
     losses: dict[str, float]
-
-
-@dataclass(frozen=True)
-class PageFigures:
-    """How well the averaged network does on validation pages.
-
-    Attributes:
-        loss: the sum of all losses.
-        ink_overlap: intersection over union of ink, 0 to 1.
-        votes: fraction of ink cells that point within 0.3 sizes of their symbol's centre.
-        kinds: fraction of cells around centres whose kind is right.
-    """
-
-    loss: float
-    ink_overlap: float
-    votes: float
-    kinds: float
 
 
 class PageTraining:
@@ -67,10 +57,22 @@ class PageTraining:
         seed: of the weights and the pages.
         device: auto, cpu, cuda or mps.
         workers: processes that draw pages; the result does not depend on them.
+
+    Attributes:
+        step: steps taken.
+        network: the weights as the optimiser leaves them.
+        average: the exponential moving average of the weights, which is the result.
+        can_be_saved: False while a step is half done. Signals wait until it is over; after another
+            exception within a step it stays False.
     """
 
     def __init__(
-        self, recipe: PageRecipe, seed: int = 0, *, device: str = "auto", workers: int = 1
+        self,
+        recipe: PageRecipe,
+        seed: int = 0,
+        *,
+        device: str = "auto",
+        workers: int = 1,
     ) -> None:
         torch.manual_seed(seed)
         self.recipe = recipe
@@ -78,14 +80,21 @@ class PageTraining:
         self.workers = workers
         self.device = choose_device(device)
         self.step = 0
+        self.can_be_saved = True
 
-        layout: Any = torch.channels_last
-        self.network = PageNetwork().to(self.device, memory_format=layout)
-        self.average = PageNetwork().to(self.device, memory_format=layout).eval()
+        self.network = self._new_network()
+        self.average = self._new_network().eval()
         self.average.load_state_dict(self.network.state_dict())
         self.optimiser = torch.optim.AdamW(
-            _groups(self.network, recipe.weight_decay), lr=recipe.learning_rate, betas=MOMENTUM
+            _groups(self.network, recipe.weight_decay),
+            lr=recipe.learning_rate,
+            betas=MOMENTUM,
         )
+
+    def _new_network(self) -> PageNetwork:
+        network = PageNetwork()
+        network.to(self.device, memory_format=CHANNELS_LAST)  # type: ignore[call-overload]
+        return network
 
     def records(self) -> Iterator[PageRecord | None]:
         """Train from here to the end.
@@ -96,70 +105,89 @@ class PageTraining:
         Raises:
             InkdigitsError: the loss became infinite or not a number.
         """
-        recipe = self.recipe
+        steps = self.recipe.steps
         totals: dict[str, float] = {}
         since = 0
 
         for pictures, targets in self._batches():
-            for group in self.optimiser.param_groups:
-                group["lr"] = recipe.rate(self.step, recipe.steps)
-
-            self.network.train()
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=_has_bfloat16()):
-                maps = self.network(pictures)
-            losses = page_losses(maps, targets)
-            loss = torch.stack(list(losses.values())).sum()
-            if not math.isfinite(loss.item()):
-                raise InkdigitsError(
-                    f"the loss became {loss.item()} in step {self.step + 1}; "
-                    "a smaller learning_rate would help"
-                )
-
-            self.optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
-            self.optimiser.step()
-            self.step += 1
-            # The average follows quickly at first, when the weights are still far from good.
-            decay = min(recipe.ema, self.step / (10 + self.step))
-            average_into(self.average, self.network, decay)
+            with uninterrupted:
+                self.can_be_saved = False
+                losses = self._take_step(pictures, targets)
+                self.can_be_saved = True
 
             since += 1
-            for name, part in losses.items():
-                totals[name] = totals.get(name, 0.0) + part.item()
-            if self.step % RECORD_STEPS == 0 or self.step == recipe.steps:
-                means = {name: total / since for name, total in totals.items()}
-                yield PageRecord(self.step, recipe.steps, sum(means.values()), means)
-                totals, since = {}, 0
-            else:
-                yield None
+            for name, loss in losses.items():
+                totals[name] = totals.get(name, 0.0) + loss
 
-    def _batches(self) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+            is_due = self.step % RECORD_STEPS == 0 or self.step == steps
+            if not is_due:
+                yield None
+                continue
+
+            means = {name: total / since for name, total in totals.items()}
+            yield PageRecord(self.step, steps, sum(means.values()), means)
+            totals = {}
+            since = 0
+
+    def _take_step(self, pictures: Tensor, targets: Mapping[str, Tensor]) -> dict[str, float]:
+        """Learn one batch, and return the losses by name."""
+        recipe = self.recipe
+        rate = recipe.rate(self.step, recipe.steps)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+
+        self.network.train()
+        is_quick = has_bfloat16(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=is_quick):
+            maps = self.network(pictures)
+
+        losses = page_losses(maps, targets)
+        loss = torch.stack(list(losses.values())).sum()
+        self._refuse_unless_finite(loss.item())
+
+        self.optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
+        self.optimiser.step()
+        self.step += 1
+
+        # The average follows quickly at first, when the weights are still far from good.
+        early = self.step / (AVERAGING_DELAY + self.step)
+        average_into(self.average, self.network, min(recipe.ema, early))
+        return {name: part.item() for name, part in losses.items()}
+
+    def _refuse_unless_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise InkdigitsError(
+                f"the loss became {loss} in step {self.step + 1}; "
+                "a smaller learning_rate would help"
+            )
+
+    def _batches(self) -> Iterator[Batch]:
         """Yield the batches that are still to come, on the device."""
         prepare("train")  # once, before the workers are forked
         batch = self.recipe.batch
         numbers = range(self.step * batch, self.recipe.steps * batch)
-        loader = DataLoader(
+        loader: DataLoader[Any] = DataLoader(
             Pages(self.seed, "train", self.recipe.mosaics),
             batch_size=batch,
             sampler=numbers,
             collate_fn=stack_pages,
             num_workers=self.workers,
-            prefetch_factor=8 if self.workers else None,
+            prefetch_factor=PREFETCHED if self.workers else None,
         )
+
         for pictures, targets in loader:
-            layout: Any = torch.channels_last
-            yield (
-                pictures.to(self.device, memory_format=layout),
-                {name: target.to(self.device) for name, target in targets.items()},
-            )
+            moved = {name: target.to(self.device) for name, target in targets.items()}
+            yield pictures.to(self.device, memory_format=CHANNELS_LAST), moved
 
     def measure(self) -> PageFigures:
         """Measure the averaged network on validation pages."""
-        pages = Pages(VALIDATION_SEED, "validation", self.recipe.mosaics)
-        numbers = range(self.recipe.validation_pages)
-        loader = DataLoader(
-            pages, batch_size=self.recipe.batch, sampler=numbers, collate_fn=stack_pages
+        loader: DataLoader[Any] = DataLoader(
+            Pages(VALIDATION_SEED, "validation", self.recipe.mosaics),
+            batch_size=self.recipe.batch,
+            sampler=range(self.recipe.validation_pages),
+            collate_fn=stack_pages,
         )
         return measure_pages(self.average, loader, self.device)
 
@@ -167,11 +195,6 @@ class PageTraining:
     def steps_done(self) -> int:
         """Steps taken."""
         return self.step
-
-    @property
-    def can_be_saved(self) -> bool:
-        """Whether nothing is half done: always between two records."""
-        return True
 
     def state(self) -> TrainingState:
         """Copy all that the next step depends on."""
@@ -182,45 +205,11 @@ class PageTraining:
         return TrainingState(on_cpu(tensors), {"step": self.step})
 
     def restore(self, state: TrainingState) -> None:
-        """Go on from a saved state, with the same recipe and seed."""
+        """Go on from a saved state of a training with the same recipe and seed."""
         self.step = state.facts["step"]
         self.network.load_state_dict(select("network", state.tensors))
         self.average.load_state_dict(select("average", state.tensors))
         restore_adam(self.optimiser, state)
-
-
-@torch.no_grad()
-def measure_pages(
-    network: nn.Module, batches: DataLoader[Any], device: torch.device
-) -> PageFigures:
-    """Measure a page network on batches of pages."""
-    loss = 0.0
-    shared = joined = pointing = inked = right = told = 0
-    for pictures, targets in batches:
-        maps: PageMaps = network(pictures.to(device))
-        targets = {name: target.to(device) for name, target in targets.items()}
-        loss += sum(part.item() for part in page_losses(maps, targets).values())
-
-        found = maps.ink > 0
-        ink = targets["ink"] > 0.5
-        shared += int((found & ink).sum())
-        joined += int((found | ink).sum())
-
-        error = torch.hypot(*(maps.offset - targets["offset"]).unbind(1))
-        near = error < 0.3 * torch.exp2(targets["size"].amax(dim=1))
-        pointing += int((near & ink).sum())
-        inked += int(ink.sum())
-
-        kinds = targets["kind"]
-        right += int((maps.kind.argmax(dim=1) == kinds).sum())
-        told += int((kinds != NO_KIND).sum())
-
-    return PageFigures(
-        loss=loss / max(1, len(batches)),
-        ink_overlap=shared / max(1, joined),
-        votes=pointing / max(1, inked),
-        kinds=right / max(1, told),
-    )
 
 
 def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -233,6 +222,11 @@ def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     ]
 
 
-def _has_bfloat16() -> bool:
-    """Tell whether bfloat16 is quick here: on GPUs, and on processors that multiply in it."""
-    return torch.cuda.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+def has_bfloat16(device: torch.device) -> bool:
+    """Tell whether bfloat16 is quick on a device: on GPUs, and processors that multiply in it."""
+    if device.type == "cuda":
+        return True
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

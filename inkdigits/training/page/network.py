@@ -12,17 +12,21 @@ Centres as peaks of a heatmap follow CenterNet (Zhou et al. 2019); pixels that v
 centre follow Neven et al. 2019.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 KINDS = 16  # ten digits, five separators, anything else
-GRAIN = 16  # height and width of the input are multiples of this, pixels
+CHANNELS_LAST: Any = torch.channels_last  # of weights and pictures: quicker; torch's types lack it
 
+# Not yet measured against other widths and depths.
 WIDTHS = (16, 40, 80, 96)  # channels at strides 2, 4, 8, 16
 BLOCKS = (1, 2, 2)  # residual blocks at strides 4, 8, 16
+SYMBOL_WIDTH = 24  # channels from which ink, centre, offset and size are read
+KIND_WIDTH = 64  # channels from which the kind is read
 OFFSET_UNIT = 8.0  # cells of stride 2 that one unit of the offset outputs stands for
 
 
@@ -49,9 +53,23 @@ class PageMaps(NamedTuple):
 
 
 def convolution(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """Return a convolution with batch normalisation and ReLU."""
+    """Make a convolution with batch normalisation and ReLU.
+
+    Args:
+        inputs: channels.
+        outputs: channels.
+        kernel: height and width, odd.
+        stride: the result is that much smaller.
+    """
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.Conv2d(
+            inputs,
+            outputs,
+            kernel,
+            stride,
+            padding=kernel // 2,
+            bias=False,
+        ),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
@@ -62,26 +80,38 @@ class Residual(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
+
         self.first = convolution(width, width)
         self.second = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.second(self.first(x)))
+        change = self.first(x)
+        change = self.second(change)
+        return F.relu(x + change)
 
 
 def stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
-    """Return a strided convolution and the residual blocks that follow it."""
+    """Make a strided convolution and the residual blocks that follow it.
+
+    Args:
+        inputs: channels.
+        outputs: channels.
+        blocks: how many.
+    """
     down = convolution(inputs, outputs, stride=2)
-    return nn.Sequential(down, *(Residual(outputs) for _ in range(blocks)))
+    residuals = [Residual(outputs) for _ in range(blocks)]
+    return nn.Sequential(down, *residuals)
 
 
 class PageNetwork(nn.Module):
-    """Finds symbols in pictures: uint8 or float (N, 3, H, W) RGB 0 to 255, sides multiples of 16."""
+    """Finds symbols in pictures: uint8 or float (N, 3, H, W) RGB, sides multiples of GRAIN."""
 
     def __init__(self) -> None:
         super().__init__()
+
         fine, quarter, eighth, coarse = WIDTHS
         self.stem = convolution(3, fine, stride=2)
         self.down4 = stage(fine, quarter, BLOCKS[0])
@@ -93,17 +123,18 @@ class PageNetwork(nn.Module):
         self.up2 = nn.Conv2d(quarter, fine, 1)
         self.merge8 = convolution(eighth, eighth)
         self.merge4 = convolution(quarter, quarter)
-        self.merge2 = convolution(fine, 24)
+        self.merge2 = convolution(fine, SYMBOL_WIDTH)
 
         self.writing = nn.Conv2d(eighth, 2, 1)
-        self.kind = nn.Sequential(convolution(quarter, 64), nn.Conv2d(64, KINDS, 1))
-        self.symbol = nn.Conv2d(24, 6, 1)
+        self.kind = nn.Sequential(
+            convolution(quarter, KIND_WIDTH),
+            nn.Conv2d(KIND_WIDTH, KINDS, 1),
+        )
+        self.symbol = nn.Conv2d(SYMBOL_WIDTH, 6, 1)
 
         # At the start nearly everything is paper (Lin et al. 2017, "focal loss", section 3.3).
-        with torch.no_grad():
-            assert self.symbol.bias is not None and self.writing.bias is not None
-            self.symbol.bias.copy_(torch.tensor([-2.0, -4.0, 0.0, 0.0, 3.5, 4.0]))
-            self.writing.bias.copy_(torch.tensor([-1.0, 4.0]))
+        start_at(self.symbol, [-2.0, -4.0, 0.0, 0.0, 3.5, 4.0])
+        start_at(self.writing, [-1.0, 4.0])
 
     def forward(self, pictures: Tensor) -> PageMaps:
         x = (pictures.float() - 127.5) / 64
@@ -113,12 +144,16 @@ class PageNetwork(nn.Module):
         at8 = self.down8(at4)
         at16 = self.down16(at8)
 
-        at8 = self.merge8(at8 + enlarged(self.up8(at16)))
-        at4 = self.merge4(at4 + enlarged(self.up4(at8)))
-        at2 = self.merge2(at2 + enlarged(self.up2(at4)))
+        from16 = enlarged(self.up8(at16))
+        at8 = self.merge8(at8 + from16)
+        from8 = enlarged(self.up4(at8))
+        at4 = self.merge4(at4 + from8)
+        from4 = enlarged(self.up2(at4))
+        at2 = self.merge2(at2 + from4)
 
         writing = self.writing(at8).float()
         symbol = self.symbol(at2).float()
+
         return PageMaps(
             ink=symbol[:, 0],
             centre=symbol[:, 1],
@@ -131,5 +166,12 @@ class PageNetwork(nn.Module):
 
 
 def enlarged(x: Tensor) -> Tensor:
-    """Return a map of twice the height and width, every cell repeated."""
+    """Return (N, C, H, W) at twice the height and width, every cell repeated."""
     return F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+@torch.no_grad()
+def start_at(convolution: nn.Conv2d, biases: Sequence[float]) -> None:
+    """Set what a convolution says before it has learnt anything, one number a channel."""
+    assert convolution.bias is not None, "it is made with one"
+    convolution.bias.copy_(torch.tensor(biases))

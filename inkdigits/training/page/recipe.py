@@ -1,6 +1,7 @@
 """What defines a training of the page reader: page.toml in, a frozen `PageRecipe` out."""
 
 import dataclasses
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 from inkdigits.core.errors import BadValue, UnknownName
 
 SHIPPED = Path(__file__).with_name("page.toml")
+FRACTIONS = ("decay", "weight_decay", "ema", "mosaics")  # 0 to 1; 0 is off
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,15 @@ class PageRecipe:
     validation_pages: int
 
     def rate(self, step: int, steps: int) -> float:
-        """Return the learning rate of one step of so many."""
+        """Return the learning rate of a step.
+
+        Args:
+            step: steps taken before it.
+            steps: of all.
+        """
         rising = min(1.0, (step + 1) / self.warm_up)
-        falling = min(1.0, (steps - step) / max(1.0, self.decay * steps))
+        fall = max(1.0, self.decay * steps)
+        falling = min(1.0, (steps - step) / fall)
         return self.learning_rate * rising * falling
 
 
@@ -66,23 +74,40 @@ def load_page_recipe(settings: Mapping[str, Any] | None = None) -> PageRecipe:
 
     Raises:
         UnknownName: there is no such key.
-        BadValue: a value is of the wrong type or not positive.
+        BadValue: a value is of the wrong type or out of range.
     """
-    table = tomllib.loads(SHIPPED.read_text(encoding="utf-8")) | dict(settings or {})
+    table = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
+    table |= dict(settings or {})
+
     types = {field.name: field.type for field in dataclasses.fields(PageRecipe)}
     for name, value in table.items():
         if name not in types:
             raise UnknownName("setting of the recipe 'page'", name, types)
-        if types[name] is not str:
-            _check_number(name, value, whole=types[name] is int)
+
+        _check(name, value, types[name])
 
     return PageRecipe(**table)
 
 
-def _check_number(name: str, value: object, *, whole: bool) -> None:
-    """Raise BadValue unless a value is a positive number, and a whole one where that is needed."""
-    kind = int if whole else (int, float)
-    is_number = isinstance(value, kind) and not isinstance(value, bool)
-    if not is_number or not value > 0:  # type: ignore[operator]
-        needed = "a whole number, 1 or more" if whole else "a positive number"
+def _check(name: str, value: Any, kind: object) -> None:
+    """Raise BadValue unless a value is what its key needs."""
+    if kind is str:
+        is_right = isinstance(value, str)
+        needed = "text"
+    elif kind is int:
+        is_right = _is_number(value, int) and value >= 1
+        needed = "a whole number, 1 or more"
+    elif name in FRACTIONS:
+        is_right = _is_number(value, int, float) and 0 <= value <= 1
+        needed = "a number from 0 to 1"
+    else:
+        is_right = _is_number(value, int, float) and 0 < value < math.inf
+        needed = "a positive number"
+
+    if not is_right:
         raise BadValue(f"{name} = {value!r}; expected {needed}")
+
+
+def _is_number(value: object, *kinds: type) -> bool:
+    """Tell whether a value is of one of these kinds; True and False are no numbers here."""
+    return isinstance(value, kinds) and not isinstance(value, bool)

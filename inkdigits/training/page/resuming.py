@@ -1,32 +1,9 @@
 """Saving and averaging that both loops of the page reader share."""
 
-import contextlib
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 
-from inkdigits.core.signals import uninterrupted
 from inkdigits.training.state import TrainingState, named, select
-
-
-class Indivisible:
-    """Keeps steps whole: signals wait until a step's end, and a broken step is remembered.
-
-    Attributes:
-        is_whole: False while a step is half done. After an exception within a step it stays False.
-    """
-
-    def __init__(self) -> None:
-        self.is_whole = True
-
-    @contextlib.contextmanager
-    def step(self) -> Iterator[None]:
-        """Delay signals until the end of the block, and note if an exception interrupts it."""
-        with uninterrupted:
-            self.is_whole = False
-            yield
-            self.is_whole = True
 
 
 def save_adam(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -44,7 +44,7 @@ def log_normal(median: float, deviation: float, rng: Generator) -> float:
 
 def one_of(options: Sequence[T], rng: Generator) -> T:
     """Pick one of several things that are equally likely."""
-    return options[rng.integers(len(options))]
+    return options[int(rng.integers(len(options)))]
 
 
 def integer(low: int, high: int, rng: Generator) -> int:

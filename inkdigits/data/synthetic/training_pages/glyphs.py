@@ -50,7 +50,8 @@ FACES = (
     "cmr10",
     "STIXGeneral",
 )
-ALONE = "= # * $ % + x ( ) [ ] eur pound rupee".split()  # signs that may stand anywhere
+# Signs that may stand anywhere.
+ALONE = ("=", "#", "*", "$", "%", "+", "x", "(", ")", "[", "]", "eur", "pound", "rupee")
 NO_DIGITS = "ACEFHKLMNPRTVWXYacdefhkmnprtuvwxy&@?!%#*+=<>€£₹ΔΛΞΠΣΨΩαβγλμπψωЖЯШЮДЛ∞√∑≠≈"
 
 
@@ -122,7 +123,7 @@ def _curve(stroke: Points, shifts: Points) -> Points:
 def _drawn_hand(rng: Generator) -> dict[int, list[Glyph]]:
     """Draw the digits of a hand that takes one way for each digit and keeps to it, nearly."""
     loose = rng.uniform(0.008, 0.035)
-    hand = {}
+    hand: dict[int, list[Glyph]] = {}
     for digit, ways in enumerate(shapes.DIGITS):
         strokes = parse(one_of(ways, rng))
         habits = [rng.normal(0, 0.03, stroke.shape) for stroke in strokes]

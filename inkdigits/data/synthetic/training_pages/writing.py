@@ -10,11 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.core.digits import Array
+from inkdigits.data.synthetic.training_pages.boxes import (
+    Box,
+    is_empty,
+    is_inside,
+    overlap,
+    union,
+    whole,
+    window,
+)
 from inkdigits.data.synthetic.training_pages.camera import Lens
 from inkdigits.data.synthetic.training_pages.fields import EM, FINENESS, Glyph
 from inkdigits.data.synthetic.training_pages.pixels import Layer, Plane, Size
 
-Box = NDArray[np.int64]  # (4,): left, top, right, bottom, pixels of the picture
 Frame = NDArray[np.float64]  # (2, 2): ems to pixels of the sheet
 SheetBox = tuple[float, float, float, float]  # left, top, right, bottom, pixels of the sheet
 
@@ -118,7 +126,7 @@ class Writing:
 
         alpha = ink.alpha
         mask = alpha > min(COVERED, int(alpha.max()) // 2)
-        seen = overlap(ink.box, self._whole())
+        seen = overlap(ink.box, whole(self.size))
         in_ink = window(seen - np.tile(ink.box[:2], 2))
         visible = np.ascontiguousarray(mask[in_ink])
         left, top, width, height = cv2.boundingRect(visible.view(np.uint8))
@@ -132,24 +140,15 @@ class Writing:
             self.symbols.append(symbol)
             number = len(self.symbols)
         else:
-            self._extend(self.symbols[number - 1], symbol)
+            first = self.symbols[number - 1]
+            first.pixels += symbol.pixels
+            first.box = union(first.box, box)
 
         in_picture = window(seen)
         cover = self.covers[self.pen][in_picture]
         np.maximum(cover, alpha[in_ink], out=cover)
         self.owner[in_picture][visible] = number
         return number
-
-    def _whole(self) -> Box:
-        height, width = self.size
-        return np.array([0, 0, width, height])
-
-    def _extend(self, symbol: Placed, more: Placed) -> None:
-        """Add ink to a symbol."""
-        symbol.pixels += more.pixels
-        low = np.minimum(symbol.box, more.box)
-        high = np.maximum(symbol.box, more.box)
-        symbol.box = np.append(low[:2], high[2:])
 
     def _ink(
         self,
@@ -164,7 +163,7 @@ class Writing:
         to_picture = jacobian @ frame
         half = max(self._least_half(glyph), half)
         box = _reached(glyph, point, to_picture, half + EDGE)
-        if _is_empty(overlap(box, self._whole())) or box[2] - box[0] > WIDEST:
+        if is_empty(overlap(box, whole(self.size))) or box[2] - box[0] > WIDEST:
             return None
 
         (a, b), (c, d) = to_picture
@@ -172,7 +171,7 @@ class Writing:
         distance = _distances(glyph, box, point, to_picture, fine=scale >= COARSE)
         level = distance.astype(np.float32) * np.float32(-255 * scale / FINENESS)
 
-        if noise is not None and _is_inside(box, self._whole()):
+        if noise is not None and is_inside(box, whole(self.size)):
             level += noise[window(box)] * np.float32(255 * half) + np.float32(127)
         else:
             level += np.float32(255 * (half + 0.5))
@@ -215,27 +214,6 @@ class Writing:
                 lines.append((seen[seen > 0] - 1).tolist())
 
         return Visible(numbers[self.owner], kept, lines)
-
-
-def overlap(first: Box, second: Box) -> Box:
-    """Return what two boxes have in common; its sides are 0 or less where that is nothing."""
-    low = np.maximum(first, second)
-    high = np.minimum(first, second)
-    return np.append(low[:2], high[2:])
-
-
-def window(box: Box) -> tuple[slice, slice]:
-    """Return the index of a box's rows and columns in a picture."""
-    left, top, right, bottom = box
-    return slice(top, bottom), slice(left, right)
-
-
-def _is_empty(box: Box) -> bool:
-    return bool((box[:2] >= box[2:]).any())
-
-
-def _is_inside(box: Box, whole: Box) -> bool:
-    return np.array_equal(overlap(box, whole), box)
 
 
 def _reached(glyph: Glyph, point: Array, to_picture: Frame, reach: float) -> Box:
