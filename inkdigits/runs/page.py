@@ -5,9 +5,11 @@ look.safetensors, metrics.jsonl with the figures of validation pages, and config
 written last.
 """
 
+import copy
 import dataclasses
 import json
 import logging
+import shutil
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,10 +32,17 @@ from inkdigits.runs.page_export import (
     export_look_network,
     export_page_network,
 )
-from inkdigits.runs.resume import Interval, SavedStates, StateSaver, differences
+from inkdigits.runs.resume import (
+    STATE_FOLDER,
+    Interval,
+    SavedStates,
+    StateSaver,
+    differences,
+)
 from inkdigits.runs.run import LOCK_FILE, LOCK_NAME
 from inkdigits.training.page.look_loop import LookFigures, LookRecord, LookTraining
-from inkdigits.training.page.loop import PageFigures, PageRecord, PageTraining
+from inkdigits.training.page.loop import PageRecord, PageTraining
+from inkdigits.training.page.measuring import PageFigures
 from inkdigits.training.page.recipe import load_page_recipe
 
 log = logging.getLogger(__name__)
@@ -98,14 +107,21 @@ def train_page_reader(
         pages = PageTraining(recipe, seed, device=device, workers=workers)
         yield from _stage(out, "page", pages, identity, interval)
 
-        network = pages.average.cpu().eval()
-        looks = LookTraining(recipe, RunningNetwork(network), seed, device=device)
+        # A copy, since the average is measured later, where it is.
+        reader = RunningNetwork(on_processor(pages.average))
+        looks = LookTraining(recipe, reader, seed, device=device)
         yield from _stage(out, "look", looks, identity, interval)
 
-        yield _finish(out, pages, looks, identity)
+        figures = _finish(out, pages, looks, identity)
         for stage in ("page", "look"):
-            SavedStates(out / stage).delete()
-            (out / stage).rmdir()
+            shutil.rmtree(out / stage, ignore_errors=True)
+
+    yield figures
+
+
+def on_processor(network: nn.Module) -> nn.Module:
+    """Copy a network to the CPU, in evaluation mode; the network itself stays where it is."""
+    return copy.deepcopy(network).cpu().eval()
 
 
 class RunningNetwork:
@@ -116,8 +132,10 @@ class RunningNetwork:
 
     def __call__(self, pictures: NDArray[np.uint8]) -> Sequence[NDArray[np.float32]]:
         """Return the seven maps of pictures, uint8 (N, 3, H, W)."""
+        contiguous = np.ascontiguousarray(pictures)
         with torch.no_grad():
-            maps = self.network(torch.from_numpy(np.ascontiguousarray(pictures)))
+            maps = self.network(torch.from_numpy(contiguous))
+
         return [one.numpy() for one in maps]
 
 
@@ -128,7 +146,7 @@ def _check_folder(out: Path, *, resume: bool) -> None:
 
     remove_leftovers(out)
     others = [path.name for path in entries(out) if path.name != LOCK_FILE]
-    stopped = "page" in others
+    stopped = (out / "page" / STATE_FOLDER).is_dir()
     if stopped and not resume:
         raise CannotWrite(f"{out} holds a run that was stopped; --resume goes on with it")
     if others and not stopped:
@@ -150,12 +168,7 @@ def _stage(
     saver.facts["identity"] = identity
     state = states.load()
     if state:
-        different = differences(state.facts["identity"], identity)
-        if different:
-            raise BadValue(
-                f"{out} holds another run: {'; '.join(different)}; choose another folder, or train "
-                "with what it was started with"
-            )
+        _check_identity(out, state.facts["identity"], identity)
         saver.restore(state)
         log.warning("going on with the %s network after %d steps", name, training.steps_done)
 
@@ -167,22 +180,38 @@ def _stage(
         saver.save()
 
 
+def _check_identity(out: Path, then: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raise BadValue where a folder holds a run with another recipe or seed."""
+    different = differences(then["recipe"], now["recipe"])
+    different += differences({"seed": then["seed"]}, {"seed": now["seed"]})
+    if different:
+        raise BadValue(
+            f"{out} holds another run: {'; '.join(different)}; choose another folder, or train "
+            "with what it was started with"
+        )
+
+
 def _finish(
     out: Path, pages: PageTraining, looks: LookTraining, identity: dict[str, Any]
 ) -> PageReaderFigures:
     """Calibrate and measure both networks, and write them."""
     from safetensors.torch import save
 
-    page_network = pages.average.cpu().eval()
-    look_network = looks.average.cpu().eval()
     logits, kinds = looks.validation_logits()
     temperature = fit_temperature(logits, kinds)
-    figures = PageReaderFigures(pages.measure(), looks.figures(logits, kinds), temperature)
+    figures = PageReaderFigures(
+        pages.measure(),
+        looks.figures(logits, kinds),
+        temperature,
+    )
 
+    page_network = on_processor(pages.average)
+    look_network = on_processor(looks.average)
     export_page_network(page_network, out / PAGE_FILE)
     export_look_network(look_network, out / LOOK_FILE, temperature)
     write_whole(out / PAGE_WEIGHTS, save(page_network.state_dict()))
     write_whole(out / LOOK_WEIGHTS, save(look_network.state_dict()))
+
     reached = dataclasses.asdict(figures)
     write_whole(out / METRICS_FILE, json.dumps({"final": True, **reached}) + "\n")
     config = {**identity, "final": reached, "versions": {"inkdigits": __version__}}
@@ -191,11 +220,22 @@ def _finish(
 
 
 def fit_temperature(logits: Tensor, kinds: Tensor) -> float:
-    """Return the temperature that makes logits most likely (Guo et al. 2017).
+    """Return the temperature that makes the true kinds most likely (Guo et al. 2017).
 
     Args:
-        logits: (N, C).
-        kinds: (N,), the true ones.
+        logits: (N, C) float32.
+        kinds: (N,) int64, the true ones.
+
+    Returns:
+        One of TEMPERATURES; 1 where there is nothing to fit it to.
     """
-    losses = [F.cross_entropy(logits / float(one), kinds).item() for one in TEMPERATURES]
-    return float(TEMPERATURES[int(np.argmin(losses))])
+    if len(kinds) == 0:
+        return 1.0
+
+    losses = []
+    for temperature in TEMPERATURES:
+        loss = F.cross_entropy(logits / float(temperature), kinds)
+        losses.append(loss.item())
+
+    best = int(np.argmin(losses))
+    return float(TEMPERATURES[best])

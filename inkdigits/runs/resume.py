@@ -15,14 +15,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from inkdigits.core.errors import BadValue, CannotWrite
 from inkdigits.core.files import report_write_errors, write_whole
 from inkdigits.core.signals import uninterrupted
 
 if TYPE_CHECKING:
-    from inkdigits.training.loop import Training
     from inkdigits.training.state import TrainingState
 
 log = logging.getLogger(__name__)
@@ -150,6 +149,24 @@ class Interval:
         return cls(steps=int(found[1]))
 
 
+class Resumable(Protocol):
+    """A training whose state can be saved, and that can go on from a saved state."""
+
+    @property
+    def steps_done(self) -> int:
+        """Steps taken, or other parts of the work that an interval counts."""
+
+    @property
+    def can_be_saved(self) -> bool:
+        """Whether nothing is half done."""
+
+    def state(self) -> "TrainingState":
+        """Copy all that the next step depends on."""
+
+    def restore(self, state: "TrainingState") -> None:
+        """Go on from a saved state."""
+
+
 class StateSaver:
     """Saves the state of a training when it is due, and warns only once if that fails.
 
@@ -162,8 +179,8 @@ class StateSaver:
         facts: what is saved besides the training's own facts, as JSON's types.
     """
 
-    def __init__(self, training: "Training", states: SavedStates, interval: Interval) -> None:
-        self.training = training
+    def __init__(self, training: Resumable, states: SavedStates, interval: Interval) -> None:
+        self.training: Any = training  # any resumable one; those who know which ask it for more
         self.states = states
         self.interval = interval
         self.facts: dict[str, Any] = {}

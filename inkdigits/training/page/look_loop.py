@@ -146,7 +146,7 @@ class LookTraining:
         return gather(pages, numbers, self.workers)
 
     def _learn(self, images: Tensor, kinds: Tensor) -> float:
-        """Learn a shard, and return the mean loss over its steps, 0 if there is nothing to learn."""
+        """Learn a shard, and return the mean loss over its steps, 0 where there are none."""
         if len(kinds) == 0:
             return 0.0
 

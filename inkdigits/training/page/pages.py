@@ -84,7 +84,8 @@ def mosaic(seed: int, index: int, *, across: int, split: str) -> TrainingPage:
         owner[window] = np.where(owners > 0, owners + before, 0)
 
         corner = np.array([left, top, left, top], np.float32)
-        boxes.append(part.boxes / across + corner)
+        smaller = part.boxes / np.float32(across)
+        boxes.append(smaller + corner)
         kinds.append(part.kinds)
         before += len(part.kinds)
 

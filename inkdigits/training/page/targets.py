@@ -20,6 +20,7 @@ NO_KIND = -1
 Map = NDArray[np.float32]
 Kinds = NDArray[np.int8]
 Owners = NDArray[np.int16]
+Reals = NDArray[np.floating]
 Flags = NDArray[np.bool_]
 
 
@@ -122,7 +123,7 @@ def _blank_targets(height: int, width: int) -> PageTargets:
     )
 
 
-def _draw_centre(targets: PageTargets, centre: Map, size: Map, kind: int) -> None:
+def _draw_centre(targets: PageTargets, centre: Reals, size: Reals, kind: int) -> None:
     """Add one symbol to the heatmap, and its size and kind around the centre.
 
     Args:
@@ -168,7 +169,9 @@ def _bell(cells: NDArray[np.int64], peak: float, deviation: float) -> NDArray[np
     return np.exp(-0.5 * away**2)
 
 
-def _draw_ink(targets: PageTargets, owner: Owners, told: Flags, centres: Map, sizes: Map) -> None:
+def _draw_ink(
+    targets: PageTargets, owner: Owners, told: Flags, centres: Reals, sizes: Reals
+) -> None:
     """Mark the cells with ink of symbols that can be told, and say where these are and how large.
 
     Args:
