@@ -5,13 +5,18 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from inkdigits.core.digits import CLASSES, Pixels
 from inkdigits.data.synthetic.training_pages.generator import SPLITS, TrainingPage, training_page
 from inkdigits.data.synthetic.training_pages.glyphs import OTHER
+from inkdigits.data.synthetic.training_pages.pixels import Colour
 
 GAP = 4  # pixels between pages
+GROUND = (90, 0, 90)  # red, green, blue between pages
+BARE = 30  # grey where no symbol's ink is
+WHITE, RED, YELLOW = (255, 255, 255), (255, 60, 60), (255, 255, 0)
+HALF_DEGREES = 180  # OpenCV's hues
 GOLDEN = 0.618  # of a turn of hue from one symbol to the next, so that neighbours differ
 
 
@@ -30,34 +35,56 @@ def main() -> None:
     tiles = []
     for index in range(options.count):
         page = training_page(options.seed, index, size=tuple(options.size), split=options.split)
-        tiles.append(np.hstack([page.picture, owners(page)]) if options.owner else page.picture)
-    Image.fromarray(contact_sheet(tiles, options.columns)).save(options.out)
+        tiles.append(page.picture)
+        if options.owner:
+            tiles[-1] = np.hstack([page.picture, owners(page)])
+
+    sheet = contact_sheet(tiles, options.columns)
+    Image.fromarray(sheet).save(options.out)
 
 
-def owners(page: TrainingPage) -> NDArray[np.uint8]:
+def owners(page: TrainingPage) -> Pixels:
     """Colour each symbol's ink, and draw its box: digits white, separators yellow, others red."""
-    hues = (np.arange(len(page.kinds) + 1) * GOLDEN * 180 % 180).astype(np.uint8)
-    hsv = np.full((len(hues), 1, 3), 230, np.uint8)
-    hsv[:, 0, 0] = hues
-    colours = np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.uint8)[:, 0]
-    colours[0] = 30
+    turns = np.arange(len(page.kinds) + 1) * GOLDEN
+    hsv = np.full((len(turns), 1, 3), 230, np.uint8)
+    hsv[:, 0, 0] = turns * HALF_DEGREES % HALF_DEGREES
+    colours = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[:, 0]
+    colours[0] = BARE
+
     picture = np.ascontiguousarray(colours[page.owner])
-    for kind, (left, top, right, bottom) in zip(page.kinds, page.boxes.astype(int), strict=True):
-        colour = (255, 255, 255) if kind < 10 else (255, 60, 60) if kind == OTHER else (255, 255, 0)
-        cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), colour, 1)
+    for kind, box in zip(page.kinds, page.boxes.astype(int), strict=True):
+        left, top, right, bottom = box.tolist()
+        cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), _box_colour(kind), 1)
+
     return picture
 
 
-def contact_sheet(tiles: list[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
-    """Paste pictures of one size into rows."""
-    height, width = tiles[0].shape[:2]
+def _box_colour(kind: int) -> Colour:
+    if kind < CLASSES:
+        return WHITE
+    return RED if kind == OTHER else YELLOW
+
+
+def contact_sheet(tiles: list[Pixels], columns: int) -> Pixels:
+    """Paste pictures of one size into rows.
+
+    Args:
+        tiles: uint8 (H, W, 3), all of one size.
+        columns: how many stand beside each other.
+
+    Returns:
+        The sheet, uint8.
+    """
+    height, width = np.add(tiles[0].shape[:2], GAP).tolist()
+    columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
-    sheet = np.full(
-        (rows * (height + GAP), min(columns, len(tiles)) * (width + GAP), 3), (90, 0, 90), np.uint8
-    )
+    sheet = np.full((rows * height, columns * width, 3), GROUND, np.uint8)
+
     for place, tile in enumerate(tiles):
-        y, x = place // columns * (height + GAP), place % columns * (width + GAP)
-        sheet[y : y + height, x : x + width] = tile
+        row, column = divmod(place, columns)
+        cell = sheet[row * height :, column * width :]
+        cell[: height - GAP, : width - GAP] = tile
+
     return sheet
 
 

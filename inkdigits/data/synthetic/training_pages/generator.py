@@ -13,26 +13,49 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from inkdigits.data.synthetic.training_pages import camera, grounds, layouts, prints
+from inkdigits.core.digits import Pixels
+from inkdigits.data.synthetic.training_pages import camera, grounds, prints
+from inkdigits.data.synthetic.training_pages.boxes import Box, overlap, whole, window
 from inkdigits.data.synthetic.training_pages.camera import random_lens
 from inkdigits.data.synthetic.training_pages.composition import ground, inked
-from inkdigits.data.synthetic.training_pages.glyphs import bank
+from inkdigits.data.synthetic.training_pages.draws import (
+    chance,
+    integer,
+    log_normal,
+    log_uniform,
+    one_of,
+    pick,
+)
+from inkdigits.data.synthetic.training_pages.glyphs import Bank, bank
 from inkdigits.data.synthetic.training_pages.hands import random_hand
+from inkdigits.data.synthetic.training_pages.layouts import LAYOUTS
+from inkdigits.data.synthetic.training_pages.lines import Writer
 from inkdigits.data.synthetic.training_pages.media import MEDIA, Medium, Style, style
-from inkdigits.data.synthetic.training_pages.pixels import Picture, clouds, spread
+from inkdigits.data.synthetic.training_pages.pixels import Picture, Plane, Size, clouds
 from inkdigits.data.synthetic.training_pages.writing import Writing
 
 SPLITS = ("train", "validation")
+MEDIUM_SHARES = {place: medium.share for place, medium in enumerate(MEDIA)}
 BLANK = 0.06  # share of pages without a symbol
 TINY = 0.04  # share of pages whose writing is too small to read
 TINY_EM = (3.0, 8.0)  # pixels
 EM = (11.0, 96.0)  # pixels, of digits
 EM_MEDIAN, EM_SPREAD = 46.0, 0.42  # pixels; deviation of the logarithm
 ANY_EM = 0.25  # share of pages whose digits may have any height in EM, log-uniform
-SINGLE_EM = (18.0, 170.0)  # pixels
+SINGLE_EM = (18.0, 170.0)  # pixels, of a digit that stands alone
+SINGLE_EM_MEDIAN, SINGLE_EM_SPREAD = 64.0, 0.55  # pixels; deviation of the logarithm
 CROPPED = 0.1  # share of pages of which a piece is seen on some other ground
 FAINTEST = 30.0  # of 255, contrast that no fading goes below
+NEGATIVE = 0.04  # share of files that are turned negative
+LEAST_BINARY_EM = 14  # pixels; smaller digits cannot be read in black and white
+LEAST_RESAMPLED_EM = 12  # pixels; smaller digits cannot be read when they are resampled
+GRAIN = (1.0, 14.0)  # of 255, deviation of a sensor's noise
 AMONG_OTHERS = 0.2  # share of pages where letters and signs stand among digits
+# How much of something a page has, and how many pages have so much.
+OTHERS = {0.15: 0.4, 0.4: 0.35, 1.0: 0.25}  # share of symbols that are letters and signs
+OTHERS_ALONE = {0: 0.5, 0.3: 0.3, 1: 0.2}  # the same where one symbol stands alone
+WORDS = {0: 0.8, 0.2: 0.15, 0.6: 0.05}  # share of numbers with a word beside
+PENS = {1: 0.9, 2: 0.1}
 
 
 @dataclass(frozen=True)
@@ -64,7 +87,7 @@ def prepare(split: str = "train") -> None:
 
 
 def training_page(
-    seed: int, index: int, *, size: tuple[int, int] = (192, 192), split: str = "train"
+    seed: int, index: int, *, size: Size = (192, 192), split: str = "train"
 ) -> TrainingPage:
     """Draw a page.
 
@@ -75,38 +98,52 @@ def training_page(
             ones.
         split: train or validation; no hand is in both.
 
+    Returns:
+        The page, the same one every time.
+
     Raises:
         ValueError: there is no such split.
         FileNotFoundError: MNIST's files are not in the folder of datasets.
     """
     if split not in SPLITS:
         raise ValueError(f"no split {split!r}; splits: {', '.join(SPLITS)}")
+
     cv2.setNumThreads(1)
     rng = np.random.default_rng((seed, index, *size, SPLITS.index(split)))
 
-    medium = MEDIA[int(rng.choice(len(MEDIA), p=[medium.share for medium in MEDIA]))]
+    medium = MEDIA[pick(MEDIUM_SHARES, rng)]
     look = style(medium, rng)
     lens = random_lens(size, rng, tilt=look.tilt, skew=look.skew)
     writing = Writing(size, lens, hard=look.hard)
-    blank, tiny = rng.random() < BLANK, rng.random() < TINY
+
+    blank = chance(BLANK, rng)
+    tiny = chance(TINY, rng)
     em = _em(rng, tiny=tiny)
     if not blank:
-        em = _write(writing, medium, look, em, split, rng, tiny=tiny)
+        em = _write(writing, medium, look, em, bank(split), rng, tiny=tiny)
 
-    picture = ground(size, medium, look, writing, em, rng, blank=blank)
+    picture = ground(medium, look, writing, em, rng, blank=blank)
     picture = inked(picture, look, writing, rng)
-    if not blank and rng.random() < CROPPED:
+    if not blank and chance(CROPPED, rng):
         picture = _cropped(picture, writing, em, rng)
-    picture = _photographed(picture, medium, look.contrast(), rng)
+
+    if chance(medium.photographed, rng):
+        picture, contrast = _photographed(picture, look.contrast(), rng)
+    else:
+        picture, contrast = _scanned(picture, look.contrast(), rng)
+
+    if chance(0.1 if medium.name == "canvas" else 0.5, rng):
+        _add_grain(picture, contrast, rng)
     return _finished(_filed(picture, medium, em, rng), writing, tiny=tiny)
 
 
 def _em(rng: Generator, *, tiny: bool) -> float:
+    """Draw the height of digits, pixels."""
     if tiny:
-        return float(rng.uniform(*TINY_EM))
-    if rng.random() < ANY_EM:
-        return float(np.exp(rng.uniform(*np.log(EM))))
-    return float(np.clip(np.exp(rng.normal(np.log(EM_MEDIAN), EM_SPREAD)), *EM))
+        return rng.uniform(*TINY_EM)
+    if chance(ANY_EM, rng):
+        return log_uniform(*EM, rng)
+    return np.clip(log_normal(EM_MEDIAN, EM_SPREAD, rng), *EM)
 
 
 def _write(
@@ -114,128 +151,161 @@ def _write(
     medium: Medium,
     look: Style,
     em: float,
-    split: str,
+    glyphs: Bank,
     rng: Generator,
     *,
     tiny: bool,
 ) -> float:
     """Write something that suits the medium; return the height of digits that was used."""
-    glyphs = bank(split)
     hand = random_hand(glyphs, rng, pen=look.pen)
-    layout = str(rng.choice(list(medium.layouts), p=list(medium.layouts.values())))
-    if layout == "single" and not tiny:
-        em = float(np.clip(np.exp(rng.normal(np.log(64), 0.55)), *SINGLE_EM))
+    layout = pick(medium.layouts, rng)
+    alone = layout == "single"
+    if alone and not tiny:
+        em = np.clip(log_normal(SINGLE_EM_MEDIAN, SINGLE_EM_SPREAD, rng), *SINGLE_EM)
         em = min(em, 0.9 * writing.size[0])
-    noise = None
-    if hand.pressure:
-        down, across = (max(2, int(side / (0.5 * em))) for side in writing.size)
-        noise = 1 + np.float32(0.6 * hand.pressure) * clouds(writing.size, (down, across), rng)
-    others = 0.0
-    if rng.random() < AMONG_OTHERS:
-        others = float(rng.choice([0.15, 0.4, 1.0], p=[0.4, 0.35, 0.25]))
-    if layout == "single":
-        others = float(rng.choice([0, 0.3, 1], p=[0.5, 0.3, 0.2]))
 
-    task = layouts.Task(
+    noise = _pressure(writing.size, hand.pressure, em, rng) if hand.pressure else None
+    others = pick(OTHERS, rng) if chance(AMONG_OTHERS, rng) else 0.0
+    if alone:
+        others = pick(OTHERS_ALONE, rng)
+
+    writer = Writer(
         writing,
         hand,
         glyphs,
         rng,
         em=em,
-        pitch=em * float(rng.uniform(1.25, 2.4)),
+        pitch=em * rng.uniform(1.25, 2.4),
         others=others,
         noise=noise,
-        drift=float(rng.normal(0, 0.02)),
-        words=float(rng.choice([0, 0.2, 0.6], p=[0.8, 0.15, 0.05])),
-        pens=int(rng.choice([1, 2], p=[0.9, 0.1])),
+        drift=rng.normal(0, 0.02),
+        words=pick(WORDS, rng),
+        pens=pick(PENS, rng),
     )
-    writing.covers += [np.zeros_like(writing.covers[0])] * (task.pens - 1)
-    layouts.LAYOUTS[layout](task)
+    writing.covers = [np.zeros(writing.size, np.uint8) for _ in range(writer.pens)]
+    LAYOUTS[layout](writer)
     return em
+
+
+def _pressure(size: Size, pressure: float, em: float, rng: Generator) -> Plane:
+    """Draw how a pen's width varies over the page, about 1."""
+    height, width = size
+    cell = 0.5 * em
+    cells = max(2, int(height / cell)), max(2, int(width / cell))
+    return 1 + np.float32(0.6 * pressure) * clouds(size, cells, rng)
 
 
 def _cropped(picture: Picture, writing: Writing, em: float, rng: Generator) -> Picture:
     """Keep a piece close around some lines, on one colour or with its edges drawn out."""
-    height, width = writing.size
     if not writing.extents:
         return picture
-    chosen = np.array(writing.extents[int(rng.integers(len(writing.extents))) :])
-    chosen = chosen[: int(rng.choice([1, 1, 2, 3]))]
-    ends = np.array(
-        [[chosen[:, 0].min(), chosen[:, 1].min()], [chosen[:, 2].max(), chosen[:, 3].max()]]
-    )
-    room = np.array([rng.uniform(-0.5, 0.1, 2), rng.uniform(-0.1, 0.5, 2)])
-    (left, top), (right, bottom) = writing.lens.seen(ends) + room * em
-    left, right = np.clip(np.rint([left, right]), 0, width).astype(int).tolist()
-    top, bottom = np.clip(np.rint([top, bottom]), 0, height).astype(int).tolist()
+
+    box = _around_lines(writing, em, rng)
+    left, top, right, bottom = box.tolist()
     if right - left < em or bottom - top < em:
         return picture
 
-    writing.crop(np.array([left, top, right, bottom]))
-    piece = picture[top:bottom, left:right]
-    edges = top, height - bottom, left, width - right
-    ink = writing.owner[top:bottom, left:right]
+    writing.crop(box)
+    height, width = writing.size
+    piece = picture[window(box)]
+    edges = (top, height - bottom, left, width - right)
+
+    ink = writing.owner[window(box)]
     cut = ink[[0, -1]].any() or ink[:, [0, -1]].any()
-    if not cut and rng.random() < 0.5:
-        return np.asarray(cv2.copyMakeBorder(piece, *edges, cv2.BORDER_REPLICATE), np.float32)
-    value = [float(rng.choice([0, 128, 255]))] * 3
-    if rng.random() < 0.4:
-        value = piece.mean(axis=(0, 1)).tolist()
-    ground = cv2.copyMakeBorder(piece, *edges, cv2.BORDER_CONSTANT, value=value)
-    return np.asarray(ground, np.float32)
+    if not cut and chance(0.5, rng):
+        return cv2.copyMakeBorder(piece, *edges, cv2.BORDER_REPLICATE)
+
+    colour = [one_of((0, 128, 255), rng)] * 3
+    if chance(0.4, rng):
+        colour = piece.mean(axis=(0, 1)).tolist()
+    return cv2.copyMakeBorder(piece, *edges, cv2.BORDER_CONSTANT, value=colour)
 
 
-def _photographed(picture: Picture, medium: Medium, contrast: float, rng: Generator) -> Picture:
-    """Let light, shadow, focus and noise do to photos what they do; scans and canvases get less.
+def _around_lines(writing: Writing, em: float, rng: Generator) -> Box:
+    """Return a box of the picture close around some lines that follow each other."""
+    first = integer(0, len(writing.extents), rng)
+    count = one_of((1, 1, 2, 3), rng)
+    lines = np.array(writing.extents[first : first + count])
+    ends = np.array([lines[:, :2].min(axis=0), lines[:, 2:].max(axis=0)])
 
-    The ink's contrast is 0 to 255; faint ink is spared what would make it invisible.
+    room = np.array([rng.uniform(-0.5, 0.1, 2), rng.uniform(-0.1, 0.5, 2)])
+    seen = writing.lens.seen(ends) + room * em
+    box = np.rint(seen).astype(int).ravel()
+    return overlap(box, whole(writing.size))
+
+
+def _photographed(picture: Picture, contrast: float, rng: Generator) -> tuple[Picture, float]:
+    """Let light, shadow, focus and fading do to a photo what they do.
+
+    Args:
+        picture: float32 (H, W, 3), 0 to 255.
+        contrast: of the ink, 0 to 255; faint ink is spared what would make it invisible.
+        rng: chance.
+
+    Returns:
+        The photo, and the ink's contrast in it.
     """
-    if rng.random() < medium.photographed:
-        if rng.random() < 0.7:
-            picture = camera.lit(picture, float(rng.uniform(0.05, 0.6)), rng)
-        if rng.random() < 0.3:
-            picture = camera.shaded(picture, float(rng.uniform(0.1, 0.55)), rng)
-        if rng.random() < 0.7:
-            picture = camera.blurred(picture, float(rng.uniform(0.35, 1.3)), rng)
-        if rng.random() < 0.2:
-            left = min(1.0, max(float(rng.uniform(0.35, 0.8)), FAINTEST / contrast))
-            picture, contrast = camera.faded(picture, left, rng), contrast * left
-    elif rng.random() < 0.3:
-        picture = camera.blurred(picture, float(rng.uniform(0.3, 0.9)), rng)
-    if rng.random() < (0.5 if medium.name != "canvas" else 0.1):
-        grain = grounds.piece(grounds.tiles().grain, picture.shape[:2], rng)
-        strength = np.float32(min(np.exp(rng.uniform(np.log(1), np.log(14))), contrast / 5))
-        channels = [np.roll(grain, 7 * i * (rng.random() < 0.4)) * strength for i in range(3)]
-        picture += cv2.merge(channels)
-    return picture
+    if chance(0.7, rng):
+        picture = camera.lit(picture, rng.uniform(0.05, 0.6), rng)
+    if chance(0.3, rng):
+        picture = camera.shaded(picture, rng.uniform(0.1, 0.55), rng)
+    if chance(0.7, rng):
+        picture = camera.blurred(picture, rng.uniform(0.35, 1.3), rng)
+    if chance(0.2, rng):
+        left = min(1.0, max(rng.uniform(0.35, 0.8), FAINTEST / contrast))
+        picture = camera.faded(picture, left, rng)
+        contrast *= left
+
+    return picture, contrast
 
 
-def _filed(picture: Picture, medium: Medium, em: float, rng: Generator) -> NDArray[np.uint8]:
+def _scanned(picture: Picture, contrast: float, rng: Generator) -> tuple[Picture, float]:
+    """Blur some scans and canvases; return them, and the ink's contrast in them."""
+    if chance(0.3, rng):
+        picture = camera.blurred(picture, rng.uniform(0.3, 0.9), rng)
+    return picture, contrast
+
+
+def _add_grain(picture: Picture, contrast: float, rng: Generator) -> None:
+    """Add a sensor's noise to a picture, alike in all channels or not."""
+    grain = grounds.piece(grounds.tiles().grain, picture.shape[:2], rng)
+    strength = np.float32(min(log_uniform(*GRAIN, rng), contrast / 5))
+    for channel in range(3):
+        shift = 7 * channel * chance(0.4, rng)
+        picture[..., channel] += np.roll(grain, shift) * strength
+
+
+def _filed(picture: Picture, medium: Medium, em: float, rng: Generator) -> Pixels:
     """Make a file of the picture: grey or coloured, resampled, compressed, turned negative."""
-    if rng.random() < 0.25:
-        picture = spread(np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.float32))
+    on_canvas = medium.name == "canvas"
+    if chance(0.25, rng):
+        picture = camera.grey(picture)
+
     stored = np.clip(picture, 0, 255).astype(np.uint8)
-    if rng.random() < 0.04:
+    if chance(NEGATIVE, rng):
         stored = 255 - stored
-    if medium.name == "form" and em > 14 and rng.random() < 0.06:
+    if medium.name == "form" and em > LEAST_BINARY_EM and chance(0.06, rng):
         stored = camera.binary(stored, rng)
-    if rng.random() < (0.2 if medium.name == "canvas" else 0.12) and em > 12:
-        stored = camera.resampled(stored, float(rng.uniform(max(0.25, 10 / em), 1)), rng)
-    if rng.random() < (0.2 if medium.name == "canvas" else 0.5):
-        stored = camera.jpeg(stored, int(rng.integers(25, 95)))
+    if chance(0.2 if on_canvas else 0.12, rng) and em > LEAST_RESAMPLED_EM:
+        factor = rng.uniform(max(0.25, 10 / em), 1)
+        stored = camera.resampled(stored, factor, rng)
+    if chance(0.2 if on_canvas else 0.5, rng):
+        stored = camera.jpeg(stored, integer(25, 95, rng))
     return np.ascontiguousarray(stored)
 
 
-def _finished(picture: NDArray[np.uint8], writing: Writing, *, tiny: bool) -> TrainingPage:
+def _finished(picture: Pixels, writing: Writing, *, tiny: bool) -> TrainingPage:
     """Keep the symbols that can be seen; of writing that is too small, none."""
-    seen = writing.visible()
-    owner, symbols, lines = seen.owner, seen.symbols, seen.lines
     if tiny:
-        owner, symbols, lines = np.zeros_like(owner), [], []
+        writing.owner[:] = 0
+
+    seen = writing.visible()
+    kinds = [symbol.kind for symbol in seen.symbols]
+    boxes = [symbol.box for symbol in seen.symbols]
     return TrainingPage(
         picture,
-        owner,
-        np.array([symbol.kind for symbol in symbols], np.int8),
-        np.array([symbol.box for symbol in symbols], np.float32).reshape(-1, 4),
-        tuple(tuple(line) for line in lines),
+        owner=seen.owner,
+        kinds=np.array(kinds, np.int8),
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        strings=tuple(map(tuple, seen.lines)),
     )

@@ -47,6 +47,11 @@ def some_digits(fewest: int, most: int, rng: Generator) -> Text:
     return digits(integer(fewest, most + 1, rng), rng)
 
 
+def short_number(rng: Generator) -> Text:
+    """Draw one to four digits."""
+    return some_digits(1, 4, rng)
+
+
 def amount(rng: Generator) -> Text:
     """Write an amount of money: 12.500.-  $ 45,00  =123=  #1.500#  110,000/-."""
     text = digits(pick(LENGTHS, rng), rng)
@@ -176,3 +181,8 @@ def corrected(text: Text, rng: Generator) -> Text:
 def amid_others(text: Text, share: float, rng: Generator) -> Text:
     """Put letters and signs of all sorts in place of a share of the symbols."""
     return ["other" if name != " " and chance(share, rng) else name for name in text]
+
+
+def with_gaps(text: Text, share: float, rng: Generator) -> Text:
+    """Leave a share of the symbols out, and their places empty."""
+    return [" " if chance(share, rng) else name for name in text]

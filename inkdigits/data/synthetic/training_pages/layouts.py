@@ -1,206 +1,242 @@
-"""Decide what a page says and where: a number alone, rows, columns, boxes, a grid, one symbol,
-symbols here and there.
+"""Decide what a page says and where: a number alone, rows, columns, boxes, a grid, symbols.
 
-Each layout writes on a `Writing` and knows nothing of grounds and prints.
+Each layout writes on a `Writing`; grounds and prints come later.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from inkdigits.data.synthetic.training_pages import grammar
-from inkdigits.data.synthetic.training_pages.glyphs import Bank
-from inkdigits.data.synthetic.training_pages.hands import Hand
-from inkdigits.data.synthetic.training_pages.lines import write_line
-from inkdigits.data.synthetic.training_pages.writing import Writing
+from inkdigits.data.synthetic.training_pages.draws import (
+    chance,
+    integer,
+    log_normal,
+    one_of,
+    pick,
+)
+from inkdigits.data.synthetic.training_pages.grammar import Text
+from inkdigits.data.synthetic.training_pages.lines import Writer, write_line
 
-Compose = Callable[[Generator], list[str]]
+Compose = Callable[[Generator], Text]
+
 ENOUGH = 90  # symbols on a page of 192 x 192; more take time and teach nothing
-CORRECTED = 0.03  # share of lines with a digit struck out
 MOST = 600  # symbols on a page of any size
+CORRECTED = 0.03  # share of lines with a digit struck out
+WIDTH = 0.75  # em, what a digit takes of a line, about
+IN_TWO_COLUMNS = 0.25  # share of pages full of rows
+NUMBERS = {1: 0.45, 2: 0.25, 3: 0.2, 4: 0.1}  # on a page that is not full
+ROWS_OF_BOXES = {1: 0.65, 2: 0.25, 3: 0.1}
+MOST_IN_A_CELL = {1: 0.5, 2: 0.35, 3: 0.15}  # digits
+SIGNS_ALONE = ("+", "=", "-", ")", "x", "%")
 
 
-@dataclass(slots=True)
-class Task:
-    """What a layout needs.
+def write(writer: Writer, text: Text, x: float, y: float) -> float:
+    """Write a line, now and then with a word or a correction.
 
-    Attributes:
-        writing: where to. hand, bank, rng: with what.
-        em: height of digits, pixels. pitch: from row to row. others: share of symbols that are no
-            numbers.
-        noise: of the pen's width. drift: of baselines, y per x.
-        words: how often a word stands beside a number. pens: how many pens write.
+    Args:
+        writer: who writes and where to.
+        text: as `grammar` composes it.
+        x: left end of the line on the sheet, pixels.
+        y: of the baseline, pixels.
+
+    Returns:
+        Where the line ends, x on the sheet.
     """
+    rng = writer.rng
+    if writer.others:
+        text = grammar.amid_others(text, writer.others, rng)
+    if chance(writer.words, rng):
+        text = grammar.with_word(text, rng)
+    if len(text) > 1 and chance(CORRECTED, rng):
+        text = grammar.corrected(text, rng)
 
-    writing: Writing
-    hand: Hand
-    bank: Bank
-    rng: Generator
-    em: float
-    pitch: float
-    others: float
-    noise: NDArray[np.float32] | None
-    drift: float
-    words: float = 0.0
-    pens: int = 1
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Say how high and wide the picture is."""
-        return self.writing.size
-
-    def line(
-        self,
-        text: list[str],
-        x: float,
-        y: float,
-        *,
-        cell: float | None = None,
-        em: float = 1.0,
-        alone: bool = False,
-    ) -> float:
-        """Write a line; `em`: its size, in the page's; `alone`: without words and corrections."""
-        if self.others:
-            text = grammar.amid_others(text, self.others, self.rng)
-        if not alone and self.rng.random() < self.words:
-            text = grammar.with_word(text, self.rng)
-        if not alone and len(text) > 1 and self.rng.random() < CORRECTED:
-            text = grammar.corrected(text, self.rng)
-        self.writing.pen = int(self.rng.integers(self.pens))
-        return write_line(
-            self.writing,
-            self.hand,
-            self.bank,
-            text,
-            (x, y),
-            self.em * em,
-            self.rng,
-            drift=self.drift,
-            cell=cell,
-            noise=self.noise,
-        )
-
-    def full(self) -> bool:
-        """Say whether the page has enough."""
-        height, width = self.size
-        return len(self.writing.symbols) >= min(MOST, ENOUGH * height * width / 192**2)
+    writer.writing.pen = integer(0, writer.pens, rng)
+    return write_line(writer, text, (x, y), writer.em)
 
 
-def one_number(task: Task, compose: Compose) -> None:
+def write_alone(
+    writer: Writer,
+    text: Text,
+    x: float,
+    y: float,
+    *,
+    cell: float | None = None,
+    scale: float = 1.0,
+) -> None:
+    """Write a line without words and corrections.
+
+    Args:
+        writer: who writes and where to.
+        text: as `grammar` composes it.
+        x: left end of the line on the sheet, pixels.
+        y: of the baseline, pixels.
+        cell: width of a box for each symbol, pixels.
+        scale: of the symbols, as a share of the page's em.
+    """
+    rng = writer.rng
+    if writer.others:
+        text = grammar.amid_others(text, writer.others, rng)
+
+    writer.writing.pen = integer(0, writer.pens, rng)
+    write_line(writer, text, (x, y), writer.em * scale, cell=cell)
+
+
+def is_full(writer: Writer) -> bool:
+    """Tell whether the page has enough."""
+    height, width = writer.writing.size
+    enough = min(MOST, ENOUGH * height * width / 192**2)
+    return len(writer.writing.symbols) >= enough
+
+
+def one_number(writer: Writer, compose: Compose) -> None:
     """Write a number or two, cut by the picture's border where it is too long."""
-    rng, (height, width) = task.rng, task.size
-    rows = int(rng.choice([1, 2, 3, 4], p=[0.45, 0.25, 0.2, 0.1]) * max(1, round(height / 250)))
-    y = rng.uniform(0.3, 0.85) * height if rows == 1 else rng.uniform(0.1, 0.45) * height
-    for _ in range(rows):
+    rng = writer.rng
+    height, width = writer.writing.size
+    count = pick(NUMBERS, rng) * max(1, round(height / 250))
+    low, high = (0.3, 0.85) if count == 1 else (0.1, 0.45)
+    y = rng.uniform(low, high) * height
+
+    for _ in range(count):
         text = compose(rng)
-        likely = 0.75 * task.em * len(text)
-        if likely < width and rng.random() < 0.7:
+        likely = WIDTH * writer.em * len(text)
+        if likely < width and chance(0.7, rng):
             x = rng.uniform(0.02, 0.98) * (width - likely)
         else:
             x = rng.uniform(-0.5 * likely, 0.4 * width)
-        task.line(text, x, y)
-        y += task.pitch
+
+        write(writer, text, x, y)
+        y += writer.pitch
 
 
-def rows(task: Task, compose: Compose, *, columns: int = 1) -> None:
-    """Fill the page with rows, maybe in columns, each row starting about where the one above
-    does.
-    """
-    rng, (height, width) = task.rng, task.size
-    left = rng.uniform(-0.15, 0.35) * width if columns == 1 else rng.uniform(-0.1, 0.1) * width
+def fill_rows(writer: Writer, compose: Compose, columns: int) -> None:
+    """Fill the page with rows, maybe in columns, each starting about where the one above does."""
+    rng = writer.rng
+    em = writer.em
+    height, width = writer.writing.size
+    low, high = (-0.15, 0.35) if columns == 1 else (-0.1, 0.1)
+    left = rng.uniform(low, high) * width
     apart = width / columns * rng.uniform(0.9, 1.3)
-    y = rng.uniform(0.1, 1.3) * task.em
-    last = height + task.em if rng.random() < 0.7 else y + task.pitch * rng.integers(1, 5)
-    missing = rng.choice([0, 0.2])
-    while y < last and y < height + task.em:
+    y = rng.uniform(0.1, 1.3) * em
+
+    last = height + em
+    if not chance(0.7, rng):
+        last = min(last, y + writer.pitch * integer(1, 5, rng))
+    missing = one_of((0, 0.2), rng)
+
+    while y < last:
         end = -float(width)
         for column in range(columns):
-            if not task.full() and rng.random() >= missing:
-                place = left + column * apart + rng.normal(0, 0.2) * task.em
-                end = task.line(compose(rng), max(place, end + 0.7 * task.em), y)
-        y += task.pitch * max(0.85, rng.normal(1, 0.04))
+            if not is_full(writer) and not chance(missing, rng):
+                place = left + column * apart + rng.normal(0, 0.2) * em
+                end = write(writer, compose(rng), max(place, end + 0.7 * em), y)
+
+        y += writer.pitch * max(0.85, rng.normal(1, 0.04))
 
 
-def boxes(task: Task) -> None:
+def amounts(writer: Writer) -> None:
+    """Write an amount of money or a few."""
+    one_number(writer, grammar.amount)
+
+
+def numbers(writer: Writer) -> None:
+    """Write a number of any sort or a few."""
+    one_number(writer, grammar.number)
+
+
+def rows(writer: Writer) -> None:
+    """Fill the page with numbers."""
+    fill_rows(writer, grammar.number, 1 + chance(IN_TWO_COLUMNS, writer.rng))
+
+
+def expressions(writer: Writer) -> None:
+    """Fill the page with sums."""
+    fill_rows(writer, grammar.expression, 1 + chance(IN_TWO_COLUMNS, writer.rng))
+
+
+def columns(writer: Writer) -> None:
+    """Write short numbers below each other, in columns."""
+    fill_rows(writer, grammar.short_number, integer(2, 4, writer.rng))
+
+
+def boxes(writer: Writer) -> None:
     """Write a number into boxes, a digit a box, sometimes with separators between."""
-    rng, (height, width) = task.rng, task.size
-    cell = task.em * rng.uniform(0.75, 1.6)
+    rng = writer.rng
+    height, width = writer.writing.size
+    cell = writer.em * rng.uniform(0.75, 1.6)
     y = rng.uniform(0.25, 0.6) * height
-    for _ in range(int(rng.choice([1, 2, 3], p=[0.65, 0.25, 0.1]))):
-        text = grammar.digits(int(rng.integers(3, 13)), rng)
-        if rng.random() < 0.3:
-            text = [" " if rng.random() < 0.15 else name for name in text]
-        if rng.random() < 0.25:
+
+    for _ in range(pick(ROWS_OF_BOXES, rng)):
+        text = grammar.some_digits(3, 12, rng)
+        if chance(0.3, rng):
+            text = grammar.with_gaps(text, 0.15, rng)
+        if chance(0.25, rng):
             text = grammar.date(rng)
+
         x = rng.uniform(-0.4, 0.6) * max(cell, width - cell * len(text))
-        task.line(text, x, y, cell=cell, alone=True)
-        y += task.pitch * 1.3
+        write_alone(writer, text, x, y, cell=cell)
+        y += writer.pitch * 1.3
 
 
-def grid(task: Task) -> None:
-    """Fill the cells of a grid with no, one or several digits each, as in a sudoku or a table of
-    marks.
-    """
-    rng, (height, width) = task.rng, task.size
-    most = int(rng.choice([1, 2, 3], p=[0.5, 0.35, 0.15]))
-    wide = task.em * (0.75 * most + rng.uniform(0.3, 1.0))
-    tall = task.em * rng.uniform(1.2, 1.9)
+def grid(writer: Writer) -> None:
+    """Fill a grid's cells with no, one or several digits, as in a sudoku or a table of marks."""
+    rng = writer.rng
+    em = writer.em
+    height, width = writer.writing.size
+    most = pick(MOST_IN_A_CELL, rng)
+    wide = em * (WIDTH * most + rng.uniform(0.3, 1.0))
+    tall = em * rng.uniform(1.2, 1.9)
     filled = rng.uniform(0.3, 1)
-    top, start = rng.uniform(-0.5, 0.8) * tall, rng.uniform(-0.5, 0.8) * wide
-    room = 0.5 * (tall - task.em)
+    top = rng.uniform(-0.5, 0.8) * tall
+    left = rng.uniform(-0.5, 0.8) * wide
+    room = 0.5 * (tall - em)
+
     for row in range(int(height / tall) + 1):
         for column in range(int(width / wide) + 1):
-            x, y = start + column * wide, top + row * tall
-            task.writing.cells.append((x, y, x + wide, y + tall))
-            if rng.random() < filled and not task.full():
-                text = grammar.digits(int(rng.integers(1, most + 1)), rng)
-                spare = wide - 0.75 * task.em * len(text)
-                task.line(text, x + rng.uniform(0.2, 0.8) * spare, y + tall - room, alone=True)
+            x = left + column * wide
+            y = top + row * tall
+            writer.writing.cells.append((x, y, x + wide, y + tall))
+            if chance(filled, rng) and not is_full(writer):
+                text = grammar.some_digits(1, most, rng)
+                spare = wide - WIDTH * em * len(text)
+                write_alone(writer, text, x + rng.uniform(0.2, 0.8) * spare, y + tall - room)
 
 
-def single(task: Task) -> None:
+def single(writer: Writer) -> None:
     """Write one symbol, somewhere about the middle."""
-    rng, (height, width) = task.rng, task.size
-    name = "other" if rng.random() < task.others else str(rng.integers(10))
-    if name != "other" and rng.random() < 0.06:
-        name = str(rng.choice(["+", "=", "-", ")", "x", "%"]))
-    x = width / 2 - 0.3 * task.em + rng.normal(0, 0.12) * width
-    y = height / 2 + 0.5 * task.em + rng.normal(0, 0.1) * height
-    task.others = 0.0
-    task.line([name], x, y, alone=True)
+    rng = writer.rng
+    height, width = writer.writing.size
+    name = "other" if chance(writer.others, rng) else str(integer(0, 10, rng))
+    if name != "other" and chance(0.06, rng):
+        name = one_of(SIGNS_ALONE, rng)
+
+    x = width / 2 - 0.3 * writer.em + rng.normal(0, 0.12) * width
+    y = height / 2 + 0.5 * writer.em + rng.normal(0, 0.1) * height
+    writer.others = 0.0
+    write_alone(writer, [name], x, y)
 
 
-def scattered(task: Task) -> None:
+def scattered(writer: Writer) -> None:
     """Write symbols here and there, with room between."""
-    rng, (height, width) = task.rng, task.size
-    taken: list[tuple[float, float]] = []
-    for _ in range(int(rng.integers(2, 14))):
-        x, y = rng.uniform(-0.1, 1) * width, rng.uniform(0.1, 1.1) * height
-        if all(abs(x - a) > 1.3 * task.em or abs(y - b) > 1.3 * task.em for a, b in taken):
-            taken.append((x, y))
-            size = float(np.exp(rng.normal(0, 0.15)))
-            task.line([str(rng.integers(10))], x, y, em=size, alone=True)
+    rng = writer.rng
+    height, width = writer.writing.size
+    taken = np.empty((0, 2))
+    for _ in range(integer(2, 14, rng)):
+        x = rng.uniform(-0.1, 1) * width
+        y = rng.uniform(0.1, 1.1) * height
+        away = np.abs(taken - (x, y)).max(axis=1)
+        if (away > 1.3 * writer.em).all():
+            taken = np.vstack([taken, (x, y)])
+            scale = log_normal(1, 0.15, rng)
+            write_alone(writer, [str(integer(0, 10, rng))], x, y, scale=scale)
 
 
-def columns(task: Task) -> None:
-    """Write short numbers below each other, in columns."""
-    rows(
-        task,
-        lambda rng: grammar.digits(int(rng.integers(1, 5)), rng),
-        columns=int(task.rng.integers(2, 4)),
-    )
-
-
-LAYOUTS: Mapping[str, Callable[[Task], None]] = {
-    "amounts": lambda task: one_number(task, grammar.amount),
-    "number": lambda task: one_number(task, grammar.number),
-    "rows": lambda task: rows(task, grammar.number, columns=1 + (task.rng.random() < 0.25)),
-    "expressions": lambda task: rows(
-        task, grammar.expression, columns=1 + (task.rng.random() < 0.25)
-    ),
+LAYOUTS: Mapping[str, Callable[[Writer], None]] = {
+    "amounts": amounts,
+    "number": numbers,
+    "rows": rows,
+    "expressions": expressions,
     "columns": columns,
     "boxes": boxes,
     "grid": grid,

@@ -5,11 +5,12 @@ Takes a text as `grammar` composes it; returns nothing but ink, on a `Writing`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
+from inkdigits.data.synthetic.training_pages.draws import chance, one_of
 from inkdigits.data.synthetic.training_pages.fields import (
     BAND,
     FAR,
@@ -20,9 +21,8 @@ from inkdigits.data.synthetic.training_pages.fields import (
 )
 from inkdigits.data.synthetic.training_pages.glyphs import SYMBOLS, Bank
 from inkdigits.data.synthetic.training_pages.hands import Hand
-from inkdigits.data.synthetic.training_pages.writing import SOLID_HALF, Writing
-
-Frame = NDArray[np.float64]  # (2, 2): ems to pixels of the sheet
+from inkdigits.data.synthetic.training_pages.pixels import Plane
+from inkdigits.data.synthetic.training_pages.writing import SOLID_HALF, Frame, Writing
 
 NARROWEST_STEP = 0.55  # of a symbol's width: the next one starts no further left
 NARROWEST = 0.22  # em, the same for narrow symbols
@@ -30,104 +30,140 @@ FULL_STOP = SYMBOLS.index(".")  # kinds below are digits
 THICK = 0.2  # em: pens of this width touch, but do not overlap, or nobody could read them
 USUAL_PEN = 0.06  # em, half the width where neither hand nor glyph says otherwise
 LONGEST_LIGATURE = 0.8  # em
-MARKS = {SYMBOLS.index(mark) for mark in (".", ",", "-", ":")}  # of any size
+STEEPEST_LIGATURE = 1.3  # em, up or down
+MARKS = {SYMBOLS.index(mark) for mark in ".,-:"}  # of any size
 HANGING = {4, 7, 9}  # digits that may hang below the baseline
+CELL_TOP = 1.25  # of an em above the baseline
+CELL_BOTTOM = 0.25  # of an em below
 
 
 @dataclass(slots=True)
-class _Symbol:
-    """A symbol as it is being written: what, how large and thick, then where; pixels of the
-    sheet.
+class Writer:
+    """Who writes on a page, where to and how large.
+
+    Attributes:
+        writing: where to.
+        hand: whose.
+        bank: of glyphs.
+        rng: chance.
+        em: height of digits, pixels.
+        pitch: from row to row, pixels.
+        others: share of symbols that are no numbers.
+        noise: of the pen's width at each pixel, float32 (H, W), about 1.
+        drift: of baselines, y per x.
+        words: how often a word stands beside a number.
+        pens: how many write.
+    """
+
+    writing: Writing
+    hand: Hand
+    bank: Bank
+    rng: Generator
+    em: float
+    pitch: float
+    others: float
+    noise: Plane | None
+    drift: float
+    words: float
+    pens: int
+
+
+@dataclass(slots=True)
+class Symbol:
+    """A symbol as it is being written: what, how large and thick, then where; pixels of the sheet.
+
+    Attributes:
+        glyph: what.
+        em: how large.
+        half: half the pen's width.
+        wide: from its left end to its right.
+        chained: whether it hangs on the zero before.
+        left: x of its left end.
+        base: y of its baseline.
+        frame: (2, 2), ems to pixels.
+        number: on the `Writing`; None where it cannot be seen.
     """
 
     glyph: Glyph
     em: float
     half: float
     wide: float
-    chained: bool  # whether it hangs on the zero before
+    chained: bool = False
     left: float = 0.0
     base: float = 0.0
     frame: Frame = field(default_factory=lambda: np.eye(2))
     number: int | None = None
 
+    @property
+    def is_digit(self) -> bool:
+        """Whether it is one of the ten digits."""
+        return self.glyph.kind < FULL_STOP
+
 
 def write_line(
-    writing: Writing,
-    hand: Hand,
-    bank: Bank,
+    writer: Writer,
     text: Sequence[str],
     place: tuple[float, float],
     size: float,
-    rng: Generator,
     *,
-    drift: float = 0.0,
     cell: float | None = None,
-    noise: NDArray[np.float32] | None = None,
 ) -> float:
     """Write a line of symbols.
 
     Args:
-        writing: where to.
-        hand: whose.
-        bank: signs.
+        writer: who writes and where to.
         text: digits, names of signs, and " ".
         place: left end of the baseline on the sheet, pixels.
         size: of an em, pixels.
-        rng: chance.
-        drift: of the baseline, y per x.
         cell: width of a box for each symbol, pixels; without it they stand close.
-        noise: of the pen's width.
 
     Returns:
         Where the line ends, x on the sheet.
     """
     start, base = place
-    x, line = start, []
-    before: _Symbol | None = None
-    zeros = _chain(text, hand, rng) if cell is None else {}
+    x = start
+    before: Symbol | None = None
+    numbers: list[int] = []
+    zeros = {} if cell else _chains(text, writer.hand, writer.rng)
 
     for i, name in enumerate(text):
         if name == " ":
-            x += size * rng.uniform(0.35, 0.8) if cell is None else cell
+            x += cell or size * writer.rng.uniform(0.35, 0.8)
             before = None
             continue
 
-        symbol = _sized(zeros.get(i), name, hand, bank, size, rng)
-        if cell is not None:
-            left = start + i * cell
-            symbol.left = left + (cell - symbol.wide) / 2 + rng.normal(0, 0.06) * cell
-            writing.cells.append((left, base - 1.25 * size, left + cell, base + 0.25 * size))
+        symbol = _sized(writer, name, size, zeros.get(i))
+        symbol.chained = zeros.keys() >= {i - 1, i}
+        if cell:
+            symbol.left = _in_cell(writer, symbol, start + i * cell, base, size, cell)
+        elif before:
+            symbol.left = _left(writer, before, symbol, size)
         else:
-            symbol.left = x if before is None else _left(before, symbol, hand, size, rng)
+            symbol.left = x
 
-        symbol.base = base + drift * (symbol.left - start)
-        _write(writing, hand, symbol, size, rng, noise)
-        if symbol.number is not None:
-            line.append(symbol.number)
-            if before and _ligature(before, symbol) and rng.random() < hand.joined:
-                _join(writing, before, symbol)
-        before, x = symbol, symbol.left + symbol.wide
-        size *= 1 - hand.shrinking
+        symbol.base = base + writer.drift * (symbol.left - start)
+        _put(writer, symbol, size)
+        if symbol.number:
+            numbers.append(symbol.number)
+            _join(writer, before, symbol)
 
-    if line:
-        writing.lines.append(line)
-    writing.extents.append((start, base - size, x, base + drift * (x - start)))
+        before = symbol
+        x = symbol.left + symbol.wide
+        size *= 1 - writer.hand.shrinking
+
+    if numbers:
+        writer.writing.lines.append(numbers)
+
+    end = base + writer.drift * (x - start)
+    writer.writing.extents.append((start, base - size, x, end))
     return x
 
 
-def _sized(
-    zero: tuple[Glyph, bool] | None,
-    name: str,
-    hand: Hand,
-    bank: Bank,
-    size: float,
-    rng: Generator,
-) -> _Symbol:
-    """Choose a glyph, its size and the pen's width. zero: of a chain, and whether it hangs on
-    one.
-    """
-    glyph, chained = zero or (_glyph(name, hand, bank, rng), False)
-    em = size * float(np.clip(rng.normal(1, hand.uneven), 0.7, 1.3))
+def _sized(writer: Writer, name: str, size: float, zero: Glyph | None) -> Symbol:
+    """Choose a glyph, its size and the pen's width. zero: of a chain."""
+    hand, rng = writer.hand, writer.rng
+    glyph = zero or _glyph(writer, name)
+    em = size * np.clip(rng.normal(1, hand.uneven), 0.7, 1.3)
     if zero:
         em = size * hand.zero
     elif glyph.kind == 0:
@@ -135,125 +171,142 @@ def _sized(
     elif glyph.kind in MARKS:
         em = size * rng.uniform(0.8, 1.3)
 
-    half = em * (hand.pen if hand.pen is not None else glyph.pen or USUAL_PEN)
+    pen = glyph.pen or USUAL_PEN if hand.pen is None else hand.pen
+    half = em * pen
     if glyph.kind == FULL_STOP:
         half *= rng.uniform(1.0, 1.5)
     if glyph.pen == 0:
         half = SOLID_HALF
-    return _Symbol(glyph, em, half, glyph.box[2] * hand.breadth * em, chained)
+
+    wide = glyph.box[2] * hand.breadth * em
+    return Symbol(glyph, em, half, wide)
 
 
-def _glyph(name: str, hand: Hand, bank: Bank, rng: Generator) -> Glyph:
+def _glyph(writer: Writer, name: str) -> Glyph:
     ways: Sequence[Glyph]
     if name == "other":
-        ways = bank.others
+        ways = writer.bank.others
     elif name == "letter":
-        ways = bank.letters
+        ways = writer.bank.letters
+    elif name.isdigit():
+        ways = writer.hand.digits[int(name)]
     else:
-        ways = hand.digits[int(name)] if name.isdigit() else bank.signs[name]
-    return ways[int(rng.integers(len(ways)))]
+        ways = writer.bank.signs[name]
+
+    return one_of(ways, writer.rng)
 
 
-def _left(before: _Symbol, symbol: _Symbol, hand: Hand, size: float, rng: Generator) -> float:
-    """Say where the next symbol starts: on the chain, touching the one before, or apart from it."""
+def _in_cell(
+    writer: Writer, symbol: Symbol, left: float, base: float, size: float, cell: float
+) -> float:
+    """Note the cell, and return where the symbol starts in it."""
+    box = (left, base - CELL_TOP * size, left + cell, base + CELL_BOTTOM * size)
+    writer.writing.cells.append(box)
+    return left + (cell - symbol.wide) / 2 + writer.rng.normal(0, 0.06) * cell
+
+
+def _left(writer: Writer, before: Symbol, symbol: Symbol, size: float) -> float:
+    """Return where a symbol starts: on the chain, touching the one before, or apart from it."""
+    hand, rng = writer.hand, writer.rng
     if symbol.chained:
         return before.left + before.em * hand.breadth * before.glyph.tail[0]
-    digits = before.glyph.kind < FULL_STOP and symbol.glyph.kind < FULL_STOP
-    if digits and rng.random() < hand.touching:
+
+    are_digits = before.is_digit and symbol.is_digit
+    if are_digits and chance(hand.touching, rng):
         return _touching(before, symbol, hand, rng)
-    gap = hand.gap if symbol.glyph.kind < FULL_STOP else max(0.03, 0.6 * hand.gap)
+
+    gap = hand.gap if symbol.is_digit else max(0.03, 0.6 * hand.gap)
     room = size * gap * max(0.1, rng.normal(1, hand.loose))
     return before.left + before.wide + room + 1.8 * symbol.half
 
 
-def _touching(before: _Symbol, symbol: _Symbol, hand: Hand, rng: Generator) -> float:
+def _touching(before: Symbol, symbol: Symbol, hand: Hand, rng: Generator) -> float:
     """Find where the next symbol starts so that both pens touch at some height, or overlap."""
-    em, pen = symbol.em, 2 * symbol.half
+    em = symbol.em
+    pen = 2 * symbol.half
     right = before.glyph.profile[:, 1] * before.em
     left = symbol.glyph.profile[:, 0] * em
     meet = float((right - left).max()) * hand.breadth
     if meet < -em:  # nothing of them is at the same height
         meet = before.wide
+
     deep = hand.overlap * max(0.0, 1 - pen / (THICK * em))
     step = meet + pen * rng.uniform(0.4, 1.0) - em * deep * rng.uniform(0.3, 1.5)
     return before.left + max(step, NARROWEST_STEP * before.wide, NARROWEST * em, 0.9 * pen)
 
 
-def _write(
-    writing: Writing,
-    hand: Hand,
-    symbol: _Symbol,
-    size: float,
-    rng: Generator,
-    noise: NDArray[np.float32] | None,
-) -> None:
+def _put(writer: Writer, symbol: Symbol, size: float) -> None:
     """Put a symbol where it belongs, leaning and rising as the hand does."""
+    hand, rng = writer.hand, writer.rng
     if not symbol.chained:
         symbol.base += rng.normal(0, hand.rise) * size
     if symbol.glyph.kind in HANGING:
         symbol.base += hand.hanging * symbol.em
+
     turn = rng.normal(0, hand.turn)
     across = hand.breadth
-    symbol.frame = symbol.em * np.array([[across, -hand.slant - turn], [turn * across, 1.0]])
+    leaning = np.array([[across, -hand.slant - turn], [turn * across, 1.0]])
+    symbol.frame = symbol.em * leaning
 
     place = symbol.left, symbol.base
-    symbol.number = writing.put(symbol.glyph, place, symbol.frame, symbol.half, noise=noise)
-    if symbol.number is not None and rng.random() < hand.retraced:
-        x, y = np.array(place) + rng.normal(0, 0.03, 2) * symbol.em
+    put = writer.writing.put
+    symbol.number = put(symbol.glyph, place, symbol.frame, symbol.half, noise=writer.noise)
+    if symbol.number and chance(hand.retraced, rng):
+        x, y = place + rng.normal(0, 0.03, 2) * symbol.em
         again = symbol.frame * rng.normal(1, 0.03)
-        writing.put(symbol.glyph, (x, y), again, symbol.half, number=symbol.number)
+        put(symbol.glyph, (x, y), again, symbol.half, number=symbol.number)
 
 
-def _ligature(before: _Symbol, symbol: _Symbol) -> bool:
-    """Say whether a stroke may lead from one symbol to the next: between digits that are no chain
-    already.
+def _join(writer: Writer, before: Symbol | None, symbol: Symbol) -> None:
+    """Lead the pen from the tail of one digit to the head of the next, now and then.
+
+    The stroke is the former's ink. Digits of a chain hang together already.
     """
-    digits = before.glyph.kind < FULL_STOP and symbol.glyph.kind < FULL_STOP
-    return digits and not symbol.chained and before.number is not None
-
-
-def _join(writing: Writing, before: _Symbol, symbol: _Symbol) -> None:
-    """Lead the pen from the tail of one symbol to the head of the next; the stroke is the former's
-    ink.
-    """
-    profile = symbol.glyph.profile[:, 0]
-    bands = np.flatnonzero(profile < FAR / 2)
-    first = bands[len(bands) // 4]
-    head = symbol.frame @ (profile[first], TOP + BAND * (first + 0.5)) + (symbol.left, symbol.base)
-    tail = before.frame @ before.glyph.tail + (before.left, before.base)
-    across, down = (head - tail) / before.em
-    if not (0 < across < LONGEST_LIGATURE and abs(down) < 1.3):
+    if before is None or before.number is None or symbol.chained:
+        return
+    if not (before.is_digit and symbol.is_digit and chance(writer.hand.joined, writer.rng)):
         return
 
-    curve = _bent(
-        np.zeros(2), np.array([0.5 * across, 0.12 + 0.5 * down]), np.array([across, down])
-    )
+    tail = before.frame @ before.glyph.tail + (before.left, before.base)
+    across, down = (_head(symbol) - tail) / before.em
+    if not (0 < across < LONGEST_LIGATURE and abs(down) < STEEPEST_LIGATURE):
+        return
+
+    middle = np.array([0.5 * across, 0.12 + 0.5 * down])
+    curve = _bent(np.zeros(2), middle, np.array([across, down]))
     stroke = from_strokes([curve], before.glyph.kind)
     frame = before.em * np.eye(2)
-    writing.put(stroke, (tail[0], tail[1]), frame, before.half, number=before.number)
+    x, y = tail
+    writer.writing.put(stroke, (x, y), frame, before.half, number=before.number)
+
+
+def _head(symbol: Symbol) -> Points:
+    """Return where a pen that comes from the left meets a symbol, (2,), on the sheet."""
+    profile = symbol.glyph.profile[:, 0]
+    bands = np.flatnonzero(profile < FAR / 2)
+    band = bands[len(bands) // 4]
+    height = TOP + BAND * (band + 0.5)
+    return symbol.frame @ (profile[band], height) + (symbol.left, symbol.base)
 
 
 def _bent(start: Points, middle: Points, end: Points) -> Points:
     """Draw a curve, (9, 2), from start to end that leans towards the middle."""
     t = np.linspace(0, 1, 9)[:, None]
-    return np.asarray((1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * end)
+    return (1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * end
 
 
-def _chain(text: Sequence[str], hand: Hand, rng: Generator) -> dict[int, tuple[Glyph, bool]]:
-    """Draw runs of zeros as chains: for each place its glyph, and whether it hangs on another
-    zero.
-    """
-    pieces: dict[int, tuple[Glyph, bool]] = {}
-    i = 0
-    while i < len(text):
-        end = i
-        while end < len(text) and text[end] == "0":
-            end += 1
-        if end - i > 1 and rng.random() < hand.chained:
-            for place, glyph in enumerate(_zeros(end - i, rng), start=i):
-                pieces[place] = glyph, place > i
-        i = max(end, i + 1)
-    return pieces
+def _chains(text: Sequence[str], hand: Hand, rng: Generator) -> dict[int, Glyph]:
+    """Draw some runs of zeros as chains: for each place in the text its glyph."""
+    glyphs: dict[int, Glyph] = {}
+    start = 0
+    for name, run in groupby(text):
+        length = len(list(run))
+        if name == "0" and length > 1 and chance(hand.chained, rng):
+            glyphs.update(enumerate(_zeros(length, rng), start))
+
+        start += length
+
+    return glyphs
 
 
 def _zeros(count: int, rng: Generator) -> list[Glyph]:
@@ -263,25 +316,31 @@ def _zeros(count: int, rng: Generator) -> list[Glyph]:
     """
     wide = rng.uniform(0.24, 0.42)
     step = wide * rng.uniform(1.45, 2.5)
-    begin, over = rng.uniform(-1.9, -0.6), rng.uniform(0.0, 0.5)
+    begin = rng.uniform(-1.9, -0.6)
+    over = rng.uniform(0.0, 0.5)
     dip = rng.uniform(-0.08, 0.25)
-    turn = np.linspace(0, 2 * np.pi + over, 26)
+    turn = begin - np.linspace(0, 2 * np.pi + over, 26)
+    goal = np.array([step + wide * np.cos(begin), 0.5 * np.sin(begin) - 0.5])
 
     rings = []
     for place in range(count):
-        tall = 0.5 * float(np.clip(rng.normal(1, 0.06), 0.8, 1.2))
-        ring = np.column_stack([wide * np.cos(begin - turn), tall * np.sin(begin - turn) - 0.5])
+        tall = 0.5 * np.clip(rng.normal(1, 0.06), 0.8, 1.2)
+        ring = np.column_stack([wide * np.cos(turn), tall * np.sin(turn) - 0.5])
         if place < count - 1:
-            goal = np.array([step + wide * np.cos(begin), 0.5 * np.sin(begin) - 0.5])
-            middle = np.array([(ring[-1, 0] + goal[0]) / 2, max(ring[-1, 1], goal[1]) + dip])
-            ring = np.vstack([ring, _bent(ring[-1], middle, goal)[1:]])
+            x, y = ring[-1]
+            middle = np.array([(x + goal[0]) / 2, max(y, goal[1]) + dip])
+            stroke = _bent(ring[-1], middle, goal)
+            ring = np.vstack([ring, stroke[1:]])
+
         rings.append(ring)
 
-    lefts = [float(ring[:, 0].min()) for ring in rings]
-    steps = [
-        step + after - left for left, after in zip(lefts, [*lefts[1:], lefts[-1]], strict=True)
-    ]
-    return [
-        replace(from_strokes([ring], 0), tail=(onwards, 0.0))
-        for ring, onwards in zip(rings, steps, strict=True)
-    ]
+    lefts = np.array([ring[:, 0].min() for ring in rings])
+    nexts = np.append(lefts[1:], lefts[-1])
+    steps = (step + nexts - lefts).tolist()
+
+    glyphs = []
+    for ring, onwards in zip(rings, steps, strict=True):
+        glyph = from_strokes([ring], 0)
+        glyphs.append(replace(glyph, tail=(onwards, 0.0)))
+
+    return glyphs
