@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from inkdigits.core.digits import CLASSES, Pixels
+from inkdigits.core.digits import CLASSES, Array, Pixels
 from inkdigits.data.synthetic.training_pages.generator import SPLITS, TrainingPage, training_page
 from inkdigits.data.synthetic.training_pages.glyphs import OTHER
 from inkdigits.data.synthetic.training_pages.pixels import Colour
@@ -15,7 +15,9 @@ from inkdigits.data.synthetic.training_pages.pixels import Colour
 GAP = 4  # pixels between pages
 GROUND = (90, 0, 90)  # red, green, blue between pages
 BARE = 30  # grey where no symbol's ink is
-WHITE, RED, YELLOW = (255, 255, 255), (255, 60, 60), (255, 255, 0)
+WHITE = (255, 255, 255)
+RED = (255, 60, 60)
+YELLOW = (255, 255, 0)
 HALF_DEGREES = 180  # OpenCV's hues
 GOLDEN = 0.618  # of a turn of hue from one symbol to the next, so that neighbours differ
 
@@ -43,7 +45,7 @@ def main() -> None:
     Image.fromarray(sheet).save(options.out)
 
 
-def owners(page: TrainingPage) -> Pixels:
+def owners(page: TrainingPage) -> Array:
     """Colour each symbol's ink, and draw its box: digits white, separators yellow, others red."""
     turns = np.arange(len(page.kinds) + 1) * GOLDEN
     hsv = np.full((len(turns), 1, 3), 230, np.uint8)
@@ -54,7 +56,8 @@ def owners(page: TrainingPage) -> Pixels:
     picture = np.ascontiguousarray(colours[page.owner])
     for kind, box in zip(page.kinds, page.boxes.astype(int), strict=True):
         left, top, right, bottom = box.tolist()
-        cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), _box_colour(kind), 1)
+        last = (right - 1, bottom - 1)
+        cv2.rectangle(picture, (left, top), last, _box_colour(kind), 1)
 
     return picture
 

@@ -33,11 +33,6 @@ def is_empty(box: Box) -> bool:
     return bool((box[:2] >= box[2:]).any())
 
 
-def is_inside(box: Box, other: Box) -> bool:
-    """Tell whether a box is in another."""
-    return np.array_equal(overlap(box, other), box)
-
-
 def window(box: Box) -> tuple[slice, slice]:
     """Return the index of a box's rows and columns in a picture."""
     left, top, right, bottom = box.tolist()

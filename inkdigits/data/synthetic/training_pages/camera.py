@@ -29,6 +29,7 @@ Points = NDArray[np.float64]  # (..., 2): x and y in pixels
 Matrix = NDArray[np.float64]
 
 MOST_TILT = 15  # degrees
+CORNERS = ((0, 0), (1, 0), (1, 1), (0, 1))  # of a sheet, in its width and height
 CORNER_SHIFT = 0.06  # of the sheet's sides: deviation of its corners, seen from far on the side
 SMALLEST = 8  # pixels of a side, when a picture is made smaller
 
@@ -43,20 +44,29 @@ class Lens:
 
     def at(self, x: float, y: float) -> tuple[Points, Matrix]:
         """Return where a point of the sheet is seen, (2,), and the Jacobian there, (2, 2)."""
-        across, down, depth = (self.matrix * (x, y, 1)).sum(axis=1)
-        point = np.array([across, down]) / depth
+        moved = self.matrix[:, 0] * x + self.matrix[:, 1] * y + self.matrix[:, 2]
+        depth = moved[2]
+        point = moved[:2] / depth
 
         linear = self.matrix[:2, :2]
         fading = np.outer(point, self.matrix[2, :2])
+
         return point, (linear - fading) / depth
 
     def seen(self, points: Points) -> Points:
         """Return where points (..., 2) of the sheet are seen."""
-        moved = points @ self.matrix[:, :2].T + self.matrix[:, 2]
+        linear = self.matrix[:, :2]
+        moved = points @ linear.T + self.matrix[:, 2]
         return moved[..., :2] / moved[..., 2:]
 
 
-def random_lens(size: Size, rng: Generator, *, tilt: float, skew: float) -> Lens:
+def random_lens(
+    size: Size,
+    rng: Generator,
+    *,
+    tilt: float,
+    skew: float,
+) -> Lens:
     """Draw a lens.
 
     Args:
@@ -69,7 +79,8 @@ def random_lens(size: Size, rng: Generator, *, tilt: float, skew: float) -> Lens
         The lens.
     """
     height, width = size
-    turn = np.deg2rad(np.clip(rng.normal(0, tilt), -MOST_TILT, MOST_TILT))
+    degrees = np.clip(rng.normal(0, tilt), -MOST_TILT, MOST_TILT)
+    turn = np.deg2rad(degrees)
     cos = np.cos(turn)
     sin = np.sin(turn)
     rotation = np.array([[cos, -sin], [sin, cos]])
@@ -79,10 +90,12 @@ def random_lens(size: Size, rng: Generator, *, tilt: float, skew: float) -> Lens
     turned[:2, :2] = rotation
     turned[:2, 2] = middle - rotation @ middle
 
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    corners = np.array(CORNERS, np.float32) * (width, height)
     shifts = rng.normal(0, CORNER_SHIFT * skew, (4, 2)) * (width, height)
     moved = (corners + shifts).astype(np.float32)
-    return Lens(turned @ cv2.getPerspectiveTransform(corners, moved))
+    slanted = cv2.getPerspectiveTransform(corners.astype(np.float32), moved)
+
+    return Lens(turned @ slanted)
 
 
 def lit(picture: Picture, loss: float, rng: Generator) -> Picture:
@@ -101,9 +114,11 @@ def lit(picture: Picture, loss: float, rng: Generator) -> Picture:
     light = resized(corners.astype(np.float32), size)
 
     if chance(0.4, rng):
-        light *= 1 + np.float32(0.25 * loss) * clouds(size, (2, 2), rng)
+        patches = clouds(size, (2, 2), rng)
+        light *= 1 + 0.25 * loss * patches
 
     colour = 1 + rng.normal(0, 0.03, 3)
+
     return lit_by(picture, light, colour.tolist())
 
 
@@ -133,6 +148,7 @@ def shaded(picture: Picture, depth: float, rng: Generator) -> Picture:
 
     edge = side * rng.uniform(0.01, 0.12)
     large = resized(soft(shadow, edge), (height, width))
+
     return lit_by(picture, 1 - part(large, depth))
 
 
@@ -154,10 +170,12 @@ def blurred(picture: Picture, radius: float, rng: Generator) -> Picture:
     middle = steps // 2
     angle = rng.uniform(0, np.pi)
     reach = middle * np.array([np.cos(angle), np.sin(angle)])
-    start, end = np.rint([middle - reach, middle + reach]).astype(int).tolist()
+    ends = np.rint([middle - reach, middle + reach])
+    start, end = ends.astype(int).tolist()
 
     way = np.zeros((steps, steps), np.float32)
     cv2.line(way, start, end, 1.0, 1)
+
     return cv2.filter2D(picture, -1, way / way.sum())
 
 
@@ -180,15 +198,18 @@ def binary(picture: Array, rng: Generator) -> Array:
         block,
         darker,
     )
+
     return cv2.merge([black] * 3)
 
 
 def resampled(picture: Array, factor: float, rng: Generator) -> Array:
     """Make the picture smaller by a factor of 0 to 1 and large again, as programs do."""
     height, width = picture.shape[:2]
-    less = max(SMALLEST, round(height * factor)), max(SMALLEST, round(width * factor))
+    tall = max(SMALLEST, round(height * factor))
+    wide = max(SMALLEST, round(width * factor))
     shrinking = rng.choice([cv2.INTER_AREA, cv2.INTER_LINEAR])
-    small = resized(picture, less, shrinking)
+    small = resized(picture, (tall, wide), shrinking)
+
     return resized(small, (height, width), pick(ENLARGING, rng))
 
 

@@ -37,7 +37,13 @@ WIDEST_RULE = 5  # pixels
 
 
 def ground(
-    medium: Medium, look: Style, writing: Writing, em: float, rng: Generator, *, blank: bool
+    medium: Medium,
+    look: Style,
+    writing: Writing,
+    em: float,
+    rng: Generator,
+    *,
+    blank: bool,
 ) -> Picture:
     """Lay out the ground and print on it.
 
@@ -68,23 +74,31 @@ def ground(
     picture = _printed(picture, medium, look, writing, em, rng)
     if chance(medium.edged, rng):
         picture = _on_table(picture, writing, rng)
+
     return picture
 
 
-def _bare(size: Size, medium: Medium, look: Style, rng: Generator) -> Picture:
+def _bare(
+    size: Size,
+    medium: Medium,
+    look: Style,
+    rng: Generator,
+) -> Picture:
     """Lay out a canvas, a board or a sheet with what is in its paper."""
     if medium.name == "canvas":
         return grounds.plain(size, look.paper)
     if medium.name == "board":
         return grounds.board(size, look.paper, rng.uniform(0, 1), rng)
 
-    picture = grounds.paper(size, look.paper, 0.05 * rng.random() ** 2, rng)
+    roughness = 0.05 * rng.random() ** 2
+    picture = grounds.paper(size, look.paper, roughness, rng)
     if chance(medium.secured, rng):
         picture = grounds.secured(picture, rng.uniform(0.06, 0.4), rng)
     if chance(0.1, rng):
         picture = grounds.shown_through(picture, rng.uniform(0.03, 0.18), rng)
     if chance(0.1, rng):
         picture = grounds.stained(picture, rng)
+
     return picture
 
 
@@ -98,7 +112,12 @@ def _cells(writing: Writing, rng: Generator) -> list[prints.Segment] | None:
     return prints.combed(cells, rng.uniform(0.15, 0.6))
 
 
-def _rules(medium: Medium, writing: Writing, em: float, rng: Generator) -> list[prints.Segment]:
+def _rules(
+    medium: Medium,
+    writing: Writing,
+    em: float,
+    rng: Generator,
+) -> list[prints.Segment]:
     """Choose what is ruled on the page, and rule it to suit the writing."""
     if not chance(medium.ruled, rng):
         return []
@@ -108,7 +127,7 @@ def _rules(medium: Medium, writing: Writing, em: float, rng: Generator) -> list[
     rows = writing.extents
     base = rows[0][3] if rows else rng.uniform(0, height)
     foot = base + rng.normal(0.03, 0.12) * em
-    pitch = rows[1][3] - rows[0][3] if len(rows) > 1 else 0.0
+    pitch = rows[1][3] - base if len(rows) > 1 else 0.0
     if pitch < 0.8 * em:
         pitch = em * rng.uniform(1.1, 2.5)
 
@@ -151,10 +170,13 @@ def _ruled(
     if by_hand:
         segments = prints.wobbly(segments, 0.06 * em, rng)
 
-    layer = prints.lines(writing.size, writing.lens, segments, min(width, WIDEST_RULE))
+    width = min(width, WIDEST_RULE)
+    layer = prints.lines(writing.size, writing.lens, segments, width)
     in_ink = by_hand or chance(0.25, rng)
     strength = 1.0 if chance(0.5, rng) else rng.uniform(0.3, 1)
-    return covered(picture, part(layer, strength), look.ink if in_ink else look.rule)
+    colour = look.ink if in_ink else look.rule
+
+    return covered(picture, part(layer, strength), colour)
 
 
 def _printed(
@@ -202,25 +224,38 @@ def _sheet(writing: Writing, rng: Generator) -> Layer:
     """Return where the sheet is, 255, whose edges are seen at some sides."""
     height, width = writing.size
     is_seen = rng.random(4) < 0.6
-    left, top, right, bottom = np.where(is_seen, rng.uniform(-0.3, 0.35, 4), -1.0)
+    edges = rng.uniform(-0.3, 0.35, 4)
+    left, top, right, bottom = np.where(is_seen, edges, -1.0)
     right = 1 - right
     bottom = 1 - bottom
-    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    corners = np.array(
+        [
+            [left, top],
+            [right, top],
+            [right, bottom],
+            [left, bottom],
+        ]
+    )
     shifts = rng.normal(0, 0.03 * width, (4, 2))
     places = writing.lens.seen(corners * (width, height) + shifts)
 
     sheet = np.zeros((height, width), np.uint8)
     cv2.fillConvexPoly(sheet, fixed_point(places), 255, cv2.LINE_AA, FRACTION)
+
     return sheet
 
 
 def _free_of_finger(size: Size, rng: Generator) -> Layer:
     """Hold the sheet with a finger; return where it is still seen, 255."""
     height, width = size
-    centre = np.array([one_of((-0.05, 1.05), rng) * width, rng.uniform(0.1, 1.1) * height])
-    axes = np.array([rng.uniform(0.15, 0.5), rng.uniform(0.06, 0.14)]) * width
+    x = one_of((-0.05, 1.05), rng) * width
+    y = rng.uniform(0.1, 1.1) * height
+    length = rng.uniform(0.15, 0.5) * width
+    breadth = rng.uniform(0.06, 0.14) * width
     sheet = np.full(size, 255, np.uint8)
-    ellipse(sheet, centre, axes, rng.normal(0, 35), 0, edge=cv2.LINE_AA)
+    turn = rng.normal(0, 35)
+    ellipse(sheet, (x, y), (length, breadth), turn, 0, edge=cv2.LINE_AA)
+
     return sheet
 
 
@@ -231,7 +266,12 @@ def _skin(size: Size, rng: Generator) -> Picture:
     return camera.lit(grounds.paper(size, colour, 0.03, rng), 0.4, rng)
 
 
-def inked(picture: Picture, look: Style, writing: Writing, rng: Generator) -> Picture:
+def inked(
+    picture: Picture,
+    look: Style,
+    writing: Writing,
+    rng: Generator,
+) -> Picture:
     """Put the ink on the page, as covering or as translucent as the pen's.
 
     Args:
@@ -252,7 +292,8 @@ def inked(picture: Picture, look: Style, writing: Writing, rng: Generator) -> Pi
         if look.grain:
             scale = one_of((1.3, 2.2, 4), rng)
             tooth = grounds.piece(grounds.tiles().grain, writing.size, rng, scale)
-            share *= np.clip(1 - look.grain * (0.6 + tooth), 0, 1)
+            covering = 1 - look.grain * (0.6 + tooth)
+            share *= np.clip(covering, 0, 1)
 
         picture = lay(picture, share, colour)
 

@@ -34,17 +34,20 @@ def pick(shares: Mapping[T, float], rng: Generator) -> T:
 
 def log_uniform(low: float, high: float, rng: Generator) -> float:
     """Return a number from low to high whose logarithm is uniform."""
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+    logarithm = rng.uniform(np.log(low), np.log(high))
+    return float(np.exp(logarithm))
 
 
 def log_normal(median: float, deviation: float, rng: Generator) -> float:
     """Return a positive number, given the median and the deviation of the logarithm."""
-    return float(np.exp(rng.normal(np.log(median), deviation)))
+    logarithm = rng.normal(np.log(median), deviation)
+    return float(np.exp(logarithm))
 
 
 def one_of(options: Sequence[T], rng: Generator) -> T:
     """Pick one of several things that are equally likely."""
-    return options[int(rng.integers(len(options)))]
+    place = integer(0, len(options), rng)
+    return options[place]
 
 
 def integer(low: int, high: int, rng: Generator) -> int:

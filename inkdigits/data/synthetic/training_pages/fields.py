@@ -58,13 +58,15 @@ def from_strokes(strokes: Sequence[Points], kind: int) -> Glyph:
     points = np.concatenate(strokes)
     low = points.min(axis=0)
     high = points.max(axis=0)
-    width, height = np.ceil((high - low) * EM).astype(int) + 2 * PAD + 1
+    extent = np.ceil((high - low) * EM) + 2 * PAD + 1
+    width, height = extent.astype(int)
 
     way = np.full((height, width), 255, np.uint8)
     places = [fixed_point((stroke - low) * EM + PAD) for stroke in strokes]
     cv2.polylines(way, places, isClosed=False, color=0, thickness=1, shift=FRACTION)
 
     x, y = strokes[-1][-1].tolist()
+
     return from_way(way, low[1], kind, None, (x - low[0], y))
 
 
@@ -87,7 +89,7 @@ def from_way(
     distance = cv2.distanceTransform(way, cv2.DIST_L2, 5)
     if pen != 0:
         smooth = cv2.GaussianBlur(distance, (0, 0), 0.8)
-        distance = np.maximum(smooth - np.float32(0.5), 0)
+        distance = np.maximum(smooth - 0.5, 0)
 
     ys, xs = np.nonzero(way == 0)
     x = (xs - PAD) / EM
@@ -109,10 +111,12 @@ def from_way(
 
 def _profile(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return the leftmost and rightmost x in each band of height."""
-    band = np.clip(((y - TOP) / BAND).astype(int), 0, BANDS - 1)
-    profile = np.tile(np.array([FAR, -FAR], np.float32), (BANDS, 1))
-    np.minimum.at(profile[:, 0], band, x.astype(np.float32))
-    np.maximum.at(profile[:, 1], band, x.astype(np.float32))
+    band = ((y - TOP) / BAND).astype(int)
+    band = np.clip(band, 0, BANDS - 1)
+    profile = np.full((BANDS, 2), (FAR, -FAR), np.float32)
+    np.minimum.at(profile[:, 0], band, x)
+    np.maximum.at(profile[:, 1], band, x)
+
     return profile
 
 
@@ -129,9 +133,10 @@ def from_shape(solid: Plane, kind: int, height: float = 1.0) -> Glyph:
     """
     left, top, width, tall = cv2.boundingRect((solid > 127).view(np.uint8))
     scale = height * EM / tall
-    size = max(2, round(width * scale)), max(2, round(tall * scale))
+    size = [max(2, round(side * scale)) for side in (width, tall)]
     shape = solid[top : top + tall, left : left + width]
     small = cv2.resize(shape, size, interpolation=cv2.INTER_AREA)
+
     return from_way(as_way(small, SHAPE), -height, kind, 0.0)
 
 
@@ -161,16 +166,18 @@ def united(first: Glyph, second: Glyph, kind: int) -> Glyph:
         part = both[y : y + tall, x : x + wide]
         np.minimum(part, glyph.field, out=part)
 
-    base = first.origin[1] + (height - first.field.shape[0]) // 2
+    tall, _ = first.field.shape
+    base = first.origin[1] + (height - tall) // 2
     top = (PAD - base) / EM
     bottom = top + (height - 2 * PAD) / EM
     right = (width - 2 * PAD) / EM
+
     return Glyph(
         field=both,
         kind=kind,
         origin=(PAD, base),
         box=(0.0, top, right, bottom),
-        profile=np.tile(np.array([0, right], np.float32), (BANDS, 1)),
+        profile=np.full((BANDS, 2), (0, right), np.float32),
         pen=first.pen,
         tail=(right, bottom),
     )

@@ -87,7 +87,11 @@ def prepare(split: str = "train") -> None:
 
 
 def training_page(
-    seed: int, index: int, *, size: Size = (192, 192), split: str = "train"
+    seed: int,
+    index: int,
+    *,
+    size: Size = (192, 192),
+    split: str = "train",
 ) -> TrainingPage:
     """Draw a page.
 
@@ -103,13 +107,14 @@ def training_page(
 
     Raises:
         ValueError: there is no such split.
-        FileNotFoundError: MNIST's files are not in the folder of datasets.
+        BadData: MNIST's files are not in the folder of datasets.
     """
     if split not in SPLITS:
         raise ValueError(f"no split {split!r}; splits: {', '.join(SPLITS)}")
 
     cv2.setNumThreads(1)
-    rng = np.random.default_rng((seed, index, *size, SPLITS.index(split)))
+    place = SPLITS.index(split)
+    rng = np.random.default_rng((seed, index, *size, place))
 
     medium = MEDIA[pick(MEDIUM_SHARES, rng)]
     look = style(medium, rng)
@@ -134,6 +139,7 @@ def training_page(
 
     if chance(0.1 if medium.name == "canvas" else 0.5, rng):
         _add_grain(picture, contrast, rng)
+
     return _finished(_filed(picture, medium, em, rng), writing, tiny=tiny)
 
 
@@ -184,18 +190,31 @@ def _write(
     )
     writing.covers = [np.zeros(writing.size, np.uint8) for _ in range(writer.pens)]
     LAYOUTS[layout](writer)
+
     return em
 
 
-def _pressure(size: Size, pressure: float, em: float, rng: Generator) -> Plane:
+def _pressure(
+    size: Size,
+    pressure: float,
+    em: float,
+    rng: Generator,
+) -> Plane:
     """Draw how a pen's width varies over the page, about 1."""
     height, width = size
     cell = 0.5 * em
-    cells = max(2, int(height / cell)), max(2, int(width / cell))
-    return 1 + np.float32(0.6 * pressure) * clouds(size, cells, rng)
+    down = max(2, int(height / cell))
+    across = max(2, int(width / cell))
+
+    return 1 + 0.6 * pressure * clouds(size, (down, across), rng)
 
 
-def _cropped(picture: Picture, writing: Writing, em: float, rng: Generator) -> Picture:
+def _cropped(
+    picture: Picture,
+    writing: Writing,
+    em: float,
+    rng: Generator,
+) -> Picture:
     """Keep a piece close around some lines, on one colour or with its edges drawn out."""
     if not writing.extents:
         return picture
@@ -211,13 +230,15 @@ def _cropped(picture: Picture, writing: Writing, em: float, rng: Generator) -> P
     edges = (top, height - bottom, left, width - right)
 
     ink = writing.owner[window(box)]
-    cut = ink[[0, -1]].any() or ink[:, [0, -1]].any()
+    ends = [0, -1]
+    cut = ink[ends].any() or ink[:, ends].any()
     if not cut and chance(0.5, rng):
         return cv2.copyMakeBorder(piece, *edges, cv2.BORDER_REPLICATE)
 
     colour = [one_of((0, 128, 255), rng)] * 3
     if chance(0.4, rng):
         colour = piece.mean(axis=(0, 1)).tolist()
+
     return cv2.copyMakeBorder(piece, *edges, cv2.BORDER_CONSTANT, value=colour)
 
 
@@ -226,11 +247,13 @@ def _around_lines(writing: Writing, em: float, rng: Generator) -> Box:
     first = integer(0, len(writing.extents), rng)
     count = one_of((1, 1, 2, 3), rng)
     lines = np.array(writing.extents[first : first + count])
-    ends = np.array([lines[:, :2].min(axis=0), lines[:, 2:].max(axis=0)])
+    low = lines[:, :2].min(axis=0)
+    high = lines[:, 2:].max(axis=0)
 
-    room = np.array([rng.uniform(-0.5, 0.1, 2), rng.uniform(-0.1, 0.5, 2)])
-    seen = writing.lens.seen(ends) + room * em
-    box = np.rint(seen).astype(int).ravel()
+    low = writing.lens.seen(low) + rng.uniform(-0.5, 0.1, 2) * em
+    high = writing.lens.seen(high) + rng.uniform(-0.1, 0.5, 2) * em
+    box = np.rint(np.append(low, high)).astype(int)
+
     return overlap(box, whole(writing.size))
 
 
@@ -268,16 +291,21 @@ def _scanned(picture: Picture, contrast: float, rng: Generator) -> tuple[Picture
 
 def _add_grain(picture: Picture, contrast: float, rng: Generator) -> None:
     """Add a sensor's noise to a picture, alike in all channels or not."""
-    grain = grounds.piece(grounds.tiles().grain, picture.shape[:2], rng)
-    strength = np.float32(min(log_uniform(*GRAIN, rng), contrast / 5))
+    size = picture.shape[:2]
+    grain = grounds.piece(grounds.tiles().grain, size, rng)
+    strength = min(log_uniform(*GRAIN, rng), contrast / 5)
     for channel in range(3):
         shift = 7 * channel * chance(0.4, rng)
         picture[..., channel] += np.roll(grain, shift) * strength
 
 
-def _filed(picture: Picture, medium: Medium, em: float, rng: Generator) -> Pixels:
+def _filed(
+    picture: Picture,
+    medium: Medium,
+    em: float,
+    rng: Generator,
+) -> Pixels:
     """Make a file of the picture: grey or coloured, resampled, compressed, turned negative."""
-    on_canvas = medium.name == "canvas"
     if chance(0.25, rng):
         picture = camera.grey(picture)
 
@@ -286,6 +314,18 @@ def _filed(picture: Picture, medium: Medium, em: float, rng: Generator) -> Pixel
         stored = 255 - stored
     if medium.name == "form" and em > LEAST_BINARY_EM and chance(0.06, rng):
         stored = camera.binary(stored, rng)
+
+    return _stored(stored, medium, em, rng)
+
+
+def _stored(
+    stored: Pixels,
+    medium: Medium,
+    em: float,
+    rng: Generator,
+) -> Pixels:
+    """Resample and compress some files."""
+    on_canvas = medium.name == "canvas"
     if chance(0.2 if on_canvas else 0.12, rng) and em > LEAST_RESAMPLED_EM:
         factor = rng.uniform(max(0.25, 10 / em), 1)
         stored = camera.resampled(stored, factor, rng)
@@ -302,6 +342,7 @@ def _finished(picture: Pixels, writing: Writing, *, tiny: bool) -> TrainingPage:
     seen = writing.visible()
     kinds = [symbol.kind for symbol in seen.symbols]
     boxes = [symbol.box for symbol in seen.symbols]
+
     return TrainingPage(
         picture,
         owner=seen.owner,

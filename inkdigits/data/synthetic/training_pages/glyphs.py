@@ -84,13 +84,17 @@ def bank(split: str) -> Bank:
     signs: dict[str, list[Glyph]] = {}
     for kind, ways in enumerate(shapes.SEPARATORS, start=10):
         signs[SYMBOLS[kind]] = _variants(ways, kind, 3 * VARIANTS, rng)
+
     for name, ways in shapes.AMID_NUMBERS.items():
         signs[name] = _variants(ways, OTHER, VARIANTS, rng)
 
     letters = list(_drawn(shapes.LETTERS, 10, rng))
-    others = [*letters, *_drawn(shapes.DOODLES, 8, rng), *_scribbles(rng)]
+    others = letters + list(_drawn(shapes.DOODLES, 8, rng))
+    others += _scribbles(rng)
     signs["struck"] = list(_struck_out(writers, rng))
-    others += [*_printed(rng), *_icons(rng), *signs["struck"]]
+    others += _printed(rng)
+    others += _icons(rng)
+    others += signs["struck"]
     for name in ALONE:
         others += signs[name][:12]
 
@@ -108,7 +112,12 @@ def drawn_strokes(shape: str, loose: float, rng: Generator) -> list[Points]:
     Returns:
         For each stroke float64 (K, 2), ems on the baseline.
     """
-    return [_curve(stroke, rng.normal(0, loose, stroke.shape)) for stroke in parse(shape)]
+    strokes = []
+    for stroke in parse(shape):
+        shifts = rng.normal(0, loose, stroke.shape)
+        strokes.append(_curve(stroke, shifts))
+
+    return strokes
 
 
 def _curve(stroke: Points, shifts: Points) -> Points:
@@ -141,7 +150,12 @@ def _drawn_hand(rng: Generator) -> dict[int, list[Glyph]]:
     return hand
 
 
-def _variants(ways: Sequence[str], kind: int, count: int, rng: Generator) -> list[Glyph]:
+def _variants(
+    ways: Sequence[str],
+    kind: int,
+    count: int,
+    rng: Generator,
+) -> list[Glyph]:
     """Draw a sign so many times, its ways in turn."""
     turns = islice(cycle(ways), count)
     return [from_strokes(drawn_strokes(way, LOOSE, rng), kind) for way in turns]

@@ -74,6 +74,7 @@ def amount(rng: Generator) -> Text:
         return [one_of(CURRENCIES_BEFORE, rng), *text]
     if chance(0.06, rng):
         text.append(one_of(CURRENCIES_AFTER, rng))
+
     return text
 
 
@@ -86,6 +87,7 @@ def date(rng: Generator) -> Text:
 
     form = "02d" if chance(0.6, rng) else "d"
     last = str(year) if chance(0.6, rng) else f"{year % 100:02d}"
+
     return [*format(day, form), sign, *format(month, form), sign, *last]
 
 
@@ -149,6 +151,7 @@ def expression(rng: Generator) -> Text:
     if chance(0.3, rng):
         text.append("=")
         text += some_digits(1, 3, rng)
+
     return text
 
 
@@ -163,13 +166,16 @@ def number(rng: Generator) -> Text:
         return date(rng)
     if kind < 0.92:
         return one_of(OTHER_NUMBERS, rng)(rng)
+
     return expression(rng)
 
 
 def with_word(text: Text, rng: Generator) -> Text:
     """Write a word before or after."""
     word = ["letter"] * integer(1, 8, rng)
-    return [*word, " ", *text] if chance(0.7, rng) else [*text, " ", *word]
+    if chance(0.7, rng):
+        return [*word, " ", *text]
+    return [*text, " ", *word]
 
 
 def corrected(text: Text, rng: Generator) -> Text:

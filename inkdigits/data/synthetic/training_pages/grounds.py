@@ -90,7 +90,7 @@ def _paper(rng: Generator) -> Plane:
         noise = _noise(rng)
         stretch = rng.uniform(1, 3 if size < 2 else 1.5)
         strength = rng.uniform(0, 1) ** 2 / max(1, size / 4)
-        texture += _stretched(noise, size * stretch, size) * np.float32(strength)
+        texture += _stretched(noise, size * stretch, size) * strength
 
     return (texture - texture.mean()) / texture.std()
 
@@ -134,8 +134,8 @@ def _rosettes(tile: Layer, rng: Generator) -> None:
         widest = rng.uniform(80, 220)
         for radius in np.arange(20, widest, rng.uniform(6, 14)):
             reach = radius * (1 + 0.2 * np.cos(petals * TURN))
-            flower = np.column_stack([reach * np.cos(TURN), reach * np.sin(TURN)])
-            _curve(tile, centre + flower)
+            flower = reach * (np.cos(TURN), np.sin(TURN))
+            _curve(tile, centre + flower.T)
 
 
 def _hatching(tile: Layer, rng: Generator) -> None:
@@ -189,8 +189,10 @@ def _waves(tile: Layer, rng: Generator) -> None:
 
     x = np.arange(-20, TILE + 20, 6.0)
     for row, y in enumerate(np.arange(-TILE, 2 * TILE, rng.uniform(5, 16))):
-        wave = y + turn * x + height * np.sin(2 * np.pi * x / length + phase + drift * row * 5)
-        wave += 0.3 * height * np.sin(2 * np.pi * x / second + 0.3 * row * drift)
+        angle = 2 * np.pi * x / length + phase + drift * row * 5
+        second_angle = 2 * np.pi * x / second + 0.3 * row * drift
+        wave = y + turn * x + height * np.sin(angle)
+        wave += 0.3 * height * np.sin(second_angle)
         _curve(tile, np.column_stack([x, wave]))
 
 
@@ -200,6 +202,7 @@ def _table(rng: Generator) -> Array:
     texture = draw(rng)
     colour = rng.uniform(20, 200) + rng.normal(0, 30, 3)
     table = colour * (1 + 0.12 * texture[..., None])
+
     return np.clip(table, 0, 255).astype(np.uint8)
 
 
@@ -209,23 +212,29 @@ def _wood(rng: Generator) -> Plane:
 
 
 def _cloth(rng: Generator) -> Plane:
-    thread = np.sin(np.arange(TILE) * 2 * np.pi / rng.uniform(3, 9))
+    apart = rng.uniform(3, 9)
+    thread = np.sin(np.arange(TILE) * 2 * np.pi / apart)
     across = np.roll(thread, 2)
     return (np.outer(thread, across) * 2).astype(np.float32)
 
 
 def _plain(rng: Generator) -> Plane:
-    return _paper(rng) * np.float32(0.4)
+    return _paper(rng) * 0.4
 
 
 def _stone(rng: Generator) -> Plane:
-    return _paper(rng) * np.float32(1.5)
+    return _paper(rng) * 1.5
 
 
 MATERIALS = (_wood, _cloth, _plain, _stone)
 
 
-def piece(tile: Array, size: Size, rng: Generator, scale: float = 1.0) -> Array:
+def piece(
+    tile: Array,
+    size: Size,
+    rng: Generator,
+    scale: float = 1.0,
+) -> Array:
     """Cut a piece of a tile, mirrored at random.
 
     Args:
@@ -249,6 +258,7 @@ def piece(tile: Array, size: Size, rng: Generator, scale: float = 1.0) -> Array:
         cut = cut[::-1]
     if chance(0.5, rng):
         cut = cut[:, ::-1]
+
     return cut if scale == 1 else resized(np.ascontiguousarray(cut), size)
 
 
@@ -257,7 +267,12 @@ def plain(size: Size, colour: Colour) -> Picture:
     return np.full((*size, 3), colour, np.float32)
 
 
-def paper(size: Size, colour: Colour, roughness: float, rng: Generator) -> Picture:
+def paper(
+    size: Size,
+    colour: Colour,
+    roughness: float,
+    rng: Generator,
+) -> Picture:
     """Lay out a sheet.
 
     Args:
@@ -271,7 +286,7 @@ def paper(size: Size, colour: Colour, roughness: float, rng: Generator) -> Pictu
     """
     fibres = one_of(tiles().papers, rng)
     texture = piece(fibres, size, rng, log_uniform(0.6, 2.5, rng))
-    return spread(1 + texture * np.float32(roughness), colour)
+    return spread(1 + texture * roughness, colour)
 
 
 def secured(picture: Picture, depth: float, rng: Generator) -> Picture:
@@ -287,7 +302,12 @@ def secured(picture: Picture, depth: float, rng: Generator) -> Picture:
     return picture
 
 
-def board(size: Size, colour: Colour, smear: float, rng: Generator) -> Picture:
+def board(
+    size: Size,
+    colour: Colour,
+    smear: float,
+    rng: Generator,
+) -> Picture:
     """Lay out a blackboard or whiteboard.
 
     Args:
@@ -302,8 +322,9 @@ def board(size: Size, colour: Colour, smear: float, rng: Generator) -> Picture:
     cells = integer(2, 16, rng), integer(2, 6, rng)
     wiped = clouds(size, cells, rng)
     fine = piece(one_of(tiles().papers, rng), size, rng)
-    grey = np.clip(wiped, -1, 3) * np.float32(30) + fine * np.float32(10)
-    return spread(grey * np.float32(smear)) + np.array(colour, np.float32)
+    grey = np.clip(wiped, -1, 3) * 30 + fine * 10
+
+    return spread(grey * smear) + np.array(colour, np.float32)
 
 
 def table(size: Size, rng: Generator) -> Picture:
@@ -312,7 +333,9 @@ def table(size: Size, rng: Generator) -> Picture:
     cut = piece(tile, size, rng, log_uniform(0.6, 2.5, rng))
     if chance(0.3, rng):
         cut = cut[:, :, rng.permutation(3)]
-    return np.ascontiguousarray(cut, np.float32) * np.float32(rng.uniform(0.4, 1.2))
+    brightness = rng.uniform(0.4, 1.2)
+
+    return np.ascontiguousarray(cut, np.float32) * brightness
 
 
 def things(size: Size, rng: Generator) -> Picture:
@@ -325,12 +348,14 @@ def things(size: Size, rng: Generator) -> Picture:
 
     fibres = one_of(tiles().papers, rng)
     texture = piece(fibres, size, rng, log_uniform(0.5, 4, rng))
-    depth = np.float32(rng.uniform(0.02, 0.2))
+    depth = rng.uniform(0.02, 0.2)
+
     return picture * (1 + depth * texture)[..., None]
 
 
 def _polygon(picture: Picture, colour: list[float], rng: Generator) -> None:
-    corners = rng.uniform(-0.2, 1.2, (integer(3, 7, rng), 2)) * _extent(picture)
+    count = integer(3, 7, rng)
+    corners = rng.uniform(-0.2, 1.2, (count, 2)) * _extent(picture)
     cv2.fillPoly(picture, [corners.astype(np.int32)], colour, cv2.LINE_AA)
 
 
@@ -353,14 +378,16 @@ def shown_through(picture: Picture, depth: float, rng: Generator) -> Picture:
     """Let the writing of the other side show, as dark as `depth`, 0 to 1."""
     height, width = picture.shape[:2]
     line = rng.uniform(8, 30)
-    cells = max(2, int(height * 4 / line)), max(2, int(width * 5 / line))
-    letters = clouds((height, width), cells, rng) > 0.3
+    down = max(2, int(height * 4 / line))
+    across = max(2, int(width * 5 / line))
+    letters = clouds((height, width), (down, across), rng) > 0.3
 
     y = np.arange(height) + rng.uniform(0, line)
     is_written = y % line < 0.5 * line
     writing = (letters & is_written[:, None]).astype(np.float32)
     layer = soft(writing, max(0.8, line / 14))
-    return lit_by(picture, 1 - layer * np.float32(depth))
+
+    return lit_by(picture, 1 - layer * depth)
 
 
 def lettered(picture: Picture, rng: Generator) -> Picture:
@@ -395,6 +422,7 @@ def stained(picture: Picture, rng: Generator) -> Picture:
 
     tint = rng.uniform(0.05, 0.5) * rng.uniform(0.5, 1, 3)
     colour = 255 * (1 - tint)
+
     return dyed(picture, part(layer), colour.tolist())
 
 
@@ -415,11 +443,13 @@ def _stain(layer: Layer, rng: Generator) -> Layer:
     thickness = cv2.FILLED if chance(0.6, rng) else integer(2, 7, rng)
     turn = rng.uniform(0, 180)
     ellipse(layer, centre, axes, turn, thickness=thickness, edge=cv2.LINE_AA)
+
     return soft(layer, rng.uniform(1, 6))
 
 
 def _sprinkle(layer: Layer, rng: Generator) -> None:
     """Leave specks on a layer."""
-    places = rng.uniform(0, 1, (integer(1, 25, rng), 2)) * _extent(layer)
+    count = integer(1, 25, rng)
+    places = rng.uniform(0, 1, (count, 2)) * _extent(layer)
     for place in places.astype(int).tolist():
         cv2.circle(layer, place, pick(SPECKS, rng), 255, cv2.FILLED)

@@ -16,6 +16,8 @@ from inkdigits.data.synthetic.training_pages.glyphs import Bank, Digits
 
 REAL = 0.65  # share of hands that are an MNIST writer's
 OWN_PEN = 0.3  # share of these that write with the pen of their digits
+CLOSE_GAP = (-0.04, 0.1)  # ems between symbols
+USUAL_GAP = (0.08, 0.35)
 TIGHT = 0.3  # share of hands whose symbols stand close
 WIDE = 0.9  # from here on, hands whose symbols stand far apart
 
@@ -86,7 +88,8 @@ def random_hand(bank: Bank, rng: Generator, *, pen: tuple[float, float]) -> Hand
     digits = one_of(bank.writers if real else bank.drawn, rng)
     width = log_uniform(*pen, rng)
     spacing = rng.random()
-    gap = rng.uniform(-0.04, 0.1) if spacing < TIGHT else rng.uniform(0.08, 0.35)
+    low, high = CLOSE_GAP if spacing < TIGHT else USUAL_GAP
+    gap = rng.uniform(low, high)
 
     return Hand(
         digits=digits,

@@ -32,7 +32,12 @@ MOST_IN_A_CELL = {1: 0.5, 2: 0.35, 3: 0.15}  # digits
 SIGNS_ALONE = ("+", "=", "-", ")", "x", "%")
 
 
-def write(writer: Writer, text: Text, x: float, y: float) -> float:
+def write(
+    writer: Writer,
+    text: Text,
+    x: float,
+    y: float,
+) -> float:
     """Write a line, now and then with a word or a correction.
 
     Args:
@@ -53,6 +58,7 @@ def write(writer: Writer, text: Text, x: float, y: float) -> float:
         text = grammar.corrected(text, rng)
 
     writer.writing.pen = integer(0, writer.pens, rng)
+
     return write_line(writer, text, (x, y), writer.em)
 
 
@@ -123,6 +129,7 @@ def fill_rows(writer: Writer, compose: Compose, columns: int) -> None:
     last = height + em
     if not chance(0.7, rng):
         last = min(last, y + writer.pitch * integer(1, 5, rng))
+
     missing = one_of((0, 0.2), rng)
 
     while y < last:
@@ -130,7 +137,8 @@ def fill_rows(writer: Writer, compose: Compose, columns: int) -> None:
         for column in range(columns):
             if not is_full(writer) and not chance(missing, rng):
                 place = left + column * apart + rng.normal(0, 0.2) * em
-                end = write(writer, compose(rng), max(place, end + 0.7 * em), y)
+                x = max(place, end + 0.7 * em)
+                end = write(writer, compose(rng), x, y)
 
         y += writer.pitch * max(0.85, rng.normal(1, 0.04))
 
@@ -174,7 +182,8 @@ def boxes(writer: Writer) -> None:
         if chance(0.25, rng):
             text = grammar.date(rng)
 
-        x = rng.uniform(-0.4, 0.6) * max(cell, width - cell * len(text))
+        room = width - cell * len(text)
+        x = rng.uniform(-0.4, 0.6) * max(cell, room)
         write_alone(writer, text, x, y, cell=cell)
         y += writer.pitch * 1.3
 
@@ -200,7 +209,8 @@ def grid(writer: Writer) -> None:
             if chance(filled, rng) and not is_full(writer):
                 text = grammar.some_digits(1, most, rng)
                 spare = wide - WIDTH * em * len(text)
-                write_alone(writer, text, x + rng.uniform(0.2, 0.8) * spare, y + tall - room)
+                x += rng.uniform(0.2, 0.8) * spare
+                write_alone(writer, text, x, y + tall - room)
 
 
 def single(writer: Writer) -> None:
@@ -229,7 +239,8 @@ def scattered(writer: Writer) -> None:
         if (away > 1.3 * writer.em).all():
             taken = np.vstack([taken, (x, y)])
             scale = log_normal(1, 0.15, rng)
-            write_alone(writer, [str(integer(0, 10, rng))], x, y, scale=scale)
+            digit = integer(0, 10, rng)
+            write_alone(writer, [str(digit)], x, y, scale=scale)
 
 
 LAYOUTS: Mapping[str, Callable[[Writer], None]] = {

@@ -135,7 +135,8 @@ def write_line(
         symbol = _sized(writer, name, size, zeros.get(i))
         symbol.chained = zeros.keys() >= {i - 1, i}
         if cell:
-            symbol.left = _in_cell(writer, symbol, start + i * cell, base, size, cell)
+            left = start + i * cell
+            symbol.left = _in_cell(writer, symbol, left, base, size, cell)
         elif before:
             symbol.left = _left(writer, before, symbol, size)
         else:
@@ -156,10 +157,16 @@ def write_line(
 
     end = base + writer.drift * (x - start)
     writer.writing.extents.append((start, base - size, x, end))
+
     return x
 
 
-def _sized(writer: Writer, name: str, size: float, zero: Glyph | None) -> Symbol:
+def _sized(
+    writer: Writer,
+    name: str,
+    size: float,
+    zero: Glyph | None,
+) -> Symbol:
     """Choose a glyph, its size and the pen's width. zero: of a chain."""
     hand, rng = writer.hand, writer.rng
     glyph = zero or _glyph(writer, name)
@@ -179,6 +186,7 @@ def _sized(writer: Writer, name: str, size: float, zero: Glyph | None) -> Symbol
         half = SOLID_HALF
 
     wide = glyph.box[2] * hand.breadth * em
+
     return Symbol(glyph, em, half, wide)
 
 
@@ -197,15 +205,26 @@ def _glyph(writer: Writer, name: str) -> Glyph:
 
 
 def _in_cell(
-    writer: Writer, symbol: Symbol, left: float, base: float, size: float, cell: float
+    writer: Writer,
+    symbol: Symbol,
+    left: float,
+    base: float,
+    size: float,
+    cell: float,
 ) -> float:
     """Note the cell, and return where the symbol starts in it."""
-    box = (left, base - CELL_TOP * size, left + cell, base + CELL_BOTTOM * size)
-    writer.writing.cells.append(box)
+    top = base - CELL_TOP * size
+    bottom = base + CELL_BOTTOM * size
+    writer.writing.cells.append((left, top, left + cell, bottom))
     return left + (cell - symbol.wide) / 2 + writer.rng.normal(0, 0.06) * cell
 
 
-def _left(writer: Writer, before: Symbol, symbol: Symbol, size: float) -> float:
+def _left(
+    writer: Writer,
+    before: Symbol,
+    symbol: Symbol,
+    size: float,
+) -> float:
     """Return where a symbol starts: on the chain, touching the one before, or apart from it."""
     hand, rng = writer.hand, writer.rng
     if symbol.chained:
@@ -217,10 +236,16 @@ def _left(writer: Writer, before: Symbol, symbol: Symbol, size: float) -> float:
 
     gap = hand.gap if symbol.is_digit else max(0.03, 0.6 * hand.gap)
     room = size * gap * max(0.1, rng.normal(1, hand.loose))
+
     return before.left + before.wide + room + 1.8 * symbol.half
 
 
-def _touching(before: Symbol, symbol: Symbol, hand: Hand, rng: Generator) -> float:
+def _touching(
+    before: Symbol,
+    symbol: Symbol,
+    hand: Hand,
+    rng: Generator,
+) -> float:
     """Find where the next symbol starts so that both pens touch at some height, or overlap."""
     em = symbol.em
     pen = 2 * symbol.half
@@ -230,9 +255,12 @@ def _touching(before: Symbol, symbol: Symbol, hand: Hand, rng: Generator) -> flo
     if meet < -em:  # nothing of them is at the same height
         meet = before.wide
 
-    deep = hand.overlap * max(0.0, 1 - pen / (THICK * em))
-    step = meet + pen * rng.uniform(0.4, 1.0) - em * deep * rng.uniform(0.3, 1.5)
-    return before.left + max(step, NARROWEST_STEP * before.wide, NARROWEST * em, 0.9 * pen)
+    thinness = max(0.0, 1 - pen / (THICK * em))
+    deep = em * (hand.overlap * thinness)
+    step = meet + pen * rng.uniform(0.4, 1.0) - deep * rng.uniform(0.3, 1.5)
+    least = max(NARROWEST_STEP * before.wide, NARROWEST * em, 0.9 * pen)
+
+    return before.left + max(step, least)
 
 
 def _put(writer: Writer, symbol: Symbol, size: float) -> None:
@@ -245,7 +273,12 @@ def _put(writer: Writer, symbol: Symbol, size: float) -> None:
 
     turn = rng.normal(0, hand.turn)
     across = hand.breadth
-    leaning = np.array([[across, -hand.slant - turn], [turn * across, 1.0]])
+    leaning = np.array(
+        [
+            [across, -hand.slant - turn],
+            [turn * across, 1.0],
+        ]
+    )
     symbol.frame = symbol.em * leaning
 
     place = symbol.left, symbol.base
@@ -264,7 +297,9 @@ def _join(writer: Writer, before: Symbol | None, symbol: Symbol) -> None:
     """
     if before is None or before.number is None or symbol.chained:
         return
-    if not (before.is_digit and symbol.is_digit and chance(writer.hand.joined, writer.rng)):
+    if not (before.is_digit and symbol.is_digit):
+        return
+    if not chance(writer.hand.joined, writer.rng):
         return
 
     tail = before.frame @ before.glyph.tail + (before.left, before.base)
@@ -286,13 +321,15 @@ def _head(symbol: Symbol) -> Points:
     bands = np.flatnonzero(profile < FAR / 2)
     band = bands[len(bands) // 4]
     height = TOP + BAND * (band + 0.5)
+
     return symbol.frame @ (profile[band], height) + (symbol.left, symbol.base)
 
 
 def _bent(start: Points, middle: Points, end: Points) -> Points:
     """Draw a curve, (9, 2), from start to end that leans towards the middle."""
     t = np.linspace(0, 1, 9)[:, None]
-    return (1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * end
+    s = 1 - t
+    return s**2 * start + 2 * t * s * middle + t**2 * end
 
 
 def _chains(text: Sequence[str], hand: Hand, rng: Generator) -> dict[int, Glyph]:
@@ -320,16 +357,19 @@ def _zeros(count: int, rng: Generator) -> list[Glyph]:
     over = rng.uniform(0.0, 0.5)
     dip = rng.uniform(-0.08, 0.25)
     turn = begin - np.linspace(0, 2 * np.pi + over, 26)
-    goal = np.array([step + wide * np.cos(begin), 0.5 * np.sin(begin) - 0.5])
+    goal_x = step + wide * np.cos(begin)
+    goal_y = 0.5 * np.sin(begin) - 0.5
 
     rings = []
     for place in range(count):
         tall = 0.5 * np.clip(rng.normal(1, 0.06), 0.8, 1.2)
-        ring = np.column_stack([wide * np.cos(turn), tall * np.sin(turn) - 0.5])
+        ring_x = wide * np.cos(turn)
+        ring_y = tall * np.sin(turn) - 0.5
+        ring = np.column_stack([ring_x, ring_y])
         if place < count - 1:
             x, y = ring[-1]
-            middle = np.array([(x + goal[0]) / 2, max(y, goal[1]) + dip])
-            stroke = _bent(ring[-1], middle, goal)
+            middle = np.array([(x + goal_x) / 2, max(y, goal_y) + dip])
+            stroke = _bent(ring[-1], middle, np.array([goal_x, goal_y]))
             ring = np.vstack([ring, stroke[1:]])
 
         rings.append(ring)

@@ -192,7 +192,9 @@ class Style:
         ink = np.array(self.ink)
         paper = np.array(self.paper)
         seen = ink if self.covering else paper * ink / 255
-        return max(1.0, self.opacity * np.abs(paper - seen).max())
+        farthest = np.abs(paper - seen).max()
+
+        return max(1.0, self.opacity * float(farthest))
 
 
 def style(medium: Medium, rng: Generator) -> Style:
@@ -210,7 +212,12 @@ def _near(colour: Colour, spread: float, rng: Generator) -> Colour:
     return red, green, blue
 
 
-def _grey(low: float, high: float, tint: float, rng: Generator) -> Colour:
+def _grey(
+    low: float,
+    high: float,
+    tint: float,
+    rng: Generator,
+) -> Colour:
     value = rng.uniform(low, high)
     return _near((value, value, value), tint, rng)
 
@@ -247,6 +254,7 @@ def _canvas_colours(rng: Generator) -> tuple[Colour, Colour]:
     ink = _grey(0, 255, 60, rng)
     if abs(sum(paper) - sum(ink)) < 200:
         ink = WHITE if sum(paper) < 380 else BLACK
+
     return paper, ink
 
 

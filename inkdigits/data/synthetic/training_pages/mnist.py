@@ -25,7 +25,16 @@ LOOPS = {0: 1, 6: 1, 8: 2, 9: 1}  # that a digit has, unless it is left open
 OUTLINE = 105  # of 255, from which on a pixel of an enlarged digit is ink
 PATH = 120  # of 255, the same of a line that is brought to the size of a field
 # (y, x) of the neighbours, clockwise from above
-AROUND = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
+AROUND = (
+    (-1, 0),
+    (-1, 1),
+    (0, 1),
+    (1, 1),
+    (1, 0),
+    (1, -1),
+    (0, -1),
+    (-1, -1),
+)
 EACH = 111  # images a writer has where nobody knows who wrote what
 
 
@@ -63,7 +72,7 @@ def hands(split: str) -> list[dict[int, list[Glyph]]]:
         lack a digit are left out.
 
     Raises:
-        FileNotFoundError: MNIST's training files are not in the folder of datasets.
+        BadData: MNIST's training files are not in the folder of datasets.
     """
     folder = default_data_dir() / "mnist"
     images = read_array(folder / "train-images-idx3-ubyte.gz")
@@ -95,6 +104,7 @@ def _chosen(labels: Labels, split: str) -> NDArray[np.int64]:
     starts = np.flatnonzero(np.diff(group[order], prepend=-1))
     lengths = np.diff(starts, append=len(order))
     rank = np.arange(len(order)) - np.repeat(starts, lengths)
+
     return np.sort(mine[order[rank < A_DIGIT]])
 
 
@@ -159,11 +169,13 @@ def _zhang_suen() -> Array:
 
     count = around.sum(axis=1)
     starts = around < np.roll(around, -1, axis=1)
-    is_edge = (count >= 2) & (count <= 6) & (starts.sum(axis=1) == 1)
+    is_edge = (count >= 2) & (count <= 6)
+    is_edge &= starts.sum(axis=1) == 1
 
-    first = is_edge & ~(above & right & below | right & below & left)
-    second = is_edge & ~(above & right & left | above & below & left)
-    return np.array([first, second], np.uint8)
+    first = ~(right & below & (above | left))
+    second = ~(above & left & (right | below))
+
+    return np.array([is_edge & first, is_edge & second], np.uint8)
 
 
 def _glyph(outline: Plane, way: Mask, label: int) -> Glyph | None:
@@ -181,8 +193,9 @@ def _glyph(outline: Plane, way: Mask, label: int) -> Glyph | None:
     scale = EM / (ENLARGED * MNIST_DIGIT - 2 * half)
     wide = max(1, round(width * scale))
     tall = max(1, round(height * scale))
-    line = way[top : top + height, left : left + width].astype(np.uint8)
-    path = as_way(resized(line * 255, (tall, wide)), PATH)
+    line = way[top : top + height, left : left + width]
+    large = resized(line * np.uint8(255), (tall, wide))
+    path = as_way(large, PATH)
     if path.all():
         return None
 

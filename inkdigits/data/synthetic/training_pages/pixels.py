@@ -25,7 +25,7 @@ FARTHEST = 4000  # pixels; OpenCV's coordinates overflow beyond
 
 def spread(plane: Plane, colour: Sequence[float] = WHITE) -> Picture:
     """Give each channel the plane, times its part of a colour."""
-    return cv2.merge([plane * np.float32(value) for value in colour])
+    return cv2.merge([plane * value for value in colour])
 
 
 def lit_by(picture: Picture, light: Plane, colour: Sequence[float] = WHITE) -> Picture:
@@ -44,7 +44,7 @@ def dyed(picture: Picture, share: Plane, colour: Sequence[float]) -> Picture:
     Returns:
         The picture, darker.
     """
-    layers = [1 - share * np.float32(1 - value / 255) for value in colour]
+    layers = [1 - share * (1 - value / 255) for value in colour]
     return cv2.multiply(picture, cv2.merge(layers))
 
 
@@ -81,7 +81,7 @@ def clouds(size: Size, cells: Size, rng: Generator) -> Plane:
     """
     down, across = cells
     coarse = rng.standard_normal((down + 2, across + 2), np.float32)
-    return resized(coarse * np.float32(1.2), size, cv2.INTER_CUBIC)
+    return resized(coarse * 1.2, size, cv2.INTER_CUBIC)
 
 
 def resized(picture: Array, size: Size, how: int = cv2.INTER_LINEAR) -> Array:
@@ -103,8 +103,8 @@ def fixed_point(points: Array) -> Array:
 
 def ellipse(
     picture: Array,
-    centre: Array,
-    axes: Array,
+    centre: Sequence[float] | Array,
+    axes: Sequence[float] | Array,
     turn: float,
     colour: float | Sequence[float] = 255,
     *,
@@ -122,6 +122,7 @@ def ellipse(
         thickness: of the line, pixels; filled unless given.
         edge: cv2.LINE_AA for a soft one.
     """
-    middle = centre.astype(int).tolist()
-    reach = axes.astype(int).tolist()
-    cv2.ellipse(picture, middle, reach, turn, 0, 360, colour, thickness, edge)
+    x, y = centre
+    width, height = axes
+    reach = int(width), int(height)
+    cv2.ellipse(picture, (int(x), int(y)), reach, turn, 0, 360, colour, thickness, edge)

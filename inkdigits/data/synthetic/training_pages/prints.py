@@ -53,7 +53,12 @@ MOST_CAPTIONS = 40
 MOST_DOTS = 1200
 
 
-def lines(size: Size, lens: Lens, segments: Sequence[Segment], width: float) -> Layer:
+def lines(
+    size: Size,
+    lens: Lens,
+    segments: Sequence[Segment],
+    width: float,
+) -> Layer:
     """Draw straight lines.
 
     Args:
@@ -66,13 +71,15 @@ def lines(size: Size, lens: Lens, segments: Sequence[Segment], width: float) -> 
         The layer.
     """
     layer = np.zeros(size, np.uint8)
-    ends = lens.seen(np.array(segments, np.float64).reshape(-1, 2, 2))
+    ends = np.array(segments).reshape(-1, 2, 2)
+    places = fixed_point(lens.seen(ends))
     thick = max(1, round(width))
-    cv2.polylines(layer, list(fixed_point(ends)), False, 255, thick, cv2.LINE_AA, FRACTION)
+    cv2.polylines(layer, list(places), False, 255, thick, cv2.LINE_AA, FRACTION)
     if width >= 1:
         return layer
 
     share = np.float32(max(FAINTEST, width))
+
     return (layer * share).astype(np.uint8)
 
 
@@ -83,7 +90,8 @@ def wobbly(segments: Sequence[Segment], reach: float, rng: Generator) -> list[Se
     for segment in segments:
         start, end = np.array(segment).reshape(2, 2)
         points = start + t * (end - start)
-        points += np.cumsum(rng.normal(0, 0.5 * reach, points.shape), axis=0)
+        steps = rng.normal(0, 0.5 * reach, points.shape)
+        points += np.cumsum(steps, axis=0)
         points += rng.normal(0, reach, 2)
         pieces += _joined(points)
 
@@ -103,12 +111,18 @@ def ruled(size: Size, first: float, pitch: float) -> list[Segment]:
     return [(low, y, high, y) for y in _every(first, pitch, height)]
 
 
-def squared(size: Size, first: float, pitch: float, left: float) -> list[Segment]:
+def squared(
+    size: Size,
+    first: float,
+    pitch: float,
+    left: float,
+) -> list[Segment]:
     """Return the lines of a squared sheet, two of them at `first` and `left`."""
     height, width = size
     low = -BEYOND * height
     high = (1 + BEYOND) * height
     upright = [(x, low, x, high) for x in _every(left, pitch, width)]
+
     return ruled(size, first, pitch) + upright
 
 
@@ -125,12 +139,14 @@ def dotted(size: Size, pitch: float, rng: Generator) -> list[Segment]:
     xs = _every(rng.uniform(0, pitch), pitch, width)
     ys = _every(rng.uniform(0, pitch), pitch, height)
     dots = [(x, y, x + 0.2, y) for y in ys for x in xs]
+
     return dots[:MOST_DOTS]
 
 
 def _every(first: float, pitch: float, length: float) -> list[float]:
     """Return places a pitch apart, one of them `first`, from one end to the other and beyond."""
-    start = first % pitch - pitch * np.ceil(BEYOND * length / pitch)
+    before = np.ceil(BEYOND * length / pitch)
+    start = first % pitch - pitch * before
     return np.arange(start, (1 + BEYOND) * length, pitch).tolist()
 
 
@@ -173,9 +189,9 @@ def underlined(rows: Iterable[Box], rng: Generator) -> list[Segment]:
             below = (rng.uniform(-0.02, 0.25) + 0.12 * line) * height
 
             x = np.linspace(start, end, PIECES + 1)
-            shaking = np.cumsum(rng.normal(0, 0.02 * abs(height), PIECES + 1))
+            steps = rng.normal(0, 0.02 * abs(height), PIECES + 1)
             slope = rng.normal(0, 0.04)
-            y = bottom + below + shaking + slope * (x - start)
+            y = bottom + below + np.cumsum(steps) + slope * (x - start)
             segments += _joined(np.column_stack([x, y]))
 
     return segments
@@ -189,10 +205,11 @@ def circled(rows: Iterable[Box], rng: Generator) -> list[Segment]:
             continue
 
         end = 2 * np.pi + rng.uniform(-0.2, 0.6)
-        turn = np.linspace(0, end, RING_PIECES + 1) - rng.uniform(0, 6)
+        turn = np.linspace(0, end, RING_PIECES + 1)
+        turn -= rng.uniform(0, 6)
         room = rng.uniform(1.25, 1.7, 2)
-        shaking = 1 + np.cumsum(rng.normal(0, 0.012, (RING_PIECES + 1, 1)), axis=0)
-        across, down = (room * shaking).T
+        shaking = 1 + np.cumsum(rng.normal(0, 0.012, RING_PIECES + 1))
+        across, down = np.outer(room, shaking)
 
         height = bottom - top
         width = max(right - left, height)
@@ -212,7 +229,9 @@ def around(cells: Sequence[Box], rng: Generator) -> list[Segment]:
     low = edges[:, :2].min(axis=0)
     high = edges[:, 2:].max(axis=0)
     outer = np.arange(0, rng.uniform(1, 4), 0.7)
-    return boxed([(*(low - out), *(high + out)) for out in outer])
+    frames = [(*(low - out), *(high + out)) for out in outer]
+
+    return boxed(frames)
 
 
 def fitted(rows: Sequence[Box], rng: Generator) -> list[Segment]:
@@ -221,7 +240,13 @@ def fitted(rows: Sequence[Box], rng: Generator) -> list[Segment]:
     for left, top, right, bottom in rows:
         height = bottom - top
         a, b, c, d = rng.uniform(-0.03, 0.45, 4) * height
-        boxes.append((left - 2 * a, top - b, right + 3 * c, bottom + d))
+        box = (
+            left - 2 * a,
+            top - b,
+            right + 3 * c,
+            bottom + d,
+        )
+        boxes.append(box)
 
     return boxed(boxes)
 
@@ -278,12 +303,22 @@ def capitals() -> tuple[Layer, ...]:
 def _typeset(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: int) -> Layer:
     """Set a text in type, with `room` pixels around."""
     left, top, right, bottom = map(int, font.getbbox(text))
-    picture = Image.new("L", (right - left + 2 * room, bottom - top + 2 * room))
-    ImageDraw.Draw(picture).text((room - left, room - top), text, 255, font=font)
+    width = right - left + 2 * room
+    height = bottom - top + 2 * room
+    picture = Image.new("L", (width, height))
+    start = (room - left, room - top)
+    ImageDraw.Draw(picture).text(start, text, 255, font=font)
+
     return np.asarray(picture)
 
 
-def captioned(size: Size, lens: Lens, cells: Sequence[Box], height: float, rng: Generator) -> Layer:
+def captioned(
+    size: Size,
+    lens: Lens,
+    cells: Sequence[Box],
+    height: float,
+    rng: Generator,
+) -> Layer:
     """Print a letter, `height` pixels high, below each cell, as forms do for dates."""
     layer = np.zeros(size, np.uint8)
     for left, _, right, bottom in cells[:MOST_CAPTIONS]:
@@ -295,7 +330,13 @@ def captioned(size: Size, lens: Lens, cells: Sequence[Box], height: float, rng: 
     return layer
 
 
-def worded(size: Size, lens: Lens, free: Mask, height: float, rng: Generator) -> Layer:
+def worded(
+    size: Size,
+    lens: Lens,
+    free: Mask,
+    height: float,
+    rng: Generator,
+) -> Layer:
     """Print some words where there is room.
 
     Args:
@@ -313,20 +354,25 @@ def worded(size: Size, lens: Lens, free: Mask, height: float, rng: Generator) ->
         label = one_of(labels(), rng)
         tall = height * log_normal(1, 0.15, rng)
         wide = label.shape[1] * tall / LABEL_SIZE
-        place = rng.uniform(-0.3, 1) * size[1], rng.uniform(0, 1) * size[0]
+        left = rng.uniform(-0.3, 1) * size[1]
+        top = rng.uniform(0, 1) * size[0]
 
-        (x, y), _ = lens.at(*place)
+        (x, y), _ = lens.at(left, top)
         rows = slice(int(max(0, y)), int(y + tall))
         columns = slice(int(max(0, x)), int(x + wide))
         below = free[rows, columns]
         if below.size and below.all():
-            _paste(layer, lens, label, tall, place)
+            _paste(layer, lens, label, tall, (left, top))
 
     return layer
 
 
 def _paste(
-    layer: Layer, lens: Lens, label: Layer, height: float, place: tuple[float, float]
+    layer: Layer,
+    lens: Lens,
+    label: Layer,
+    height: float,
+    place: tuple[float, float],
 ) -> None:
     """Put a label of some height on a layer, its upper left corner at a place of the sheet."""
     scale = height / LABEL_SIZE
@@ -334,9 +380,12 @@ def _paste(
     wide = max(2, int(label.shape[1] * scale))
 
     point, jacobian = lens.at(*place)
-    low = (point - 0.3 * np.array([tall, wide])).astype(int)
-    reach = np.array([1.2 * wide + tall, 1.2 * tall + 0.6 * wide]).astype(int)
-    box = overlap(np.append(low, low + reach), whole(layer.shape))
+    low = (point - (0.3 * tall, 0.3 * wide)).astype(int)
+    across = int(1.2 * wide + tall)
+    down = int(1.2 * tall + 0.6 * wide)
+    left, top = low
+    turned = np.array([left, top, left + across, top + down])
+    box = overlap(turned, whole(layer.shape))
     extent = box[2:] - box[:2]
     if extent.min() < 2:
         return

@@ -13,7 +13,6 @@ from inkdigits.core.digits import Array
 from inkdigits.data.synthetic.training_pages.boxes import (
     Box,
     is_empty,
-    is_inside,
     overlap,
     union,
     whole,
@@ -85,7 +84,13 @@ class Writing:
         cells: in which symbols stand, on the sheet.
     """
 
-    def __init__(self, size: Size, lens: Lens, *, hard: bool = False) -> None:
+    def __init__(
+        self,
+        size: Size,
+        lens: Lens,
+        *,
+        hard: bool = False,
+    ) -> None:
         self.size = size
         self.lens = lens
         self.hard = hard
@@ -148,6 +153,7 @@ class Writing:
         cover = self.covers[self.pen][in_picture]
         np.maximum(cover, alpha[in_ink], out=cover)
         self.owner[in_picture][visible] = number
+
         return number
 
     def _ink(
@@ -163,7 +169,8 @@ class Writing:
         to_picture = jacobian @ frame
         half = max(self._least_half(glyph), half)
         box = _reached(glyph, point, to_picture, half + EDGE)
-        if is_empty(overlap(box, whole(self.size))) or box[2] - box[0] > WIDEST:
+        seen = overlap(box, whole(self.size))
+        if is_empty(seen) or box[2] - box[0] > WIDEST:
             return None
 
         (a, b), (c, d) = to_picture
@@ -171,13 +178,14 @@ class Writing:
         distance = _distances(glyph, box, point, to_picture, fine=scale >= COARSE)
         level = distance.astype(np.float32) * np.float32(-255 * scale / FINENESS)
 
-        if noise is not None and is_inside(box, whole(self.size)):
-            level += noise[window(box)] * np.float32(255 * half) + np.float32(127)
+        if noise is not None and np.array_equal(seen, box):
+            level += noise[window(box)] * np.float32(255 * half) + 127
         else:
             level += np.float32(255 * (half + 0.5))
 
         if self.hard:
             level = np.where(level > 127, 255, 0)
+
         return Ink(np.clip(level, 0, 255).astype(np.uint8), box)
 
     def _least_half(self, glyph: Glyph) -> float:
@@ -216,17 +224,32 @@ class Writing:
         return Visible(numbers[self.owner], kept, lines)
 
 
-def _reached(glyph: Glyph, point: Array, to_picture: Frame, reach: float) -> Box:
+def _reached(
+    glyph: Glyph,
+    point: Array,
+    to_picture: Frame,
+    reach: float,
+) -> Box:
     """Return the box of the picture that a glyph's ink may reach, `reach` pixels around its way."""
     left, top, right, bottom = glyph.box
     across = np.outer(to_picture[:, 0], (left, right))
     down = np.outer(to_picture[:, 1], (top, bottom))
-    low = point + (across.min(axis=1) + down.min(axis=1)) - reach
-    high = point + (across.max(axis=1) + down.max(axis=1)) + reach
-    return np.append(low.astype(int), high.astype(int) + 2)
+    low = across.min(axis=1) + down.min(axis=1)
+    high = across.max(axis=1) + down.max(axis=1)
+    start = (point + low - reach).astype(int)
+    end = (point + high + reach).astype(int) + 2
+
+    return np.append(start, end)
 
 
-def _distances(glyph: Glyph, box: Box, point: Array, to_picture: Frame, *, fine: bool) -> Array:
+def _distances(
+    glyph: Glyph,
+    box: Box,
+    point: Array,
+    to_picture: Frame,
+    *,
+    fine: bool,
+) -> Array:
     """Return the glyph's field as it is seen in a box of the picture; `fine`: without steps."""
     to_field = EM * np.linalg.inv(to_picture)
     shift = to_field @ (box[:2] - point) + glyph.origin
