@@ -41,6 +41,7 @@ def test_a_page_has_its_shapes_and_types(pages: list[TrainingPage]) -> None:
 
 def test_any_size_will_do() -> None:
     page = training_page(0, 3, size=(640, 900), split="validation")
+
     assert page.picture.shape == (640, 900, 3)
     assert page.owner.shape == (640, 900)
 
@@ -49,10 +50,12 @@ def test_same_seed_and_index_same_page_whatever_was_drawn_before() -> None:
     first = training_page(7, 11, split="validation")
     training_page(7, 12, split="validation")
     second = training_page(7, 11, split="validation")
+
     np.testing.assert_array_equal(first.picture, second.picture)
     np.testing.assert_array_equal(first.owner, second.owner)
     np.testing.assert_array_equal(first.boxes, second.boxes)
     assert first.strings == second.strings
+
     other = training_page(8, 11, split="validation")
     assert not np.array_equal(first.picture, other.picture)
 
@@ -97,6 +100,7 @@ def test_ink_can_be_told_from_what_is_around_it(pages: list[TrainingPage]) -> No
         if ink.sum() > 50:
             grey = page.picture.mean(axis=2)
             differences.append(abs(grey[ink].mean() - grey[~ink].mean()))
+
     assert np.median(differences) > 40
 
 
@@ -108,16 +112,18 @@ def test_no_writer_writes_for_both_splits() -> None:
 
 
 def test_validation_draws_hands_that_training_does_not() -> None:
-    fields = [
-        {
-            glyph.field.tobytes()
-            for hand in [*bank(split).writers, *bank(split).drawn]
-            for ways in hand.values()
-            for glyph in ways
-        }
-        for split in SPLITS
-    ]
-    assert len(fields[0] & fields[1]) <= 2  # two straight ones can be alike
+    train, validation = (fields_of_hands(split) for split in SPLITS)
+    assert len(train & validation) <= 2  # two straight ones can be alike
+
+
+def fields_of_hands(split: str) -> set[bytes]:
+    glyphs = bank(split)
+    fields = set()
+    for hand in [*glyphs.writers, *glyphs.drawn]:
+        for ways in hand.values():
+            fields |= {glyph.field.tobytes() for glyph in ways}
+
+    return fields
 
 
 def test_an_unknown_split_names_the_known_ones() -> None:
@@ -140,8 +146,7 @@ def test_drawing_pages_never_imports_torch() -> None:
 
 def test_the_contact_sheet_shows_pages_beside_their_owners(tmp_path, monkeypatch) -> None:
     out = tmp_path / "sheet.png"
-    monkeypatch.setattr(
-        sys, "argv", ["x", "--count", "3", "--out", str(out), "--owner", "--split", "validation"]
-    )
+    options = ["--count", "3", "--out", str(out), "--owner", "--split", "validation"]
+    monkeypatch.setattr(sys, "argv", ["x", *options])
     sheet.main()
     assert out.exists()
