@@ -149,7 +149,7 @@ def _em(rng: Generator, *, tiny: bool) -> float:
         return rng.uniform(*TINY_EM)
     if chance(ANY_EM, rng):
         return log_uniform(*EM, rng)
-    return np.clip(log_normal(EM_MEDIAN, EM_SPREAD, rng), *EM)
+    return float(np.clip(log_normal(EM_MEDIAN, EM_SPREAD, rng), *EM))
 
 
 def _write(
@@ -167,7 +167,7 @@ def _write(
     layout = pick(medium.layouts, rng)
     alone = layout == "single"
     if alone and not tiny:
-        em = np.clip(log_normal(SINGLE_EM_MEDIAN, SINGLE_EM_SPREAD, rng), *SINGLE_EM)
+        em = float(np.clip(log_normal(SINGLE_EM_MEDIAN, SINGLE_EM_SPREAD, rng), *SINGLE_EM))
         em = min(em, 0.9 * writing.size[0])
 
     noise = _pressure(writing.size, hand.pressure, em, rng) if hand.pressure else None

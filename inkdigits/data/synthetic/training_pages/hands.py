@@ -93,7 +93,7 @@ def random_hand(bank: Bank, rng: Generator, *, pen: tuple[float, float]) -> Hand
 
     return Hand(
         digits=digits,
-        slant=np.clip(rng.normal(0.0 if real else 0.12, 0.14), -0.3, 0.6),
+        slant=float(np.clip(rng.normal(0.0 if real else 0.12, 0.14), -0.3, 0.6)),
         breadth=log_normal(1, 0.16, rng),
         zero=one_of((1.0, rng.uniform(0.6, 1.0)), rng),
         pen=None if real and chance(OWN_PEN, rng) else width / 2,

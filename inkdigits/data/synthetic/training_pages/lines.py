@@ -170,7 +170,7 @@ def _sized(
     """Choose a glyph, its size and the pen's width. zero: of a chain."""
     hand, rng = writer.hand, writer.rng
     glyph = zero or _glyph(writer, name)
-    em = size * np.clip(rng.normal(1, hand.uneven), 0.7, 1.3)
+    em = size * float(np.clip(rng.normal(1, hand.uneven), 0.7, 1.3))
     if zero:
         em = size * hand.zero
     elif glyph.kind == 0:
