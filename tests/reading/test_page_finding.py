@@ -1,0 +1,100 @@
+"""Pieces of a picture hold all the writing that the coarse pass found, at a scale to read it."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inkdigits.reading.page.finding import READABLE, _boxes, _runs, find_pieces, resized
+from inkdigits.reading.page.maps import Floats, Maps, Pixels, page_maps
+
+CELLS = st.lists(st.tuples(st.integers(0, 29), st.integers(0, 39)), min_size=1, max_size=60)
+
+
+@given(positions=st.lists(st.integers(0, 200), min_size=1, max_size=50), reach=st.integers(0, 9))
+def test_runs_hold_all_positions_and_nothing_but_gaps_lie_between_them(
+    positions: list[int], reach: int
+) -> None:
+    runs = _runs(np.array(positions), reach)
+    assert all(any(first <= each < last for first, last in runs) for each in positions)
+    for first, last in runs:
+        assert {first, last - 1} <= set(positions)
+    for (_, before), (after, _) in pairwise(runs):
+        assert after - (before - 1) > 2 * reach + 2
+
+
+@given(cells=CELLS, reach=st.integers(0, 6))
+def test_boxes_hold_all_cells_with_their_surroundings_and_stay_within_the_map(
+    cells: list[tuple[int, int]], reach: int
+) -> None:
+    rows, columns = np.array(cells).T
+    boxes = _boxes(rows, columns, reach, (30, 40))
+    covered = np.zeros((30, 40), bool)
+    for left, top, right, bottom in boxes:
+        assert 0 <= left < right <= 40
+        assert 0 <= top < bottom <= 30
+        covered[top:bottom, left:right] = True
+
+    for row, column in cells:
+        around = covered[
+            max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1
+        ]
+        assert around.all()
+
+
+def sees(height: float, ink_below: int = 128) -> Callable[[Pixels], list[Floats]]:
+    """A network for which dark cells are writing, of a height in pixels of the picture it gets."""
+
+    def network(pictures: Pixels) -> list[Floats]:
+        _, _, rows, columns = pictures.shape
+        coarse = pictures.min(axis=1).reshape(1, rows // 8, 8, columns // 8, 8).min(axis=(2, 4))
+        writing = np.where(coarse < ink_below, 9.0, -9.0).astype(np.float32)
+        fine = np.zeros((1, rows // 2, columns // 2), np.float32)
+        kind = np.zeros((1, 16, rows // 4, columns // 4), np.float32)
+        two = np.zeros((1, 2, rows // 2, columns // 2), np.float32)
+        tall = np.full_like(writing, np.log2(height))
+        return [fine, fine, two, two, kind, writing, tall]
+
+    return network
+
+
+@pytest.mark.parametrize("shape", [(240, 320), (37, 61), (1, 1), (1500, 90), (100, 2000)])
+def test_a_blank_picture_of_any_size_has_no_pieces(shape: tuple[int, int]) -> None:
+    assert find_pieces(sees(20), np.full((*shape, 3), 255, np.uint8)) == []
+
+
+def test_a_piece_shows_what_is_written_where_it_is_as_tall_as_can_be_read() -> None:
+    picture = np.full((480, 640, 3), 255, np.uint8)
+    picture[200:218, 320:350] = 0
+    [piece] = find_pieces(sees(18), picture)
+
+    assert piece.scale == pytest.approx(READABLE / 18, rel=0.02)
+    rows, columns = np.nonzero(piece.picture[..., 0] < 128)
+    assert rows.min() / piece.scale + piece.top == pytest.approx(200, abs=1)
+    assert columns.max() / piece.scale + piece.left == pytest.approx(350, abs=1)
+
+
+def test_places_far_apart_are_looked_at_one_by_one() -> None:
+    picture = np.full((480, 640, 3), 255, np.uint8)
+    for top, left in ((20, 20), (20, 560), (440, 300)):
+        picture[top : top + 16, left : left + 16] = 0
+    assert len(find_pieces(sees(16), picture)) == 3
+
+
+def test_maps_cover_just_the_picture_whatever_its_sides() -> None:
+    for height, width in ((1, 1), (17, 33), (16, 32), (31, 47)):
+        maps = page_maps(sees(10), np.zeros((height, width, 3), np.uint8))
+        assert isinstance(maps, Maps)
+        assert maps.ink.shape == maps.size.shape[1:] == (-(-height // 2), -(-width // 2))
+        assert maps.kind.shape == (16, -(-height // 4), -(-width // 4))
+        assert maps.writing.shape == (-(-height // 8), -(-width // 8))
+        assert np.ptp(maps.height) == 0
+
+
+def test_a_picture_is_never_resized_to_nothing() -> None:
+    picture = np.zeros((3, 300, 3), np.uint8)
+    assert resized(picture, 0.01).shape == (1, 3, 3)
+    assert resized(picture, 1.0) is picture

@@ -1,0 +1,91 @@
+"""A look shows a symbol's greys whatever the colours, its own ink, and that of its neighbours."""
+
+import numpy as np
+import pytest
+
+from inkdigits.reading.page.decoding import Symbol, find_symbols
+from inkdigits.reading.page.finding import Piece
+from inkdigits.reading.page.look import SIDE, looks, window
+from inkdigits.reading.page.maps import Maps
+from inkdigits.training.page.targets import page_targets
+
+OWN, NEIGHBOUR = (40, 30, 64, 70), (64, 30, 88, 70)  # side by side, touching
+
+
+def perfect_piece(
+    boxes: list[tuple[int, int, int, int]], paper: object = 255, ink: object = 0, side: int = 128
+) -> Piece:
+    """A picture of filled rectangles, and the maps of a network that makes no mistakes."""
+    owner = np.zeros((side, side), np.int16)
+    picture = np.empty((side, side, 3), np.uint8)
+    picture[:] = paper
+    for number, (left, top, right, bottom) in enumerate(boxes, 1):
+        owner[top:bottom, left:right] = number
+        picture[top:bottom, left:right] = ink
+
+    kinds = np.zeros(len(boxes), np.int8)
+    targets = page_targets(owner, kinds, np.array(boxes, np.float32))
+    maps = Maps(
+        ink=targets.ink,
+        centre=targets.centre,
+        offset=targets.offset,
+        size=np.exp2(targets.size),
+        kind=np.zeros((16, *targets.kind.shape), np.float32),
+        writing=targets.writing,
+        height=np.exp2(targets.height),
+    )
+    return Piece(picture, 0.0, 0.0, 1.0, maps)
+
+
+def from_left(piece: Piece) -> list[Symbol]:
+    return sorted(find_symbols(piece.maps), key=lambda symbol: symbol.box)
+
+
+def test_own_ink_is_in_one_plane_and_the_neighbour_s_in_the_next() -> None:
+    piece = perfect_piece([OWN, NEIGHBOUR])
+    left, right = looks(piece, from_left(piece)).astype(int)
+    assert left.shape == (3, SIDE, SIDE)
+
+    # A look is 64 pixels wide: the symbol takes the middle 24, the neighbour the next 20.
+    row = SIDE // 2
+    own, others = left[1, row] > 128, left[2, row] > 128
+    np.testing.assert_array_equal(np.flatnonzero(own), range(10, 22))
+    np.testing.assert_array_equal(np.flatnonzero(others), range(22, 32))
+    np.testing.assert_array_equal(left[1:] > 128, right[1:, :, ::-1] > 128)
+
+
+def test_greys_are_one_on_ink_and_nothing_on_paper() -> None:
+    piece = perfect_piece([OWN])
+    grey, own, others = looks(piece, from_left(piece))[0].astype(int)
+    assert grey[SIDE // 2, SIDE // 2] > 200
+    assert grey[own == 255].min() > 150
+    assert grey[own == 0].max() < 40
+    assert others.max() == 0
+
+
+@pytest.mark.parametrize(
+    ("paper", "ink"), [(0, 255), ((250, 240, 200), (20, 30, 120)), ((60, 90, 70), (230, 230, 225))]
+)
+def test_neither_polarity_nor_colours_matter(paper: object, ink: object) -> None:
+    plain = perfect_piece([OWN, NEIGHBOUR])
+    other = perfect_piece([OWN, NEIGHBOUR], paper, ink)
+    expected = looks(plain, from_left(plain)).astype(int)
+    np.testing.assert_allclose(looks(other, from_left(other)), expected, atol=3)
+
+
+@pytest.mark.parametrize("box", [(0, 0, 24, 40), (104, 88, 128, 128), (0, 0, 128, 128)])
+def test_a_symbol_at_the_edge_has_a_look_as_well(box: tuple[int, int, int, int]) -> None:
+    piece = perfect_piece([box])
+    [look] = looks(piece, from_left(piece))
+    assert look[1].max() == 255
+
+
+def test_no_symbols_no_looks() -> None:
+    assert looks(perfect_piece([OWN]), []).shape == (0, 3, SIDE, SIDE)
+
+
+def test_a_dot_stays_small_in_the_window_of_its_line() -> None:
+    rows = np.array([50])
+    dot = Symbol(0.9, (40.0, 60.0, 44.0, 64.0), rows, rows, np.zeros(16, np.float32))
+    assert window(dot, height=40.0) == (42.0, 62.0, pytest.approx(1.6 * 0.7 * 40))
+    assert window(dot, height=0.0).side == pytest.approx(1.6 * 4)

@@ -1,0 +1,223 @@
+"""A run of the page reader leaves its networks in a folder; a stopped one goes on."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from small_runs import EVERY_STEP
+from torch import nn
+
+from inkdigits.core.errors import BadValue, CannotWrite, InkdigitsError
+from inkdigits.data.store import default_data_dir
+from inkdigits.runs import page as module
+from inkdigits.runs.page import PageReaderFigures, fit_temperature, train_page_reader
+from inkdigits.runs.page_export import (
+    TOLERANCE,
+    export_look_network,
+    export_page_network,
+    rounded,
+)
+from inkdigits.training.page.look_network import LookNetwork
+from inkdigits.training.page.network import PageMaps, PageNetwork
+
+needs_mnist = pytest.mark.skipif(
+    not (default_data_dir() / "mnist" / "train-images-idx3-ubyte.gz").exists(),
+    reason="MNIST is not in the folder of datasets",
+)
+TINY = {
+    "steps": 4,
+    "batch": 2,
+    "shards": 2,
+    "pages": 3,
+    "validation_pages": 2,
+    "warm_up": 1,
+}
+FILES = {
+    "page.onnx",
+    "look.onnx",
+    "page.safetensors",
+    "look.safetensors",
+    "metrics.jsonl",
+    "config.json",
+}
+
+
+def train(out: Path, **options: Any) -> list[Any]:
+    options = {"settings": TINY, "device": "cpu", "workers": 0} | options
+    return list(train_page_reader(out, **options))
+
+
+def visible(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
+    out = tmp_path_factory.mktemp("pages") / "run"
+    return out, train(out)
+
+
+@needs_mnist
+@pytest.mark.slow
+def test_a_run_leaves_its_networks_and_says_what_they_reached(
+    finished: tuple[Path, list[Any]],
+) -> None:
+    out, records = finished
+    figures = records[-1]
+    assert isinstance(figures, PageReaderFigures)
+    assert [getattr(record, "shard", 0) for record in records] == [0, 1, 2, 0]
+    assert visible(out) == FILES
+
+    config = json.loads((out / "config.json").read_text())
+    assert config["recipe"]["steps"] == 4
+    assert config["final"]["temperature"] == figures.temperature
+    metrics = json.loads((out / "metrics.jsonl").read_text())
+    assert metrics["page"] == config["final"]["page"]
+    assert "NaN" not in (out / "config.json").read_text()
+
+
+@needs_mnist
+@pytest.mark.slow
+def test_a_stopped_run_goes_on_to_the_same_files(
+    finished: tuple[Path, list[Any]], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    options = {"settings": TINY, "device": "cpu", "workers": 0, "interval": EVERY_STEP}
+    run = train_page_reader(out, **options)
+    next(run)  # the last step of the page network
+    run.close()
+    with pytest.raises(CannotWrite, match="--resume goes on with it"):
+        train(out)
+    with pytest.raises(BadValue, match="holds another run: batch 2, now 3; choose another"):
+        train(out, settings=TINY | {"batch": 3}, resume=True)
+    with pytest.raises(BadValue, match="holds another run: seed 0, now 1; choose another"):
+        train(out, seed=1, resume=True)
+
+    run = train_page_reader(out, resume=True, **options)
+    assert next(run).shard == 1
+    run.close()
+    assert [getattr(record, "shard", 0) for record in train(out, resume=True)] == [2, 0]
+
+    assert visible(out) == FILES
+    for name in ("page.safetensors", "look.safetensors", "metrics.jsonl"):
+        assert (out / name).read_bytes() == (finished[0] / name).read_bytes(), name
+
+
+@needs_mnist
+@pytest.mark.slow
+def test_a_finished_run_is_left_alone(finished: tuple[Path, list[Any]]) -> None:
+    for resume in (False, True):
+        with pytest.raises(CannotWrite, match="is finished; choose a new folder"):
+            train(finished[0], resume=resume)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "page"])
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_with_anything_else_is_refused_and_left_alone(
+    tmp_path: Path, name: str, resume: bool
+) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "mine").write_text("keep")
+    with pytest.raises(CannotWrite, match="exists and is not empty"):
+        train(tmp_path, resume=resume)
+    assert (tmp_path / name / "mine").read_text() == "keep"
+
+
+def test_a_wrong_setting_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    with pytest.raises(BadValue, match="steps = 0"):
+        train(tmp_path / "run", settings={"steps": 0})
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_copy_on_the_processor_leaves_the_network_where_and_as_it_is() -> None:
+    network = nn.Linear(2, 2).to("meta").train()
+    with pytest.raises(NotImplementedError):  # meta tensors have no values to copy
+        module.on_processor(network)
+    assert network.weight.device.type == "meta"
+    trained = nn.Linear(2, 2).train()
+    copied = module.on_processor(trained)
+    assert copied is not trained
+    assert trained.training
+    assert not copied.training
+
+
+def test_the_temperature_is_the_one_by_which_logits_were_sharpened() -> None:
+    chance = torch.Generator().manual_seed(0)
+    logits = 2 * torch.randn(20_000, 16, generator=chance)
+    kinds = torch.multinomial(logits.softmax(1), 1, generator=chance)[:, 0]
+    assert fit_temperature(2 * logits, kinds) == pytest.approx(2, rel=0.05)
+    assert fit_temperature(logits, kinds) == pytest.approx(1, rel=0.05)
+    assert fit_temperature(logits[:0], kinds[:0]) == 1.0
+
+
+# ---- exports
+
+
+def learnt(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> nn.Module:
+    """A network whose normalisation has seen something."""
+    torch.manual_seed(0)
+    network = make().train()
+    network(torch.randint(0, 256, shape, dtype=torch.uint8))
+    return network.eval()
+
+
+@pytest.mark.slow
+def test_the_exported_page_network_agrees_with_torch_on_pictures_of_any_size(
+    tmp_path: Path,
+) -> None:
+    network = learnt(PageNetwork, (4, 3, 64, 64))
+    weights = [weight.clone() for weight in network.parameters()]
+    path = tmp_path / "page.onnx"
+    assert export_page_network(network, path) <= TOLERANCE
+    for before, after in zip(weights, network.parameters(), strict=True):
+        assert torch.equal(before, after)
+    assert path.stat().st_size < 2_000_000
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert [output.name for output in session.get_outputs()] == list(PageMaps._fields)
+    pictures = np.random.default_rng(1).integers(0, 256, (3, 3, 80, 112), np.uint8)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(pictures))
+    for ours, theirs in zip(session.run(None, {"pictures": pictures}), expected, strict=True):
+        assert ours.shape == theirs.shape
+        # Kernels are rounded to half precision: 11 bits.
+        assert np.abs(ours - theirs.numpy()).max() < 0.05
+
+
+@pytest.mark.slow
+def test_the_exported_look_network_gives_calibrated_probabilities(tmp_path: Path) -> None:
+    network = learnt(LookNetwork, (8, 3, 32, 32))
+    export_look_network(network, tmp_path / "look.onnx", 2.0)
+    session = onnxruntime.InferenceSession(
+        tmp_path / "look.onnx", providers=["CPUExecutionProvider"]
+    )
+    looks = np.random.default_rng(1).integers(0, 256, (5, 3, 32, 32), np.uint8)
+    [chances] = session.run(None, {"looks": looks})
+    with torch.no_grad():
+        expected = (network(torch.from_numpy(looks)) / 2).softmax(1).numpy()
+    np.testing.assert_allclose(chances, expected, atol=5e-3)
+    np.testing.assert_allclose(chances.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_network_that_is_broken_is_not_written(tmp_path: Path) -> None:
+    network = learnt(LookNetwork, (8, 3, 32, 32))
+    with torch.no_grad():
+        network.last.bias[3] = float("nan")
+    with pytest.raises(InkdigitsError, match=r"differs from the network by nan.*not written"):
+        export_look_network(network, tmp_path / "look.onnx", 1.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_rounded_network_says_the_same_without_normalisation() -> None:
+    network = learnt(LookNetwork, (8, 3, 32, 32))
+    folded = rounded(network)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    looks = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    with torch.no_grad():
+        torch.testing.assert_close(folded(looks), network(looks), atol=5e-3, rtol=0)
