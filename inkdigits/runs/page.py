@@ -44,6 +44,7 @@ from inkdigits.training.page.look_loop import LookFigures, LookRecord, LookTrain
 from inkdigits.training.page.loop import PageRecord, PageTraining
 from inkdigits.training.page.measuring import PageFigures
 from inkdigits.training.page.recipe import load_page_recipe
+from inkdigits.training.state import on_cpu
 
 log = logging.getLogger(__name__)
 
@@ -209,8 +210,8 @@ def _finish(
     look_network = on_processor(looks.average)
     export_page_network(page_network, out / PAGE_FILE)
     export_look_network(look_network, out / LOOK_FILE, temperature)
-    write_whole(out / PAGE_WEIGHTS, save(page_network.state_dict()))
-    write_whole(out / LOOK_WEIGHTS, save(look_network.state_dict()))
+    write_whole(out / PAGE_WEIGHTS, save(on_cpu(page_network.state_dict())))
+    write_whole(out / LOOK_WEIGHTS, save(on_cpu(look_network.state_dict())))
 
     reached = dataclasses.asdict(figures)
     write_whole(out / METRICS_FILE, json.dumps({"final": True, **reached}) + "\n")
