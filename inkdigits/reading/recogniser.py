@@ -297,7 +297,7 @@ class Recogniser:
                 digit = self._digit(image, probabilities, doubt)
                 yield Reading(_text([digit]), (digit,))
             else:
-                yield Reading("", warnings=("the image is blank",))
+                yield Reading("", warnings=("nothing is drawn in it",))
 
     def classify(self, images: Pixels) -> Probabilities:
         """Return how likely each MNIST-style image shows each digit.
@@ -413,7 +413,7 @@ def _refuse_print(digits: tuple[Digit, ...]) -> tuple[Digit, ...]:
         return digits
 
     return tuple(
-        replace(digit, accepted=False, reason=digit.reason or "part of a text") for digit in digits
+        replace(digit, accepted=False, reason=digit.reason or "stands in a text") for digit in digits
     )
 
 

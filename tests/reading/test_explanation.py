@@ -431,7 +431,7 @@ def test_only_the_first_images_of_an_array_are_explained_and_it_is_said(
 ):
     monkeypatch.setattr(folder, "MOST_OF_A_FILE", 2)
     explanations = Explanations(tmp_path)
-    drawn = Trace(Reading("", (), ("the image is blank",)))
+    drawn = Trace(Reading("", (), ("nothing is drawn in it",)))
     for path in ("a.npy", "b.npy"):
         for index in range(4 if path == "a.npy" else 2):
             explanations.add(f"{path}[{index}]", drawn)
