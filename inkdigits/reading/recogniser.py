@@ -413,7 +413,8 @@ def _refuse_print(digits: tuple[Digit, ...]) -> tuple[Digit, ...]:
         return digits
 
     return tuple(
-        replace(digit, accepted=False, reason=digit.reason or "stands in a text") for digit in digits
+        replace(digit, accepted=False, reason=digit.reason or "stands in a text")
+        for digit in digits
     )
 
 
