@@ -17,7 +17,7 @@ help: ## list what can be made
 demo: $(VENV)/.train ## install, train a recipe, measure it, read a picture, say where the report lies
 	@$(BIN)/python demo.py $(DEMO)
 
-check: lint $(VENV)/.dev ## lint, types and the quick tests (two minutes on two cores)
+check: lint $(VENV)/.dev ## lint, types and the quick tests (about six minutes on two cores)
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test: lint $(VENV)/.dev ## lint, types and all tests
