@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inkdigits import __version__
-from inkdigits.core.digits import CONFIG_FILE, Pixels
+from inkdigits.core.digits import CONFIG_FILE, SIDE, Pixels
 from inkdigits.core.errors import BadData, BadModel, BadValue, InkdigitsError, MissingExtra
 from inkdigits.core.files import write_whole
 from inkdigits.data.datasets import load_dataset
@@ -259,6 +259,30 @@ def _widened(network: SharedNet, channels: int) -> SharedNet:
 
 def _trace(exported: ExportedNetwork) -> Any:
     """Return the network as an ONNX program that takes any number of images."""
+    two_images = torch.zeros(2, SIDE, SIDE, dtype=torch.uint8)
+    any_number = {0: torch.export.Dim("N", min=1)}
+    return trace(exported, two_images, "images", ["probabilities"], any_number)
+
+
+def trace(
+    network: nn.Module,
+    example: Tensor,
+    input_name: str,
+    output_names: list[str],
+    dynamic: dict[int, Any],
+) -> Any:
+    """Return a network as an ONNX program.
+
+    Args:
+        network: in evaluation mode, on the CPU.
+        example: an input. Two images, because a single one would be taken for a constant.
+        input_name: in the file.
+        output_names: in the file.
+        dynamic: the axes of the input that may be of any size, as `torch.export.Dim`.
+
+    Raises:
+        MissingExtra: onnx or onnxscript is not installed.
+    """
     exporter = logging.getLogger("torch.onnx")
     level = exporter.level
     exporter.setLevel(logging.ERROR)  # it tells of operators of packages that are not installed
@@ -267,12 +291,11 @@ def _trace(exported: ExportedNetwork) -> Any:
             # onnxscript uses parts of torch and of itself that are on their way out.
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
-                exported,
-                # Two images, because a single one would be taken for a constant.
-                (torch.zeros(2, 28, 28, dtype=torch.uint8),),
-                input_names=["images"],
-                output_names=["probabilities"],
-                dynamic_shapes={"images": {0: torch.export.Dim("N", min=1)}},
+                network,
+                (example,),
+                input_names=[input_name],
+                output_names=output_names,
+                dynamic_shapes=(dynamic,),
                 dynamo=True,
                 verbose=False,
             )

@@ -5,8 +5,6 @@ in half precision, which halves the files; ONNX Runtime widens them when it load
 """
 
 import copy
-import logging
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from inkdigits.core.errors import InkdigitsError, MissingExtra
+from inkdigits.core.errors import InkdigitsError
 from inkdigits.core.files import write_whole
 from inkdigits.reading.page.look import SIDE
 from inkdigits.reading.page.maps import GRAIN
+from inkdigits.runs.export import trace
 from inkdigits.training.page.network import PageMaps
 
 PAGE_FILE = "page.onnx"
@@ -154,30 +153,7 @@ def _traced(
     dynamic: dict[int, Any],
 ) -> bytes:
     """Return the network as the content of an ONNX file."""
-    exporter = logging.getLogger("torch.onnx")
-    level = exporter.level
-    exporter.setLevel(logging.ERROR)  # it tells of operators of packages that are not installed
-    try:
-        with warnings.catch_warnings():
-            # onnxscript uses parts of torch and of itself that are on their way out.
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                network,
-                (example,),
-                input_names=[input_name],
-                output_names=list(output_names),
-                dynamic_shapes=(dynamic,),
-                dynamo=True,
-                verbose=False,
-            )
-    except ImportError as error:
-        raise MissingExtra("exporting a model", "export") from error
-    finally:
-        exporter.setLevel(level)
-
-    assert program is not None, "the exporter raises where it cannot"
-    for node in program.model.graph:
-        node.metadata_props.clear()  # they name the files on this machine
+    program = trace(network, example, input_name, list(output_names), dynamic)
     return _halved(program.model_proto.SerializeToString())
 
 
