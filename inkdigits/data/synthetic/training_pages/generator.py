@@ -79,7 +79,12 @@ class TrainingPage:
 
 
 def prepare(split: str = "train") -> None:
-    """Build what all pages of a split share, so that processes forked afterwards need not."""
+    """Build what all pages of a split share, so that processes forked afterwards need not.
+
+    OpenCV keeps to one thread from here on: a fork copies its pool without the threads, and would
+    wait for them for ever.
+    """
+    cv2.setNumThreads(1)
     bank(split)
     grounds.tiles()
     prints.labels()
