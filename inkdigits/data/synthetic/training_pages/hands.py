@@ -15,6 +15,8 @@ from inkdigits.data.synthetic.training_pages.draws import (
 from inkdigits.data.synthetic.training_pages.glyphs import Bank, Digits
 
 REAL = 0.65  # share of hands that are an MNIST writer's
+MIXED = 0.4  # share of these that write some digits as another school teaches them
+CHANGED = {1: 0.8, 7: 0.7, 4: 0.5, 9: 0.25, 5: 0.2}  # how often a mixed hand does so, by digit
 OWN_PEN = 0.3  # share of these that write with the pen of their digits
 CLOSE_GAP = (-0.04, 0.1)  # ems between symbols
 USUAL_GAP = (0.08, 0.35)
@@ -74,7 +76,10 @@ class Hand:
 
 
 def random_hand(bank: Bank, rng: Generator, *, pen: tuple[float, float]) -> Hand:
-    """Draw a person: in two of three cases an MNIST writer.
+    """Draw a person: in two of three cases an MNIST writer, many of them with some digits changed.
+
+    MNIST's writers went to American schools: hardly one writes a 1 with an upstroke, or crosses
+    a 7.
 
     Args:
         bank: of glyphs to choose from.
@@ -86,6 +91,10 @@ def random_hand(bank: Bank, rng: Generator, *, pen: tuple[float, float]) -> Hand
     """
     real = chance(REAL, rng)
     digits = one_of(bank.writers if real else bank.drawn, rng)
+    mixed = real and chance(MIXED, rng)
+    if mixed:
+        digits = _with_other_ways(digits, one_of(bank.drawn, rng), rng)
+
     width = log_uniform(*pen, rng)
     spacing = rng.random()
     low, high = CLOSE_GAP if spacing < TIGHT else USUAL_GAP
@@ -96,7 +105,7 @@ def random_hand(bank: Bank, rng: Generator, *, pen: tuple[float, float]) -> Hand
         slant=float(np.clip(rng.normal(0.0 if real else 0.12, 0.14), -0.3, 0.6)),
         breadth=log_normal(1, 0.16, rng),
         zero=one_of((1.0, rng.uniform(0.6, 1.0)), rng),
-        pen=None if real and chance(OWN_PEN, rng) else width / 2,
+        pen=None if real and not mixed and chance(OWN_PEN, rng) else width / 2,
         pressure=one_of((0, 0.15, 0.4), rng),
         uneven=rng.uniform(0.01, 0.09),
         rise=rng.uniform(0.0, 0.06),
@@ -111,3 +120,9 @@ def random_hand(bank: Bank, rng: Generator, *, pen: tuple[float, float]) -> Hand
         shrinking=pick({0: 0.8, rng.uniform(0, 0.05): 0.2}, rng),
         retraced=pick(RETRACED, rng),
     )
+
+
+def _with_other_ways(digits: Digits, other: Digits, rng: Generator) -> Digits:
+    """Return a hand's digits with some of them written as another hand does."""
+    changed = [digit for digit, share in CHANGED.items() if chance(share, rng)]
+    return {**digits, **{digit: other[digit] for digit in changed}}
