@@ -1,7 +1,8 @@
 """From a picture to the places where something is written, each at a scale that suits its writing.
 
-A coarse pass over a thumbnail says where writing is and how tall. Writing of like height is then
-looked at together, in pieces of the picture resized so that it is READABLE pixels tall.
+A coarse pass over two thumbnails says where writing is and how tall: the smaller one sees digits
+that fill the picture, too large in the other one for the network to see whole. Writing of like
+height is then looked at together, in pieces resized so that it is READABLE pixels tall.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from inkdigits.reading.page.maps import COARSE, Maps, PageSession, Pixels, page_
 THUMBNAIL = 640  # pixels of the longer side at the most, in the coarse pass
 SMALL = 128  # pixels of the longer side at the least: smaller pictures are enlarged
 ENLARGED = 4.0  # times at the most
+SMALLER = 4  # times, the second thumbnail
+TALL = 20.0  # pixels in the second thumbnail from which writing is left to it: 80 in the first
 READABLE = 36.0  # pixels that writing is made tall for the fine pass; training's median
 ALIKE = 2.0  # heights up to this ratio from the group's median are looked at together
 GROUPS = 3  # groups of like height at the most
@@ -27,6 +30,7 @@ REDUCING_GAP = 3.0  # Pillow's: how much of a reduction may be done by whole ste
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -107,17 +111,39 @@ def find_pieces(network: PageSession, picture: Pixels) -> list[Piece]:
     Returns:
         The pieces, none where nothing is written. All together have about MOST_PIXELS at the most.
     """
-    longest = max(picture.shape[:2])
-    largest = THUMBNAIL / longest
-    enlarging = min(ENLARGED, SMALL / longest)
-    scale = min(largest, max(1.0, enlarging))
-    maps = page_maps(network, resized(picture, scale))
-
     height, width = picture.shape[:2]
-    places = _places(maps, scale, (height, width))
+    scale = _thumbnail_scale(height, width)
+    thumbnail = resized(picture, scale)
+    maps = page_maps(network, thumbnail)
+    small_maps = page_maps(network, resized(thumbnail, 1 / SMALLER))
+
+    writing = maps.writing > LEAST_WRITING
+    is_tall = (small_maps.writing > LEAST_WRITING) & (small_maps.height >= TALL)
+    writing &= ~_spread(is_tall, writing.shape)
+    places = [
+        *_places(small_maps, is_tall, scale / SMALLER, (height, width)),
+        *_places(maps, writing, scale, (height, width)),
+    ]
     wanted = sum(place.pixels for place in places)
     shrink = min(1.0, (MOST_PIXELS / max(wanted, 1.0)) ** 0.5)
     return [_piece(network, picture, place, shrink) for place in places]
+
+
+def _thumbnail_scale(height: int, width: int) -> float:
+    """Return by how much to resize a picture for the first thumbnail."""
+    longest = max(height, width)
+    largest = THUMBNAIL / longest
+    enlarging = min(ENLARGED, SMALL / longest)
+    return min(largest, max(1.0, enlarging))
+
+
+def _spread(cells: Flags, shape: tuple[int, ...]) -> Flags:
+    """Return the cells of the second thumbnail as cells of the first, which has (rows, columns)."""
+    larger = cells.repeat(SMALLER, axis=0).repeat(SMALLER, axis=1)
+    below = max(0, shape[0] - larger.shape[0])
+    beside = max(0, shape[1] - larger.shape[1])
+    padded = np.pad(larger, ((0, below), (0, beside)), mode="edge")
+    return padded[: shape[0], : shape[1]]
 
 
 def _piece(network: PageSession, picture: Pixels, place: Place, shrink: float) -> Piece:
@@ -134,15 +160,16 @@ def _piece(network: PageSession, picture: Pixels, place: Place, shrink: float) -
     return Piece(part, place.left, place.top, scale, maps)
 
 
-def _places(maps: Maps, scale: float, shape: tuple[int, int]) -> list[Place]:
+def _places(maps: Maps, cells: Flags, scale: float, shape: tuple[int, int]) -> list[Place]:
     """Return the places to look at.
 
     Args:
-        maps: of the thumbnail.
+        maps: of a thumbnail.
+        cells: (H/8, W/8) of it that are writing.
         scale: pixels of the thumbnail for one of the picture.
         shape: height and width of the picture, pixels.
     """
-    writing = maps.writing > LEAST_WRITING
+    writing = cells.copy()
     places: list[Place] = []
 
     for _ in range(GROUPS):
