@@ -135,14 +135,11 @@ def _optdigits() -> Split:
 
 def _enlarged(ink: NDArray[np.uint8]) -> Pixels:
     """Return small digits (N, H, W), paper 0 to ink 255, with MNIST's geometry: (N, 28, 28)."""
-    import cv2  # not above, as it takes a while to load
-
     from inkdigits.reading.preprocessing.fields import to_field
 
     images = np.zeros((len(ink), SIDE, SIDE), np.uint8)
     for image, digit in zip(images, ink, strict=True):
-        left, top, width, height = cv2.boundingRect(digit)
-        if width:
-            image[:] = to_field(digit[top : top + height, left : left + width])
+        if digit.any():
+            image[:] = to_field(digit)
 
     return images

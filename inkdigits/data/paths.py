@@ -112,7 +112,7 @@ def read_folder(folder: Path, progress: ProgressCallback | None = None) -> Split
 
 def _digit_in(path: Path) -> NDArray[np.uint8]:
     """Return the digit in a picture, (28, 28). Raise BadPicture where it cannot be read."""
-    from inkdigits.reading.preprocessing.page import single  # not above: it loads OpenCV
+    from inkdigits.reading.page.single import single  # not above: it loads ONNX Runtime
 
     image = single(path)
     if not image.any():

@@ -1,13 +1,14 @@
 """From a picture to a Reading: its digits, how sure each one is, and why a candidate was refused.
 
-A picture comes in as a path, bytes, a PIL image or an array. `preprocessing.page.prepare` finds
-candidates in it and turns each into a *field*: a 28x28 image like MNIST's. An exported network
-classifies the fields on ONNX Runtime, without torch.
+A picture comes in as a path, bytes, a PIL image or an array. One that has MNIST's geometry goes
+straight to the digit classifier. In all others the page reader (page/reader.py) finds the symbols
+and says what they may be; a model other than `default` says so itself, of the symbols cut out.
+All networks run on ONNX Runtime, without torch.
 """
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -21,26 +22,28 @@ from inkdigits.core.errors import BadModel, BadPicture, BadValue
 from inkdigits.reading.cascade import Cascade
 from inkdigits.reading.model_files import DEFAULT_MODEL, ModelName, resolve_model, split_models
 from inkdigits.reading.network import Network, Probabilities, processors
-from inkdigits.reading.preprocessing.candidate import Box
-from inkdigits.reading.preprocessing.page import Page, prepare
+from inkdigits.reading.page.find import Box, Find
+from inkdigits.reading.page.reader import Page, page_reader
+from inkdigits.reading.preprocessing.fields import as_is, to_field
 from inkdigits.reading.preprocessing.picture import Picture, Source, open_picture, turn_left
+from inkdigits.reading.preprocessing.repeated import in_own_pixels
 
 DEFAULT_THRESHOLD = 0.5  # the least confidence of an accepted digit; a model's file may set its own
 REFUSED_BY_NETWORK = "not a digit"  # the reason if the eleventh output is above one half
 
-# A page is tried on its side if it has three candidates or more and they are read with little
-# confidence. The turned reading counts if it is confident.
+# A page is tried on its sides and upside down if it has three candidates or more and they are read
+# with little confidence. The turned reading counts if it is confident.
+TURNS = {1: "turned to the left", 3: "turned to the right", 2: "upside down"}  # by quarters to the left
 FEWEST_ON_TURNED_PAGE = 3
+FEWEST_IN_LINE = 2  # digits in a line, in the mean; what stands in columns is on its side
 CONFUSED_CONFIDENCE = 0.7  # a mean confidence below this makes no sense
 SENSIBLE_CONFIDENCE = 0.8  # a mean confidence above this makes sense,
 SENSIBLE_SHARE = 0.8  # if at least this share of the candidates is accepted
 
-# What looks like a digit among letters is a letter: in a word of a few candidates of similar size,
-# or in a text of many. In pages of digits, up to 0.2 of the candidates look like letters.
-FEWEST_IN_WORD = 3
+# What looks like a digit in a text of many candidates, most of them letters, is a letter. Sums have
+# fewer candidates, and signs among their digits. Set by hand, not yet measured.
 FEWEST_IN_TEXT = 10
-WORD_SHARE = 0.5  # letters among all candidates
-TEXT_SHARE = 0.3
+TEXT_SHARE = 0.5  # letters among all candidates
 
 _encode_json = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes one for each call
 
@@ -131,10 +134,17 @@ class Reading:
 
 @dataclass(frozen=True)
 class Trace:
-    """A reading and the page that led to it; None if there was no page to prepare."""
+    """A reading and what led to it.
+
+    Attributes:
+        reading: the result.
+        page: what was found in the picture; None where it was one digit as it was.
+        picture: upright; None where an image was read, and no picture.
+    """
 
     reading: Reading
     page: Page | None = None
+    picture: Picture | None = None
 
 
 def unreadable_trace(error: BadPicture) -> Trace:
@@ -194,6 +204,8 @@ class Recogniser:
         paths = [resolve_model(part) for part in split_models(model)]
         networks = [Network(path, threads or processors()) for path in paths]
         self._network = Cascade(networks) if len(networks) > 1 else networks[0]
+        self._pages = page_reader(threads or processors())
+        self._believes_pages = os.fspath(model) == DEFAULT_MODEL
 
         self.path = self._network.path
         self.metadata = self._network.metadata  # of its file, or of the last one's
@@ -241,31 +253,75 @@ class Recogniser:
         Raises:
             BadPicture: the picture cannot be read; `code` says why.
         """
-        opened = open_picture(picture)
+        opened = in_own_pixels(open_picture(picture))
+        field = as_is(opened.pixels)
+        if field is not None:
+            return Trace(self._read_field(field, opened), picture=opened)
+
         trace = self._trace(opened, single)
         if single or not _looks_turned(trace.reading):
             return trace
 
         return self._turn_if_sensible(opened, trace)
 
+    def _read_field(self, field: Pixels, picture: Picture) -> Reading:
+        """Read a picture that has MNIST's geometry as it is, or after it was inverted."""
+        warnings = picture.warnings
+        if field is picture.pixels:
+            warnings = (*warnings, "light ink on dark paper")
+
+        rows = np.flatnonzero(field.any(axis=1))
+        columns = np.flatnonzero(field.any(axis=0))
+        x, y = picture.scale
+        box = (
+            round(columns[0] * x),
+            round(rows[0] * y),
+            round((columns[-1] + 1) * x),
+            round((rows[-1] + 1) * y),
+        )
+        (probabilities,), (doubt,) = self._answer(field[None])
+        digit = self._digit(field, probabilities, doubt, box)
+        return Reading(_text([digit]), (digit,), warnings)
+
     def _trace(self, picture: Picture, single: bool = False) -> Trace:
         """Read an upright picture."""
-        page = prepare(picture, single, self.sureness)
-        probabilities, doubts = self._answer(page.fields)
-        candidates = zip(
-            page.candidates, page.fields, page.flaws, probabilities, doubts, strict=True
-        )
+        page = self._pages.read(picture, single)
+        read_finds = self._believe if self._believes_pages else self._judge
         digits = tuple(
-            self._digit(field, chances, doubt, page.in_original(found.box), found.line, flaw)
-            for found, field, flaw, chances, doubt in candidates
+            replace(digit, box=page.in_original(digit.box), line=find.line)
+            for digit, find in zip(read_finds(page.candidates), page.candidates, strict=True)
         )
         digits = _refuse_print(digits)
-        return Trace(Reading(_text(digits), digits, page.warnings), page)
+        return Trace(Reading(_text(digits), digits, page.warnings), page, picture)
+
+    def _believe(self, finds: Sequence[Find]) -> list[Digit]:
+        """Return the digits that the page reader takes finds for."""
+        return [_digit_of(find) for find in finds]
+
+    def _judge(self, finds: Sequence[Find]) -> list[Digit]:
+        """Return the digits that the model takes finds for; the page reader says if they are any.
+
+        The model sees each one's own ink, brought to MNIST's geometry.
+        """
+        fields = np.zeros((len(finds), SIDE, SIDE), np.uint8)
+        for field, find in zip(fields, finds, strict=True):
+            strokes = find.strokes
+            if strokes.any():
+                field[:] = to_field(strokes)
+
+        probabilities, doubts = self._answer(fields)
+        no_digit = np.array([1 - find.digit_chance for find in finds], np.float32)
+        doubts = 1 - (1 - doubts) * (1 - no_digit)
+        found = zip(finds, fields, probabilities, doubts, strict=True)
+        return [
+            self._digit(image, chances, doubt, find.box)
+            for find, image, chances, doubt in found
+        ]
 
     def _turn_if_sensible(self, picture: Picture, upright: Trace) -> Trace:
-        """Return the trace of a page turned by 90 degrees if that makes sense, or `upright`."""
+        """Return the trace of a page turned by right angles if that makes sense, or `upright`."""
         best = upright
-        for quarters, direction in ((1, "left"), (3, "right")):
+        for quarters, direction in TURNS.items():
             trace = self._trace(turn_left(picture, quarters))
             reading = trace.reading
             surer = _mean_confidence(reading) > _mean_confidence(best.reading)
@@ -274,8 +330,9 @@ class Recogniser:
                     replace(digit, box=_turn_back(digit.box, quarters, picture.original_size))
                     for digit in reading.digits
                 )
-                warnings = (*reading.warnings, f"read turned to the {direction}")
-                best = Trace(replace(reading, digits=digits, warnings=warnings), trace.page)
+                warnings = (*reading.warnings, f"read {direction}")
+                turned = replace(reading, digits=digits, warnings=warnings)
+                best = Trace(turned, trace.page, picture)
 
         return best
 
@@ -343,22 +400,33 @@ class Recogniser:
         probabilities: Probabilities,
         doubt: np.float32,
         box: Box = (0, 0, SIDE, SIDE),
-        line: int = 0,
-        flaw: str | None = None,
     ) -> Digit:
         """Return the Digit of a candidate: the best guess, and why it is refused, if it is."""
         best = int(probabilities.argmax())
         confidence = float(probabilities[best]) * (1 - float(doubt))
 
         reason = None
-        if flaw is not None:
-            reason = flaw
-        elif doubt > 0.5:
+        if doubt > 0.5:
             reason = REFUSED_BY_NETWORK
         elif confidence < self.threshold:
             reason = f"too doubtful: {confidence:.0%} sure of {best}"
 
-        return Digit(best, confidence, reason is None, box, reason, line, probabilities, image)
+        return Digit(best, confidence, reason is None, box, reason, 0, probabilities, image)
+
+
+def _digit_of(find: Find) -> Digit:
+    """Return the digit that the page reader takes a find for."""
+    chances = find.chances[:CLASSES]
+    best = int(chances.argmax())
+    return Digit(
+        best,
+        confidence=float(chances[best]),
+        accepted=find.is_digit,
+        box=find.box,
+        reason=None if find.is_digit else REFUSED_BY_NETWORK,
+        probabilities=chances / chances.sum(),
+        image=find.image,
+    )
 
 
 def _threshold(metadata: dict[str, str], path: Path) -> float:
@@ -408,8 +476,7 @@ def _refuse_print(digits: tuple[Digit, ...]) -> tuple[Digit, ...]:
     refused = [digit for digit in digits if digit.reason == REFUSED_BY_NETWORK]
     letters = sum(digit.height > lowest_letter for digit in refused)
     total = len(heights) + letters
-    share = WORD_SHARE if total < FEWEST_IN_TEXT else TEXT_SHARE
-    if total < FEWEST_IN_WORD or letters < share * total:
+    if total < FEWEST_IN_TEXT or letters < TEXT_SHARE * total:
         return digits
 
     return tuple(
@@ -429,23 +496,35 @@ def _looks_turned(reading: Reading) -> bool:
 
 
 def _makes_sense(reading: Reading) -> bool:
-    """Tell whether nearly all candidates are accepted, with high confidence."""
-    accepted = sum(digit.accepted for digit in reading.digits)
-    enough = max(FEWEST_ON_TURNED_PAGE, SENSIBLE_SHARE * len(reading.digits))
-    return accepted >= enough and _mean_confidence(reading) > SENSIBLE_CONFIDENCE
+    """Tell whether nearly all candidates are accepted, in rows, with high confidence."""
+    accepted = [digit for digit in reading.digits if digit.accepted]
+    lines = {digit.line for digit in accepted}
+    enough = max(
+        FEWEST_ON_TURNED_PAGE,
+        FEWEST_IN_LINE * len(lines),
+        SENSIBLE_SHARE * len(reading.digits),
+    )
+    return len(accepted) >= enough and _mean_confidence(reading) > SENSIBLE_CONFIDENCE
 
 
 def _turn_back(box: Box, quarters: int, size: tuple[float, float]) -> Box:
-    """Return where a box is in a picture that was turned left by 1 or 3 quarters to find it.
+    """Return where a box is in a picture that was turned left by quarters to find it.
 
     Args:
         box: left, top, right, bottom in the turned picture.
-        quarters: 1 or 3.
+        quarters: 1, 2 or 3.
         size: (width, height) of the picture before it was turned.
     """
     left, top, right, bottom = box
     width, height = size
     if quarters == 1:
         return round(width - bottom), left, round(width - top), right
+    if quarters == 2:
+        return (
+            round(width - right),
+            round(height - bottom),
+            round(width - left),
+            round(height - top),
+        )
 
     return top, round(height - right), bottom, round(height - left)

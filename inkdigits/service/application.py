@@ -26,7 +26,7 @@ import inkdigits
 from inkdigits.core.errors import BadModel, BadValue, MissingExtra
 from inkdigits.reading.layers import look_inside
 from inkdigits.reading.network import processors
-from inkdigits.reading.preprocessing.candidate import Box
+from inkdigits.reading.page.find import Box
 from inkdigits.reading.recogniser import Reading, Recogniser
 from inkdigits.service.bodies import Bodies
 from inkdigits.service.connections import MAX_BODY, MAX_CONNECTIONS, Connection

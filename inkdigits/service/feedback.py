@@ -21,8 +21,8 @@ from PIL import Image
 from inkdigits.core.digits import Pixels
 from inkdigits.core.errors import BadData, BadValue, CannotWrite
 from inkdigits.core.files import report_write_errors
-from inkdigits.reading.preprocessing.candidate import Box
-from inkdigits.reading.preprocessing.page import single
+from inkdigits.reading.page.find import Box
+from inkdigits.reading.page.single import single
 from inkdigits.reading.recogniser import Digit, Trace
 
 MAX_FILE = 1 << 30  # bytes; a correction takes 2 to 100 thousand
@@ -177,7 +177,7 @@ def find_correction(
         BadValue: there is no digit at the box, or without a box none or several.
     """
     digits = trace.reading.digits
-    assert trace.page is not None
+    assert trace.picture is not None
 
     place = 0
     if box:
@@ -189,11 +189,14 @@ def find_correction(
         hint = "where there are several, box says which one is meant"
         raise BadValue(f"the picture holds {len(digits)} digits; {hint}")
 
-    left, top, right, bottom = trace.page.candidates[place].box
+    x, y = trace.picture.scale
+    left, top, right, bottom = digits[place].box
+    left, right = round(left / x), round(right / x)
+    top, bottom = round(top / y), round(bottom / y)
     margin = 1 + round(CROP_MARGIN * max(right - left, bottom - top))
     rows = slice(max(0, top - margin), bottom + margin)
     columns = slice(max(0, left - margin), right + margin)
-    crop = np.ascontiguousarray(trace.page.picture.pixels[rows, columns])
+    crop = np.ascontiguousarray(trace.picture.pixels[rows, columns])
     return Correction(sent, label, digits[place], crop, model)
 
 

@@ -17,7 +17,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from inkdigits.core.digits import Pixels
-from inkdigits.reading.preprocessing.candidate import Box
+from inkdigits.reading.page.find import Box
 from inkdigits.service.connections import MAX_BODY
 from inkdigits.service.responses import Refused
 

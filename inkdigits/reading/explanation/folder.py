@@ -52,7 +52,7 @@ class Explanations:
         if trace.reading.error:
             return
 
-        array = "" if trace.page else path.rpartition("[")[0]
+        array = "" if trace.picture else path.rpartition("[")[0]
         if array and self._explained[array] == MOST_OF_A_FILE:
             self._left_out[array] += 1
             return

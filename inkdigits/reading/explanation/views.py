@@ -1,13 +1,11 @@
-"""A picture beside the ink that was found in it, with a box around each candidate."""
+"""A picture beside its ink, coloured by what became of it, with a box around each candidate."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-import cv2
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
-from inkdigits.core.digits import Plane
 from inkdigits.reading.explanation.text import (
     ACCEPTED,
     BACKGROUND,
@@ -24,19 +22,18 @@ from inkdigits.reading.explanation.text import (
     font,
     write,
 )
-from inkdigits.reading.preprocessing.candidate import Box, bounding_box
-from inkdigits.reading.preprocessing.ink import find_ink
-from inkdigits.reading.preprocessing.page import EDGE, Page
+from inkdigits.reading.page.find import Box, Find
+from inkdigits.reading.page.finding import Piece
+from inkdigits.reading.page.maps import Floats
+from inkdigits.reading.page.reader import Page
 from inkdigits.reading.recogniser import Digit
 
-PRINTED = (214, 160, 192)
+# Neighbours have two shades in turn, so that one sees where one ends and the next begins.
+ACCEPTED_SHADES = (ACCEPTED, (86, 180, 233))
+REFUSED_SHADES = (REFUSED, (230, 159, 0))
+SEPARATOR = (150, 90, 150)
 OUTSIDE = (226, 224, 214)
-LEFT_OUT = {"printed lines removed", "texture, no writing"}  # warnings that not all ink is used
-
-# What becomes of a pixel of ink, and its colour.
-IS_UNUSED, IS_ACCEPTED, IS_REFUSED = range(3)
-INK_COLOURS = np.array([UNUSED, ACCEPTED, REFUSED], np.float32)
-PAPER_COLOURS = np.array([CARD, OUTSIDE], np.float32)  # of the sheet, and outside it
+VISIBLE = 127  # of 255, strength of ink from which it is named
 
 # All sizes are in pixels.
 PANEL_WIDTH = (CONTENT_WIDTH - GAP) // 2
@@ -62,11 +59,10 @@ def draw_views(page: Page, digits: Sequence[Digit]) -> list[Image.Image]:
     picture = Image.fromarray(page.picture.pixels).convert("RGB")
     ink, legend = colour_ink(page, digits)
     found = [
-        replace(digit, box=candidate.box)
-        for candidate, digit in zip(page.candidates, digits, strict=True)
+        replace(digit, box=find.box) for find, digit in zip(page.candidates, digits, strict=True)
     ]
 
-    panels = [("the picture, upright", picture), ("the ink that was found in it", ink)]
+    panels = [("the picture, upright", picture), ("whose ink is whose", ink)]
     whole = 0, 0, ink.width, ink.height
     close = _surroundings(found, whole)
     if _scale(close, TALLEST_VIEW) < WORTH * _scale(whole, TALLEST_VIEW):
@@ -87,39 +83,80 @@ def colour_ink(page: Page, digits: Sequence[Digit]) -> tuple[Image.Image, Legend
     Returns:
         The ink on white, and the colours that occur in it with their meaning.
     """
-    ink = page.ink
-    owner = np.full(ink.mask.shape, IS_UNUSED, np.uint8)
-    for candidate, digit in zip(page.candidates, digits, strict=True):
-        left, top, right, bottom = candidate.box
-        own = IS_ACCEPTED if digit.accepted else IS_REFUSED
-        owner[top:bottom, left:right][candidate.mask] = own
+    height, width = page.picture.pixels.shape[:2]
+    size = width, height
+    ink = Image.new("L", size)
+    owned = Image.new("L", size)
+    drawn = Image.new("RGB", size, OUTSIDE)
 
-    outside = np.zeros_like(ink.mask) if ink.outside is None else ink.outside
-    left_out = np.zeros_like(ink.mask)
-    if LEFT_OUT.intersection(ink.warnings):
-        left_out = find_ink(page.picture.pixels).mask & ~ink.mask
+    for piece in page.pieces:
+        everything = _as_mask(piece, piece.maps.ink, size)
+        ink = ImageChops.lighter(ink, everything)
+        drawn.paste(CARD, _window(piece, size))
 
-    paper = PAPER_COLOURS[outside.view(np.uint8)]
-    colours = INK_COLOURS[_grow(owner)]
-    strength = np.where(_grow(ink.mask.view(np.uint8)) > 0, ink.strength, np.uint8(0))
-    pixels = paper + (colours - paper) * (strength[:, :, None] / np.float32(255))
-    pixels[left_out] = PRINTED
+    symbols = _colours(page, digits)
+    masks = [_as_mask(find.piece, _own_ink(find), size) for find, _ in symbols]
+    for mask in masks:
+        owned = ImageChops.lighter(owned, mask)
 
+    unused = ImageChops.subtract(ink, owned)
+    drawn.paste(UNUSED, mask=unused)
+    for mask, (_, colour) in zip(masks, symbols, strict=True):
+        drawn.paste(colour, mask=mask)
+
+    is_accepted = [digit.accepted for digit in digits]
     meanings = [
-        (ACCEPTED, "accepted", owner == IS_ACCEPTED),
-        (REFUSED, "refused", owner == IS_REFUSED),
-        (UNUSED, "no part of a candidate", ink.mask & (owner == IS_UNUSED)),
-        (PRINTED, "left out: print or texture", left_out),
-        (OUTSIDE, "outside the sheet", outside),
+        (ACCEPTED, "accepted", any(is_accepted)),
+        (REFUSED, "refused", not all(is_accepted)),
+        (SEPARATOR, "a separator", bool(page.separators)),
+        (UNUSED, "no part of a symbol", unused.getextrema()[1] > VISIBLE),
+        (OUTSIDE, "no writing seen", True),
     ]
-    legend = [(colour, words) for colour, words, where in meanings if where.any()]
-    return Image.fromarray(np.rint(pixels).astype(np.uint8)), legend
+    return drawn, [(colour, words) for colour, words, occurs in meanings if occurs]
 
 
-def _grow(plane: Plane) -> Plane:
-    """Grow areas by the edge of a stroke, whose greys are around its mask."""
-    square = np.ones((2 * EDGE + 1, 2 * EDGE + 1), np.uint8)
-    return np.asarray(cv2.dilate(plane, square), np.uint8)
+def _colours(page: Page, digits: Sequence[Digit]) -> list[tuple[Find, Colour]]:
+    """Return the colour of each symbol."""
+    colours = [(find, SEPARATOR) for find in page.separators]
+    for number, (find, digit) in enumerate(zip(page.candidates, digits, strict=True)):
+        shades = ACCEPTED_SHADES if digit.accepted else REFUSED_SHADES
+        colours.append((find, shades[number % 2]))
+
+    return colours
+
+
+def _own_ink(find: Find) -> Floats:
+    """Return the map of a symbol's own ink in its piece, (H/2, W/2), 0 to 1."""
+    cells = (find.symbol.rows, find.symbol.columns)
+    own = np.zeros_like(find.piece.maps.ink)
+    own[cells] = find.piece.maps.ink[cells]
+    return own
+
+
+def _as_mask(piece: Piece, strength: Floats, size: tuple[int, int]) -> Image.Image:
+    """Bring a map of a piece, 0 to 1, to the pixels of the picture, 0 to 255.
+
+    Args:
+        piece: which part of the picture it is.
+        strength: (H/2, W/2), one value for each cell.
+        size: width and height of the picture.
+    """
+    left, top, right, bottom = _window(piece, size)
+    values = np.rint(255 * strength).astype(np.uint8)
+    part = Image.fromarray(values).resize((right - left, bottom - top), Image.Resampling.BILINEAR)
+    mask = Image.new("L", size)
+    mask.paste(part, (left, top))
+    return mask
+
+
+def _window(piece: Piece, size: tuple[int, int]) -> Box:
+    """Return the part of a picture, (width, height), that a piece is."""
+    left = round(piece.left)
+    top = round(piece.top)
+    height, width = piece.picture.shape[:2]
+    right = min(size[0], round(left + width / piece.scale))
+    bottom = min(size[1], round(top + height / piece.scale))
+    return left, top, max(right, left + 1), max(bottom, top + 1)
 
 
 def _surroundings(digits: Sequence[Digit], whole: Box) -> Box:
@@ -127,7 +164,9 @@ def _surroundings(digits: Sequence[Digit], whole: Box) -> Box:
     if not digits:
         return whole
 
-    left, top, right, bottom = bounding_box(digit.box for digit in digits)
+    boxes = np.array([digit.box for digit in digits])
+    left, top = boxes[:, :2].min(axis=0).tolist()
+    right, bottom = boxes[:, 2:].max(axis=0).tolist()
     margin = round(AROUND * max(right - left, bottom - top))
     return (
         max(0, left - margin),

@@ -58,6 +58,14 @@ class Picture:
     warnings: tuple[str, ...] = ()
 
     @property
+    def rgb(self) -> Pixels:
+        """The pixels in colour, (H, W, 3) uint8: red, green, blue."""
+        if self.pixels.ndim == 3:
+            return self.pixels
+
+        return np.repeat(self.pixels[:, :, None], 3, axis=2)
+
+    @property
     def original_size(self) -> tuple[float, float]:
         """The width and height of the upright original in pixels."""
         height, width = self.pixels.shape[:2]

@@ -1,0 +1,212 @@
+"""From a picture to the symbols written in it, in reading order, with what each of them may be.
+
+    finding (pieces with maps) -> decoding (symbols) -> look -> votes -> lines
+
+This module leads through these steps; each has a file of its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkdigits.core.digits import CLASSES, Pixels
+from inkdigits.reading.page.decoding import Symbol, find_symbols
+from inkdigits.reading.page.find import Box, Find
+from inkdigits.reading.page.finding import Piece, find_pieces
+from inkdigits.reading.page.lines import find_lines
+from inkdigits.reading.page.look import looks
+from inkdigits.reading.page.maps import Floats
+from inkdigits.reading.page.networks import FOLDER, LOOK_FILE, PAGE_FILE, PixelNetwork
+from inkdigits.reading.page.votes import pooled, softmax
+from inkdigits.reading.page.warnings import warnings_for
+from inkdigits.reading.preprocessing.picture import Picture
+
+# Of 3,811 digits on training pages of the validation split none had less; of all else 18 % had.
+LEAST_DIGIT = 0.02  # probability of being a digit from which a symbol is looked at again
+MOST_LOOKS = 400  # on a page, of the likeliest digits; half a second of one core
+SAME = 0.5  # intersection over union from which the less sure of two finds is the same symbol
+INSIDE = 0.75  # share of a digit inside another one from which it is a part of that
+MAY_BE_DIGIT = 0.3  # probability from which that is asked at all
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """A picture with the symbols that were found in it.
+
+    Attributes:
+        picture: upright.
+        pieces: the parts of it in which there is writing of any kind.
+        candidates: what may be digits, in reading order.
+        separators: what stands between digits.
+        warnings: sentences on what may go wrong.
+    """
+
+    picture: Picture
+    pieces: tuple[Piece, ...]
+    candidates: tuple[Find, ...]
+    separators: tuple[Find, ...]
+    warnings: tuple[str, ...]
+
+    def in_original(self, box: Box) -> Box:
+        """Return a box of this page in pixels of the upright original."""
+        x, y = self.picture.scale
+        left, top, right, bottom = box
+        return round(left * x), round(top * y), round(right * x), round(bottom * y)
+
+
+class PageReader:
+    """Finds the symbols in pictures. Several threads may call it at a time.
+
+    Args:
+        threads: how many one call may use.
+
+    Raises:
+        BadModel: a network's file is damaged.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self._page = PixelNetwork(FOLDER / PAGE_FILE, threads)
+        self._look = PixelNetwork(FOLDER / LOOK_FILE, threads)
+
+    def read(self, picture: Picture, single: bool = False) -> Page:
+        """Find the symbols in an upright picture.
+
+        Args:
+            picture: upright.
+            single: whether it holds at most one digit; the likeliest one is then the candidate.
+        """
+        pieces = find_pieces(self._page, picture.rgb)
+        finds = self._find_in(pieces)
+        separators = tuple(find for find in finds if find.is_separator)
+        candidates = tuple(find for find in finds if not find.is_separator)
+        if single and finds:
+            likeliest = max(finds, key=lambda find: float(find.chances[:CLASSES].max()))
+            candidates = (replace(likeliest, line=0),)
+            separators = ()
+
+        warnings = (*picture.warnings, *warnings_for(picture, candidates))
+        return Page(picture, tuple(pieces), candidates, separators, warnings)
+
+    def _find_in(self, pieces: Sequence[Piece]) -> tuple[Find, ...]:
+        """Return the symbols in all pieces, each once, in reading order."""
+        places = [(piece, symbol) for piece in pieces for symbol in find_symbols(piece.maps)]
+        if not places:
+            return ()
+
+        logits = np.stack([symbol.kind for _, symbol in places])
+        chances = softmax(logits)
+        asked = _worth_a_look(chances)
+        seen: dict[int, Pixels] = {}
+        for piece in pieces:
+            here = [number for number in asked if places[number][0] is piece]
+            taken = looks(piece, [places[number][1] for number in here])
+            seen |= dict(zip(here, taken, strict=True))
+
+        if seen:
+            numbers = list(seen)
+            (probabilities,) = self._look(np.stack(list(seen.values())))
+            chances[numbers] = pooled(logits[numbers], probabilities)
+
+        finds = [
+            Find(_box(piece, symbol), chances[number], seen.get(number), piece, symbol)
+            for number, (piece, symbol) in enumerate(places)
+        ]
+        return _in_reading_order(_distinct(finds))
+
+
+def _worth_a_look(chances: Floats) -> list[int]:
+    """Return which symbols the second network is asked about: those that may well be digits.
+
+    Args:
+        chances: (N, 16), of their kinds, by the page network.
+    """
+    digit_chances = chances[:, :CLASSES].sum(axis=1)
+    likeliest = np.argsort(-digit_chances, kind="stable")[:MOST_LOOKS]
+    worth = likeliest[digit_chances[likeliest] > LEAST_DIGIT]
+    return sorted(worth.tolist())
+
+
+@lru_cache(maxsize=4)
+def page_reader(threads: int) -> PageReader:
+    """Return the page reader that all recognisers with so many threads share."""
+    return PageReader(threads)
+
+
+def _box(piece: Piece, symbol: Symbol) -> Box:
+    """Return the box of a symbol in whole pixels of the picture."""
+    corner = np.array([piece.left, piece.top] * 2)
+    box = np.array(symbol.box) / piece.scale + corner
+    left, top, right, bottom = np.rint(box).astype(int).tolist()
+    return left, top, max(right, left + 1), max(bottom, top + 1)
+
+
+def _distinct(finds: Sequence[Find]) -> list[Find]:
+    """Return finds without those that are the same symbol as a surer one, or a part of it.
+
+    Pieces overlap, so that a symbol may be found twice, and at two scales in different extents.
+    """
+    if not finds:
+        return []
+
+    boxes = np.array([find.box for find in finds], np.float64)
+    sure = [find.symbol.score + float(find.chances.max()) for find in finds]
+    may_be_digit = np.array([find.digit_chance > MAY_BE_DIGIT for find in finds])
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+    kept: list[int] = []
+    for number in np.argsort(-np.array(sure), kind="stable").tolist():
+        shared = _shared_areas(boxes[number], boxes[kept])
+        joined = areas[number] + areas[kept] - shared
+        smaller = np.minimum(areas[number], areas[kept])
+
+        is_same = shared > SAME * joined
+        are_digits = may_be_digit[kept] & may_be_digit[number]
+        is_part = are_digits & (shared > INSIDE * smaller)
+        if not (is_same | is_part).any():
+            kept.append(number)
+
+    return [finds[number] for number in kept]
+
+
+def _shared_areas(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the areas (K,) that a box (4,) shares with others (K, 4)."""
+    corner = np.maximum(box[:2], others[:, :2])
+    opposite = np.minimum(box[2:], others[:, 2:])
+    return np.prod(np.maximum(opposite - corner, 0), axis=1)
+
+
+def _in_reading_order(finds: Sequence[Find]) -> tuple[Find, ...]:
+    """Return finds line by line, each with the number of its line.
+
+    Lines are those of the digits; all else stands in the line of the nearest digit.
+    """
+    digits = [find for find in finds if find.is_digit] or list(finds)
+    others = [find for find in finds if find not in digits]
+
+    lines = find_lines(_as_array(digits))
+    placed: list[Find] = []
+    for line, numbers in enumerate(lines):
+        placed += [replace(digits[number], line=line) for number in numbers]
+
+    centres = _centres(placed)
+    for other in others:
+        distances = np.abs(centres - _centres([other])).sum(axis=1)
+        nearest = placed[int(distances.argmin())]
+        placed_other = replace(other, line=nearest.line)
+        placed.append(placed_other)
+
+    placed.sort(key=lambda find: (find.line, find.box[0]))
+    return tuple(placed)
+
+
+def _as_array(finds: Sequence[Find]) -> NDArray[np.float64]:
+    return np.array([find.box for find in finds], np.float64).reshape(-1, 4)
+
+
+def _centres(finds: Sequence[Find]) -> NDArray[np.float64]:
+    """Return the centres (K, 2) of finds, x and y."""
+    boxes = _as_array(finds)
+    return (boxes[:, :2] + boxes[:, 2:]) / 2

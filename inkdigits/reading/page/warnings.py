@@ -1,0 +1,69 @@
+"""What may have gone wrong with a picture, told by its ink: sentences for the user."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from inkdigits.reading.page.find import Find
+from inkdigits.reading.page.look import PAPER
+from inkdigits.reading.page.maps import FINE
+from inkdigits.reading.preprocessing.picture import Picture
+
+SMALL = 20  # pixels of the longer side: the size of MNIST's digits
+VERY_FAINT = 0.15  # contrast of ink, of black on white. Set by hand, not yet measured
+RED_GREEN_BLUE = np.array([0.299, 0.587, 0.114], np.float32)  # in brightness, ITU-R BT.601
+
+
+class Brightness(NamedTuple):
+    """How bright ink and the paper around it are, 0 to 255."""
+
+    ink: float
+    paper: float
+
+
+def warnings_for(picture: Picture, finds: Sequence[Find]) -> tuple[str, ...]:
+    """Return what a user should know before they trust a reading.
+
+    Args:
+        picture: upright.
+        finds: what may be digits.
+    """
+    digits = [find for find in finds if find.is_digit]
+    if not digits:
+        return ()
+
+    warnings = []
+    contrasts = [ink - paper for ink, paper in map(brightness, digits)]
+    contrast = float(np.median(contrasts))
+    if contrast > 0:
+        warnings.append("light ink on dark paper")
+    if abs(contrast) < VERY_FAINT * 255:
+        warnings.append("very faint")
+
+    height, width = picture.pixels.shape[:2]
+    boxes = np.array([find.box for find in digits])
+    beyond = [width, height]
+    if (boxes[:, :2] <= 0).any() or (boxes[:, 2:] >= beyond).any():
+        warnings.append("touches the border")
+
+    sides = (boxes[:, 2:] - boxes[:, :2]) * picture.scale
+    smallest = round(float(sides.max(axis=1).min()))
+    if smallest < SMALL:
+        warnings.append(f"upscaled from {smallest} px")
+
+    return tuple(warnings)
+
+
+def brightness(find: Find) -> Brightness:
+    """Return how bright a symbol's ink and its paper are."""
+    piece = find.piece
+    symbol = find.symbol
+    left, top, right, bottom = (int(side) for side in symbol.box)
+    around = np.s_[top // FINE : bottom // FINE, left // FINE : right // FINE]
+
+    cells = piece.picture[::FINE, ::FINE] @ RED_GREEN_BLUE
+    is_paper = piece.maps.ink[around] < PAPER
+    ink = cells[symbol.rows, symbol.columns].mean()
+    paper = cells[around][is_paper].mean() if is_paper.any() else 255 - ink
+    return Brightness(float(ink), float(paper))
