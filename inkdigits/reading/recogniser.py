@@ -33,7 +33,8 @@ REFUSED_BY_NETWORK = "not a digit"  # the reason if the eleventh output is above
 
 # A page is tried on its sides and upside down if it has three candidates or more and they are read
 # with little confidence. The turned reading counts if it is confident.
-TURNS = {1: "turned to the left", 3: "turned to the right", 2: "upside down"}  # by quarters to the left
+# By quarters to the left.
+TURNS = {1: "turned to the left", 3: "turned to the right", 2: "upside down"}
 FEWEST_ON_TURNED_PAGE = 3
 FEWEST_IN_LINE = 2  # digits in a line, in the mean; what stands in columns is on its side
 CONFUSED_CONFIDENCE = 0.7  # a mean confidence below this makes no sense
@@ -304,10 +305,10 @@ class Recogniser:
         The model sees each one's own ink, brought to MNIST's geometry.
         """
         fields = np.zeros((len(finds), SIDE, SIDE), np.uint8)
-        for field, find in zip(fields, finds, strict=True):
+        for image, find in zip(fields, finds, strict=True):
             strokes = find.strokes
             if strokes.any():
-                field[:] = to_field(strokes)
+                image[:] = to_field(strokes)
 
         probabilities, doubts = self._answer(fields)
         no_digit = np.array([1 - find.digit_chance for find in finds], np.float32)

@@ -103,7 +103,7 @@ def test_a_picture_comes_with_the_page_that_explains_it_and_an_array_s_images_ar
         )
     ]
 
-    assert [trace.page is not None for trace in traces] == [True, False, False]
+    assert [trace.picture is not None for trace in traces] == [True, False, False]
     assert np.array_equal(traces[0].page.fields[0], traces[0].reading.digits[0].image)
 
 

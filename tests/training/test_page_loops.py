@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from inkdigits.core.errors import InkdigitsError
 from inkdigits.data.store import default_data_dir
+from inkdigits.runs.page import RunningNetwork
 from inkdigits.training.page import loop
 from inkdigits.training.page.look_loop import LookTraining, varied
 from inkdigits.training.page.looks import OTHER
@@ -55,11 +56,11 @@ def resumed_after(
 ) -> PageTraining | LookTraining:
     """Train some parts, save, and go on from there in a training made anew."""
     stopped = make()
-    records = stopped.records()
-    for _ in range(parts):
-        next(records)
+    trained = stopped.parts()
+    while stopped.steps_done < parts:
+        next(trained)
     state = copy.deepcopy(stopped.state())
-    next(records)  # what comes after does not change what was saved
+    next(trained)  # what comes after does not change what was saved
 
     torch.manual_seed(99)
     torch.rand(7)
@@ -79,10 +80,11 @@ def test_a_resumed_page_training_ends_with_the_same_bits(tiny: PageRecipe, parts
 
     whole = make()
     *_, last = whole.records()
-    assert last is not None
     assert last.step == last.steps == 4
     assert math.isfinite(last.loss)
-    assert all_bits(resumed_after(parts, make)) == all_bits(whole)
+    resumed = resumed_after(parts, make)
+    assert all_bits(resumed) == all_bits(whole)
+    assert resumed.history == whole.history == [last]
 
 
 @needs_mnist
@@ -106,7 +108,32 @@ def test_a_resumed_look_training_ends_with_the_same_bits(tiny: PageRecipe) -> No
     records = list(whole.records())
     assert [record.shard for record in records] == [1, 2]
     assert all(record.looks > 10 and 0 < record.loss < 9 for record in records)
-    assert all_bits(resumed_after(1, make)) == all_bits(whole)
+    resumed = resumed_after(1, make)
+    assert all_bits(resumed) == all_bits(whole)
+    assert resumed.history == whole.history == records
+
+
+@needs_mnist
+@pytest.mark.slow
+def test_a_look_training_does_not_depend_on_who_takes_the_looks(tiny: PageRecipe) -> None:
+    # On two threads, of which a fork leaves nothing but the memory: workers must do without.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        page = PageTraining(tiny, 5, device="cpu", workers=0)
+        list(page.records())
+        reader = RunningNetwork(page.average)
+        here = LookTraining(tiny, reader, 5, device="cpu", workers=0)
+        list(here.records())
+        elsewhere = LookTraining(tiny, reader, 5, device="cpu", workers=2)
+        list(elsewhere.records())
+    finally:
+        torch.set_num_threads(threads)
+
+    assert [record.looks for record in here.history] == [
+        record.looks for record in elsewhere.history
+    ]
+    assert all_bits(here) == all_bits(elsewhere)
 
 
 @needs_mnist

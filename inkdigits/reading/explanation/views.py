@@ -109,7 +109,7 @@ def colour_ink(page: Page, digits: Sequence[Digit]) -> tuple[Image.Image, Legend
         (ACCEPTED, "accepted", any(is_accepted)),
         (REFUSED, "refused", not all(is_accepted)),
         (SEPARATOR, "a separator", bool(page.separators)),
-        (UNUSED, "no part of a symbol", unused.getextrema()[1] > VISIBLE),
+        (UNUSED, "no part of a symbol", bool((np.asarray(unused) > VISIBLE).any())),
         (OUTSIDE, "no writing seen", True),
     ]
     return drawn, [(colour, words) for colour, words, occurs in meanings if occurs]

@@ -119,7 +119,7 @@ def find_pieces(network: PageSession, picture: Pixels) -> list[Piece]:
 
     writing = maps.writing > LEAST_WRITING
     is_tall = (small_maps.writing > LEAST_WRITING) & (small_maps.height >= TALL)
-    writing &= ~_spread(is_tall, writing.shape)
+    writing &= ~_spread(_grown(is_tall), writing.shape)
     places = [
         *_places(small_maps, is_tall, scale / SMALLER, (height, width)),
         *_places(maps, writing, scale, (height, width)),
@@ -135,6 +135,18 @@ def _thumbnail_scale(height: int, width: int) -> float:
     largest = THUMBNAIL / longest
     enlarging = min(ENLARGED, SMALL / longest)
     return min(largest, max(1.0, enlarging))
+
+
+def _grown(cells: Flags) -> Flags:
+    """Return cells with the eight around each, so that no rim of tall writing is left over."""
+    padded = np.pad(cells, 1)
+    height, width = cells.shape
+    grown = np.zeros_like(cells)
+    for down in range(3):
+        for across in range(3):
+            grown |= padded[down : down + height, across : across + width]
+
+    return grown
 
 
 def _spread(cells: Flags, shape: tuple[int, ...]) -> Flags:

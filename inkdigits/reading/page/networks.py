@@ -43,7 +43,7 @@ class PixelNetwork:
 
         self._input = self._session.get_inputs()[0].name
 
-    def __call__(self, pixels: Pixels) -> Sequence[Floats]:
-        """Return the outputs for a batch of pixels, uint8 (N, 3, H, W)."""
-        contiguous = np.ascontiguousarray(pixels)
+    def __call__(self, pictures: Pixels) -> Sequence[Floats]:
+        """Return the outputs for a batch of pictures, uint8 (N, 3, H, W)."""
+        contiguous = np.ascontiguousarray(pictures)
         return self._session.run(None, {self._input: contiguous})

@@ -1,6 +1,7 @@
 """The loop that trains the second network: looks are drawn, learnt a few times and forgotten."""
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from inkdigits.training.page.looks import OTHER, LookPages
 from inkdigits.training.page.pages import VALIDATION_SEED
 from inkdigits.training.page.recipe import PageRecipe
 from inkdigits.training.page.resuming import average_into, restore_adam, save_adam
+from inkdigits.training.page.workers import worker_options
 from inkdigits.training.state import (
     TrainingState,
     global_random_state,
@@ -38,7 +40,10 @@ GAMMA = 0.25  # of the logarithm
 
 DIGITS = 10
 MEASURED = 512  # looks that are measured at once
+PREFETCHED = 16  # pages whose looks each worker takes ahead
 SHARD_SEED = 100_003  # a prime, so that shards of different seeds are shuffled differently
+
+LabelledLooks = tuple[NDArray[np.uint8], NDArray[np.int64]]  # (K, 3, 32, 32) and their kinds (K,)
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ class LookTraining:
         shard: shards learnt.
         network: the weights as the optimiser leaves them.
         average: the exponential moving average of the weights, which is the result.
+        history: the records so far.
         can_be_saved: False while a shard is half learnt; after an exception meanwhile it stays so.
     """
 
@@ -108,7 +114,9 @@ class LookTraining:
         self.workers = workers
         self.device = choose_device(device)
         self.shard = 0
+        self.history: list[LookRecord] = []
         self.can_be_saved = True
+        self._pages_drawn = 0  # of the shard under way
 
         self.network = LookNetwork().to(self.device)
         self.average = LookNetwork().to(self.device).eval()
@@ -124,22 +132,42 @@ class LookTraining:
         """Remember where torch's global generator is: drawing and dropout draw from it."""
         self._random_state = global_random_state(self.device)
 
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Start from the weights of another look network, float32, instead of fresh ones."""
+        self.network.load_state_dict(weights)
+        self.average.load_state_dict(weights)
+
     def records(self) -> Iterator[LookRecord]:
         """Train from here to the end; yield a record after every shard."""
+        return filter(None, self.parts())
+
+    def parts(self) -> Iterator[LookRecord | None]:
+        """Train from here to the end, as `records` does, and also yield None after every page.
+
+        A training that is stopped or saved after a page draws the whole shard again.
+        """
         prepare("train")
         while self.shard < self.recipe.shards:
             self._note_random_state()
-            images, kinds = self._draw_shard()
+            shard: list[LabelledLooks] = []
+            for labelled in self._draw_shard():
+                shard.append(labelled)
+                self._pages_drawn = len(shard)
+                yield None
 
             self.can_be_saved = False
+            images, kinds = joined(shard)
             loss = self._learn(images, kinds)
             self.shard += 1
+            self._pages_drawn = 0
             self._note_random_state()
+            record = LookRecord(self.shard, self.recipe.shards, len(kinds), loss)
+            self.history.append(record)
             self.can_be_saved = True
-            yield LookRecord(self.shard, self.recipe.shards, len(kinds), loss)
+            yield record
 
-    def _draw_shard(self) -> tuple[Tensor, Tensor]:
-        """Take the looks of the next shard: (K, 3, 32, 32) uint8 and (K,) int64."""
+    def _draw_shard(self) -> Iterator[LabelledLooks]:
+        """Take the looks of the next shard, page by page."""
         first = self.shard * self.recipe.pages
         numbers = range(first, first + self.recipe.pages)
         pages = LookPages(self.page_network, self.seed, "train")
@@ -186,6 +214,12 @@ class LookTraining:
         """Shards learnt."""
         return self.shard
 
+    @property
+    def fraction(self) -> float:
+        """The share of the training that is done, 0 to 1: of a shard, the pages drawn."""
+        drawn = self._pages_drawn / self.recipe.pages
+        return (self.shard + drawn) / self.recipe.shards
+
     def state(self) -> TrainingState:
         """Copy all that the next shard depends on."""
         tensors = named("network", self.network.state_dict())
@@ -193,11 +227,16 @@ class LookTraining:
         tensors |= save_adam(self.optimiser)
         tensors |= named("random", {"global": self._random_state})
 
-        return TrainingState(on_cpu(tensors), {"shard": self.shard})
+        facts = {
+            "shard": self.shard,
+            "history": [dataclasses.asdict(record) for record in self.history],
+        }
+        return TrainingState(on_cpu(tensors), facts)
 
     def restore(self, state: TrainingState) -> None:
         """Go on from a saved state of a training with the same recipe and seed."""
         self.shard = state.facts["shard"]
+        self.history = [LookRecord(**record) for record in state.facts["history"]]
         self.network.load_state_dict(select("network", state.tensors))
         self.average.load_state_dict(select("average", state.tensors))
         restore_adam(self.optimiser, state)
@@ -212,7 +251,8 @@ class LookTraining:
             Logits (N, 16) float32, and the true kinds (N,) int64, both on the CPU.
         """
         pages = LookPages(self.page_network, VALIDATION_SEED, "validation")
-        images, kinds = gather(pages, range(self.recipe.validation_pages), workers=0)
+        numbers = range(self.recipe.validation_pages)
+        images, kinds = joined(list(gather(pages, numbers, workers=0)))
         parts = []
         for part in images.split(MEASURED):
             logits = self.average(part.to(self.device))
@@ -237,33 +277,33 @@ def _share(right: Tensor) -> float:
     return right.float().mean().item() if len(right) else 0.0
 
 
-def gather(pages: LookPages, numbers: range, workers: int) -> tuple[Tensor, Tensor]:
-    """Take the looks at several pages.
+def gather(pages: LookPages, numbers: range, workers: int) -> Iterator[LabelledLooks]:
+    """Take the looks at several pages, and yield those at each page.
 
     Args:
         pages: labelled looks by the number of the page.
-        numbers: of the pages, one at the least.
-        workers: processes that do it; none does it here.
-
-    Returns:
-        Looks (K, 3, 32, 32) uint8, and their kinds (K,) int64.
+        numbers: of the pages.
+        workers: processes that do it; none does it here. The looks and their order are the same.
     """
     loader: DataLoader[Any] = DataLoader(
         pages,
         batch_size=None,
         sampler=numbers,
-        num_workers=workers,
         collate_fn=_as_arrays,
+        **worker_options(workers, PREFETCHED),
     )
-    images: list[NDArray[np.uint8]] = []
-    kinds: list[NDArray[np.int64]] = []
-    for some, their_kinds in loader:
-        images.append(some)
-        kinds.append(their_kinds)
+    return iter(loader)
 
-    all_images = np.concatenate(images)
-    all_kinds = np.concatenate(kinds)
-    return torch.from_numpy(all_images), torch.from_numpy(all_kinds)
+
+def joined(parts: Sequence[LabelledLooks]) -> tuple[Tensor, Tensor]:
+    """Join the looks at several pages, one at the least.
+
+    Returns:
+        Looks (K, 3, 32, 32) uint8, and their kinds (K,) int64.
+    """
+    images = np.concatenate([looks for looks, _ in parts])
+    kinds = np.concatenate([theirs for _, theirs in parts])
+    return torch.from_numpy(images), torch.from_numpy(kinds)
 
 
 def _as_arrays(sample: Any) -> Any:

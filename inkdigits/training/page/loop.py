@@ -1,5 +1,6 @@
 """The loop that trains the page network: pages by number in, a record now and then out."""
 
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from inkdigits.training.page.network import CHANNELS_LAST, PageNetwork
 from inkdigits.training.page.pages import VALIDATION_SEED, Pages, stack_pages
 from inkdigits.training.page.recipe import PageRecipe
 from inkdigits.training.page.resuming import average_into, restore_adam, save_adam
+from inkdigits.training.page.workers import worker_options
 from inkdigits.training.state import TrainingState, named, on_cpu, select
 
 # Set by hand, not yet measured.
@@ -39,7 +41,7 @@ class PageRecord:
     Attributes:
         step: steps taken.
         steps: of all.
-        loss: mean over the steps since the last record; after a resumption, since then.
+        loss: mean over the steps since the last record.
         losses: the parts of it by name.
     """
 
@@ -62,6 +64,7 @@ class PageTraining:
         step: steps taken.
         network: the weights as the optimiser leaves them.
         average: the exponential moving average of the weights, which is the result.
+        history: the records so far.
         can_be_saved: False while a step is half done. Signals wait until it is over; after another
             exception within a step it stays False.
     """
@@ -80,7 +83,10 @@ class PageTraining:
         self.workers = workers
         self.device = choose_device(device)
         self.step = 0
+        self.history: list[PageRecord] = []
         self.can_be_saved = True
+        self._since_record: dict[str, float] = {}  # the sum of each loss
+        self._steps_since_record = 0
 
         self.network = self._new_network()
         self.average = self._new_network().eval()
@@ -96,38 +102,48 @@ class PageTraining:
         network.to(self.device, memory_format=CHANNELS_LAST)  # type: ignore[call-overload]
         return network
 
-    def records(self) -> Iterator[PageRecord | None]:
-        """Train from here to the end.
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Start from the weights of another page network, float32, instead of fresh ones."""
+        self.network.load_state_dict(weights)
+        self.average.load_state_dict(weights)
 
-        Yields:
-            None after every step, and a record after every RECORD_STEPS and the last.
+    def records(self) -> Iterator[PageRecord]:
+        """Train from here to the end; yield a record after every RECORD_STEPS and the last step.
 
         Raises:
             InkdigitsError: the loss became infinite or not a number.
         """
-        steps = self.recipe.steps
-        totals: dict[str, float] = {}
-        since = 0
+        return filter(None, self.parts())
 
+    def parts(self) -> Iterator[PageRecord | None]:
+        """Train from here to the end, as `records` does, and also yield None after other steps."""
         for pictures, targets in self._batches():
             with uninterrupted:
                 self.can_be_saved = False
                 losses = self._take_step(pictures, targets)
+                record = self._count(losses)
                 self.can_be_saved = True
 
-            since += 1
-            for name, loss in losses.items():
-                totals[name] = totals.get(name, 0.0) + loss
+            yield record
 
-            is_due = self.step % RECORD_STEPS == 0 or self.step == steps
-            if not is_due:
-                yield None
-                continue
+    def _count(self, losses: Mapping[str, float]) -> PageRecord | None:
+        """Add up the losses of a step, and make a record if one is due."""
+        self._steps_since_record += 1
+        for name, loss in losses.items():
+            self._since_record[name] = self._since_record.get(name, 0.0) + loss
 
-            means = {name: total / since for name, total in totals.items()}
-            yield PageRecord(self.step, steps, sum(means.values()), means)
-            totals = {}
-            since = 0
+        steps = self.recipe.steps
+        is_due = self.step % RECORD_STEPS == 0 or self.step == steps
+        if not is_due:
+            return None
+
+        counted = self._steps_since_record
+        means = {name: total / counted for name, total in self._since_record.items()}
+        record = PageRecord(self.step, steps, sum(means.values()), means)
+        self.history.append(record)
+        self._since_record = {}
+        self._steps_since_record = 0
+        return record
 
     def _take_step(self, pictures: Tensor, targets: Mapping[str, Tensor]) -> dict[str, float]:
         """Learn one batch, and return the losses by name."""
@@ -173,8 +189,7 @@ class PageTraining:
             batch_size=batch,
             sampler=numbers,
             collate_fn=stack_pages,
-            num_workers=self.workers,
-            prefetch_factor=PREFETCHED if self.workers else None,
+            **worker_options(self.workers, PREFETCHED),
         )
 
         for pictures, targets in loader:
@@ -196,17 +211,33 @@ class PageTraining:
         """Steps taken."""
         return self.step
 
+    @property
+    def fraction(self) -> float:
+        """The share of the training that is done, 0 to 1."""
+        return self.step / self.recipe.steps
+
     def state(self) -> TrainingState:
         """Copy all that the next step depends on."""
         tensors = named("network", self.network.state_dict())
         tensors |= named("average", self.average.state_dict())
         tensors |= save_adam(self.optimiser)
 
-        return TrainingState(on_cpu(tensors), {"step": self.step})
+        facts = {
+            "step": self.step,
+            "history": [dataclasses.asdict(record) for record in self.history],
+            "since_record": self._since_record,
+            "steps_since_record": self._steps_since_record,
+        }
+        return TrainingState(on_cpu(tensors), facts)
 
     def restore(self, state: TrainingState) -> None:
         """Go on from a saved state of a training with the same recipe and seed."""
-        self.step = state.facts["step"]
+        facts = state.facts
+        self.step = facts["step"]
+        self.history = [PageRecord(**record) for record in facts["history"]]
+        self._since_record = dict(facts["since_record"])
+        self._steps_since_record = facts["steps_since_record"]
+
         self.network.load_state_dict(select("network", state.tensors))
         self.average.load_state_dict(select("average", state.tensors))
         restore_adam(self.optimiser, state)
