@@ -315,8 +315,7 @@ class Recogniser:
         doubts = 1 - (1 - doubts) * (1 - no_digit)
         found = zip(finds, fields, probabilities, doubts, strict=True)
         return [
-            self._digit(image, chances, doubt, find.box)
-            for find, image, chances, doubt in found
+            self._digit(image, chances, doubt, find.box) for find, image, chances, doubt in found
         ]
 
     def _turn_if_sensible(self, picture: Picture, upright: Trace) -> Trace:

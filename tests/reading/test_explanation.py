@@ -11,6 +11,7 @@ from few_digits import few_digits
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
+from scipy import ndimage
 
 import inkdigits
 from inkdigits.core.errors import BadPicture, CannotWrite
@@ -19,8 +20,14 @@ from inkdigits.reading.explanation import text as words_in_image
 from inkdigits.reading.explanation.drawing import draw
 from inkdigits.reading.explanation.folder import Explanations
 from inkdigits.reading.explanation.mark import is_explanation
-from inkdigits.reading.preprocessing.page import prepare
-from inkdigits.reading.preprocessing.picture import open_picture
+from inkdigits.reading.page.decoding import Symbol
+from inkdigits.reading.page.find import Find
+from inkdigits.reading.page.finding import Piece
+from inkdigits.reading.page.lines import find_lines
+from inkdigits.reading.page.look import looks
+from inkdigits.reading.page.maps import Maps
+from inkdigits.reading.page.reader import Page, page_reader
+from inkdigits.reading.preprocessing.picture import Picture, open_picture
 from inkdigits.reading.recogniser import Digit, Reading, Recogniser, Trace
 
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -42,14 +49,57 @@ def page_of(fields: np.ndarray, columns: int = 6, size: int = 1) -> np.ndarray:
     return 255 - np.kron(np.concatenate(rows), np.ones((size, size), np.uint8))
 
 
+def page_with(picture: Picture) -> Page:
+    """Return a page on which each dark blot is a candidate; no network is asked."""
+    grey = picture.rgb.min(axis=2)
+    height, width = grey.shape
+    even = np.pad(grey, ((0, height % 2), (0, width % 2)), constant_values=255)
+    cells = even.reshape(len(even) // 2, 2, -1, 2).min(axis=(1, 3))
+    ink = 1 - cells.astype(np.float32) / 255
+    ink[ink < 0.4] = 0
+
+    none = np.zeros_like(ink)
+    coarse = np.zeros((-(-height // 8), -(-width // 8)), np.float32)
+    maps = Maps(ink, none, none, none, none, coarse, coarse + 20)
+    piece = Piece(picture.rgb, 0, 0, 1.0, maps)
+
+    blots, count = ndimage.label(ndimage.binary_dilation(ink > 0, iterations=2))
+    symbols = [
+        Symbol(1.0, _box_of(rows, columns), rows, columns, np.zeros(16, np.float32))
+        for number in range(1, count + 1)
+        for rows, columns in [np.nonzero((blots == number) & (ink > 0))]
+        if len(rows) > 30  # less is a speck
+    ]
+    lines = find_lines(np.array([symbol.box for symbol in symbols]).reshape(-1, 4))
+    ordered = [symbols[number] for line in lines for number in line]
+    chances = np.full(16, 0.1 / 15, np.float32)
+    chances[3] = 0.9
+    seen = looks(piece, ordered)
+    finds = tuple(
+        Find(tuple(map(int, symbol.box)), chances, look, piece, symbol)
+        for symbol, look in zip(ordered, seen, strict=True)
+    )
+    return Page(picture, (piece,) if finds else (), finds, (), picture.warnings)
+
+
+def _box_of(rows: np.ndarray, columns: np.ndarray) -> tuple[float, float, float, float]:
+    return (
+        2.0 * columns.min(),
+        2.0 * rows.min(),
+        2.0 * (columns.max() + 1),
+        2.0 * (rows.max() + 1),
+    )
+
+
 def traced(
     picture: object,
     refused: tuple[int, ...] = (),
     reason: str = "too doubtful",
     warnings: tuple[str, ...] = (),
 ) -> Trace:
-    """Return the trace by a network that is 90 % sure of 3, and refuses some candidates."""
-    page = prepare(open_picture(picture))
+    """Return the trace by networks that are 90 % sure of 3, and refuse some candidates."""
+    opened = open_picture(picture)
+    page = page_with(opened)
     chances = np.full(10, 0.1 / 9, np.float32)
     chances[3] = 0.9
     digits = tuple(
@@ -57,17 +107,16 @@ def traced(
             3,
             0.9,
             number not in refused,
-            candidate.box,
+            find.box,
             reason if number in refused else None,
             0,
             chances,
-            field,
+            find.image,
         )
-        for number, (candidate, field) in enumerate(zip(page.candidates, page.fields, strict=True))
+        for number, find in enumerate(page.candidates)
     )
-    return Trace(
-        Reading("3" * (len(digits) - len(refused)), digits, page.warnings + warnings), page
-    )
+    text = "3" * (len(digits) - len(refused))
+    return Trace(Reading(text, digits, page.warnings + warnings), page, opened)
 
 
 def places(image: Image.Image, patch: np.ndarray) -> list[tuple[int, int]]:
@@ -99,10 +148,10 @@ def count(image: Image.Image, colour: tuple[int, int, int]) -> int:
 def test_every_candidate_is_shown_as_the_network_saw_it_in_reading_order(fields):
     trace = traced(page_of(fields[:6], columns=3))
 
-    assert len(trace.page.fields) == 6
+    assert len(trace.page.candidates) == 6
 
     image = draw(trace)
-    found = [places(image, enlarged(field)) for field in trace.page.fields]
+    found = [places(image, enlarged(find.image)) for find in trace.page.candidates]
 
     assert [len(each) for each in found] == [1] * 6
 
@@ -144,55 +193,46 @@ def test_ink_has_the_colour_of_what_became_of_it(fields):
     trace = traced(picture, refused=(1,))
     ink, legend = views.colour_ink(trace.page, trace.reading.digits)
 
-    assert [words for _, words in legend] == ["accepted", "refused", "no part of a candidate"]
+    words = [words for _, words in legend]
+    assert words == ["accepted", "refused", "no part of a symbol", "no writing seen"]
 
-    pixels = np.asarray(ink)
-    for candidate, colour in zip(
-        trace.page.candidates, (views.ACCEPTED, views.REFUSED), strict=True
-    ):
-        left, top, right, bottom = candidate.box
-        full = trace.page.ink.strength[top:bottom, left:right] == 255
-        assert full.sum() > 500
-        assert (pixels[top:bottom, left:right][full & candidate.mask] == colour).all()
+    pixels = np.asarray(ink).astype(int)
+    colours = (views.ACCEPTED_SHADES[0], views.REFUSED_SHADES[1])
+    for find, colour in zip(trace.page.candidates, colours, strict=True):
+        left, top, right, bottom = find.box
+        inside = picture[top:bottom, left:right] == 0
+        inner = ndimage.binary_erosion(inside, iterations=3)
+        assert inner.sum() > 100
+        assert np.abs(pixels[top:bottom, left:right][inner] - colour).max() <= 2
 
-    assert (pixels[9, 9] == views.UNUSED).all()
+    assert np.abs(pixels[9, 9] - views.UNUSED).max() <= 2
     assert (pixels[-1, -1] == 255).all()
 
 
-def test_ink_that_was_left_out_and_what_is_not_the_sheet_have_colours_of_their_own(fields):
-    page = traced(page_of(fields[:2], columns=2, size=5)).page
-    first, second = page.candidates
+def test_separators_and_what_was_not_looked_at_have_colours_of_their_own(fields):
+    trace = traced(page_of(fields[:2], columns=2, size=5))
+    first, second = trace.page.candidates
+    page = replace(trace.page, candidates=(first,), separators=(second,))
+    image, legend = views.colour_ink(page, trace.reading.digits[:1])
+
+    assert [words for _, words in legend] == ["accepted", "a separator", "no writing seen"]
+
     left, top, right, bottom = second.box
-    mask = page.ink.mask.copy()
-    mask[top:bottom, left:right] = False
-    outside = np.zeros_like(mask)
-    outside[:20] = True
-    ink = replace(page.ink, mask=mask, outside=outside, warnings=("printed lines removed",))
-    chances = np.full(10, 0.1, np.float32)
-    digit = Digit(1, 0.1, True, first.box, probabilities=chances, image=page.fields[0])
-    image, legend = views.colour_ink(replace(page, ink=ink, candidates=(first,)), [digit])
+    inside = np.asarray(image)[top:bottom, left:right].astype(int)
+    assert (np.abs(inside - views.SEPARATOR).max(axis=2) <= 2).sum() > 500
 
-    assert [words for _, words in legend] == [
-        "accepted",
-        "left out: print or texture",
-        "outside the sheet",
-    ]
-
-    pixels = np.asarray(image)
-
-    assert (pixels[page.ink.mask & ~mask] == views.PRINTED).all()
-    assert (pixels[:20] == views.OUTSIDE).all()
-    assert count(image, views.OUTSIDE) == 20 * image.width
+    unseen, _ = views.colour_ink(replace(page, pieces=()), trace.reading.digits[:1])
+    assert count(unseen, views.OUTSIDE) > 0.5 * unseen.width * unseen.height
 
 
-def test_a_form_s_printed_boxes_are_shown_as_left_out():
-    trace = traced(ASSETS / "form.png")
+def test_a_real_page_is_explained_as_it_was_read():
+    picture = open_picture(ASSETS / "sample.jpg")
+    page = page_reader(1).read(picture)
+    digits = Recogniser().trace(ASSETS / "sample.jpg").reading.digits
+    image, legend = views.colour_ink(page, digits)
 
-    assert views.LEFT_OUT.intersection(trace.page.warnings)
-
-    boxes = np.asarray(Image.open(ASSETS / "form.png").convert("L")) < 120
-
-    assert count(draw(trace), views.PRINTED) > 0.2 * boxes.sum()
+    assert image.size == (picture.pixels.shape[1], picture.pixels.shape[0])
+    assert (views.ACCEPTED, "accepted") in legend
 
 
 def test_small_writing_in_a_large_picture_is_shown_enlarged_below_the_whole(fields):
@@ -221,7 +261,7 @@ def test_an_empty_picture_is_shown_and_its_emptiness_is_said(shape, monkeypatch)
     assert "There is nothing that could be a digit." in said
     assert "nothing read" in said
 
-    if min(shape) != 2:
+    if min(shape) > 2:
         assert count(image, (235, 235, 235)) > 200_000
 
 

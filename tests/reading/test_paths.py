@@ -91,7 +91,7 @@ def test_a_name_that_no_file_can_have_is_one_error(name, recogniser, tmp_path):
     assert reading.error.code in ("not_found", "unreadable")
 
 
-def test_a_picture_comes_with_the_page_that_explains_it_and_an_array_s_images_are_their_own(
+def test_a_picture_is_kept_for_the_explanation_and_an_array_s_images_are_their_own(
     recogniser, digits, tmp_path
 ):
     (tmp_path / "digit.png").write_bytes(scan(digits.images[2]))
@@ -104,7 +104,7 @@ def test_a_picture_comes_with_the_page_that_explains_it_and_an_array_s_images_ar
     ]
 
     assert [trace.picture is not None for trace in traces] == [True, False, False]
-    assert np.array_equal(traces[0].page.fields[0], traces[0].reading.digits[0].image)
+    assert np.array_equal(traces[0].reading.digits[0].image, digits.images[2])
 
 
 def test_pictures_are_read_when_their_turn_comes(recogniser, digits, tmp_path):
