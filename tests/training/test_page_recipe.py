@@ -10,7 +10,7 @@ import pytest
 
 from inkdigits.core.errors import BadValue, UnknownName
 from inkdigits.training.page import recipe as module
-from inkdigits.training.page.recipe import PageRecipe, load_page_recipe
+from inkdigits.training.page.recipe import PageRecipe, load_page_recipe, parse_page_settings
 
 
 def test_the_shipped_recipe_has_every_key_and_settings_change_it() -> None:
@@ -29,12 +29,25 @@ def test_the_shipped_recipe_is_installed_with_the_package() -> None:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"steps": 0}, "steps = 0; expected a whole number, 1 or more"),
-        ({"batch": 2.0}, "batch = 2.0; expected a whole number, 1 or more"),
-        ({"pages": True}, "pages = True; expected a whole number, 1 or more"),
-        ({"learning_rate": "fast"}, "learning_rate = 'fast'; expected a positive number"),
-        ({"learning_rate": float("inf")}, "learning_rate = inf; expected a positive number"),
-        ({"learning_rate": float("nan")}, "learning_rate = nan; expected a positive number"),
+        ({"steps": 0}, "steps = 0; expected a whole number from 1 to 1,000,000,000"),
+        ({"batch": 2.0}, "batch = 2.0; expected a whole number from 1 to 1,000,000,000"),
+        ({"pages": True}, "pages = True; expected a whole number from 1 to 1,000,000,000"),
+        (
+            {"learning_rate": "fast"},
+            "learning_rate = 'fast'; expected a number above 0, at most 1,000,000,000",
+        ),
+        (
+            {"learning_rate": float("inf")},
+            "learning_rate = inf; expected a number above 0, at most 1,000,000,000",
+        ),
+        (
+            {"steps": 10**30},
+            "steps = 1" + "0" * 30 + "; expected a whole number from 1 to 1,000,000,000",
+        ),
+        (
+            {"learning_rate": float("nan")},
+            "learning_rate = nan; expected a number above 0, at most 1,000,000,000",
+        ),
         ({"ema": 1.5}, "ema = 1.5; expected a number from 0 to 1"),
         ({"mosaics": -0.1}, "mosaics = -0.1; expected a number from 0 to 1"),
         ({"summary": 3}, "summary = 3; expected text"),
@@ -51,6 +64,13 @@ def test_a_misspelt_key_is_refused_and_the_known_ones_are_named() -> None:
         UnknownName, match=r"no setting of the recipe 'page' 'step'; known: .*steps"
     ):
         load_page_recipe({"step": 5})
+
+
+def test_settings_are_parsed_and_a_pair_without_a_value_names_the_keys_there_are() -> None:
+    assert parse_page_settings(["steps=5", "ema = 0.5"]) == {"steps": 5, "ema": 0.5}
+    for pair in ("steps", "=5", ""):
+        with pytest.raises(BadValue, match=r"reads key=value, not '.*'; keys: summary, steps"):
+            parse_page_settings([pair])
 
 
 def test_mosaics_can_be_off() -> None:

@@ -88,7 +88,9 @@ class LookTraining:
         page_network: the trained page network, which takes the looks.
         seed: of the weights and the pages.
         device: auto, cpu, cuda or mps.
-        workers: processes that draw pages and take looks; the result does not depend on them.
+        workers: processes that draw pages and take looks, each on one thread; the result does not
+            depend on how many there are. With 0 this process does it, on all its threads, and the
+            last bits may differ.
 
     Attributes:
         shard: shards learnt.
@@ -283,7 +285,7 @@ def gather(pages: LookPages, numbers: range, workers: int) -> Iterator[LabelledL
     Args:
         pages: labelled looks by the number of the page.
         numbers: of the pages.
-        workers: processes that do it; none does it here. The looks and their order are the same.
+        workers: processes that do it; with 0 it is done here. The order is the same.
     """
     loader: DataLoader[Any] = DataLoader(
         pages,

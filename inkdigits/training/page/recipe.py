@@ -1,15 +1,17 @@
 """What defines a training of the page reader: page.toml in, a frozen `PageRecipe` out."""
 
 import dataclasses
-import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from inkdigits.core.errors import BadValue, UnknownName
+from inkdigits.training.recipe import parse_settings
 
+NAME = "page"  # of the recipe, which is no file of the user's
+LARGEST = 1_000_000_000  # of any number; a larger one is a typing error
 SHIPPED = Path(__file__).with_name("page.toml")
 FRACTIONS = ("decay", "weight_decay", "ema", "mosaics")  # 0 to 1; 0 is off
 
@@ -66,6 +68,24 @@ class PageRecipe:
         return self.learning_rate * rising * falling
 
 
+KEYS = tuple(field.name for field in dataclasses.fields(PageRecipe))
+
+
+def parse_page_settings(pairs: Iterable[str]) -> dict[str, Any]:
+    """Parse settings such as `["steps=500", "ema=0.99"]`; `load_page_recipe` checks them.
+
+    Raises:
+        BadValue: a pair is not key=value.
+    """
+    pairs = list(pairs)
+    for pair in pairs:
+        key, separator, _ = pair.partition("=")
+        if not separator or not key.strip():
+            raise BadValue(f"a setting reads key=value, not {pair!r}; keys: {', '.join(KEYS)}")
+
+    return parse_settings(pairs)
+
+
 def load_page_recipe(settings: Mapping[str, Any] | None = None) -> PageRecipe:
     """Return the shipped recipe of the page reader.
 
@@ -95,14 +115,14 @@ def _check(name: str, value: Any, kind: object) -> None:
         is_right = isinstance(value, str)
         needed = "text"
     elif kind is int:
-        is_right = _is_number(value, int) and value >= 1
-        needed = "a whole number, 1 or more"
+        is_right = _is_number(value, int) and 1 <= value <= LARGEST
+        needed = f"a whole number from 1 to {LARGEST:,}"
     elif name in FRACTIONS:
         is_right = _is_number(value, int, float) and 0 <= value <= 1
         needed = "a number from 0 to 1"
     else:
-        is_right = _is_number(value, int, float) and 0 < value < math.inf
-        needed = "a positive number"
+        is_right = _is_number(value, int, float) and 0 < value <= LARGEST
+        needed = f"a number above 0, at most {LARGEST:,}"
 
     if not is_right:
         raise BadValue(f"{name} = {value!r}; expected {needed}")
