@@ -181,6 +181,52 @@ def test_a_large_picture_is_reduced_and_remembers_its_size() -> None:
     assert picture.scale == (2, 2)
 
 
+def averaged(pixels: np.ndarray, side: int) -> np.ndarray:
+    """Return square pixels averaged over areas, each row and column by its overlap."""
+    own = pixels.shape[0]
+    edges = np.linspace(0, own, side + 1)
+    reach = np.clip(edges[:, None] - np.arange(own), 0, 1)
+    weights = np.diff(reach, axis=0) * side / own
+    return np.einsum("ij,jk...,lk->il...", weights, pixels, weights, optimize=True)
+
+
+@pytest.mark.parametrize("side", [1700, 2100, 2 * WORK_SIDE])
+def test_a_large_picture_is_averaged_over_areas(side: int) -> None:
+    """Thin strokes stay as dark as they were on the whole, and are where they were."""
+    y, x = np.mgrid[:side, :side]
+    rings = np.hypot(x - side / 3, y - side / 2) % 40 < 5
+    pixels = np.where(rings, 30, 255).astype(np.uint8)
+    differences = open_picture(pixels).pixels - averaged(pixels, WORK_SIDE)
+
+    assert abs(differences.mean()) < 0.1
+    assert np.abs(differences).mean() < 2
+    assert np.abs(differences).max() < 60
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "1", "P", "CMYK", "RGBA", "I;16"])
+def test_a_large_picture_of_any_mode_is_reduced(mode: str) -> None:
+    if mode == "I;16":
+        image = Image.fromarray(np.full((900, 2 * WORK_SIDE), 65535, np.uint16))
+    else:
+        image = Image.new("RGB", (2 * WORK_SIDE, 900), "white").convert(mode)
+    picture = open_picture(image)
+
+    assert picture.pixels.shape == (450, WORK_SIDE)
+    assert (picture.pixels == 255).all()
+    assert picture.original_size == (2 * WORK_SIDE, 900)
+
+
+def test_pixels_in_colour_are_the_grey_ones_three_times(drawing: np.ndarray) -> None:
+    grey = open_picture(drawing)
+
+    assert grey.rgb.shape == (*drawing.shape, 3)
+    assert all(np.array_equal(grey.rgb[:, :, channel], drawing) for channel in range(3))
+
+    coloured = np.dstack([drawing, 255 - drawing, drawing // 2])
+
+    assert np.array_equal(open_picture(coloured).rgb, coloured)
+
+
 def test_a_large_jpeg_is_decoded_small_and_keeps_its_coordinates() -> None:
     pixels = np.full((3024, 4032), 255, np.uint8)
     pixels[400:2000, 800:1000] = 0
