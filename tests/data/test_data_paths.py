@@ -25,7 +25,7 @@ def stroke(seed: int) -> np.ndarray:
 
 
 def test_class_folders_give_labels_and_fields_in_mnists_geometry(tmp_path: Path) -> None:
-    from inkdigits.reading.preprocessing.page import single
+    from inkdigits.reading.page.single import single
 
     save(stroke(3), tmp_path / "7" / "b.png")
     save(stroke(1), tmp_path / "7" / "deeper" / "a.jpg")

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from benchmarks.common import encoded, spread
 from benchmarks.soak.service.harness import percentile
 from benchmarks.soak.service.samples import digits, read_request
-from inkdigits.reading.preprocessing.page import single
+from inkdigits.reading.page.single import single
 
 try:
     import uvloop
