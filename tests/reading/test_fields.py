@@ -135,6 +135,30 @@ def test_strokes_grow_as_scipy_s_do(diameter):
         assert np.array_equal(fields._grow(digit, diameter), grown)
 
 
+def ring(pen: int) -> Field:
+    """Return a circle, 200 pixels across."""
+    drawing = np.zeros((220, 220), np.uint8)
+    return cv2.circle(drawing, (110, 110), 100 - pen // 2, 255, pen)
+
+
+@pytest.mark.parametrize("pen", [2, 6, 16, 24, 36, 50])
+def test_a_pen_of_any_width_becomes_one_of_mnist_s_on_all_sides(pen):
+    digit = tight(to_field(ring(pen))).astype(int)
+
+    assert digit.shape == (20, 20)
+    assert 1.5 <= digit[10].sum() / 2 / 255 <= 4.5  # pixels that a stroke is wide
+
+    for mirrored in (digit[::-1], digit[:, ::-1], digit.T):
+        assert np.abs(digit - mirrored).mean() < 10
+
+
+@pytest.mark.parametrize("strength", [1, 2, 5, 40, 100, 127])
+def test_faint_ink_makes_the_same_field(strength):
+    full = to_field(ring(20))
+    faint = to_field(np.where(ring(20) > 0, strength, 0).astype(np.uint8))
+    assert np.abs(full.astype(int) - faint).mean() < 2
+
+
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 300), (300, 2), (9, 1500)])
 def test_a_bar_of_any_size_is_as_long_as_a_digit(height, width):
     bar = tight(to_field(np.full((height, width), 255, np.uint8)))

@@ -37,13 +37,13 @@ def to_field(strokes: Plane) -> Field:
     Returns:
         (28, 28) uint8, paper 0 to ink 255.
     """
-    tight = _crop(strokes)
+    tight = _strengthen(_crop(strokes))
     digit = _resize(tight, LARGE)
     change = _pen_change(digit)
     if change:
         digit = _change_pen(_resize(tight, LARGE - change), change, otherwise=digit)
 
-    square = _pad_to_square(_crop(digit)[:LARGE, :LARGE], LARGE)
+    square = _pad_to_square(_crop(digit), LARGE)
     small = Image.fromarray(square).reduce(SUPERSAMPLING)
     return _paste(_stretch_contrast(np.asarray(small)))
 
@@ -63,6 +63,11 @@ def _bounding_box(mask: Mask) -> tuple[int, int, int, int]:
         return 0, 0, 0, 0
 
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def _strengthen(digit: Plane) -> Plane:
+    """Multiply faint ink, which has no width at half of 255, and which rounding would wipe out."""
+    return digit * np.uint8(255 // digit.max())
 
 
 def _resize(digit: Plane, side: int) -> Plane:
@@ -85,10 +90,11 @@ def _pen_change(digit: Plane) -> int:
 def _change_pen(digit: Plane, change: int, otherwise: Plane) -> Plane:
     """Make strokes wider or thinner; return `otherwise` if nothing would be left of them."""
     diameter = abs(change) + 1
+    framed = _frame(digit, diameter // 2)  # or strokes along the edge would change on one side only
     if change > 0:
-        return _grow(digit, diameter)
+        return _grow(framed, diameter)
 
-    thin = 255 - _grow(255 - digit, diameter)
+    thin = 255 - _grow(255 - framed, diameter)
     return thin if thin.any() else otherwise
 
 
