@@ -370,6 +370,21 @@ class Recogniser:
         """
         return self._answer(_check_images(images))[0]
 
+    def sureness(self, images: Pixels) -> NDArray[np.float32]:
+        """Return how sure the model is that each image shows one digit, whichever that is.
+
+        Args:
+            images: as for `classify`.
+
+        Returns:
+            (N,) float32, 0 to 1.
+
+        Raises:
+            BadValue: the images have another shape or type.
+        """
+        probabilities, doubts = self._answer(_check_images(images))
+        return probabilities.max(axis=1, initial=0) * (1 - doubts)
+
     def _answer(self, images: Pixels) -> tuple[Probabilities, NDArray[np.float32]]:
         """Return the probabilities of the ten digits, (N, 10), and of none of them, (N,)."""
         outputs = self._network.answer(images)

@@ -41,6 +41,21 @@ def picture_of(digit: int) -> np.ndarray:
     return field
 
 
+def test_sureness_is_that_of_the_best_digit_and_that_it_is_one(
+    toy: Path, tmp_path: Path, images: np.ndarray
+) -> None:
+    assert Recogniser(toy, threads=1).sureness(images) == pytest.approx(
+        by_hand(images).max(axis=1), abs=1e-5
+    )
+
+    eleven = by_hand(images, 11)
+    expected = by_hand(images).max(axis=1) * (1 - eleven[:, 10])
+    ours = Recogniser(save_toy_network(tmp_path / "eleven.onnx", 11), threads=1).sureness(images)
+
+    assert ours == pytest.approx(expected, abs=1e-5)
+    assert ours.shape == (len(images),)
+
+
 def test_classify_computes_what_the_network_says_however_many_images(
     toy: Path, images: np.ndarray
 ) -> None:

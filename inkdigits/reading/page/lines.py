@@ -116,22 +116,33 @@ def _rows(
     pairs = np.argwhere(is_beside & is_near)
     order = np.argsort(apart[tuple(pairs.T)], kind="stable")
 
-    rows: list[list[int]] = [[number] for number in range(len(words))]
-    row_of = list(range(len(words)))
-    for one, other in pairs[order].tolist():
-        here = rows[row_of[one]]
-        there = rows[row_of[other]]
+    rows = _joined(pairs[order], is_beside)
+    return [[symbol for number in row for symbol in words[number]] for row in rows]
+
+
+def _joined(pairs: NDArray[np.intp], is_beside: NDArray[np.bool_]) -> list[list[int]]:
+    """Join words pair by pair, unless that would put one above another one in the same row.
+
+    Args:
+        pairs: (P, 2) of words, those first that belong together the most.
+        is_beside: (W, W) whether the second word stands to the right of the first.
+
+    Returns:
+        The numbers of the words in each row.
+    """
+    row_of = [[number] for number in range(len(is_beside))]
+    for one, other in pairs.tolist():
+        here = row_of[one]
+        there = row_of[other]
         if here is there or not is_beside_all(is_beside, here, there):
             continue
 
         here += there
         for number in there:
-            row_of[number] = row_of[one]
+            row_of[number] = here
 
-    return [
-        [symbol for word in rows[number] for symbol in words[word]]
-        for number in sorted(set(row_of))
-    ]
+    distinct = {id(row): row for row in row_of}
+    return list(distinct.values())
 
 
 def _spacing(first: Reals, last: Reals, is_beside: NDArray[np.bool_]) -> float:
