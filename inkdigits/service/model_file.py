@@ -5,10 +5,9 @@ A path comes in; recognisers that have passed a self-test go out. Everything her
 
 from pathlib import Path
 
-import numpy as np
-
 from inkdigits.core.errors import BadModel
 from inkdigits.reading.recogniser import Recogniser
+from inkdigits.service.known_digits import known_digits
 
 KNOWN_ENOUGH = 8  # of ten drawn digits, which a model has to read right
 
@@ -89,17 +88,7 @@ def refuse_unless_it_reads(recogniser: Recogniser) -> None:
 
 def count_known_digits_read(recogniser: Recogniser) -> int:
     """Count how many of ten drawn digits a model reads right."""
-    # Not above: the first answers need not wait for it.
-    from inkdigits.data.synthetic.pages.glyphs import DIGIT_GLYPHS
-    from inkdigits.data.synthetic.pages.writing import Pen, draw, parse
-
-    rng = np.random.default_rng(0)
-    pen = Pen("self-test", 0.1)
-    right = 0
-    for digit, ways in DIGIT_GLYPHS.items():
-        ink = np.pad(draw(parse(next(iter(ways.values()))), 60.0, pen, rng), 20)
-        paper = np.rint(255 * (1 - ink)).astype(np.uint8)
-        reading = recogniser.read(paper, single=True)
-        right += reading.text == str(digit)
-
-    return right
+    return sum(
+        recogniser.read(picture, single=True).text == str(digit)
+        for digit, picture in known_digits()
+    )

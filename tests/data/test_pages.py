@@ -20,6 +20,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from inkdigits.command import cli
 from inkdigits.core.errors import BadValue, CannotWrite
 from inkdigits.data.datasets import Dataset, Split
+from inkdigits.data.synthetic import glyphs
 from inkdigits.data.synthetic.pages import (
     Hand,
     Mark,
@@ -29,7 +30,6 @@ from inkdigits.data.synthetic.pages import (
     camera,
     generate,
     generator,
-    glyphs,
     paper,
     render,
     scene,
@@ -196,29 +196,29 @@ def test_mnists_images_come_from_the_given_split() -> None:
 
 def test_a_curve_goes_through_its_points_and_turns_only_at_corners() -> None:
     points = np.array([[0, 0], [0.4, 0.1], [0.5, 0.6], [0.5, 0.6], [0.1, 0.9]])
-    curve = writing.smooth(points)
+    curve = glyphs.smooth(points)
     for point in points:
         assert np.abs(curve - point).sum(axis=1).min() < 1e-12
     steps = np.diff(curve, axis=0)
     steps = steps[np.hypot(*steps.T) > 1e-9]
     angles = np.abs(np.diff(np.unwrap(np.arctan2(*steps.T))))
     assert (angles > 0.5).sum() == 1
-    straight = writing.smooth(np.array([[0.0, 0.0], [1.0, 2.0]]))
+    straight = glyphs.smooth(np.array([[0.0, 0.0], [1.0, 2.0]]))
     assert np.allclose(straight[:, 1], 2 * straight[:, 0])
 
 
 @pytest.mark.parametrize("width", [0.05, 0.12, 0.2])
 def test_strokes_are_as_wide_as_the_pen(width: float) -> None:
-    ink = writing.draw(writing.parse("0,50 200,50"), 100, Pen("p", width), rng())
+    ink = writing.draw(glyphs.parse("0,50 200,50"), 100, Pen("p", width), rng())
     assert ink[:, ink.shape[1] // 2].sum() == pytest.approx(100 * width, abs=1)
 
 
 def test_every_glyph_is_about_as_high_as_it_should_be() -> None:
     shapes = {name: shape for ways in glyphs.DIGIT_GLYPHS.values() for name, shape in ways.items()}
     for shape in (*shapes.values(), *glyphs.LETTERS.values(), *glyphs.DOODLES.values()):
-        glyph = np.concatenate(writing.parse(shape))
+        glyph = np.concatenate(glyphs.parse(shape))
         assert glyph.min() >= -0.3
-        height = writing.draw(writing.parse(shape), 100, Pen("p", 0.04), rng()).shape[0]
+        height = writing.draw(glyphs.parse(shape), 100, Pen("p", 0.04), rng()).shape[0]
         assert 80 <= height <= 175
 
 
@@ -246,7 +246,7 @@ def test_an_mnist_digit_keeps_its_shape() -> None:
 
 
 def test_grain_leaves_the_share_of_the_stroke_bare() -> None:
-    glyph = writing.parse("0,50 300,50")
+    glyph = glyphs.parse("0,50 300,50")
     full, bare = (
         writing.draw(glyph, 100, Pen("p", 0.3, grain=grain), rng()).sum() for grain in (0.0, 0.3)
     )
@@ -255,7 +255,7 @@ def test_grain_leaves_the_share_of_the_stroke_bare() -> None:
 
 def test_a_hard_pen_covers_pixels_or_does_not() -> None:
     ink = writing.draw(
-        writing.parse(glyphs.DIGIT_GLYPHS[8]["snaky"]), 30, Pen("p", 0.1, hard=True), rng()
+        glyphs.parse(glyphs.DIGIT_GLYPHS[8]["snaky"]), 30, Pen("p", 0.1, hard=True), rng()
     )
     assert set(np.unique(ink)) == {0, 1}
 
@@ -263,7 +263,7 @@ def test_a_hard_pen_covers_pixels_or_does_not() -> None:
 def test_one_hand_writes_alike_and_two_hands_do_not() -> None:
     def shape(hand: Hand, seed: int) -> np.ndarray:
         return np.concatenate(
-            writing.varied(writing.parse(glyphs.DIGIT_GLYPHS[3]["round"]), hand, rng(seed))
+            writing.varied(glyphs.parse(glyphs.DIGIT_GLYPHS[3]["round"]), hand, rng(seed))
         )
 
     def largest(difference: np.ndarray) -> float:
@@ -288,7 +288,7 @@ def test_the_digits_that_are_drawn_look_like_mnists(mnist: Dataset) -> None:
         for way in sorted(set(ways) - {"slashed", "long flag"}):  # MNIST's Americans write neither
             for seed in range(3):
                 glyph = writing.varied(
-                    writing.parse(ways[way]), Hand(slant=6, unsteadiness=0.015), rng(seed)
+                    glyphs.parse(ways[way]), Hand(slant=6, unsteadiness=0.015), rng(seed)
                 )
                 ink = np.pad(writing.draw(glyph, 100, Pen("p", 0.12), rng(seed)), 4)
                 fields.append(to_field((ink * 255).astype(np.uint8)))

@@ -31,6 +31,7 @@ from serving import (
     place_model,
     read_answer,
     receive_answer,
+    running,
     serving,
     serving_hastily,
     wait_until,
@@ -39,7 +40,8 @@ from serving import (
 import inkdigits
 from benchmarks.soak.service.bad_inputs import BadInput, bad_inputs
 from inkdigits.reading.recogniser import cached_recogniser
-from inkdigits.service.model_file import ModelFile
+from inkdigits.service.known_digits import known_digits
+from inkdigits.service.model_file import ModelFile, count_known_digits_read
 
 ASSETS = Path(__file__).parents[1] / "assets"
 
@@ -633,6 +635,27 @@ def test_a_model_that_reads_badly_is_never_ready(tmp_path: Path) -> None:
             assert answer.headers["retry-after"] == "1"
 
         assert server.get("/healthz").status == 200
+
+
+def test_the_light_install_gets_ready_and_reads() -> None:
+    program = """
+import sys
+for name in ("cv2", "torch", "scipy", "sklearn"):
+    sys.modules[name] = None
+from inkdigits.command.cli import main
+sys.exit(main(["serve", "--port", "0"]))
+"""
+    with running("-c", program) as server:
+        assert server.post(PICTURE).json["text"] == "27"
+
+
+@pytest.mark.parametrize("model", ["default", "tiny"])
+def test_all_ten_known_digits_are_read_by_a_model_that_reads_well(model: str) -> None:
+    digits = dict(known_digits())
+    assert list(digits) == list(range(10))
+    assert all(picture.dtype == np.uint8 and picture.min() == 0 for picture in digits.values())
+    assert all((picture[[0, -1]] == 255).all() for picture in digits.values())
+    assert count_known_digits_read(cached_recogniser(model)) == 10
 
 
 def test_an_internal_error_reveals_nothing_of_the_code(tmp_path: Path) -> None:

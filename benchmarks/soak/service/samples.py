@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.common import encoded
-from inkdigits.data.synthetic.pages.glyphs import DIGIT_GLYPHS
-from inkdigits.data.synthetic.pages.writing import Pen, draw, parse
+from inkdigits.data.synthetic.glyphs import DIGIT_GLYPHS, parse
+from inkdigits.data.synthetic.pages.writing import Pen, draw
 
 READ = "/v1/read"
 INFER = "/v2/models/default/infer"

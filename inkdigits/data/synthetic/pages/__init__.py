@@ -2,7 +2,7 @@
 
 They are for training, testing and measuring. The path of a page through the modules:
 
-    glyphs -> writing (symbols -> ink) -> layout (rows on a sheet) -> paper -> camera
+    ../glyphs -> writing (symbols -> ink) -> layout (rows on a sheet) -> paper -> camera
     scene says how a page looks; generator calls them all, for one page or for a folder of pages
 
 They are written with MNIST's training digits and our own strokes. No code of `reading` is used.

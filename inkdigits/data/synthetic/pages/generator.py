@@ -20,8 +20,8 @@ from inkdigits.core.digits import Pixels
 from inkdigits.core.errors import BadValue, CannotWrite
 from inkdigits.core.files import new_folder
 from inkdigits.data.splits import Split
+from inkdigits.data.synthetic.glyphs import DOODLES, LETTERS
 from inkdigits.data.synthetic.pages import camera, paper
-from inkdigits.data.synthetic.pages.glyphs import DOODLES, LETTERS
 from inkdigits.data.synthetic.pages.layout import Layout, Mark, lay_out
 from inkdigits.data.synthetic.pages.paper import BoundingBox, Layer, Photo, Points
 from inkdigits.data.synthetic.pages.scene import Scene, choice, random_scene

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.random import Generator
 
 from inkdigits.data.splits import Split
+from inkdigits.data.synthetic.glyphs import DIGIT_GLYPHS, DOODLES, LETTERS, parse
 from inkdigits.data.synthetic.pages import writing
-from inkdigits.data.synthetic.pages.glyphs import DIGIT_GLYPHS, DOODLES, LETTERS
 from inkdigits.data.synthetic.pages.paper import BoundingBox, Layer, Points
 from inkdigits.data.synthetic.pages.scene import Scene
 from inkdigits.data.synthetic.pages.writing import Hand, Pen
@@ -115,7 +115,7 @@ def _symbol(
     else:
         shape = {**LETTERS, **DOODLES}[mark.name]
 
-    glyph = writing.varied(writing.parse(shape), hand, rng)
+    glyph = writing.varied(parse(shape), hand, rng)
     return writing.draw(glyph, max(8.0, tall - pen.width * height), pen, rng)
 
 

@@ -13,13 +13,16 @@ import numpy as np
 from numpy.random import Generator
 
 from inkdigits.core.digits import Array, Plane
-from inkdigits.data.synthetic.pages.glyphs import DIGIT_GLYPHS, RARE_WAYS
-from inkdigits.data.synthetic.pages.paper import Layer, Points
-from inkdigits.data.synthetic.splines import catmull_rom
+from inkdigits.data.synthetic.glyphs import (
+    DIGIT_GLYPHS,
+    RARE_WAYS,
+    Glyph,
+    Points,
+    corners,
+    smooth,
+)
+from inkdigits.data.synthetic.pages.paper import Layer
 
-Glyph = tuple[Points, ...]  # one array a stroke, in heights of the symbol
-
-STEPS = 12  # points of the curve between two control points
 STROKE_SUPERSAMPLING = 4  # strokes are drawn this much larger and area-averaged
 THINNEST_SHARE = 0.4  # of an MNIST digit's thin strokes that a pen leaves; less would break them
 NARROWEST_STROKE = 1.5  # pixels of a stroke; less would fall between the pixels here and there
@@ -97,15 +100,6 @@ def _random_way(ways: list[str], rng: Generator) -> str:
 # ---- glyphs
 
 
-def parse(glyph: str) -> Glyph:
-    """Return a glyph from its notation in `glyphs`, in heights."""
-    strokes = [
-        [tuple(map(float, point.split(","))) for point in stroke.split()]
-        for stroke in glyph.split("|")
-    ]
-    return tuple(np.array(stroke) / 100 for stroke in strokes)
-
-
 def varied(glyph: Glyph, hand: Hand, rng: Generator) -> Glyph:
     """Return the glyph as this hand writes it this time: broader, leaning, and no two alike."""
     lean = np.tan(np.deg2rad(hand.slant + rng.normal(0, 2)))
@@ -116,13 +110,9 @@ def varied(glyph: Glyph, hand: Hand, rng: Generator) -> Glyph:
 def _unsteady(stroke: Points, hand: Hand, rng: Generator) -> Points:
     """Return shifts of the control points; the two of a corner move together."""
     shifts = rng.normal(0, hand.unsteadiness, stroke.shape)
-    for place in _corners(stroke):
+    for place in corners(stroke):
         shifts[place] = shifts[place - 1]
     return shifts
-
-
-def _corners(stroke: Points) -> Array:
-    return 1 + np.flatnonzero((stroke[1:] == stroke[:-1]).all(axis=1))
 
 
 def crossing(breadth: float, rng: Generator) -> Glyph:
@@ -155,12 +145,6 @@ def scribble(rng: Generator) -> Glyph:
 
 
 # ---- from glyphs to ink
-
-
-def smooth(stroke: Points) -> Points:
-    """Return the curve through control points (K, 2), smooth except at points given twice."""
-    pieces = np.split(stroke, _corners(stroke))
-    return np.concatenate([catmull_rom(piece, STEPS) for piece in pieces])
 
 
 def draw(glyph: Glyph, height: float, pen: Pen, rng: Generator) -> Layer:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFont
 
-from inkdigits.data.synthetic.pages.writing import parse, smooth
+from inkdigits.data.synthetic.glyphs import parse, smooth
 from inkdigits.data.synthetic.training_pages import mnist, shapes
 from inkdigits.data.synthetic.training_pages.draws import chance, integer, log_normal, one_of
 from inkdigits.data.synthetic.training_pages.fields import (

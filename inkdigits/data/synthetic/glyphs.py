@@ -1,10 +1,21 @@
 """How digits, letters and doodles are drawn: their control points, stroke by stroke.
 
 The ways to write a digit are those taught in schools: a 1 with a flag and a foot, a crossed 7, an
-open and a closed 4.
+open and a closed 4. Nothing here draws; this module needs no OpenCV, as whatever draws does.
 """
 
 from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkdigits.core.digits import Array
+from inkdigits.data.synthetic.splines import catmull_rom
+
+Points = NDArray[np.float64]  # (K, 2): x to the right and y down
+Glyph = tuple[Points, ...]  # one array a stroke, in heights of the symbol
+
+STEPS = 12  # points of the curve between two control points
 
 # Control points are "x,y" in hundredths of the height, strokes are separated by |, and a point
 # given twice is a corner.
@@ -120,3 +131,23 @@ DOODLES: Mapping[str, str] = {
     ),
     "grid": "20,0 20,100|50,0 50,100|80,0 80,100|0,20 100,20|0,50 100,50|0,80 100,80",
 }
+
+
+def parse(glyph: str) -> Glyph:
+    """Return a glyph from its notation above, in heights."""
+    strokes = [
+        [tuple(map(float, point.split(","))) for point in stroke.split()]
+        for stroke in glyph.split("|")
+    ]
+    return tuple(np.array(stroke) / 100 for stroke in strokes)
+
+
+def corners(stroke: Points) -> Array:
+    """Return the places of control points that repeat the one before, which makes a corner."""
+    return 1 + np.flatnonzero((stroke[1:] == stroke[:-1]).all(axis=1))
+
+
+def smooth(stroke: Points) -> Points:
+    """Return the curve through control points (K, 2), smooth except at points given twice."""
+    pieces = np.split(stroke, corners(stroke))
+    return np.concatenate([catmull_rom(piece, STEPS) for piece in pieces])
