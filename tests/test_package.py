@@ -4,9 +4,11 @@ import ast
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
+import tomllib
 from collections.abc import Iterable, Iterator
 from graphlib import TopologicalSorter
 from importlib.metadata import version
@@ -25,6 +27,7 @@ from inkdigits.training.loop import seeded_network
 from inkdigits.training.recipe import from_table, load_recipe
 
 PACKAGE = Path(inkdigits.__file__).parent
+ASSETS = Path(__file__).parent / "assets"
 DOTTED = {
     path: ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
     for path in PACKAGE.rglob("*.py")
@@ -46,7 +49,14 @@ LEARNING = {
         and name not in {"runs.sweep", "runs.comparison", "runs.quantisation"}
     ),
 } - {"runs.sweep.space", "runs.sweep.trials", "runs.resume"}
+# These draw with OpenCV.
+DRAWING = {name for name in MODULES if name.startswith("data.synthetic.")} - {
+    "data.synthetic.glyphs",
+    "data.synthetic.splines",
+}
+CORE = {"numpy", "pillow", "onnxruntime"}  # what `pip install inkdigits` brings along
 EXTRAS = [
+    "cv2",
     "torch",
     "sklearn",
     "scipy",
@@ -105,6 +115,23 @@ def trees() -> Iterator[tuple[str, ast.Module]]:
         yield name, ast.parse(path.read_text(encoding="utf-8"))
 
 
+def library_of(needed: str) -> str:
+    """Return the name of the library in a requirement such as `numpy>=2.0`."""
+    return re.split(r"[^\w-]", needed)[0]
+
+
+def libraries(tree: ast.Module) -> set[str]:
+    """Return the first names of all that a module imports, wherever the import stands."""
+    named: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            named += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            named.append(str(node.module))
+
+    return {name.split(".")[0] for name in named}
+
+
 def imported_modules(node: ast.AST) -> set[str]:
     """The modules of ours that a statement imports."""
     named: list[str] = []
@@ -154,14 +181,15 @@ def test_importing_the_package_loads_nothing_but_the_standard_library() -> None:
 
 
 def test_the_modules_that_do_not_learn_load_no_extra() -> None:
-    assert set(MODULES) > LEARNING
-    light = [name for name in MODULES if name not in LEARNING]
+    assert set(MODULES) > LEARNING | DRAWING
+    light = [name for name in MODULES if name not in LEARNING | DRAWING]
     assert {
         "reading.recogniser",
         "evaluation.metrics",
         "data.datasets",
         "evaluation.report",
         "command.cli",
+        "service.model_file",
     } <= set(light)
     program = f"""
         import importlib
@@ -228,6 +256,41 @@ def test_a_picture_is_read_without_any_extra_from_python_and_from_the_command(fo
     assert len(json.loads(from_python)["digits"]) == 1
 
 
+def test_the_core_install_is_three_libraries() -> None:
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    assert {library_of(needed) for needed in project["dependencies"]} == CORE
+
+    extras = project["optional-dependencies"]
+    with_opencv = {
+        extra
+        for extra, needed in extras.items()
+        if "opencv-python-headless" in map(library_of, needed)
+    }
+    assert with_opencv == {"train"}
+
+
+def test_a_picture_of_several_digits_is_read_by_the_core_install_alone() -> None:
+    program = """
+        import inkdigits
+        print(inkdigits.read(sys.argv[1]).text)
+        print(inkdigits.read(sys.argv[1], model="tiny").text)
+    """
+    assert alone(program, ASSETS / "sample.jpg", without=EXTRAS).split() == ["27354", "27354"]
+
+
+def test_no_module_that_reads_or_serves_imports_opencv_not_even_inside_functions() -> None:
+    opencv = {name for name, tree in trees() if "cv2" in libraries(tree)}
+    assert opencv <= DRAWING
+    assert opencv
+
+    drawing = {
+        name: DRAWING & ours
+        for name, ours in all_imports().items()
+        if name.split(".")[0] in ("reading", "service")
+    }
+    assert {name: ours for name, ours in drawing.items() if ours} == {}
+
+
 def test_a_command_that_needs_an_extra_names_it(folder: Path) -> None:
     program = """
         from inkdigits.command.cli import main
@@ -249,6 +312,48 @@ def test_a_command_that_needs_an_extra_names_it(folder: Path) -> None:
     assert "pip install 'inkdigits[train]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (folder / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("pages", "--drawn", "--count", "1", "--out", "{folder}/pages"),
+        ("evaluate", "tiny", "--data", "mnist-c/fog"),
+        ("evaluate", "tiny", "--data", "mnist-c"),
+    ],
+)
+def test_a_command_that_draws_names_the_extra_with_opencv(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    program = """
+        from contextlib import redirect_stderr
+        from inkdigits.command.cli import main
+        with redirect_stderr(sys.stdout):
+            print(main(sys.argv[1:]))
+    """
+    arguments = [part.format(folder=tmp_path) for part in command]
+    said, status = alone(program, *arguments, without=["cv2"]).splitlines()
+    assert status == "2"
+    assert said.startswith("inkdigits: ")
+    assert said.endswith(" needs more than the core install: pip install 'inkdigits[train]'")
+    assert not (tmp_path / "pages").exists()
+
+
+def test_training_on_simulated_handwriting_names_the_extra_with_opencv() -> None:
+    program = """
+        import numpy as np
+        from inkdigits.core.errors import MissingExtra
+        from inkdigits.data.named import handwriting
+        from inkdigits.data.splits import Split
+        few = Split(np.zeros((3, 28, 28), np.uint8), np.zeros(3, np.uint8))
+        try:
+            handwriting({"train": few, "validation": few, "test": few}, None)
+        except MissingExtra as error:
+            print(error)
+    """
+    said = alone(program, without=["cv2"]).strip()
+    assert said.startswith("the dataset handwriting needs more than the core install")
+    assert said.endswith("pip install 'inkdigits[train]'")
 
 
 # ---- the modules

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from inkdigits.core.arrays import as_images, as_labels
 from inkdigits.core.digits import CLASSES, SIDE, Pixels
-from inkdigits.core.errors import BadData, MissingExtra
+from inkdigits.core.errors import BadData, MissingExtra, needs_extra
 from inkdigits.core.progress import ProgressCallback
 from inkdigits.data.catalogue import Entry
 from inkdigits.data.splits import Dataset, Split, divided, with_validation
@@ -105,7 +105,8 @@ def handwriting(mnist: dict[str, Split], progress: ProgressCallback | None) -> d
 
 def _simulated(split: Split, seed: int, copies: int, progress: ProgressCallback | None) -> Split:
     """Return a split as other people might have written it, made of its own images alone."""
-    from inkdigits.data.synthetic.handwriting import simulate  # not above: it needs OpenCV
+    with needs_extra("the dataset handwriting", "train"):  # it is drawn with OpenCV
+        from inkdigits.data.synthetic.handwriting import simulate
 
     return Split(*simulate(split.images, split.labels, seed=seed, copies=copies, progress=progress))
 

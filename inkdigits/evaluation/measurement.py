@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from inkdigits.core.digits import CLASSES, Array
-from inkdigits.core.errors import UnknownName
+from inkdigits.core.errors import UnknownName, needs_extra
 from inkdigits.core.progress import ProgressCallback
 from inkdigits.data.datasets import Dataset, load_dataset
 from inkdigits.evaluation.metrics import Evaluation, evaluate_probabilities
@@ -94,7 +94,8 @@ def predict(
     shown = dataset[split].images
     labels = dataset[split].labels
     if corruption:
-        from inkdigits.data.synthetic.corruptions import corrupt
+        with needs_extra("corrupting digits", "train"):
+            from inkdigits.data.synthetic.corruptions import corrupt
 
         shown = corrupt(shown, corruption, CORRUPTION_SEED)
 
@@ -123,12 +124,14 @@ def corruption_in(data: str) -> str | None:
 
     Raises:
         UnknownName: there is no such corruption.
+        MissingExtra: OpenCV is not installed.
     """
     name, slash, corruption = data.partition("/")
     if name != MNIST_C or not slash:
         return None
 
-    from inkdigits.data.synthetic.corruptions import CORRUPTIONS
+    with needs_extra("corrupting digits", "train"):
+        from inkdigits.data.synthetic.corruptions import CORRUPTIONS
 
     if corruption not in CORRUPTIONS:
         raise UnknownName(f"corruption in {MNIST_C}:", corruption, CORRUPTIONS)

@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from inkdigits.core.errors import needs_extra
 from inkdigits.core.progress import ProgressCallback
-from inkdigits.data.synthetic.corruptions import AFFINE, CORRUPTIONS, corrupt
 from inkdigits.evaluation.measurement import (
     CORRUPTION_SEED,
     MNIST_C,
@@ -19,6 +19,8 @@ from inkdigits.evaluation.measurement import (
     predict,
 )
 from inkdigits.evaluation.metrics import Evaluation, percent
+
+AFFINE = ("shear", "scale", "rotate", "translate")  # corruptions that usual augmentation covers
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ def evaluate_corrupted(
     Raises:
         InkdigitsError: as for `measurement.evaluate`.
     """
+    with needs_extra("corrupting digits", "train"):
+        from inkdigits.data.synthetic.corruptions import CORRUPTIONS, corrupt
     from inkdigits.reading.recogniser import Recogniser
 
     seen = predict(model, "mnist", split or "test", data_dir=data_dir, progress=progress)

@@ -15,13 +15,8 @@ from inkdigits.data.synthetic.corruptions import CORRUPTIONS, corrupt
 from inkdigits.evaluation import measurement
 from inkdigits.evaluation.measurement import corruption_in, predict
 from inkdigits.evaluation.metrics import evaluate_probabilities
-from inkdigits.evaluation.robustness import (
-    describe_robustness,
-    evaluate_corrupted,
-)
+from inkdigits.evaluation.robustness import AFFINE, describe_robustness, evaluate_corrupted
 from inkdigits.reading.recogniser import Recogniser
-
-AFFINE = {"shear", "scale", "rotate", "translate"}
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +42,11 @@ def accuracies() -> dict[str, float]:
         )
         for name in CORRUPTIONS
     }
+
+
+def test_the_corruptions_that_resemble_augmentation_are_four_of_the_fifteen():
+    assert set(AFFINE) == {"shear", "scale", "rotate", "translate"}
+    assert set(AFFINE) < set(CORRUPTIONS)
 
 
 def test_every_corruption_has_its_figures_and_all_of_them_a_mean(accuracies):

@@ -301,7 +301,6 @@ CORRUPTIONS: dict[str, Callable[[InkImages, Generator], Array]] = {
         canny_edges,
     )
 }
-AFFINE = ("shear", "scale", "rotate", "translate")  # covered by the usual augmentation
 
 
 # ---- what they are made of
