@@ -41,10 +41,10 @@ CONFUSED_CONFIDENCE = 0.7  # a mean confidence below this makes no sense
 SENSIBLE_CONFIDENCE = 0.8  # a mean confidence above this makes sense,
 SENSIBLE_SHARE = 0.8  # if at least this share of the candidates is accepted
 
-# What looks like a digit in a text of many candidates, most of them letters, is a letter. Sums have
-# fewer candidates, and signs among their digits. Set by hand, not yet measured.
-FEWEST_IN_TEXT = 10
-TEXT_SHARE = 0.5  # letters among all candidates
+# What looks like a digit in a text of many candidates, nearly all of them letters, is a letter. A form
+# with print beside its numbers has fewer. Set by hand, not yet measured.
+FEWEST_IN_TEXT = 30
+TEXT_SHARE = 0.8  # letters among all candidates
 
 _encode_json = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes one for each call
 

@@ -119,7 +119,8 @@ def find_pieces(network: PageSession, picture: Pixels) -> list[Piece]:
 
     writing = maps.writing > LEAST_WRITING
     is_tall = (small_maps.writing > LEAST_WRITING) & (small_maps.height >= TALL)
-    writing &= ~_spread(_grown(is_tall), writing.shape)
+    is_part = maps.height > TALL * SMALLER / 2  # smaller writing is not part of anything tall
+    writing &= ~(is_part & _spread(_grown(is_tall), writing.shape))
     places = [
         *_places(small_maps, is_tall, scale / SMALLER, (height, width)),
         *_places(maps, writing, scale, (height, width)),

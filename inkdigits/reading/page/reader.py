@@ -144,9 +144,10 @@ def _box(piece: Piece, symbol: Symbol) -> Box:
 
 
 def _distinct(finds: Sequence[Find]) -> list[Find]:
-    """Return finds without those that are the same symbol as a surer one, or a part of it.
+    """Return finds without those that are the same symbol as a surer one, or a part of a symbol.
 
-    Pieces overlap, so that a symbol may be found twice, and at two scales in different extents.
+    Pieces overlap, so that a symbol may be found twice, and at two scales in different extents: a
+    digit inside one other is a part of it; what holds several digits is none.
     """
     if not finds:
         return []
@@ -160,13 +161,16 @@ def _distinct(finds: Sequence[Find]) -> list[Find]:
     for number in np.argsort(-np.array(sure), kind="stable").tolist():
         shared = _shared_areas(boxes[number], boxes[kept])
         joined = areas[number] + areas[kept] - shared
-        smaller = np.minimum(areas[number], areas[kept])
+        are_digits = may_be_digit[kept] & may_be_digit[number]
 
         is_same = shared > SAME * joined
-        are_digits = may_be_digit[kept] & may_be_digit[number]
-        is_part = are_digits & (shared > INSIDE * smaller)
-        if not (is_same | is_part).any():
-            kept.append(number)
+        is_inside = are_digits & (shared > INSIDE * areas[number])
+        holds = are_digits & (shared > INSIDE * areas[kept])
+        if is_same.any() or is_inside.any() or holds.sum() > 1:
+            continue
+
+        kept = [other for other, is_held in zip(kept, holds, strict=True) if not is_held]
+        kept.append(number)
 
     return [finds[number] for number in kept]
 
