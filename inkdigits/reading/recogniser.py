@@ -41,11 +41,6 @@ CONFUSED_CONFIDENCE = 0.7  # a mean confidence below this makes no sense
 SENSIBLE_CONFIDENCE = 0.8  # a mean confidence above this makes sense,
 SENSIBLE_SHARE = 0.8  # if at least this share of the candidates is accepted
 
-# What looks like a digit in a text of many candidates, nearly all of them letters, is a letter. A form
-# with print beside its numbers has fewer. Set by hand, not yet measured.
-FEWEST_IN_TEXT = 30
-TEXT_SHARE = 0.8  # letters among all candidates
-
 _encode_json = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes one for each call
 
 
@@ -292,7 +287,6 @@ class Recogniser:
             replace(digit, box=page.in_original(digit.box), line=find.line)
             for digit, find in zip(read_finds(page.candidates), page.candidates, strict=True)
         )
-        digits = _refuse_print(digits)
         return Trace(Reading(_text(digits), digits, page.warnings), page, picture)
 
     def _believe(self, finds: Sequence[Find]) -> list[Digit]:
@@ -464,25 +458,6 @@ def _text(digits: Iterable[Digit]) -> str:
             lines[digit.line] = lines.get(digit.line, "") + str(digit.digit)
 
     return "\n".join(lines.values())
-
-
-def _refuse_print(digits: tuple[Digit, ...]) -> tuple[Digit, ...]:
-    """Refuse all digits of a page of text, where an l looks like a 1 and an o like a 0."""
-    heights = sorted(digit.height for digit in digits if digit.accepted)
-    if not heights:
-        return digits
-
-    lowest_letter = 0.5 * heights[len(heights) // 2]
-    refused = [digit for digit in digits if digit.reason == REFUSED_BY_NETWORK]
-    letters = sum(digit.height > lowest_letter for digit in refused)
-    total = len(heights) + letters
-    if total < FEWEST_IN_TEXT or letters < TEXT_SHARE * total:
-        return digits
-
-    return tuple(
-        replace(digit, accepted=False, reason=digit.reason or "stands in a text")
-        for digit in digits
-    )
 
 
 def _mean_confidence(reading: Reading) -> float:
