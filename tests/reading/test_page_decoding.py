@@ -2,33 +2,10 @@
 
 import numpy as np
 import pytest
+from perfect import perfect_maps, rectangles
 
 from inkdigits.reading.page.decoding import find_symbols
 from inkdigits.reading.page.lines import find_lines
-from inkdigits.reading.page.maps import Maps
-from inkdigits.training.page.targets import NO_KIND, page_targets
-
-
-def perfect_maps(owner: np.ndarray, kinds: np.ndarray, boxes: np.ndarray) -> Maps:
-    """The maps of a network that makes no mistakes."""
-    targets = page_targets(owner, kinds, boxes)
-    told = np.where(targets.kind == NO_KIND, 15, targets.kind)
-    return Maps(
-        ink=targets.ink,
-        centre=targets.centre,
-        offset=targets.offset,
-        size=np.exp2(targets.size),
-        kind=np.eye(16, dtype=np.float32)[told].transpose(2, 0, 1) * 10,
-        writing=targets.writing,
-        height=np.exp2(targets.height),
-    )
-
-
-def rectangles(boxes: list[tuple[int, int, int, int]], side: int = 128) -> np.ndarray:
-    owner = np.zeros((side, side), np.int16)
-    for number, (left, top, right, bottom) in enumerate(boxes, 1):
-        owner[top:bottom, left:right] = number
-    return owner
 
 
 def test_symbols_apart_are_found_with_their_boxes_and_kinds() -> None:

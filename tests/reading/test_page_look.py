@@ -2,39 +2,13 @@
 
 import numpy as np
 import pytest
+from perfect import perfect_piece
 
 from inkdigits.reading.page.decoding import Symbol, find_symbols
 from inkdigits.reading.page.finding import Piece
 from inkdigits.reading.page.look import SIDE, looks, window
-from inkdigits.reading.page.maps import Maps
-from inkdigits.training.page.targets import page_targets
 
 OWN, NEIGHBOUR = (40, 30, 64, 70), (64, 30, 88, 70)  # side by side, touching
-
-
-def perfect_piece(
-    boxes: list[tuple[int, int, int, int]], paper: object = 255, ink: object = 0, side: int = 128
-) -> Piece:
-    """A picture of filled rectangles, and the maps of a network that makes no mistakes."""
-    owner = np.zeros((side, side), np.int16)
-    picture = np.empty((side, side, 3), np.uint8)
-    picture[:] = paper
-    for number, (left, top, right, bottom) in enumerate(boxes, 1):
-        owner[top:bottom, left:right] = number
-        picture[top:bottom, left:right] = ink
-
-    kinds = np.zeros(len(boxes), np.int8)
-    targets = page_targets(owner, kinds, np.array(boxes, np.float32))
-    maps = Maps(
-        ink=targets.ink,
-        centre=targets.centre,
-        offset=targets.offset,
-        size=np.exp2(targets.size),
-        kind=np.zeros((16, *targets.kind.shape), np.float32),
-        writing=targets.writing,
-        height=np.exp2(targets.height),
-    )
-    return Piece(picture, 0.0, 0.0, 1.0, maps)
 
 
 def from_left(piece: Piece) -> list[Symbol]:

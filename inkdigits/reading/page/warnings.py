@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from inkdigits.reading.page.decoding import Symbol
 from inkdigits.reading.page.find import Find
 from inkdigits.reading.page.look import PAPER
 from inkdigits.reading.page.maps import FINE
@@ -12,6 +13,7 @@ from inkdigits.reading.preprocessing.picture import Picture
 
 SMALL = 20  # pixels of the longer side: the size of MNIST's digits
 VERY_FAINT = 0.15  # contrast of ink, of black on white. Set by hand, not yet measured
+BESIDE = 0.2  # sizes of a symbol around it that show its paper: a straight 1 fills its whole box
 RED_GREEN_BLUE = np.array([0.299, 0.587, 0.114], np.float32)  # in brightness, ITU-R BT.601
 
 
@@ -59,11 +61,20 @@ def brightness(find: Find) -> Brightness:
     """Return how bright a symbol's ink and its paper are."""
     piece = find.piece
     symbol = find.symbol
-    left, top, right, bottom = (int(side) for side in symbol.box)
-    around = np.s_[top // FINE : bottom // FINE, left // FINE : right // FINE]
+    colours = piece.picture[::FINE, ::FINE]
+    around = _around(symbol)
 
-    cells = piece.picture[::FINE, ::FINE] @ RED_GREEN_BLUE
     is_paper = piece.maps.ink[around] < PAPER
-    ink = cells[symbol.rows, symbol.columns].mean()
-    paper = cells[around][is_paper].mean() if is_paper.any() else 255 - ink
-    return Brightness(float(ink), float(paper))
+    ink = (colours[symbol.rows, symbol.columns] @ RED_GREEN_BLUE).mean()
+    paper = colours[around] @ RED_GREEN_BLUE
+    own_paper = paper[is_paper].mean() if is_paper.any() else 255 - ink
+    return Brightness(float(ink), float(own_paper))
+
+
+def _around(symbol: Symbol) -> tuple[slice, slice]:
+    """Return the rows and columns of cells of a symbol's box and of some paper around it."""
+    left, top, right, bottom = (int(side) // FINE for side in symbol.box)
+    margin = round(BESIDE * max(right - left, bottom - top)) + 1
+    rows = slice(max(0, top - margin), bottom + margin)
+    columns = slice(max(0, left - margin), right + margin)
+    return rows, columns
