@@ -32,7 +32,8 @@ DEFAULT_THRESHOLD = 0.5  # the least confidence of an accepted digit; a model's 
 REFUSED_BY_NETWORK = "not a digit"  # the reason if the eleventh output is above one half
 
 # A page is tried on its sides and upside down if it has three candidates or more and they are read
-# with little confidence. The turned reading counts if it is confident.
+# with little confidence, or if it has writing but no candidates (of 375 generated upright pages
+# none has that). The turned reading counts if it is confident.
 # By quarters to the left.
 TURNS = {1: "turned to the left", 3: "turned to the right", 2: "upside down"}
 FEWEST_ON_TURNED_PAGE = 3
@@ -255,7 +256,7 @@ class Recogniser:
             return Trace(self._read_field(field, opened), picture=opened)
 
         trace = self._trace(opened, single)
-        if single or not _looks_turned(trace.reading):
+        if single or not _looks_turned(trace):
             return trace
 
         return self._turn_if_sensible(opened, trace)
@@ -464,10 +465,13 @@ def _mean_confidence(reading: Reading) -> float:
     return sum(digit.confidence for digit in reading.digits) / max(1, len(reading.digits))
 
 
-def _looks_turned(reading: Reading) -> bool:
-    """Tell whether a page may be on its side: digits are then hard to read."""
-    count = len(reading.digits)
-    return count >= FEWEST_ON_TURNED_PAGE and _mean_confidence(reading) < CONFUSED_CONFIDENCE
+def _looks_turned(trace: Trace) -> bool:
+    """Tell whether a page may be on its side: digits are then hard to read, or to find at all."""
+    count = len(trace.reading.digits)
+    if count == 0:
+        return trace.page is not None and len(trace.page.pieces) > 0
+
+    return count >= FEWEST_ON_TURNED_PAGE and _mean_confidence(trace.reading) < CONFUSED_CONFIDENCE
 
 
 def _makes_sense(reading: Reading) -> bool:
