@@ -148,7 +148,8 @@ def _add_train(commands: Commands) -> None:
     parser.add_argument(
         "recipe",
         metavar="RECIPE",
-        help="a shipped recipe's name (see `inkdigits recipes`), or a .toml file of your own",
+        help="a shipped recipe's name (see `inkdigits recipes`), or a .toml file of your own; page "
+        "trains the two networks that find the digits in a picture, on pages that it draws itself",
     )
     parser.add_argument(
         "--out",
@@ -184,7 +185,7 @@ def _add_train(commands: Commands) -> None:
         "--init",
         metavar="MODEL",
         help="fine-tune: start from the weights of this model, which is a shipped model's name or "
-        "a folder made by train",
+        "a folder made by train (of the recipe page: page or a folder made by train page)",
     )
     parser.add_argument(
         "--resume",

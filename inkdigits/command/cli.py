@@ -22,10 +22,18 @@ from io import TextIOWrapper
 
 import inkdigits
 from inkdigits.command.arguments import NOTHING_DONE, build_parser
-from inkdigits.command.display import follow, follow_reproduction, follow_sweep, show_progress
+from inkdigits.command.display import (
+    follow,
+    follow_page_reader,
+    follow_reproduction,
+    follow_sweep,
+    show_progress,
+)
 from inkdigits.command.text import (
     format_dataset,
     format_final,
+    format_page_reader,
+    format_page_recipe,
     format_reading,
     format_recipe,
     print_message,
@@ -38,6 +46,15 @@ from inkdigits.core.signals import Interrupted, interruptible
 OK = 0
 SOME_FAILED = 1
 INTERRUPTED = 130
+
+PAGE_RECIPE = "page"  # trains two networks, and is no recipe of one network like all others
+# Options of `train` that it has no use for, and why.
+NOT_FOR_PAGES = {
+    "data": "draws its own pages to learn from; leave out --data",
+    "data_dir": "takes MNIST's digits from $INKDIGITS_DATA; set that instead of giving --data-dir",
+    "epochs": "counts steps and shards, not epochs; change them with --set steps=N --set shards=N",
+    "tensorboard": "writes nothing for TensorBoard; its curves are in report.html",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -154,6 +171,9 @@ def _write_submission(options: argparse.Namespace) -> int:
 
 def train(options: argparse.Namespace) -> int:
     """Run `inkdigits train`: print a line for each epoch, then the final figures."""
+    if options.recipe == PAGE_RECIPE:
+        return _train_page_reader(options)
+
     from inkdigits.training.recipe import load_recipe, parse_settings
 
     with needs_extra("training", "train"):
@@ -194,6 +214,54 @@ def train(options: argparse.Namespace) -> int:
                 _print_while_read(format_final(record, dataset.name, options.out))
 
     return OK
+
+
+def _train_page_reader(options: argparse.Namespace) -> int:
+    """Run `inkdigits train page`: print a line for each record, then the final figures."""
+    with needs_extra("training", "train"):
+        from inkdigits.runs.page import train_page_reader
+        from inkdigits.runs.page_records import PageReaderFigures, to_page_record
+        from inkdigits.runs.resume import Interval
+    from inkdigits.data.store import fetch_dataset
+    from inkdigits.training.page.recipe import load_page_recipe, parse_page_settings
+
+    _refuse_for_pages(options)
+    settings = parse_page_settings(options.set)
+    recipe = load_page_recipe(settings)
+    interval = Interval.parse(options.checkpoint_every)
+    with show_progress() as progress:
+        fetch_dataset("mnist", progress=progress)  # whose digits are written on the pages
+
+    running = train_page_reader(
+        options.out,
+        seed=options.seed,
+        device=options.device,
+        settings=settings,
+        init=options.init,
+        resume=options.resume,
+        interval=interval,
+    )
+    titles = {
+        "page": f"page, seed {options.seed}: {recipe.steps:,} steps of {recipe.batch:,} pages",
+        "look": f"a second look: {recipe.shards:,} shards of {recipe.pages:,} pages",
+    }
+    followed = follow_page_reader(running, titles)
+    with contextlib.closing(running), contextlib.closing(followed) as records:
+        for record in records:
+            if options.json:
+                _print_while_read(json.dumps(to_page_record(record)))
+            elif isinstance(record, PageReaderFigures):
+                _print_while_read(format_page_reader(record, options.out))
+
+    return OK
+
+
+def _refuse_for_pages(options: argparse.Namespace) -> None:
+    """Raise BadValue for an option that `train page` has no use for."""
+    for option, why in NOT_FOR_PAGES.items():
+        given = getattr(options, option)
+        if given is not None and given is not False:  # 0 is given, too
+            raise BadValue(f"the recipe {PAGE_RECIPE!r} {why}")
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -258,13 +326,17 @@ def compare(options: argparse.Namespace) -> int:
 
 def recipes(options: argparse.Namespace) -> int:
     """Run `inkdigits recipes`: print what is shipped, with its evidence."""
+    from inkdigits.training.page.recipe import load_page_recipe, to_page_table
     from inkdigits.training.recipe import load_recipe, shipped_recipes, to_table
 
     loaded = [load_recipe(name) for name in shipped_recipes()]
+    page = load_page_recipe()
     heading = f"{'recipe':<11}{'published':>9}  {'measured':>16}  test accuracy, and what it is"
-    rows = [heading, *map(format_recipe, loaded)]
+    rows = [heading, *map(format_recipe, loaded), format_page_recipe(PAGE_RECIPE, page)]
     table = "\n".join(wrap_for(sys.stdout, row, indent=40) for row in rows)
-    _report(options, [to_table(recipe) for recipe in loaded], table)
+
+    tables = [*map(to_table, loaded), to_page_table(page)]
+    _report(options, tables, table)
     return OK
 
 
@@ -388,8 +460,9 @@ def sweep(options: argparse.Namespace) -> int:
 
 def pages(options: argparse.Namespace) -> int:
     """Run `inkdigits pages`: print how many pages of each kind were made."""
+    with needs_extra("drawing pages", "train"):
+        from inkdigits.data.synthetic.pages import write_pages
     from inkdigits.data.datasets import load_dataset
-    from inkdigits.data.synthetic.pages import write_pages
 
     digits = None
     if not options.drawn:

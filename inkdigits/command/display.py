@@ -5,13 +5,13 @@ rich; without rich a terminal gets the lines of a log.
 """
 
 import sys
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from inkdigits.command.text import print_line, wrap_for
+from inkdigits.command.text import format_stage_record, print_line, wrap_for
 from inkdigits.core.progress import ProgressCallback
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import Task
 
     from inkdigits.runs.artifacts import FinalFigures, RunRecord
+    from inkdigits.runs.page_records import PageReaderFigures, PageRunRecord, StageRecord
     from inkdigits.runs.reproduction import ReproductionRecord
     from inkdigits.runs.sweep.space import Space
     from inkdigits.runs.sweep.trials import TrialResult
@@ -175,6 +176,45 @@ def follow(
 
             if isinstance(record, Epoch) and record.epoch == epochs:
                 bar.show("measuring and writing", 0, None)
+
+
+def follow_page_reader(
+    records: "Iterable[PageRunRecord]", titles: Mapping[str, str]
+) -> "Generator[StageRecord | PageReaderFigures, None, None]":
+    """Show how a run of the page reader is getting on: a bar for each network, a line a record.
+
+    Args:
+        records: what the run yields.
+        titles: a line above those of each network, by its name.
+
+    Yields:
+        The records of both networks, and the final figures.
+    """
+    from inkdigits.runs.page_records import PageReaderFigures, StageProgress
+
+    begun = set[str]()
+    loss = ""
+    with Bar() as bar:
+        for record in records:
+            if isinstance(record, StageProgress):
+                network = record.network
+                if network not in begun:
+                    begun.add(network)
+                    bar.begin(titles[network])
+                    loss = ""
+
+                bar.show(f"{network} network", record.fraction, 1, loss)
+                continue
+
+            bar.hide()
+            if isinstance(record, PageReaderFigures):
+                yield record
+                continue
+
+            print_line(format_stage_record(record))
+            loss = f"loss {record.loss:.4f}"
+            yield record
+            bar.show("measuring and writing", 0, None)
 
 
 def follow_reproduction(records: "Iterable[ReproductionRecord]") -> "Sequence[Recipe]":

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from inkdigits.data.store import Listing
     from inkdigits.reading.recogniser import Reading
     from inkdigits.runs.artifacts import FinalFigures
+    from inkdigits.runs.page_records import PageReaderFigures, StageRecord
+    from inkdigits.training.page.recipe import PageRecipe
     from inkdigits.training.recipe import Recipe
 
 # All but the line feed. A file's name may hold any of them, and a terminal obeys them.
@@ -125,6 +127,52 @@ def format_final(final: "FinalFigures", data: str, folder: Path) -> str:
 
     lines.append(f"model and report: {folder}, {folder / 'report.html'}")
     return "\n".join(lines)
+
+
+def format_stage_record(record: "StageRecord") -> str:
+    """Format a record of one of the page reader's networks as a line of at most 80 columns."""
+    from inkdigits.training.page.loop import PageRecord
+
+    if isinstance(record, PageRecord):
+        place = f"page network  step {_of(record.step, record.steps)}"
+        return f"{place}  loss {record.loss:.4f}"
+
+    place = f"look network  shard {_of(record.shard, record.shards)}"
+    return f"{place}  loss {record.loss:.4f}  {record.looks:,} looks"
+
+
+def _of(number: int, total: int) -> str:
+    """Format a number as one of so many, in as many columns as the last one."""
+    last = f"{total:,}"
+    return f"{number:>{len(last)},}/{last}"
+
+
+def format_page_reader(final: "PageReaderFigures", folder: Path) -> str:
+    """Format the final figures of a page reader as a few lines.
+
+    Args:
+        final: the figures.
+        folder: the folder of the run.
+    """
+    from inkdigits.evaluation.metrics import percent
+
+    page = final.page
+    look = final.look
+    return "\n".join(
+        [
+            f"page network on {final.validation_pages:,} validation pages: {percent(page.votes)} "
+            f"of ink points to its own symbol, {percent(page.ink_overlap)} of ink overlaps, "
+            f"{percent(page.kinds)} of kinds are right",
+            f"look network on {look.n:,} looks: {percent(look.digits)} of digits are given their "
+            f"kind, {percent(look.others)} of what is no symbol is refused, loss {look.nll:.4f}",
+            f"networks and report: {folder}, {folder / 'report.html'}",
+        ]
+    )
+
+
+def format_page_recipe(name: str, recipe: "PageRecipe") -> str:
+    """Format the page reader's recipe as a row like others; it has no test accuracy."""
+    return f"{name:<11}{'-':>9}  {'-':>16}  {recipe.summary}"
 
 
 def format_recipe(recipe: "Recipe") -> str:

@@ -1,16 +1,18 @@
 """A run of the page reader: a recipe in, a folder with its two networks out.
 
 The folder holds page.onnx and look.onnx (page_export.py), the same weights as page.safetensors and
-look.safetensors, metrics.jsonl with the figures of validation pages, and config.json, which is
-written last.
+look.safetensors (page_weights.py), metrics.jsonl with every record (page_records.py), report.html
+(page_report.py), and config.json, which is written last.
 """
 
 import copy
-import dataclasses
 import json
 import logging
 import shutil
-from collections.abc import Generator, Mapping, Sequence
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from inkdigits import __version__
 from inkdigits.core.digits import CONFIG_FILE
 from inkdigits.core.errors import BadValue, CannotWrite
 from inkdigits.core.files import entries, file_lock, remove_leftovers, writable_folder, write_whole
-from inkdigits.runs.artifacts import METRICS_FILE
+from inkdigits.data.synthetic.training_pages.generator import prepare
+from inkdigits.runs.artifacts import LAST_FILE, METRICS_FILE
+from inkdigits.runs.checkpoint import machine, versions
 from inkdigits.runs.job import EVERY_MINUTE
 from inkdigits.runs.page_export import (
     LOOK_FILE,
@@ -32,6 +35,18 @@ from inkdigits.runs.page_export import (
     export_look_network,
     export_page_network,
 )
+from inkdigits.runs.page_job import PageJob, check_before_training
+from inkdigits.runs.page_records import (
+    PageReaderFigures,
+    PageRunRecord,
+    StageProgress,
+    StageRecord,
+    from_final_record,
+    to_page_record,
+    write_page_metrics,
+)
+from inkdigits.runs.page_report import write_page_report
+from inkdigits.runs.page_weights import load_page_weights, save_page_weights
 from inkdigits.runs.resume import (
     STATE_FOLDER,
     Interval,
@@ -40,35 +55,15 @@ from inkdigits.runs.resume import (
     differences,
 )
 from inkdigits.runs.run import LOCK_FILE, LOCK_NAME
-from inkdigits.training.page.look_loop import LookFigures, LookRecord, LookTraining
-from inkdigits.training.page.loop import PageRecord, PageTraining
-from inkdigits.training.page.measuring import PageFigures
+from inkdigits.training.page.look_loop import LookTraining
+from inkdigits.training.page.loop import PageTraining
 from inkdigits.training.page.recipe import load_page_recipe
-from inkdigits.training.state import on_cpu
 
 log = logging.getLogger(__name__)
 
-PAGE_WEIGHTS = "page.safetensors"
-LOOK_WEIGHTS = "look.safetensors"
 TEMPERATURES = np.geomspace(0.5, 3.0, 61)  # tried for the second network; steps of 3 %
-
-
-@dataclasses.dataclass(frozen=True)
-class PageReaderFigures:
-    """What a run reached on validation pages, by hands that training never saw.
-
-    Attributes:
-        page: of the page network.
-        look: of the second network, on the looks that the page network takes.
-        temperature: that calibrates the second network.
-    """
-
-    page: PageFigures
-    look: LookFigures
-    temperature: float
-
-
-PageRunRecord = PageRecord | LookRecord | PageReaderFigures
+STAGES = {"page": "steps", "look": "shards"}  # the two networks, and what their training counts
+SHOWN_EVERY = 0.25  # seconds between two records of progress
 
 
 def train_page_reader(
@@ -77,47 +72,207 @@ def train_page_reader(
     seed: int = 0,
     device: str = "auto",
     settings: Mapping[str, Any] | None = None,
+    init: str | Path | None = None,
     resume: bool = False,
-    workers: int = 1,
+    workers: int | None = None,
     interval: Interval = EVERY_MINUTE,
 ) -> Generator[PageRunRecord, None, None]:
     """Train the page reader and leave it in a folder. Closing the generator stops the run.
+
+    With `resume`, a stopped run continues from its saved state and ends with the same bits as if it
+    had never stopped; a finished run only yields its figures; without any run the training starts.
+    After an error no folder is left behind, unless it holds a saved state.
 
     Args:
         out: the folder; new, empty, or with a run to resume.
         seed: of weights and pages.
         device: auto, cpu, cuda or mps.
         settings: keys of the recipe to change, such as {"steps": 500}.
+        init: what both networks start from instead of fresh weights: a folder made by training, or
+            "page" for the shipped ones.
         resume: go on with the run that was stopped in `out`, if there is one.
-        workers: processes that draw pages; the result does not depend on them.
+        workers: processes that draw pages; None for one a processor. The result does not depend on
+            how many there are, if there are any.
         interval: how often the state is saved.
 
     Yields:
-        Records of the page network, then of the second network, and at last the figures.
+        `StageProgress` now and then, records of the page network, then of the second network, and
+        at last the figures.
 
     Raises:
         InkdigitsError: with a sentence for the user.
     """
     recipe = load_page_recipe(settings)
-    with file_lock(writable_folder(out) / LOCK_NAME, wait=False) as ours:
-        if not ours:
-            raise CannotWrite(f"another run is at work in {out}; choose another folder, or wait")
+    check_before_training(seed, device)
+    weights = None if init is None else load_page_weights(init)
+    job = PageJob(recipe, seed, device, weights, workers, interval)
 
-        _check_folder(out, resume=resume)
-        identity = {"recipe": dataclasses.asdict(recipe), "seed": seed}
-        pages = PageTraining(recipe, seed, device=device, workers=workers)
-        yield from _stage(out, "page", pages, identity, interval)
-
-        # A copy, since the average is measured later, where it is.
-        reader = RunningNetwork(on_processor(pages.average))
-        looks = LookTraining(recipe, reader, seed, device=device)
-        yield from _stage(out, "look", looks, identity, interval)
-
-        figures = _finish(out, pages, looks, identity)
-        for stage in ("page", "look"):
-            shutil.rmtree(out / stage, ignore_errors=True)
+    with _locked_folder(out):
+        figures = _finished_before(job, out, resume=resume)
+        if figures is None:
+            figures = yield from _train(job, out)
 
     yield figures
+
+
+@contextmanager
+def _locked_folder(out: Path) -> Iterator[None]:
+    """Make a run's folder, keep other runs out of it, and delete it if it is empty at the end."""
+    was_there = out.is_dir()
+    try:
+        with file_lock(writable_folder(out) / LOCK_NAME, wait=False) as ours:
+            if not ours:
+                raise CannotWrite(f"another run is using {out}; choose another folder, or wait")
+            yield
+    finally:
+        if not was_there:
+            with suppress(OSError):  # it is not empty
+                out.rmdir()
+
+
+def _finished_before(job: PageJob, out: Path, *, resume: bool) -> PageReaderFigures | None:
+    """Return the figures of a run that is finished, or None if the folder is free to train in.
+
+    Raises:
+        CannotWrite: the folder holds something else, or holds a run although `resume` is off.
+        BadValue: it holds a run of another job.
+    """
+    if (out / CONFIG_FILE).is_file() and resume:
+        config = json.loads((out / CONFIG_FILE).read_text())
+        _check_identity(out, config, job)
+        log.warning("the run in %s is already finished", out)
+        return from_final_record(config["final"])
+
+    remove_leftovers(out)
+    stopped = (out / "page" / STATE_FOLDER).is_dir() and not (out / CONFIG_FILE).is_file()
+    if stopped and not resume:
+        raise CannotWrite(f"{out} holds a run that was stopped; --resume continues it")
+
+    others = [path.name for path in entries(out) if path.name != LOCK_FILE]
+    if others and not stopped:
+        raise CannotWrite(
+            f"the folder {out} exists and is not empty; choose a new one, or delete it first"
+        )
+
+    return None
+
+
+def _check_identity(out: Path, then: Mapping[str, Any], job: PageJob) -> None:
+    """Raise BadValue where a folder holds a run with another recipe, seed or start."""
+    now = job.identity
+    different = differences(then["recipe"], now["recipe"])
+    different += differences(then, {"seed": now["seed"], "init": now["init"]})
+    if different:
+        raise BadValue(
+            f"{out} holds another run, of {'; '.join(different)}; "
+            "choose another folder, or the settings that it was started with"
+        )
+
+
+def _train(job: PageJob, out: Path) -> Generator[PageRunRecord, None, PageReaderFigures]:
+    """Train both networks, and write the run's files.
+
+    Returns:
+        What they have reached.
+    """
+    yield StageProgress("page", 0.0)
+    prepare("train")  # what is wrong with the data is said before there is anything to tidy up
+
+    pages = PageTraining(
+        job.recipe,
+        job.seed,
+        device=job.device,
+        workers=job.page_workers,
+    )
+    if job.init:
+        pages.start_from(job.init.page)
+
+    yield from _train_stage(job, out, "page", pages, before=[])
+
+    looks = LookTraining(
+        job.recipe,
+        # A copy, since the average is measured later, where it is.
+        RunningNetwork(on_processor(pages.average)),
+        job.seed,
+        device=job.device,
+        workers=job.look_workers,
+    )
+    if job.init:
+        looks.start_from(job.init.look)
+
+    yield from _train_stage(job, out, "look", looks, before=pages.history)
+
+    figures = _finish(job, out, pages, looks)
+    for name in STAGES:
+        shutil.rmtree(out / name, ignore_errors=True)
+
+    return figures
+
+
+def _train_stage(
+    job: PageJob,
+    out: Path,
+    name: str,
+    training: PageTraining | LookTraining,
+    before: Sequence[StageRecord],
+) -> Generator[PageRunRecord, None, None]:
+    """Train one of the two networks from its saved state, or from the beginning.
+
+    Args:
+        job: of the run.
+        out: its folder.
+        name: of the network.
+        training: ready for its first step.
+        before: the records of the other network, if that was trained before.
+    """
+    states = SavedStates(out / name)
+    saver = StateSaver(training, states, job.interval)
+    saver.facts["identity"] = job.identity
+
+    def write_metrics() -> None:
+        write_page_metrics(out, [*before, *training.history])
+
+    state = states.load()
+    if state:
+        _check_identity(out, state.facts["identity"], job)
+        saver.restore(state)
+        saver.attempt(write_metrics)
+        if training.fraction < 1:
+            counted = f"{training.steps_done:,} {STAGES[name]}"
+            log.warning("continuing with the %s network after %s", name, counted)
+
+    shown = 0.0
+    with _left_tidy(out, name, saver), saver.when_stopped():
+        for record in training.parts():
+            if record:
+                saver.attempt(write_metrics)
+
+            saver.save_if_due()
+            if record:
+                yield record
+            elif time.monotonic() - shown > SHOWN_EVERY:
+                shown = time.monotonic()
+                yield StageProgress(name, training.fraction)
+
+        saver.save()
+
+
+@contextmanager
+def _left_tidy(out: Path, name: str, saver: StateSaver) -> Iterator[None]:
+    """After a stop or an error, say what stays in the folder; delete what is of no use."""
+    try:
+        yield
+    except (KeyboardInterrupt, GeneratorExit):
+        counted = f"{saver.training.steps_done:,} {STAGES[name]}"
+        log.warning("stopped the %s network after %s; --resume continues from there", name, counted)
+        raise
+    except Exception as error:
+        if any(SavedStates(out / stage) for stage in STAGES):
+            error.add_note(f"its last good state stays in {out}")
+        else:
+            shutil.rmtree(out / name)
+            (out / METRICS_FILE).unlink(missing_ok=True)
+        raise
 
 
 def on_processor(network: nn.Module) -> nn.Module:
@@ -140,82 +295,35 @@ class RunningNetwork:
         return [one.numpy() for one in maps]
 
 
-def _check_folder(out: Path, *, resume: bool) -> None:
-    """Raise CannotWrite where a folder holds something else than a run to go on with."""
-    if (out / CONFIG_FILE).is_file():
-        raise CannotWrite(f"the run in {out} is finished; choose a new folder")
-
-    remove_leftovers(out)
-    others = [path.name for path in entries(out) if path.name != LOCK_FILE]
-    stopped = (out / "page" / STATE_FOLDER).is_dir()
-    if stopped and not resume:
-        raise CannotWrite(f"{out} holds a run that was stopped; --resume goes on with it")
-    if others and not stopped:
-        raise CannotWrite(
-            f"the folder {out} exists and is not empty; choose a new one, or delete it first"
-        )
-
-
-def _stage(
-    out: Path,
-    name: str,
-    training: PageTraining | LookTraining,
-    identity: dict[str, Any],
-    interval: Interval,
-) -> Generator[PageRecord | LookRecord, None, None]:
-    """Train one of the two networks from its saved state, or from the beginning."""
-    states = SavedStates(out / name)
-    saver = StateSaver(training, states, interval)
-    saver.facts["identity"] = identity
-    state = states.load()
-    if state:
-        _check_identity(out, state.facts["identity"], identity)
-        saver.restore(state)
-        log.warning("going on with the %s network after %d steps", name, training.steps_done)
-
-    with saver.when_stopped():
-        for record in training.records():
-            saver.save_if_due()
-            if record:
-                yield record
-        saver.save()
-
-
-def _check_identity(out: Path, then: dict[str, Any], now: dict[str, Any]) -> None:
-    """Raise BadValue where a folder holds a run with another recipe or seed."""
-    different = differences(then["recipe"], now["recipe"])
-    different += differences({"seed": then["seed"]}, {"seed": now["seed"]})
-    if different:
-        raise BadValue(
-            f"{out} holds another run: {'; '.join(different)}; choose another folder, or train "
-            "with what it was started with"
-        )
-
-
-def _finish(
-    out: Path, pages: PageTraining, looks: LookTraining, identity: dict[str, Any]
-) -> PageReaderFigures:
-    """Calibrate and measure both networks, and write them."""
-    from safetensors.torch import save
-
+def _finish(job: PageJob, out: Path, pages: PageTraining, looks: LookTraining) -> PageReaderFigures:
+    """Calibrate and measure both networks, and write the run's files; config.json is the last."""
     logits, kinds = looks.validation_logits()
-    temperature = fit_temperature(logits, kinds)
     figures = PageReaderFigures(
-        pages.measure(),
-        looks.figures(logits, kinds),
-        temperature,
+        seed=job.seed,
+        validation_pages=job.recipe.validation_pages,
+        page=pages.measure(),
+        look=looks.figures(logits, kinds),
+        temperature=fit_temperature(logits, kinds),
     )
 
     page_network = on_processor(pages.average)
     look_network = on_processor(looks.average)
     export_page_network(page_network, out / PAGE_FILE)
-    export_look_network(look_network, out / LOOK_FILE, temperature)
-    write_whole(out / PAGE_WEIGHTS, save(on_cpu(page_network.state_dict())))
-    write_whole(out / LOOK_WEIGHTS, save(on_cpu(look_network.state_dict())))
+    export_look_network(look_network, out / LOOK_FILE, figures.temperature)
+    save_page_weights(out, page_network, look_network)
 
-    reached = dataclasses.asdict(figures)
-    write_whole(out / METRICS_FILE, json.dumps({"final": True, **reached}) + "\n")
-    config = {**identity, "final": reached, "versions": {"inkdigits": __version__}}
+    records: list[StageRecord] = [*pages.history, *looks.history]
+    write_page_metrics(out, [*records, figures])
+    making = {
+        **job.identity,
+        "device": str(pages.device),
+        "versions": versions(),
+        "machine": machine(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    write_page_report(out / LAST_FILE, records=records, figures=figures, making=making)
+
+    config = {**making, "final": to_page_record(figures)}
     write_whole(out / CONFIG_FILE, json.dumps(config, indent=2) + "\n")
     return figures
 

@@ -208,7 +208,8 @@ def test_recipes_are_listed_with_their_evidence(inkdigits_command):
         "batchnorm",
     ]
     for recipe in shipped:
-        assert {"source", "published", "measured", "summary", "network", "epochs"} <= set(recipe)
+        assert {"name", "source", "published", "measured", "summary", "network"} <= set(recipe)
+        assert ("epochs" in recipe) == (recipe["name"] != "page")
 
     said = inkdigits_command("recipes").out
     assert all(recipe["name"] in said and recipe["summary"] in said for recipe in shipped)

@@ -14,15 +14,23 @@ from inkdigits.command.display import (
     SHORTEST_BAR,
     fit_figures,
     follow,
+    follow_page_reader,
     format_epoch,
     progress_figures,
     show_progress,
 )
 from inkdigits.command.text import wrap_for
 from inkdigits.runs.artifacts import FinalFigures
+from inkdigits.runs.page_records import PageReaderFigures, StageProgress
 from inkdigits.training.figures import Epoch, TrainingProgress
+from inkdigits.training.page.look_loop import LookFigures, LookRecord
+from inkdigits.training.page.loop import PageRecord
+from inkdigits.training.page.measuring import PageFigures
 
 SLOW = Epoch(100, 123.4567, 1.0, 0.5, 1.0, 12345.6, 1_234_567.8)
+PAGE_READER = PageReaderFigures(
+    0, 128, PageFigures(1.5, 0.85, 0.966, 0.755), LookFigures(0.4, 0.9, 0.8, 1271), 1.2
+)
 FINAL = FinalFigures("lenet", 0, 2, 1.0, 0.99, 0.98, 0.98, 0.05, 0.98, 60_074, "cpu")
 
 
@@ -48,6 +56,31 @@ def test_a_log_gets_a_line_an_epoch_and_no_control_characters(capsys):
         "epoch 1/2  loss 0.2000  accuracy  95.00 %  validation  97.86 %  1.3 s\n"
         "epoch 2/2  loss 0.2000  accuracy  95.00 %  validation  97.86 %  1.3 s\n"
     )
+
+
+def page_records() -> Iterator[object]:
+    yield StageProgress("page", 0.0)
+    yield StageProgress("page", 0.5)
+    yield PageRecord(1_100, 12_000, 1.25, {"ink": 1.25})
+    yield StageProgress("look", 0.1)
+    yield LookRecord(1, 40, 21_345, 0.5)
+    yield PAGE_READER
+
+
+def test_the_page_reader_s_log_has_a_title_and_a_line_a_record_for_each_network(capsys):
+    titles = {"page": "page, seed 0", "look": "a second look"}
+    passed = list(follow_page_reader(page_records(), titles))
+    assert [type(record) for record in passed] == [PageRecord, LookRecord, PageReaderFigures]
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "page, seed 0\n"
+        "page network  step  1,100/12,000  loss 1.2500\n"
+        "a second look\n"
+        "look network  shard  1/40  loss 0.5000  21,345 looks\n"
+    )
+    assert list(follow_page_reader(iter([PAGE_READER]), titles)) == [PAGE_READER]
+    assert capsys.readouterr().err == ""
 
 
 def test_a_title_stands_above_what_there_is_to_show(capsys):

@@ -1,28 +1,41 @@
 """A run of the page reader leaves its networks in a folder; a stopped one goes on."""
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
+import safetensors.torch
 import torch
 from small_runs import EVERY_STEP
 from torch import nn
 
-from inkdigits.core.errors import BadValue, CannotWrite, InkdigitsError
+from inkdigits.core.errors import BadData, BadModel, BadValue, CannotWrite, InkdigitsError
+from inkdigits.core.files import file_lock
 from inkdigits.data.store import default_data_dir
+from inkdigits.reading.model_files import WEIGHTS
 from inkdigits.runs import page as module
-from inkdigits.runs.page import PageReaderFigures, fit_temperature, train_page_reader
+from inkdigits.runs.page import fit_temperature, train_page_reader
 from inkdigits.runs.page_export import (
     TOLERANCE,
     export_look_network,
     export_page_network,
     rounded,
 )
+from inkdigits.runs.page_records import (
+    PageReaderFigures,
+    PageRunRecord,
+    StageProgress,
+    to_page_record,
+)
+from inkdigits.runs.page_report import EXAMPLES
+from inkdigits.runs.page_weights import load_page_weights
 from inkdigits.training.page.look_network import LookNetwork
+from inkdigits.training.page.loop import PageTraining
 from inkdigits.training.page.network import PageMaps, PageNetwork
 
 needs_mnist = pytest.mark.skipif(
@@ -43,13 +56,30 @@ FILES = {
     "page.safetensors",
     "look.safetensors",
     "metrics.jsonl",
+    "report.html",
     "config.json",
 }
 
 
-def train(out: Path, **options: Any) -> list[Any]:
+def started(out: Path, **options: Any) -> Generator[PageRunRecord, None, None]:
     options = {"settings": TINY, "device": "cpu", "workers": 0} | options
-    return list(train_page_reader(out, **options))
+    return train_page_reader(out, **options)
+
+
+def train(out: Path, **options: Any) -> list[Any]:
+    return recorded(started(out, **options))
+
+
+def recorded(run: Iterable[PageRunRecord]) -> list[Any]:
+    return [record for record in run if not isinstance(record, StageProgress)]
+
+
+def next_record(run: Iterator[PageRunRecord]) -> Any:
+    return next(record for record in run if not isinstance(record, StageProgress))
+
+
+def lines(out: Path) -> list[Any]:
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
 
 
 def visible(folder: Path) -> set[str]:
@@ -73,12 +103,17 @@ def test_a_run_leaves_its_networks_and_says_what_they_reached(
     assert [getattr(record, "shard", 0) for record in records] == [0, 1, 2, 0]
     assert visible(out) == FILES
 
+    assert lines(out) == [to_page_record(record) for record in records]
+
     config = json.loads((out / "config.json").read_text())
     assert config["recipe"]["steps"] == 4
-    assert config["final"]["temperature"] == figures.temperature
-    metrics = json.loads((out / "metrics.jsonl").read_text())
-    assert metrics["page"] == config["final"]["page"]
+    assert config["final"] == lines(out)[-1]
+    assert config["final"]["temperature"] == pytest.approx(figures.temperature, abs=1e-6)
     assert "NaN" not in (out / "config.json").read_text()
+
+    report = (out / "report.html").read_text()
+    assert report.count("<figure>") == EXAMPLES
+    assert "<th>warm_up</th><td>1</td>" in report
 
 
 @needs_mnist
@@ -87,20 +122,24 @@ def test_a_stopped_run_goes_on_to_the_same_files(
     finished: tuple[Path, list[Any]], tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    options = {"settings": TINY, "device": "cpu", "workers": 0, "interval": EVERY_STEP}
-    run = train_page_reader(out, **options)
-    next(run)  # the last step of the page network
+    run = started(out, interval=EVERY_STEP)
+    while not isinstance(next(run), StageProgress) or not (out / "page").is_dir():
+        pass  # until a step of the page network
     run.close()
-    with pytest.raises(CannotWrite, match="--resume goes on with it"):
+    with pytest.raises(CannotWrite, match="--resume continues it"):
         train(out)
-    with pytest.raises(BadValue, match="holds another run: batch 2, now 3; choose another"):
+    with pytest.raises(BadValue, match="another run, of batch 2, now 3; choose another"):
         train(out, settings=TINY | {"batch": 3}, resume=True)
-    with pytest.raises(BadValue, match="holds another run: seed 0, now 1; choose another"):
+    with pytest.raises(BadValue, match="another run, of seed 0, now 1; choose another"):
         train(out, seed=1, resume=True)
+    with pytest.raises(BadValue, match=r"another run, of init None, now '[0-9a-f]{64}'; choose"):
+        train(out, init="page", resume=True)
 
-    run = train_page_reader(out, resume=True, **options)
-    assert next(run).shard == 1
+    run = started(out, interval=EVERY_STEP, resume=True)
+    assert next_record(run).step == 4
+    assert next_record(run).shard == 1
     run.close()
+    assert len(lines(out)) == 2
     assert [getattr(record, "shard", 0) for record in train(out, resume=True)] == [2, 0]
 
     assert visible(out) == FILES
@@ -111,9 +150,122 @@ def test_a_stopped_run_goes_on_to_the_same_files(
 @needs_mnist
 @pytest.mark.slow
 def test_a_finished_run_is_left_alone(finished: tuple[Path, list[Any]]) -> None:
-    for resume in (False, True):
-        with pytest.raises(CannotWrite, match="is finished; choose a new folder"):
-            train(finished[0], resume=resume)
+    out, records = finished
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(CannotWrite, match="exists and is not empty"):
+        train(out)
+    with pytest.raises(BadValue, match="another run, of seed 0, now 1"):
+        train(out, seed=1, resume=True)
+    [figures] = train(out, resume=True)
+    assert to_page_record(figures) == to_page_record(records[-1])
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+@needs_mnist
+@pytest.mark.slow
+def test_a_run_starts_from_the_weights_of_another_one(
+    finished: tuple[Path, list[Any]], tmp_path: Path
+) -> None:
+    out, _ = finished
+    # At such a rate weights stay as they are, but for normalisation's statistics.
+    settings = TINY | {"learning_rate": 1e-12, "steps": 1, "shards": 1, "pages": 1}
+    train(tmp_path / "run", settings=settings, init=out)
+    before = load_page_weights(out)
+    after = load_page_weights(tmp_path / "run")
+    for name in ("symbol.weight", "kind.1.weight", "stem.0.weight"):
+        torch.testing.assert_close(after.page[name], before.page[name], atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        after.look["last.weight"], before.look["last.weight"], atol=1e-6, rtol=0
+    )
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["init"] == before.digest
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"seed": -1}, "a seed is a whole number from 0"),
+        ({"device": "tpu"}, "no device 'tpu'"),
+        ({"init": "nothing"}, "no page reader 'nothing'; known: page, a folder"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_before_a_folder_is_made(
+    options: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InkdigitsError, match=says):
+        train(tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_data_there_is_a_sentence_and_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(split: str) -> None:
+        raise BadData("no MNIST")
+
+    monkeypatch.setattr(module, "prepare", missing)
+    with pytest.raises(BadData, match="no MNIST"):
+        train(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("steps_done", [0, 1])
+def test_an_error_leaves_what_can_be_continued_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps_done: int
+) -> None:
+    def fails(self: PageTraining) -> Iterator[None]:
+        for _ in range(steps_done):
+            self.step += 1
+            yield None
+        raise InkdigitsError("the loss became nan")
+
+    monkeypatch.setattr(module, "prepare", lambda split: None)
+    monkeypatch.setattr(PageTraining, "parts", fails)
+    with pytest.raises(InkdigitsError, match="became nan") as error:
+        train(tmp_path / "run", interval=EVERY_STEP)
+    notes = getattr(error.value, "__notes__", [])
+    assert (tmp_path / "run").exists() == bool(notes) == bool(steps_done)
+
+
+def test_a_folder_takes_one_run_at_a_time(tmp_path: Path) -> None:
+    with file_lock(tmp_path / "run" / "run"), pytest.raises(CannotWrite, match="another run is"):
+        train(tmp_path / "run")
+
+
+# ---- weights
+
+
+def test_the_shipped_weights_are_widened_and_fit() -> None:
+    weights = load_page_weights("page")
+    stored = safetensors.torch.load_file(WEIGHTS / "page" / "page.safetensors")
+    assert torch.float16 in {tensor.dtype for tensor in stored.values()}
+    assert {tensor.dtype for tensor in weights.page.values()} == {torch.float32, torch.int64}
+    assert torch.equal(weights.page["symbol.weight"], stored["symbol.weight"].float())
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"", "is damaged"),
+        (b"nonsense" * 9, "is damaged"),
+        (safetensors.torch.save({"a": torch.zeros(2)}), "holds the weights of another network"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(
+    content: bytes | None, says: str, tmp_path: Path
+) -> None:
+    shutil.copytree(WEIGHTS / "page", tmp_path / "model")
+    for path in (tmp_path / "model").glob("*.safetensors"):
+        path.unlink()
+        if content is not None:
+            path.write_bytes(content)
+    with pytest.raises(BadModel, match=f"page.safetensors {says}") as error:
+        load_page_weights(tmp_path / "model")
+    assert "\n" not in str(error.value)
+
+
+# ---- folders, temperature
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "page"])

@@ -60,9 +60,7 @@ def test_a_wrong_value_is_refused_by_its_key(settings: dict[str, Any], expected:
 
 
 def test_a_misspelt_key_is_refused_and_the_known_ones_are_named() -> None:
-    with pytest.raises(
-        UnknownName, match=r"no setting of the recipe 'page' 'step'; known: .*steps"
-    ):
+    with pytest.raises(UnknownName, match=r"no recipe key 'step'; known: .*steps"):
         load_page_recipe({"step": 5})
 
 
