@@ -1,50 +1,58 @@
 """The page reader's networks, as they come with the package, find and tell digits without torch."""
 
-from collections.abc import Sequence
+import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 from PIL import Image
 
-from inkdigits.reading.model_files import WEIGHTS
+from inkdigits.command import cli
+from inkdigits.core.errors import BadModel
+from inkdigits.reading.page import reader
 from inkdigits.reading.page.decoding import find_symbols
 from inkdigits.reading.page.finding import find_pieces
 from inkdigits.reading.page.lines import find_lines
 from inkdigits.reading.page.look import looks
-from inkdigits.reading.page.maps import Floats, Pixels
+from inkdigits.reading.page.maps import Pixels
+from inkdigits.reading.page.networks import FOLDER, LOOK_FILE, PAGE_FILE, PixelNetwork
+from inkdigits.reading.page.reader import page_reader
+from inkdigits.reading.recogniser import Recogniser, cached_recogniser
 
 ASSETS = Path(__file__).parents[1] / "assets"
+SAMPLE = ASSETS / "sample.jpg"
 LARGEST_FILE = 2_000_000  # bytes of each network
 
 
-class Loaded:
-    """One of the two networks on ONNX Runtime."""
-
-    def __init__(self, name: str) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(
-            str(WEIGHTS / "page" / name), options, providers=["CPUExecutionProvider"]
-        )
-        self.input = self.session.get_inputs()[0].name
-
-    def __call__(self, pixels: Pixels) -> Sequence[Floats]:
-        return self.session.run(None, {self.input: np.ascontiguousarray(pixels)})
+@pytest.fixture(scope="module")
+def page() -> PixelNetwork:
+    return PixelNetwork(FOLDER / PAGE_FILE)
 
 
 @pytest.fixture(scope="module")
-def page() -> Loaded:
-    return Loaded("page.onnx")
+def look() -> PixelNetwork:
+    return PixelNetwork(FOLDER / LOOK_FILE)
 
 
-@pytest.fixture(scope="module")
-def look() -> Loaded:
-    return Loaded("look.onnx")
+@pytest.fixture
+def damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return the folder from which networks are loaded now; its first one is cut in two."""
+    for name in (PAGE_FILE, LOOK_FILE):
+        shutil.copy(FOLDER / name, tmp_path / name)
+    whole = (tmp_path / PAGE_FILE).read_bytes()
+    (tmp_path / PAGE_FILE).write_bytes(whole[: len(whole) // 2])
+
+    monkeypatch.setattr(reader, "FOLDER", tmp_path)
+    page_reader.cache_clear()
+    cached_recogniser.cache_clear()
+    yield tmp_path
+    page_reader.cache_clear()
+    cached_recogniser.cache_clear()
 
 
-def read_lines(page: Loaded, look: Loaded, picture: Pixels) -> list[str]:
+def read_lines(page: PixelNetwork, look: PixelNetwork, picture: Pixels) -> list[str]:
     """The digits in a picture, line by line, by both networks."""
     boxes = []
     kinds = []
@@ -64,16 +72,72 @@ def read_lines(page: Loaded, look: Loaded, picture: Pixels) -> list[str]:
     return ["".join(str(kinds[number]) for number in line) for line in lines]
 
 
-def test_a_line_of_handwriting_is_read(page: Loaded, look: Loaded) -> None:
-    picture = np.asarray(Image.open(ASSETS / "sample.jpg").convert("RGB"))
+def test_a_line_of_handwriting_is_read(page: PixelNetwork, look: PixelNetwork) -> None:
+    picture = np.asarray(Image.open(SAMPLE).convert("RGB"))
     assert read_lines(page, look, picture) == ["27354"]
 
 
 @pytest.mark.parametrize("grey", [0, 128, 255])
-def test_on_blank_paper_nothing_is_read(page: Loaded, look: Loaded, grey: int) -> None:
+def test_on_blank_paper_nothing_is_read(page: PixelNetwork, look: PixelNetwork, grey: int) -> None:
     assert read_lines(page, look, np.full((240, 320, 3), grey, np.uint8)) == []
 
 
 def test_each_network_is_one_small_file() -> None:
-    for name in ("page.onnx", "look.onnx"):
-        assert (WEIGHTS / "page" / name).stat().st_size <= LARGEST_FILE
+    for name in (PAGE_FILE, LOOK_FILE):
+        assert (FOLDER / name).stat().st_size <= LARGEST_FILE
+
+
+# ---- sizes, threads and memory
+
+
+def test_a_batch_gives_what_its_pictures_give_one_by_one(look: PixelNetwork) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (7, 3, 32, 32), np.uint8)
+    (together,) = look(pictures)
+    assert together.shape == (7, 16)
+    np.testing.assert_allclose(together.sum(axis=1), 1, atol=1e-5)
+    for picture, expected in zip(pictures, together, strict=True):
+        np.testing.assert_allclose(look(picture[None])[0][0], expected, atol=1e-5)
+
+
+def test_pixels_may_lie_in_memory_in_any_order(look: PixelNetwork) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    turned = pictures.transpose(0, 3, 1, 2)
+    assert not turned.flags.c_contiguous
+    np.testing.assert_array_equal(look(turned)[0], look(np.ascontiguousarray(turned))[0])
+
+
+def test_the_number_of_threads_changes_nothing_but_rounding(page: PixelNetwork) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (1, 3, 64, 96), np.uint8)
+    for one, two in zip(page(picture), PixelNetwork(FOLDER / PAGE_FILE, 2)(picture), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-3)
+
+
+# ---- damaged files
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", None])
+def test_a_file_that_is_no_network_is_named(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "page.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BadModel, match=re.escape(f"{str(path)!r} is damaged or not an ONNX model")):
+        PixelNetwork(path)
+
+
+def test_every_recogniser_needs_whole_networks_for_pages(damaged: Path) -> None:
+    for model in ("default", "tiny"):
+        with pytest.raises(BadModel, match=r"page\.onnx"):
+            Recogniser(model, threads=1)
+
+    shutil.copy(FOLDER / PAGE_FILE, damaged / PAGE_FILE)
+    assert Recogniser("tiny", threads=1).read(SAMPLE).text == "27354"
+
+
+def test_the_command_says_which_file_is_damaged_without_a_traceback(
+    damaged: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["read", str(SAMPLE)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"inkdigits: {str(damaged / PAGE_FILE)!r} is damaged")
+    assert said.err.count("\n") == 1
