@@ -74,3 +74,8 @@ def resolve_model(model: ModelName) -> Path:
 
     others = ["a folder made by `inkdigits train`", "an .onnx file"]
     raise UnknownName("model", name, [*shipped_models(), *quantised_models(), *others])
+
+
+def is_default(path: Path) -> bool:
+    """Tell whether an .onnx file is that of the model `default`, however its path is written."""
+    return path.resolve() == (WEIGHTS / DEFAULT_MODEL / ONNX_FILE).resolve()

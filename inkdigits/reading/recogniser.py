@@ -20,7 +20,13 @@ from numpy.typing import NDArray
 from inkdigits.core.digits import CLASSES, NOT_A_DIGIT, SIDE, Pixels
 from inkdigits.core.errors import BadModel, BadPicture, BadValue
 from inkdigits.reading.cascade import Cascade
-from inkdigits.reading.model_files import DEFAULT_MODEL, ModelName, resolve_model, split_models
+from inkdigits.reading.model_files import (
+    DEFAULT_MODEL,
+    ModelName,
+    is_default,
+    resolve_model,
+    split_models,
+)
 from inkdigits.reading.network import Network, Probabilities, processors
 from inkdigits.reading.page.find import Box, Find
 from inkdigits.reading.page.reader import Page, page_reader
@@ -202,7 +208,7 @@ class Recogniser:
         networks = [Network(path, threads or processors()) for path in paths]
         self._network = Cascade(networks) if len(networks) > 1 else networks[0]
         self._pages = page_reader(threads or processors())
-        self._believes_pages = os.fspath(model) == DEFAULT_MODEL
+        self._believes_pages = all(map(is_default, paths))  # also where the service gives its path
 
         self.path = self._network.path
         self.metadata = self._network.metadata  # of its file, or of the last one's

@@ -16,6 +16,8 @@ from inkdigits.reading.recogniser import Digit, Reading, Recogniser, read
 
 pytest.importorskip("onnx", reason="the toy networks are built with onnx")
 
+SAMPLE = Path(__file__).parents[1] / "assets" / "sample.jpg"
+
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -200,6 +202,19 @@ def test_a_model_is_found_by_name_folder_or_path(
     assert resolve_model(str(tmp_path / "run")) == tmp_path / "run" / "model.onnx"
     with pytest.raises(UnknownName, match=r"'toi'.*toy"):
         resolve_model("toi")
+
+
+def test_the_default_model_reads_alike_by_name_folder_and_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = resolve_model("default")
+    expected = Recogniser().read(SAMPLE).to_json()
+    assert Recogniser(path).read(SAMPLE).to_json() == expected
+    assert Recogniser(path.parent).read(SAMPLE).to_json() == expected
+
+    monkeypatch.chdir(path.parents[1])
+    assert Recogniser(Path("default", "model.onnx")).read(SAMPLE).to_json() == expected
+    assert Recogniser("tiny").read(SAMPLE).to_json() != expected
 
 
 def test_a_file_that_is_no_model_of_ours_is_refused(tmp_path: Path) -> None:
