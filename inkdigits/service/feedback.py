@@ -11,7 +11,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from inkdigits.core.errors import BadData, BadValue, CannotWrite
 from inkdigits.core.files import report_write_errors
 from inkdigits.reading.page.find import Box
 from inkdigits.reading.page.single import single
+from inkdigits.reading.preprocessing.fields import as_is, to_field
 from inkdigits.reading.recogniser import Digit, Trace
 
 MAX_FILE = 1 << 30  # bytes; a correction takes 2 to 100 thousand
@@ -197,7 +198,12 @@ def find_correction(
     rows = slice(max(0, top - margin), bottom + margin)
     columns = slice(max(0, left - margin), right + margin)
     crop = np.ascontiguousarray(trace.picture.pixels[rows, columns])
-    return Correction(sent, label, digits[place], crop, model)
+    digit = digits[place]
+    assert digit.image is not None
+    if as_is(digit.image) is None:  # the page reader saw it centred by its box, and not by its mass
+        digit = replace(digit, image=to_field(digit.image))
+
+    return Correction(sent, label, digit, crop, model)
 
 
 def _intersection_over_union(one: Box, other: Box) -> float:
