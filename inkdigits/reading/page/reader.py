@@ -8,6 +8,7 @@ This module leads through these steps; each has a file of its own.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,8 +170,7 @@ def _distinct(finds: Sequence[Find]) -> list[Find]:
         if is_same.any() or is_inside.any() or holds.sum() > 1:
             continue
 
-        kept = [other for other, is_held in zip(kept, holds, strict=True) if not is_held]
-        kept.append(number)
+        kept = [*compress(kept, ~holds), number]
 
     return [finds[number] for number in kept]
 
