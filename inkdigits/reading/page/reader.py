@@ -153,10 +153,10 @@ def _distinct(finds: Sequence[Find]) -> list[Find]:
     if not finds:
         return []
 
-    boxes = np.array([find.box for find in finds], np.float64)
+    boxes = _as_array(finds)
     sure = [find.symbol.score + float(find.chances.max()) for find in finds]
     may_be_digit = np.array([find.digit_chance > MAY_BE_DIGIT for find in finds])
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
 
     kept: list[int] = []
     for number in np.argsort(-np.array(sure), kind="stable").tolist():
@@ -167,10 +167,10 @@ def _distinct(finds: Sequence[Find]) -> list[Find]:
         is_same = shared > SAME * joined
         is_inside = are_digits & (shared > INSIDE * areas[number])
         holds = are_digits & (shared > INSIDE * areas[kept])
-        if is_same.any() or is_inside.any() or holds.sum() > 1:
-            continue
-
-        kept = [*compress(kept, ~holds), number]
+        is_new = not (is_same | is_inside).any()
+        if is_new and holds.sum() <= 1:
+            kept = np.array(kept, int)[~holds].tolist()
+            kept.append(number)
 
     return [finds[number] for number in kept]
 
