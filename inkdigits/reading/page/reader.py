@@ -8,7 +8,6 @@ This module leads through these steps; each has a file of its own.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
