@@ -105,7 +105,7 @@ def test_faint_pencil_is_read_and_said_to_be_faint(recogniser: Recogniser) -> No
     assert reading.warnings == (FAINT,)
 
 
-@pytest.mark.parametrize("height", [12, 16])
+@pytest.mark.parametrize("height", [10, 14])
 def test_small_digits_say_how_small_they_were(height: int, recogniser: Recogniser) -> None:
     pen = 2
     reading = recogniser.read(written(line("20574", (60, 160), 20, 20, height, pen)))
