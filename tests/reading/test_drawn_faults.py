@@ -13,7 +13,7 @@ import pytest
 
 from inkdigits.reading.recogniser import Recogniser
 
-SMALL = Path(__file__).parents[1] / "assets" / "drawn-faults"
+SMALL = Path(__file__).with_name("drawn-faults")
 
 # Three fewer than are read now, as networks that read better elsewhere may lose one or two here.
 SMALL_READ = 40  # of 52; 43 are read

@@ -20,6 +20,7 @@ from inkdigits.reading.page.lines import find_lines
 from inkdigits.reading.page.look import looks
 from inkdigits.reading.page.maps import Floats
 from inkdigits.reading.page.networks import FOLDER, LOOK_FILE, PAGE_FILE, PixelNetwork
+from inkdigits.reading.page.noise import is_noise
 from inkdigits.reading.page.votes import pooled, softmax
 from inkdigits.reading.page.warnings import warnings_for
 from inkdigits.reading.preprocessing.picture import Picture
@@ -78,7 +79,7 @@ class PageReader:
             picture: upright.
             single: whether it holds at most one digit; the likeliest one is then the candidate.
         """
-        pieces = find_pieces(self._page, picture.rgb)
+        pieces = [] if is_noise(picture.pixels) else find_pieces(self._page, picture.rgb)
         finds = self._find_in(pieces)
         separators = tuple(find for find in finds if find.is_separator)
         candidates = tuple(find for find in finds if not find.is_separator)
