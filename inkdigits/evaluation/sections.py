@@ -38,15 +38,17 @@ def as_text(value: object) -> str:
     return html.escape(str(value))
 
 
-def _section(heading: str, explanation: str, body: str, *, wide: bool = False) -> str:
+def section(heading: str, explanation: str, body: str, *, wide: bool = False) -> str:
     """Put a heading and a sentence above a body."""
     kind = ' class="wide"' if wide else ""
     return f"<section{kind}>\n<h2>{heading}</h2>\n<p>{explanation}</p>\n{body}\n</section>"
 
 
-def _drawing(figure: "Figure", description: str) -> str:
+def drawing_of(figure: "Figure", description: str, style: str = "") -> str:
     """Embed a figure as SVG, described for those who cannot see it."""
-    return svg(figure).replace("<svg", f'<svg role="img" aria-label="{description}"', 1)
+    styled = f' style="{style}"' if style else ""
+    described = f'<svg role="img" aria-label="{description}"{styled}'
+    return svg(figure).replace("<svg", described, 1)
 
 
 def _cells(tag: str, texts: Sequence[str]) -> str:
@@ -78,8 +80,8 @@ def show_learning(history: Sequence[Mapping[str, Any]]) -> str:
         "After each pass over the training images. Where validation stops improving, more training "
         "only memorises."
     )
-    drawing = _drawing(curves.learning_curves(history), "loss and accuracy by epoch")
-    return _section("How it learned", explanation, drawing)
+    drawing = drawing_of(curves.learning_curves(history), "loss and accuracy by epoch")
+    return section("How it learned", explanation, drawing)
 
 
 def show_confusion(evaluation: Evaluation, classes: Sequence[str]) -> str:
@@ -95,7 +97,7 @@ def show_confusion(evaluation: Evaluation, classes: Sequence[str]) -> str:
         )
 
     matrix = confusion.confusion_matrix(evaluation, classes)
-    return _section("What it confuses", explanation, _drawing(matrix, "confusion matrix"))
+    return section("What it confuses", explanation, drawing_of(matrix, "confusion matrix"))
 
 
 def show_classes(evaluation: Evaluation, classes: Sequence[str], *, wide: bool) -> str:
@@ -125,14 +127,14 @@ def show_classes(evaluation: Evaluation, classes: Sequence[str], *, wide: bool) 
 
     head = f"<thead><tr>{_cells('th', COLUMNS)}</tr></thead>"
     table = f'<table class="figures">{head}<tbody>{"".join(rows)}</tbody></table>'
-    return _section("Class by class", explanation, f'<div class="scroll">{table}</div>', wide=wide)
+    return section("Class by class", explanation, f'<div class="scroll">{table}</div>', wide=wide)
 
 
 def show_errors(seen: Predictions) -> str:
     """Show the errors that the model was surest of."""
     wrong = errors(seen.probabilities, seen.labels)
     if not len(wrong):
-        return _section("Errors", "There are none.", "", wide=True)
+        return section("Errors", "There are none.", "", wide=True)
 
     shown = "All, the surest first"
     if len(wrong) > ERRORS_SHOWN:
@@ -140,7 +142,7 @@ def show_errors(seen: Predictions) -> str:
     explanation = f"{shown}: what was read, how sure it was, and the label with its share."
 
     body = "".join(_error(seen, index) for index in wrong[:ERRORS_SHOWN])
-    return _section("Errors", explanation, f'<div class="digits">{body}</div>', wide=True)
+    return section("Errors", explanation, f'<div class="digits">{body}</div>', wide=True)
 
 
 def _error(seen: Predictions, index: int) -> str:
@@ -173,8 +175,8 @@ def show_calibration(evaluation: Evaluation, seen: Predictions) -> str:
         f"points miss it by {percent(evaluation.ece)}."
     )
     diagram = curves.reliability_diagram(reliability(seen.probabilities, seen.labels))
-    drawing = _drawing(diagram, "reliability diagram")
-    return _section("How honest its confidence is", explanation, drawing)
+    drawing = drawing_of(diagram, "reliability diagram")
+    return section("How honest its confidence is", explanation, drawing)
 
 
 def show_doubt(evaluation: Evaluation, seen: Predictions) -> str:
@@ -197,8 +199,8 @@ def show_doubt(evaluation: Evaluation, seen: Predictions) -> str:
 
     right = seen.probabilities.argmax(1) == seen.labels
     curve = curves.risk_coverage_curve(risk_coverage(seen.probabilities.max(1), right))
-    drawing = _drawing(curve, "risk-coverage curve")
-    return _section("What its doubt is worth", explanation, drawing)
+    drawing = drawing_of(curve, "risk-coverage curve")
+    return section("What its doubt is worth", explanation, drawing)
 
 
 def show_samples(seen: Predictions) -> str:
@@ -209,7 +211,7 @@ def show_samples(seen: Predictions) -> str:
 
     body = "".join(_sample(seen, index) for index in [*firsts, *doubtful])
     explanation = "The first image of each class, then some others that it was least sure of."
-    return _section("Predictions", explanation, f'<div class="samples">{body}</div>', wide=True)
+    return section("Predictions", explanation, f'<div class="samples">{body}</div>', wide=True)
 
 
 def _sample(seen: Predictions, index: int) -> str:
@@ -262,7 +264,7 @@ def show_making(config: Mapping[str, Any]) -> str:
 
     body = "".join(_table(name, pairs) for name, pairs in tables.items() if pairs)
     body = f'<div class="making">{body}</div>'
-    return _section("How it was made", "As recorded with the model.", body, wide=True)
+    return section("How it was made", "As recorded with the model.", body, wide=True)
 
 
 def flatten(value: object, key: str = "") -> Iterator[tuple[str, Any]]:

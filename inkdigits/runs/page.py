@@ -11,7 +11,7 @@ import logging
 import shutil
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from inkdigits.core.digits import CONFIG_FILE
 from inkdigits.core.errors import BadValue, CannotWrite
-from inkdigits.core.files import entries, file_lock, remove_leftovers, writable_folder, write_whole
+from inkdigits.core.files import entries, remove_leftovers, write_whole
 from inkdigits.data.synthetic.training_pages.generator import prepare
 from inkdigits.runs.artifacts import LAST_FILE, METRICS_FILE
 from inkdigits.runs.checkpoint import machine, versions
@@ -54,7 +54,7 @@ from inkdigits.runs.resume import (
     StateSaver,
     differences,
 )
-from inkdigits.runs.run import LOCK_FILE, LOCK_NAME
+from inkdigits.runs.run import LOCK_FILE, locked_folder
 from inkdigits.training.page.look_loop import LookTraining
 from inkdigits.training.page.loop import PageTraining
 from inkdigits.training.page.recipe import load_page_recipe
@@ -107,27 +107,12 @@ def train_page_reader(
     weights = None if init is None else load_page_weights(init)
     job = PageJob(recipe, seed, device, weights, workers, interval)
 
-    with _locked_folder(out):
+    with locked_folder(out):
         figures = _finished_before(job, out, resume=resume)
         if figures is None:
             figures = yield from _train(job, out)
 
     yield figures
-
-
-@contextmanager
-def _locked_folder(out: Path) -> Iterator[None]:
-    """Make a run's folder, keep other runs out of it, and delete it if it is empty at the end."""
-    was_there = out.is_dir()
-    try:
-        with file_lock(writable_folder(out) / LOCK_NAME, wait=False) as ours:
-            if not ours:
-                raise CannotWrite(f"another run is using {out}; choose another folder, or wait")
-            yield
-    finally:
-        if not was_there:
-            with suppress(OSError):  # it is not empty
-                out.rmdir()
 
 
 def _finished_before(job: PageJob, out: Path, *, resume: bool) -> PageReaderFigures | None:

@@ -18,10 +18,9 @@ from inkdigits.evaluation.plots.style import (
     figure_of,
     grid_of,
     label_axes,
-    svg,
 )
 from inkdigits.evaluation.report import FRAME
-from inkdigits.evaluation.sections import show_making
+from inkdigits.evaluation.sections import drawing_of, section, show_making
 from inkdigits.runs.page_examples import Example, draw_example, validation_examples
 from inkdigits.runs.page_records import PageReaderFigures, StageRecord
 from inkdigits.training.page.look_loop import LookRecord
@@ -75,18 +74,6 @@ def write_page_report(
     write_whole(path, page)
 
 
-def _section(heading: str, explanation: str, body: str, *, wide: bool = False) -> str:
-    """Put a heading and a sentence above a body."""
-    kind = ' class="wide"' if wide else ""
-    return f"<section{kind}>\n<h2>{heading}</h2>\n<p>{explanation}</p>\n{body}\n</section>"
-
-
-def _drawing(figure: "Figure", description: str, style: str = "") -> str:
-    """Embed a figure as SVG, described for those who cannot see it."""
-    described = f'<svg role="img" aria-label="{description}" style="{style}"'
-    return svg(figure).replace("<svg", described, 1)
-
-
 def _show_headline(figures: PageReaderFigures) -> str:
     """Write the main figures of both networks, as pairs of a description list."""
     page = figures.page
@@ -110,21 +97,33 @@ def _show_learning(records: Sequence[StageRecord]) -> list[str]:
     pages = [record for record in records if isinstance(record, PageRecord)]
     looks = [record for record in records if isinstance(record, LookRecord)]
 
-    page_loss = _drawing(page_curve(pages), "loss of the page network by step")
-    look_loss = _drawing(look_curve(looks), "loss of the second network by shard")
-    parts = _drawing(part_curves(pages), "parts of its loss by step", "max-width:none")
+    page_curve = loss_curve(
+        [record.step for record in pages],
+        [record.loss for record in pages],
+        "Loss",
+        "step",
+    )
+    look_curve = loss_curve(
+        [record.shard for record in looks],
+        [record.loss for record in looks],
+        "Loss (nats a look)",
+        "shard",
+    )
+    page_loss = drawing_of(page_curve, "loss of the page network by step")
+    look_loss = drawing_of(look_curve, "loss of the second network by shard")
+    parts = drawing_of(part_curves(pages), "parts of its loss by step", "max-width:none")
     return [
-        _section(
+        section(
             "How the page network learned",
             "It learns from whole pages. Each point is the mean since the one before.",
             page_loss,
         ),
-        _section(
+        section(
             "How the second network learned",
             "It learns from the looks that the page network takes, shard by shard.",
             look_loss,
         ),
-        _section(
+        section(
             "What the page network learned",
             "Its loss has a part for each question that it answers.",
             parts,
@@ -133,29 +132,16 @@ def _show_learning(records: Sequence[StageRecord]) -> list[str]:
     ]
 
 
-def page_curve(records: Sequence[PageRecord]) -> "Figure":
-    """Draw the loss of the page network."""
+def loss_curve(
+    places: Sequence[int], losses: Sequence[float], title: str, counted: str
+) -> "Figure":
+    """Draw the loss of one network by what its training counts: steps or shards."""
     figure = figure_of(2.7)
     axes = figure.subplots()
-    steps = [record.step for record in records]
-    losses = [record.loss for record in records]
-    _draw_curve(axes, steps, losses)
+    _draw_curve(axes, places, losses)
 
-    dress(axes, "Loss")
-    label_axes(axes, "step")
-    return figure
-
-
-def look_curve(records: Sequence[LookRecord]) -> "Figure":
-    """Draw the loss of the second network."""
-    figure = figure_of(2.7)
-    axes = figure.subplots()
-    shards = [record.shard for record in records]
-    losses = [record.loss for record in records]
-    _draw_curve(axes, shards, losses)
-
-    dress(axes, "Loss (nats a look)")
-    label_axes(axes, "shard")
+    dress(axes, title)
+    label_axes(axes, counted)
     return figure
 
 
@@ -191,7 +177,7 @@ def _show_examples(examples: Iterable[Example]) -> str:
     )
     body = "".join(_figure(example) for example in examples)
     body = f'<div style="{SIDE_BY_SIDE}">{body}</div>'
-    return _section("What they find", explanation, body, wide=True)
+    return section("What they find", explanation, body, wide=True)
 
 
 def _figure(example: Example) -> str:

@@ -194,7 +194,7 @@ def run(
     job = TrainingJob(recipe, dataset, **options)
     check_before_training(job)
 
-    with _locked_folder(out):
+    with locked_folder(out):
         final = yield from run_in_locked_folder(job, out)
 
     yield final
@@ -382,7 +382,7 @@ def clear_run_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _locked_folder(out: Path) -> Iterator[None]:
+def locked_folder(out: Path) -> Iterator[None]:
     """Make a run's folder, keep other runs out of it, and delete it if it is empty at the end."""
     was_there = out.is_dir()
     try:
