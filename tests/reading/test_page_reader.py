@@ -14,7 +14,7 @@ from perfect import perfect_piece
 from PIL import Image
 
 from inkdigits.reading.page import reader
-from inkdigits.reading.page.decoding import find_symbols
+from inkdigits.reading.page.decoding import find_symbols, shared_areas
 from inkdigits.reading.page.find import OTHER, Box, Find
 from inkdigits.reading.page.reader import (
     LEAST_DIGIT,
@@ -23,7 +23,6 @@ from inkdigits.reading.page.reader import (
     PageReader,
     _distinct,
     _in_reading_order,
-    _shared_areas,
     _worth_a_look,
     page_reader,
 )
@@ -131,7 +130,7 @@ def test_what_is_left_are_finds_that_are_not_the_same_symbol(
     boxes = np.array(boxes_of(left), float).reshape(-1, 4)
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     for number, box in enumerate(boxes):
-        shared = np.delete(_shared_areas(box, boxes), number)
+        shared = np.delete(shared_areas(box, boxes), number)
         joined = areas[number] + np.delete(areas, number) - shared
         assert (shared <= SAME * joined).all()
 

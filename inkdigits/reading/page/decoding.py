@@ -138,16 +138,20 @@ def _neighbours(row: int, column: int) -> Iterator[tuple[int, int]]:
 
 def _overlaps(box: NDArray[np.float64], others: NDArray[np.float64]) -> Flags:
     """Tell which boxes (K, 4) overlap with one box by more than MOST_OVERLAP."""
-    corner = np.maximum(box[:2], others[:, :2])
-    opposite = np.minimum(box[2:], others[:, 2:])
-    sides = np.maximum(opposite - corner, 0)
-    shared = np.prod(sides, axis=1)
-
+    shared = shared_areas(box, others)
     area = (box[2] - box[0]) * (box[3] - box[1])
     widths = others[:, 2] - others[:, 0]
     heights = others[:, 3] - others[:, 1]
     joined = area + widths * heights - shared
     return shared > MOST_OVERLAP * joined
+
+
+def shared_areas(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the areas (K,) that a box (4,) shares with others (K, 4)."""
+    corner = np.maximum(box[:2], others[:, :2])
+    opposite = np.minimum(box[2:], others[:, 2:])
+    sides = np.maximum(opposite - corner, 0)
+    return np.prod(sides, axis=1)
 
 
 def _owners(maps: Maps, rows: Ints, columns: Ints, sizes: Floats) -> Ints:

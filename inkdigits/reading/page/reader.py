@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.core.digits import CLASSES, Pixels
-from inkdigits.reading.page.decoding import Symbol, find_symbols
+from inkdigits.reading.page.decoding import Symbol, find_symbols, shared_areas
 from inkdigits.reading.page.find import Box, Find
 from inkdigits.reading.page.finding import Piece, find_pieces
 from inkdigits.reading.page.lines import find_lines
@@ -160,7 +160,7 @@ def _distinct(finds: Sequence[Find]) -> list[Find]:
 
     kept: list[int] = []
     for number in np.argsort(-np.array(sure), kind="stable").tolist():
-        shared = _shared_areas(boxes[number], boxes[kept])
+        shared = shared_areas(boxes[number], boxes[kept])
         joined = areas[number] + areas[kept] - shared
         are_digits = may_be_digit[kept] & may_be_digit[number]
 
@@ -173,13 +173,6 @@ def _distinct(finds: Sequence[Find]) -> list[Find]:
             kept.append(number)
 
     return [finds[number] for number in kept]
-
-
-def _shared_areas(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the areas (K,) that a box (4,) shares with others (K, 4)."""
-    corner = np.maximum(box[:2], others[:, :2])
-    opposite = np.minimum(box[2:], others[:, 2:])
-    return np.prod(np.maximum(opposite - corner, 0), axis=1)
 
 
 def _in_reading_order(finds: Sequence[Find]) -> tuple[Find, ...]:
