@@ -7,7 +7,7 @@ network on real digits before it gets its name, so a file that differs is never 
 import copy
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -261,24 +261,23 @@ def _trace(exported: ExportedNetwork) -> Any:
     """Return the network as an ONNX program that takes any number of images."""
     two_images = torch.zeros(2, SIDE, SIDE, dtype=torch.uint8)
     any_number = {0: torch.export.Dim("N", min=1)}
-    return trace(exported, two_images, "images", ["probabilities"], any_number)
+    return trace(exported, {"images": two_images}, ["probabilities"], [any_number])
 
 
 def trace(
     network: nn.Module,
-    example: Tensor,
-    input_name: str,
+    inputs: Mapping[str, Tensor],
     output_names: list[str],
-    dynamic: dict[int, Any],
+    dynamic: Sequence[dict[int, Any]],
 ) -> Any:
     """Return a network as an ONNX program.
 
     Args:
         network: in evaluation mode, on the CPU.
-        example: an input. Two images, because a single one would be taken for a constant.
-        input_name: in the file.
+        inputs: examples by their names in the file, in the order in which the network takes them;
+            of two images, because a single one would be taken for a constant.
         output_names: in the file.
-        dynamic: the axes of the input that may be of any size, as `torch.export.Dim`.
+        dynamic: for each input the axes that may be of any size, as `torch.export.Dim`.
 
     Raises:
         MissingExtra: onnx or onnxscript is not installed.
@@ -292,10 +291,10 @@ def trace(
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 network,
-                (example,),
-                input_names=[input_name],
+                tuple(inputs.values()),
+                input_names=list(inputs),
                 output_names=output_names,
-                dynamic_shapes=(dynamic,),
+                dynamic_shapes=tuple(dynamic),
                 dynamo=True,
                 verbose=False,
             )

@@ -18,9 +18,8 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from inkdigits.core.digits import CONFIG_FILE
 from inkdigits.core.errors import BadValue, CannotWrite
@@ -58,10 +57,10 @@ from inkdigits.runs.run import LOCK_FILE, locked_folder
 from inkdigits.training.page.look_loop import LookTraining
 from inkdigits.training.page.loop import PageTraining
 from inkdigits.training.page.recipe import load_page_recipe
+from inkdigits.training.page.votes import fit_votes
 
 log = logging.getLogger(__name__)
 
-TEMPERATURES = np.geomspace(0.5, 3.0, 61)  # tried for the second network; steps of 3 %
 STAGES = {"page": "steps", "look": "shards"}  # the two networks, and what their training counts
 SHOWN_EVERY = 0.25  # seconds between two records of progress
 
@@ -282,19 +281,19 @@ class RunningNetwork:
 
 def _finish(job: PageJob, out: Path, pages: PageTraining, looks: LookTraining) -> PageReaderFigures:
     """Calibrate and measure both networks, and write the run's files; config.json is the last."""
-    logits, kinds = looks.validation_logits()
+    page_logits, logits, kinds = looks.validation_logits()
     figures = PageReaderFigures(
         seed=job.seed,
         validation_pages=job.recipe.validation_pages,
         page=pages.measure(),
         look=looks.figures(logits, kinds),
-        temperature=fit_temperature(logits, kinds),
+        votes=fit_votes(page_logits, logits, kinds),
     )
 
     page_network = on_processor(pages.average)
     look_network = on_processor(looks.average)
     export_page_network(page_network, out / PAGE_FILE)
-    export_look_network(look_network, out / LOOK_FILE, figures.temperature)
+    export_look_network(look_network, out / LOOK_FILE, figures.votes)
     save_page_weights(out, page_network, look_network)
 
     records: list[StageRecord] = [*pages.history, *looks.history]
@@ -311,25 +310,3 @@ def _finish(job: PageJob, out: Path, pages: PageTraining, looks: LookTraining) -
     config = {**making, "final": to_page_record(figures)}
     write_whole(out / CONFIG_FILE, json.dumps(config, indent=2) + "\n")
     return figures
-
-
-def fit_temperature(logits: Tensor, kinds: Tensor) -> float:
-    """Return the temperature that makes the true kinds most likely (Guo et al. 2017).
-
-    Args:
-        logits: (N, C) float32.
-        kinds: (N,) int64, the true ones.
-
-    Returns:
-        One of TEMPERATURES; 1 where there is nothing to fit it to.
-    """
-    if len(kinds) == 0:
-        return 1.0
-
-    losses = []
-    for temperature in TEMPERATURES:
-        loss = F.cross_entropy(logits / float(temperature), kinds)
-        losses.append(loss.item())
-
-    best = int(np.argmin(losses))
-    return float(TEMPERATURES[best])

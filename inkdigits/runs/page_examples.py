@@ -19,7 +19,6 @@ from inkdigits.reading.page.decoding import find_symbols
 from inkdigits.reading.page.finding import find_pieces
 from inkdigits.reading.page.look import looks
 from inkdigits.reading.page.networks import PixelNetwork
-from inkdigits.reading.page.votes import pooled
 from inkdigits.runs.page_export import LOOK_FILE, PAGE_FILE
 from inkdigits.training.page.looks import SIZES, box_overlap, label
 from inkdigits.training.page.pages import VALIDATION_SEED
@@ -105,9 +104,9 @@ def _finds(
         if not symbols:
             continue
 
-        (probabilities,) = look_network(looks(piece, symbols))
-        logits = np.stack([symbol.kind for symbol in symbols])
-        kinds = pooled(logits, probabilities).argmax(axis=1)
+        page_logits = np.stack([symbol.kind for symbol in symbols])
+        (probabilities,) = look_network(looks(piece, symbols), page_logits)
+        kinds = probabilities.argmax(axis=1)
         corner = np.array([piece.left, piece.top] * 2)
 
         for symbol, kind in zip(symbols, kinds.tolist(), strict=True):

@@ -5,7 +5,7 @@ in half precision, which halves the files; ONNX Runtime widens them when it load
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +20,13 @@ from inkdigits.core.files import write_whole
 from inkdigits.reading.page.look import SIDE
 from inkdigits.reading.page.maps import GRAIN
 from inkdigits.runs.export import trace
-from inkdigits.training.page.network import PageMaps
+from inkdigits.training.page.network import KINDS, PageMaps
+from inkdigits.training.page.votes import PooledLook, Votes
 
 PAGE_FILE = "page.onnx"
 LOOK_FILE = "look.onnx"
 LARGE_TENSOR = 256  # values from which a tensor is stored in half precision
 TOLERANCE = 2e-3  # the largest difference of a logit; they reach 20, in float32. Not yet measured
-
-
-class CalibratedLook(nn.Module):
-    """The second network with probabilities as its output."""
-
-    def __init__(self, network: nn.Module, temperature: float) -> None:
-        super().__init__()
-        self.network = network
-        self.temperature = temperature
-
-    def forward(self, looks: Tensor) -> Tensor:
-        return torch.softmax(self.network(looks) / self.temperature, dim=1)
 
 
 def export_page_network(network: nn.Module, path: Path) -> float:
@@ -55,40 +44,53 @@ def export_page_network(network: nn.Module, path: Path) -> float:
         MissingExtra: onnx or onnxscript is not installed.
     """
     network = rounded(network)
-    example = torch.zeros(2, 3, 4 * GRAIN, 6 * GRAIN, dtype=torch.uint8)
+    example = {"pictures": torch.zeros(2, 3, 4 * GRAIN, 6 * GRAIN, dtype=torch.uint8)}
     dynamic = {
         0: torch.export.Dim("N"),
         2: GRAIN * torch.export.Dim("rows"),
         3: GRAIN * torch.export.Dim("columns"),
     }
-    content = _traced(network, example, "pictures", PageMaps._fields, dynamic)
+    content = _traced(network, example, PageMaps._fields, [dynamic])
 
     shapes = [(1, 3, 3 * GRAIN, 5 * GRAIN), (2, 3, 12 * GRAIN, 4 * GRAIN)]
-    return _write_if_equal(network, content, path, shapes)
+    noise = [(_noise(shape),) for shape in shapes]
+    return _write_if_equal(network, content, path, noise)
 
 
-def export_look_network(network: nn.Module, path: Path, temperature: float) -> float:
-    """Write the second network: uint8 (N, 3, 32, 32) in, calibrated probabilities (N, 16) out.
+def export_look_network(network: nn.Module, path: Path, votes: Votes) -> float:
+    """Write the second network, which pools its votes with those of the page network.
+
+    It takes looks, uint8 (N, 3, 32, 32), and the page network's logits, float32 (N, 16), and gives
+    calibrated probabilities (N, 16).
 
     Args:
         network: in evaluation mode, on the CPU.
         path: of the ONNX file.
-        temperature: by which its logits are divided.
+        votes: how much each network's count.
 
     Returns:
-        The largest difference from torch, on random looks.
+        The largest difference from torch, on random looks and logits.
 
     Raises:
         InkdigitsError: the file would differ too much.
         MissingExtra: onnx or onnxscript is not installed.
     """
-    calibrated = CalibratedLook(rounded(network), temperature).eval()
-    example = torch.zeros(2, 3, SIDE, SIDE, dtype=torch.uint8)
-    dynamic = {0: torch.export.Dim("N")}
-    content = _traced(calibrated, example, "looks", ["probabilities"], dynamic)
+    both = PooledLook(rounded(network), votes).eval()
+    example = {
+        "looks": torch.zeros(2, 3, SIDE, SIDE, dtype=torch.uint8),
+        "page_logits": torch.zeros(2, KINDS),
+    }
+    any_number = {0: torch.export.Dim("N")}
+    content = _traced(both, example, ["probabilities"], [any_number, any_number])
 
-    shapes = [(1, 3, SIDE, SIDE), (7, 3, SIDE, SIDE)]
-    return _write_if_equal(calibrated, content, path, shapes)
+    noise = [(_noise((n, 3, SIDE, SIDE)), 3 * torch.randn(n, KINDS)) for n in (1, 7)]
+    return _write_if_equal(both, content, path, noise)
+
+
+def _noise(shape: tuple[int, ...]) -> Tensor:
+    """Draw pixels, the same ones every time."""
+    chance = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=chance)
 
 
 def rounded(network: nn.Module) -> nn.Module:
@@ -147,30 +149,28 @@ def _halved(content: bytes) -> bytes:
 
 def _traced(
     network: nn.Module,
-    example: Tensor,
-    input_name: str,
+    example: Mapping[str, Tensor],
     output_names: Sequence[str],
-    dynamic: dict[int, Any],
+    dynamic: Sequence[dict[int, Any]],
 ) -> bytes:
     """Return the network as the content of an ONNX file."""
-    program = trace(network, example, input_name, list(output_names), dynamic)
+    program = trace(network, example, list(output_names), dynamic)
     return _halved(program.model_proto.SerializeToString())
 
 
 def _write_if_equal(
-    network: nn.Module, content: bytes, path: Path, shapes: Sequence[tuple[int, ...]]
+    network: nn.Module, content: bytes, path: Path, examples: Sequence[tuple[Tensor, ...]]
 ) -> float:
-    """Write an ONNX file that agrees with torch on noise of several shapes."""
+    """Write an ONNX file that agrees with torch on some inputs."""
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    chance = np.random.default_rng(0)
+    names = [given.name for given in session.get_inputs()]
 
     largest = 0.0
-    for shape in shapes:
-        noise = chance.integers(0, 256, shape, np.uint8)
-        found = session.run(None, {name: noise})
+    for example in examples:
+        arrays = [given.numpy() for given in example]
+        found = session.run(None, dict(zip(names, arrays, strict=True)))
         with torch.no_grad():
-            expected = network(torch.from_numpy(noise))
+            expected = network(*example)
         if not isinstance(expected, tuple):
             expected = (expected,)
 

@@ -13,6 +13,7 @@ from inkdigits.runs.artifacts import METRICS_FILE
 from inkdigits.training.page.look_loop import LookFigures, LookRecord
 from inkdigits.training.page.loop import PageRecord
 from inkdigits.training.page.measuring import PageFigures
+from inkdigits.training.page.votes import Votes
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,14 @@ class PageReaderFigures:
         validation_pages: how many both networks were measured on.
         page: of the page network.
         look: of the second network, on the looks that the page network takes.
-        temperature: that calibrates the second network.
+        votes: how much each network's count, which calibrates what both say together.
     """
 
     seed: int
     validation_pages: int
     page: PageFigures
     look: LookFigures
-    temperature: float
+    votes: Votes
 
 
 StageRecord = PageRecord | LookRecord
@@ -55,12 +56,11 @@ def to_page_record(record: StageRecord | PageReaderFigures) -> dict[str, Any]:
     """Return the object that `train page --json` prints for a record."""
     if isinstance(record, PageReaderFigures):
         first: dict[str, Any] = {"final": True, "recipe": "page"}
-    elif isinstance(record, PageRecord):
-        first = {"network": "page"}
-    else:
-        first = {"network": "look"}
+        values = dataclasses.asdict(record) | {"votes": record.votes._asdict()}
+        return first | _rounded(values)
 
-    return first | _rounded(dataclasses.asdict(record))
+    network = "page" if isinstance(record, PageRecord) else "look"
+    return {"network": network, **_rounded(dataclasses.asdict(record))}
 
 
 def _rounded(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def from_final_record(values: Mapping[str, Any]) -> PageReaderFigures:
         validation_pages=values["validation_pages"],
         page=PageFigures(**values["page"]),
         look=LookFigures(**values["look"]),
-        temperature=values["temperature"],
+        votes=Votes(**values["votes"]),
     )
 
 

@@ -85,7 +85,12 @@ def _show_headline(figures: PageReaderFigures) -> str:
         ("kinds", percent(page.kinds), "of centres, by the page network alone"),
         ("digits", percent(look.digits), f"given their kind by the second look, {looks}"),
         ("others", percent(look.others), "of what is no symbol is refused by it"),
-        ("second look's loss", f"{look.nll:.4f}", f"nats; temperature {figures.temperature:.2f}"),
+        ("second look's loss", f"{look.nll:.4f}", "nats, before both networks' votes are pooled"),
+        (
+            "weights of the votes",
+            f"{figures.votes.look:.2f}",
+            f"second look; page network {figures.votes.page:.2f}",
+        ),
     ]
     return "".join(
         f"<div><dt>{name}</dt><dd><b>{value}</b> {note}</dd></div>" for name, value, note in pairs

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
+from scipy import special
 
 from inkdigits.command import cli
 from inkdigits.core.errors import BadModel
@@ -16,7 +20,7 @@ from inkdigits.reading.page.decoding import find_symbols
 from inkdigits.reading.page.finding import find_pieces
 from inkdigits.reading.page.lines import find_lines
 from inkdigits.reading.page.look import looks
-from inkdigits.reading.page.maps import Pixels
+from inkdigits.reading.page.maps import Pixels, softmax
 from inkdigits.reading.page.networks import FOLDER, LOOK_FILE, PAGE_FILE, PixelNetwork
 from inkdigits.reading.page.reader import page_reader
 from inkdigits.reading.recogniser import Recogniser, cached_recogniser
@@ -61,7 +65,8 @@ def read_lines(page: PixelNetwork, look: PixelNetwork, picture: Pixels) -> list[
         if not symbols:
             continue
 
-        (probabilities,) = look(looks(piece, symbols))
+        page_logits = np.stack([symbol.kind for symbol in symbols])
+        (probabilities,) = look(looks(piece, symbols), page_logits)
         corner = np.array([piece.left, piece.top] * 2)
         for symbol, chances in zip(symbols, probabilities, strict=True):
             if chances.argmax() < 10:
@@ -92,18 +97,35 @@ def test_each_network_is_one_small_file() -> None:
 
 def test_a_batch_gives_what_its_pictures_give_one_by_one(look: PixelNetwork) -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (7, 3, 32, 32), np.uint8)
-    (together,) = look(pictures)
+    logits = np.random.default_rng(1).normal(0, 3, (7, 16)).astype(np.float32)
+    (together,) = look(pictures, logits)
     assert together.shape == (7, 16)
     np.testing.assert_allclose(together.sum(axis=1), 1, atol=1e-5)
-    for picture, expected in zip(pictures, together, strict=True):
-        np.testing.assert_allclose(look(picture[None])[0][0], expected, atol=1e-5)
+    for number, expected in enumerate(together):
+        one = slice(number, number + 1)
+        (alone,) = look(pictures[one], logits[one])
+        np.testing.assert_allclose(alone[0], expected, atol=1e-5)
 
 
 def test_pixels_may_lie_in_memory_in_any_order(look: PixelNetwork) -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
     turned = pictures.transpose(0, 3, 1, 2)
     assert not turned.flags.c_contiguous
-    np.testing.assert_array_equal(look(turned)[0], look(np.ascontiguousarray(turned))[0])
+    logits = np.zeros((2, 16), np.float32)
+    (expected,) = look(np.ascontiguousarray(turned), logits)
+    np.testing.assert_array_equal(look(turned, logits)[0], expected)
+
+
+@given(
+    logits=arrays(
+        np.float32,
+        st.tuples(st.integers(1, 5), st.just(16)),
+        elements=st.floats(-1e4, 1e4, width=32),
+    )
+)
+def test_softmax_is_scipy_s_and_never_overflows(logits: np.ndarray) -> None:
+    expected = special.softmax(logits.astype(np.float64), axis=1)
+    np.testing.assert_allclose(softmax(logits), expected, atol=1e-5)
 
 
 def test_the_number_of_threads_changes_nothing_but_rounding(page: PixelNetwork) -> None:

@@ -23,6 +23,7 @@ from inkdigits.runs.page_records import (
 from inkdigits.training.page.look_loop import LookFigures, LookRecord
 from inkdigits.training.page.loop import PageRecord
 from inkdigits.training.page.measuring import PageFigures
+from inkdigits.training.page.votes import Votes
 
 BOXES = [(20, 20, 40, 60), (50, 20, 70, 60), (80, 20, 100, 60)]
 FIGURES = PageReaderFigures(
@@ -30,7 +31,7 @@ FIGURES = PageReaderFigures(
     validation_pages=128,
     page=PageFigures(1.5, 0.85, 0.966, 0.755),
     look=LookFigures(0.4, 0.905, 0.823, 1271),
-    temperature=1.2345678,
+    votes=Votes(0.2, 0.8765432109, 1.1),
 )
 RECORDS = [
     PageRecord(100, 200, 3.0, {"ink": 1.0, "kind": 2.0}),
@@ -114,5 +115,5 @@ def test_records_are_told_apart_and_the_final_ones_come_back() -> None:
     assert told[0]["losses"] == {"ink": 1.0, "kind": 2.0}
     final = told[-1]
     assert (final["final"], final["recipe"], final["seed"]) == (True, "page", 3)
-    assert final["temperature"] == 1.234568
+    assert final["votes"] == {"page": 0.2, "look": 0.876543, "refusal": 1.1}
     assert to_page_record(from_final_record(final)) == final

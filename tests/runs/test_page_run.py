@@ -19,7 +19,7 @@ from inkdigits.core.files import file_lock
 from inkdigits.data.store import default_data_dir
 from inkdigits.reading.model_files import WEIGHTS
 from inkdigits.runs import page as module
-from inkdigits.runs.page import fit_temperature, train_page_reader
+from inkdigits.runs.page import train_page_reader
 from inkdigits.runs.page_export import (
     TOLERANCE,
     export_look_network,
@@ -37,6 +37,7 @@ from inkdigits.runs.page_weights import load_page_weights
 from inkdigits.training.page.look_network import LookNetwork
 from inkdigits.training.page.loop import PageTraining
 from inkdigits.training.page.network import PageMaps, PageNetwork
+from inkdigits.training.page.votes import LOOK_ALONE, PooledLook, Votes
 
 needs_mnist = pytest.mark.skipif(
     not (default_data_dir() / "mnist" / "train-images-idx3-ubyte.gz").exists(),
@@ -108,7 +109,7 @@ def test_a_run_leaves_its_networks_and_says_what_they_reached(
     config = json.loads((out / "config.json").read_text())
     assert config["recipe"]["steps"] == 4
     assert config["final"] == lines(out)[-1]
-    assert config["final"]["temperature"] == pytest.approx(figures.temperature, abs=1e-6)
+    assert config["final"]["votes"] == pytest.approx(figures.votes._asdict(), abs=1e-6)
     assert "NaN" not in (out / "config.json").read_text()
 
     report = (out / "report.html").read_text()
@@ -265,7 +266,7 @@ def test_weights_that_do_not_fit_are_refused(
     assert "\n" not in str(error.value)
 
 
-# ---- folders, temperature
+# ---- folders
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "page"])
@@ -296,15 +297,6 @@ def test_the_copy_on_the_processor_leaves_the_network_where_and_as_it_is() -> No
     assert copied is not trained
     assert trained.training
     assert not copied.training
-
-
-def test_the_temperature_is_the_one_by_which_logits_were_sharpened() -> None:
-    chance = torch.Generator().manual_seed(0)
-    logits = 2 * torch.randn(20_000, 16, generator=chance)
-    kinds = torch.multinomial(logits.softmax(1), 1, generator=chance)[:, 0]
-    assert fit_temperature(2 * logits, kinds) == pytest.approx(2, rel=0.05)
-    assert fit_temperature(logits, kinds) == pytest.approx(1, rel=0.05)
-    assert fit_temperature(logits[:0], kinds[:0]) == 1.0
 
 
 # ---- exports
@@ -342,16 +334,19 @@ def test_the_exported_page_network_agrees_with_torch_on_pictures_of_any_size(
 
 
 @pytest.mark.slow
-def test_the_exported_look_network_gives_calibrated_probabilities(tmp_path: Path) -> None:
+def test_the_exported_look_network_pools_the_votes_of_both_networks(tmp_path: Path) -> None:
     network = learnt(LookNetwork, (8, 3, 32, 32))
-    export_look_network(network, tmp_path / "look.onnx", 2.0)
+    votes = Votes(page=0.5, look=0.5, refusal=0.0)
+    export_look_network(network, tmp_path / "look.onnx", votes)
     session = onnxruntime.InferenceSession(
         tmp_path / "look.onnx", providers=["CPUExecutionProvider"]
     )
     looks = np.random.default_rng(1).integers(0, 256, (5, 3, 32, 32), np.uint8)
-    [chances] = session.run(None, {"looks": looks})
+    page_logits = np.random.default_rng(2).normal(0, 3, (5, 16)).astype(np.float32)
+    [chances] = session.run(None, {"looks": looks, "page_logits": page_logits})
     with torch.no_grad():
-        expected = (network(torch.from_numpy(looks)) / 2).softmax(1).numpy()
+        pooled = PooledLook(network, votes)
+        expected = pooled(torch.from_numpy(looks), torch.from_numpy(page_logits)).numpy()
     np.testing.assert_allclose(chances, expected, atol=5e-3)
     np.testing.assert_allclose(chances.sum(axis=1), 1, atol=1e-5)
 
@@ -362,7 +357,7 @@ def test_a_network_that_is_broken_is_not_written(tmp_path: Path) -> None:
     with torch.no_grad():
         network.last.bias[3] = float("nan")
     with pytest.raises(InkdigitsError, match=r"differs from the network by nan.*not written"):
-        export_look_network(network, tmp_path / "look.onnx", 1.0)
+        export_look_network(network, tmp_path / "look.onnx", LOOK_ALONE)
     assert list(tmp_path.iterdir()) == []
 
 

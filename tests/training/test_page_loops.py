@@ -176,7 +176,9 @@ def test_a_page_network_that_finds_nothing_leaves_the_second_network_as_it_was(
     before = all_bits(training)
     assert [(record.looks, record.loss) for record in training.records()] == [(0, 0), (0, 0)]
     assert all_bits(training) == before
-    figures = training.figures(*training.validation_logits())
+    page_logits, *looked = training.validation_logits()
+    assert page_logits.shape == (0, 16)
+    figures = training.figures(*looked)
     assert (figures.nll, figures.digits, figures.others, figures.n) == (0, 0, 0, 0)
 
 

@@ -64,6 +64,12 @@ def sigmoid(logits: Floats) -> Floats:
     return probability.astype(np.float32)
 
 
+def softmax(logits: Floats) -> Floats:
+    """Return probabilities (N, C) for logits (N, C), without overflow."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
 def page_maps(network: PageSession, picture: Pixels) -> Maps:
     """Run the network on one picture.
 

@@ -41,9 +41,14 @@ class PixelNetwork:
         except Exception as error:  # ONNX Runtime has many classes of errors for damaged files
             raise BadModel(f"{str(path)!r} is damaged or not an ONNX model: {error}") from error
 
-        self._input = self._session.get_inputs()[0].name
+        self._inputs = [given.name for given in self._session.get_inputs()]
 
-    def __call__(self, pictures: Pixels) -> Sequence[Floats]:
-        """Return the outputs for a batch of pictures, uint8 (N, 3, H, W)."""
-        contiguous = np.ascontiguousarray(pictures)
-        return self._session.run(None, {self._input: contiguous})
+    def __call__(self, pictures: Pixels, *others: Floats) -> Sequence[Floats]:
+        """Return the outputs for a batch.
+
+        Args:
+            pictures: uint8 (N, 3, H, W).
+            others: what else the network takes, float32 (N, ...) each.
+        """
+        arrays = map(np.ascontiguousarray, (pictures, *others))
+        return self._session.run(None, dict(zip(self._inputs, arrays, strict=True)))

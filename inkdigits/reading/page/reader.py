@@ -1,6 +1,6 @@
 """From a picture to the symbols written in it, in reading order, with what each of them may be.
 
-    finding (pieces with maps) -> decoding (symbols) -> look -> votes -> lines
+    finding (pieces with maps) -> decoding (symbols) -> look -> lines
 
 This module leads through these steps; each has a file of its own.
 """
@@ -18,10 +18,9 @@ from inkdigits.reading.page.find import Box, Find
 from inkdigits.reading.page.finding import Piece, find_pieces
 from inkdigits.reading.page.lines import find_lines
 from inkdigits.reading.page.look import looks
-from inkdigits.reading.page.maps import Floats
+from inkdigits.reading.page.maps import Floats, softmax
 from inkdigits.reading.page.networks import FOLDER, LOOK_FILE, PAGE_FILE, PixelNetwork
 from inkdigits.reading.page.noise import is_noise
-from inkdigits.reading.page.votes import pooled, softmax
 from inkdigits.reading.page.warnings import warnings_for
 from inkdigits.reading.preprocessing.picture import Picture
 
@@ -108,8 +107,7 @@ class PageReader:
 
         if seen:
             numbers = list(seen)
-            (probabilities,) = self._look(np.stack(list(seen.values())))
-            chances[numbers] = pooled(logits[numbers], probabilities)
+            (chances[numbers],) = self._look(np.stack(list(seen.values())), logits[numbers])
 
         finds = [
             Find(_box(piece, symbol), chances[number], seen.get(number), piece, symbol)

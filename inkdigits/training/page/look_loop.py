@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -16,7 +15,7 @@ from inkdigits.data.synthetic.training_pages.generator import prepare
 from inkdigits.reading.page.maps import PageSession
 from inkdigits.training.device import choose_device
 from inkdigits.training.page.look_network import LookNetwork
-from inkdigits.training.page.looks import OTHER, LookPages
+from inkdigits.training.page.looks import OTHER, LabelledLooks, LookPages
 from inkdigits.training.page.pages import VALIDATION_SEED
 from inkdigits.training.page.recipe import PageRecipe
 from inkdigits.training.page.resuming import average_into, restore_adam, save_adam
@@ -42,8 +41,6 @@ DIGITS = 10
 MEASURED = 512  # looks that are measured at once
 PREFETCHED = 16  # pages whose looks each worker takes ahead
 SHARD_SEED = 100_003  # a prime, so that shards of different seeds are shuffled differently
-
-LabelledLooks = tuple[NDArray[np.uint8], NDArray[np.int64]]  # (K, 3, 32, 32) and their kinds (K,)
 
 
 @dataclass(frozen=True)
@@ -158,7 +155,7 @@ class LookTraining:
                 yield None
 
             self.can_be_saved = False
-            images, kinds = joined(shard)
+            images, _, kinds = joined(shard)
             loss = self._learn(images, kinds)
             self.shard += 1
             self._pages_drawn = 0
@@ -246,21 +243,22 @@ class LookTraining:
         self._note_random_state()
 
     @torch.no_grad()
-    def validation_logits(self) -> tuple[Tensor, Tensor]:
-        """Ask the averaged network about looks at validation pages.
+    def validation_logits(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Ask both networks about looks at validation pages.
 
         Returns:
-            Logits (N, 16) float32, and the true kinds (N,) int64, both on the CPU.
+            Logits (N, 16) float32 of the page network and of the averaged second network, and the
+            true kinds (N,) int64, all on the CPU.
         """
         pages = LookPages(self.page_network, VALIDATION_SEED, "validation")
         numbers = range(self.recipe.validation_pages)
-        images, kinds = joined(list(gather(pages, numbers, workers=0)))
+        images, page_logits, kinds = joined(list(gather(pages, numbers, workers=0)))
         parts = []
         for part in images.split(MEASURED):
             logits = self.average(part.to(self.device))
             parts.append(logits.cpu())
 
-        return torch.cat(parts), kinds
+        return page_logits, torch.cat(parts), kinds
 
     def figures(self, logits: Tensor, kinds: Tensor) -> LookFigures:
         """Measure logits (N, 16) against the true kinds (N,)."""
@@ -297,15 +295,10 @@ def gather(pages: LookPages, numbers: range, workers: int) -> Iterator[LabelledL
     return iter(loader)
 
 
-def joined(parts: Sequence[LabelledLooks]) -> tuple[Tensor, Tensor]:
-    """Join the looks at several pages, one at the least.
-
-    Returns:
-        Looks (K, 3, 32, 32) uint8, and their kinds (K,) int64.
-    """
-    images = np.concatenate([looks for looks, _ in parts])
-    kinds = np.concatenate([theirs for _, theirs in parts])
-    return torch.from_numpy(images), torch.from_numpy(kinds)
+def joined(parts: Sequence[LabelledLooks]) -> tuple[Tensor, Tensor, Tensor]:
+    """Join the looks at several pages, one at the least, as LabelledLooks describes them."""
+    looks, page_logits, kinds = map(np.concatenate, zip(*parts, strict=True))
+    return torch.from_numpy(looks), torch.from_numpy(page_logits), torch.from_numpy(kinds)
 
 
 def _as_arrays(sample: Any) -> Any:

@@ -4,6 +4,8 @@ They are taken as in reading, with the same passes and the same decoding, so tha
 sees what it will see: symbols that touch others, torn ones, and what was never a symbol.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
@@ -12,7 +14,8 @@ from inkdigits.data.synthetic.training_pages.generator import TrainingPage, trai
 from inkdigits.reading.page.decoding import Symbol, find_symbols
 from inkdigits.reading.page.finding import Piece, find_pieces
 from inkdigits.reading.page.look import SIDE, looks
-from inkdigits.reading.page.maps import FINE, PageSession
+from inkdigits.reading.page.maps import FINE, Floats, PageSession
+from inkdigits.training.page.network import KINDS
 
 OTHER = 15
 SIZES = ((192, 256), (192, 256), (256, 320))  # pixels, height and width, of pages in turn
@@ -24,12 +27,24 @@ MIXED = 0.6
 AGREES = 0.55  # intersection over union of the boxes
 DISAGREES = 0.35
 
-Looks = NDArray[np.uint8]
-Kinds = NDArray[np.int64]
 Reals = NDArray[np.floating]
 
 
-class LookPages(Dataset[tuple[Looks, Kinds]]):
+class LabelledLooks(NamedTuple):
+    """Looks with what is known of them.
+
+    Attributes:
+        looks: (K, 3, 32, 32) uint8.
+        page_logits: (K, 16) float32, what the page network says of them.
+        kinds: (K,) int64, 0 to 15, OTHER for what is no symbol.
+    """
+
+    looks: NDArray[np.uint8]
+    page_logits: Floats
+    kinds: NDArray[np.int64]
+
+
+class LookPages(Dataset[LabelledLooks]):
     """Labelled looks at training pages, by the number of the page.
 
     Args:
@@ -43,7 +58,7 @@ class LookPages(Dataset[tuple[Looks, Kinds]]):
         self.seed = seed
         self.split = split
 
-    def __getitem__(self, index: int) -> tuple[Looks, Kinds]:
+    def __getitem__(self, index: int) -> LabelledLooks:
         size = SIZES[index % len(SIZES)]
         page = training_page(
             self.seed,
@@ -54,17 +69,15 @@ class LookPages(Dataset[tuple[Looks, Kinds]]):
         return labelled_looks(self.network, page)
 
 
-def labelled_looks(network: PageSession, page: TrainingPage) -> tuple[Looks, Kinds]:
+def labelled_looks(network: PageSession, page: TrainingPage) -> LabelledLooks:
     """Find the symbols of a page, and label those that can be labelled.
 
     Args:
         network: the page network.
         page: a picture and what is written on it.
-
-    Returns:
-        Looks (K, 3, 32, 32) uint8 and kinds (K,) int64, 0 to 15, OTHER for what is no symbol.
     """
     taken = [np.zeros((0, 3, SIDE, SIDE), np.uint8)]
+    logits = [np.zeros((0, KINDS), np.float32)]
     kinds: list[int] = []
 
     for piece in find_pieces(network, page.picture):
@@ -73,11 +86,12 @@ def labelled_looks(network: PageSession, page: TrainingPage) -> tuple[Looks, Kin
             kind = label(page, piece, symbol)
             if kind is not None:
                 clear.append(symbol)
+                logits.append(symbol.kind[None])
                 kinds.append(kind)
 
         taken.append(looks(piece, clear))
 
-    return np.concatenate(taken), np.array(kinds, np.int64)
+    return LabelledLooks(np.concatenate(taken), np.concatenate(logits), np.array(kinds, np.int64))
 
 
 def label(page: TrainingPage, piece: Piece, symbol: Symbol) -> int | None:

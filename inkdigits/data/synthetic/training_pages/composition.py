@@ -58,12 +58,12 @@ def ground(
     Returns:
         float32 (H, W, 3), 0 to 255, without the ink.
     """
-    if blank and chance(0.35, rng):
+    if blank and chance(0.3, rng):
         return grounds.things(writing.size, rng)
 
     picture = _bare(writing.size, medium, look, rng)
-    if blank and chance(0.2, rng):
-        picture = grounds.lettered(picture, rng)
+    if blank and chance(0.5, rng):
+        picture = prints.poster(picture, rng) if chance(0.6, rng) else prints.text(picture, rng)
 
     segments = _cells(writing, rng)
     if segments is None:

@@ -36,7 +36,7 @@ from inkdigits.data.synthetic.training_pages.writing import Writing
 
 SPLITS = ("train", "validation")
 MEDIUM_SHARES = {place: medium.share for place, medium in enumerate(MEDIA)}
-BLANK = 0.06  # share of pages without a symbol
+BLANK = 0.08  # share of pages without a symbol
 TINY = 0.04  # share of pages whose writing is too small to read
 TINY_EM = (3.0, 8.0)  # pixels
 EM = (11.0, 96.0)  # pixels, of digits
@@ -44,7 +44,7 @@ EM_MEDIAN, EM_SPREAD = 46.0, 0.42  # pixels; deviation of the logarithm
 ANY_EM = 0.25  # share of pages whose digits may have any height in EM, log-uniform
 SINGLE_EM = (18.0, 170.0)  # pixels, of a digit that stands alone
 SINGLE_EM_MEDIAN, SINGLE_EM_SPREAD = 64.0, 0.55  # pixels; deviation of the logarithm
-CROPPED = 0.1  # share of pages of which a piece is seen on some other ground
+CROPPED = 0.18  # share of pages of which a piece is seen on some other ground
 FAINTEST = 30.0  # of 255, contrast that no fading goes below
 NEGATIVE = 0.04  # share of files that are turned negative
 LEAST_BINARY_EM = 14  # pixels; smaller digits cannot be read in black and white
@@ -88,6 +88,7 @@ def prepare(split: str = "train") -> None:
     bank(split)
     grounds.tiles()
     prints.labels()
+    prints.words()
     prints.capitals()
 
 

@@ -51,7 +51,10 @@ FACES = (
     "STIXGeneral",
 )
 # Signs that may stand anywhere.
-ALONE = ("=", "#", "*", "$", "%", "+", "x", "(", ")", "[", "]", "eur", "pound", "rupee")
+ALONE = (
+    *("=", "#", "*", "$", "%", "+", "x", "eur", "pound", "rupee"),
+    *("(", ")", "[", "]", "{", "}"),
+)
 NO_DIGITS = "ACEFHKLMNPRTVWXYacdefhkmnprtuvwxy&@?!%#*+=<>€£₹ΔΛΞΠΣΨΩαβγλμπψωЖЯШЮДЛ∞√∑≠≈"
 
 

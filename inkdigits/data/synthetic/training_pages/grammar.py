@@ -25,9 +25,11 @@ BRACKETS = ("=", "#", "*", "-")  # on both sides of an amount, so that nobody ad
 CURRENCIES_BEFORE = ("$", "eur", "pound", "yen", "rupee", "-", "=")
 CURRENCIES_AFTER = ("kr", "eur", "R", "tail")
 UNITS = ("%", "deg", "eur", "kr")
-DATE_SIGNS = {"/": 0.4, "-": 0.25, ".": 0.3, " ": 0.05}
+DATE_SIGNS = {"/": 0.25, "-": 0.35, ".": 0.35, " ": 0.05}
 OPERATORS = ("+", "-", "x", "/", ":", "div")
 OPERATIONS = {1: 0.6, 2: 0.25, 4: 0.15}  # in a sum
+PAIRS = (("(", ")"), ("(", ")"), ("[", "]"), ("{", "}"))  # brackets in a sum
+BRACKETED = 0.4  # share of sums with brackets around a part
 
 
 def digits(count: int, rng: Generator) -> Text:
@@ -103,7 +105,7 @@ def telephone_number(rng: Generator) -> Text:
     text: Text = []
     for _ in range(rng.integers(2, 5)):
         text += some_digits(2, 4, rng)
-        text.append(one_of((" ", "-", "/"), rng))
+        text.append(one_of((" ", " ", "-", "-", "/"), rng))
 
     return text[:-1]
 
@@ -146,13 +148,21 @@ def expression(rng: Generator) -> Text:
         text.append(one_of(OPERATORS, rng))
         text += some_digits(1, 2, rng)
 
-    if chance(0.25, rng):
-        text = ["(", *text, ")"]
+    if chance(BRACKETED, rng):
+        text = _bracketed(text, rng)
     if chance(0.3, rng):
         text.append("=")
         text += some_digits(1, 3, rng)
 
     return text
+
+
+def _bracketed(text: Text, rng: Generator) -> Text:
+    """Put brackets around a part of a sum, or around all of it."""
+    opening, closing = one_of(PAIRS, rng)
+    start = one_of((0, integer(0, len(text), rng)), rng)
+    end = integer(start + 1, len(text) + 1, rng)
+    return [*text[:start], opening, *text[start:end], closing, *text[end:]]
 
 
 def number(rng: Generator) -> Text:

@@ -45,8 +45,6 @@ FIBRES = (0.7, 1.5, 3, 8, 30)  # pixels, sizes of what a paper is mixed of
 TURN = np.linspace(0, 2 * np.pi, 240)  # radians: a curve once around
 PATTERNS = {1: 0.75, 2: 0.25}  # on a cheque
 SPECKS = {0: 0.6, 1: 0.3, 2: 0.1}  # their radius, pixels
-POSTER_LETTERS = list("aeinrtmhvwcEKARNMTHFW")
-POSTER_FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX)
 BANK_LETTERS = list("BANKCHEQUEPAYONLY VOID")
 
 
@@ -388,24 +386,6 @@ def shown_through(picture: Picture, depth: float, rng: Generator) -> Picture:
     layer = soft(writing, max(0.8, line / 14))
 
     return lit_by(picture, 1 - layer * depth)
-
-
-def lettered(picture: Picture, rng: Generator) -> Picture:
-    """Print coloured letters all over: a word cloud, a poster, a cover; no symbol of a hand's."""
-    height, width = picture.shape[:2]
-    poster = np.clip(picture, 0, 255).astype(np.uint8)
-
-    for _ in range(integer(3, 25, rng)):
-        word = "".join(rng.choice(POSTER_LETTERS, integer(3, 10, rng)))
-        x = int(rng.uniform(-0.2, 0.9) * width)
-        y = int(rng.uniform(0, 1.1) * height)
-        scale = log_uniform(0.3, 1.8, rng)
-        thick = max(1, round(scale * rng.uniform(1, 2.5)))
-        colour = rng.uniform(0, 255, 3).tolist()
-        font = one_of(POSTER_FONTS, rng)
-        cv2.putText(poster, word, (x, y), font, scale, colour, thick, cv2.LINE_AA)
-
-    return poster.astype(np.float32)
 
 
 def stained(picture: Picture, rng: Generator) -> Picture:

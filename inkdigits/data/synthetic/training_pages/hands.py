@@ -16,7 +16,7 @@ from inkdigits.data.synthetic.training_pages.glyphs import Bank, Digits
 
 REAL = 0.65  # share of hands that are an MNIST writer's
 MIXED = 0.4  # share of these that write some digits as another school teaches them
-CHANGED = {1: 0.8, 7: 0.7, 4: 0.5, 9: 0.25, 5: 0.2}  # how often a mixed hand does so, by digit
+CHANGED = {1: 0.5, 7: 0.7, 4: 0.5, 9: 0.25, 5: 0.2}  # how often a mixed hand does so, by digit
 OWN_PEN = 0.3  # share of these that write with the pen of their digits
 CLOSE_GAP = (-0.04, 0.1)  # ems between symbols
 USUAL_GAP = (0.08, 0.35)

@@ -12,21 +12,26 @@ from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFont
 
 from inkdigits.core.digits import Array, Mask
-from inkdigits.data.synthetic.training_pages.boxes import overlap, whole, window
+from inkdigits.data.synthetic.training_pages.boxes import is_empty, overlap, whole, window
 from inkdigits.data.synthetic.training_pages.camera import Lens
 from inkdigits.data.synthetic.training_pages.draws import (
     chance,
     integer,
     log_normal,
+    log_uniform,
     one_of,
     pick,
 )
 from inkdigits.data.synthetic.training_pages.glyphs import FACES, face
 from inkdigits.data.synthetic.training_pages.pixels import (
     FRACTION,
+    Colour,
     Layer,
+    Picture,
     Size,
+    covered,
     fixed_point,
+    part,
     resized,
 )
 
@@ -44,6 +49,8 @@ Page Class Marks Address Phone Signature Datum Betrag Konto Montant Fecha Import
 Cantidad Codigo Cliente Roll Subject Section Question Score Grade Student DD MM YYYY
 only and of for ID VAT Tax Ref Item Qty Price
 """  # of forms
+TYPESET_WORDS = 600  # for pages that are print all over
+WORD_LETTERS = list("aaabcdeeeeefghhiijklmnnnooopqrrrssstttuuuvwxyz")
 PIECES = 6  # of a line that is drawn by hand
 RING_PIECES = 24  # of a ring that is drawn by hand
 UNDERLINES = {1: 0.8, 2: 0.2}
@@ -294,6 +301,27 @@ def labels() -> tuple[Layer, ...]:
 
 
 @cache
+def words() -> tuple[Layer, ...]:
+    """Set words of no language in type, once; some are numbers, as beside the axes of a chart."""
+    rng = np.random.default_rng(37)
+    made = []
+    for _ in range(TYPESET_WORDS):
+        length = integer(2, 10, rng)
+        word = "".join(rng.choice(WORD_LETTERS, length))
+        style = rng.random()
+        if style < 0.15:
+            word = word.upper()
+        elif style < 0.3:
+            word = word.capitalize()
+        elif style < 0.4:
+            word = str(rng.integers(0, 10 ** integer(1, 5, rng)))
+
+        made.append(_typeset(word, face(one_of(FACES, rng), LABEL_SIZE), LABEL_ROOM))
+
+    return tuple(made)
+
+
+@cache
 def capitals() -> tuple[Layer, ...]:
     """Set single letters in type, once."""
     fonts = [face(name, LABEL_SIZE) for name in FACES[:5]]
@@ -310,6 +338,68 @@ def _typeset(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room
     ImageDraw.Draw(picture).text(start, text, 255, font=font)
 
     return np.asarray(picture)
+
+
+def poster(picture: Picture, rng: Generator) -> Picture:
+    """Print coloured words all over, some of them upright: a word cloud, a poster, a cover."""
+    picture = picture.copy()
+    height, width = picture.shape[:2]
+    for _ in range(integer(3, 30, rng)):
+        word = np.rot90(one_of(words(), rng), one_of((0, 0, 0, 1, 3), rng))
+        scale = log_uniform(0.25, 2.5, rng)
+        x = int(rng.uniform(-0.2, 0.95) * width)
+        y = int(rng.uniform(-0.1, 1) * height)
+        red, green, blue = rng.uniform(0, 255, 3).tolist()
+        _print_word(picture, word, scale, (x, y), (red, green, blue))
+
+    return picture
+
+
+def text(picture: Picture, rng: Generator) -> Picture:
+    """Fill the picture with rows of words of one size, as in a book, a form or a table."""
+    picture = picture.copy()
+    height, width = picture.shape[:2]
+    scale = log_uniform(0.25, 1.2, rng)
+    pitch = LABEL_SIZE * scale * rng.uniform(1.1, 2)
+    space = LABEL_SIZE * scale * rng.uniform(0.2, 1.5)
+    red, green, blue = rng.uniform(0, 110, 3).tolist()
+    printed = words()
+    if chance(0.5, rng):
+        printed = printed[:: integer(5, 60, rng)]
+
+    y = rng.uniform(-1, 1) * pitch
+    while y < height:
+        x = rng.uniform(-0.3, 0.3) * width
+        last = width * rng.uniform(0.5, 1.1)
+        while x < last:
+            word = one_of(printed, rng)
+            _print_word(picture, word, scale, (int(x), int(y)), (red, green, blue))
+            x += word.shape[1] * scale + space
+
+        y += pitch
+
+    return picture
+
+
+def _print_word(
+    picture: Picture,
+    word: Layer,
+    scale: float,
+    place: tuple[int, int],
+    colour: Colour,
+) -> None:
+    """Print a word on a picture, its upper left corner at a place that may be outside."""
+    size = [max(2, round(side * scale)) for side in word.shape]
+    layer = resized(np.ascontiguousarray(word), (size[0], size[1]))
+    x, y = place
+    box = overlap(np.array([x, y, x + size[1], y + size[0]]), whole(picture.shape[:2]))
+    if is_empty(box):
+        return
+
+    left, top, right, bottom = box.tolist()
+    seen = layer[top - y : bottom - y, left - x : right - x]
+    below = picture[window(box)]
+    below[:] = covered(below, part(seen), colour)
 
 
 def captioned(
