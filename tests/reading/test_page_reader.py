@@ -15,13 +15,14 @@ from PIL import Image
 
 from inkdigits.reading.page import reader
 from inkdigits.reading.page.decoding import find_symbols, shared_areas
-from inkdigits.reading.page.find import OTHER, Box, Find
+from inkdigits.reading.page.find import OTHER, SLASH, Box, Find
 from inkdigits.reading.page.reader import (
     LEAST_DIGIT,
     MOST_LOOKS,
     SAME,
     PageReader,
     _distinct,
+    _if_alone,
     _in_reading_order,
     _worth_a_look,
     page_reader,
@@ -231,8 +232,19 @@ def test_single_keeps_the_likeliest_digit_alone(pages: PageReader) -> None:
     picture = Picture(written(line("27")))
     (only,) = pages.read(picture, single=True).candidates
     likeliest = max(float(one.chances[:10].max()) for one in pages.read(picture).candidates)
-    assert float(only.chances[:10].max()) == likeliest
+    assert float(only.chances[:10].max()) == pytest.approx(likeliest, abs=1e-4)
     assert only.line == 0
+
+
+@pytest.mark.parametrize(
+    ("one", "slash", "expected"), [(0.2, 0.7, 0.2 / 0.3), (0.0, 1.0, 0.0), (0.6, 0.0, 0.6)]
+)
+def test_a_stroke_alone_is_no_slash(one: float, slash: float, expected: float) -> None:
+    chances = np.zeros(16, np.float32)
+    chances[[1, SLASH, OTHER]] = one, slash, 1 - one - slash
+    alone = _if_alone(chances)
+    assert alone[1] == pytest.approx(expected)
+    assert alone.sum() == pytest.approx(1)
 
 
 def test_a_blank_page_has_no_candidates_single_or_not(pages: PageReader) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from inkdigits.core.digits import CLASSES, Pixels
 from inkdigits.reading.page.decoding import Symbol, find_symbols, shared_areas
-from inkdigits.reading.page.find import Box, Find
+from inkdigits.reading.page.find import SLASH, Box, Find
 from inkdigits.reading.page.finding import Piece, find_pieces
 from inkdigits.reading.page.lines import find_lines
 from inkdigits.reading.page.look import looks
@@ -83,8 +83,8 @@ class PageReader:
         separators = tuple(find for find in finds if find.is_separator)
         candidates = tuple(find for find in finds if not find.is_separator)
         if single and finds:
-            likeliest = max(finds, key=lambda find: float(find.chances[:CLASSES].max()))
-            candidates = (replace(likeliest, line=0),)
+            alone = [replace(find, chances=_if_alone(find.chances), line=0) for find in finds]
+            candidates = (max(alone, key=lambda find: float(find.chances[:CLASSES].max())),)
             separators = ()
 
         warnings = (*picture.warnings, *warnings_for(picture, candidates))
@@ -114,6 +114,14 @@ class PageReader:
             for number, (piece, symbol) in enumerate(places)
         ]
         return _in_reading_order(_distinct(finds))
+
+
+def _if_alone(chances: Floats) -> Floats:
+    """Return the chances (16,) of a symbol that stands alone: it is no slash, but may be a 1."""
+    without = chances.copy()
+    without[SLASH] = 0
+    left = without.sum()
+    return without / left if left > 0 else chances
 
 
 def _worth_a_look(chances: Floats) -> list[int]:
