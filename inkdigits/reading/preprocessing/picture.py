@@ -222,7 +222,8 @@ def _pixels(image: Image.Image) -> Pixels:
     if image.mode in ("1", "L"):
         return np.asarray(_reduce(image.convert("L")))
 
-    return _grey_if_grey(np.asarray(_reduce(image.convert("RGB"))))
+    coloured = image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
+    return _grey_if_grey(np.asarray(_reduce(coloured)))
 
 
 # ---- arrays
