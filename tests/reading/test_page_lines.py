@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkdigits.reading.page.lines import STEEPEST, find_lines, reading_order, slope
+from inkdigits.reading.page.lines import STEEPEST, find_lines, slope
 
 WIDTH, HEIGHT = 20, 32  # pixels of a symbol
 STEP = 25  # pixels from symbol to symbol in a number
@@ -136,7 +136,6 @@ def test_a_number_that_climbs_is_one_line() -> None:
 
 def test_no_symbols_no_lines() -> None:
     assert find_lines(np.zeros((0, 4))) == []
-    assert list(reading_order(np.zeros((0, 4)))) == []
 
 
 SIDES = st.tuples(st.integers(0, 500), st.integers(0, 500), st.integers(1, 60), st.integers(1, 60))
@@ -149,7 +148,6 @@ def test_each_symbol_stands_in_one_line_and_lines_run_to_the_right(
     boxes = np.array([(x, y, x + width, y + height) for x, y, width, height in drawn], float)
     lines = find_lines(boxes)
     assert sorted(number for line in lines for number in line) == list(range(len(boxes)))
-    assert list(reading_order(boxes)) == [number for line in lines for number in line]
     for line in lines:
         middles = boxes[line][:, [0, 2]].mean(axis=1)
         assert (np.diff(middles) >= 0).all()

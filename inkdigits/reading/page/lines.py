@@ -212,12 +212,3 @@ def slope(x: Reals, y: Reals, tall: Reals) -> float:
 
     middle = np.median(slopes)
     return float(np.clip(middle, -STEEPEST, STEEPEST))
-
-
-def reading_order(boxes: Boxes) -> Sequence[int]:
-    """Return the indices of all symbols in reading order.
-
-    Args:
-        boxes: (K, 4) left, top, right, bottom, pixels.
-    """
-    return [number for line in find_lines(boxes) for number in line]
