@@ -45,13 +45,7 @@ bench: $(VENV)/.bench ## speed against other programs and frameworks -> docs/ben
 	$(BIN)/python -m benchmarks.scale.growth --write docs/benchmarks.md
 
 handwriting: $(VENV)/.train ## pages, real pictures where they are, beside other readers, and what reading promises -> docs (an hour and more)
-	mkdir -p runs
-	folder=$$(mktemp -d runs/handwriting.XXXXXX) && trap 'rm -rf "$$folder"' EXIT && \
-	$(BIN)/inkdigits pages --count 200 --seed 1 --out "$$folder/pages" && \
-	$(BIN)/python -m benchmarks.handwriting --pages "$$folder/pages" --opponent-python $(OPPONENTS)/bin/python --write docs/handwriting.md && \
-	$(BIN)/python -m benchmarks.handwriting.measure "$$folder/pages" --write docs/handwriting.md
-	if test -d "$${INKDIGITS_DATA:-.}/pictures"; then \
-	$(BIN)/python -m benchmarks.handwriting.measure "$$INKDIGITS_DATA/pictures" --write docs/handwriting.md; fi
+	$(BIN)/python -m benchmarks.handwriting --opponent-python $(OPPONENTS)/bin/python --write docs/handwriting.md
 	$(BIN)/python -m benchmarks.reading.promises --write docs/reading.md
 
 opponents: ## what handwriting compares with: RapidOCR in an environment of its own (Tesseract: apt-get install tesseract-ocr)

@@ -12,8 +12,10 @@ run, with digits and settings that no recipe learns from, always the same ones. 
 
     python -m benchmarks.handwriting --data DATA --limit 10       # minutes: does it work?
     python -m benchmarks.handwriting --data DATA --write docs/handwriting.md       # an hour
+    python -m benchmarks.handwriting --data DATA --opponents --gallery OUT    # what we misread
 """
 
+import argparse
 import csv
 import os
 import sys
@@ -24,6 +26,7 @@ from pathlib import Path
 from benchmarks.common import ROOT, command_line, machine, publish, tell
 from benchmarks.handwriting import page
 from benchmarks.handwriting.comparison import Comparison, compare
+from benchmarks.handwriting.gallery import write_gallery
 from benchmarks.handwriting.readers import OPPONENTS, all_started
 from benchmarks.handwriting.rows import (
     Row,
@@ -69,8 +72,8 @@ def save_answers(compared: Comparison, path: Path) -> None:
         csv.writer(file).writerows(page.answers_as_table(compared))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, and write where asked; return the exit status."""
+def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line, and refuse what does not make sense."""
     parser = command_line(__doc__)
     given = os.environ.get("INKDIGITS_DATA")
     help_text = "the folder with field and pictures (default: $INKDIGITS_DATA)"
@@ -91,12 +94,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pages", type=Path, metavar="DIR", help=help_text)
     help_text = "write what every reader said of every picture, as CSV"
     parser.add_argument("--answers", type=Path, metavar="FILE", help=help_text)
+    help_text = "show the pictures that we misread in DIR/gallery.html"
+    parser.add_argument("--gallery", type=Path, metavar="DIR", help=help_text)
+
     options = parser.parse_args(arguments)
     if options.limit is not None and options.limit < 1:
         parser.error(f"--limit {options.limit}: expected 1 or more")
 
+    if options.gallery and options.gallery.resolve().is_relative_to(ROOT):
+        parser.error(
+            f"--gallery {options.gallery} is in the repository, and the gallery holds other "
+            "people's pictures; choose a folder elsewhere"
+        )
+
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, and write where asked; return the exit status."""
+    options = read_options(arguments)
     for path in filter(None, (options.write, options.answers)):
         path.parent.mkdir(parents=True, exist_ok=True)
+
+    if options.gallery:
+        options.gallery.mkdir(parents=True, exist_ok=True)
 
     try:
         with (
@@ -116,6 +137,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 save_answers(compared, options.answers)
 
             publish_page(compared, versions, [*missing, *skipped], options.limit, options.write)
+            if options.gallery:
+                write_gallery(options.gallery, compared)
     except InkdigitsError as error:
         print(f"handwriting: {error}", file=sys.stderr)
         return 2

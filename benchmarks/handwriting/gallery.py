@@ -1,107 +1,94 @@
-"""A gallery of everything that was read wrong, as one page of HTML.
+"""What our reader misreads -> a page of HTML with the pictures, to look at.
 
-It holds the pictures themselves, which may be other people's, so it is never written into the
-repository.
+It holds the pictures themselves, which may be other people's: it never belongs into the repository.
 """
 
 import base64
 import html
-from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from benchmarks.common import ROOT, encoded
-from benchmarks.handwriting.figures import SEVERAL_DIGITS, Outcome
-from inkdigits.core.errors import BadValue
+from benchmarks.common import encoded
+from benchmarks.handwriting.comparison import Comparison
+from benchmarks.handwriting.readers import OURS, Answer
+from benchmarks.handwriting.rows import Case
+from benchmarks.handwriting.scores import misread
 from inkdigits.core.files import write_whole
+from inkdigits.evaluation.metrics import percent
 
-THUMBNAIL = 320  # pixels of the longer side
+THUMBNAIL = 320  # pixels of the longer side, at most
 PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>Read wrong</title>
+<title>Misread</title>
 <style>
   body {{ font: 15px system-ui, sans-serif; margin: 1rem; }}
   main {{ display: flex; flex-wrap: wrap; gap: 1rem; }}
   figure {{ margin: 0; width: 20rem; }}
-  img {{ max-width: 100%; border: 1px solid #bbb; }}
+  figcaption {{ overflow-wrap: anywhere; }}
+  /* What is transparent in a picture looks light green. */
+  img {{ width: 100%; max-height: 20rem; object-fit: contain; background: #d7f0d7; }}
 </style>
-<h1>{wrong} of {all} pictures read wrong</h1>
+<h1>{wrong} of {all} pictures misread</h1>
 <main>
 {figures}
 </main>
 </html>
 """
-FIGURE = """<figure><img src="{source}" alt=""><figcaption><b>{content}</b>: {said}<br>{file}<br>\
-{look}</figcaption></figure>"""
+FIGURE = """<figure><img src="{source}" alt=""><figcaption><b>{content}</b>: {said}<br>{row}<br>\
+{file}</figcaption></figure>"""
 
 
-def write_gallery(path: Path, folder: Path, outcomes: Sequence[Outcome]) -> None:
-    """Write a page with everything that is wrong: the picture, the truth and what was read.
+def write_gallery(folder: Path, compared: Comparison) -> None:
+    """Write gallery.html with each picture that we misread, what is written and what we read.
 
-    Args:
-        path: the page.
-        folder: the pictures' folder.
-        outcomes: what was read.
+    A picture of several rows is shown once, with the first row in which it is misread.
 
     Raises:
-        BadValue: the place is inside the repository.
         CannotWrite: it cannot be written.
     """
-    if ROOT in path.resolve().parents:
-        raise BadValue(
-            f"{path} is in the repository, and the gallery holds other people's pictures; choose a "
-            "folder elsewhere"
-        )
+    answers = compared.answers[OURS]
+    wrong: dict[Case, str] = {}
+    for row in compared.rows:
+        for case in misread(row, answers):
+            wrong.setdefault(case, row.name)
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    wrong = [outcome for outcome in outcomes if not outcome.right]
-    figures = "\n".join(_figure(folder, outcome) for outcome in wrong)
-    write_whole(path, PAGE.format(wrong=len(wrong), all=len(outcomes), figures=figures))
+    figures = "\n".join(_figure(case, answers[case], name) for case, name in wrong.items())
+    page = PAGE.format(wrong=len(wrong), all=len(answers), figures=figures)
+    write_whole(folder / "gallery.html", page)
 
 
-def _figure(folder: Path, outcome: Outcome) -> str:
+def _figure(case: Case, answer: Answer, row: str) -> str:
     return FIGURE.format(
-        source=thumbnail(folder / outcome.file),
-        content=html.escape(outcome.content),
-        said=html.escape(said(outcome)),
-        file=html.escape(outcome.file),
-        look=f"{outcome.polarity}, {outcome.background}",
+        source=thumbnail(case.path),
+        content=html.escape(case.content or "no digit"),
+        said=html.escape(said(answer)),
+        row=row,
+        file=html.escape(case.path.name),
     )
 
 
-def said(outcome: Outcome) -> str:
+def said(answer: Answer) -> str:
     """Say in words what was made of a picture."""
-    if outcome.error:
-        return f"not read: {outcome.error}"
+    if answer.error:
+        return f"not read: {answer.error}"
 
-    if outcome.kind in SEVERAL_DIGITS:
-        return f"read {outcome.text or 'nothing'}"
+    if answer.text:
+        least = min(sure for _, sure in answer.digits)
+        return f"read {answer.text}, its least sure digit with {percent(least)}"
 
-    page = ", accepted as a page" if outcome.kind == "reject" and outcome.as_page else ""
-    if outcome.digit is None:
-        return f"nothing found{page}"
-
-    refused = "" if outcome.accepted else ", refused"
-    return f"read {outcome.digit}, {outcome.confidence:.1%} sure{refused}{page}"
+    return "nothing found" if answer.guess is None else f"refused, at best {answer.guess}"
 
 
 def thumbnail(path: Path) -> str:
-    """Return the picture as a data: address, upright and small, transparent parts light green.
-
-    It is empty where the picture cannot be read.
-    """
+    """Return the picture as a data: address, upright and small; empty where it cannot be read."""
     try:
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image).convert("RGBA")
     except OSError:
         return ""
 
-    scale = THUMBNAIL / max(upright.size)
-    size = max(1, round(upright.width * scale)), max(1, round(upright.height * scale))
-    ground = Image.new("RGBA", size, (215, 240, 215, 255))
-    way = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST
-    ground.alpha_composite(upright.resize(size, way))
-    return "data:image/png;base64," + base64.b64encode(encoded(ground.convert("RGB"))).decode()
+    upright.thumbnail((THUMBNAIL, THUMBNAIL))
+    return "data:image/png;base64," + base64.b64encode(encoded(upright)).decode()

@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING
 
 from benchmarks.common import in_words, table, write_section
 from benchmarks.handwriting.comparison import Comparison, by_megapixels, every_case
-from benchmarks.handwriting.figures import Share
+from benchmarks.handwriting.readers import OURS
 from benchmarks.handwriting.rows import Row
 from benchmarks.handwriting.scores import (
     Score,
+    Share,
+    accepted_digits,
     by_fault,
-    calibrate,
+    calibration_error,
     median_milliseconds,
     score,
+    share_of,
+    wrong_among_surest,
 )
 from inkdigits.evaluation.metrics import percent, wilson_interval
 from inkdigits.evaluation.plots.style import (
@@ -50,6 +54,11 @@ OTHERS = """Exact (its interval), then CER. Of the others' text only digits coun
 what helps them: RapidOCR's line recogniser gets pictures with one line only, Tesseract is told to
 expect digits alone, and whether these are one, one line, or a block of lines. "of 7": that reader
 got 7 of the pictures; `-`: it got none."""
+CONFIDENCE = """Our accepted digits in pictures where as many are read as are written: only there
+it is known which digit is which. The calibration error is the expected one, in 15 bins. The other
+columns say what a threshold gains: how many are wrong among those that are surest. Equally sure
+digits are taken together."""
+SUREST = (99, 95, 90, 80)  # per cent of the digits
 # In this order for readers; marks as well as colours tell them apart.
 STYLES = ((BLUE, "o"), (ORANGE, "s"), (INK, "^"), (MUTED, "D"))
 ROW_INCHES = 0.42
@@ -62,7 +71,7 @@ def section(
     """Return the section.
 
     Args:
-        compared: what was read, ours first.
+        compared: what was read, also by us.
         facts: when, where and with what.
         skipped: why readers or pictures are not there, a line each.
         picture: the address of the figure, relative to the page; empty without one.
@@ -71,15 +80,14 @@ def section(
     if skipped:
         lines += ["Left out:", "", *(f"- {line}" for line in skipped), ""]
 
-    ours = next(iter(compared.answers))
-    lines += [f"### What {ours} reads", "", *own_table(compared, ours), ""]
-    lines += [*best_guesses(compared, ours), ""]
+    lines += [f"### What {OURS} reads", "", *own_table(compared), ""]
+    lines += [*best_guesses(compared), ""]
     lines += ["### Beside others", "", *OTHERS.splitlines(), "", *others_table(compared), ""]
     if picture:
         lines += [f"![Exactly read pictures, by row and reader]({picture})", ""]
 
     lines += ["### Milliseconds by size", "", *cost_table(compared), ""]
-    lines += ["### Calibration", "", *calibration_table(compared, ours), ""]
+    lines += ["### Confidence", "", *CONFIDENCE.splitlines(), "", *confidence_table(compared), ""]
     faults = fault_table(compared)
     if faults:
         lines += ["### Drawn faults, by kind", "", *faults, ""]
@@ -87,12 +95,12 @@ def section(
     return "\n".join(lines)
 
 
-def own_table(compared: Comparison, reader: str) -> list[str]:
-    """Return all figures of one reader, row by row."""
+def own_table(compared: Comparison) -> list[str]:
+    """Return all figures of our reader, row by row."""
     head = ["pictures", "n", "exact", "95 %", "CER", "too many", "too few", "wrong if read", "ms"]
     rows = []
     for row, scores in _scored(compared):
-        found = scores[reader]
+        found = scores[OURS]
         if found:
             cells = [exact(found.exact), interval(found.exact), error_rate(found)]
             cells += [str(found.oversegmented), str(found.undersegmented), of(found.wrong)]
@@ -101,11 +109,11 @@ def own_table(compared: Comparison, reader: str) -> list[str]:
     return table(head, rows)
 
 
-def best_guesses(compared: Comparison, reader: str) -> list[str]:
-    """Say of how many pictures with one digit the best guess is right, accepted or not."""
+def best_guesses(compared: Comparison) -> list[str]:
+    """Say of how many pictures with one digit our best guess is right, accepted or not."""
+    answers = compared.answers[OURS]
     told = []
     for row in compared.rows:
-        answers = compared.answers[reader]
         guesses = [
             str(answers[case].guess) == case.content
             for case in row.cases
@@ -141,8 +149,8 @@ def cost_table(compared: Comparison) -> list[str]:
     return table(["megapixels", "n", *compared.answers], rows)
 
 
-def calibration_table(compared: Comparison, reader: str) -> list[str]:
-    """Return how far confidence is from accuracy, for one digit and for digits of strings."""
+def confidence_table(compared: Comparison) -> list[str]:
+    """Return what our confidence is worth, for one digit and for digits of strings."""
     real = every_case(row for row in compared.rows if row.real)
     made = every_case(row for row in compared.rows if not row.real)
     groups = {
@@ -152,12 +160,14 @@ def calibration_table(compared: Comparison, reader: str) -> list[str]:
     }
     rows = []
     for name, group in groups.items():
-        found = calibrate(group, compared.answers[reader])
-        error = "-" if found.error is None else percent(found.error)
-        rows.append([name, found.right.n, of(found.right), error])
+        confidence, right = accepted_digits(group, compared.answers[OURS])
+        error = calibration_error(confidence, right)
+        cells = [of(share_of(right)), "-" if error is None else percent(error)]
+        cells += [of(wrong_among_surest(confidence, right, surest)) for surest in SUREST]
+        rows.append([name, len(right), *cells])
 
-    head = ["accepted digits, of as many as are written", "n", "right", "calibration error"]
-    return table(head, rows)
+    wrong = [f"wrong of the {surest} % surest" for surest in SUREST]
+    return table(["accepted digits", "n", "right", "calibration error", *wrong], rows)
 
 
 def fault_table(compared: Comparison) -> list[str]:

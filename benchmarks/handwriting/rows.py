@@ -5,7 +5,7 @@ pages` writes them; rows of cases go out. What is not there is left out.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -96,11 +96,7 @@ def page_rows(folder: Path) -> list[Row]:
 
 def limited(rows: Iterable[Row], limit: int | None) -> list[Row]:
     """Keep so many cases of each row, evenly spread, and no row without any."""
-    return [
-        Row(row.name, tuple(spread_out(row.cases, limit)), row.rows_count, row.real)
-        for row in rows
-        if row.cases
-    ]
+    return [replace(row, cases=tuple(spread_out(row.cases, limit))) for row in rows if row.cases]
 
 
 def spread_out(items: Sequence[Item], limit: int | None) -> list[Item]:

@@ -1,54 +1,29 @@
-"""The benchmark's figures agree with slow and obvious versions; it reads folders as described."""
+"""The figures agree with slow and obvious versions; the gallery shows what is misread."""
 
-import csv
 import itertools
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from benchmarks.handwriting import figures as made
-from benchmarks.handwriting import gallery, measure
-from inkdigits.core.errors import BadData, BadPicture, BadValue
-from inkdigits.data.synthetic.pages import write_pages
-from inkdigits.evaluation.metrics import reliability
-from inkdigits.reading.recogniser import Digit, Reading
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-class Oracle:
-    """Reads what the truth of a folder says without looking, but for the files in `wrong`."""
-
-    def __init__(self, folder: Path, wrong: dict[str, str] | None = None) -> None:
-        with (folder / "truth.csv").open(newline="") as file:
-            truth = {
-                row["file"]: "" if row["kind"] == "reject" else row["content"]
-                for row in csv.DictReader(file)
-            }
-        self.said = {folder / name: content for name, content in (truth | (wrong or {})).items()}
-
-    def read(self, path: Path, single: bool = False) -> Reading:
-        said = self.said[Path(path)]
-        digits = tuple(Digit(int(c), 0.9, True, (0, 0, 1, 1)) for c in said if c != "-")
-        return Reading(said.replace("-", "\n"), digits[:1] if single else digits)
+from benchmarks.common import ROOT
+from benchmarks.handwriting import __main__ as command
+from benchmarks.handwriting import gallery, scores
+from benchmarks.handwriting.comparison import Comparison
+from benchmarks.handwriting.readers import OURS, Answer
+from benchmarks.handwriting.rows import Case, Row, page_rows
+from benchmarks.handwriting.scores import Share
+from inkdigits.core.errors import BadData
+from inkdigits.evaluation.metrics import evaluate_probabilities
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("pages") / "pages"
-    write_pages(out, 24, seed=3)
-    return out
-
-
-def random_results(count: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def random_results(count: int = 300, seed: int = 0) -> tuple[list[float], list[bool]]:
     """Confidences with many equals, 0 and 1 among them, and whether each was right."""
     rng = np.random.default_rng(seed)
     confidence = rng.integers(0, 31, count) / 30
-    return confidence, rng.random(count) < confidence
+    return confidence.tolist(), (rng.random(count) < confidence).tolist()
 
 
 # ---- figures
@@ -63,236 +38,122 @@ def test_edit_distance_is_that_of_the_recursive_definition() -> None:
 
     texts = ["", "1", "11", "12", "21", "1234", "1324", "123456", "992233", "2345671"]
     for a, b in itertools.product(texts, repeat=2):
-        assert made.edit_distance(a, b) == slow(a, b)
+        assert scores.edit_distance(a, b) == slow(a, b)
 
 
-@pytest.mark.parametrize("allowed", [0.0, 0.01, 0.1, 0.5])
-def test_the_threshold_is_the_highest_that_refuses_no_more_than_allowed(allowed: float) -> None:
-    confidence, _ = random_results()
-    threshold = made.threshold_for(confidence.tolist(), allowed)
-    assert (confidence < threshold).mean() <= allowed
-    assert (confidence < np.nextafter(threshold, 2)).mean() > allowed
-
-
-def test_calibration_is_that_of_the_evaluation_where_both_are_defined() -> None:
+def test_the_calibration_error_is_that_of_the_evaluation_where_both_are_defined() -> None:
     rng = np.random.default_rng(1)
     probabilities = rng.dirichlet(np.full(10, 0.2), 400)
     labels = rng.integers(0, 10, 400)
-    ours = made.calibration(
-        probabilities.max(1).tolist(), (probabilities.argmax(1) == labels).tolist()
+    confidence = probabilities.max(1).tolist()
+    right = (probabilities.argmax(1) == labels).tolist()
+    theirs = evaluate_probabilities(probabilities, labels).ece
+    assert scores.calibration_error(confidence, right) == pytest.approx(theirs)
+
+
+def test_a_confidence_on_the_edge_of_two_bins_belongs_to_the_lower_one() -> None:
+    edge = np.linspace(0, 1, 16)[9].item()
+    above = edge + 1e-6
+    # In one bin, over- and underconfidence would make up for each other in part.
+    assert scores.calibration_error([edge, above], [True, False]) == pytest.approx(
+        ((1 - edge) + above) / 2
     )
-    for mine, theirs in zip(ours, reliability(probabilities, labels), strict=True):
-        assert (mine.n, mine.correct, mine.low, mine.high) == (
-            theirs.n,
-            theirs.correct,
-            theirs.low,
-            theirs.high,
-        )
-        assert mine.confidence == pytest.approx(theirs.confidence)
-        assert mine.accuracy == pytest.approx(theirs.accuracy)
 
 
-def test_risk_by_coverage_is_the_mean_over_all_orders_of_equals() -> None:
-    confidence, right = [0.9, 0.5, 0.5, 0.5, 0.2], [True, False, True, True, False]
-    orders = [
-        order
-        for order in itertools.permutations(range(5))
-        if all(confidence[a] >= confidence[b] for a, b in itertools.pairwise(order))
-    ]
-    slow = [np.mean([[not right[i] for i in order[:k]] for order in orders]) for k in range(1, 6)]
-    assert made.risk_by_coverage(confidence, right) == pytest.approx(slow)
-    assert made.risk_by_coverage([], []) == ()
+@pytest.mark.parametrize("per_cent", [1, 50, 80, 90, 95, 99, 100])
+def test_errors_among_the_surest_are_those_above_the_highest_threshold_with_so_many(
+    per_cent: int,
+) -> None:
+    confidence, right = random_results()
+    for threshold in sorted(set(confidence), reverse=True):
+        kept = [
+            is_right for sure, is_right in zip(confidence, right, strict=True) if sure >= threshold
+        ]
+        if 100 * len(kept) >= per_cent * len(right):
+            break
+
+    found = scores.wrong_among_surest(confidence, right, per_cent)
+    assert found == Share(kept.count(False), len(kept))
 
 
-def test_figures_of_hand_made_outcomes() -> None:
-    def digit(
-        content: str,
-        read: int | None,
-        confidence: float,
-        writer: str,
-        *,
-        accepted: bool = True,
-        kind: str = "single",
-    ) -> Any:
-        look = {"polarity": "dark on light", "background": "drawn", "size": "to 32 px"}
-        return made.Outcome(
-            "f", kind, content, writer, read, confidence, accepted=accepted, milliseconds=10, **look
-        )
-
-    outcomes = [
-        *(digit("1", 1, 0.9, "a") for _ in range(3)),
-        digit("2", 3, 0.6, "a", accepted=False),
-        digit("7", None, 0.0, "b", accepted=False, kind="crop"),
-        made.Outcome("f", "string", "12-34", "a", text="12-34", milliseconds=5),
-        made.Outcome("f", "string", "12-34", "a", text="1234", milliseconds=7),
-        made.Outcome("f", "string", "123", "a", text="13", milliseconds=30),
-        made.Outcome("f", "reject", "blank", "a"),
-        made.Outcome("f", "reject", "letter", "a", 4, 0.95, accepted=True, as_page=True),
-        made.Outcome("f", "reject", "wave", "b", 4, 0.3, accepted=False, as_page=True),
-    ]
-    figures = made.figures(outcomes)
-    assert figures.digits == made.Share(3, 5)
-    assert figures.by["kind"] == {"single": made.Share(3, 4), "crop": made.Share(0, 1)}
-    assert figures.by["writer"] == {"a": made.Share(3, 4), "b": made.Share(0, 1)}
-    assert figures.writers_mean == pytest.approx((3 / 4 + 0) / 2)
-    assert figures.accepted == made.Share(3, 5)
-    assert figures.trusted == made.Share(3, 3)
-    assert figures.strings == made.Share(2, 3)
-    assert figures.rows == made.Share(1, 3)
-    assert figures.character_error_rate == pytest.approx(1 / 11)
-    assert figures.rejected == made.Share(2, 3)
-    assert figures.rejected_as_page == made.Share(1, 3)
-    assert figures.threshold == 0
-    assert figures.rejected_at == made.Share(0, 3)
-    pairs = [(d, o) for d in (0.9, 0.9, 0.9, 0.6, 0.0) for o in (0.0, 0.95, 0.3)]
-    assert figures.auroc == pytest.approx(np.mean([(d > o) + 0.5 * (d == o) for d, o in pairs]))
-    assert figures.ece == pytest.approx((3 * 0.1 + 0.6 + 0) / 5)
-    assert figures.risk_at(0.6) == 0
-    assert figures.risk_at(1) == pytest.approx(2 / 5)
-    assert figures.milliseconds["string"][0] == 7
-
-
-def test_there_are_figures_without_any_picture_of_a_kind() -> None:
-    outcome = made.Outcome("f", "string", "1", "a", text="1")
-    figures = made.figures([outcome])
-    assert figures.digits.value is None
-    assert figures.auroc is figures.ece is figures.threshold is figures.writers_mean is None
-    assert figures.risk_at(0.9) is None
-    assert "strings read exactly" in measure.text(figures, [outcome])
-
-
-# ---- pictures
-
-
-@pytest.mark.parametrize(("paper", "ink"), [(255, 0), (0, 255), (250, 200), (60, 90)])
-@pytest.mark.parametrize("side", [28, 120, 900])
-def test_the_look_of_drawn_pictures(paper: int, ink: int, side: int) -> None:
-    pixels = np.full((side, side), paper, np.uint8)
-    pixels[side // 4 : 3 * side // 4, side // 2 : side // 2 + side // 12] = ink
-    polarity = "light on dark" if ink > paper else "dark on light"
-    size = {28: "to 32 px", 120: "to 512 px", 900: "over 512 px"}[side]
-    assert measure.look(pixels) == (polarity, "drawn", size)
-    assert measure.look(np.dstack([pixels] * 3)) == (polarity, "drawn", size)
-
-
-def test_the_look_of_photographed_paper() -> None:
-    light = np.tile(np.linspace(1, 0.5, 300), (300, 1))
-    grain = np.random.default_rng(0).normal(0, 4, (300, 300))
-    paper = np.full((300, 300), 200.0)
-    paper[80:220, 140:160] = 60
-    assert measure.look((paper + grain).clip(0, 255).astype(np.uint8)) == (
-        "dark on light",
-        "even",
-        "to 512 px",
-    )
-    assert measure.look((paper * light + grain).clip(0, 255).astype(np.uint8)) == (
-        "dark on light",
-        "uneven",
-        "to 512 px",
-    )
+def test_without_digits_there_are_no_figures_of_confidence() -> None:
+    assert scores.calibration_error([], []) is None
+    assert scores.wrong_among_surest([], [], 90) == Share(0, 0)
+    assert Share(0, 0).value is None
 
 
 # ---- folders
 
 
-def test_a_perfect_reader_gets_everything_right(folder: Path) -> None:
-    outcomes = measure.measure(folder, Oracle(folder))
-    figures = made.figures(outcomes)
-    assert len(outcomes) == 24
-    for share in (
-        figures.digits,
-        figures.strings,
-        figures.rows,
-        figures.rejected,
-        figures.rejected_at,
-    ):
-        assert share.count == share.n > 0
-    assert figures.edits == 0
-    assert figures.auroc == 1
-    assert figures.ece == pytest.approx(0.1)
-
-
-def test_what_is_wrong_is_named_and_counted(folder: Path) -> None:
-    right = {case.kind: case for case in measure.cases(folder)}
-    wrong = {
-        right["single"].file: str((int(right["single"].content) + 1) % 10),
-        right["reject"].file: "5",
-    }
-    outcomes = measure.measure(folder, Oracle(folder, wrong))
-    figures = made.figures(outcomes)
-    assert figures.digits.n - figures.digits.count == 1
-    assert figures.rejected.n - figures.rejected.count == 1
-    printed = measure.text(figures, outcomes)
-    assert all(file in printed for file in wrong)
-
-
-def test_a_picture_that_cannot_be_read_counts_as_wrong(tmp_path: Path) -> None:
-    (tmp_path / "truth.csv").write_text("file,kind,content\nsingles/a-1.png,single,3\n")
-    outcomes = measure.measure(tmp_path, Unreadable())
-    assert made.figures(outcomes).digits == made.Share(0, 1)
-    assert "no file" in measure.text(made.figures(outcomes), outcomes)
-
-
-class Unreadable:
-    """A reader for whom no file is there."""
-
-    def read(self, path: Path, single: bool = False) -> Reading:
-        raise BadPicture("not_found", f"no file {path}")
-
-
 @pytest.mark.parametrize(
     ("truth", "message"),
-    [
-        ("file,kind\na.png,single\n", "no column"),
-        ("file,kind,content\n", "lists no pictures"),
-        ("file,kind,content\na.png,single,12\n", "calls '12' a 'single'"),
-        ("file,kind,content\na.png,string,1a\n", "calls '1a'"),
-        ("file,kind,content\na.png,page,1\n", "kinds are"),
-    ],
+    [("file,kind\na.png,single\n", "no column"), ("file,kind,content\n", "lists no pictures")],
 )
 def test_a_wrong_truth_file_is_refused(tmp_path: Path, truth: str, message: str) -> None:
     (tmp_path / "truth.csv").write_text(truth)
     with pytest.raises(BadData, match=message):
-        measure.cases(tmp_path)
+        page_rows(tmp_path)
 
 
 def test_a_folder_without_truth_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="inkdigits pages"):
-        measure.cases(tmp_path)
+        page_rows(tmp_path)
 
 
-# ---- what it writes
+# ---- the gallery
 
 
-def test_gallery_and_page(
-    folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_misread_pictures_are_those_that_were_shown_and_are_not_read_exactly() -> None:
+    right, torn, wrong, unseen = (Case(Path(name), "12-34") for name in "abcd")
+    answers = {right: Answer("12-34"), torn: Answer("1-234"), wrong: Answer("12-3")}
+    cases = (right, torn, wrong, unseen)
+    assert scores.misread(Row("", cases), answers) == [wrong]
+    assert scores.misread(Row("", cases, rows_count=True), answers) == [torn, wrong]
+
+
+def test_the_gallery_shows_each_misread_picture_once(tmp_path: Path) -> None:
+    right = Case(tmp_path / "right.png", "7")
+    wrong = Case(tmp_path / "<wrong>.png", "1-2")
+    absent = Case(tmp_path / "absent.png", "")
+    Image.new("RGBA", (700, 20)).save(wrong.path)
+    answers = {
+        right: Answer("7", ((7, 0.9),)),
+        wrong: Answer("12", ((1, 0.9), (2, 0.6))),
+        absent: Answer("5", ((5, 0.8),)),
+    }
+    rows = [
+        Row("rows count", (right, wrong), rows_count=True),
+        Row("misread again", (wrong, absent), rows_count=True),
+    ]
+    gallery.write_gallery(tmp_path, Comparison(rows, {"other": {}, OURS: answers}))
+
+    written = (tmp_path / "gallery.html").read_text()
+    assert "2 of 3 pictures misread" in written
+    assert "right.png" not in written
+    assert written.count("<b>1-2</b>: read 12, its least sure digit with 60.00 %<br>rows") == 1
+    assert "&lt;wrong&gt;.png" in written
+    assert "<b>no digit</b>: read 5, its least sure digit with 80.00 %<br>misread" in written
+    assert written.count("data:image/png;base64,") == 1  # the other one is not there
+
+
+@pytest.mark.parametrize("folder", [ROOT, ROOT / "benchmarks" / "gallery"])
+def test_the_gallery_stays_out_of_the_repository(
+    folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wrong = next(case.file for case in measure.cases(folder) if case.kind == "single")
-    monkeypatch.setattr(measure, "Recogniser", lambda model, threads: Oracle(folder, {wrong: ""}))
-    page = tmp_path / "handwriting.md"
-    arguments = [str(folder), "--gallery", str(tmp_path / "g"), "--write", str(page)]
-    assert measure.main(arguments) == 0
-    printed, _, listed = capsys.readouterr().out.partition("\nwrong\n")
-    assert listed.count(": ") == 1
-    assert listed.strip().startswith(wrong)
-    right = next(line for line in printed.splitlines() if line.startswith("one digit, best guess"))
-    value = right.removeprefix("one digit, best guess right").strip()
-    assert f"| one digit, best guess right | {value} |" in page.read_text()
-    written = (tmp_path / "g" / "gallery.html").read_text()
-    assert wrong in written
-    assert written.count("data:image/png;base64,") == 1
+    with pytest.raises(SystemExit):
+        command.read_options(["--gallery", str(folder)])
+
+    assert "other people's pictures" in capsys.readouterr().err
 
 
-def test_the_gallery_stays_out_of_the_repository(folder: Path) -> None:
-    with pytest.raises(BadValue, match="other people's pictures"):
-        gallery.write_gallery(BENCHMARKS / "gallery" / "gallery.html", folder, [])
-    assert not (BENCHMARKS / "gallery").exists()
-
-
-def test_what_was_said_reads_as_a_sentence() -> None:
-    reject = made.Outcome("f", "reject", "wave", "a", 4, 0.25, as_page=True)
-    assert gallery.said(reject) == "read 4, 25.0% sure, refused, accepted as a page"
-    assert gallery.said(replace(reject, digit=None, as_page=False)) == "nothing found"
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer("", guess=4), "refused, at best 4"),
+        (Answer(""), "nothing found"),
+        (Answer("", error="no file a.png"), "not read: no file a.png"),
+        (Answer("1-2", ((1, 0.9), (2, 0.25))), "read 1-2, its least sure digit with 25.00 %"),
+    ],
+)
+def test_what_was_said_reads_as_a_sentence(answer: Answer, said: str) -> None:
+    assert gallery.said(answer) == said

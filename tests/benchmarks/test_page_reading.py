@@ -14,10 +14,19 @@ import pytest
 from benchmarks.handwriting import __main__ as command
 from benchmarks.handwriting import page, rows, worker
 from benchmarks.handwriting.comparison import Comparison, by_megapixels, compare
-from benchmarks.handwriting.figures import Share, digits_of
 from benchmarks.handwriting.readers import OURS, Answer, NotInstalled, ReaderEnded, started
 from benchmarks.handwriting.rows import Case, Row
-from benchmarks.handwriting.scores import Score, by_fault, calibrate, score, score_pairs
+from benchmarks.handwriting.scores import (
+    Score,
+    Share,
+    accepted_digits,
+    by_fault,
+    calibration_error,
+    digits_of,
+    score,
+    score_pairs,
+    share_of,
+)
 from inkdigits.core.errors import BadData
 from inkdigits.data.synthetic.pages import write_pages
 
@@ -169,9 +178,9 @@ def test_calibration_takes_only_pictures_with_as_many_digits_as_are_written() ->
         exact: Answer("1273", ((1, 0.9), (2, 0.8), (7, 0.7))),
         short: Answer("4", ((4, 1.0),)),
     }
-    found = calibrate([exact, short, exact], answers)
-    assert found.right == Share(2, 3)
-    assert found.error == pytest.approx((0.1 + 0.2 + 0.7) / 3)
+    confidence, right = accepted_digits([exact, short, exact], answers)
+    assert share_of(right) == Share(2, 3)
+    assert calibration_error(confidence, right) == pytest.approx((0.1 + 0.2 + 0.7) / 3)
 
 
 # ---- planted readers
@@ -337,7 +346,7 @@ def test_the_section_has_every_row_and_every_reader(data: Path, generated: Path)
     assert "| field: lines, rows count | 1 | 100.0 % (20.7-100.0), 0.0 % | - |" in text
     assert "is right of field: one digit: 2 of 2; pictures: one digit: 1 of 1;" in text
     assert "| rule at the feet of 2 | 2 of 2 | 0 of 2 |" in text
-    assert "| real single digits | 4 | 100.0 % (4 of 4) | 10.00 % |" in text
+    assert "| real single digits | 4 | 100.0 % (4 of 4) | 10.00 % | 0.0 % (0 of 4) |" in text
     for row in comparison.rows:
         assert f"| {row.name} |" in text
 
@@ -362,7 +371,9 @@ def test_the_command_writes_a_page_and_leaves_what_a_person_wrote(
     answers = tmp_path / "answers.csv"
     arguments = ["--pages", os.fspath(generated), "--opponents", "--limit", "1"]
     arguments += ["--write", os.fspath(written), "--answers", os.fspath(answers)]
+    arguments += ["--gallery", os.fspath(tmp_path / "new" / "gallery")]
     assert command.main(arguments) == 0
+    assert "of 2 pictures misread" in (tmp_path / "new" / "gallery" / "gallery.html").read_text()
     text = written.read_text()
     assert "real pictures: no folder is given" in text
     assert "at most 1" in text
