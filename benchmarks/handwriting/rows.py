@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.handwriting.truth import read_truth
+from inkdigits.core.errors import BadData
 
 Item = TypeVar("Item")
+KINDS = ("single", "crop", "string", "amount", "lines", "reject")
 DRAWN_COLUMNS = ("file", "content", "kind")
 
 
@@ -89,6 +91,12 @@ def picture_rows(folder: Path) -> list[Row]:
 def page_rows(folder: Path) -> list[Row]:
     """Return the rows of what `inkdigits pages` wrote. Raises BadData."""
     return [
+        Row("generated: one digit", _of_kind(folder, "single", single=True), real=False),
+        Row(
+            "generated: one digit, cut out",
+            _of_kind(folder, "crop", single=True),
+            real=False,
+        ),
         Row("generated: strings", _of_kind(folder, "string"), real=False),
         Row("generated: no digit", _of_kind(folder, "reject"), real=False),
     ]
@@ -108,8 +116,14 @@ def spread_out(items: Sequence[Item], limit: int | None) -> list[Item]:
 
 
 def _of_kind(folder: Path, kind: str, *, single: bool = False) -> tuple[Case, ...]:
+    rows = read_truth(folder)
+    for row in rows:
+        if row["kind"] not in KINDS:
+            told = f"expected one of {', '.join(KINDS)}"
+            raise BadData(f"{folder / 'truth.csv'} has the kind {row['kind']!r}; {told}")
+
     return tuple(
         Case(folder / row["file"], "" if kind == "reject" else row["content"], single)
-        for row in read_truth(folder)
+        for row in rows
         if row["kind"] == kind
     )

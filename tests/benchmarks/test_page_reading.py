@@ -250,12 +250,18 @@ def test_every_kind_of_picture_has_its_row(data: Path, generated: Path) -> None:
         "pictures: no digit": 1,
     }
     told = {row.name for row in found if any(case.single for case in row.cases)}
-    assert told == {"field: one digit", "pictures: one digit", "pictures: one digit, cut out"}
+    assert told == {
+        "field: one digit",
+        "pictures: one digit",
+        "pictures: one digit, cut out",
+        "generated: one digit",
+        "generated: one digit, cut out",
+    }
 
 
 def test_folders_that_are_not_there_are_named(tmp_path: Path, generated: Path) -> None:
     found, missing = command.every_row(tmp_path, generated)
-    assert {row.name for row in found} == {"generated: strings", "generated: no digit"}
+    assert all(row.name.startswith("generated: ") for row in found)
     assert len(missing) == 3
     assert all("cannot read" in line for line in missing)
 
@@ -264,6 +270,12 @@ def test_columns_that_are_not_there_are_named(tmp_path: Path) -> None:
     (tmp_path / "truth.csv").write_text("file,kind\na.png,flag\n")
     with pytest.raises(BadData, match="no column 'content'"):
         rows.drawn_rows(tmp_path)
+
+
+def test_a_kind_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "truth.csv").write_text("file,kind,content\na.png,strings,12\n")
+    with pytest.raises(BadData, match=r"has the kind 'strings'; expected one of single, crop"):
+        rows.picture_rows(tmp_path)
 
 
 def test_a_limit_takes_pictures_from_the_whole_row() -> None:
@@ -373,7 +385,7 @@ def test_the_command_writes_a_page_and_leaves_what_a_person_wrote(
     arguments += ["--write", os.fspath(written), "--answers", os.fspath(answers)]
     arguments += ["--gallery", os.fspath(tmp_path / "new" / "gallery")]
     assert command.main(arguments) == 0
-    assert "of 2 pictures misread" in (tmp_path / "new" / "gallery" / "gallery.html").read_text()
+    assert "of 4 pictures misread" in (tmp_path / "new" / "gallery" / "gallery.html").read_text()
     text = written.read_text()
     assert "real pictures: no folder is given" in text
     assert "at most 1" in text
