@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from inkdigits.core.digits import Pixels
+from inkdigits.core.digits import CLASSES, DIGITS, PIXELS, SIDE, Pixels
 from inkdigits.core.errors import BadData, BadValue, CannotWrite
 from inkdigits.core.files import report_write_errors
 from inkdigits.reading.page.find import Box
@@ -27,12 +27,18 @@ from inkdigits.reading.preprocessing.fields import as_is, to_field
 from inkdigits.reading.recogniser import Digit, Trace
 
 MAX_FILE = 1 << 30  # bytes; a correction takes 2 to 100 thousand
+MAX_ROW = 1 << 20  # bytes of one correction that is read back; a crop has at most 307,200 pixels
 LOCK_TIMEOUT = 1.0  # seconds for another program that has the file locked; a worker waits so long
 APPLICATION_ID = 0x696E6B64  # "inkd" in the file's header, by which it is recognised as ours
 
 CROP_MARGIN = 0.15  # of a digit's longer side, around it in the crop
 MAX_CROP = 320  # pixels of its longer side; ten times what the network sees
 MIN_OVERLAP = 0.5  # intersection over union from which a box names a digit
+
+LONGEST_QUOTE = 40  # characters of a stranger's value in a message
+
+# What SQLite keeps beside a file, and writes to without being asked.
+COMPANIONS = ("-wal", "-shm", "-journal")
 
 TABLE = """CREATE TABLE IF NOT EXISTS feedback (
     picture BLOB NOT NULL,  -- SHA-256 of what was sent
@@ -44,7 +50,7 @@ TABLE = """CREATE TABLE IF NOT EXISTS feedback (
     model TEXT NOT NULL,
     field BLOB NOT NULL CHECK (length(field) = 784),  -- 28 rows of 28 pixels, paper 0 to ink 255
     crop BLOB NOT NULL,  -- the digit as it was written, PNG
-    PRIMARY KEY (picture, box))"""
+    PRIMARY KEY (picture, box)) STRICT"""
 STORE = """INSERT INTO feedback VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET label = excluded.label, time = excluded.time"""
 
@@ -116,6 +122,7 @@ class Feedback:
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """Yield the database in a transaction, of which everything is kept or nothing."""
+        _refuse_linked_companions(self._path)
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         with contextlib.closing(sqlite3.connect(self._path, timeout=LOCK_TIMEOUT)) as database:
             _claim(database)
@@ -127,6 +134,19 @@ class Feedback:
             with database:
                 database.execute(TABLE)
                 yield database
+
+
+def _refuse_linked_companions(file: Path) -> None:
+    """Refuse a database beside which links lie: SQLite would write into what they lead to.
+
+    Raises:
+        OSError: where SQLite keeps what it has not merged yet, there is a link.
+    """
+    database = file.resolve()  # a link to the file itself is the user's choice, and followed
+    for ending in COMPANIONS:
+        companion = database.with_name(database.name + ending)
+        if companion.is_symlink():
+            raise OSError(errno.ELOOP, f"{companion.name!r} beside it is a link")
 
 
 def _claim(database: sqlite3.Connection) -> None:
@@ -223,7 +243,8 @@ def export_feedback(file: Path, folder: Path) -> tuple[int, int]:
     """Write corrections as a class folder: `folder`/0 to 9, with a PNG of 28x28 pixels for each.
 
     The folder appears whole or not at all. The file is only read, and corrections may be stored
-    meanwhile.
+    meanwhile. It may be a stranger's: names of folders and pictures are made here, and not taken
+    from it, and every picture is a new file.
 
     Args:
         file: the file of a `Feedback`.
@@ -234,7 +255,8 @@ def export_feedback(file: Path, folder: Path) -> tuple[int, int]:
         exactly as they were stored.
 
     Raises:
-        BadData: the file is missing, damaged, empty or another program's.
+        BadData: the file is missing, damaged, empty or another program's, or it holds something
+            that is no correction.
         CannotWrite: the folder exists and is not empty, or cannot be written.
     """
     if folder.is_symlink() or (folder.exists() and not _is_empty_folder(folder)):
@@ -252,8 +274,8 @@ def export_feedback(file: Path, folder: Path) -> tuple[int, int]:
             prefix=f".{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True
         ) as temporary:
             beside = Path(temporary)
-            for number, label, field in corrections:
-                written += _write_field(beside / str(label) / f"{number:06}.png", field)
+            for number, (label, field) in enumerate(corrections, start=1):
+                written += _write_field(beside / DIGITS[label] / f"{number:06}.png", field)
 
             beside.chmod(0o755)
             beside.replace(folder)
@@ -265,32 +287,76 @@ def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
 
 
-def _read_corrections(file: Path) -> list[tuple[int, int, bytes]]:
-    """Return the number, label and field of each correction."""
+def _read_corrections(file: Path) -> list[tuple[int, Pixels]]:
+    """Return the label, 0 to 9, and the field, (28, 28), of each correction."""
     if not file.is_file():
         raise BadData(f"no file {str(file)!r}")
 
     address = f"{file.absolute().as_uri()}?mode=ro"
     try:
+        _refuse_linked_companions(file)
         with contextlib.closing(
             sqlite3.connect(address, uri=True, timeout=LOCK_TIMEOUT)
         ) as database:
-            if not _is_ours(database):
-                raise sqlite3.DatabaseError("it is a database of another program")
-            query = "SELECT rowid, label, field FROM feedback ORDER BY rowid"
-            return database.execute(query).fetchall()
-    except sqlite3.Error as error:
+            database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_ROW)
+            _refuse_foreign(database)
+            query = "SELECT label, field FROM feedback ORDER BY rowid"
+            return [_check_correction(*row) for row in database.execute(query)]
+    except (sqlite3.Error, OSError, ValueError) as error:
         problem = "was not made by `inkdigits serve --collect`"
-        raise BadData(f"{file} {problem}: {error}") from error
+        raise BadData(f"{file} {problem}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _write_field(path: Path, field: bytes) -> bool:
-    """Write a field as a picture. Return False, and leave none, if it would be read otherwise."""
+def _refuse_foreign(database: sqlite3.Connection) -> None:
+    """Refuse a database of another program, or one whose corrections are computed and not stored.
+
+    Raises:
+        sqlite3.DatabaseError: it is one.
+    """
+    if not _is_ours(database):
+        raise sqlite3.DatabaseError("it is a database of another program")
+
+    # Views and virtual tables have no page of their own, and may go on for ever.
+    stored = "SELECT count(*) FROM sqlite_master WHERE name = 'feedback' AND rootpage > 0"
+    if not database.execute(stored).fetchone()[0]:
+        raise sqlite3.DatabaseError("it holds no table of corrections")
+
+
+def _check_correction(label: object, field: object) -> tuple[int, Pixels]:
+    """Return the label and the field of a row.
+
+    Raises:
+        ValueError: they are something else.
+    """
+    if type(label) is not int or not 0 <= label < CLASSES:
+        raise ValueError(
+            f"a label is {_shorten(label)}, where a whole number from 0 to 9 should be"
+        )
+    if type(field) is not bytes or len(field) != PIXELS:
+        raise ValueError(f"a field is not {PIXELS} bytes")
+
+    return label, np.frombuffer(field, np.uint8).reshape(SIDE, SIDE)
+
+
+def _shorten(value: object) -> str:
+    """Return a stranger's value as it may be printed: quoted, escaped, and not long."""
+    text = ascii(value)
+    return text if len(text) <= LONGEST_QUOTE else text[:LONGEST_QUOTE] + "..."
+
+
+def _write_field(path: Path, field: Pixels) -> bool:
+    """Write a field as a new picture. Return False, and write none, if it would be read otherwise.
+
+    Raises:
+        OSError: the picture exists, or cannot be written.
+    """
+    content = io.BytesIO()
+    Image.fromarray(field).save(content, "PNG")
+    if not np.array_equal(single(content.getvalue()), field):
+        return False
+
     path.parent.mkdir(exist_ok=True)
-    image = np.frombuffer(field, np.uint8).reshape(28, 28)
-    Image.fromarray(image).save(path)
-    if np.array_equal(single(path), image):
-        return True
+    with path.open("xb") as picture:
+        picture.write(content.getvalue())
 
-    path.unlink()
-    return False
+    return True

@@ -1,5 +1,6 @@
 """Corrections: stored once, readable for their owner only, exported as the network saw them."""
 
+import contextlib
 import io
 import json
 import re
@@ -329,3 +330,127 @@ def test_a_field_that_a_picture_would_not_give_back_is_left_out(file: Path, tmp_
 
     database.close()
     assert export_feedback(file, tmp_path / "out") == (1, 1)
+
+
+# ---- a stranger's file
+
+
+def stored(file: Path) -> list:
+    """Store a correction, and return its row."""
+    trace = cached_recogniser("nano").trace(ONE)
+    Feedback(file).store(find_correction(ONE, trace, 7, None, "nano"))
+    return list(rows(file)[0])
+
+
+def forge(file: Path, *statements: str) -> None:
+    """Make a file that says it is ours, as a stranger may."""
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        database.execute(f"PRAGMA application_id = {feedback.APPLICATION_ID}")
+        for statement in statements:
+            database.execute(statement)
+
+
+@pytest.mark.parametrize("field", ["zeroblob(784)", "randomblob(784)"])
+@pytest.mark.parametrize("place", ["label", "rowid"])
+def test_a_label_or_number_that_is_a_path_touches_no_file(
+    place: str, field: str, file: Path, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    picture = precious / "000001.png"
+    picture.write_bytes(b"a picture of my own")
+    number, label = (f"'{precious}/000001'", 7) if place == "rowid" else (1, f"'{precious}'")
+    forge(
+        file,
+        "CREATE TABLE feedback (rowid, label, field)",
+        f"INSERT INTO feedback VALUES ({number}, {label}, {field})",
+    )
+
+    if place == "label":
+        with pytest.raises(BadData, match=r"a label is '.*, where a whole number from 0 to 9"):
+            export_feedback(file, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+    else:
+        export_feedback(file, tmp_path / "out")
+        names = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*")}
+        assert names <= {"7", "7/000001.png"}
+
+    assert picture.read_bytes() == b"a picture of my own"
+    assert sorted(tmp_path.iterdir()) == sorted({file, precious, *tmp_path.glob("out")})
+
+
+@pytest.mark.parametrize(
+    ("label", "field", "problem"),
+    [
+        ("10", "zeroblob(784)", "a label is 10, where a whole number from 0 to 9 should be"),
+        ("-1", "zeroblob(784)", "a label is -1, where"),
+        ("7.0", "zeroblob(784)", r"a label is 7\.0, where"),
+        ("'7'", "zeroblob(784)", "a label is '7', where"),
+        ("NULL", "zeroblob(784)", "a label is None, where"),
+        ("char(27) || '[2J'", "zeroblob(784)", r"a label is '\\x1b\[2J', where"),
+        ("7", "zeroblob(783)", "a field is not 784 bytes"),
+        ("7", "'x'", "a field is not 784 bytes"),
+        ("7", "NULL", "a field is not 784 bytes"),
+        ("7", "zeroblob(2000000)", "too big"),
+    ],
+)
+def test_what_is_no_correction_is_refused(
+    label: str, field: str, problem: str, file: Path, tmp_path: Path
+) -> None:
+    forge(
+        file,
+        "CREATE TABLE feedback (label, field)",
+        f"INSERT INTO feedback VALUES ({label}, {field})",
+    )
+    with pytest.raises(BadData, match=problem):
+        export_feedback(file, tmp_path / "out")
+
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_view_that_goes_on_for_ever_is_refused(file: Path, tmp_path: Path) -> None:
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+    forge(
+        file,
+        f"CREATE VIEW feedback AS {endless} SELECT i AS rowid, 7 AS label, zeroblob(784) AS field "
+        "FROM n",
+    )
+    with pytest.raises(BadData, match="it holds no table of corrections"):
+        export_feedback(file, tmp_path / "out")
+
+
+def test_our_own_table_takes_no_text_for_a_label(file: Path) -> None:
+    row = stored(file)
+    row[1], row[3] = "0,0,1,1", "../7"
+    with (
+        contextlib.closing(sqlite3.connect(file)) as database,
+        pytest.raises(sqlite3.IntegrityError, match="cannot store TEXT value in INTEGER column"),
+    ):
+        database.execute(f"INSERT INTO feedback VALUES ({', '.join('?' * 9)})", row)
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
+def test_a_link_where_sqlite_would_write_is_refused(
+    ending: str, file: Path, tmp_path: Path
+) -> None:
+    stored(file)
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"my own" * 1000)
+    file.with_name(file.name + ending).symlink_to(precious)
+
+    with pytest.raises(BadData, match="is a link"):
+        export_feedback(file, tmp_path / "out")
+    with pytest.raises(CannotWrite, match="is a link"):
+        Feedback(file)
+
+    assert precious.read_bytes() == b"my own" * 1000
+
+
+def test_a_link_in_place_of_the_new_folder_is_refused(file: Path, tmp_path: Path) -> None:
+    stored(file)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CannotWrite, match="choose a new folder"):
+        export_feedback(file, tmp_path / "out")
+
+    assert list((tmp_path / "elsewhere").iterdir()) == []
