@@ -18,10 +18,10 @@ demo: $(VENV)/.train ## install, train a recipe, measure it, read a picture, say
 	@$(BIN)/python demo.py $(DEMO)
 
 check: lint $(VENV)/.dev ## lint, types and the quick tests (about six minutes on two cores)
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
 test: lint $(VENV)/.dev ## lint, types and all tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(VENV)/.dev ## ruff and mypy
 	$(BIN)/ruff check .
@@ -38,6 +38,9 @@ accuracy: $(VENV)/.train ## our own recipes over ten seeds -> docs/accuracy.md, 
 	$(BIN)/python -m benchmarks.training.errors runs/reproduce/ensemble-seed0 --others runs/reproduce/best-seed* --write docs/errors.md
 
 bench: $(VENV)/.bench ## speed against other programs and frameworks -> docs/benchmarks.md (hours for all seeds, which are kept; a quiet machine)
+	$(BIN)/inkdigits reproduce fast-99.0 fast-99.3 --seeds 30
+	$(BIN)/inkdigits reproduce fast-99.5 --seeds 10
+	$(BIN)/inkdigits reproduce fast-99.7 --seeds 5
 	$(BIN)/python -m benchmarks.training.reference_style --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.reading.startup --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.reading.inference --write docs/benchmarks.md

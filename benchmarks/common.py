@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -147,6 +147,17 @@ def turns(items: Sequence[Item], rounds: int) -> Iterator[tuple[int, Item]]:
     for number in range(rounds + 1):
         for item in items[:: -1 if number % 2 else 1]:
             yield number, item
+
+
+def in_turn(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Return the figures of each side, one a round, after a round that is not counted."""
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    for number, name in turns(list(sides), rounds):
+        figure = sides[name]()
+        if number:
+            found[name].append(figure)
+
+    return found
 
 
 def run_measured(program: str, *arguments: object) -> tuple[float, int]:

@@ -11,8 +11,9 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 
-from benchmarks.common import SAMPLE, command_line, in_words, machine, publish, table, turns
+from benchmarks.common import SAMPLE, command_line, in_turn, in_words, machine, publish, table
 
 # Compiled modules are kept, as they are where a package is installed; round 0 makes them.
 ENVIRONMENT = {name: os.environ[name] for name in os.environ if name != "PYTHONDONTWRITEBYTECODE"}
@@ -34,12 +35,8 @@ def seconds(arguments: list[str]) -> float:
 def main() -> None:
     """Measure, print, and write where asked."""
     options = command_line(__doc__, rounds=9).parse_args()
-    taken: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    for number, name in turns(list(COMMANDS), options.rounds):
-        value = seconds(COMMANDS[name])
-        if number:
-            taken[name].append(value)
-
+    sides = {name: partial(seconds, arguments) for name, arguments in COMMANDS.items()}
+    taken = in_turn(sides, options.rounds)
     rows = [
         [name, *(f"{value:.2f} s" for value in (statistics.median(each), min(each), max(each)))]
         for name, each in taken.items()

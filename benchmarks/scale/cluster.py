@@ -14,10 +14,9 @@ import logging
 import os
 import shutil
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,16 +27,15 @@ from PIL import Image
 
 from benchmarks.common import (
     command_line,
+    in_turn,
     in_words,
     machine,
     run_measured,
     spread,
     table,
-    turns,
     write_between,
 )
 from benchmarks.scale.growth import idx_header
-from inkdigits.core.errors import BadData
 from inkdigits.data.datasets import load_dataset
 from inkdigits.data.synthetic.pages import write_pages
 from inkdigits.reading.cluster import DigitReader, find_shards, read_dataset
@@ -142,17 +140,6 @@ def write_shards(folder: Path, digits: Images, count: int) -> Path:
 def read(*arguments: object) -> tuple[float, int]:
     """Return seconds and peak bytes of `inkdigits read --json`, in a process of its own."""
     return run_measured(COMMAND, "read", "--json", *arguments)
-
-
-def in_turn(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of each side, a value a round."""
-    taken: dict[str, list[float]] = {name: [] for name in sides}
-    for number, name in turns(list(sides), rounds):
-        seconds = sides[name]()
-        if number:
-            taken[name].append(seconds)
-
-    return taken
 
 
 def rate(count: int, seconds: Sequence[float]) -> str:
@@ -292,16 +279,12 @@ def cluster(folder: Path, digits: Images, part: int, count: int, rounds: int) ->
 def main() -> None:
     """Measure, print, and write where asked."""
     names = ("memory", "jobs", "cluster")
-    parser = command_line(__doc__, rounds=5, write="put the figures into this file, too")
+    parser = command_line(__doc__, rounds=5)
     parser.add_argument("--only", nargs="+", choices=names, default=names)
     parser.add_argument("--images", type=int, default=1_000_000, help="digits (default: a million)")
     parser.add_argument("--part", type=int, default=100_000, help="of a round (default: 100,000)")
     options = parser.parse_args()
-    try:
-        mnist = load_dataset("mnist", download=False)
-    except BadData as error:
-        sys.exit(f"skipped: {error}")
-
+    mnist = load_dataset("mnist", download=False)
     digits = np.concatenate([mnist[split].images for split in ("train", "validation", "test")])
     facts = machine("onnxruntime", "opencv-python-headless", "numpy", "pyarrow", "ray")
     made = f"Measured by `benchmarks/scale/cluster.py`, {in_words(facts)}."

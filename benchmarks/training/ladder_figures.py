@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.common import ratios as divided
 from benchmarks.common import spread, table
 from benchmarks.training.ladder_workers import Contender, Outcome
-from inkdigits.evaluation.plots.style import BLUE, FONT, GRID, INK, MUTED, ORANGE, dress, figure_of
+from inkdigits.evaluation.plots.style import FONT, add_legend, dress, figure_of, label_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-TICKS = (90, 95, 97, 98, 98.5, 99, 99.3, 99.5, 99.7, 99.8)  # per cent
-LINE = 0.042  # height of a name, as a share of the figure's
 
 
 @dataclass(frozen=True)
@@ -49,10 +46,10 @@ class Accuracies:
 
 @dataclass
 class Row:
-    """A contender's results: accuracies by seed, and timed rounds."""
+    """A contender's results: timed rounds, and by split the accuracies of other runs, if any."""
 
     contender: Contender
-    runs: Mapping[str, Outcome] = field(default_factory=dict)
+    runs: Mapping[str, Sequence[float]] = field(default_factory=dict)
     rounds: list[Outcome] = field(default_factory=list)
 
     @property
@@ -66,9 +63,8 @@ class Row:
         return statistics.median(self.seconds)
 
     def accuracies(self, split: str) -> Accuracies | None:
-        """Return accuracies on a split, of the timed rounds where no seeds were trained for it."""
-        runs = list(self.runs.values()) or self.rounds
-        values = [getattr(run, split) for run in runs]
+        """Return accuracies on a split, of the timed rounds where there are no other runs."""
+        values = self.runs.get(split) or [getattr(outcome, split) for outcome in self.rounds]
         found = [value for value in values if value is not None]
         return Accuracies(found) if found else None
 
@@ -79,12 +75,9 @@ class Row:
         return measured.mean if measured else self.contender.published
 
 
-def mark_of(name: str) -> float | None:
+def mark_of(name: str) -> float:
     """Return the mark in a recipe's name: 0.993 for fast-99.3."""
-    try:
-        return float(name.removeprefix("fast-")) / 100
-    except ValueError:
-        return None
+    return float(name.removeprefix("fast-")) / 100
 
 
 def percent(value: float | None, digits: int = 2) -> str:
@@ -119,7 +112,7 @@ def _time_row(row: Row) -> list[object]:
             accuracy += f" ± {percent(measured.deviation)}"
 
     return [
-        _name_with_notes(row),
+        _name_with_part(row),
         f"{short(row.median)} ({short(min(row.seconds))}-{short(max(row.seconds))})",
         len(row.rounds),
         compiled,
@@ -128,13 +121,11 @@ def _time_row(row: Row) -> list[object]:
     ]
 
 
-def _name_with_notes(row: Row) -> str:
+def _name_with_part(row: Row) -> str:
     name = row.contender.name
-    part = min(each.part for each in row.rounds)
-    notes = [f"{100 * part:.2g} % of it timed"] if part < 1 else []
-    notes += filter(None, [row.rounds[0].note])
     name = f"**{name}**" if row.contender.is_ours else name
-    return f"{name} ({'; '.join(notes)})" if notes else name
+    part = row.rounds[0].part
+    return f"{name} ({100 * part:.2g} % of it timed)" if part < 1 else name
 
 
 def seeds_table(rows: Sequence[Row]) -> list[str]:
@@ -146,8 +137,7 @@ def seeds_table(rows: Sequence[Row]) -> list[str]:
         if not row.contender.is_ours or test is None or validation is None:
             continue
 
-        mark = mark_of(row.contender.name)
-        above = "" if mark is None else f"{100 * test.share_from(mark):.0f} %"
+        above = f"{100 * test.share_from(mark_of(row.contender.name)):.0f} %"
         figures = [percent(value, 3) for value in (test.mean, test.deviation, test.error)]
         name = f"`{row.contender.name}`"
         found.append([name, len(test.values), *figures, above, percent(validation.mean, 3)])
@@ -173,79 +163,39 @@ def ratios(rows: Sequence[Row], pairs: Sequence[tuple[str, Sequence[str]]]) -> l
             found.append((f"`{ours}`", name, spread(values, ".1f"), len(values)))
 
     head = ("", "against", "times as fast, median (range)", "rounds")
-    return table(head, found) if found else []
+    return table(head, found)
 
 
 def figure(rows: Sequence[Row]) -> "Figure":
-    """Draw accuracy against seconds, both logarithmic: accuracy in the errors that are left."""
-    import numpy as np
-
-    shown = sorted((row for row in rows if row.rounds and row.accuracy), key=lambda row: row.median)
+    """Draw the errors that are left against seconds, both logarithmic, the best at the top."""
     drawing = figure_of(4.8, 7.2)
     axes = drawing.subplots()
-    axes.set_xscale("log")
-    to_errors = (
-        lambda y: -np.log10(np.maximum(100 - y, 1e-3)),
-        lambda z: 100 - 10.0 ** -np.asarray(z),
-    )
-    axes.set_yscale("function", functions=to_errors)
-    for row in shown:
-        draw_point(axes, row)
+    for row in sorted(rows, key=lambda row: row.median):
+        if row.accuracy is not None:
+            draw_point(axes, row)
 
-    own = [row for row in shown if row.contender.is_ours]
-    seconds = [row.median for row in own]
-    axes.plot(seconds, list(map(_height, own)), color=BLUE, linewidth=1.2, alpha=0.5, zorder=1)
-    axes.margins(x=0.16, y=0.08)
-    dress(axes, "Test accuracy (%) against seconds of training", grid="both")
-    low, high = axes.get_ylim()
-    ticks = [tick for tick in TICKS if low <= tick <= high]
-    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
-    axes.minorticks_off()
-    text = "seconds, logarithmic; hollow: accuracy as published, not measured"
-    axes.set_xlabel(text, fontsize=FONT, color=MUTED)
-    drawing.draw_without_rendering()  # so that the places of the points are known
-    write_names(axes, shown)
+    axes.set(xscale="log", yscale="log")
+    axes.invert_yaxis()
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
+    dress(axes, "Test errors against seconds of training", grid="both")
+    label_axes(axes, "seconds; hollow: errors as published, not measured", "test errors, %")
+    add_legend(axes, fontsize=FONT - 1)
     return drawing
 
 
 def draw_point(axes: Any, row: Row) -> None:
     """Draw a contender with the range of its times and the deviation of its accuracy."""
     measured = row.accuracies("test")
-    deviation = measured.deviation if measured else None
-    colour, marker = (BLUE, "o") if row.contender.is_ours else (ORANGE, "s")
     across = [[row.median - min(row.seconds)], [max(row.seconds) - row.median]]
-    style = {"color": colour, "mfc": colour if measured else "white", "elinewidth": 1.1}
-    up = 100 * (deviation or 0)
-    axes.errorbar(row.median, _height(row), up, across, fmt=marker, markersize=6, **style)
-
-
-def _height(row: Row) -> float:
-    """Return the accuracy in per cent."""
-    return 100 * (row.accuracy or 0)
-
-
-def write_names(axes: Any, rows: Sequence[Row]) -> None:
-    """Write a name beside each point, from top to bottom, and none into the line of another."""
-    height = axes.bbox.height
-    point = axes.figure.dpi / 72
-    taken = math.inf
-    for row in sorted(rows, key=_height, reverse=True):
-        x, y = axes.transData.transform((max(row.seconds), _height(row)))
-        taken = min(y, taken - LINE * height)
-        is_left = x > 0.6 * axes.bbox.width + axes.bbox.x0
-        end = min(row.seconds) if is_left else max(row.seconds)
-        ours = row.contender.is_ours
-        axes.annotate(
-            row.contender.name,
-            (end, _height(row)),
-            (-8 if is_left else 8, (taken - y) / point),
-            arrowprops={"arrowstyle": "-", "color": GRID} if taken < y else None,
-            textcoords="offset points",
-            ha="right" if is_left else "left",
-            va="center",
-            fontsize=FONT - 1,
-            color=INK if ours else MUTED,
-            fontweight="bold" if ours else "normal",
-            parse_math=False,
-        )
+    errors = 100 * (1 - (row.accuracy or 0))
+    axes.errorbar(
+        row.median,
+        errors,
+        yerr=100 * (measured.deviation or 0) if measured else None,
+        xerr=across,
+        fmt="o" if row.contender.is_ours else "s",
+        fillstyle="full" if measured else "none",
+        label=row.contender.name,
+    )

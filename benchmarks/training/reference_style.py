@@ -13,7 +13,8 @@ compete for its cores, two threads that wait for each other are ten times slower
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from benchmarks.common import (
     command_line,
+    in_turn,
     in_words,
     machine,
     publish,
@@ -31,12 +33,10 @@ from benchmarks.common import (
     spread,
     table,
     tell,
-    turns,
 )
 from inkdigits.data.datasets import Split, load_dataset
 from inkdigits.training.figures import Epoch
 from inkdigits.training.loop import fit, seeded_network
-from inkdigits.training.models import count_parameters
 from inkdigits.training.recipe import load_recipe
 
 LIMIT = 15.0  # seconds of one side in one round; a slow machine then does fewer steps
@@ -204,8 +204,6 @@ def train_ours(name: str, split: Split) -> float:
     """
     recipe = load_recipe(name, {"epochs": 1})
     network = seeded_network(recipe, 0)
-    assert recipe.batch == REFERENCES[name].batch
-    assert count_parameters(network) == count_parameters(REFERENCES[name].build())
     start = time.perf_counter()
     for record in fit(network, recipe, split, split[:1000], device="cpu"):
         if isinstance(record, Epoch) or time.perf_counter() - start > LIMIT:
@@ -214,41 +212,24 @@ def train_ours(name: str, split: Split) -> float:
     return record.images_per_second
 
 
-SIDES = {"reference": train_reference, "ours": train_ours}
+def measure(name: str, split: Split, rounds: int) -> list[object]:
+    """Run rounds of both sides in turn.
+
+    Returns:
+        The cells of a table: medians, with the lowest and highest round.
+    """
+    sides = {"reference": train_reference, "ours": train_ours}
+    both = {side: partial(train, name, split) for side, train in sides.items()}
+    rates = in_turn(both, rounds)
+    epochs = load_recipe(name).epochs
+    whole = [f"{epochs * DIGITS / statistics.median(each):,.0f} s" for each in rates.values()]
+    ratio = spread(ratios(rates["ours"], rates["reference"]), ".1f")
+    tell(f"{name}: ours {ratio} times as fast")
+    cells = map(spread, rates.values())
+    return [f"`{name}`", REFERENCES[name].batch, *cells, ratio, epochs, *whole]
 
 
-@dataclass(frozen=True)
-class Result:
-    """Images per second of each round."""
-
-    network: str
-    reference: list[float] = field(default_factory=list)
-    ours: list[float] = field(default_factory=list)
-
-    def row(self) -> list[object]:
-        """Return the cells of a table: medians, with the lowest and highest round."""
-        epochs = load_recipe(self.network).epochs
-        both = self.reference, self.ours
-        whole = [f"{epochs * DIGITS / statistics.median(rates):,.0f} s" for rates in both]
-        ratio = spread(ratios(self.ours, self.reference), ".1f")
-        batch = REFERENCES[self.network].batch
-        return [f"`{self.network}`", batch, *map(spread, both), ratio, epochs, *whole]
-
-
-def measure(name: str, split: Split, rounds: int) -> Result:
-    """Run rounds of both sides in turn, after a shorter one that is not counted."""
-    result = Result(name)
-    for number, side in turns(list(SIDES), rounds):
-        images = split if number else split[: max(1000, len(split) // 10)]
-        rate = SIDES[side](name, images)
-        tell(f"{name}, round {number} of {rounds}: {side} {rate:,.0f} images/s")
-        if number:
-            getattr(result, side).append(rate)
-
-    return result
-
-
-def section(results: list[Result], images: int) -> str:
+def section(rows: list[list[object]], rounds: int, images: int) -> str:
     """Return the results as a section of docs/benchmarks.md."""
     facts = machine("torch", "numpy", threads=torch.get_num_threads(), device="cpu")
     return "\n".join(
@@ -257,11 +238,11 @@ def section(results: list[Result], images: int) -> str:
             "",
             "Images per second, median of the rounds (lowest-highest). Measured by "
             "`benchmarks/training/reference_style.py`,",
-            f"{len(results[0].ours)} rounds of {images:,} images a side ({LIMIT:.0f} s at most), "
+            f"{rounds} rounds of {images:,} images a side ({LIMIT:.0f} s at most), "
             "in turn; a whole",
             f"training is reckoned from them, for {DIGITS:,} images an epoch. {in_words(facts)}.",
             "",
-            *table(COLUMNS, [result.row() for result in results]),
+            *table(COLUMNS, rows),
             "",
         ]
     )
@@ -274,8 +255,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=20_000, help="MNIST training images a round")
     options = parser.parse_args()
     split = load_dataset("mnist").train[: options.images]
-    results = [measure(name, split, options.rounds) for name in options.networks]
-    publish(section(results, len(split)), options.write)
+    rows = [measure(name, split, options.rounds) for name in options.networks]
+    publish(section(rows, options.rounds, len(split)), options.write)
 
 
 if __name__ == "__main__":

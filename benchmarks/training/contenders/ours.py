@@ -6,19 +6,18 @@ It goes from uint8 digits in memory to the trained network.
 import dataclasses
 import time
 
-from benchmarks.training.contenders import Pixels, Said, Trained, Trainer
+from benchmarks.training.contenders import Pixels, Said, Trained, Training
 from inkdigits.data.datasets import Split
 from inkdigits.training.loop import fit, seeded_network
 from inkdigits.training.predictions import predict_logits
 from inkdigits.training.recipe import load_recipe
 
 
-def prepare(train: Split, option: str) -> Trainer:
+def prepare(train: Split, option: str) -> Training:
     """Warm up. option: a recipe's name."""
     recipe = load_recipe(option)
 
-    def run(seed: int, whole: bool) -> Trained:
-        del whole  # there is no shorter way
+    def run(seed: int) -> Trained:
         started = time.perf_counter()
         network = seeded_network(recipe, seed)
         for _ in fit(
@@ -42,4 +41,4 @@ def prepare(train: Split, option: str) -> Trainer:
         seeded_network(recipe, 0), dataclasses.replace(recipe, epochs=1), few, few[:1], device="cpu"
     ):
         pass  # oneDNN makes its kernels at their first use
-    return Trainer(run)
+    return run

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.training.contenders import Pixels, Said, Trained, Trainer, normalised
+from benchmarks.training.contenders import Pixels, Said, Trained, Training, normalised
 from inkdigits.data.datasets import Split
 
 BATCH, HIGHEST, BETAS = 256, 0.01, (0.7, 0.9)
@@ -58,7 +58,7 @@ class Net(nn.Module):
         return logits
 
 
-def prepare(train: Split, option: str) -> Trainer:
+def prepare(train: Split, option: str) -> Training:
     """Prepare the digits. option: a key of MANNERS."""
     manner = MANNERS[option]
     ink = (
@@ -72,8 +72,7 @@ def prepare(train: Split, option: str) -> Trainer:
 
         _keep_freed_memory()
 
-    def run(seed: int, whole: bool) -> Trained:
-        del whole
+    def run(seed: int) -> Trained:
         order = torch.randperm(len(ink), generator=torch.Generator().manual_seed(seed))
         shuffled = ink[order].contiguous(memory_format=manner.layout), labels[order]
         started = time.perf_counter()
@@ -94,7 +93,7 @@ def prepare(train: Split, option: str) -> Trainer:
 
     cold = Net().to(memory_format=manner.layout)  # type: ignore[call-overload]
     train_once(cold, ink[: 4 * BATCH], labels[: 4 * BATCH], manner)
-    return Trainer(run)
+    return run
 
 
 def train_once(network: nn.Module, ink: Tensor, labels: Tensor, manner: Manner) -> None:
