@@ -1,9 +1,9 @@
-"""Reading with the shipped models: one image and many, against other runtimes and networks.
+"""Reading with the shipped models: one image and many, against other runtimes.
 
 Sides take turns; the first round is not counted. Everybody gets uint8 images and gives out
-probabilities (scikit-learn: digits). Latency: seconds of each call with one image, of many calls a
-round. Bulk: images a second of one call with many. Threads are set here, for every library. What
-is not installed (OpenVINO; a C++ compiler, for torch.compile) is left out, and that is said.
+probabilities. Latency: seconds of each call with one image, of many calls a round. Bulk: images a
+second of one call with many. Threads are set here, for every library. What is not installed
+(OpenVINO; a C++ compiler, for torch.compile) is left out, and that is said.
 
     python -m benchmarks.reading.inference --write docs/benchmarks.md    # ten quiet minutes
     python -m benchmarks.reading.inference --quick                       # a minute: does it work?
@@ -20,33 +20,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 
 from benchmarks.common import command_line, machine, publish, tell, turns
-from benchmarks.reading.inference_opponents import (
-    Images,
-    Side,
-    bare_onnxruntime,
-    ours,
-    sides,
-    sklearn_sides,
-)
-from benchmarks.reading.peak import gemm_peak
+from benchmarks.reading.inference_opponents import Images, Side, ours, sides
 from inkdigits.data.datasets import Dataset, load_dataset
 from inkdigits.evaluation.metrics import evaluate_probabilities
 from inkdigits.reading.cascade import SURE_ENOUGH
 from inkdigits.reading.model_files import INT8, quantised_models, resolve_model
 from inkdigits.reading.recogniser import Recogniser
-from inkdigits.runs.checkpoint import load_run
-from inkdigits.runs.export import export_onnx, export_run
-from inkdigits.training.loop import seeded_network
-from inkdigits.training.models import count_multiplications
-from inkdigits.training.recipe import load_recipe
+from inkdigits.runs.export import export_run
 
 # Images of one bulk call: multiples of all blocks, and no more than the validation split has.
 MODELS = {"fast-99.3": 4096, "nano": 4096, "tiny": 2048, "default": 2048, "best": 512}
-# Fresh weights: speed does not depend on them.
-REFERENCES = ("lenet", "two-conv", "dropout", "sgd", "batchnorm")
 CASCADES = (
     "nano+best",
     "tiny+best",
@@ -55,10 +40,9 @@ CASCADES = (
     "fast-99.3+best-int8",
     "fast-99.3-int8+best-int8",
 )
-OTHERS, TOGETHER = "others", "cascades"
+TOGETHER = "cascades"
 THREADS = (1, 2)
 SETTLE = 0.1  # seconds before each side, while the threads of the one before look for work
-LEARNED_FROM = 2000  # digits, scikit-learn's
 
 
 @dataclass(frozen=True)
@@ -72,7 +56,6 @@ class Plan:
         judged: digits, at most, of each split that cascades are judged by.
         models: that are compared.
         compiled: models that torch.compile takes, too: a minute each, with each number of threads.
-        references: recipes whose networks are compared.
     """
 
     rounds: int = 7
@@ -81,18 +64,9 @@ class Plan:
     judged: int = 10_000
     models: tuple[str, ...] = tuple(MODELS)
     compiled: tuple[str, ...] = ("tiny", "default")
-    references: tuple[str, ...] = REFERENCES
 
 
-QUICK = Plan(
-    rounds=2,
-    calls=10,
-    share=1 / 16,
-    judged=500,
-    models=("tiny",),
-    compiled=(),
-    references=("lenet",),
-)
+QUICK = Plan(rounds=2, calls=10, share=1 / 16, judged=500, models=("tiny",), compiled=())
 
 
 @dataclass(frozen=True)
@@ -104,7 +78,7 @@ class Timing:
         threads: how many.
         side: its name.
         setting: how it is run.
-        difference: the largest of a probability from ours; None where the question is another.
+        difference: the largest of a probability from the first side's.
         one: microseconds of a call with one image.
         one_p99: the 99th percentile of that.
         bulk: images a second.
@@ -114,7 +88,7 @@ class Timing:
     threads: int
     side: str
     setting: str
-    difference: float | None
+    difference: float
     one: list[float] = field(default_factory=list)
     one_p99: list[float] = field(default_factory=list)
     bulk: list[float] = field(default_factory=list)
@@ -127,16 +101,12 @@ class Figures:
     Attributes:
         machine: facts.
         timings: in the order of measuring.
-        peak: GFLOP/s of a float32 matrix product, by threads.
-        multiplications: of a model, for one digit.
         cascades: what each is worth.
         int8: what each model is worth, and the same in eight bits.
     """
 
     machine: dict[str, str]
     timings: list[Timing]
-    peak: dict[int, list[float]]
-    multiplications: dict[str, int]
     cascades: list[dict[str, Any]]
     int8: list[dict[str, Any]]
 
@@ -157,18 +127,14 @@ def seconds_each(side: Side, image: Images, calls: int) -> list[float]:
 
 
 def measure(
-    group: str, found: Iterable[Side], images: Images, threads: int, plan: Plan, peak: list[float]
+    group: str, found: Iterable[Side], images: Images, threads: int, plan: Plan
 ) -> list[Timing]:
-    """Run every side's rounds in turn. peak: gets a value a round."""
+    """Run every side's rounds in turn."""
     contenders = list(found)
     reference = contenders[0].bulk(images)
     timings = []
     for side in contenders:
-        said = side.bulk(images)
-        difference = None
-        if group in MODELS and said.shape[0] == len(images):
-            difference = float(np.abs(_digits(said) - reference).max())
-
+        difference = float(np.abs(_digits(side.bulk(images)) - reference).max())
         timings.append(Timing(group, threads, side.name, side.setting, difference))
 
     pairs = list(zip(contenders, timings, strict=True))
@@ -182,9 +148,6 @@ def measure(
             timing.one.append(1e6 * statistics.median(calls))
             timing.one_p99.append(1e6 * float(np.quantile(calls, 0.99)))
             timing.bulk.append(rate)
-
-        if number and side is contenders[0]:
-            peak.append(gemm_peak() / 1e9)
 
     for timing in timings:
         rate = statistics.median(timing.bulk)
@@ -209,25 +172,8 @@ def groups(
         yield model, sides(model, in_int8(model, folder), threads, shown, compiled), shown
 
     shown = images[: int(MODELS["tiny"] * plan.share)]
-    yield OTHERS, others(digits, threads, shown, folder, plan.references), shown
     models = ("best", *CASCADES)
     yield TOGETHER, (replace(ours(model, threads), name=model) for model in models), shown
-
-
-def others(
-    digits: Dataset, threads: int, shown: Images, folder: Path, references: Iterable[str]
-) -> Iterator[Side]:
-    """Yield ours for the ratio, then the networks of the reference systems and scikit-learn."""
-    yield ours("tiny", threads)
-    for name in references:
-        path = folder / f"{name}.onnx"
-        if not path.is_file():
-            export_onnx(seeded_network(load_recipe(name), 0), path, digits.validation.images)
-
-        yield replace(bare_onnxruntime(path, threads, shown), name=f"`{name}` in ONNX Runtime")
-
-    learned = digits.train[:LEARNED_FROM]
-    yield from sklearn_sides(learned.images, learned.labels, shown)
 
 
 def in_int8(model: str, folder: Path) -> str:
@@ -275,38 +221,34 @@ def measure_all(plan: Plan) -> Figures:
     digits = load_dataset("mnist")
     judge = cache(lambda model: accuracy(model, digits, plan.judged))  # `best` is in two tables
     timings: list[Timing] = []
-    peak: dict[int, list[float]] = {threads: [] for threads in THREADS}
     int8 = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for threads in THREADS:
             torch.set_num_threads(threads)
-            with threadpool_limits(threads):  # scikit-learn's
-                for group, found, shown in groups(digits, threads, plan, folder):
-                    timings += measure(group, found, shown, threads, plan, peak[threads])
+            for group, found, shown in groups(digits, threads, plan, folder):
+                timings += measure(group, found, shown, threads, plan)
 
         for model in plan.models:
             other = in_int8(model, folder)
             size = resolve_model(other).stat().st_size
             int8.append(judge(model) | {"int8": judge(other), "bytes": size})
 
-    networks = {model: load_run(model).network for model in plan.models}
-    counts = {model: count_multiplications(network) for model, network in networks.items()}
     cascades = [judge(model) for model in ("best", *CASCADES)]
     threads_used = " and ".join(map(str, THREADS))
     facts = machine("torch", "numpy", threads=threads_used, device="cpu")
-    return Figures(facts, timings, peak, counts, cascades, int8)
+    return Figures(facts, timings, cascades, int8)
 
 
 def main() -> None:
     """Measure, print, and write where asked."""
-    from benchmarks.reading.inference_report import sections, throughput_bars
+    from benchmarks.reading.inference_report import sections
 
     parser = command_line(__doc__, rounds=Plan.rounds, quick="few of everything: does it work?")
     options = parser.parse_args()
     figures = measure_all(QUICK if options.quick else Plan(rounds=options.rounds))
     for text in sections(figures):
-        publish(text, options.write, {"inference": throughput_bars(figures)})
+        publish(text, options.write)
 
 
 if __name__ == "__main__":

@@ -219,31 +219,6 @@ def openvino(path: Path, threads: int, images: Images, precision: str | None) ->
     )
 
 
-def sklearn_sides(images: Images, labels: NDArray[np.uint8], tried: Images) -> Iterator[Side]:
-    """Yield what people compare with: a small multilayer perceptron, a support vector classifier.
-
-    What they have learned does not matter here; how many digits a support vector classifier has
-    learned from does. images: that they learn from.
-    """
-    from sklearn.neural_network import MLPClassifier
-    from sklearn.svm import SVC
-
-    flat = images.reshape(len(images), -1) / np.float32(255)
-    for name, model in (
-        ("MLPClassifier(100)", MLPClassifier((100,), early_stopping=True)),
-        ("SVC, RBF", SVC()),
-    ):
-        answer = partial(_predicted, model.fit(flat, labels))
-        block = fastest(BLOCKS, partial(partial, in_blocks, answer), tried)
-        yield Side(
-            f"scikit-learn, {name}", answer, partial(in_blocks, answer, block), f"blocks of {block}"
-        )
-
-
-def _predicted(model: Any, images: Images) -> Answers:
-    return model.predict(images.reshape(len(images), -1) / np.float32(255))
-
-
 def sides(model: str, int8: str, threads: int, images: Images, compiled: bool) -> Iterator[Side]:
     """Yield all runtimes that are installed, on a shipped model.
 

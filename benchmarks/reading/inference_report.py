@@ -1,29 +1,13 @@
-"""The figures of `inference.py` as sections of docs/benchmarks.md, and its bars."""
+"""The figures of `inference.py` as sections of docs/benchmarks.md."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from statistics import median
-from typing import TYPE_CHECKING
 
 from benchmarks.common import in_words, ratios, spread, table
-from benchmarks.reading.inference import (
-    LEARNED_FROM,
-    MODELS,
-    OTHERS,
-    THREADS,
-    TOGETHER,
-    Figures,
-    Timing,
-)
+from benchmarks.reading.inference import MODELS, THREADS, TOGETHER, Figures, Timing
 from benchmarks.reading.inference_opponents import INT8_SIDE
-from benchmarks.reading.peak import SIDE
-from inkdigits.evaluation.plots.style import BLUE, FONT, INK, MUTED, dress, figure_of
 from inkdigits.reading.cascade import SURE_ENOUGH
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-WANTED = 200_000  # images a second of `tiny`: what it would take
-SHOWN = ("tiny", "default")  # in the figure
 FASTER = "ours is faster"
 HEAD = (
     "",
@@ -57,10 +41,10 @@ def threads_of(count: int) -> str:
     return f"{count} thread{'s' * (count > 1)}"
 
 
-def row(timing: Timing, reference: Timing, first: str) -> list[str]:
-    """Return the cells of a timing. first: what is in front of them."""
+def row(timing: Timing, reference: Timing) -> list[str]:
+    """Return the cells of a timing."""
     return [
-        first,
+        f"`{timing.group}`",
         timing.side,
         spread(timing.one),
         f"{median(timing.one_p99):,.0f}",
@@ -68,20 +52,19 @@ def row(timing: Timing, reference: Timing, first: str) -> list[str]:
         spread(timing.bulk),
         ratio(reference.bulk, timing.bulk),
         timing.setting,
-        "-" if timing.difference is None else f"{timing.difference:.0e}",
+        f"{timing.difference:.0e}",
     ]
 
 
-def timing_tables(figures: Figures, groups: Iterable[str], title: str) -> Iterator[str]:
-    """Yield a table for each number of threads. title: behind its heading."""
+def timing_tables(figures: Figures) -> Iterator[str]:
+    """Yield a table for each number of threads."""
     for threads in THREADS:
         rows = []
-        for group in groups:
-            found = figures.of(group, threads)
-            first = f"`{group}`" if group in MODELS else ""
-            rows += [row(timing, found[0], first) for timing in found]
+        for model in MODELS:
+            found = figures.of(model, threads)
+            rows += [row(timing, found[0]) for timing in found]
 
-        yield from ("", f"### {threads_of(threads)}{title}", "", *table(HEAD, rows))
+        yield from ("", f"### {threads_of(threads)}", "", *table(HEAD, rows))
 
 
 def runtimes_section(figures: Figures) -> list[str]:
@@ -98,47 +81,8 @@ def runtimes_section(figures: Figures) -> list[str]:
         "is bfloat16 where the",
         "processor has it, which is faster and less exact.",
         f"Measured by `benchmarks/reading/inference.py`, {in_words(figures.machine)}.",
-        "",
-        f"![images a second of each runtime, {THREADS[-1]} threads](images/inference.png)",
-        *timing_tables(figures, MODELS, ""),
+        *timing_tables(figures),
     ]
-
-
-def peak_section(figures: Figures) -> list[str]:
-    """Return how much of what the machine can multiply each model's multiplications take."""
-    peak = {threads: max(values) for threads, values in figures.peak.items()}
-    said = ", ".join(f"{value:,.0f} GFLOP/s with {threads}" for threads, value in peak.items())
-    rows = []
-    for model, count in figures.multiplications.items():
-        cells = [f"`{model}`", f"{count:,}"]
-        for threads in THREADS:
-            rates = figures.of(model, threads)[0].bulk
-            unit = peak[threads] / (2e-9 * count)
-            cells.append(spread(rates, ".0%", unit))
-
-        rows.append(cells)
-
-    shares = [f"share, threads: {threads}" for threads in THREADS]
-    lines = [
-        "## Reading: share of the machine's peak",
-        "",
-        f"In the same run the best product of two float32 matrices of {SIDE}x{SIDE} reached, by "
-        f"threads: {said}.",
-        "A multiplication is counted with its addition, of convolutions and linear layers alone; "
-        "the rest of the network",
-        "takes time, but no share.",
-        "",
-        *table(["model", "multiplications", *shares], rows),
-    ]
-    if "tiny" in figures.multiplications:
-        needed = 2e-9 * figures.multiplications["tiny"] * WANTED
-        lines += [
-            "",
-            f"{WANTED:,} images a second of `tiny` would take {needed:,.0f} GFLOP/s:",
-            f"{needed / peak[THREADS[-1]]:.1f} times that peak.",
-        ]
-
-    return lines
 
 
 def int8_section(figures: Figures) -> list[str]:
@@ -175,19 +119,6 @@ def int8_section(figures: Figures) -> list[str]:
         "eight bits.",
         "",
         *table(["model, threads", "bytes", *INT8_AGAINST.values(), *JUDGED], rows),
-    ]
-
-
-def others_section(figures: Figures) -> list[str]:
-    """Return other networks beside `tiny`."""
-    return [
-        "## Reading: other networks",
-        "",
-        "What people compare with, in the same rounds: the reference recipes' networks in ONNX "
-        "Runtime with its own settings",
-        "(fresh weights, on which speed does not depend), and scikit-learn's, which learned from",
-        f"{LEARNED_FROM:,} digits and say digits, not probabilities. Ours is `tiny`.",
-        *timing_tables(figures, [OTHERS], ", other networks"),
     ]
 
 
@@ -228,30 +159,5 @@ def cascades_section(figures: Figures) -> list[str]:
 
 def sections(figures: Figures) -> list[str]:
     """Return all that is written."""
-    made = (runtimes_section, peak_section, int8_section, others_section, cascades_section)
+    made = (runtimes_section, int8_section, cascades_section)
     return ["\n".join([*section(figures), ""]) for section in made]
-
-
-def throughput_bars(figures: Figures) -> "Figure":
-    """Draw images a second of each runtime with the most threads, a panel a model.
-
-    Bars are medians, lines go from the lowest to the highest.
-    """
-    shown = [model for model in SHOWN if figures.of(model, THREADS[-1])]
-    figure = figure_of(1.9 * len(shown), 6.4)
-    for axes, model in zip(figure.subplots(len(shown), squeeze=False)[:, 0], shown, strict=True):
-        for timing in figures.of(model, THREADS[-1])[::-1]:
-            middle = median(timing.bulk)
-            most = max(timing.bulk)
-            reach = [[middle - min(timing.bulk)], [most - middle]]
-            colour = BLUE if timing.side.startswith("inkdigits") else MUTED
-            style = {"color": colour, "height": 0.62, "ecolor": INK}
-            axes.barh(timing.side, middle, xerr=reach, **style)
-            place = {"textcoords": "offset points", "va": "center", "fontsize": FONT}
-            axes.annotate(f"{middle:,.0f}", (most, timing.side), (5, 0), **place)
-
-        axes.margins(x=0.15)
-        axes.xaxis.set_major_formatter("{x:,.0f}")
-        dress(axes, f"{model}: images a second, {THREADS[-1]} threads", grid="x")
-
-    return figure

@@ -45,7 +45,6 @@ from benchmarks.reading.pictures import (
 )
 from inkdigits.core.errors import InkdigitsError
 from inkdigits.data.datasets import Split, load_dataset
-from inkdigits.data.store import at_hand, default_data_dir, entry_of, read_checked
 from inkdigits.evaluation.metrics import percent, wilson_interval
 from inkdigits.reading.preprocessing.picture import open_picture
 from inkdigits.reading.recogniser import Recogniser
@@ -236,7 +235,7 @@ def _shown(change: Callable[[Pixels], Pixels], image: Pixels) -> bytes:
 
 
 def _small_digits(count: int) -> dict[str, tuple[Pixels, NDArray[np.uint8]]]:
-    """Return light digits on dark by name of the set, with USPS's own if its file is there."""
+    """Return light digits on dark by name of the set."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -244,19 +243,11 @@ def _small_digits(count: int) -> dict[str, tuple[Pixels, NDArray[np.uint8]]]:
     plain = np.array([like_usps(image) for image in test.images])
     wide = np.array([like_usps(image, stretched=True) for image in test.images])
     pixels = (digits.images * (255 / 16)).round().astype(np.uint8)
-    sets = {
+    return {
         "optdigits (8x8)": (pixels, digits.target.astype(np.uint8)),
         "USPS-like (16x16)": (plain, test.labels),
         "USPS-like, stretched (16x16)": (wide, test.labels),
     }
-    file = entry_of("usps").files[1]
-    folder = default_data_dir() / "usps"
-    if at_hand(folder, file):
-        rows = read_checked(folder, file)[0]  # the label 1 to 10, then pixels from -1 to 1
-        usps = np.rint((rows[:, 1:] + 1) * 127.5).astype(np.uint8).reshape(-1, 16, 16)
-        sets["USPS (16x16)"] = usps, (rows[:, 0] - 1).astype(np.uint8)
-
-    return sets
 
 
 # ---- nothing

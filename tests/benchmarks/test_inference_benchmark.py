@@ -1,4 +1,4 @@
-"""Timings of reading become ratios round by round, shares of the peak, and tables."""
+"""Timings of reading become ratios round by round, and tables."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,6 @@ def figures() -> object:
         timing(group, threads, side, times)
         for group, sides in {
             "tiny": {"inkdigits": 1, "inkdigits, int8": 0.5, "torch": 5},
-            inference.OTHERS: {"inkdigits": 1, "`lenet` in ONNX Runtime": 0.25},
             inference.TOGETHER: {"best": 10, "nano+best": 2},
         }.items()
         for side, times in sides.items()
@@ -34,13 +33,11 @@ def figures() -> object:
     int8 = [
         {"model": "tiny", "validation": SPLIT, "test": SPLIT, "bytes": 1234, "int8": cascades[0]}
     ]
-    return inference.Figures(
-        {"cores": "2"}, timings, {1: [90.0, 100.0], 2: [200.0]}, {"tiny": 5_000_000}, cascades, int8
-    )
+    return inference.Figures({"cores": "2"}, timings, cascades, int8)
 
 
 def test_ratios_are_taken_round_by_round(figures: object) -> None:
-    runtimes, peak, int8, others, cascades = report.sections(figures)
+    runtimes, int8, cascades = report.sections(figures)
     one, bulk, five = "750 (500-1,000) | 750", "500 (200-800)", "5.00 (5.00-5.00)"
     assert f"| `tiny` | torch | {one} | {five} | {bulk} | {five} |" in runtimes
     twice, ten_times = (
@@ -49,23 +46,8 @@ def test_ratios_are_taken_round_by_round(figures: object) -> None:
     )
     judged = "17, 17 of 5,000 | 0.0131, 0.0131"
     assert f"| `tiny`, 1 | 1,234 | {twice} | {ten_times} | - | - | - | {judged} |" in int8
-    assert "| `lenet` in ONNX Runtime | 38 (25-50) | 38 | 0.25 (0.25-0.25) |" in others
     assert "| `nano+best` | 1,250 (500-2,000) | 5.00 (5.00-5.00) |" in cascades
     assert "8.4% | 17 of 5,000 | 0.0131 |" in cascades
-    assert "| `tiny` | 5,000,000 | 25% (10%-40%) | 12% (5%-20%) |" in peak
-    assert (
-        "200,000 images a second of `tiny` would take 2,000 GFLOP/s:\n10.0 times that peak." in peak
-    )
-
-
-def test_bars_are_drawn_of_whatever_was_measured(figures: object) -> None:
-    (axes,) = report.throughput_bars(figures).axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == [
-        "torch",
-        "inkdigits, int8",
-        "inkdigits",
-    ]
-    assert [bar.get_width() for bar in axes.patches] == [500, 5000, 2500]
 
 
 def test_blocks_are_put_together_in_their_order() -> None:
