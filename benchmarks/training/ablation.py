@@ -14,7 +14,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ from inkdigits.training.models import count_parameters, recipe_network
 from inkdigits.training.predictions import predict_logits
 from inkdigits.training.recipe import Recipe, from_table, load_recipe
 
-ANSWERS = "answers.npy"
+RUNS = Path("runs/ablation")
 START = "lenet"  # the shipped recipe that the settings are laid over
 EXTRA = 5_000  # training digits that are held out beside the validation split
 LONG = 2  # times the epochs, in the rung that trains longer
@@ -150,17 +149,7 @@ def run(
     records = fit(network, recipe, train, held_out, seed=seed, teachers=teachers)
     epochs = [dataclasses.asdict(record) for record in records if isinstance(record, Epoch)]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / ANSWERS).unlink(missing_ok=True)  # of an older recipe
     save_checkpoint(folder, network, recipe, {"seed": seed, "epochs": epochs})
-
-
-def joined(recipe: Recipe, folders: Sequence[Path]) -> nn.Module:
-    """Join finished runs to a network whose answer is the mean of their probabilities."""
-    network = recipe_network(dataclasses.replace(recipe, members=len(folders)))
-    members = network.get_submodule("members").children() if len(folders) > 1 else [network]
-    for member, folder in zip(members, folders, strict=True):
-        member.load_state_dict(load_checkpoint(folder).network.state_dict())
-    return network.eval()
 
 
 def probabilities(network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -169,55 +158,46 @@ def probabilities(network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.f
     return torch.softmax(predict_logits(network, Split(images, labels)), dim=1).numpy()
 
 
-def teacher_of(rung: Rung, folders: Sequence[Path]) -> Teacher:
+def teacher_of(folders: Sequence[Path]) -> Teacher:
     """Return the networks in these folders, as one that the loop can ask."""
-    return partial(probabilities, joined(recipe_of(rung.teacher), folders))
+    networks = [load_checkpoint(folder).network.eval() for folder in folders]
+    return lambda images: np.mean([probabilities(each, images) for each in networks], axis=0)
 
 
-def answers(folder: Path, recipe: Recipe, held_out: Split) -> NDArray[np.float32]:
-    """Return what a finished run says about the digits held out, (N, 10).
-
-    It is asked once; the answers are kept beside its weights.
-    """
-    path = folder / ANSWERS
-    if not path.is_file():
-        said = probabilities(joined(recipe, [folder]), held_out.images)
-        write_whole(path, lambda file: np.save(file, said))
-
-    return np.load(path)
+def answers(folder: Path, held_out: Split) -> NDArray[np.float32]:
+    """Return what a finished run says about the digits held out, (N, 10)."""
+    return probabilities(load_checkpoint(folder).network.eval(), held_out.images)
 
 
-def folders_of(name: str, runs: Path, seeds: int) -> list[Path]:
-    """Return the folders of the finished runs, in the order of their seeds."""
-    folders = (runs / f"{name}-seed{seed}" for seed in range(seeds))
-    return [folder for folder in folders if is_finished(folder, recipe_of(name))]
+def folders_of(name: str, seeds: int) -> list[Path]:
+    """Return the folders of a rung's runs, in the order of their seeds."""
+    return [RUNS / f"{name}-seed{seed}" for seed in range(seeds)]
 
 
-def train_all(runs: Path, seeds: int, train: Split, held_out: Split) -> Iterator[str]:
+def train_all(seeds: int, train: Split, held_out: Split) -> Iterator[str]:
     """Train what is not finished yet, rung by rung; yield the name of each run when it is done."""
     for rung in (each for each in LADDER if not each.ensemble):
         recipe = recipe_of(rung.name)
-        teachers = [teacher_of(rung, folders_of(rung.teacher, runs, seeds))] if rung.teacher else []
-        for seed in range(seeds):
-            folder = runs / f"{rung.name}-seed{seed}"
+        teachers = [teacher_of(folders_of(rung.teacher, seeds))] if rung.teacher else []
+        for seed, folder in enumerate(folders_of(rung.name, seeds)):
             if not is_finished(folder, recipe):
                 run(recipe, seed, folder, train, held_out, teachers)
                 yield folder.name
 
 
-def result(rung: Rung, runs: Path, seeds: int, held_out: Split) -> dict[str, Any]:
-    """Return one rung as JSON: what it changes, and each finished run's figures."""
+def result(rung: Rung, seeds: int, held_out: Split) -> dict[str, Any]:
+    """Return one rung as JSON: what it changes, and each run's figures."""
     name = before(rung) if rung.ensemble else rung.name
     recipe = recipe_of(name)
-    folders = folders_of(name, runs, seeds)
-    said = [answers(folder, recipe, held_out) for folder in folders]
+    folders = folders_of(name, seeds)
+    said = [answers(folder, held_out) for folder in folders]
     size = count_parameters(recipe_network(recipe))
     measured = [
         _one_run(folder, each, held_out) for folder, each in zip(folders, said, strict=True)
     ]
     if rung.ensemble:
         size *= seeds
-        measured = [{"seeds": seeds} | figures(said, held_out)] if len(said) == seeds else []
+        measured = [{"seeds": seeds} | figures(said, held_out)]
 
     return {
         "name": rung.name,
@@ -253,17 +233,12 @@ def main() -> None:
     parser = command_line(__doc__, write="put the figures into this JSON file")
     text = "runs of each rung (default: 3)"
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help=text)
-    kept = Path("runs/ablation")
-    parser.add_argument("--runs", type=Path, default=kept, metavar="DIR", help="their folder")
-    text = "train nothing, write what is finished"
-    parser.add_argument("--only-write", action="store_true", help=text)
     options = parser.parse_args()
     train, held_out = digits()
-    if not options.only_write:
-        for name in train_all(options.runs, options.seeds, train, held_out):
-            tell(f"{datetime.now(UTC):%H:%M:%S} {name}")
+    for name in train_all(options.seeds, train, held_out):
+        tell(f"{datetime.now(UTC):%H:%M:%S} {name}")
 
-    rungs = [result(rung, options.runs, options.seeds, held_out) for rung in LADDER]
+    rungs = [result(rung, options.seeds, held_out) for rung in LADDER]
     for rung in rungs:
         told = [f"{100 * run['accuracy']:.2f} % {run['loss']:.4f}" for run in rung["runs"]]
         print(f"{rung['name']:<16}", *told)

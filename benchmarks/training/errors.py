@@ -35,7 +35,7 @@ def page(name: str, digits: Split, said: Classified, others: Sequence[Classified
         name: of the model.
         digits: MNIST's test digits.
         said: what the model said about them.
-        others: what further networks said; how many of them err, too, is shown.
+        others: what single networks said; how many of them err, too, is shown.
     """
     wrong = errors(said, digits.labels)
     disputed = set(MISLABELLED)
@@ -49,15 +49,15 @@ def page(name: str, digits: Split, said: Classified, others: Sequence[Classified
         f"{len(disputed) - len(agreed)} of those are here; with the labels of the others it agrees "
         f"({', '.join(map(str, agreed)) or 'none'})."
     )
-    head = [*COLUMNS, "people agree with the label"]
-    head += [f"wrong in {len(others)} single networks"] if others else []
+    counted = f"wrong in {len(others)} single networks"
+    head = [*COLUMNS, "people agree with the label", counted]
     rows = []
     for index in wrong.tolist():
         label = int(digits.labels[index])
         read = int(said[index].argmax())
         sure = percent(said[index, read]), percent(said[index, label])
         agrees = "no" if index in disputed else "yes"
-        rows.append([index, label, read, *sure, agrees, *([shared[index]] if others else [])])
+        rows.append([index, label, read, *sure, agrees, shared[index]])
 
     title = f"# What `{name}` reads wrong"
     lines = [title, "", *textwrap.wrap(prose, 100), "", PICTURE, "", *table(head, rows)]
@@ -71,7 +71,7 @@ def main() -> None:
     text = "a shipped model's name, a folder made by train, or an .onnx file"
     parser.add_argument("model", metavar="MODEL", help=text)
     text = "single networks, to count in how many each digit is wrong"
-    parser.add_argument("--others", nargs="*", default=[], metavar="MODEL", help=text)
+    parser.add_argument("--others", nargs="+", required=True, metavar="MODEL", help=text)
     options = parser.parse_args()
     digits = load_dataset("mnist")["test"]
     models = [options.model, *options.others]
