@@ -55,6 +55,7 @@ READABLE = "PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and AVIF"
 NO_PICTURE = Refusal(
     415, "not_a_picture", f"the data is not a picture that can be read; readable are {READABLE}"
 )
+DAMAGED = Refusal(422, "truncated", "the data is cut short or damaged: ...")
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,13 @@ def bad_inputs() -> list[BadInput]:
     ]
 
 
-def _damaged() -> Refusal:
-    return Refusal(422, "truncated", "the data is cut short or damaged: ...")
+def _half(kind: str) -> bytes:
+    """Return the first half of a picture's file. kind: Pillow's name of the format."""
+    whole = encoded(digits(), kind)
+    return whole[: len(whole) // 2]
 
 
 def _pictures() -> Iterator[BadInput]:
-    picture = encoded(digits())
-
     def foreign(name: str) -> Refusal:
         return Refusal(
             415,
@@ -149,13 +150,13 @@ def _pictures() -> Iterator[BadInput]:
             b"P3 600 600 255 " + b"0 " * (1 << 19),
             too_large((1 << 20) + 15, 1 << 20, "bytes of text"),
         ),
-        ("PNG: nothing but a header", png(30, 30), _damaged()),
-        ("PNG: cut in half", picture[: len(picture) // 2], _damaged()),
-        ("JPEG: cut short", SAMPLE.read_bytes()[:9000], _damaged()),
-        ("GIF: cut in half", (gif := encoded(digits(), "GIF"))[: len(gif) // 2], _damaged()),
-        ("BMP: cut in half", (bmp := encoded(digits(), "BMP"))[: len(bmp) // 2], _damaged()),
-        ("WebP: cut in half", (webp := encoded(digits(), "WEBP"))[: len(webp) // 2], NO_PICTURE),
-        ("TIFF: cut in half", (tiff := encoded(digits(), "TIFF"))[: len(tiff) // 2], _damaged()),
+        ("PNG: nothing but a header", png(30, 30), DAMAGED),
+        ("PNG: cut in half", _half("PNG"), DAMAGED),
+        ("JPEG: cut short", SAMPLE.read_bytes()[:9000], DAMAGED),
+        ("GIF: cut in half", _half("GIF"), DAMAGED),
+        ("BMP: cut in half", _half("BMP"), DAMAGED),
+        ("WebP: cut in half", _half("WEBP"), NO_PICTURE),
+        ("TIFF: cut in half", _half("TIFF"), DAMAGED),
     ):
         yield BadInput(name, request("POST", READ, body, "application/octet-stream"), refusal)
 

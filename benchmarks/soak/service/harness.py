@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.common import on_processors, processors
 from benchmarks.soak.frame import Died, Trial
 from benchmarks.soak.service.samples import request
@@ -238,5 +240,5 @@ async def send_alone(server: Server, sent: bytes) -> Answer:
 
 def percentile(values: Iterable[float], share: float) -> float:
     """Return the least value that at least this share do not exceed; NaN where there are none."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else float("nan")
+    ordered = list(values)
+    return float(np.quantile(ordered, share, method="inverted_cdf")) if ordered else math.nan
