@@ -200,6 +200,7 @@ def test_the_modules_that_do_not_learn_load_no_extra() -> None:
     assert alone(program).split() == []
 
 
+@pytest.mark.slow
 def test_the_modules_that_learn_are_imported_without_a_warning() -> None:
     program = f"""
         import importlib
@@ -278,6 +279,7 @@ def test_a_picture_of_several_digits_is_read_by_the_core_install_alone() -> None
     assert alone(program, ASSETS / "sample.jpg", without=EXTRAS).split() == ["27354", "27354"]
 
 
+@pytest.mark.slow
 def test_no_module_that_reads_or_serves_imports_opencv_not_even_inside_functions() -> None:
     opencv = {name for name, tree in trees() if "cv2" in libraries(tree)}
     assert opencv <= DRAWING
@@ -400,6 +402,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     TopologicalSorter(all_imports()).prepare()  # raises CycleError where modules import each other
 
 
+@pytest.mark.slow
 def test_nothing_is_unpickled_anywhere() -> None:
     for name, tree in trees():
         for node in ast.walk(tree):

@@ -41,6 +41,7 @@ def test_steps_within_functions_are_set_apart(package: Readability) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["wide", "knots", "verbless"])
 @pytest.mark.parametrize("folder", ["inkdigits", "benchmarks"])
 def test_no_wide_line_no_knot_and_no_docstring_without_a_verb(folder: str, kind: str) -> None:

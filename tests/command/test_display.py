@@ -210,6 +210,7 @@ list(follow(records(), 2))
 """
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_bar_with_loss_accuracy_and_speed(on_terminal):
     seen = on_terminal(EPOCHS)
     drawn = lines_drawn(seen)
@@ -224,11 +225,13 @@ def test_a_terminal_gets_a_bar_with_loss_accuracy_and_speed(on_terminal):
     assert not lines_drawn(seen.rpartition("\x1b[?25h")[2])  # and nothing of the bar stays
 
 
+@pytest.mark.slow
 def test_a_wide_terminal_is_told_the_time_that_is_left(on_terminal):
     drawn = lines_drawn(on_terminal(EPOCHS, COLUMNS="120"))
     assert any(re.search(r"images/s  0:00:0\d left$", line) for line in drawn)
 
 
+@pytest.mark.slow
 def test_what_is_printed_reaches_its_file_and_not_the_terminal(on_terminal):
     line = "a result " * 20
     seen = on_terminal(
@@ -257,6 +260,7 @@ def test_no_color_turns_the_colours_off(on_terminal):
     assert not coloured.search(on_terminal(EPOCHS, NO_COLOR="1"))
 
 
+@pytest.mark.slow
 def test_a_terminal_that_cannot_move_its_cursor_gets_the_lines(on_terminal):
     assert on_terminal(EPOCHS, TERM="dumb").splitlines() == [
         "epoch 1/2  loss 0.2000  accuracy  95.00 %  validation  97.86 %  1.3 s",
@@ -264,6 +268,7 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_the_lines(on_terminal):
     ]
 
 
+@pytest.mark.slow
 def test_a_terminal_without_rich_gets_the_lines(on_terminal):
     assert lines_drawn(on_terminal(f"import sys; sys.modules['rich.progress'] = None{EPOCHS}")) == [
         "epoch 1/2  loss 0.2000  accuracy  95.00 %  validation  97.86 %  1.3 s",

@@ -61,6 +61,7 @@ def test_evaluate_writes_a_report(inkdigits_command, trained, tmp_path):
     assert "<html" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["text.txt/report.html", "full", "/proc/report.html"])
 def test_a_report_that_cannot_be_written_is_one_sentence(name, inkdigits_command, trained, place):
     done = inkdigits_command(
@@ -90,6 +91,7 @@ def test_unusable_models_are_refused(model, says, place, inkdigits_command):
     assert_refused(inkdigits_command("read", place / "a.png", "--model", model), says)
 
 
+@pytest.mark.slow
 def test_an_unknown_split_is_refused_with_the_known_ones(trained, inkdigits_command):
     done = inkdigits_command("evaluate", trained, "--data", "optdigits", "--split", "trian")
     assert_refused(done, "no split in optdigits: 'trian'; known: train, validation, test, all")
@@ -98,6 +100,7 @@ def test_an_unknown_split_is_refused_with_the_known_ones(trained, inkdigits_comm
 # ---- export
 
 
+@pytest.mark.slow
 def test_export_writes_a_file_that_reads(inkdigits_command, trained, tmp_path):
     done = inkdigits_command(
         "export", trained, "-o", tmp_path / "digits.onnx", "--json", "--data-dir", tmp_path
@@ -117,6 +120,7 @@ def test_export_writes_a_file_that_reads(inkdigits_command, trained, tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "output", "says"),
     [

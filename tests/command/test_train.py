@@ -25,6 +25,7 @@ from inkdigits.evaluation.metrics import percent
 # ---- train
 
 
+@pytest.mark.slow
 def test_train_prints_what_it_reached_and_where_the_run_is(inkdigits_command, tmp_path):
     done = inkdigits_command("train", "lenet", "--out", tmp_path / "runs" / "one", *QUICK)
     assert done.status == 0
@@ -53,6 +54,7 @@ def test_train_json_prints_only_records(quick, inkdigits_command, tmp_path):
     assert done.out == (tmp_path / "run" / "metrics.jsonl").read_text()
 
 
+@pytest.mark.slow
 def test_settings_reach_the_recipe(quick, inkdigits_command, tmp_path):
     given = ("--set", "batch=512", "--set", "schedule=cosine", "--set", "options.dropout=0.3")
     done = inkdigits_command(
@@ -153,6 +155,7 @@ def test_fine_tuning_says_what_became_of_mnists_digits(
     )
 
 
+@pytest.mark.slow
 def test_a_run_continues_when_its_output_is_closed(quick, inkdigits_command, tmp_path):
     with closed_output():
         done = inkdigits_command("train", "lenet", "--json", "--out", tmp_path / "run", *QUICK)
@@ -336,6 +339,7 @@ def test_unusable_data_are_refused(data, says, place, inkdigits_command):
     assert not out.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "value", "says"),
     [

@@ -11,6 +11,7 @@ from inkdigits.data.store import default_data_dir
 TINY = {"steps": 3, "batch": 2, "shards": 1, "pages": 2, "validation_pages": 2, "warm_up": 1}
 SETTINGS = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
 has_mnist = (default_data_dir() / "mnist" / "train-images-idx3-ubyte.gz").exists()
+pytestmark = pytest.mark.xdist_group("glyphs")  # one process builds the bank of glyphs
 needs_mnist = pytest.mark.skipif(not has_mnist, reason="MNIST is not in the folder of datasets")
 
 

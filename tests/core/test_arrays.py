@@ -404,6 +404,7 @@ def test_any_bytes_give_an_array_or_bad_data(tmp_path: Path, content: bytes, sta
             read(path)
 
 
+@pytest.mark.slow
 @fuzzed
 @given(
     descr=st.sampled_from(["|u1", "<i4", "|O", "<M8[s]", "V3", "u1"]),

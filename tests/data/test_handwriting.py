@@ -115,6 +115,7 @@ def test_images_have_the_geometry_of_mnist(simulated: tuple[np.ndarray, np.ndarr
     assert 0.049 < np.median(ink) < 0.258  # the range of MNIST's test images
 
 
+@pytest.mark.slow
 def test_progress_is_reported_until_all_is_done(digits: Split) -> None:
     told: list[tuple[str, int, int | None]] = []
     simulate(
@@ -264,6 +265,7 @@ def test_other_things_are_made_even_where_there_are_digits_of_one_kind_only(digi
 # ---- the dataset
 
 
+@pytest.mark.slow
 def test_each_split_is_made_of_its_own_images_and_the_test_images_stay_as_they_are() -> None:
     def made(train: int, validation: int, test: int) -> dict[str, Split]:
         def planted(seed: int) -> Split:

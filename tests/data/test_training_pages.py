@@ -16,10 +16,13 @@ from inkdigits.data.synthetic.training_pages.mnist import thinned, writers
 PAGES = 120
 SIZE = (192, 192)
 
-pytestmark = pytest.mark.skipif(
-    not (default_data_dir() / "mnist" / "train-images-idx3-ubyte.gz").exists(),
-    reason="MNIST is not in the folder of datasets",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not (default_data_dir() / "mnist" / "train-images-idx3-ubyte.gz").exists(),
+        reason="MNIST is not in the folder of datasets",
+    ),
+    pytest.mark.xdist_group("glyphs"),  # one process builds the bank of glyphs
+]
 
 
 @pytest.fixture(scope="module")

@@ -153,6 +153,7 @@ def test_evaluate_prints_a_table_for_people(capsys):
     assert capsys.readouterr().out == describe_robustness(evaluate_corrupted("default")) + "\n"
 
 
+@pytest.mark.slow
 def test_evaluate_measures_one_corruption_as_any_dataset(capsys, tmp_path):
     page = tmp_path / "fog.html"
     assert (

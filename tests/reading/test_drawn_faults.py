@@ -43,6 +43,7 @@ def misread(recogniser: Recogniser, pictures: Iterable[tuple[Path, str]]) -> lis
     return wrong
 
 
+@pytest.mark.slow
 def test_of_the_small_ones_nearly_all_are_read(recogniser: Recogniser) -> None:
     pictures = truths(SMALL)
     assert len(pictures) == 52
@@ -50,6 +51,7 @@ def test_of_the_small_ones_nearly_all_are_read(recogniser: Recogniser) -> None:
     assert len(pictures) - len(wrong) >= SMALL_READ, wrong
 
 
+@pytest.mark.slow
 def test_of_all_of_them_most_are_read(data_dir: Path, recogniser: Recogniser) -> None:
     folder = data_dir / "field" / "drawn"
     if not folder.is_dir():

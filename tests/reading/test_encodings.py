@@ -87,6 +87,7 @@ def test_sixteen_bits_are_rounded_to_eight(
             ), name
 
 
+@pytest.mark.slow
 def test_a_drawing_of_a_digit_is_read_as_the_digit(
     pictures: Any, recogniser: Recogniser, mnist: Any
 ) -> None:
@@ -203,6 +204,7 @@ def test_a_recogniser_that_misreads_misses_the_promise(
     assert last == f"{missed} of {missed} promises missed"
 
 
+@pytest.mark.slow
 def test_a_quick_run_over_mnist_keeps_the_promises(
     benchmark: Any, mnist: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

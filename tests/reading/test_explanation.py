@@ -326,6 +326,7 @@ def test_nothing_reaches_into_the_margin(columns, size, text, warnings, fields):
     assert image.height < 6000
 
 
+@pytest.mark.slow
 def test_no_line_of_the_header_is_cut_off():
     reading = Reading("3" * 400, (), (MANY_WORDS, "x" * 400))
     for width in (500, 600, 700):

@@ -98,6 +98,7 @@ def test_pixels_of_other_shapes_have_not_mnist_s_geometry(shape):
     assert as_is(np.full(shape, 255, np.uint8)) is None
 
 
+@pytest.mark.slow
 def test_a_drawing_comes_back_close_to_the_digit_that_it_shows(mnist):
     """The mean grey of the field differs by a few levels, not by a shift or a stretch."""
     images = mnist.validation.images[:200]

@@ -51,6 +51,7 @@ def same(one: Standardised, other: Standardised) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_every_recipe_s_network_comes_back_to_the_bit_after_training(
     tmp_path: Path, name: str

@@ -265,6 +265,7 @@ def test_without_the_exporter_s_libraries_the_extra_is_named(
 # ---- channels in fours
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("channels", "empty"), [(12, 0), (13, 3)])
 def test_a_shared_network_gets_empty_channels_that_change_nothing(
     tmp_path: Path, channels: int, empty: int

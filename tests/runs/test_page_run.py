@@ -39,6 +39,7 @@ from inkdigits.training.page.loop import PageTraining
 from inkdigits.training.page.network import PageMaps, PageNetwork
 from inkdigits.training.page.votes import LOOK_ALONE, PooledLook, Votes
 
+pytestmark = pytest.mark.xdist_group("glyphs")  # one process builds the bank of glyphs
 needs_mnist = pytest.mark.skipif(
     not (default_data_dir() / "mnist" / "train-images-idx3-ubyte.gz").exists(),
     reason="MNIST is not in the folder of datasets",

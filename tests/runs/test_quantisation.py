@@ -86,6 +86,7 @@ def test_it_needs_digits(tmp_path: Path) -> None:
         quantise(resolve_model("nano").read_bytes(), few_digits(0).images)
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_costs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "default.onnx"
     assert main(["export", "default", "-o", str(path), "--int8"]) == 0
@@ -95,6 +96,7 @@ def test_the_command_says_what_it_costs(tmp_path: Path, capfd: pytest.CaptureFix
     assert [found.name for found in tmp_path.iterdir()] == ["default.onnx"]
 
 
+@pytest.mark.slow
 def test_a_file_that_reads_too_much_otherwise_is_refused_and_what_was_there_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -169,6 +169,7 @@ def table_of(*arguments, **options) -> str:
     return as_markdown(measured.recipes)
 
 
+@pytest.mark.slow
 def test_finished_runs_are_kept_and_missing_ones_made(tmp_path, quick_lenet, quick):
     table = table_of(["lenet"], 1, tmp_path)
     assert "| `lenet` | 1 | 1 |" in table
@@ -200,6 +201,7 @@ def test_a_run_that_another_process_is_at_is_left_to_it(tmp_path, quick_lenet):
     assert list((tmp_path / "lenet-seed0").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_gone_on_with_and_one_of_another_recipe_made_anew(
     tmp_path, quick_lenet, quick, caplog
 ):
@@ -224,6 +226,7 @@ def test_two_that_run_at_once_share_the_work(tmp_path, quick_lenet, quick):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lenet-seed0", "lenet-seed1"]
 
 
+@pytest.mark.slow
 def test_an_ensemble_takes_the_runs_of_its_members(tmp_path, quick_lenet, quick, monkeypatch):
     table_of(["lenet"], 3, tmp_path)
     made = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/model.onnx")}
@@ -349,6 +352,7 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return stand_in
 
 
+@pytest.mark.slow
 def test_ray_makes_the_runs_that_one_process_makes(tmp_path, small, ray, quick):
     table_of([str(small)], 2, tmp_path / "here")
     records = list(reproduce([str(small)], 2, tmp_path / "ray", engine="ray"))
@@ -368,6 +372,7 @@ def test_a_run_that_fails_on_ray_ends_the_rest_with_its_reason(tmp_path, small, 
     assert list((tmp_path / "runs").glob("*/*")) == []
 
 
+@pytest.mark.slow
 def test_a_run_elsewhere_leaves_files_that_name_the_folder_here(tmp_path, quick_lenet):
     planned = PlannedRun(quick_lenet, 0, tmp_path)
     files = run_files(planned, load_dataset("optdigits"))

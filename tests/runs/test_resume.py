@@ -99,6 +99,7 @@ def test_from_every_step_it_goes_on_to_the_same_bits(teacher, tmp_path: Path) ->
         assert figures(resumed.epochs) == figures(whole.epochs), f"after {number}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINED)
 def test_shipped_recipes_go_on_to_the_same_bits(name: str) -> None:
     recipe = load_recipe(name, {"epochs": 2, "batch": min(25, load_recipe(name).batch)})
@@ -199,6 +200,7 @@ def finished(out: Path, recipe: Recipe, **options: object) -> bytes:
     return (out / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 5, 6, 7, 17])
 def test_a_stopped_run_goes_on_and_its_metrics_have_each_epoch_once(
     after: int, quick, tmp_path: Path
@@ -270,6 +272,7 @@ def test_other_digits_another_teacher_and_another_start_are_refused(
             list(run(changed, tmp_path / "run", digits, device="cpu", init=init, resume=True))
 
 
+@pytest.mark.slow
 def test_another_machine_or_torch_is_named_and_gone_on_with(
     quick, tmp_path: Path, monkeypatch, caplog
 ) -> None:
@@ -499,6 +502,7 @@ def test_an_interval_is_steps_or_seconds_or_never(text: str, steps: int, seconds
     assert Interval.parse(text) == Interval(steps, seconds)
 
 
+@pytest.mark.slow
 def test_an_interval_of_steps_saves_as_often_as_it_says(quick, monkeypatch, tmp_path: Path) -> None:
     assert Interval.parse("60s") == EVERY_MINUTE
     for interval, expected in ((Interval(steps=4), [4, 8, 12, 15]), (Interval(), [15])):

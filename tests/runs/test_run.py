@@ -164,6 +164,7 @@ def test_train_seconds_are_building_the_network_and_the_passes_alone(
     assert records[-1].train_seconds == 3 + 2 * 3 * 0.5
 
 
+@pytest.mark.slow
 def test_train_returns_what_the_last_record_says(quick, tmp_path):
     final = train(
         "lenet", tmp_path / "run", data="optdigits", seed=3, settings={"epochs": 1, "batch": 256}
@@ -174,6 +175,7 @@ def test_train_returns_what_the_last_record_says(quick, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_train_takes_a_dataset_in_memory_and_can_be_followed_record_by_record(
     quick, tmp_path, digits
 ):
@@ -196,6 +198,7 @@ def weights(out: Path, dataset: Dataset, seed: int = 0, **settings: object) -> b
     return (out / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_and_another_seed_others(quick, tmp_path, digits):
     first = weights(tmp_path / "first", digits, seed=5, rotation=10.0)
     assert first == weights(tmp_path / "second", digits, seed=5, rotation=10.0)
@@ -211,6 +214,7 @@ def poisoned(dataset: Dataset, split: str) -> Dataset:
     return dataclasses.replace(dataset, splits=dataset.splits | {split: poison})
 
 
+@pytest.mark.slow
 def test_the_test_digits_decide_nothing(quick, tmp_path, digits):
     def outcome(name: str, dataset: Dataset) -> tuple[bytes, float, float]:
         parts = weights(tmp_path / name, dataset, epochs=2)
@@ -228,6 +232,7 @@ def test_the_test_digits_decide_nothing(quick, tmp_path, digits):
 # ---- leaving early
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epochs", [0, 1])
 @pytest.mark.parametrize("how", ["Ctrl-C", "close"])
 def test_a_run_that_was_left_early_says_so_and_goes_on_to_the_same_bits(
@@ -290,6 +295,7 @@ def test_ctrl_c_while_the_files_are_written_loses_nothing(quick, monkeypatch, tm
 # ---- whole or not at all
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", range(1, 8))
 def test_a_disk_that_fills_up_for_good_leaves_the_last_state_and_no_half_file(
     call, quick, monkeypatch, tmp_path, digits, caplog
@@ -405,6 +411,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_leaves_nothing(rate, tmp_path
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_validation_loss_that_is_no_number_is_noticed(quick, monkeypatch, tmp_path, digits):
     monkeypatch.setattr(loop, "measure", lambda network, split: (math.nan, 0.1))
     with pytest.raises(InkdigitsError, match="validation loss became nan in epoch 1"):
@@ -415,6 +422,7 @@ def test_a_validation_loss_that_is_no_number_is_noticed(quick, monkeypatch, tmp_
 # ---- fine-tuning
 
 
+@pytest.mark.slow
 def test_init_starts_from_the_other_weights(quick, trained, tmp_path, digits):
     """With a learning rate of next to nothing the weights stay where they started."""
     settled = recipe(learning_rate=1e-30, optimiser="sgd")
@@ -464,6 +472,7 @@ def test_init_from_another_network_is_refused(trained, tmp_path, digits):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_init_from_the_same_network_with_other_options_is_refused(quick, tmp_path, digits):
     half = load_recipe("batchnorm", {"epochs": 1, "batch": 512, "options": {"dropout": 0.5}})
     list(run(half, tmp_path / "half", digits))
@@ -519,6 +528,7 @@ def test_the_shipped_teachers_read_and_a_folder_of_that_name_is_not_asked(tmp_pa
     assert min(np.mean(teacher(some.images).argmax(1) == some.labels) for teacher in teachers) > 0.9
 
 
+@pytest.mark.slow
 def test_the_recipe_s_teacher_teaches(quick, trained, tmp_path, digits):
     alone = weights(tmp_path / "alone", digits)
     taught = weights(tmp_path / "taught", digits, teacher=str(trained), teacher_weight=0.5)
@@ -554,6 +564,7 @@ def test_a_teacher_of_ten_digits_cannot_teach_eleven_classes(trained, tmp_path, 
 # ---- averaged weights
 
 
+@pytest.mark.slow
 def test_the_kept_folder_holds_the_averaged_network(quick, tmp_path, digits):
     averaged = load_recipe("batchnorm", {"epochs": 2, "batch": 256, "ema": 0.9})
     *_, final = run(averaged, tmp_path / "run", digits, device="cpu")
@@ -566,6 +577,7 @@ def test_the_kept_folder_holds_the_averaged_network(quick, tmp_path, digits):
 # ---- exporting
 
 
+@pytest.mark.slow
 def test_export_gives_the_run_s_own_onnx_file_again(trained, tmp_path, digits):
     written = export_run(trained, tmp_path / "digits.onnx", data_dir=tmp_path)
     assert written.bytes == (tmp_path / "digits.onnx").stat().st_size
@@ -578,6 +590,7 @@ def test_export_gives_the_run_s_own_onnx_file_again(trained, tmp_path, digits):
     assert np.array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_a_failed_export_leaves_the_old_file(trained, tmp_path, monkeypatch):
     (tmp_path / "digits.onnx").write_text("the old one")
 
@@ -602,6 +615,7 @@ def test_a_config_without_what_an_export_needs(key, trained, tmp_path):
     assert not (tmp_path / "digits.onnx").exists()
 
 
+@pytest.mark.slow
 def test_a_recipe_learns_from_its_own_data_unless_told_otherwise(tmp_path: Path) -> None:
     recipe = dataclasses.replace(load_recipe("lenet", {"epochs": 1}), data="optdigits")
     for name, data in (("own", None), ("told", "optdigits")):
@@ -623,6 +637,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory, digits: Dataset) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_an_ensemble_answers_with_the_mean_of_its_members_probabilities(pair, digits):
     members = [
         load_checkpoint(pair / "members" / f"lenet-seed{seed}").network.eval() for seed in (2, 3)
@@ -641,6 +656,7 @@ def test_an_ensemble_answers_with_the_mean_of_its_members_probabilities(pair, di
     assert np.allclose(read, (mean.log() / temperature).softmax(1), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_passes_of_an_ensemble_are_counted_on(pair):
     *epochs, final = [
         json.loads(line) for line in (pair / "metrics.jsonl").read_text().splitlines()
@@ -654,6 +670,7 @@ def test_the_passes_of_an_ensemble_are_counted_on(pair):
     assert final["train_seconds"] == pytest.approx(sum(seconds))
 
 
+@pytest.mark.slow
 def test_an_ensemble_goes_on_where_it_was_stopped(quick, monkeypatch, tmp_path, digits, pair):
     out, both = tmp_path / "run", recipe(epochs=2, members=2)
     running = run(both, out, digits, seed=1)
@@ -681,6 +698,7 @@ def test_an_ensemble_cannot_start_from_one_model(trained, tmp_path, digits):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_run_is_finished_when_it_is_whole_and_of_the_recipe_as_it_is_now(trained, pair, tmp_path):
     now = load_recipe("lenet", {"epochs": 4, "batch": 32})
     assert is_finished(trained, now, seed=0)

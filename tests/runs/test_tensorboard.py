@@ -124,6 +124,7 @@ def in_the_middle_of(epoch: int) -> Callable[[object], bool]:
     )
 
 
+@pytest.mark.slow
 def test_the_curves_are_those_of_metrics_jsonl(tracked):
     *epochs, final = metrics(tracked)
     for tag, key in CURVES.items():
@@ -143,6 +144,7 @@ def test_the_curves_are_those_of_metrics_jsonl(tracked):
         ]
 
 
+@pytest.mark.slow
 def test_the_learning_rate_is_that_of_the_middle_of_a_pass(tracked):
     halves = [0.001 * (1 + math.cos(math.pi * done)) / 2 for done in (1 / 6, 1 / 2, 5 / 6)]
     assert [rate for _, rate in curve(tracked / EVENTS_FOLDER, "learning_rate")] == pytest.approx(
@@ -150,6 +152,7 @@ def test_the_learning_rate_is_that_of_the_middle_of_a_pass(tracked):
     )
 
 
+@pytest.mark.slow
 def test_recipe_and_pictures_come_with_them(tracked, digits):
     read = read_back(tracked / EVENTS_FOLDER)
     (text,) = read.Tensors("recipe/text_summary")
@@ -165,6 +168,7 @@ def test_recipe_and_pictures_come_with_them(tracked, digits):
         assert picture.convert("L").getextrema() == (pytest.approx(0, abs=60), 255)
 
 
+@pytest.mark.slow
 def test_the_pictures_are_of_validation_digits(stand_in, monkeypatch, tmp_path, digits):
     """Whoever chooses by what is shown does not choose by the test digits."""
     asked = []
@@ -179,6 +183,7 @@ def test_the_pictures_are_of_validation_digits(stand_in, monkeypatch, tmp_path, 
     assert [(images == digits.validation.images).all() for images in asked] == [True]
 
 
+@pytest.mark.slow
 def test_the_bits_are_the_same_with_and_without(stand_in, tmp_path, digits):
     for name in ("without", "with"):
         records = run(recipe(2, rotation=10.0), tmp_path / name, digits, device="cpu")
@@ -193,6 +198,7 @@ def test_the_bits_are_the_same_with_and_without(stand_in, tmp_path, digits):
 # ---- going on
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_and_goes_on_has_no_step_twice(stand_in, tmp_path, digits):
     """It goes on from the state of its second pass, and its third is on disk already."""
     out, kept = tmp_path / "run", tmp_path / "kept"
@@ -212,6 +218,7 @@ def test_a_run_that_was_killed_and_goes_on_has_no_step_twice(stand_in, tmp_path,
     )
 
 
+@pytest.mark.slow
 def test_who_listens_later_hears_of_what_was_before(stand_in, tmp_path, digits):
     out = tmp_path / "run"
     running = run(recipe(), out, digits, device="cpu")
@@ -223,6 +230,7 @@ def test_who_listens_later_hears_of_what_was_before(stand_in, tmp_path, digits):
     assert steps(out / EVENTS_FOLDER) == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_written_down_once(stand_in, tmp_path, digits):
     out = tmp_path / "run"
     list(run(recipe(2), out, digits))
@@ -233,6 +241,7 @@ def test_a_finished_run_is_written_down_once(stand_in, tmp_path, digits):
     assert len(list((out / EVENTS_FOLDER).glob("*.final"))) == 1
 
 
+@pytest.mark.slow
 def test_each_member_of_an_ensemble_has_curves_of_its_own(stand_in, tmp_path, digits):
     pair, out = recipe(2, members=2), tmp_path / "run"
     track_until(in_the_middle_of(4), pair, out, digits)
@@ -284,6 +293,7 @@ def test_a_run_that_leaves_nothing_leaves_no_events_either(was_there, tmp_path, 
     assert list(tmp_path.rglob("*")) == [tmp_path / "run"] * was_there
 
 
+@pytest.mark.slow
 def test_without_the_extra_it_is_named_before_the_training(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     command = [
@@ -303,6 +313,7 @@ def test_without_the_extra_it_is_named_before_the_training(monkeypatch, tmp_path
         train("lenet", tmp_path / "run", data="optdigits", tensorboard=True)
 
 
+@pytest.mark.slow
 def test_the_command_asks_for_it(stand_in, monkeypatch, tmp_path):
     command = ["train", "lenet", "--data", "optdigits", "--epochs", "1", "--set", "batch=256"]
     assert cli.main([*command, "--out", str(tmp_path / "with"), "--tensorboard"]) == 0
@@ -340,12 +351,14 @@ def test_the_page_names_every_key_of_metrics_jsonl():
         assert sorted(keys) == sorted({field.name for field in dataclasses.fields(record)} | more)
 
 
+@pytest.mark.slow
 def test_the_page_names_every_tag(tracked):
     tags = read_back(tracked / EVENTS_FOLDER).Tags()
     for tag in [*tags["scalars"], *tags["images"]]:
         assert tag.startswith("final/") or f"`{tag}`" in PAGE, tag
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of mlflow's libraries
 def test_the_recipe_for_mlflow(tracked, tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed")

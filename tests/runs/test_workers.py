@@ -228,6 +228,7 @@ def test_what_only_training_knows_is_refused_before_it_too(described, tmp_path, 
 # ---- trials
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
 def test_the_same_seed_gives_the_same_trials_also_when_stopped_in_between(
     described, tmp_path, sampler
@@ -393,6 +394,7 @@ def over(records: Iterator[Underway | TrialResult]) -> list[TrialResult]:
     return [record for record in records if isinstance(record, TrialResult)]
 
 
+@pytest.mark.slow
 def test_trials_are_trained_without_the_test_digits_and_the_best_recipe_makes_the_same(
     without_test_digits, described, tmp_path, quick
 ) -> None:
@@ -445,6 +447,7 @@ def test_a_trial_whose_loss_is_no_number_fails_with_its_reason_and_the_search_go
     assert load_recipe(tmp_path / "out" / "best.toml").learning_rate == 1e-2
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_finished_there_is_no_best_recipe(described, tmp_path, capsys) -> None:
     text = TRAINED.replace("{ low = 1e-3, high = 1e-2, log = true }", "[1e30, 1e31]").replace(
         "trials = 4", "trials = 1"
@@ -493,6 +496,7 @@ def test_what_ctrl_c_stops_goes_on_to_the_same_bits(
 # ---- the command
 
 
+@pytest.mark.slow
 def test_a_second_call_says_what_is_there_and_trains_nothing(
     described, tmp_path, capsys, monkeypatch
 ) -> None:
@@ -532,6 +536,7 @@ def test_a_second_call_says_what_is_there_and_trains_nothing(
     assert str(tmp_path / "out" / "best.toml") in "".join(table)
 
 
+@pytest.mark.slow
 def test_the_missing_extra_is_named(described, tmp_path, monkeypatch, capsys) -> None:
     space = described()
     monkeypatch.setitem(sys.modules, "ray", None)
@@ -615,6 +620,7 @@ class Process:
         assert self.ended
 
 
+@pytest.mark.slow
 def test_jobs_are_processes_that_share_the_search_and_one_that_fails_is_told_of(
     described, tmp_path, monkeypatch, caplog
 ) -> None:
@@ -635,6 +641,7 @@ def test_jobs_are_processes_that_share_the_search_and_one_that_fails_is_told_of(
         next(search(space, tmp_path / "none", jobs=0))
 
 
+@pytest.mark.slow
 def test_ray_is_given_seeds_and_finds_what_one_process_finds(
     described, tmp_path, monkeypatch
 ) -> None:

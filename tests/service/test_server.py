@@ -528,6 +528,7 @@ def reads_badly(model: Path) -> None:
     model.write_bytes(other.SerializeToString())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "why"),
     [
@@ -575,6 +576,7 @@ def test_a_file_is_left_alone_while_it_is_being_written(model: Path) -> None:
     assert file.load_if_changed() is None
 
 
+@pytest.mark.slow
 def test_requests_under_way_finish_with_the_model_that_they_began_with(
     model: Path, tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ from inkdigits.training.page.loop import PageTraining
 from inkdigits.training.page.recipe import PageRecipe, load_page_recipe
 from inkdigits.training.page.resuming import average_into
 
+pytestmark = pytest.mark.xdist_group("glyphs")  # one process builds the bank of glyphs
 needs_mnist = pytest.mark.skipif(
     not (default_data_dir() / "mnist" / "train-images-idx3-ubyte.gz").exists(),
     reason="MNIST is not in the folder of datasets",
@@ -37,7 +38,7 @@ def sees_dark(pictures: np.ndarray) -> Sequence[np.ndarray]:
     fine = pictures.min(axis=1).reshape(1, *(s for n in pictures.shape[2:] for s in (n // 2, 2)))
     dark = (128.0 - fine.mean(axis=(2, 4))) / 16
     spaced = np.zeros_like(dark)
-    spaced[:, 8::16, 8::16] = dark[:, 8::16, 8::16]
+    spaced[:, 8::32, 8::32] = dark[:, 8::32, 8::32]
     centre = np.where(spaced > 0, spaced, -9.0)
     rows, columns = dark.shape[1:]
     coarse = dark.reshape(1, rows // 4, 4, columns // 4, 4).max(axis=(2, 4))

@@ -17,10 +17,13 @@ from inkdigits.training.page.pages import (
 )
 from inkdigits.training.page.targets import PageTargets
 
-pytestmark = pytest.mark.skipif(
-    not (default_data_dir() / "mnist" / "train-images-idx3-ubyte.gz").exists(),
-    reason="MNIST is not in the folder of datasets",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not (default_data_dir() / "mnist" / "train-images-idx3-ubyte.gz").exists(),
+        reason="MNIST is not in the folder of datasets",
+    ),
+    pytest.mark.xdist_group("glyphs"),  # one process builds the bank of glyphs
+]
 
 
 def test_a_batch_is_the_same_whether_drawn_here_or_by_another_process_in_another_order() -> None:

@@ -1,4 +1,4 @@
-"""Every shipped recipe builds, takes a step and learns 256 digits by heart.
+"""Every shipped recipe builds, takes a step and learns 128 digits by heart.
 
 The five reference recipes are what their sources say.
 """
@@ -94,12 +94,13 @@ def test_steps_move_every_layer(name: str) -> None:
             assert not torch.equal(moved, still), layer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINED)
-def test_a_recipe_learns_256_digits_by_heart(name: str) -> None:
+def test_a_recipe_learns_128_digits_by_heart(name: str) -> None:
     # The digits as they are, and small batches, so that a large network is there after a few
     # passes.
     settings = {"epochs": 30, "clean_epochs": 30, "batch": min(load_recipe(name).batch, 32)}
-    recipe, digits = load_recipe(name, settings), few_digits(256)
+    recipe, digits = load_recipe(name, settings), few_digits(128)
     network, accuracy = seeded_network(recipe, 0), 0.0
     for record in fit(network, recipe, digits, few_digits(10), device="cpu"):
         if isinstance(record, Epoch) and (accuracy := measure(network, digits)[1]) == 1:
