@@ -99,7 +99,7 @@ def test_steps_move_every_layer(name: str) -> None:
 def test_a_recipe_learns_128_digits_by_heart(name: str) -> None:
     # The digits as they are, and small batches, so that a large network is there after a few
     # passes.
-    settings = {"epochs": 30, "clean_epochs": 30, "batch": min(load_recipe(name).batch, 32)}
+    settings = {"epochs": 40, "clean_epochs": 40, "batch": min(load_recipe(name).batch, 32)}
     recipe, digits = load_recipe(name, settings), few_digits(128)
     network, accuracy = seeded_network(recipe, 0), 0.0
     for record in fit(network, recipe, digits, few_digits(10), device="cpu"):
