@@ -153,3 +153,16 @@ def test_the_contact_sheet_shows_pages_beside_their_owners(tmp_path, monkeypatch
     monkeypatch.setattr(sys, "argv", ["x", *options])
     sheet.main()
     assert out.exists()
+
+
+def test_slashes_lean_to_the_right_whoever_writes_them(pages: list[TrainingPage]) -> None:
+    leans = []
+    for page in pages:
+        for number in np.flatnonzero(page.kinds == SYMBOLS.index("/")):
+            rows, columns = np.nonzero(page.owner == number + 1)
+            if len(rows) > 30 and np.ptp(rows) > 10:
+                slope, _ = np.polyfit(rows, columns, 1)
+                leans.append(-slope)
+
+    assert len(leans) > 5
+    assert min(leans) > 0

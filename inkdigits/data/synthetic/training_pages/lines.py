@@ -27,6 +27,7 @@ from inkdigits.data.synthetic.training_pages.writing import SOLID_HALF, Frame, W
 NARROWEST_STEP = 0.55  # of a symbol's width: the next one starts no further left
 NARROWEST = 0.22  # em, the same for narrow symbols
 FULL_STOP = SYMBOLS.index(".")  # kinds below are digits
+SLASH = SYMBOLS.index("/")
 THICK = 0.2  # em: pens of this width touch, but do not overlap, or nobody could read them
 USUAL_PEN = 0.06  # em, half the width where neither hand nor glyph says otherwise
 LONGEST_LIGATURE = 0.8  # em
@@ -273,9 +274,11 @@ def _put(writer: Writer, symbol: Symbol, size: float) -> None:
 
     turn = rng.normal(0, hand.turn)
     across = hand.breadth
+    # Whoever leans to the left leans slashes to the right all the same.
+    slant = abs(hand.slant) if symbol.glyph.kind == SLASH else hand.slant
     leaning = np.array(
         [
-            [across, -hand.slant - turn],
+            [across, -slant - turn],
             [turn * across, 1.0],
         ]
     )
