@@ -1,14 +1,23 @@
-"""Atomic writes, so that a full disk or a kill leaves what was there before, and advisory locks."""
+"""Atomic writes, so that a full disk or a kill leaves what was there before, and advisory locks.
+
+What is deleted is a regular file with a name that we gave it. A folder may be a stranger's, and
+have links where our own files and folders should be: they are refused.
+"""
 
 import contextlib
+import errno
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from inkdigits.core.errors import CannotWrite, MissingExtra
+
+# What SQLite keeps beside a file, and writes to without being asked.
+SQLITE_ENDINGS = ("-wal", "-shm", "-journal")
 
 TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.")  # the start of the names of temporary files
 
@@ -66,14 +75,65 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def remove_leftovers(folder: Path) -> None:
+def remove_leftovers(folder: Path, names: Collection[str] | None = None) -> None:
     """Delete the temporary files of processes that were killed within `write_whole`.
 
     No other process may be writing into the folder meanwhile.
+
+    Args:
+        folder: in which they were writing.
+        names: of the files that they were writing; None for any.
     """
     for path in folder.iterdir():
-        if TEMPORARY.match(path.name):
-            path.unlink()
+        written = written_name(path)
+        if written and (names is None or written in names):
+            remove_file(path)
+
+
+def written_name(path: Path) -> str | None:
+    """Return the name of the file that a temporary file would become, or None for other files."""
+    found = TEMPORARY.match(path.name)
+    return path.name[found.end() :] if found else None
+
+
+def remove_file(path: Path) -> None:
+    """Delete a file, unless it is a link, a folder or anything else that we do not make."""
+    if is_regular(path):
+        path.unlink(missing_ok=True)
+
+
+def is_regular(path: Path) -> bool:
+    """Tell whether there is a regular file, and not a link to one."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def refuse_link(path: Path) -> None:
+    """Refuse a link in place of a file or folder of ours: what it leads to is somebody else's.
+
+    Raises:
+        CannotWrite: it is one.
+    """
+    if path.is_symlink():
+        raise CannotWrite(
+            f"{path} is a link, where a file or folder of our own should be; "
+            "delete the link, or choose another folder"
+        )
+
+
+def refuse_links_of_database(file: Path) -> None:
+    """Refuse an SQLite file beside which links lie: SQLite would write into what they lead to.
+
+    Raises:
+        OSError: where SQLite keeps what it has not merged yet, there is a link.
+    """
+    database = file.resolve()  # a link to the file itself is the user's choice, and followed
+    for ending in SQLITE_ENDINGS:
+        companion = database.with_name(database.name + ending)
+        if companion.is_symlink():
+            raise OSError(errno.ELOOP, f"{companion.name!r} beside it is a link")
 
 
 def entries(folder: Path) -> list[Path]:
@@ -140,8 +200,11 @@ def file_lock(path: Path, wait: bool = True) -> Iterator[bool]:
     except ImportError:
         raise MissingExtra("downloading a dataset", "train") from None
 
+    file = path.with_name(f".{path.name}.lock")
+    refuse_link(file)  # what it leads to would be emptied
+
     # Not bound to this thread: another one may close a generator.
-    lock = FileLock(path.with_name(f".{path.name}.lock"), thread_local=False)
+    lock = FileLock(file, thread_local=False)
     with report_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(Timeout):

@@ -21,7 +21,7 @@ from typing import IO, Any
 from inkdigits import __version__
 from inkdigits.core import unpacking
 from inkdigits.core.errors import BadData, DownloadFailed
-from inkdigits.core.files import file_lock, report_write_errors
+from inkdigits.core.files import file_lock, remove_file, report_write_errors
 from inkdigits.core.progress import ProgressCallback
 
 TIMEOUT = 30.0  # seconds without a byte after which a mirror is given up
@@ -118,10 +118,10 @@ def temporary_beside(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.part")
     try:
-        temporary.unlink(missing_ok=True)
+        remove_file(temporary)
         yield temporary
     finally:
-        temporary.unlink(missing_ok=True)
+        remove_file(temporary)
 
 
 def _has_hash(path: Path, sha256: str, of_unpacked: bool, limit: int) -> bool:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from inkdigits.core.arrays import read_array
 from inkdigits.core.errors import BadData, look_up
-from inkdigits.core.files import file_lock, report_write_errors
+from inkdigits.core.files import file_lock, remove_file, report_write_errors
 from inkdigits.core.progress import ProgressCallback
 from inkdigits.core.tables import read_libsvm
 from inkdigits.core.unpacking import sha256
@@ -236,7 +236,7 @@ def fetch_dataset(
 def _fetch_from_archive(
     archive: Archive, folder: Path, files: list[File], progress: ProgressCallback | None
 ) -> None:
-    """Download a zip file, take some files out of it, and delete it again."""
+    """Download a zip file, take some files out of it, and delete it again unless it was there."""
     path = folder / archive.name
     with file_lock(folder / "archive"):
         # Another process may have brought them while this one waited.
@@ -244,6 +244,7 @@ def _fetch_from_archive(
         if not files:
             return
 
+        was_there = os.path.lexists(path)
         fetch(
             archive.urls,
             path,
@@ -257,7 +258,8 @@ def _fetch_from_archive(
                 for file in files:
                     _extract(zipped, archive.folder + file.packed_name, folder / file.packed_name)
         finally:
-            path.unlink()
+            if not was_there:
+                remove_file(path)
 
 
 def _extract(zipped: zipfile.ZipFile, member: str, path: Path) -> None:

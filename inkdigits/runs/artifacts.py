@@ -27,6 +27,7 @@ from inkdigits.training.predictions import accuracy_on, fit_temperature, measure
 from inkdigits.training.recipe import Recipe
 
 METRICS_FILE = "metrics.jsonl"
+ONNX_FILE = "model.onnx"
 MEMBERS_FOLDER = "members"  # of an ensemble: the runs of its members
 LAST_FILE = "report.html"  # of a run: once it is there, all files are
 
@@ -158,7 +159,7 @@ def finish(
 
     export_onnx(
         network,
-        folder / "model.onnx",
+        folder / ONNX_FILE,
         dataset.validation.images,
         temperature=temperature,
         facts={

@@ -8,10 +8,9 @@ look.safetensors (page_weights.py), metrics.jsonl with every record (page_record
 import copy
 import json
 import logging
-import shutil
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,13 @@ from torch import nn
 
 from inkdigits.core.digits import CONFIG_FILE
 from inkdigits.core.errors import BadValue, CannotWrite
-from inkdigits.core.files import entries, remove_leftovers, write_whole
+from inkdigits.core.files import (
+    entries,
+    refuse_link,
+    remove_file,
+    remove_leftovers,
+    write_whole,
+)
 from inkdigits.data.synthetic.training_pages.generator import prepare
 from inkdigits.runs.artifacts import LAST_FILE, METRICS_FILE
 from inkdigits.runs.checkpoint import machine, versions
@@ -45,7 +50,12 @@ from inkdigits.runs.page_records import (
     write_page_metrics,
 )
 from inkdigits.runs.page_report import write_page_report
-from inkdigits.runs.page_weights import load_page_weights, save_page_weights
+from inkdigits.runs.page_weights import (
+    LOOK_WEIGHTS,
+    PAGE_WEIGHTS,
+    load_page_weights,
+    save_page_weights,
+)
 from inkdigits.runs.resume import (
     STATE_FOLDER,
     Interval,
@@ -62,6 +72,15 @@ from inkdigits.training.page.votes import fit_votes
 log = logging.getLogger(__name__)
 
 STAGES = {"page": "steps", "look": "shards"}  # the two networks, and what their training counts
+FILES = (
+    PAGE_FILE,
+    LOOK_FILE,
+    PAGE_WEIGHTS,
+    LOOK_WEIGHTS,
+    METRICS_FILE,
+    LAST_FILE,
+    CONFIG_FILE,
+)
 SHOWN_EVERY = 0.25  # seconds between two records of progress
 
 
@@ -107,6 +126,10 @@ def train_page_reader(
     job = PageJob(recipe, seed, device, weights, workers, interval)
 
     with locked_folder(out):
+        for name in STAGES:
+            refuse_link(out / name)
+            refuse_link(out / name / STATE_FOLDER)
+
         figures = _finished_before(job, out, resume=resume)
         if figures is None:
             figures = yield from _train(job, out)
@@ -127,7 +150,7 @@ def _finished_before(job: PageJob, out: Path, *, resume: bool) -> PageReaderFigu
         log.warning("the run in %s is already finished", out)
         return from_final_record(config["final"])
 
-    remove_leftovers(out)
+    remove_leftovers(out, FILES)
     stopped = (out / "page" / STATE_FOLDER).is_dir() and not (out / CONFIG_FILE).is_file()
     if stopped and not resume:
         raise CannotWrite(f"{out} holds a run that was stopped; --resume continues it")
@@ -188,7 +211,7 @@ def _train(job: PageJob, out: Path) -> Generator[PageRunRecord, None, PageReader
 
     figures = _finish(job, out, pages, looks)
     for name in STAGES:
-        shutil.rmtree(out / name, ignore_errors=True)
+        _delete_states(out / name)
 
     return figures
 
@@ -244,6 +267,7 @@ def _train_stage(
 @contextmanager
 def _left_tidy(out: Path, name: str, saver: StateSaver) -> Iterator[None]:
     """After a stop or an error, say what stays in the folder; delete what is of no use."""
+    was_there = (out / name).is_dir()
     try:
         yield
     except (KeyboardInterrupt, GeneratorExit):
@@ -253,10 +277,17 @@ def _left_tidy(out: Path, name: str, saver: StateSaver) -> Iterator[None]:
     except Exception as error:
         if any(SavedStates(out / stage) for stage in STAGES):
             error.add_note(f"its last good state stays in {out}")
-        else:
-            shutil.rmtree(out / name)
-            (out / METRICS_FILE).unlink(missing_ok=True)
+        elif not was_there:
+            _delete_states(out / name)
+            remove_file(out / METRICS_FILE)
         raise
+
+
+def _delete_states(stage: Path) -> None:
+    """Delete the states of a network, and its folder unless something else is in it."""
+    SavedStates(stage).delete()
+    with suppress(OSError):  # it is not empty
+        stage.rmdir()
 
 
 def on_processor(network: nn.Module) -> nn.Module:

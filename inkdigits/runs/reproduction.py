@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inkdigits.core.errors import BadValue, InkdigitsError
-from inkdigits.core.files import file_lock, write_whole
+from inkdigits.core.files import file_lock, refuse_link, write_whole
 from inkdigits.data.datasets import Dataset, load_dataset
 from inkdigits.runs.artifacts import LAST_FILE, RunRecord, run_name
 from inkdigits.runs.engines import (
@@ -203,6 +203,7 @@ def train_run(
         What the run reports.
     """
     job = TrainingJob(planned.recipe, dataset, planned.seed, members_in=planned.out, resume=True)
+    refuse_link(planned.folder)
     with file_lock(planned.folder / LOCK_NAME, wait) as ours:
         if not ours or planned.is_finished:
             return
@@ -227,6 +228,7 @@ def _train_on_ray(
         while waiting or tasks:
             while waiting and tasks.has_room:
                 planned = waiting.pop(0)
+                refuse_link(planned.folder)
                 ours = locks.enter_context(file_lock(planned.folder / LOCK_NAME, wait=False))
                 if ours and not planned.is_finished:
                     tasks.start(planned, planned, shared[planned.recipe.data])

@@ -9,16 +9,22 @@ import hashlib
 import json
 import logging
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inkdigits.core.errors import BadValue, CannotWrite
-from inkdigits.core.files import report_write_errors, write_whole
+from inkdigits.core.files import (
+    is_regular,
+    refuse_link,
+    remove_file,
+    report_write_errors,
+    write_whole,
+    written_name,
+)
 from inkdigits.core.signals import uninterrupted
 
 if TYPE_CHECKING:
@@ -33,14 +39,18 @@ STATE_NAME = re.compile(r"(\d+)-([0-9a-f]{64})\.safetensors")
 class SavedStates:
     """The saved states of the run in a folder: the last two, in case the disk damages the last.
 
-    Only one process at a time may save.
+    Only one process at a time may save. Other files in their folder are left alone.
 
     Args:
         run: the folder of the run.
+
+    Raises:
+        CannotWrite: where their folder should be, there is a link.
     """
 
     def __init__(self, run: Path) -> None:
         self.folder = run / STATE_FOLDER
+        refuse_link(self.folder)
         self._good: Path | None = None  # the last one saved or loaded
 
     def save(self, state: "TrainingState") -> None:
@@ -56,10 +66,7 @@ class SavedStates:
         write_whole(path, content)
 
         with report_write_errors(self.folder):
-            # This also deletes half-written files of processes that were killed.
-            for other in self.folder.iterdir():
-                if other not in (path, self._good):
-                    other.unlink()
+            self._remove_all_but(path, self._good)
 
         self._good = path
 
@@ -85,13 +92,22 @@ class SavedStates:
         return bool(self._paths())
 
     def delete(self) -> None:
-        """Delete all states and their folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Delete all states, and their folder unless something else is in it."""
+        with suppress(OSError):
+            self._remove_all_but()
+            self.folder.rmdir()
+
+    def _remove_all_but(self, *kept: Path | None) -> None:
+        """Delete other states, and the half-written ones of processes that were killed."""
+        for path in self.folder.iterdir():
+            name = written_name(path) or path.name
+            if path not in kept and STATE_NAME.fullmatch(name):
+                remove_file(path)
 
     def _paths(self) -> list[Path]:
         """Return the files of the states, newest first."""
         named = [path for path in self.folder.glob("*") if STATE_NAME.fullmatch(path.name)]
-        return sorted(named, key=_number, reverse=True)
+        return sorted(filter(is_regular, named), key=_number, reverse=True)
 
 
 def _number(path: Path) -> int:

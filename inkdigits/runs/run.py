@@ -22,13 +22,21 @@ from torch import nn
 
 from inkdigits.core.digits import CLASSES, CONFIG_FILE
 from inkdigits.core.errors import BadData, BadValue, CannotWrite, InkdigitsError
-from inkdigits.core.files import entries, file_lock, remove_leftovers, writable_folder
+from inkdigits.core.files import (
+    entries,
+    file_lock,
+    refuse_link,
+    remove_file,
+    remove_leftovers,
+    writable_folder,
+)
 from inkdigits.data.datasets import load_dataset
 from inkdigits.data.splits import Dataset, Split
 from inkdigits.runs.artifacts import (
     LAST_FILE,
     MEMBERS_FOLDER,
     METRICS_FILE,
+    ONNX_FILE,
     FinalFigures,
     RunRecord,
     TrainingHistory,
@@ -37,7 +45,7 @@ from inkdigits.runs.artifacts import (
     run_name,
     write_metrics,
 )
-from inkdigits.runs.checkpoint import load_checkpoint, load_run
+from inkdigits.runs.checkpoint import WEIGHTS_FILE, load_checkpoint, load_run
 from inkdigits.runs.job import EVERY_MINUTE, TrainingJob, check_before_training, prepare
 from inkdigits.runs.resume import Interval, SavedStates, StateSaver, differences
 from inkdigits.training.device import choose_device
@@ -51,6 +59,7 @@ log = logging.getLogger(__name__)
 REPORT_BYTES = 1 << 20  # generously; the other files are two copies of the weights
 LOCK_NAME = "run"  # `file_lock(folder / LOCK_NAME)` holds LOCK_FILE in that folder
 LOCK_FILE = f".{LOCK_NAME}.lock"
+RUN_FILES = (WEIGHTS_FILE, CONFIG_FILE, ONNX_FILE, METRICS_FILE, LAST_FILE)
 
 
 def train(
@@ -210,7 +219,7 @@ def run_in_locked_folder(
     """
     final = _finished_before(job, out)
     if final is None:
-        remove_leftovers(out)
+        remove_leftovers(out, RUN_FILES)
         train_job = run_single if job.recipe.members == 1 else run_ensemble
         final = yield from train_job(job, out)
 
@@ -278,8 +287,10 @@ def run_ensemble(
     epochs = list[Epoch]()
     seconds = 0.0
 
+    refuse_link(out / MEMBERS_FOLDER)
     for number, seed in enumerate(job.recipe.member_seeds(job.seed)):
         folder = (job.members_in or out / MEMBERS_FOLDER) / run_name(member, seed)
+        refuse_link(folder)
         epochs_before = number * member.epochs
 
         if not is_finished(folder, member, seed):
@@ -373,12 +384,16 @@ def is_stopped(folder: Path, job: TrainingJob) -> bool:
 
 
 def clear_run_folder(folder: Path) -> None:
-    """Delete everything in a run's folder except its lock."""
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.name != LOCK_FILE:
-            path.unlink()
+    """Delete the files of a run. What else is in its folder stays.
+
+    Raises:
+        CannotWrite: the folder, or that of its states, is a link.
+    """
+    refuse_link(folder)
+    SavedStates(folder).delete()
+    remove_leftovers(folder, RUN_FILES)
+    for name in RUN_FILES:
+        remove_file(folder / name)
 
 
 @contextmanager
@@ -460,7 +475,11 @@ def _refuse_unless_finite(epoch: Epoch) -> None:
 
 @contextmanager
 def _left_tidy(out: Path) -> Iterator[None]:
-    """After an error, tell the user what stays in the folder, and delete what is of no use."""
+    """After an error, tell the user what stays in the folder, and delete what is of no use.
+
+    What an earlier run has left is of use: `resume` goes on there.
+    """
+    had_states = SavedStates(out).folder.is_dir()
     try:
         yield
     except BaseException as error:
@@ -470,9 +489,9 @@ def _left_tidy(out: Path) -> Iterator[None]:
             )
         elif SavedStates(out):
             error.add_note(f"its last good state stays in {out}")
-        else:
+        elif not had_states:
             SavedStates(out).delete()
-            (out / METRICS_FILE).unlink(missing_ok=True)
+            remove_file(out / METRICS_FILE)
         raise
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from inkdigits.core.digits import CLASSES
 from inkdigits.core.errors import needs_extra
+from inkdigits.core.files import refuse_link
 from inkdigits.data.splits import Dataset
 from inkdigits.evaluation.metrics import evaluate_probabilities
 from inkdigits.evaluation.plots.confusion import confusion_matrix
@@ -65,8 +66,10 @@ def track(
         seed: of the run.
 
     Raises:
+        CannotWrite: where the folder of its files should be, there is a link.
         MissingExtra: TensorBoard is not installed.
     """
+    refuse_link(out / EVENTS_FOLDER)
     with needs_extra("writing TensorBoard's files", "tensorboard"):
         import torch.utils.tensorboard  # noqa: F401
 
@@ -77,6 +80,7 @@ def _tracked(
     records: Generator[RunRecord, None, None], events: "_Events", out: Path
 ) -> Generator[RunRecord, None, None]:
     folder_was_there = out.is_dir()
+    events_were_there = events.folder.exists()
     disk_works = True
     try:
         with closing(events), closing(records):
@@ -93,7 +97,8 @@ def _tracked(
                 yield record
     except BaseException:
         # Where the run has left nothing, neither should we.
-        if [path.name for path in out.glob("*")] == [EVENTS_FOLDER]:
+        nothing_else = [path.name for path in out.glob("*")] == [EVENTS_FOLDER]
+        if nothing_else and not events_were_there:
             ours = out / EVENTS_FOLDER if folder_was_there else out
             shutil.rmtree(ours, ignore_errors=True)
         raise

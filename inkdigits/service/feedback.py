@@ -20,7 +20,7 @@ from PIL import Image
 
 from inkdigits.core.digits import CLASSES, DIGITS, PIXELS, SIDE, Pixels
 from inkdigits.core.errors import BadData, BadValue, CannotWrite
-from inkdigits.core.files import report_write_errors
+from inkdigits.core.files import refuse_links_of_database, report_write_errors
 from inkdigits.reading.page.find import Box
 from inkdigits.reading.page.single import single
 from inkdigits.reading.preprocessing.fields import as_is, to_field
@@ -36,9 +36,6 @@ MAX_CROP = 320  # pixels of its longer side; ten times what the network sees
 MIN_OVERLAP = 0.5  # intersection over union from which a box names a digit
 
 LONGEST_QUOTE = 40  # characters of a stranger's value in a message
-
-# What SQLite keeps beside a file, and writes to without being asked.
-COMPANIONS = ("-wal", "-shm", "-journal")
 
 TABLE = """CREATE TABLE IF NOT EXISTS feedback (
     picture BLOB NOT NULL,  -- SHA-256 of what was sent
@@ -122,7 +119,7 @@ class Feedback:
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """Yield the database in a transaction, of which everything is kept or nothing."""
-        _refuse_linked_companions(self._path)
+        refuse_links_of_database(self._path)
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         with contextlib.closing(sqlite3.connect(self._path, timeout=LOCK_TIMEOUT)) as database:
             _claim(database)
@@ -134,19 +131,6 @@ class Feedback:
             with database:
                 database.execute(TABLE)
                 yield database
-
-
-def _refuse_linked_companions(file: Path) -> None:
-    """Refuse a database beside which links lie: SQLite would write into what they lead to.
-
-    Raises:
-        OSError: where SQLite keeps what it has not merged yet, there is a link.
-    """
-    database = file.resolve()  # a link to the file itself is the user's choice, and followed
-    for ending in COMPANIONS:
-        companion = database.with_name(database.name + ending)
-        if companion.is_symlink():
-            raise OSError(errno.ELOOP, f"{companion.name!r} beside it is a link")
 
 
 def _claim(database: sqlite3.Connection) -> None:
@@ -294,7 +278,7 @@ def _read_corrections(file: Path) -> list[tuple[int, Pixels]]:
 
     address = f"{file.absolute().as_uri()}?mode=ro"
     try:
-        _refuse_linked_companions(file)
+        refuse_links_of_database(file)
         with contextlib.closing(
             sqlite3.connect(address, uri=True, timeout=LOCK_TIMEOUT)
         ) as database:

@@ -210,6 +210,27 @@ def test_removing_leftovers_deletes_half_written_files_and_nothing_else(tmp_path
     assert sorted(contents(tmp_path)) == sorted(kept)
 
 
+def test_leftovers_are_regular_files_with_the_names_that_were_written(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_bytes(b"mine")
+    (tmp_path / ".01234567.model.onnx").symlink_to(tmp_path / "mine")
+    (tmp_path / ".12345678.model.onnx").mkdir()
+    (tmp_path / ".23456789.letter.txt").touch()
+    (tmp_path / ".3456789a.model.onnx").touch()
+    before = set(tmp_path.iterdir())
+
+    remove_leftovers(tmp_path, ["model.onnx"])
+    assert before - set(tmp_path.iterdir()) == {tmp_path / ".3456789a.model.onnx"}
+
+
+def test_a_lock_is_not_taken_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_bytes(b"mine")
+    (tmp_path / ".run.lock").symlink_to(tmp_path / "mine")
+    with pytest.raises(CannotWrite, match=r"\.run\.lock is a link"), file_lock(tmp_path / "run"):
+        pass
+
+    assert contents(tmp_path) == {"mine": b"mine", ".run.lock": b"mine"}
+
+
 # ---- file_lock
 
 HOLDS = """

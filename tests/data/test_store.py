@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from digit_files import idx, libsvm, written
 
-from inkdigits.core.errors import BadData, DownloadFailed, UnknownName
+from inkdigits.core.errors import BadData, CannotWrite, DownloadFailed, UnknownName
 from inkdigits.data import store
 from inkdigits.data.catalogue import DATASETS, Archive, Entry, File
 from inkdigits.data.store import (
@@ -204,6 +204,26 @@ def test_files_are_taken_out_of_an_archive_once_and_the_archive_is_deleted(
         array, evidence = read_checked(tmp_path / "zipped", file)
         np.testing.assert_array_equal(array, ARRAYS[file.name])
         assert evidence == store.WITHOUT_HASH
+
+
+def test_an_archive_that_was_there_before_stays(
+    zipped: Entry, web: tuple[Path, str], tmp_path: Path
+) -> None:
+    mine = tmp_path / "zipped" / "all.zip"
+    mine.parent.mkdir()
+    written(mine, (web[0] / "all.zip").read_bytes())
+    fetch_dataset("zipped", tmp_path)
+    assert mine.is_file()
+
+
+def test_a_folder_in_place_of_the_temporary_file_is_left_alone(
+    zipped: Entry, tmp_path: Path
+) -> None:
+    temporary = tmp_path / "zipped" / ".all.zip.part"
+    temporary.mkdir(parents=True)
+    with pytest.raises(CannotWrite, match="File exists"):
+        fetch_dataset("zipped", tmp_path)
+    assert temporary.is_dir()
 
 
 def test_a_wrong_archive_leaves_nothing(

@@ -8,9 +8,8 @@ A process holds a lock on each trial that it works on. A trial that is not over 
 free was left by a process that ended; the next process takes it up, with its finished seeds.
 """
 
-import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean, median
@@ -22,9 +21,18 @@ import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
 
 from inkdigits.core.errors import BadValue, CannotWrite
-from inkdigits.core.files import entries, file_lock, remove_leftovers, writable_folder, write_whole
+from inkdigits.core.files import (
+    entries,
+    file_lock,
+    refuse_link,
+    refuse_links_of_database,
+    remove_leftovers,
+    report_write_errors,
+    writable_folder,
+    write_whole,
+)
 from inkdigits.core.signals import uninterrupted
-from inkdigits.runs.resume import differences
+from inkdigits.runs.resume import SavedStates, differences
 from inkdigits.runs.sweep.space import METRICS, Choice, Space, Value
 from inkdigits.runs.sweep.trials import (
     BEST_FILE,
@@ -79,12 +87,15 @@ class Search:
                     f"the folder {out} is not empty and holds no sweep; "
                     "choose a new one, or delete it first"
                 )
+            refuse_link(self._database)
+            with report_write_errors(self._database):
+                refuse_links_of_database(self._database)
             self.study = self._open(space.identity | {"digits": digits})
             self._tidy_up()
 
     def _tidy_up(self) -> None:
         """Do what a process that was killed may not have come to."""
-        remove_leftovers(self.out)
+        remove_leftovers(self.out, (TRIALS_FILE, BEST_FILE))
         trials = self.trials()
         if trials:
             self.write()
@@ -259,6 +270,7 @@ class Attempt:
         self.search = search
         self.number = trial.number
         self.folder = search.folder(trial.number)
+        refuse_link(self.folder)
         self.settings: dict[str, Value] = trial.params
         self.over = False
         self._trial = trial
@@ -335,8 +347,19 @@ class Attempt:
         """End the trial, and let go of it."""
         # GridSampler would stop a loop of Optuna's, and there is none.
         self.search.study.sampler = optuna.samplers.RandomSampler()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._delete_states()
         self.search.study.tell(self._trial, value, state)
         self.over = True
         self.search.write()
         self._held.close()
+
+    def _delete_states(self) -> None:
+        """Delete the states of its seeds, and the trial's folder unless something else is in it."""
+        for seed_folder in self.folder.glob("seed-*"):
+            if not seed_folder.is_symlink():
+                SavedStates(seed_folder).delete()
+                with suppress(OSError):  # it is not empty
+                    seed_folder.rmdir()
+
+        with suppress(OSError):
+            self.folder.rmdir()

@@ -7,14 +7,14 @@ DIR/best.toml` reads them once, when the sweep is over.
 
 import logging
 import math
-import shutil
 import tempfile
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from inkdigits.core.errors import CannotWrite, InkdigitsError
+from inkdigits.core.files import refuse_link
 from inkdigits.data.datasets import Dataset
 from inkdigits.runs.engines import (
     TRAINING_ERRORS,
@@ -135,7 +135,13 @@ def train_seed(
 
     Raises:
         InkdigitsError: the loss stopped being a number.
+        CannotWrite: where a folder of a sweep should be, there is a link.
     """
+    seed_folder = folder / f"seed-{seed}"
+    refuse_link(folder)
+    refuse_link(seed_folder)
+    states = SavedStates(seed_folder)
+
     dataset = digits.dataset
     training = Training(
         seeded_network(recipe, seed),
@@ -146,7 +152,6 @@ def train_seed(
         teachers=load_teachers(recipe.teacher, dataset.classes),
     )
 
-    states = SavedStates(folder / f"seed-{seed}")
     saver = StateSaver(training, states, EVERY_MINUTE)
     state = states.load()
     if state:
@@ -165,7 +170,9 @@ def train_seed(
     yield SeedFigures(training.epochs[-1].validation_accuracy, loss, seconds)
 
     # Only now have the figures been taken down.
-    shutil.rmtree(states.folder.parent, ignore_errors=True)
+    states.delete()
+    with suppress(OSError):  # it is not empty
+        seed_folder.rmdir()
 
 
 def _work_here(search: Search, digits: SweepDigits) -> Generator[SweepRecord, None, None]:
