@@ -468,7 +468,8 @@ def _add_serve(commands: Commands) -> None:
         "--host",
         default="127.0.0.1",
         metavar="HOST",
-        help="the address to listen on; 0.0.0.0 lets other machines in (default: 127.0.0.1)",
+        help="the address to listen on; 0.0.0.0 lets other machines in, by any name unless "
+        "--allow-host says by which (default: 127.0.0.1)",
     )
     parser.add_argument(
         "--port",
@@ -489,4 +490,21 @@ def _add_serve(commands: Commands) -> None:
         metavar="FILE",
         help="store what people correct in the browser in this file, with its picture (default: "
         "nothing is stored)",
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name that clients may call this service by, such as that of a proxy in front of "
+        "it; can be given several times (default: localhost, 127.0.0.1, ::1 and HOST; any name if "
+        "HOST is 0.0.0.0 or ::)",
+    )
+    parser.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="a web page's origin, such as https://example.org, whose scripts may use this "
+        "service; can be given several times (default: the service's own page only)",
     )

@@ -485,7 +485,15 @@ def serve(options: argparse.Namespace) -> int:
     def say_where(address: str) -> None:
         print_message(f"draw at {address} or post pictures to {address}v1/read")
 
-    server.serve(options.model, options.host, options.port, say_where, options.collect)
+    server.serve(
+        options.model,
+        options.host,
+        options.port,
+        say_where,
+        options.collect,
+        options.allow_host,
+        options.allow_origin,
+    )
     return OK
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -28,6 +29,7 @@ from inkdigits.reading.layers import look_inside
 from inkdigits.reading.network import processors
 from inkdigits.reading.page.find import Box
 from inkdigits.reading.recogniser import Reading, Recogniser
+from inkdigits.service.admission import LOOPBACK, RESPONSE_HEADERS, Admission
 from inkdigits.service.bodies import Bodies
 from inkdigits.service.connections import MAX_BODY, MAX_CONNECTIONS, Connection
 from inkdigits.service.feedback import Feedback, find_correction, is_full
@@ -63,6 +65,9 @@ PAGE_HEADERS = {
     "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), "
+    "payment=(), usb=()",
     "Cache-Control": "no-cache",
 }
 
@@ -82,6 +87,7 @@ class Service:
         recogniser: Recogniser,
         model_file: ModelFile,
         corrections: Feedback | None = None,
+        admission: Admission | None = None,
     ) -> None:
         """Put a model behind HTTP.
 
@@ -90,11 +96,13 @@ class Service:
             recogniser: reads the pictures, until the model's file changes.
             model_file: the file from which the recogniser was loaded.
             corrections: stores corrections of readings; None stores nothing.
+            admission: which hosts and origins are answered; None for this machine's loopback.
         """
         self.name = name
         self.recogniser = recogniser
         self.model_file = model_file
         self.corrections = corrections
+        self.admission = admission or Admission(LOOPBACK[0])
 
         self.workers = Workers(processors())
         self.bodies = Bodies()
@@ -145,6 +153,14 @@ class Service:
             await self._endpoints(scope, receive, send)
             return
 
+        headers = Headers(scope=scope)
+        try:
+            self.admission.refuse_unknown_host(headers)
+        except Refused as refused:
+            self.metrics.count("none", refused.status)
+            await respond_with_refusal(refused)(scope, receive, send)
+            return
+
         if scope["method"] == "POST" and not self.workers.free_places:
             self.metrics.count("none", self._queue_full.status_code)
             await self._queue_full(scope, receive, send)
@@ -153,13 +169,19 @@ class Service:
         status = 499  # the client has gone, unless a response begins
         begun = time.perf_counter()
 
+        said_to_browsers = [*RESPONSE_HEADERS, *self.admission.shared_with(headers)]
+
         async def send_noting_status(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *said_to_browsers]
             await send(message)
 
+        preflight = self.admission.preflight(scope["method"], headers)
+        answer = Response(status_code=204, headers=preflight) if preflight else self._endpoints
         try:
-            await self._endpoints(scope, receive, send_noting_status)
+            await answer(scope, receive, send_noting_status)
         finally:
             endpoint = getattr(scope.get("endpoint"), "__name__", "unknown")
             self.metrics.count(endpoint, status, time.perf_counter() - begun)
@@ -296,6 +318,7 @@ class Service:
 
     async def feedback(self, request: Request) -> Response:
         """Store a correction: which digit a part of a picture really shows."""
+        self.admission.refuse_other_origins(request.headers)
         corrections = self.corrections
         if corrections is None:
             message = (

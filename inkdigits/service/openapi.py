@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 DESCRIPTION = Path(__file__).with_name("openapi.json")
-ALWAYS = (400, 405, 408, 431, 500)  # the statuses of errors that every endpoint may answer
+ALWAYS = (400, 405, 408, 421, 431, 500)  # the statuses of errors that every endpoint may answer
 
 
 def describe(version: str, max_body: int, max_json: int) -> dict[str, Any]:

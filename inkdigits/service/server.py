@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import uvicorn
 from inkdigits.core.errors import BadValue
 from inkdigits.reading.model_files import resolve_model
 from inkdigits.reading.recogniser import Recogniser
+from inkdigits.service.admission import Admission
 from inkdigits.service.application import Service
 from inkdigits.service.connections import LAST_BYTES, Connection
 from inkdigits.service.feedback import Feedback
@@ -32,7 +33,13 @@ DRAIN = 8  # seconds to finish requests that are under way when the server is to
 
 
 def serve(
-    model: str, host: str, port: int, ready: Callable[[str], None], collect: Path | None = None
+    model: str,
+    host: str,
+    port: int,
+    ready: Callable[[str], None],
+    collect: Path | None = None,
+    allow_hosts: Sequence[str] = (),
+    allow_origins: Sequence[str] = (),
 ) -> None:
     """Serve a model until SIGINT or SIGTERM, and then finish the requests under way.
 
@@ -42,20 +49,23 @@ def serve(
         port: the port to listen on; 0 takes any free one.
         ready: called with the address of the draw page, once the server listens.
         collect: the file in which to store corrections of readings; None stores nothing.
+        allow_hosts: more names that clients may call the service by.
+        allow_origins: origins of other pages that may use it.
 
     Raises:
         UnknownName: there is no such model.
         BadModel: the model cannot be used.
-        BadValue: the server cannot listen there.
+        BadValue: the server cannot listen there, or a name or origin is none.
         CannotWrite: corrections cannot be stored in that file.
     """
+    admission = Admission(host, allow_hosts, allow_origins)
     model_file = ModelFile(resolve_model(model))
     recogniser = Recogniser(model_file.path, threads=1)
     corrections = Feedback(collect) if collect else None
     listening = _listen(host, port)
 
     name = _public_name(model_file.path)
-    service = Service(name, recogniser, model_file, corrections)
+    service = Service(name, recogniser, model_file, corrections, admission)
     server = _Server(_configure(service))
 
     # uvicorn finishes the requests under way, and then raises the signal again.

@@ -129,9 +129,15 @@ def test_many_at_once_are_answered_as_one_alone(server: Server) -> None:
 # ---- bad input: what it is, what is said of it
 
 
+def addressed(request: bytes) -> bytes:
+    """Address a request to this machine, instead of to another host or to none."""
+    head = request.replace(b"Host: soak\r\n", b"")
+    return head.replace(b" HTTP/1.1\r\n", b" HTTP/1.1\r\nHost: localhost\r\n", 1)
+
+
 @pytest.mark.parametrize("bad", bad_inputs(), ids=lambda bad: bad.name)
 def test_bad_input_is_refused_with_the_documented_message(server: Server, bad: BadInput) -> None:
-    answer = server.raw(bad.sent)
+    answer = server.raw(addressed(bad.sent))
     assert bad.refusal.matches(answer.status, answer.body), answer
     assert ("allow" in answer.headers) == (answer.status == 405)
 
@@ -172,6 +178,9 @@ def test_the_page_and_its_files_have_a_strict_content_security_policy(server: Se
         assert (answer.status, answer.headers["content-type"]) == (200, f"{kind}; charset=utf-8")
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert "camera=()" in answer.headers["permissions-policy"]
         policy = dict(
             part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; ")
         )
@@ -231,7 +240,7 @@ def test_the_description_lists_every_endpoint_and_its_references_resolve(server:
         assert name in described["components"][kind]
 
     assert set(described["paths"]["/v1/read"]["post"]["responses"]) == {
-        *("200", "400", "405", "408", "413", "415", "422", "431", "500", "503", "504")
+        *("200", "400", "405", "408", "413", "415", "421", "422", "431", "500", "503", "504")
     }
 
 
@@ -302,7 +311,10 @@ def test_the_model_describes_itself(server: Server) -> None:
 
 
 def post(body: bytes) -> bytes:
-    return b"POST /v1/read HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    return (
+        b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+        + body
+    )
 
 
 def drip(connection: socket.socket, byte: bytes, until: Callable[[], bool]) -> None:
@@ -344,7 +356,7 @@ def test_requests_that_arrive_too_slowly_are_refused(
     with hasty.connect(sent) as new:
         assert slowly(new, byte).error == TOO_SLOW
 
-    with hasty.connect(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n") as kept:
+    with hasty.connect(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") as kept:
         assert receive_answer(kept).status == 200
         kept.sendall(sent)
         assert slowly(kept, byte).error == TOO_SLOW
@@ -369,7 +381,7 @@ def test_clients_that_do_not_take_their_responses_are_disconnected(
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
         connection.connect(("127.0.0.1", hasty.port))
-        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * times)
+        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * times)
         client = connection.getsockname()[1]
         wait_until(lambda: holds(hasty.port, client))
         wait_until(lambda: not holds(hasty.port, client))
@@ -598,7 +610,7 @@ def test_accepted_requests_are_answered_before_the_server_stops(hasty: Server) -
         hasty.connect(post(b"sleep01 two")) as waiting,
         hasty.connect() as kept,
     ):
-        kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert receive_answer(kept).status == 200
         wait_until(lambda: "waiting 1\n" in hasty.metrics())
         hasty.process.send_signal(signal.SIGTERM)
