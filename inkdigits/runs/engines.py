@@ -67,7 +67,8 @@ def run_processes(arguments: Sequence[object], jobs: int) -> Generator[None, Non
     """Run `inkdigits ARGUMENTS` in several processes, which share the work among themselves.
 
     Each process has its share of the processors as threads, unless OMP_NUM_THREADS is set: the bits
-    of a training may depend on the number of its threads. A process that fails is logged. Closing
+    of a training may depend on the number of its threads. No process imports modules that lie in the
+    folder where it is started, which may be a stranger's. A process that fails is logged. Closing
     the generator sends each process SIGTERM and waits until it has saved its work.
 
     Args:
@@ -78,8 +79,8 @@ def run_processes(arguments: Sequence[object], jobs: int) -> Generator[None, Non
         None, twice a second, until all processes have ended.
     """
     threads = max(1, processors() // jobs)
-    environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
-    command = [sys.executable, "-m", "inkdigits", *map(str, arguments)]
+    environment = {"OMP_NUM_THREADS": str(threads), **os.environ, "PYTHONSAFEPATH": "1"}
+    command = [sys.executable, "-P", "-m", "inkdigits", *map(str, arguments)]
     quiet = subprocess.DEVNULL
 
     with ExitStack() as stack:
