@@ -19,6 +19,8 @@ from inkdigits.core.errors import CannotWrite, MissingExtra
 # What SQLite keeps beside a file, and writes to without being asked.
 SQLITE_ENDINGS = ("-wal", "-shm", "-journal")
 
+MAX_CONFIG = 1 << 20  # bytes that a run's config.json may have; ours have some thousand
+
 TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.")  # the start of the names of temporary files
 
 
@@ -108,6 +110,28 @@ def is_regular(path: Path) -> bool:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
         return False
+
+
+def read_small(path: Path, limit: int) -> bytes:
+    """Read a regular file of a size that it may have. Nothing waits for a FIFO or a device.
+
+    Args:
+        path: the file, or a link to one.
+        limit: the most bytes that it may have.
+
+    Raises:
+        OSError: it is no regular file, has more bytes, or cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+
+        content = file.read(limit + 1)
+        if len(content) > limit:
+            raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes")
+
+    return content
 
 
 def refuse_link(path: Path) -> None:

@@ -6,6 +6,7 @@ safe to open.
 """
 
 import json
+import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from torch import nn
 import inkdigits
 from inkdigits.core.digits import CONFIG_FILE
 from inkdigits.core.errors import BadModel, InkdigitsError, UnknownName, needs_extra
-from inkdigits.core.files import write_whole
+from inkdigits.core.files import MAX_CONFIG, read_small, write_whole
 from inkdigits.reading.model_files import shipped_folder, shipped_models
 from inkdigits.training.models import recipe_network
 from inkdigits.training.recipe import Recipe, from_table, to_table
@@ -100,16 +101,17 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         from safetensors.torch import load_file
 
     config = _read_config(folder)
+    weights = folder / WEIGHTS_FILE
     try:
         recipe = from_table(config["recipe"])
+        _refuse_other_shapes(weights, recipe)
         network = recipe_network(recipe)
-        network.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        network.load_state_dict(load_file(weights))
     except (OSError, SafetensorError) as error:
-        raise BadModel(f"{folder / WEIGHTS_FILE} is missing or damaged: {error}") from error
+        raise BadModel(f"{weights} is missing or damaged: {error}") from error
     except RuntimeError as error:
         raise BadModel(
-            f"{folder / WEIGHTS_FILE} does not fit the network {recipe.network!r} of its config: "
-            f"{error}"
+            f"{weights} does not fit the network {recipe.network!r} of its config: {error}"
         ) from error
     except (InkdigitsError, KeyError, TypeError, ValueError) as error:
         raise BadModel(
@@ -117,6 +119,31 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         ) from error
 
     return Checkpoint(network, recipe, config)
+
+
+def _refuse_other_shapes(weights: Path, recipe: Recipe) -> None:
+    """Refuse weights of another network, before anything is built that takes memory.
+
+    Raises:
+        RuntimeError: a tensor is missing, is not expected, or has another shape.
+        OSError: there is no such file.
+    """
+    from safetensors import safe_open
+
+    if not weights.is_file():
+        raise OSError("there is no such file")
+
+    with torch.device("meta"):  # only shapes
+        expected = recipe_network(recipe).state_dict()
+
+    with safe_open(weights, "pt") as file:
+        found = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+
+    for name in sorted({*expected, *found}):
+        shape = list(expected[name].shape) if name in expected else "nothing"
+        there = found.get(name, "nothing")
+        if there != shape:
+            raise RuntimeError(f"{name!a} is {there}, where {shape} should be")
 
 
 def load_run(model: str | Path) -> Checkpoint:
@@ -151,17 +178,22 @@ def model_folder(model: str | Path) -> Path:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG_FILE
-    if not path.is_file():
+    if not path.exists():
         raise BadModel(f"{folder} holds no {CONFIG_FILE}; a folder made by `inkdigits train` does")
 
     try:
-        config = json.loads(path.read_bytes())
+        config = json.loads(read_small(path, MAX_CONFIG))
     except (OSError, ValueError, RecursionError) as error:
         raise BadModel(f"{path} is damaged: {error}") from error
 
     found = config.get("format") if isinstance(config, dict) else type(config).__name__
     if found != CONFIG_FORMAT:
         raise BadModel(f"{path} has format {found}; this version reads format {CONFIG_FORMAT}")
+
+    temperature = config.get("temperature", 1.0)
+    is_number = isinstance(temperature, float | int)
+    if is_number and not 0 < temperature < math.inf:
+        raise BadModel(f"{path} has the temperature {temperature}; it should be above 0")
 
     return config
 

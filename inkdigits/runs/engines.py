@@ -67,9 +67,9 @@ def run_processes(arguments: Sequence[object], jobs: int) -> Generator[None, Non
     """Run `inkdigits ARGUMENTS` in several processes, which share the work among themselves.
 
     Each process has its share of the processors as threads, unless OMP_NUM_THREADS is set: the bits
-    of a training may depend on the number of its threads. No process imports modules that lie in the
-    folder where it is started, which may be a stranger's. A process that fails is logged. Closing
-    the generator sends each process SIGTERM and waits until it has saved its work.
+    of a training may depend on the number of its threads. No process imports modules from
+    the folder where it is started, which may be a stranger's. A process that fails is logged.
+    Closing the generator sends each process SIGTERM and waits until it has saved its work.
 
     Args:
         arguments: of the command.

@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from inkdigits.core.digits import CONFIG_FILE
-from inkdigits.core.errors import BadValue, CannotWrite
+from inkdigits.core.errors import BadModel, BadValue, CannotWrite
 from inkdigits.core.files import (
+    MAX_CONFIG,
     entries,
+    read_small,
     refuse_link,
     remove_file,
     remove_leftovers,
@@ -145,7 +147,7 @@ def _finished_before(job: PageJob, out: Path, *, resume: bool) -> PageReaderFigu
         BadValue: it holds a run of another job.
     """
     if (out / CONFIG_FILE).is_file() and resume:
-        config = json.loads((out / CONFIG_FILE).read_text())
+        config = _read_config(out / CONFIG_FILE)
         _check_identity(out, config, job)
         log.warning("the run in %s is already finished", out)
         return from_final_record(config["final"])
@@ -162,6 +164,20 @@ def _finished_before(job: PageJob, out: Path, *, resume: bool) -> PageReaderFigu
         )
 
     return None
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """Read what a finished run says of itself.
+
+    Raises:
+        BadModel: it is not what a run writes.
+    """
+    try:
+        config: dict[str, Any] = json.loads(read_small(path, MAX_CONFIG))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadModel(f"{path} is damaged: {error}") from error
+
+    return config
 
 
 def _check_identity(out: Path, then: Mapping[str, Any], job: PageJob) -> None:

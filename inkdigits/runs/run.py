@@ -23,8 +23,10 @@ from torch import nn
 from inkdigits.core.digits import CLASSES, CONFIG_FILE
 from inkdigits.core.errors import BadData, BadValue, CannotWrite, InkdigitsError
 from inkdigits.core.files import (
+    MAX_CONFIG,
     entries,
     file_lock,
+    read_small,
     refuse_link,
     remove_file,
     remove_leftovers,
@@ -366,11 +368,11 @@ def is_finished(folder: Path, recipe: Recipe, seed: int) -> bool:
         return False
 
     try:
-        config = json.loads((folder / CONFIG_FILE).read_bytes())
+        config = json.loads(read_small(folder / CONFIG_FILE, MAX_CONFIG))
         trained = from_table(config["recipe"]).what_it_trains
         trained_seed = config["seed"]
         epochs = config["final"]["epochs"]
-    except (OSError, ValueError, KeyError, TypeError, InkdigitsError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, InkdigitsError):
         return False
 
     same_recipe = trained == recipe.what_it_trains

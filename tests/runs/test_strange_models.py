@@ -1,0 +1,91 @@
+"""Run folders of a stranger are refused with a sentence, at once and in little memory."""
+
+import json
+import os
+import resource
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from inkdigits.core.errors import BadModel
+from inkdigits.runs.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint
+from inkdigits.runs.comparison import _read_run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of a shipped model's folder."""
+    from inkdigits.reading.model_files import shipped_folder
+
+    found = shipped_folder("nano")
+    assert found is not None
+    return Path(shutil.copytree(found, tmp_path / "run"))
+
+
+def change(folder: Path, **changes: object) -> None:
+    config = json.loads((folder / CONFIG_FILE).read_text())
+    (folder / CONFIG_FILE).write_text(json.dumps(config | changes))
+
+
+def test_the_model_itself_loads(folder: Path) -> None:
+    assert load_checkpoint(folder).recipe.network
+
+
+@pytest.mark.parametrize("read", [load_checkpoint, lambda folder: _read_run("a", folder)])
+@pytest.mark.parametrize("kind", ["fifo", "large"])
+def test_a_config_is_a_small_file(kind: str, read, folder: Path) -> None:
+    (folder / CONFIG_FILE).unlink()
+    if kind == "fifo":
+        os.mkfifo(folder / CONFIG_FILE)
+    else:
+        with (folder / CONFIG_FILE).open("wb") as file:
+            file.truncate(1 << 30)
+
+    says = {"fifo": "it is not a regular file", "large": "it has more than 1,048,576 bytes"}
+    with pytest.raises(BadModel, match=says[kind]):
+        read(folder)
+
+
+@pytest.mark.parametrize("temperature", [-1.0, 0, float("inf"), float("nan")])
+def test_a_temperature_is_above_0(temperature: float, folder: Path) -> None:
+    change(folder, temperature=temperature)
+    with pytest.raises(BadModel, match="it should be above 0"):
+        load_checkpoint(folder)
+
+
+def test_a_network_that_its_weights_do_not_fit_takes_no_memory(folder: Path) -> None:
+    config = json.loads((folder / CONFIG_FILE).read_text())
+    change(folder, recipe=config["recipe"] | {"options": {"channels": 8000}})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(BadModel, match=r"is \[.*\], where \[.*8000.*\] should be"):
+        load_checkpoint(folder)
+
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10  # KiB
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "says"),
+    [
+        ("extra", (3,), r"'extra' is \[3\], where nothing should be"),
+        ("evil\x1b[2J", (3,), r"'evil\\x1b\[2J' is"),
+    ],
+)
+def test_the_first_tensor_that_differs_is_named(
+    name: str, shape: tuple[int, ...], says: str, folder: Path
+) -> None:
+    weights = load_file(folder / WEIGHTS_FILE)
+    save_file(weights | {name: torch.zeros(shape)}, folder / WEIGHTS_FILE)
+    with pytest.raises(BadModel, match=says):
+        load_checkpoint(folder)
+
+
+def test_a_tensor_that_is_missing_is_named(folder: Path) -> None:
+    weights = load_file(folder / WEIGHTS_FILE)
+    first = min(weights)
+    del weights[first]
+    save_file(weights, folder / WEIGHTS_FILE)
+    with pytest.raises(BadModel, match=f"'{first}' is nothing, where"):
+        load_checkpoint(folder)
