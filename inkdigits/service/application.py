@@ -454,4 +454,6 @@ async def _wait_until_gone(receive: Callable[[], Awaitable[Message]]) -> None:
 
 def _log(message: str) -> None:
     """Print one line on standard error, for the operator of the service."""
-    print(f"inkdigits: {' '.join(message.split())}", file=sys.stderr, flush=True)  # noqa: T201
+    printable = "".join(letter if letter.isprintable() else " " for letter in message)
+    line = " ".join(printable.split())
+    print(f"inkdigits: {line}", file=sys.stderr, flush=True)  # noqa: T201

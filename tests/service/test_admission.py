@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from inkdigits.command import cli
 from inkdigits.core.errors import BadValue
 from inkdigits.service.admission import Admission
+from inkdigits.service.application import _log
 from inkdigits.service.responses import Refused
 
 HOST = "127.0.0.1:8000"
@@ -176,3 +177,8 @@ def test_without_the_option_nothing_is_shared() -> None:
     asked = headers(("origin", "http://127.0.0.1"), ("access-control-request-method", "POST"))
     assert admission.shared_with(asked) == []
     assert admission.preflight("OPTIONS", asked) is None
+
+
+def test_the_log_has_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    _log("not stored: \x1b[2J\x07a\r\nb\x9bc\u202ed")
+    assert capsys.readouterr().err == "inkdigits: not stored: [2J a b c d\n"
