@@ -203,8 +203,11 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
 
         try:
             value = tomllib.loads(f"value = {text}")["value"]
+            repr(value)  # as an error would print it
         except ValueError:
             value = text.strip()
+        except RecursionError:
+            raise BadValue(f"the value of {key.strip()} is nested too deeply") from None
 
         group, dot, option = key.strip().partition(".")
         if not dot:
@@ -245,7 +248,11 @@ def from_table(table: Mapping[str, Any]) -> Recipe:
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            return tomllib.load(file)
+            table = tomllib.load(file)
+        repr(table)  # as an error would print it
+        return table
+    except RecursionError:
+        raise BadData(f"{path} is not a recipe: it is nested too deeply") from None
     except ValueError as error:  # not TOML, not UTF-8, or a number of a thousand digits
         raise BadData(f"{path} is not a recipe: {error}") from error
     except OSError as error:

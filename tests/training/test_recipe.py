@@ -326,3 +326,24 @@ def test_a_dot_after_a_key_that_is_no_table_is_told() -> None:
         load_recipe("lenet", parse_settings(["epochs.x=3"]))
     with pytest.raises(UnknownName, match="no recipe key 'option'"):
         load_recipe("lenet", parse_settings(["option.dropout=3"]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "options = " + "[" * 2000 + "]" * 2000,
+        "options = " + "{a = " * 2000 + "1" + "}" * 2000,
+        "options" + ".a" * 2000 + " = 1",
+        "[options" + ".a" * 2000 + "]",
+    ],
+)
+def test_what_is_nested_too_deeply_is_refused_in_a_sentence(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "deep.toml"
+    path.write_text(f'network = "lenet"\n{text}\n')
+    with pytest.raises(BadData, match="nested too deeply"):
+        load_recipe(path)
+
+    key, _, value = text.partition(" = ")
+    if key == "options":
+        with pytest.raises(BadValue, match="the value of options is nested too deeply"):
+            parse_settings([f"{key}={value}"])

@@ -227,6 +227,9 @@ def _read(path: Path) -> dict[str, Any]:
     """Read the file, whose keys exist and are complete, or raise an error."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
+        repr(table)  # as an error would print it
+    except RecursionError:
+        raise BadData(f"{path} describes no space: it is nested too deeply") from None
     except ValueError as error:
         raise BadData(f"{path} describes no space: {error}") from error
     except OSError as error:
