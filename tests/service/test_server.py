@@ -345,8 +345,11 @@ def slowly(connection: socket.socket, byte: bytes) -> Answer:
     ("sent", "byte"),
     [
         (b"GET /healthz HTTP/1.1\r\nX: ", b"x"),
-        (b"POST /v1/read HTTP/1.1\r\nContent-Length: 900\r\n\r\n", b"x"),
-        (b"POST /v1/read HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"x"),
+        (b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n\r\n", b"x"),
+        (
+            b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+            b"x",
+        ),
         (b"", b"\r\n"),
     ],
 )
@@ -430,7 +433,7 @@ def test_a_full_queue_is_reported_before_the_body_arrives(hasty: Server, tmp_pat
     with contextlib.ExitStack() as stack:
         busy = fill(hasty, tmp_path / "log", stack)
         answer = hasty.raw(
-            b"POST /v1/read HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n"
+            b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
         )  # of which nothing will come
         assert answer.error == (503, "busy", "2 requests are waiting; try again in a second")
         assert answer.headers["retry-after"] == "1"
@@ -626,7 +629,9 @@ def test_a_request_that_never_arrives_does_not_keep_the_server_from_stopping() -
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(serving())
         late = stack.enter_context(
-            server.connect(b"POST /v1/read HTTP/1.1\r\nContent-Length: 900\r\n\r\nabc")
+            server.connect(
+                b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n\r\nabc"
+            )
         )
         stack.enter_context(server.connect(b"GET /"))
         assert server.get("/healthz").status == 200  # so the others have been heard as well
