@@ -17,7 +17,7 @@ from benchmarks.soak.service.samples import field, infer_request, read_request, 
 AT_ONCE = 20
 SETTLED = 10.0  # seconds in which everything of them has to be gone
 GAUGES = ("held_bytes", "waiting", "idle_connections")
-HEAD = b"POST /v1/read HTTP/1.1\r\nHost: soak\r\nContent-Type: image/png\r\n"
+HEAD = b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 

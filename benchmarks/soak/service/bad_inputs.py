@@ -292,7 +292,7 @@ def _protocol() -> Iterator[BadInput]:
     head_too_large = Refusal(
         431, "head_too_large", "request line and headers have more than 32,768 bytes"
     )
-    post = b"POST /v1/read HTTP/1.1\r\n"
+    post = b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\n"
 
     def too_large(limit: int) -> Refusal:
         return Refusal(
@@ -331,7 +331,8 @@ def _protocol() -> Iterator[BadInput]:
         ),
         (
             "JSON of 5 million bytes promised",
-            b"POST %s HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n" % INFER.encode(),
+            b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n\r\n"
+            % INFER.encode(),
             too_large(4 << 20),
         ),
     ):

@@ -59,7 +59,7 @@ def request(
     method: str, path: str, body: bytes | None = None, kind: str = "", headers: Iterable[str] = ()
 ) -> bytes:
     """Return the bytes of a request. kind: its content type; headers: whole lines."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: soak", *headers]
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *headers]
     if kind:
         lines.append(f"Content-Type: {kind}")
 

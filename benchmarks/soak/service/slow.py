@@ -28,7 +28,7 @@ DRIP = 0.5  # seconds between two bytes
 PAUSE = 5.0  # seconds between the beginnings of one and of the next in its place
 ARRIVAL = 3.0  # seconds in which the slow ones come
 ANSWERS = range(8, 30)  # of 8 kB each, that are never read; about twelve fill the buffers
-BODY = b"POST /v1/read HTTP/1.1\r\nHost: soak\r\nContent-Length: 100000\r\n\r\n"
+BODY = b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
 
 
 @dataclass

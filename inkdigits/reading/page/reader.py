@@ -18,7 +18,7 @@ from inkdigits.reading.page.find import SLASH, Box, Find
 from inkdigits.reading.page.finding import Piece, find_pieces
 from inkdigits.reading.page.lines import find_lines
 from inkdigits.reading.page.look import looks
-from inkdigits.reading.page.maps import Floats, softmax
+from inkdigits.reading.page.maps import FINE, Floats, softmax
 from inkdigits.reading.page.networks import FOLDER, LOOK_FILE, PAGE_FILE, PixelNetwork
 from inkdigits.reading.page.noise import is_noise
 from inkdigits.reading.page.warnings import warnings_for
@@ -159,7 +159,9 @@ def _distinct(finds: Sequence[Find]) -> list[Find]:
     if not finds:
         return []
 
-    boxes = _as_array(finds)
+    # A box is known to a cell of its piece, which is much of a thin 1 in a piece made small.
+    cells = np.array([FINE / find.piece.scale for find in finds])
+    boxes = _as_array(finds) + np.outer(cells / 2, (-1, -1, 1, 1))
     sure = [find.symbol.score + float(find.chances.max()) for find in finds]
     may_be_digit = np.array([find.digit_chance > MAY_BE_DIGIT for find in finds])
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
