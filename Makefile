@@ -17,7 +17,7 @@ help: ## list what can be made
 demo: $(VENV)/.train ## install, train a recipe, measure it, read a picture, say where the report lies
 	@$(BIN)/python demo.py $(DEMO)
 
-check: lint $(VENV)/.dev ## lint, types and the quick tests (about six minutes on two cores)
+check: lint $(VENV)/.dev ## lint, types and the quick tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
 test: lint $(VENV)/.dev ## lint, types and all tests
