@@ -175,7 +175,7 @@ def test_finished_runs_are_kept_and_missing_ones_made(tmp_path, quick_lenet, qui
     assert "| `lenet` | 1 | 1 |" in table
     first = (tmp_path / "lenet-seed0" / "model.onnx").stat().st_mtime_ns
     (tmp_path / "lenet-seed1").mkdir()
-    (tmp_path / "lenet-seed1" / "half").write_text("a killed run")
+    (tmp_path / "lenet-seed1" / "metrics.jsonl").write_text("a killed run")
     assert "| `lenet` | 1 | 2 |" in table_of(["lenet"], 2, tmp_path)
     assert (tmp_path / "lenet-seed0" / "model.onnx").stat().st_mtime_ns == first
     assert json.loads((tmp_path / "lenet-seed1" / "config.json").read_text())["seed"] == 1
