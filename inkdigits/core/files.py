@@ -6,6 +6,7 @@ have links where our own files and folders should be: they are refused.
 
 import contextlib
 import errno
+import json
 import os
 import re
 import secrets
@@ -13,6 +14,7 @@ import stat
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from inkdigits.core.errors import CannotWrite, MissingExtra
 
@@ -132,6 +134,19 @@ def read_small(path: Path, limit: int) -> bytes:
             raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes")
 
     return content
+
+
+def read_config(path: Path) -> Any:
+    """Read what a run says of itself, which a stranger may have written.
+
+    Raises:
+        OSError: it is no regular file, has more than MAX_CONFIG bytes, or cannot be read.
+        ValueError: it is no JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(read_small(path, MAX_CONFIG))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def refuse_link(path: Path) -> None:

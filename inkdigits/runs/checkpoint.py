@@ -21,7 +21,7 @@ from torch import nn
 import inkdigits
 from inkdigits.core.digits import CONFIG_FILE
 from inkdigits.core.errors import BadModel, InkdigitsError, UnknownName, needs_extra
-from inkdigits.core.files import MAX_CONFIG, read_small, write_whole
+from inkdigits.core.files import read_config, write_whole
 from inkdigits.reading.model_files import shipped_folder, shipped_models
 from inkdigits.training.models import recipe_network
 from inkdigits.training.recipe import Recipe, from_table, to_table
@@ -137,7 +137,8 @@ def _refuse_other_shapes(weights: Path, recipe: Recipe) -> None:
         expected = recipe_network(recipe).state_dict()
 
     with safe_open(weights, "pt") as file:
-        found = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        names = file.keys()
+        found = {name: list(file.get_slice(name).get_shape()) for name in names}
 
     for name in sorted({*expected, *found}):
         shape = list(expected[name].shape) if name in expected else "nothing"
@@ -182,8 +183,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise BadModel(f"{folder} holds no {CONFIG_FILE}; a folder made by `inkdigits train` does")
 
     try:
-        config = json.loads(read_small(path, MAX_CONFIG))
-    except (OSError, ValueError, RecursionError) as error:
+        config = read_config(path)
+    except (OSError, ValueError) as error:
         raise BadModel(f"{path} is damaged: {error}") from error
 
     found = config.get("format") if isinstance(config, dict) else type(config).__name__

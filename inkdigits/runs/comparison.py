@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from inkdigits.core.digits import CLASSES, CONFIG_FILE
 from inkdigits.core.errors import BadData, BadModel, BadValue, InkdigitsError
-from inkdigits.core.files import MAX_CONFIG, read_small
+from inkdigits.core.files import read_config
 from inkdigits.core.progress import ProgressCallback
 from inkdigits.data.catalogue import MISLABELLED
 from inkdigits.data.datasets import Split, load_dataset
@@ -246,7 +246,7 @@ def _read_run(name: str, folder: Path) -> ComparedRun:
     """Read what a run folder says of itself, or raise BadModel."""
     path = folder / CONFIG_FILE
     try:
-        config = json.loads(read_small(path, MAX_CONFIG))
+        config = read_config(path)
         recipe = from_table(config["recipe"])
         settings = {
             "name": recipe.name,

@@ -10,7 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,8 @@ from torch import nn
 from inkdigits.core.digits import CONFIG_FILE
 from inkdigits.core.errors import BadModel, BadValue, CannotWrite
 from inkdigits.core.files import (
-    MAX_CONFIG,
     entries,
-    read_small,
+    read_config,
     refuse_link,
     remove_file,
     remove_leftovers,
@@ -147,7 +146,7 @@ def _finished_before(job: PageJob, out: Path, *, resume: bool) -> PageReaderFigu
         BadValue: it holds a run of another job.
     """
     if (out / CONFIG_FILE).is_file() and resume:
-        config = _read_config(out / CONFIG_FILE)
+        config = _own_config(out / CONFIG_FILE)
         _check_identity(out, config, job)
         log.warning("the run in %s is already finished", out)
         return from_final_record(config["final"])
@@ -166,18 +165,16 @@ def _finished_before(job: PageJob, out: Path, *, resume: bool) -> PageReaderFigu
     return None
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _own_config(path: Path) -> dict[str, Any]:
     """Read what a finished run says of itself.
 
     Raises:
         BadModel: it is not what a run writes.
     """
     try:
-        config: dict[str, Any] = json.loads(read_small(path, MAX_CONFIG))
-    except (OSError, ValueError, RecursionError) as error:
+        return read_config(path)
+    except (OSError, ValueError) as error:
         raise BadModel(f"{path} is damaged: {error}") from error
-
-    return config
 
 
 def _check_identity(out: Path, then: Mapping[str, Any], job: PageJob) -> None:
@@ -227,7 +224,7 @@ def _train(job: PageJob, out: Path) -> Generator[PageRunRecord, None, PageReader
 
     figures = _finish(job, out, pages, looks)
     for name in STAGES:
-        _delete_states(out / name)
+        SavedStates(out / name).delete_with_run()
 
     return figures
 
@@ -294,16 +291,9 @@ def _left_tidy(out: Path, name: str, saver: StateSaver) -> Iterator[None]:
         if any(SavedStates(out / stage) for stage in STAGES):
             error.add_note(f"its last good state stays in {out}")
         elif not was_there:
-            _delete_states(out / name)
+            SavedStates(out / name).delete_with_run()
             remove_file(out / METRICS_FILE)
         raise
-
-
-def _delete_states(stage: Path) -> None:
-    """Delete the states of a network, and its folder unless something else is in it."""
-    SavedStates(stage).delete()
-    with suppress(OSError):  # it is not empty
-        stage.rmdir()
 
 
 def on_processor(network: nn.Module) -> nn.Module:

@@ -97,6 +97,12 @@ class SavedStates:
             self._remove_all_but()
             self.folder.rmdir()
 
+    def delete_with_run(self) -> None:
+        """Delete all states, and the folder of the run unless something else is in it."""
+        self.delete()
+        with suppress(OSError):  # it is not empty
+            self.folder.parent.rmdir()
+
     def _remove_all_but(self, *kept: Path | None) -> None:
         """Delete other states, and the half-written ones of processes that were killed."""
         for path in self.folder.iterdir():

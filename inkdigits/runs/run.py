@@ -6,7 +6,6 @@ once, whole, when the weights are final.
 """
 
 import dataclasses
-import json
 import logging
 import math
 import shutil
@@ -23,10 +22,9 @@ from torch import nn
 from inkdigits.core.digits import CLASSES, CONFIG_FILE
 from inkdigits.core.errors import BadData, BadValue, CannotWrite, InkdigitsError
 from inkdigits.core.files import (
-    MAX_CONFIG,
     entries,
     file_lock,
-    read_small,
+    read_config,
     refuse_link,
     remove_file,
     remove_leftovers,
@@ -368,11 +366,11 @@ def is_finished(folder: Path, recipe: Recipe, seed: int) -> bool:
         return False
 
     try:
-        config = json.loads(read_small(folder / CONFIG_FILE, MAX_CONFIG))
+        config = read_config(folder / CONFIG_FILE)
         trained = from_table(config["recipe"]).what_it_trains
         trained_seed = config["seed"]
         epochs = config["final"]["epochs"]
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, InkdigitsError):
+    except (OSError, ValueError, KeyError, TypeError, InkdigitsError):
         return False
 
     same_recipe = trained == recipe.what_it_trains

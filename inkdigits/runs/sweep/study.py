@@ -357,9 +357,7 @@ class Attempt:
         """Delete the states of its seeds, and the trial's folder unless something else is in it."""
         for seed_folder in self.folder.glob("seed-*"):
             if not seed_folder.is_symlink():
-                SavedStates(seed_folder).delete()
-                with suppress(OSError):  # it is not empty
-                    seed_folder.rmdir()
+                SavedStates(seed_folder).delete_with_run()
 
         with suppress(OSError):
             self.folder.rmdir()

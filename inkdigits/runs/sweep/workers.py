@@ -9,7 +9,7 @@ import logging
 import math
 import tempfile
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,9 +170,7 @@ def train_seed(
     yield SeedFigures(training.epochs[-1].validation_accuracy, loss, seconds)
 
     # Only now have the figures been taken down.
-    states.delete()
-    with suppress(OSError):  # it is not empty
-        seed_folder.rmdir()
+    states.delete_with_run()
 
 
 def _work_here(search: Search, digits: SweepDigits) -> Generator[SweepRecord, None, None]:

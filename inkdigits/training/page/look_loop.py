@@ -12,10 +12,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from inkdigits.data.synthetic.training_pages.generator import prepare
+from inkdigits.reading.page.find import OTHER
 from inkdigits.reading.page.maps import PageSession
 from inkdigits.training.device import choose_device
 from inkdigits.training.page.look_network import LookNetwork
-from inkdigits.training.page.looks import OTHER, LabelledLooks, LookPages
+from inkdigits.training.page.looks import LabelledLooks, LookPages
 from inkdigits.training.page.pages import VALIDATION_SEED
 from inkdigits.training.page.recipe import PageRecipe
 from inkdigits.training.page.resuming import average_into, restore_adam, save_adam
