@@ -604,10 +604,10 @@ class Process:
     made: list["Process"]
 
     def __init__(self, command: list[str], stderr: IO[str], **_: object) -> None:
-        assert command[:3] == [sys.executable, "-m", "inkdigits"]
+        assert command[:4] == [sys.executable, "-P", "-m", "inkdigits"]
         self.made.append(self)
         self.ended = False
-        self.returncode = -9 if len(self.made) == 2 else cli.main(command[3:])
+        self.returncode = -9 if len(self.made) == 2 else cli.main(command[4:])
         stderr.write("so it was\nkilled\n" if self.returncode else "")
 
     def poll(self) -> int:
