@@ -17,6 +17,12 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 UNSPECIFIED = ("", "0.0.0.0", "::")  # noqa: S104 (addresses to listen on that are no names)
 PREFLIGHT_SECONDS = "600"  # for which a browser need not ask again
 
+# A request may say by this header that no form has sent it; its value is of no importance. So does
+# the content type of a picture: forms send three others, and scripts of other pages have to ask
+# before they send a header or content type of their own (a preflight).
+NO_FORM_HEADER = "x-requested-with"
+NO_FORM_TYPES = ("image/", "application/octet-stream")
+
 # A name or an IPv4 address, or an IPv6 address in brackets.
 HOST = r"[a-z0-9_](?:[a-z0-9._-]{0,252})|\[[0-9a-f:.]{2,45}\]"
 AUTHORITY = re.compile(rf"({HOST})(?::\d{{1,5}})?", re.ASCII)
@@ -70,9 +76,10 @@ class Admission:
             raise Refused(421, "unknown_host", f"{message}; --allow-host NAME adds one")
 
     def refuse_other_origins(self, headers: Headers) -> None:
-        """Refuse a request from a page of another origin.
+        """Refuse a request that a page of another origin has sent, or may have.
 
-        A client that is no browser sends neither header, and is not refused.
+        Browsers say where a request comes from. If neither header says it, the request has to be
+        one that a page cannot send by a form.
 
         Raises:
             Refused: it is one.
@@ -81,6 +88,10 @@ class Admission:
         sites = headers.getlist("sec-fetch-site")
         if len(origins) == 1 and origins[0] in self._origins:
             return
+
+        if not (origins or sites or _is_of_no_form(headers)):
+            message = "a browser's form may have sent this; a client that is no browser says so"
+            raise Refused(403, "other_origin", f"{message} with X-Requested-With: NAME")
 
         same_site = all(site in ("same-origin", "none") for site in sites)
         if origins == ["null"] and sites:  # a browser that keeps the origin to itself
@@ -138,6 +149,12 @@ def _origin(text: str) -> str:
         raise BadValue(f"{text!r} is no origin; expected one such as https://example.org")
 
     return origin
+
+
+def _is_of_no_form(headers: Headers) -> bool:
+    """Tell whether a request has a header that no form can send."""
+    kind = headers.get("content-type", "").lower()
+    return NO_FORM_HEADER in headers or kind.startswith(NO_FORM_TYPES)
 
 
 def _authority(origin: str) -> str | None:

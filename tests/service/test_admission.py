@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import PICTURE, Server, serving
+from serving import FORM as FORM_TYPE
+from serving import PICTURE, Server, form, serving
 from starlette.datastructures import Headers
 
 from inkdigits.command import cli
@@ -68,18 +69,26 @@ def test_any_name_is_answered_on_all_addresses_unless_some_are_named(host: str) 
 
 OTHER = ("origin", "http://evil.example")
 OURS = ("origin", f"http://{HOST}")
+FORM = ("content-type", "multipart/form-data; boundary=edge")
 ALLOWED = ("origin", "https://school.example")
 
 
 @pytest.mark.parametrize(
     ("sent", "refused"),
     [
-        ([], False),  # curl
+        ([("content-type", "image/png")], False),  # a program
+        ([("content-type", "Application/Octet-Stream")], False),
+        ([FORM, ("x-requested-with", "curl")], False),
+        ([FORM, OURS], False),
         ([OURS], False),
         ([OURS, ("sec-fetch-site", "same-origin")], False),
         ([("origin", "null"), ("sec-fetch-site", "same-origin")], False),
         ([ALLOWED, ("sec-fetch-site", "cross-site")], False),
+        ([], True),  # a browser that says nothing, of a form or of a blob without a type
+        ([FORM], True),
+        ([("content-type", "text/plain; x=image/png")], True),
         ([OTHER], True),
+        ([OTHER, ("content-type", "image/png"), ("x-requested-with", "curl")], True),
         ([("origin", "null")], True),
         ([("origin", "")], True),
         ([("origin", f"http://{HOST}.evil.example")], True),
@@ -100,7 +109,7 @@ def test_pages_of_other_origins_change_nothing(sent: list, refused: bool) -> Non
         admission.refuse_other_origins(asked)
         return
 
-    with pytest.raises(Refused, match="a page of another origin may not change anything") as error:
+    with pytest.raises(Refused, match=r"a page of another origin|a browser's form may") as error:
         admission.refuse_other_origins(asked)
     assert error.value.status == 403
 
@@ -140,6 +149,14 @@ def test_a_page_elsewhere_stores_no_correction(server: Server) -> None:
     evil = {"Origin": "http://evil.example", "Sec_Fetch_Site": "cross-site"}
     assert ask(server, path, "POST", **evil).error[:2] == (403, "other_origin")
     assert ask(server, path, "POST").error[:2] == (422, "no_such_digit")
+
+    filled = form(('name="file"', PICTURE))
+    refused = server.post(filled, path, FORM_TYPE).error
+    assert refused[:2] == (403, "other_origin")
+    assert "X-Requested-With" in refused[2]
+    told = server.ask("POST", path, filled, FORM_TYPE, **{"X-Requested-With": "test"})
+    assert told.error[:2] == (422, "no_such_digit")
+
     assert ask(server, path, "POST", Origin=server.address.rstrip("/")).status == 422
     assert ask(server, path, "POST", Origin="https://school.example").status == 422
 

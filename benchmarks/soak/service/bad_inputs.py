@@ -234,7 +234,7 @@ def _kinds_and_fields() -> Iterator[BadInput]:
     )
     yield BadInput(
         "a correction that nobody asked for",
-        request("POST", "/v1/feedback?label=3", encoded(digits())),
+        request("POST", "/v1/feedback?label=3", encoded(digits()), "image/png"),
         refusal,
     )
 
