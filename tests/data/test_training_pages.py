@@ -9,9 +9,12 @@ import pytest
 from inkdigits.data.store import default_data_dir
 from inkdigits.data.synthetic.training_pages import SYMBOLS, TrainingPage, training_page
 from inkdigits.data.synthetic.training_pages import __main__ as sheet
+from inkdigits.data.synthetic.training_pages.camera import random_lens
+from inkdigits.data.synthetic.training_pages.fields import from_strokes
 from inkdigits.data.synthetic.training_pages.generator import SPLITS
 from inkdigits.data.synthetic.training_pages.glyphs import bank
 from inkdigits.data.synthetic.training_pages.mnist import thinned, writers
+from inkdigits.data.synthetic.training_pages.writing import Bend, Writing
 
 PAGES = 120
 SIZE = (192, 192)
@@ -166,3 +169,29 @@ def test_slashes_lean_to_the_right_whoever_writes_them(pages: list[TrainingPage]
 
     assert len(leans) > 5
     assert min(leans) > 0
+
+
+def drawn_stroke(bend: Bend | None) -> np.ndarray:
+    """Return where the ink of an upright stroke is: for each row of 100 pixels its mean column."""
+    lens = random_lens((160, 160), np.random.default_rng(0), tilt=0, skew=0)
+    writing = Writing((160, 160), lens)
+    stroke = from_strokes([np.array([(0.0, -1.0), (0.0, 0.0)])], 1)
+    writing.put(stroke, (80.0, 130.0), 100 * np.eye(2), 4.0, bend=bend)
+    rows, columns = np.nonzero(writing.owner)
+    counts = np.bincount(rows, minlength=160)
+    means = np.bincount(rows, columns, minlength=160) / np.maximum(counts, 1)
+    return means[counts > 0]
+
+
+def test_a_bend_of_nothing_changes_nothing() -> None:
+    assert np.abs(drawn_stroke(None) - drawn_stroke(np.zeros((2, 3)))).max() < 0.1
+
+
+def test_a_bow_moves_the_middle_of_a_stroke_and_leaves_its_ends() -> None:
+    straight = drawn_stroke(None)
+    bow = drawn_stroke(np.array([[0.1, 0, 0], [0, 0, 0]]))
+    assert len(bow) == len(straight)
+
+    moved = np.abs(bow - straight)
+    assert moved[len(moved) // 2] > 8
+    assert max(moved[3], moved[-4]) < 2

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from inkdigits.data.synthetic.training_pages.draws import (
     chance,
@@ -21,6 +22,8 @@ OWN_PEN = 0.3  # share of these that write with the pen of their digits
 CLOSE_GAP = (-0.04, 0.1)  # ems between symbols
 USUAL_GAP = (0.08, 0.35)
 TIGHT = 0.3  # share of hands whose symbols stand close
+BENT = 0.6  # share of hands that bend their digits
+BEND = (0.01, 0.06)  # ems, deviation of a bend
 WIDE = 0.9  # from here on, hands whose symbols stand far apart
 
 # How often a thing happens in a hand, and how many hands are so.
@@ -44,6 +47,7 @@ class Hand:
         uneven: deviation of sizes.
         rise: deviation of baselines.
         turn: deviation of angles, radians.
+        bend: (2, 3), how all symbols are bent, as `writing.Bend` says; None where they are not.
         gap: between symbols.
         loose: deviation of gaps, as a share.
         touching: how often neighbours touch.
@@ -64,6 +68,7 @@ class Hand:
     uneven: float
     rise: float
     turn: float
+    bend: NDArray[np.float64] | None
     gap: float
     loose: float
     touching: float
@@ -110,6 +115,7 @@ def random_hand(bank: Bank, rng: Generator, *, pen: tuple[float, float]) -> Hand
         uneven=rng.uniform(0.01, 0.09),
         rise=rng.uniform(0.0, 0.06),
         turn=rng.uniform(0, 0.05),
+        bend=rng.normal(0, rng.uniform(*BEND), (2, 3)) if chance(BENT, rng) else None,
         gap=gap if spacing < WIDE else rng.uniform(0.3, 1.2),
         loose=rng.uniform(0.1, 0.5),
         touching=pick(TOUCHING, rng),

@@ -5,6 +5,7 @@ Takes a text as `grammar` composes it; returns nothing but ink, on a `Writing`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -34,6 +35,7 @@ LONGEST_LIGATURE = 0.8  # em
 STEEPEST_LIGATURE = 1.3  # em, up or down
 MARKS = {SYMBOLS.index(mark) for mark in ".,-:"}  # of any size
 HANGING = {4, 7, 9}  # digits that may hang below the baseline
+UNEVEN_BEND = 0.4  # of a hand's bend: its deviation from symbol to symbol
 CELL_TOP = 1.25  # of an em above the baseline
 CELL_BOTTOM = 0.25  # of an em below
 
@@ -284,13 +286,17 @@ def _put(writer: Writer, symbol: Symbol, size: float) -> None:
     )
     symbol.frame = symbol.em * leaning
 
+    bend = None
+    if hand.bend is not None and symbol.is_digit:
+        bend = hand.bend + UNEVEN_BEND * rng.normal(0, np.abs(hand.bend))
+
     place = symbol.left, symbol.base
-    put = writer.writing.put
-    symbol.number = put(symbol.glyph, place, symbol.frame, symbol.half, noise=writer.noise)
+    put = partial(writer.writing.put, symbol.glyph, half=symbol.half, bend=bend)
+    symbol.number = put(place, symbol.frame, noise=writer.noise)
     if symbol.number and chance(hand.retraced, rng):
         x, y = place + rng.normal(0, 0.03, 2) * symbol.em
         again = symbol.frame * rng.normal(1, 0.03)
-        put(symbol.glyph, (x, y), again, symbol.half, number=symbol.number)
+        put((x, y), again, number=symbol.number)
 
 
 def _join(writer: Writer, before: Symbol | None, symbol: Symbol) -> None:

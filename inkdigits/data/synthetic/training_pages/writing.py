@@ -23,6 +23,7 @@ from inkdigits.data.synthetic.training_pages.fields import EM, FINENESS, Glyph
 from inkdigits.data.synthetic.training_pages.pixels import Layer, Plane, Size
 
 Frame = NDArray[np.float64]  # (2, 2): ems to pixels of the sheet
+Bend = NDArray[np.float64]  # (2, 3): how far x and y are moved by each of three waves, ems
 SheetBox = tuple[float, float, float, float]  # left, top, right, bottom, pixels of the sheet
 
 COVERED = 100  # of 255, from which on a pixel is a symbol's
@@ -109,6 +110,7 @@ class Writing:
         frame: Frame,
         half: float,
         *,
+        bend: Bend | None = None,
         noise: Plane | None = None,
         number: int | None = None,
     ) -> int | None:
@@ -119,13 +121,14 @@ class Writing:
             place: of its left end on the baseline, on the sheet.
             frame: (2, 2) ems to lengths on the sheet.
             half: half the width of the pen, pixels.
+            bend: how the glyph is bent; as it is in the bank unless given.
             noise: float32 (H, W), the pen's width at each pixel, about 1.
             number: the symbol whose ink this is; a new one unless given.
 
         Returns:
             The symbol's number, or None where nothing of it is in the picture.
         """
-        ink = self._ink(glyph, place, frame, half, noise)
+        ink = self._ink(glyph, place, frame, half, bend, noise)
         if ink is None:
             return None
 
@@ -162,20 +165,21 @@ class Writing:
         place: tuple[float, float],
         frame: Frame,
         half: float,
+        bend: Bend | None,
         noise: Plane | None,
     ) -> Ink | None:
         """Return a glyph's ink as it is seen through the lens, or None outside the picture."""
         point, jacobian = self.lens.at(*place)
         to_picture = jacobian @ frame
         half = max(self._least_half(glyph), half)
-        box = _reached(glyph, point, to_picture, half + EDGE)
+        scale = abs(np.linalg.det(to_picture)) ** 0.5 / EM
+        bent = 0.0 if bend is None else float(np.abs(bend).sum()) * scale * EM
+        box = _reached(glyph, point, to_picture, half + EDGE + bent)
         seen = overlap(box, whole(self.size))
         if is_empty(seen) or box[2] - box[0] > WIDEST:
             return None
 
-        (a, b), (c, d) = to_picture
-        scale = abs(a * d - b * c) ** 0.5 / EM
-        distance = _distances(glyph, box, point, to_picture, fine=scale >= COARSE)
+        distance = _distances(glyph, box, point, to_picture, bend, fine=scale >= COARSE)
         level = distance.astype(np.float32) * np.float32(-255 * scale / FINENESS)
 
         if noise is not None and np.array_equal(seen, box):
@@ -247,18 +251,43 @@ def _distances(
     box: Box,
     point: Array,
     to_picture: Frame,
+    bend: Bend | None,
     *,
     fine: bool,
 ) -> Array:
     """Return the glyph's field as it is seen in a box of the picture; `fine`: without steps."""
-    to_field = EM * np.linalg.inv(to_picture)
-    shift = to_field @ (box[:2] - point) + glyph.origin
+    field = glyph.field.astype(np.float32) if fine else glyph.field
+    to_ems = np.linalg.inv(to_picture)
+    start = to_ems @ (box[:2] - point)
     width, height = (box[2:] - box[:2]).tolist()
-    return cv2.warpAffine(
-        glyph.field.astype(np.float32) if fine else glyph.field,
-        np.column_stack([to_field, shift]),
-        (width, height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+    if bend is None:
+        return cv2.warpAffine(
+            field,
+            np.column_stack([EM * to_ems, EM * start + glyph.origin]),
+            (width, height),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=255,
+        )
+
+    columns = to_ems[:, 0, None, None] * np.arange(width)
+    rows = to_ems[:, 1, None, None] * np.arange(height)[:, None]
+    x, y = _bent(start[:, None, None] + columns + rows, bend)
+    return cv2.remap(
+        field,
+        (EM * x + glyph.origin[0]).astype(np.float32),
+        (EM * y + glyph.origin[1]).astype(np.float32),
+        cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=255,
     )
+
+
+def _bent(places: Array, bend: Bend) -> Array:
+    """Move places (2, H, W) along three waves: a bow and an S over the height, one across.
+
+    All lengths are ems.
+    """
+    x, y = places
+    waves = np.stack([np.sin(np.pi * y), np.sin(2 * np.pi * y), np.sin(2 * np.pi * x)])
+    return places + np.tensordot(bend, waves, axes=1)
