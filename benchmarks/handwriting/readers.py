@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from benchmarks.common import ROOT
 from benchmarks.handwriting.rows import Case
@@ -60,22 +60,8 @@ class Answer:
     error: str | None = None
 
 
-class Reader(Protocol):
-    """Something that reads pictures."""
-
-    @property
-    def title(self) -> str:
-        """Its name in tables."""
-
-    def can_read(self, case: Case) -> bool:
-        """Tell whether it is meant for such pictures."""
-
-    def read(self, case: Case) -> Answer:
-        """Read one picture."""
-
-
 @dataclass(frozen=True)
-class Child:
+class Reader:
     """A reader that answers from a process of its own (worker.py).
 
     Attributes:
@@ -111,7 +97,7 @@ class Child:
 
 
 @contextmanager
-def started(name: str, python: Path, model: str = "default") -> Iterator[Child]:
+def started(name: str, python: Path, model: str = "default") -> Iterator[Reader]:
     """Start a reader and end it afterwards.
 
     Args:
@@ -139,7 +125,7 @@ def started(name: str, python: Path, model: str = "default") -> Iterator[Child]:
             if "missing" in told:
                 raise NotInstalled(f"{title}: {told['missing']}")
 
-            yield Child(name, title, told["version"], process)
+            yield Reader(name, title, told["version"], process)
         finally:
             process.kill()
 
@@ -147,7 +133,7 @@ def started(name: str, python: Path, model: str = "default") -> Iterator[Child]:
 @contextmanager
 def all_started(
     opponents: Sequence[str], opponent_python: Path, model: str
-) -> Iterator[tuple[list[Child], list[str]]]:
+) -> Iterator[tuple[list[Reader], list[str]]]:
     """Start our reader and its opponents.
 
     Yields:

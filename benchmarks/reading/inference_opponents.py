@@ -25,7 +25,6 @@ from inkdigits.reading.recogniser import Recogniser
 from inkdigits.runs.checkpoint import load_run
 from inkdigits.runs.export import ExportedNetwork
 
-INT8_SIDE = "inkdigits, int8"
 BLOCKS = (16, 32, 64, 128, 256, 512)  # images of one call that are tried
 Images = NDArray[np.uint8]
 Answers = NDArray[np.float32]
@@ -231,7 +230,7 @@ def sides(model: str, int8: str, threads: int, images: Images, compiled: bool) -
     """
     path = resolve_model(model)
     yield ours(model, threads)
-    yield replace(ours(int8, threads), name=INT8_SIDE)
+    yield replace(ours(int8, threads), name="inkdigits, int8")
     yield bare_onnxruntime(path, threads, images)
     eager = torch_eager(model, images)
     yield eager

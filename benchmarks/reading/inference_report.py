@@ -1,11 +1,11 @@
 """The figures of `inference.py` as sections of docs/benchmarks.md."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from statistics import median
+from typing import Any
 
 from benchmarks.common import in_words, ratios, spread, table
 from benchmarks.reading.inference import MODELS, THREADS, TOGETHER, Figures, Timing
-from benchmarks.reading.inference_opponents import INT8_SIDE
 from inkdigits.reading.cascade import SURE_ENOUGH
 
 FASTER = "ours is faster"
@@ -22,13 +22,6 @@ HEAD = (
 )
 SPLITS = ("validation", "test")
 JUDGED = ("validation errors", "NLL", "test errors", "NLL")
-INT8_AGAINST = {  # what is compared with our own in eight bits, and what the table calls it
-    "inkdigits": "float32",
-    "torch": "torch",
-    "OpenVINO, f32": "OpenVINO, f32",
-    "OpenVINO, its own precision": "its own precision",
-    "OpenVINO, int8": "int8",
-}
 
 
 def ratio(values: list[float], by: list[float]) -> str:
@@ -86,40 +79,31 @@ def runtimes_section(figures: Figures) -> list[str]:
 
 
 def int8_section(figures: Figures) -> list[str]:
-    """Return what eight bits are worth, and what they cost."""
+    """Return what a model loses in eight bits."""
     rows = []
     for facts in figures.int8:
-        for threads in THREADS:
-            found = {timing.side: timing for timing in figures.of(facts["model"], threads)}
-            own = found[INT8_SIDE]
-            cells = [f"`{facts['model']}`, {threads}", f"{facts['bytes']:,}"]
-            for side in INT8_AGAINST:
-                timing = found.get(side)
-                told = "-"
-                if timing:
-                    told = f"{ratio(timing.one, own.one)}, {ratio(own.bulk, timing.bulk)}"
-
-                cells.append(told)
-
-            for split in SPLITS:
-                before = facts[split]
-                after = facts["int8"][split]
-                cells.append(f"{before['errors']}, {after['errors']} of {before['n']:,}")
-                cells.append(f"{before['nll']:.4f}, {after['nll']:.4f}")
-
-            rows.append(cells)
+        rows.append([f"`{facts['model']}`", "", *judged(facts)])
+        rows.append(["in eight bits", f"{facts['bytes']:,}", *judged(facts["int8"])])
 
     return [
         "## Reading: in eight bits",
         "",
-        "What `inkdigits export MODEL --int8` makes, in the rounds above: how many times as fast "
-        "as our own float32 and as",
-        "others, with one image, then with many. OpenVINO's int8 is the same file. Errors and NLL: "
-        "in float32, then in",
-        "eight bits.",
+        "What a model loses when `inkdigits export MODEL --int8` makes it, and the bytes of the "
+        "file. Its speed is in the",
+        "tables above; OpenVINO's int8 is the same file.",
         "",
-        *table(["model, threads", "bytes", *INT8_AGAINST.values(), *JUDGED], rows),
+        *table(["model", "bytes", *JUDGED], rows),
     ]
+
+
+def judged(facts: Mapping[str, Any]) -> list[str]:
+    """Return a model's errors and loss on each split."""
+    cells = []
+    for split in SPLITS:
+        seen = facts[split]
+        cells += [f"{seen['errors']} of {seen['n']:,}", f"{seen['nll']:.4f}"]
+
+    return cells
 
 
 def cascades_section(figures: Figures) -> list[str]:
@@ -136,12 +120,8 @@ def cascades_section(figures: Figures) -> list[str]:
             own = by_side[facts["model"]]
             cells += [spread(own), ratio(own, by_side["best"])]
 
-        cells.append(", ".join(f"{share:.1%}" for share in facts["handed_on"]) or "-")
-        for split in SPLITS:
-            seen = facts[split]
-            cells += [f"{seen['errors']} of {seen['n']:,}", f"{seen['nll']:.4f}"]
-
-        rows.append(cells)
+        handed_on = ", ".join(f"{share:.1%}" for share in facts["handed_on"]) or "-"
+        rows.append([*cells, handed_on, *judged(facts)])
 
     return [
         "## Cascades",

@@ -35,7 +35,6 @@ from benchmarks.common import (
     table,
     write_between,
 )
-from benchmarks.scale.growth import idx_header
 from inkdigits.data.datasets import load_dataset
 from inkdigits.data.synthetic.pages import write_pages
 from inkdigits.reading.cluster import DigitReader, find_shards, read_dataset
@@ -68,7 +67,8 @@ def write_idx(
 ) -> None:
     """Write an IDX file, packed block by block, as gzip and bzip2 both allow."""
     with path.open("wb") as file:
-        file.write(pack(idx_header(count)))
+        header = bytes([0, 0, 8, 3]) + np.array([count, 28, 28], ">u4").tobytes()
+        file.write(pack(header))
         whole = pack(digits.tobytes())
         for block in repeated(digits, count):
             file.write(whole if len(block) == len(digits) else pack(block.tobytes()))

@@ -1,30 +1,24 @@
-"""What a digit costs in training and in reading, by how many there are, and what its file costs.
+"""What a digit costs in training and in reading, by how many there are.
 
 Every point is timed once a round, for a moment, rounds in turn; a point is the median. Training is
-our loop, reading a shipped model in ONNX Runtime; decoding a digit's file is compared with reading.
-docs/scale.md has read a million through the whole command.
+our loop, reading a shipped model in ONNX Runtime. docs/scale.md has read a million through the
+whole command.
 
     python -m benchmarks.scale.growth --write docs/benchmarks.md
 """
 
 import dataclasses
-import io
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from benchmarks.common import (
     command_line,
-    encoded,
     in_words,
     machine,
     publish,
@@ -33,10 +27,7 @@ from benchmarks.common import (
     turns,
     use_processors,
 )
-from inkdigits.core.formats import iter_images
 from inkdigits.data.datasets import Split, load_dataset
-from inkdigits.reading.model_files import shipped_models
-from inkdigits.reading.preprocessing.picture import open_picture
 from inkdigits.reading.recogniser import Recogniser
 from inkdigits.training.figures import Epoch
 from inkdigits.training.loop import fit, seeded_network
@@ -56,14 +47,14 @@ class Point:
     """One cost, measured round by round.
 
     Attributes:
-        side: train, read, decode, or network for reading on one thread.
-        name: of the file or the network, or the number of digits.
+        side: train or read.
+        count: how many digits there are.
         measure: returns seconds a digit.
         values: what was measured.
     """
 
     side: str
-    name: str
+    count: int
     measure: Callable[[], float]
     values: list[float] = field(default_factory=list)
 
@@ -114,53 +105,13 @@ def reading(recogniser: Recogniser, digits: Pixels, moment: float) -> float:
     return (time.perf_counter() - started) / seen
 
 
-def decoding(decode: Callable[[], Iterator[object]], count: int) -> float:
-    """Return the seconds a digit when all are decoded."""
-    started = time.perf_counter()
-    for _ in decode():
-        pass
-
-    return (time.perf_counter() - started) / count
-
-
 def by_count(train: Split, moment: float) -> Iterator[Point]:
     """Train and read with more and more digits."""
     reader = Recogniser(MODEL, THREADS)
     for count in sorted({min(count, 4 * len(train)) for count in DIGITS}):
         digits = train[np.arange(count) % len(train)]
-        yield Point("train", str(count), partial(training, digits, moment))
-        yield Point("read", str(count), partial(reading, reader, digits.images, moment))
-
-
-def by_file(folder: Path, images: Pixels, moment: float) -> Iterator[Point]:
-    """Decode a digit's file, in the system's cache, on one thread, and read on one thread."""
-    idx = folder / "digits"
-    npy = folder / "digits.npy"
-    npz = folder / "digits.npz"
-    idx.write_bytes(idx_header(len(images)) + images.tobytes())
-    np.save(npy, images)
-    np.savez_compressed(npz, images=images)
-    for name, path in (("IDX", idx), ("NPY", npy), ("NPZ, packed", npz)):
-        decode = partial(iter_images, path, BLOCK)
-        yield Point("decode", name, partial(decoding, decode, len(images)))
-
-    pictures = [encoded(image) for image in images[:500]]
-    ways = ("PNG, Pillow alone", by_pillow), ("PNG, with our checks", open_picture)
-    for name, way in ways:
-        yield Point("decode", name, partial(decoding, partial(map, way, pictures), len(pictures)))
-
-    for name in shipped_models():
-        yield Point("network", name, partial(reading, Recogniser(name, 1), images, moment))
-
-
-def idx_header(count: int) -> bytes:
-    """Return the header of an IDX file of images."""
-    return bytes([0, 0, 8, 3]) + np.array([count, 28, 28], ">u4").tobytes()
-
-
-def by_pillow(data: bytes) -> NDArray[Any]:
-    """Decode a picture with Pillow alone."""
-    return np.asarray(Image.open(io.BytesIO(data)))
+        yield Point("train", count, partial(training, digits, moment))
+        yield Point("read", count, partial(reading, reader, digits.images, moment))
 
 
 # ---- what is told
@@ -170,7 +121,7 @@ def count_table(points: Sequence[Point]) -> list[str]:
     """Return microseconds a digit by how many there are."""
     pairs = zip(chosen(points, "train"), chosen(points, "read"), strict=True)
     rows = [
-        (f"{int(one.name):,}", spread(one.values, ",.1f", 1e-6), spread(two.values, ",.1f", 1e-6))
+        (f"{one.count:,}", spread(one.values, ",.1f", 1e-6), spread(two.values, ",.1f", 1e-6))
         for one, two in pairs
     ]
     return table(("digits", "to train, us a digit and pass", "to read, us a digit"), rows)
@@ -179,47 +130,26 @@ def count_table(points: Sequence[Point]) -> list[str]:
 def power(points: Sequence[Point], side: str) -> float:
     """Return the p for which all digits together cost n^p, by least squares over logarithms."""
     found = chosen(points, side)
-    x = np.log([int(point.name) for point in found])
+    x = np.log([point.count for point in found])
     return 1 + float(np.polyfit(x, np.log([point.cost for point in found]), 1)[0])
-
-
-def file_table(points: Sequence[Point]) -> list[str]:
-    """Return a digit's file against the networks, on one thread."""
-    networks = sorted(chosen(points, "network"), key=lambda point: point.cost)
-    rows = []
-    for point in chosen(points, "decode"):
-        shares = [f"{point.cost / network.cost:.2g}" for network in networks]
-        rows.append([point.name, spread(point.values, ",.2f", 1e-6), *shares])
-
-    for network in networks:
-        blank = [""] * len(networks)
-        told = spread(network.values, ",.2f", 1e-6)
-        rows.append([f"the network `{network.name}`", told, *blank])
-
-    return table(
-        ["one thread", "us a digit", *(f"times `{network.name}`'s" for network in networks)], rows
-    )
 
 
 def section(points: Sequence[Point], rounds: int) -> str:
     """Return the section of docs/benchmarks.md."""
     facts = machine("torch", "numpy", threads=THREADS, device="cpu")
     to_train, to_read = (power(points, side) for side in ("train", "read"))
-    by_count_lines = "\n".join(count_table(points))
-    by_file_lines = "\n".join(file_table(points))
+    lines = "\n".join(count_table(points))
     return f"""## What a digit costs
 
 {rounds} rounds of a moment each, in turn: median (range). `{MODEL}` trains in batches of {BATCH}
 and reads in blocks of {BLOCK:,}, with {THREADS} threads. Measured by `benchmarks/scale/growth.py`,
 {in_words(facts)}.
 
-{by_count_lines}
+{lines}
 
 All digits together cost n^{to_train:.2f} to train and n^{to_read:.2f} to read: with a power of one,
 as many times the digits are as many times the time; below one, what a training costs once still
 shows.
-
-{by_file_lines}
 
 [scale.md](scale.md) reads a million through the whole command.
 """
@@ -238,11 +168,9 @@ def main() -> None:
         moment = 0.02
         rounds = 1
 
-    with tempfile.TemporaryDirectory() as folder:
-        files = by_file(Path(folder), train.images[:20_000], moment)
-        points = [*by_count(train, moment), *files]
-        for _, point in turns(points, rounds - 1):
-            point.values.append(point.measure())
+    points = list(by_count(train, moment))
+    for _, point in turns(points, rounds - 1):
+        point.values.append(point.measure())
 
     publish(section(points, rounds), options.write)
 

@@ -38,7 +38,6 @@ from benchmarks.training.ladder_figures import (
     Row,
     figure,
     ratios,
-    seeds_table,
     short,
     time_table,
 )
@@ -83,7 +82,8 @@ From uint8 digits in memory to the trained network, on the same digits (MNIST's 
 otherwise), everyone in a process of its own, rounds in turn. Imports, start, loading and evaluation
 are not timed; compiling is in a column of its own. Where a part was timed, it is multiplied.
 `tuomaso` is the last step of github.com/tuomaso/train_mnist_fast; its clock starts with digits that
-are normalised and shuffled already. Measured by `benchmarks/training/ladder.py`, """
+are normalised and shuffled already. The mark is the accuracy in a recipe's name. Measured by
+`benchmarks/training/ladder.py`, """
 
 
 # ---- what is measured
@@ -209,7 +209,6 @@ def main() -> None:
     parts = {
         "": time_table(rows),
         "Times as fast": ratios(rows, PAIRS),
-        "Accuracy, seed by seed": seeds_table(rows),
         "From the shell to the saved model": cold(rows[0].contender.name, rounds),
     }
     if problems := left_out(every):

@@ -1,6 +1,5 @@
 """What the ladder's trainings amount to: statistics, ratios, tables in Markdown, and the figure."""
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,11 +29,6 @@ class Accuracies:
     def deviation(self) -> float | None:
         """Return the standard deviation of one seed."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
-
-    @property
-    def error(self) -> float | None:
-        """Return the standard error of the mean."""
-        return None if self.deviation is None else self.deviation / math.sqrt(len(self.values))
 
     def share_from(self, mark: float) -> float:
         """Return the share of seeds at or above the mark.
@@ -80,9 +74,9 @@ def mark_of(name: str) -> float:
     return float(name.removeprefix("fast-")) / 100
 
 
-def percent(value: float | None, digits: int = 2) -> str:
-    """Return a fraction in per cent, nothing for None."""
-    return "" if value is None else f"{100 * value:.{digits}f}"
+def percent(value: float) -> str:
+    """Return a fraction in per cent."""
+    return f"{100 * value:.2f}"
 
 
 def short(seconds: float) -> str:
@@ -97,7 +91,7 @@ def time_table(rows: Sequence[Row]) -> list[str]:
     """Return seconds and accuracy of everyone, the fastest first."""
     timed = sorted((row for row in rows if row.rounds), key=lambda row: row.median)
     head = ("", "s, median (range)", "rounds", "with compiling, s", "test accuracy, %", "seeds")
-    return table(head, map(_time_row, timed))
+    return table([*head, "at or above the mark"], map(_time_row, timed))
 
 
 def _time_row(row: Row) -> list[object]:
@@ -105,11 +99,14 @@ def _time_row(row: Row) -> list[object]:
     first = row.rounds[0]
     compiled = short(row.median + first.compiling) if first.compiling else ""
     accuracy = f"{percent(contender.published)} published" if contender.published else ""
+    above = ""
     measured = row.accuracies("test")
     if measured:
         accuracy = percent(measured.mean)
         if measured.deviation is not None:
             accuracy += f" ± {percent(measured.deviation)}"
+        if contender.is_ours:
+            above = f"{measured.share_from(mark_of(contender.name)):.0%}"
 
     return [
         _name_with_part(row),
@@ -118,6 +115,7 @@ def _time_row(row: Row) -> list[object]:
         compiled,
         accuracy,
         len(measured.values) if measured else "",
+        above,
     ]
 
 
@@ -126,24 +124,6 @@ def _name_with_part(row: Row) -> str:
     name = f"**{name}**" if row.contender.is_ours else name
     part = row.rounds[0].part
     return f"{name} ({100 * part:.2g} % of it timed)" if part < 1 else name
-
-
-def seeds_table(rows: Sequence[Row]) -> list[str]:
-    """Return what the recipes of the ladder reach, seed by seed."""
-    found = []
-    for row in rows:
-        test = row.accuracies("test")
-        validation = row.accuracies("validation")
-        if not row.contender.is_ours or test is None or validation is None:
-            continue
-
-        above = f"{100 * test.share_from(mark_of(row.contender.name)):.0f} %"
-        figures = [percent(value, 3) for value in (test.mean, test.deviation, test.error)]
-        name = f"`{row.contender.name}`"
-        found.append([name, len(test.values), *figures, above, percent(validation.mean, 3)])
-
-    head = ("recipe", "seeds", "test, mean", "sd", "standard error")
-    return table([*head, "seeds at or above the mark", "validation, mean"], found)
 
 
 def ratios(rows: Sequence[Row], pairs: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
