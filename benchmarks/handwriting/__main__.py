@@ -27,6 +27,7 @@ from benchmarks.common import ROOT, command_line, machine, publish, tell
 from benchmarks.handwriting import page
 from benchmarks.handwriting.comparison import Comparison, compare
 from benchmarks.handwriting.gallery import write_gallery
+from benchmarks.handwriting.kept import KeptAnswers, keeping
 from benchmarks.handwriting.readers import OPPONENTS, all_started
 from benchmarks.handwriting.rows import (
     Row,
@@ -88,6 +89,8 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--opponents", nargs="*", choices=OPPONENTS, default=list(OPPONENTS), help=help_text
     )
+    help_text = "keep what the others say of --pages and real pictures, and do not ask them again"
+    parser.add_argument("--keep", type=Path, metavar="FILE", help=help_text)
     help_text = "the Python of the environment that holds RapidOCR"
     parser.add_argument("--opponent-python", type=Path, default=OPPONENT_PYTHON, help=help_text)
     help_text = f"generated pages that are there already (default: {PAGES} of seed {SEED} are made)"
@@ -101,6 +104,9 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     if options.limit is not None and options.limit < 1:
         parser.error(f"--limit {options.limit}: expected 1 or more")
 
+    if options.keep and not options.pages:
+        parser.error("--keep needs --pages: pages that are made for one run have no lasting names")
+
     if options.gallery and options.gallery.resolve().is_relative_to(ROOT):
         parser.error(
             f"--gallery {options.gallery} is in the repository, and the gallery holds other "
@@ -113,7 +119,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write where asked; return the exit status."""
     options = read_options(arguments)
-    for path in filter(None, (options.write, options.answers)):
+    for path in filter(None, (options.write, options.answers, options.keep)):
         path.parent.mkdir(parents=True, exist_ok=True)
 
     if options.gallery:
@@ -125,6 +131,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             all_started(options.opponents, options.opponent_python, options.model) as started,
         ):
             readers, skipped = started
+            if options.keep:
+                kept = KeptAnswers(options.keep)
+                readers[1:] = [keeping(reader, kept) for reader in readers[1:]]
+
             pages = options.pages or Path(folder) / "pages"
             if options.pages is None:
                 tell(f"making {PAGES} pages")

@@ -14,6 +14,7 @@ import pytest
 from benchmarks.handwriting import __main__ as command
 from benchmarks.handwriting import page, rows, worker
 from benchmarks.handwriting.comparison import Comparison, by_megapixels, compare
+from benchmarks.handwriting.kept import KeptAnswers, keeping
 from benchmarks.handwriting.readers import OURS, Answer, NotInstalled, ReaderEnded, started
 from benchmarks.handwriting.rows import Case, Row
 from benchmarks.handwriting.scores import (
@@ -331,6 +332,22 @@ def test_a_reader_whose_process_ends_is_named() -> None:
         reader.process.wait()
         with pytest.raises(ReaderEnded, match="inkdigits"):
             reader.read(Case(SAMPLE, "27354"))
+
+
+def test_what_a_reader_said_is_kept_and_not_asked_again(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.csv"
+    missing = Case(SAMPLE.with_name("missing.png"), "1")
+    with started(OURS, PYTHON) as reader:
+        first = keeping(reader, KeptAnswers(kept))
+        said = first.read(Case(SAMPLE, "27354"))
+        error = first.read(missing).error
+
+        reader.process.kill()
+        again = keeping(reader, KeptAnswers(kept))
+        assert again.read(Case(SAMPLE, "27354")) == said
+        assert again.read(missing).error == error
+        with pytest.raises(ReaderEnded):
+            again.read(Case(SAMPLE, "27354", single=True))
 
 
 def test_texts_side_by_side_are_one_row_from_left_to_right() -> None:
