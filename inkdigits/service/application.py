@@ -33,6 +33,7 @@ from inkdigits.service.admission import LOOPBACK, RESPONSE_HEADERS, Admission
 from inkdigits.service.bodies import Bodies
 from inkdigits.service.connections import MAX_BODY, MAX_CONNECTIONS, Connection
 from inkdigits.service.feedback import Feedback, find_correction, is_full
+from inkdigits.service.inference import parse_inference
 from inkdigits.service.metrics import Metrics
 from inkdigits.service.model_file import ModelFile, refuse_unless_it_reads
 from inkdigits.service.openapi import describe
@@ -42,7 +43,6 @@ from inkdigits.service.requests import (
     choose_extractor,
     parse_field,
     parse_flags,
-    parse_inference,
     parse_label,
 )
 from inkdigits.service.responses import (

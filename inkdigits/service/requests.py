@@ -1,11 +1,9 @@
-"""Requests taken apart: pictures out of bodies and forms, parameters, fields, and arrays.
+"""Requests taken apart: pictures out of bodies and forms, parameters, and fields.
 
 Whole bodies and the text of parameters come in, values go out. What cannot be understood raises
 `Refused`.
 """
 
-import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -23,8 +21,6 @@ from inkdigits.service.responses import Refused
 
 BYTES = "application/octet-stream"
 MAX_PARTS = 100  # of a form, at 8 us each
-BadInference = partial(Refused, 400, "bad_inference")  # a request that cannot be understood
-MAX_ID = 256  # characters of an inference request's id, which is sent back
 
 BOX = re.compile(r"\d{1,9}(,\d{1,9}){3}", re.ASCII)
 
@@ -152,80 +148,3 @@ def parse_label(parameters: Mapping[str, str]) -> tuple[int, Box | None]:
 
     left, top, right, bottom = map(int, box.split(","))
     return int(label), (left, top, right, bottom)
-
-
-def parse_inference(body: bytes) -> tuple[dict[str, str], Pixels]:
-    """Parse an inference request of the Open Inference Protocol, version 2.
-
-    Returns:
-        What is sent back as it came (the id, if there is one), and the images, (N, 28, 28) uint8.
-
-    Raises:
-        Refused: the body is not JSON, or not such a request.
-    """
-    try:
-        asked = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Refused(400, "bad_json", "the body is not JSON") from None
-
-    tensor = _only_input(asked)
-    if tensor.get("datatype") != "UINT8":
-        raise BadInference("the input's datatype should be UINT8")
-
-    identity = asked.get("id", "")
-    if not isinstance(identity, str) or len(identity) > MAX_ID:
-        raise BadInference(f"id should be a string of at most {MAX_ID} characters")
-
-    outputs = asked.get("outputs", [])
-    if not isinstance(outputs, list) or not all(map(_is_probabilities, outputs)):
-        raise BadInference("the only output is 'probabilities'")
-
-    echoed = {"id": identity} if "id" in asked else {}
-    return echoed, _parse_images(tensor.get("shape"), tensor["data"])
-
-
-def _only_input(asked: Any) -> dict[str, Any]:
-    """Return the one input of an inference request."""
-    inputs = asked.get("inputs") if isinstance(asked, dict) else None
-    tensor = inputs[0] if isinstance(inputs, list) and len(inputs) == 1 else None
-    if isinstance(tensor, dict) and tensor.get("name") == "images" and "data" in tensor:
-        return tensor
-
-    raise BadInference(
-        "the body should be an object with one input 'images' of datatype UINT8, shape "
-        "[N, 28, 28], and its data"
-    )
-
-
-def _is_probabilities(output: Any) -> bool:
-    """Tell whether an output that is asked for is the one that there is."""
-    return isinstance(output, dict) and output.get("name") == "probabilities"
-
-
-def _parse_images(shape: Any, data: Any) -> Pixels:
-    """Return the images of a tensor, (N, 28, 28) uint8."""
-    if not _is_shape(shape):
-        raise BadInference("the input's shape should be [N, 28, 28] with N of at least 1")
-
-    try:
-        array = np.asarray(data)
-    except (ValueError, OverflowError):
-        raise BadInference("the input's data should be a flat or evenly nested list") from None
-
-    if array.dtype.kind not in "iu" or array.size == 0 or array.min() < 0 or array.max() > 255:
-        raise BadInference("the input's data should be whole numbers from 0 to 255")
-
-    size = math.prod(shape)
-    if array.size != size:
-        message = f"the input's data are {array.size:,} numbers; its shape takes {size:,}"
-        raise BadInference(message)
-
-    return array.astype(np.uint8).reshape(shape)
-
-
-def _is_shape(shape: Any) -> bool:
-    """Tell whether this is the shape [N, 28, 28], and N a whole number from 1 on."""
-    if not isinstance(shape, list) or len(shape) != 3 or shape[1:] != [28, 28]:
-        return False
-
-    return type(shape[0]) is int and shape[0] > 0

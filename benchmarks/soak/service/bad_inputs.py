@@ -351,13 +351,17 @@ def _arrays() -> Iterator[BadInput]:
         "shape [N, 28, 28], and its data"
     )
     shape = bad("the input's shape should be [N, 28, 28] with N of at least 1")
-    numbers = bad("the input's data should be whole numbers from 0 to 255")
+    numbers = bad(
+        "the input's data should be whole numbers from 0 to 255, flat or nested as its shape"
+    )
+    none = bad("the input's data are 0 numbers; its shape takes 784")
     for name, body, refusal in (
         ("empty body", b"", no_json),
         ("`{`", b"{", no_json),
         ("bytes that are no UTF-8", b"\xff\xfe", no_json),
-        ("100,000 brackets", b"[" * 100_000, no_json),
-        ("a number of 5,000 digits", b"1" * 5000, no_json),
+        ("100,000 brackets", b"[" * 100_000, wanted),
+        ("100,000 objects in each other", b'{"a":' * 100_000, no_json),
+        ("a number of 5,000 digits", b"1" * 5000, wanted),
         ("`null`", b"null", wanted),
         ("`{}`", {}, wanted),
         ("no inputs", {"inputs": []}, wanted),
@@ -373,6 +377,8 @@ def _arrays() -> Iterator[BadInput]:
         ("shape [-1, 28, 28]", tensor(one, shape=[-1, 28, 28]), shape),
         ("shape [0, 28, 28]", tensor(one, shape=[0, 28, 28]), shape),
         ("shape [true, 28, 28]", tensor(one, shape=[True, 28, 28]), shape),
+        ("shape [1, 28.0, 28]", tensor(one, shape=[1, 28.0, 28]), shape),
+        ("a shape of 4,300 digits", tensor(one, shape=[10**4299, 28, 28]), shape),
         ("no shape", tensor(one, shape=None), shape),
         (
             "shape [2, 28, 28] of one image",
@@ -382,16 +388,14 @@ def _arrays() -> Iterator[BadInput]:
         ("256", tensor(one, data=[256] * 784), numbers),
         ("-1", tensor(one, data=[-1] * 784), numbers),
         ("0.5", tensor(one, data=[0.5] * 784), numbers),
-        ("NaN", tensor(one, data=[float("nan")] * 784), numbers),
+        ("NaN", tensor(one, data=[float("nan")] * 784), no_json),
         ("letters", tensor(one, data=["a"] * 784), numbers),
         ("10^30", tensor(one, data=[10**30] * 784), numbers),
-        ("no data", tensor(one, data=[]), numbers),
+        ("10^4299", tensor(one, data=[10**4299] * 784), numbers),
+        ("no data", tensor(one, data=[]), none),
         ("data that is an object", tensor(one, data={"a": 1}), numbers),
-        (
-            "ragged data",
-            tensor(one, data=[[1], [1, 2]]),
-            bad("the input's data should be a flat or evenly nested list"),
-        ),
+        ("ragged data", tensor(one, data=[[1], [1, 2]]), numbers),
+        ("a wide string among numbers", tensor(one, data=["a" * 100_000] + [0] * 783), numbers),
         (
             "an id that is a number",
             tensor(one) | {"id": 7},
