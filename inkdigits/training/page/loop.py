@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from inkdigits.core.errors import InkdigitsError
 from inkdigits.core.signals import uninterrupted
 from inkdigits.data.synthetic.training_pages.generator import prepare
-from inkdigits.training.device import choose_device
+from inkdigits.training.device import choose_device, has_bfloat16
 from inkdigits.training.page.losses import page_losses
 from inkdigits.training.page.measuring import PageFigures, measure_pages
 from inkdigits.training.page.network import CHANNELS_LAST, PageNetwork
@@ -251,13 +251,3 @@ def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
         {"params": kernels, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Tell whether bfloat16 is quick on a device: on GPUs, and processors that multiply in it."""
-    if device.type == "cuda":
-        return True
-    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
-        return False
-
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
