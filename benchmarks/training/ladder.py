@@ -15,10 +15,6 @@ others, and without such runs, it is that of the rounds.
 """
 
 import json
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,8 +24,6 @@ from benchmarks.common import (
     in_words,
     machine,
     publish,
-    spread,
-    table,
     tell,
     turns,
     use_processors,
@@ -50,39 +44,22 @@ QUICK = 1000  # digits
 THREADS = 2  # and processors
 RUNS = Path("runs/reproduce")  # of our recipes
 FAST_TORCH = ("tuomaso, as it is", "tuomaso, channels last", "tuomaso, bfloat16")
-TUTORIALS = ("lenet", "batchnorm")
 OTHERS = (
     *(Contender(name, "train_mnist_fast", name.removeprefix("tuomaso, ")) for name in FAST_TORCH),
     Contender("tuomaso in JAX", "in_jax", "", ("jax", "optax")),
     Contender("MLP, scikit-learn", "in_sklearn", ""),
-    *(
-        Contender(
-            f"{name}, tutorial style",
-            "reference",
-            name,
-            published=load_recipe(name).published["test_accuracy"],
-        )
-        for name in TUTORIALS
-    ),
 )
 PAIRS = (
     ("fast-99.0", FAST_TORCH),
     ("fast-99.0", ("tuomaso in JAX",)),
-    ("fast-99.0", ("lenet, tutorial style",)),
-    ("fast-99.3", ("batchnorm, tutorial style",)),
 )
-COLD = {  # what is waited for, and what is there then
-    "model.safetensors": "the model is measured and saved",
-    "model.onnx": "and exported to ONNX",
-    "": "and the report is written",
-}
 INTRODUCTION = """## Training: time to accuracy
 
 From uint8 digits in memory to the trained network, on the same digits (MNIST's 55,000 unless said
-otherwise), everyone in a process of its own, rounds in turn. Imports, start, loading and evaluation
-are not timed; compiling is in a column of its own. Where a part was timed, it is multiplied.
-`tuomaso` is the last step of github.com/tuomaso/train_mnist_fast; its clock starts with digits that
-are normalised and shuffled already. The mark is the accuracy in a recipe's name. Measured by
+otherwise), everyone in a process of its own, rounds in turn. Imports, start, loading and
+evaluation are not timed; compiling is in a column of its own. `tuomaso` is the last step of
+github.com/tuomaso/train_mnist_fast; its clock starts with digits that are normalised and shuffled
+already. The mark is the accuracy in a recipe's name. Measured by
 `benchmarks/training/ladder.py`, """
 
 
@@ -113,39 +90,6 @@ def measure_time(rows: Sequence[Row], rounds: int, digits: int | None) -> None:
         worker.stop()
 
 
-def cold(recipe: str, rounds: int) -> list[str]:
-    """Time a new process until the network is saved, until it is exported, and until its end."""
-    taken: dict[str, list[float]] = {name: [] for name in COLD}
-    for _ in range(rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            for name, seconds in _cold_once(recipe, Path(folder, "run")).items():
-                taken[name].append(seconds)
-
-    head = f"`inkdigits train {recipe} --out DIR`, a new process, until"
-    rows = [(what, spread(taken[name], ".2f")) for name, what in COLD.items()]
-    return table((head, f"s, median (range) of {rounds}"), rows)
-
-
-def _cold_once(recipe: str, out: Path) -> dict[str, float]:
-    command = [sys.executable, "-m", "inkdigits", "train", recipe, "--out", str(out)]
-    seen: dict[str, float] = {}
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    while process.poll() is None:
-        for name in COLD:
-            if name and name not in seen and (out / name).exists():
-                seen[name] = time.perf_counter() - started
-
-        time.sleep(0.005)
-
-    seen[""] = time.perf_counter() - started
-    if process.returncode or len(seen) < len(COLD):
-        assert process.stderr is not None
-        raise RuntimeError(process.stderr.read().decode())
-
-    return seen
-
-
 # ---- what is told
 
 
@@ -154,7 +98,6 @@ def evidence(row: Row, facts: dict[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for split in ("validation", "test"):
         accuracies = row.accuracies(split)
-        assert accuracies is not None, "a recipe of ours is trained whole"
         found["runs"] = len(accuracies.values)
         found[f"{split}_accuracy_mean"] = round(accuracies.mean, 6)
         if accuracies.deviation is not None:
@@ -209,7 +152,6 @@ def main() -> None:
     parts = {
         "": time_table(rows),
         "Times as fast": ratios(rows, PAIRS),
-        "From the shell to the saved model": cold(rows[0].contender.name, rounds),
     }
     if problems := left_out(every):
         parts["Not measured"] = problems

@@ -56,17 +56,10 @@ class Row:
         """Return the median of the timed rounds."""
         return statistics.median(self.seconds)
 
-    def accuracies(self, split: str) -> Accuracies | None:
+    def accuracies(self, split: str) -> Accuracies:
         """Return accuracies on a split, of the timed rounds where there are no other runs."""
         values = self.runs.get(split) or [getattr(outcome, split) for outcome in self.rounds]
-        found = [value for value in values if value is not None]
-        return Accuracies(found) if found else None
-
-    @property
-    def accuracy(self) -> float | None:
-        """Return the accuracy that was measured, else the published one."""
-        measured = self.accuracies("test")
-        return measured.mean if measured else self.contender.published
+        return Accuracies(values)
 
 
 def mark_of(name: str) -> float:
@@ -89,7 +82,7 @@ def short(seconds: float) -> str:
 
 def time_table(rows: Sequence[Row]) -> list[str]:
     """Return seconds and accuracy of everyone, the fastest first."""
-    timed = sorted((row for row in rows if row.rounds), key=lambda row: row.median)
+    timed = sorted(rows, key=lambda row: row.median)
     head = ("", "s, median (range)", "rounds", "with compiling, s", "test accuracy, %", "seeds")
     return table([*head, "at or above the mark"], map(_time_row, timed))
 
@@ -98,32 +91,25 @@ def _time_row(row: Row) -> list[object]:
     contender = row.contender
     first = row.rounds[0]
     compiled = short(row.median + first.compiling) if first.compiling else ""
-    accuracy = f"{percent(contender.published)} published" if contender.published else ""
+    name = contender.name
     above = ""
     measured = row.accuracies("test")
-    if measured:
-        accuracy = percent(measured.mean)
-        if measured.deviation is not None:
-            accuracy += f" ± {percent(measured.deviation)}"
-        if contender.is_ours:
-            above = f"{measured.share_from(mark_of(contender.name)):.0%}"
+    accuracy = percent(measured.mean)
+    if measured.deviation is not None:
+        accuracy += f" ± {percent(measured.deviation)}"
+    if contender.is_ours:
+        above = f"{measured.share_from(mark_of(name)):.0%}"
+        name = f"**{name}**"
 
     return [
-        _name_with_part(row),
+        name,
         f"{short(row.median)} ({short(min(row.seconds))}-{short(max(row.seconds))})",
         len(row.rounds),
         compiled,
         accuracy,
-        len(measured.values) if measured else "",
+        len(measured.values),
         above,
     ]
-
-
-def _name_with_part(row: Row) -> str:
-    name = row.contender.name
-    name = f"**{name}**" if row.contender.is_ours else name
-    part = row.rounds[0].part
-    return f"{name} ({100 * part:.2g} % of it timed)" if part < 1 else name
 
 
 def ratios(rows: Sequence[Row], pairs: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
@@ -151,8 +137,7 @@ def figure(rows: Sequence[Row]) -> "Figure":
     drawing = figure_of(4.8, 7.2)
     axes = drawing.subplots()
     for row in sorted(rows, key=lambda row: row.median):
-        if row.accuracy is not None:
-            draw_point(axes, row)
+        draw_point(axes, row)
 
     axes.set(xscale="log", yscale="log")
     axes.invert_yaxis()
@@ -160,7 +145,7 @@ def figure(rows: Sequence[Row]) -> "Figure":
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("{x:g}")
     dress(axes, "Test errors against seconds of training", grid="both")
-    label_axes(axes, "seconds; hollow: errors as published, not measured", "test errors, %")
+    label_axes(axes, "seconds", "test errors, %")
     add_legend(axes, fontsize=FONT - 1)
     return drawing
 
@@ -169,13 +154,12 @@ def draw_point(axes: Any, row: Row) -> None:
     """Draw a contender with the range of its times and the deviation of its accuracy."""
     measured = row.accuracies("test")
     across = [[row.median - min(row.seconds)], [max(row.seconds) - row.median]]
-    errors = 100 * (1 - (row.accuracy or 0))
+    errors = 100 * (1 - measured.mean)
     axes.errorbar(
         row.median,
         errors,
-        yerr=100 * (measured.deviation or 0) if measured else None,
+        yerr=100 * (measured.deviation or 0),
         xerr=across,
         fmt="o" if row.contender.is_ours else "s",
-        fillstyle="full" if measured else "none",
         label=row.contender.name,
     )

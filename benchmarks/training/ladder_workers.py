@@ -21,14 +21,12 @@ class Contender:
         module: of `contenders`.
         option: what that module's `prepare` takes.
         needs: packages.
-        published: accuracy, where it is not measured here.
     """
 
     name: str
     module: str
     option: str
     needs: tuple[str, ...] = ()
-    published: float | None = None
 
     @property
     def is_ours(self) -> bool:
@@ -48,16 +46,14 @@ class Outcome:
     Attributes:
         seconds: on the warm clock.
         compiling: seconds, besides.
-        part: the fraction of it that was timed.
-        test: accuracy; None where a part was trained.
+        test: accuracy.
         validation: likewise.
     """
 
     seconds: float
     compiling: float
-    part: float
-    test: float | None
-    validation: float | None
+    test: float
+    validation: float
 
 
 class Worker:
@@ -86,12 +82,9 @@ def train(contender: Contender, digits: int | None, threads: int, seed: int) -> 
     """Train once, in the contender's own process; read all digits where all were learned from."""
     dataset, run = prepared(contender, digits, threads)
     trained = run(seed)
-    accuracies: list[float | None] = [None, None]
-    if trained.read:
-        splits = [dataset[name][:digits] for name in ("test", "validation")]
-        accuracies = [accuracy(trained.read, split) for split in splits]
-
-    return Outcome(trained.seconds, trained.compiling, trained.part, *accuracies)
+    splits = [dataset[name][:digits] for name in ("test", "validation")]
+    accuracies = [accuracy(trained.read, split) for split in splits]
+    return Outcome(trained.seconds, trained.compiling, *accuracies)
 
 
 @cache

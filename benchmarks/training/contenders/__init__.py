@@ -20,18 +20,16 @@ MEAN, DEVIATION = 0.1307, 0.3081  # of MNIST's pixels, as most programs write th
 
 @dataclass(frozen=True)
 class Trained:
-    """One training, or the beginning of one.
+    """One training.
 
     Attributes:
-        seconds: of the whole training, on the warm clock, multiplied where a part was run.
-        read: reads digits; None where only a part was run.
-        part: the fraction that was run.
+        seconds: of the whole training, on the warm clock.
+        read: reads digits.
         compiling: seconds that the first training takes besides.
     """
 
     seconds: float
-    read: Callable[[Pixels], Said] | None = None
-    part: float = 1.0
+    read: Callable[[Pixels], Said]
     compiling: float = 0.0
 
 
