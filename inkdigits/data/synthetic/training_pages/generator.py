@@ -44,7 +44,8 @@ EM_MEDIAN, EM_SPREAD = 46.0, 0.42  # pixels; deviation of the logarithm
 ANY_EM = 0.25  # share of pages whose digits may have any height in EM, log-uniform
 SINGLE_EM = (18.0, 170.0)  # pixels, of a digit that stands alone
 SINGLE_EM_MEDIAN, SINGLE_EM_SPREAD = 64.0, 0.55  # pixels; deviation of the logarithm
-CROPPED = 0.18  # share of pages of which a piece is seen on some other ground
+CROPPED = 0.3  # share of pages of which a piece is seen on some other ground
+CORNERED = 0.6  # share of these pieces that lie in a corner, so that the picture cuts them there
 FAINTEST = 30.0  # of 255, contrast that no fading goes below
 NEGATIVE = 0.04  # share of files that are turned negative
 LEAST_BINARY_EM = 14  # pixels; smaller digits cannot be read in black and white
@@ -137,6 +138,8 @@ def training_page(
     picture = inked(picture, look, writing, rng)
     if not blank and chance(CROPPED, rng):
         picture = _cropped(picture, writing, em, rng)
+        if chance(CORNERED, rng):
+            picture = _cornered(picture, writing, rng)
 
     if chance(medium.photographed, rng):
         picture, contrast = _photographed(picture, look.contrast(), rng)
@@ -246,6 +249,16 @@ def _cropped(
         colour = piece.mean(axis=(0, 1)).tolist()
 
     return cv2.copyMakeBorder(piece, *edges, cv2.BORDER_CONSTANT, value=colour)
+
+
+def _cornered(picture: Picture, writing: Writing, rng: Generator) -> Picture:
+    """Move what a crop has kept into a corner of the picture."""
+    left, top, right, bottom = writing.kept.tolist()
+    height, width = writing.size
+    across = one_of((-left, width - right), rng)
+    down = one_of((-top, height - bottom), rng)
+    writing.move(across, down)
+    return np.roll(picture, (down, across), axis=(0, 1))
 
 
 def _around_lines(writing: Writing, em: float, rng: Generator) -> Box:

@@ -83,6 +83,7 @@ class Writing:
         lines: numbers of the symbols of each line.
         extents: of each line, on the sheet.
         cells: in which symbols stand, on the sheet.
+        kept: the box of the picture that ink is in.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Writing:
         self.lines: list[list[int]] = []
         self.extents: list[SheetBox] = []
         self.cells: list[SheetBox] = []
+        self.kept = whole(size)
 
     def put(
         self,
@@ -199,6 +201,7 @@ class Writing:
 
     def crop(self, box: Box) -> None:
         """Forget the ink outside a box of the picture."""
+        self.kept = box
         kept = window(box)
         inside = np.zeros_like(self.owner)
         inside[kept] = self.owner[kept]
@@ -206,6 +209,14 @@ class Writing:
 
         for symbol in self.symbols:
             symbol.box = overlap(symbol.box, box)
+
+    def move(self, across: int, down: int) -> None:
+        """Move the ink of a picture that was cropped; what was kept of it stays within."""
+        shift = np.array([across, down, across, down])
+        self.kept = self.kept + shift
+        self.owner = np.roll(self.owner, (down, across), axis=(0, 1))
+        for symbol in self.symbols:
+            symbol.box = symbol.box + shift
 
     def visible(self) -> Visible:
         """Return the symbols that can be seen well enough, numbered anew."""
