@@ -30,9 +30,11 @@ from inkdigits.reading.model_files import (
 from inkdigits.reading.network import Network, Probabilities, processors
 from inkdigits.reading.page.find import Box, Find
 from inkdigits.reading.page.reader import Page, page_reader
+from inkdigits.reading.page.warnings import LIGHT_INK
 from inkdigits.reading.preprocessing.fields import as_is, to_field
 from inkdigits.reading.preprocessing.picture import Picture, Source, open_picture, turn_left
 from inkdigits.reading.preprocessing.repeated import in_own_pixels
+from inkdigits.reading.preprocessing.tiny import Tiny, from_tiny
 
 DEFAULT_THRESHOLD = 0.5  # the least confidence of an accepted digit; a model's file may set its own
 REFUSED_BY_NETWORK = "not a digit"  # the reason if the eleventh output is above one half
@@ -262,6 +264,10 @@ class Recogniser:
         if field is not None:
             return Trace(self._read_field(field, opened), picture=opened)
 
+        tiny = from_tiny(opened.pixels)
+        if tiny is not None:
+            return Trace(self._read_tiny(tiny, opened), picture=opened)
+
         trace = self._trace(opened, single)
         if single or not _looks_turned(trace):
             return trace
@@ -272,7 +278,7 @@ class Recogniser:
         """Read a picture that has MNIST's geometry as it is, or after it was inverted."""
         warnings = picture.warnings
         if field is picture.pixels:
-            warnings = (*warnings, "light ink on dark paper")
+            warnings = (*warnings, LIGHT_INK)
 
         rows = np.flatnonzero(field.any(axis=1))
         columns = np.flatnonzero(field.any(axis=0))
@@ -283,6 +289,19 @@ class Recogniser:
             round((columns[-1] + 1) * x),
             round((rows[-1] + 1) * y),
         )
+        return self._read_one(field, box, warnings)
+
+    def _read_tiny(self, tiny: Tiny, picture: Picture) -> Reading:
+        """Read a picture of a few pixels as one digit."""
+        width, height = picture.original_size
+        warnings = (*picture.warnings, f"upscaled from {round(max(width, height))} px")
+        if tiny.is_light:
+            warnings = (*warnings, LIGHT_INK)
+
+        return self._read_one(tiny.field, (0, 0, round(width), round(height)), warnings)
+
+    def _read_one(self, field: Pixels, box: Box, warnings: tuple[str, ...]) -> Reading:
+        """Read the one digit of a picture."""
         (probabilities,), (doubt,) = self._answer(field[None])
         digit = self._digit(field, probabilities, doubt, box)
         return Reading(_text([digit]), (digit,), warnings)

@@ -20,8 +20,8 @@ from inkdigits.reading.page.lines import find_lines
 from inkdigits.reading.page.look import looks
 from inkdigits.reading.page.maps import FINE, Floats, softmax
 from inkdigits.reading.page.networks import FOLDER, LOOK_FILE, PAGE_FILE, PixelNetwork
-from inkdigits.reading.page.noise import is_noise
 from inkdigits.reading.page.warnings import warnings_for
+from inkdigits.reading.preprocessing.noise import is_noise
 from inkdigits.reading.preprocessing.picture import Picture
 
 # Of 3,811 digits on training pages of the validation split none had less; of all else 18 % had.

@@ -7,6 +7,7 @@ from inkdigits.reading.page.reader import page_reader
 from inkdigits.reading.preprocessing.fields import Field, as_is, to_field
 from inkdigits.reading.preprocessing.picture import Source, open_picture
 from inkdigits.reading.preprocessing.repeated import in_own_pixels
+from inkdigits.reading.preprocessing.tiny import from_tiny
 
 
 def single(source: Source) -> Field:
@@ -26,6 +27,10 @@ def single(source: Source) -> Field:
     field = as_is(picture.pixels)
     if field is not None:
         return field
+
+    tiny = from_tiny(picture.pixels)
+    if tiny is not None:
+        return tiny.field
 
     page = page_reader(threads=1).read(picture, single=True)
     for find in page.candidates:

@@ -11,6 +11,7 @@ from inkdigits.reading.page.look import PAPER
 from inkdigits.reading.page.maps import FINE
 from inkdigits.reading.preprocessing.picture import Picture
 
+LIGHT_INK = "light ink on dark paper"
 SMALL = 20  # pixels of the longer side: the size of MNIST's digits
 VERY_FAINT = 0.15  # contrast of ink, of black on white. Set by hand, not yet measured
 BESIDE = 0.2  # sizes of a symbol around it that show its paper: a straight 1 fills its whole box
@@ -39,7 +40,7 @@ def warnings_for(picture: Picture, finds: Sequence[Find]) -> tuple[str, ...]:
     contrasts = [ink - paper for ink, paper in map(brightness, digits)]
     contrast = float(np.median(contrasts))
     if contrast > 0:
-        warnings.append("light ink on dark paper")
+        warnings.append(LIGHT_INK)
     if abs(contrast) < VERY_FAINT * 255:
         warnings.append("very faint")
 
