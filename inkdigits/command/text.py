@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 import textwrap
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -100,7 +101,11 @@ def format_reading(path: str, reading: "Reading") -> str:
         least = min(accepted, key=lambda digit: digit.confidence)
         sure = f"  {least.confidence_text} sure"
 
-    reasons = "".join(f"  ({digit.reason})" for digit in reading.digits if not digit.accepted)
+    refused = Counter(digit.reason for digit in reading.digits if not digit.accepted)
+    reasons = "".join(
+        f"  ({reason}, {count} times)" if count > 1 else f"  ({reason})"
+        for reason, count in refused.items()
+    )
     warnings = "".join(f"  [{warning}]" for warning in reading.warnings)
     return f"{name}: {digits}{sure}{reasons}{warnings}"
 

@@ -40,12 +40,11 @@ def pictures_below(folder: Path) -> Iterator[Path]:
     pictures = []
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            named_as_picture = Path(
-                entry.name
-            ).suffix.lower() in PICTURE_SUFFIXES and not entry.name.startswith(".")
+            is_hidden = entry.name.startswith(".")
+            is_picture = Path(entry.name).suffix.lower() in PICTURE_SUFFIXES
             if entry.is_dir(follow_symlinks=False):
                 folders.add(entry.name)
-            elif named_as_picture and Path(entry).is_file():
+            elif is_picture and not is_hidden and Path(entry).is_file():
                 pictures.append(entry.name)
 
     for name in sorted([*folders, *pictures]):

@@ -16,7 +16,9 @@ from few_digits import few_digits
 from PIL import Image
 from promised import names
 
+from inkdigits.command.text import format_reading
 from inkdigits.reading.explanation import folder as explained
+from inkdigits.reading.recogniser import Digit, Reading
 
 # ---- read
 
@@ -56,6 +58,15 @@ def test_read_prints_what_it_found_for_people(inkdigits_command, trained, tmp_pa
     assert done.status == 1
     assert done.out.splitlines()[0] == f"{tmp_path / 'missing.png'}: could not be read"
     assert len(done.out.splitlines()) == 2
+
+
+def test_a_reason_is_told_once_and_how_often() -> None:
+    seven = Digit(7, 0.98, accepted=True, box=(0, 0, 9, 9))
+    reasons = ["not a digit", "in a text", "not a digit"]
+    refused = [Digit(1, 0.3, accepted=False, box=(0, 0, 9, 9), reason=why) for why in reasons]
+    reading = Reading("7", (seven, *refused), ("very faint",))
+    line = "a.png: 7  98.0% sure  (not a digit, 2 times)  (in a text)  [very faint]"
+    assert format_reading("a.png", reading) == line
 
 
 def test_read_numbers_the_images_of_a_file(inkdigits_command, trained, tmp_path):

@@ -1,1 +1,5 @@
-"""Digits made by programs: simulated handwriting, whole pages of it, and corrupted digits."""
+"""Digits made by programs.
+
+`handwriting` imitates other people's digits and `corruptions` damages digits, both as images of
+28x28 pixels. `training_pages` draws whole pages to learn from, `pages` others to test with.
+"""

@@ -241,7 +241,16 @@ def _mark_risk(axes: "Axes", curve: RiskCoverage, start: float) -> None:
 
     rate = 100 * curve.risk[curve.coverage <= coverage][-1]
     label = f"{100 * coverage:.2f} %: at most 1 error in {1 / MARKED_RISK:,.0f}"
-    axes.plot([100 * coverage], [rate], "D", color=ORANGE, markersize=5, zorder=3, label=label)
+    axes.plot(
+        [100 * coverage],
+        [rate],
+        "D",
+        color=ORANGE,
+        markersize=5,
+        zorder=3,
+        clip_on=False,
+        label=label,
+    )
     add_legend(axes, loc="upper left", handletextpad=0, fontsize=FONT - 1)
 
 

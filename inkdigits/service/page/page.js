@@ -19,7 +19,10 @@ const TAP = 4; // pixels that a finger may slip
 const MAX_PICTURE = 32 * 2 ** 20; // bytes
 const MAX_SHOWN = 1600; // pixels of the longer side on the screen; the whole file is sent
 
-const HINT = "Write here, or drop a picture";
+const LABELLED = 32; // pixels of height on the screen from which a box shows its digit
+const HAS_FINGERS = matchMedia("(pointer: coarse)").matches; // nothing can be dropped there
+
+const HINT = HAS_FINGERS ? "Write here" : "Write here, or drop a picture";
 const UNSEEN = "This browser cannot show the picture; it is read all the same";
 
 const paper = $("paper");
@@ -363,7 +366,8 @@ function show(reading, origin, body) {
   answer = reading && { ...reading, digits, body };
   if (answer) say("");
   $("text").textContent = answer?.text ?? "";
-  $("text").classList.toggle("long", $("text").textContent.length > 10);
+  // Small enough that a second line of writing does not move the sheet under the pen.
+  $("text").classList.toggle("long", /.{11}|\n/.test($("text").textContent));
   $("sure").textContent = summary();
   $("warnings").replaceChildren(...(answer?.warnings ?? []).map((warning) => make("li", warning)));
   showDigits();
@@ -381,8 +385,7 @@ function summary() {
   const accepted = answer.digits.filter((digit) => digit.accepted);
   const refused = answer.digits.length - accepted.length;
   const least = percent(Math.min(...accepted.map((digit) => digit.confidence)));
-  const several = accepted.length > 1;
-  const sure = several ? `${accepted.length} digits, each at least ${least} sure` : `${least} sure`;
+  const sure = accepted.length > 1 ? `Each at least ${least} sure` : `${least} sure`;
   const parts = [accepted.length && sure, refused && `${refused} not accepted`];
   return parts.filter(Boolean).join("; ") || "No digit found";
 }
@@ -523,8 +526,11 @@ function placeBoxes(scale, left, top) {
   boxes.forEach((box, index) => {
     const { digit, accepted } = digits[index];
     const [x, y, right, bottom] = digits[index].box;
-    const [spare, room] = [7, 26]; // pixels around the ink, and above it for the digit
-    box.dataset.digit = accepted ? digit : `${digit}?`;
+    // Pixels around the ink, and above it for the digit. Small digits, as on a page of a photo, have
+    // no room for it: it would hide the line above.
+    const labelled = (bottom - y) * scale >= LABELLED;
+    const [spare, room] = labelled ? [7, 26] : [2, 2];
+    box.dataset.digit = labelled ? (accepted ? digit : `${digit}?`) : "";
     box.className = `${accepted ? "" : "refused"} ${index === answer.place ? "chosen" : ""}`;
     Object.assign(box.style, {
       left: `${x * scale + left - spare}px`,

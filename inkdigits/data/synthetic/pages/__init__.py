@@ -1,6 +1,7 @@
 """Pages of handwriting with known content, as people scan, photograph and draw them.
 
-They are for training, testing and measuring. The path of a page through the modules:
+They test and measure how pages are read. The page reader learns from pages that another program
+draws (`training_pages`), so that these are new to it. The path of a page through the modules:
 
     ../glyphs -> writing (symbols -> ink) -> layout (rows on a sheet) -> paper -> camera
     scene says how a page looks; generator calls them all, for one page or for a folder of pages
