@@ -19,7 +19,7 @@ const TAP = 4; // pixels that a finger may slip
 const MAX_PICTURE = 32 * 2 ** 20; // bytes
 const MAX_SHOWN = 1600; // pixels of the longer side on the screen; the whole file is sent
 
-const LABELLED = 32; // pixels of height on the screen from which a box shows its digit
+const LABELLED = 40; // pixels on the screen that digits are tall from which boxes show them
 const HAS_FINGERS = matchMedia("(pointer: coarse)").matches; // nothing can be dropped there
 
 const HINT = HAS_FINGERS ? "Write here" : "Write here, or drop a picture";
@@ -327,7 +327,7 @@ async function post(path, body) {
 
     const content = await response.json();
     if (response.ok) return { content };
-    if (status < 500 || status === 501 || status === 507) {
+    if (status < 500 || [501, 504, 507].includes(status)) {
       return { status, message: sentence(content.error.message) };
     }
   } catch {
@@ -523,13 +523,14 @@ function placeBoxes(scale, left, top) {
   const digits = current().width ? (answer?.digits ?? []) : []; // without a width there is no place
   $("boxes").classList.toggle("over-picture", Boolean(current().picture));
   const boxes = children($("boxes"), digits.length, () => make("i"));
+
+  // The median counts. In the photo of a page a label would hide the line above.
+  const heights = digits.map(({ box }) => box[3] - box[1]).sort((one, other) => one - other);
+  const labelled = heights[heights.length >> 1] * scale >= LABELLED;
   boxes.forEach((box, index) => {
     const { digit, accepted } = digits[index];
     const [x, y, right, bottom] = digits[index].box;
-    // Pixels around the ink, and above it for the digit. Small digits, as on a page of a photo, have
-    // no room for it: it would hide the line above.
-    const labelled = (bottom - y) * scale >= LABELLED;
-    const [spare, room] = labelled ? [7, 26] : [2, 2];
+    const [spare, room] = labelled ? [7, 26] : [2, 2]; // pixels around the ink, and above it
     box.dataset.digit = labelled ? (accepted ? digit : `${digit}?`) : "";
     box.className = `${accepted ? "" : "refused"} ${index === answer.place ? "chosen" : ""}`;
     Object.assign(box.style, {
