@@ -22,7 +22,8 @@ export function showInside({ probabilities, occlusion, layers }, pixels) {
 
   const [from, to] = [percent(sure), percent(Math.max(0, sure - most))];
   $("insight").textContent = most > LEAST_FALL
-    ? `Cover the coloured part, and the ${best} falls from ${from} to ${to} for the digit classifier.`
+    ? `Cover the coloured part, and the ${best} falls from ${from} to ${to}` +
+      " for the digit classifier."
     : `No part of it matters alone: whichever is covered, it stays a ${best}.`;
 
   const figures = children($("layers"), layers.length, () => {
