@@ -1,18 +1,25 @@
 """Connections: uvicorn's, with deadlines and limits for what one client may send and take.
 
 Bytes come in and go out. A request has to arrive whole within a deadline, head and body, however
-slowly it drips, and its response has to be taken within one. Idle connections give way to new ones,
-so that silent clients do not keep others out. Where uvicorn would answer in plain text, these
-answer in JSON.
+slowly it drips, and its response has to be taken within one. Requests are taken one at a time: what
+a client sends behind one waits in the socket until that is answered. Idle connections give way to
+new ones, so that silent clients do not keep others out. Where uvicorn would answer in plain text,
+these answer in JSON.
 """
 
 import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from inkdigits.service.responses import encode_response, respond_with_error
+from inkdigits.service.responses import (
+    Refused,
+    encode_response,
+    respond_with_error,
+    respond_with_refusal,
+)
 
 # Seconds in which a request arrives, from its first byte or from the connection's start, and
 # seconds in which a response is taken.
@@ -20,10 +27,31 @@ DEADLINE = 10.0
 
 MAX_CONNECTIONS = 512  # beyond, the one that has waited longest for a whole request is closed
 MAX_HEAD = 32 << 10  # bytes of request line and headers; browsers send 1 to 2 thousand
+MAX_HEADERS = 100  # browsers send 15 to 20
 MAX_BODY = 32 << 20  # bytes; photos of phones have up to 15 million
 
 # Bytes of a request with its chunk sizes, or of a body that is not read any more.
 MAX_RECEIVED = 2 * MAX_BODY
+
+# The parser takes as long for a chunk of one byte as for one of thousands. So chunks are parsed in
+# pieces, between which others have a turn, and who sends many tiny ones has to rest in between.
+CHUNKED_PIECE = 4 << 10  # bytes
+TINY = 256  # bytes of a chunk; clients send 4 to 64 thousand
+TINY_CHUNKS = 1000  # between two rests; about 1 ms
+REST = 0.1  # seconds
+
+# Seconds after which a request that was sent behind another one is parsed. Without, a client that
+# does not wait for answers keeps the interpreter to the event loop, and the threads that read wait.
+PIPELINED = 0.005
+
+# Codings that bodies may have. Others would be read as if they were pictures.
+CODINGS = {
+    b"transfer-encoding": b"chunked",
+    b"content-encoding": b"identity",
+}
+CLOSE = {"Connection": "close"}
+
+BLANK_LINE = b"\r\n\r\n"  # ends every head and every chunked body; the parser takes no other end
 
 # Once the server stops: seconds in which a request that is on its way may arrive, and in which a
 # connection that is kept open may still begin one.
@@ -41,6 +69,30 @@ class _Answered:
     message_event = asyncio.Event()  # nothing waits for it
 
 
+class _Flow(FlowControl):
+    """Back-pressure on the socket: uvicorn's, and ours while there are bytes to be parsed."""
+
+    def __init__(self, transport: asyncio.Transport, unread: bytearray) -> None:
+        super().__init__(transport)
+        self._unread = unread
+        self._body_is_full = False
+
+    def pause_reading(self) -> None:
+        self._body_is_full = True
+        self.update()
+
+    def resume_reading(self) -> None:
+        self._body_is_full = False
+        self.update()
+
+    def update(self) -> None:
+        """Read from the socket, or stop reading."""
+        if self._body_is_full or self._unread:
+            super().pause_reading()
+        else:
+            super().resume_reading()
+
+
 class Connection(HttpToolsProtocol):
     """The connection of one client.
 
@@ -53,6 +105,7 @@ class Connection(HttpToolsProtocol):
             connections share it.
         response_if_full: called at each POST; returns the response if there is too much to do, as
             bytes, else None.
+        most: connections; beyond, the longest waiting one is closed.
     """
 
     def __init__(
@@ -61,46 +114,91 @@ class Connection(HttpToolsProtocol):
         refused: Callable[[int], None],
         idle: "dict[Connection, None]",
         response_if_full: Callable[[], bytes | None],
+        most: int,
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
         self._refused = refused
         self._idle = idle
         self._response_if_full = response_if_full
+        self._most = most
         self._arrival: asyncio.TimerHandle | None = None  # ends the wait for a request
         self._taking: asyncio.TimerHandle | None = None  # ends the wait for a response to be taken
-        self._open: list[Any] = []  # requests that have not been answered whole
-        self._received = 0
-        self._in_head = True
         self._stopping = False
+
+        self._unread = bytearray()  # what is not parsed yet; at most what the loop reads at once
+        self._last = b""  # the three bytes before it
+        self._turn: asyncio.TimerHandle | None = None  # when parsing goes on
+
+        # Of the request that is being parsed.
+        self._in_message = False
+        self._in_head = True
+        self._is_chunked = False
+        self._body_left = 0  # bytes of a body whose length was told
+        self._received = 0  # bytes
+        self._tiny = 0  # chunks since the last rest
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request. Where there are too many connections, close the idlest."""
         super().connection_made(transport)
+        self.flow = _Flow(transport, self._unread)
         self._wait()
-        while len(self.connections) > MAX_CONNECTIONS and self._idle:
+        while len(self.connections) > self._most and self._idle:
             longest = next(iter(self._idle))
             longest._stop_waiting()
             longest.connections.discard(longest)  # at once: its loss is heard of later
             longest.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell all open requests that the client has gone."""
+        """Stop all clocks."""
         self._stop_waiting()
-        if self._taking:
-            self._taking.cancel()
+        for clock in (self._taking, self._turn):
+            if clock:
+                clock.cancel()
 
-        # Of requests that came one behind another, uvicorn would tell the last one only.
-        for cycle in self._open:
-            cycle.disconnected = True
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take in bytes, within the limits. The first one starts the clock."""
-        self._received += len(data)
+        """Take in bytes. The first one starts the clock."""
+        self._unread += data
         if self._arrival is None and self._is_free():
             self._wait()
-        super().data_received(data)
+        if self._turn is None:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        """Parse a head or a piece of a body, and have the rest wait for its turn."""
+        self._turn = None
+        self._parse_piece()
+        if self._body_left:
+            self._parse_piece()  # most bodies arrive with their heads
+
+        if self._tiny >= TINY_CHUNKS:
+            self._tiny = 0
+            self._turn = self.loop.call_later(REST, self._read_on)
+        elif self._unread and self._may_parse():
+            self._turn = self.loop.call_later(0, self._read_on)
+        self.flow.update()
+
+    def _may_parse(self) -> bool:
+        """Tell whether the next bytes are of the request that is expected."""
+        expected = self._in_message or self._is_free()
+        return expected and not self.transport.is_closing()
+
+    def _parse_piece(self) -> None:
+        """Parse bytes that end no later than a head or a request does, within the limits."""
+        if not self._unread or not self._may_parse():
+            return
+
+        size = self._piece_size()
+        piece = bytes(self._unread[:size])
+        del self._unread[:size]
+        self._last = (self._last + piece)[-3:]
+        self._received += len(piece)
+        if self._body_left:
+            self._body_left -= len(piece)
+
+        super().data_received(piece)
 
         if self._in_head and self._received > MAX_HEAD:
             message = f"request line and headers have more than {MAX_HEAD:,} bytes"
@@ -108,40 +206,106 @@ class Connection(HttpToolsProtocol):
         elif self._received > MAX_RECEIVED:
             self.transport.abort()
 
+    def _piece_size(self) -> int:
+        """Return how many bytes to parse next."""
+        if self._body_left:
+            return self._body_left
+
+        most = CHUNKED_PIECE if self._is_chunked else MAX_HEAD + 1 - self._received
+        across = self._last + self._unread[: len(BLANK_LINE) - 1]
+        if BLANK_LINE in across:
+            return across.index(BLANK_LINE) + len(BLANK_LINE) - len(self._last)
+
+        found = self._unread.find(BLANK_LINE, 0, most)
+        return most if found < 0 else found + len(BLANK_LINE)
+
     def on_message_begin(self) -> None:
         """Start the clock, also for a request right behind another."""
         super().on_message_begin()
+        self._in_message = True
         if self._arrival is None:
             self._wait()
 
-    def on_headers_complete(self) -> None:
-        """Begin to answer a request, or refuse it before its body arrives."""
-        self._in_head = False
-        response = None
-        if self._is_free() and self.parser.get_method() == b"POST":
-            response = self._response_if_full()
-        if response:
-            self._answer_early(response)
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take in a header. Those behind a chunked body are counted as chunks, and forgotten."""
+        if not self._in_head:
+            self._tiny += 1
             return
 
+        if len(self.headers) == MAX_HEADERS:
+            message = f"a request has at most {MAX_HEADERS} headers"
+            self.refuse(431, "head_too_large", message)
+            raise ValueError(message)  # the parser stops
+
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer a request, or refuse it before its body arrives."""
+        self._begin_answer()
+        self._in_head = False  # only now: what fails before is refused as a head
+
+    def _begin_answer(self) -> None:
+        told = dict(self.headers)
+        self._is_chunked = b"transfer-encoding" in told
+        self._body_left = int(told.get(b"content-length", 0))
+
+        refused = self._refusal()
+        if refused:
+            response = respond_with_refusal(refused)
+            self._answer_early(refused.status, encode_response(response))
+            if response.headers.get("connection") == "close":
+                self.transport.close()
+            return
+
+        if self.parser.get_method() == b"POST":
+            full = self._response_if_full()
+            if full:
+                self._answer_early(503, full)
+                return
+
         super().on_headers_complete()
-        self._open.append(self.cycle)
         if self._stopping:
             self.cycle.keep_alive = False
 
-    def _answer_early(self, response: bytes) -> None:
+    def _refusal(self) -> Refused | None:
+        """Return why a request is not for this service, judged by its head; None if it may be."""
+        if self.parser.get_method() == b"CONNECT":
+            return Refused(501, "not_a_proxy", "this service is no proxy", CLOSE)
+
+        # The parser takes what comes behind such a head for another protocol.
+        if self.parser.should_upgrade() and (self._body_left or self._is_chunked):
+            message = "this service speaks HTTP/1.1; send a body without the header Upgrade"
+            return Refused(501, "no_upgrade", message, CLOSE)
+
+        for name, value in self.headers:
+            known = CODINGS.get(name)
+            if known and value.lower() != known:
+                status = 501 if name == b"transfer-encoding" else 415
+                message = f"the only {name.decode()} that is decoded here is {known.decode()}"
+                return Refused(status, "unknown_coding", message)
+
+        return None
+
+    def _answer_early(self, status: int, response: bytes) -> None:
         """Answer a request whose body has not arrived, and keep the connection if possible."""
         self.cycle = _Answered()  # type: ignore[assignment]
         self.transport.write(response)
-        self._refused(503)
+        self._refused(status)
         if self._stopping or not self.parser.should_keep_alive():
             self.transport.close()
         self._await_taking()
 
+    def on_body(self, body: bytes) -> None:
+        """Take in a part of a body."""
+        self._tiny += len(body) < TINY
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """Stop the clock: the request is there."""
         super().on_message_complete()
+        self._in_message = False
         self._in_head = True
+        self._is_chunked = False
         self._received = 0
         self._stop_waiting()
         if self._is_free():  # it was answered before its end, so the next one is awaited
@@ -150,9 +314,11 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Wait for the response to be taken; uvicorn's own clock runs for the next request."""
         super().on_response_complete()
-        self._open = [cycle for cycle in self._open if not cycle.response_complete]
         if self._arrival is None and not self.transport.is_closing():
             self._idle[self] = None
+            if self._unread and self._turn is None:
+                self._wait()
+                self._turn = self.loop.call_later(PIPELINED, self._read_on)
         self._await_taking()
 
     def pause_writing(self) -> None:
@@ -186,7 +352,7 @@ class Connection(HttpToolsProtocol):
         # Else the response would belong to no request.
         expected = self._is_free() if self._in_head else not self.cycle.response_started
         if expected:
-            response = respond_with_error(status, code, message, {"Connection": "close"})
+            response = respond_with_error(status, code, message, CLOSE)
             self.transport.write(encode_response(response))
             self._refused(status)
 

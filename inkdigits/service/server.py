@@ -21,12 +21,15 @@ import uvicorn
 from inkdigits.core.errors import BadValue
 from inkdigits.reading.model_files import resolve_model
 from inkdigits.reading.recogniser import Recogniser
+from inkdigits.service import connections
 from inkdigits.service.admission import Admission
 from inkdigits.service.application import Service
 from inkdigits.service.connections import LAST_BYTES, Connection
 from inkdigits.service.feedback import Feedback
 from inkdigits.service.model_file import ModelFile
 
+OWN_FILES = 64  # open files that are no connections: libraries, the model, corrections
+FEWEST_CONNECTIONS = 16
 BACKLOG = 1024  # connections that the system accepts before the server does
 KEEP_ALIVE = 15  # seconds that a connection may stay open between two requests
 DRAIN = 8  # seconds to finish requests that are under way when the server is told to stop
@@ -88,6 +91,7 @@ def _configure(service: Service) -> uvicorn.Config:
         refused=partial(service.metrics.count, "none"),
         idle=service.idle,
         response_if_full=service.response_if_full,
+        most=_most_connections(),
     )
     return uvicorn.Config(
         service,
@@ -116,6 +120,37 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(0)
 
         await super().shutdown(sockets)
+
+
+def _most_connections() -> int:
+    """Return how many connections the system's limit of open files allows.
+
+    The limit is raised if that is too few and the user may. Without room, nobody could be accepted,
+    not even to take the place of a silent client.
+
+    Raises:
+        BadValue: there is room for hardly any.
+    """
+    if sys.platform == "win32":
+        return connections.MAX_CONNECTIONS
+
+    import resource
+
+    wanted = connections.MAX_CONNECTIONS + OWN_FILES
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        allowed = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+
+    if allowed == resource.RLIM_INFINITY:
+        return connections.MAX_CONNECTIONS
+
+    fitting = min(connections.MAX_CONNECTIONS, allowed - OWN_FILES)
+    if fitting < FEWEST_CONNECTIONS:
+        needed = OWN_FILES + FEWEST_CONNECTIONS
+        raise BadValue(f"{allowed} files may be open, and a service needs {needed}; see ulimit -n")
+
+    return fitting
 
 
 def _give_memory_back() -> None:
