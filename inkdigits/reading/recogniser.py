@@ -8,7 +8,7 @@ All networks run on ONNX Runtime, without torch.
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -49,6 +49,7 @@ FEWEST_ON_TURNED_PAGE = 3
 FEWEST_IN_LINE = 2  # digits in a line, in the mean; what stands in columns is on its side
 CONFUSED_CONFIDENCE = 0.7  # a mean confidence below this makes no sense
 SENSIBLE_CONFIDENCE = 0.8  # a mean confidence above this makes sense,
+CLOSE_CONFIDENCE = 0.05  # by which another way up may be less sure, and is told. Set by hand
 SENSIBLE_SHARE = 0.8  # if at least this share of the candidates is accepted
 
 _encode_json = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes one for each call
@@ -342,9 +343,11 @@ class Recogniser:
     def _turn_if_sensible(self, picture: Picture, upright: Trace) -> Trace:
         """Return the trace of a page turned by right angles if that makes sense, or `upright`."""
         best = upright
+        others = {"upright": upright.reading}
         for quarters, direction in TURNS.items():
             trace = self._trace(turn_left(picture, quarters))
             reading = trace.reading
+            others[direction] = reading
             surer = _mean_confidence(reading) > _mean_confidence(best.reading)
             if surer and _makes_sense(reading):
                 digits = tuple(
@@ -355,7 +358,10 @@ class Recogniser:
                 turned = replace(reading, digits=digits, warnings=warnings)
                 best = Trace(turned, trace.page, picture)
 
-        return best
+        doubtful = _other_ways(best.reading, others)
+        return replace(
+            best, reading=replace(best.reading, warnings=best.reading.warnings + doubtful)
+        )
 
     def read_images(self, images: Pixels) -> Iterator[Reading]:
         """Read MNIST-style images as they are, one digit in each.
@@ -512,6 +518,16 @@ def _makes_sense(reading: Reading) -> bool:
         SENSIBLE_SHARE * len(reading.digits),
     )
     return len(accepted) >= enough and _mean_confidence(reading) > SENSIBLE_CONFIDENCE
+
+
+def _other_ways(best: Reading, readings: Mapping[str, Reading]) -> tuple[str, ...]:
+    """Return a warning for each direction in which a page reads otherwise, and nearly as surely."""
+    least = _mean_confidence(best) - CLOSE_CONFIDENCE
+    return tuple(
+        f"might be {direction}"
+        for direction, reading in readings.items()
+        if _makes_sense(reading) and _mean_confidence(reading) > least and reading.text != best.text
+    )
 
 
 def _turn_back(box: Box, quarters: int, size: tuple[float, float]) -> Box:

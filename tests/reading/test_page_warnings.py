@@ -1,6 +1,7 @@
 """Warnings say what is special about a picture's ink, and nothing where nothing is."""
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -9,9 +10,9 @@ from perfect import perfect_piece
 
 from inkdigits.reading.page.decoding import find_symbols
 from inkdigits.reading.page.find import Find
-from inkdigits.reading.page.warnings import Brightness, brightness, warnings_for
+from inkdigits.reading.page.warnings import Brightness, brightness, signs_warning, warnings_for
 from inkdigits.reading.preprocessing.picture import Picture
-from inkdigits.reading.recogniser import Recogniser
+from inkdigits.reading.recogniser import Digit, Reading, Recogniser, _other_ways
 
 BOXES = [(20, 30, 40, 70), (60, 30, 84, 70)]
 LIGHT = "light ink on dark paper"
@@ -43,7 +44,41 @@ def seen(
     return warnings_for(Picture(piece.picture, (scale, scale)), finds)
 
 
+def in_line(*kinds: int, lines: Sequence[int] = ()) -> list[Find]:
+    """Return finds of these kinds from left to right, in one line unless lines are given."""
+    piece = perfect_piece(BOXES, 255, 0)
+    symbol = find_symbols(piece.maps)[0]
+    numbers = lines or [0] * len(kinds)
+    chances = np.eye(16, dtype=np.float32)
+    return [
+        Find((0, 0, 1, 1), chances[kind], None, piece, symbol, line)
+        for kind, line in zip(kinds, numbers, strict=True)
+    ]
+
+
 # ---- of what is found
+
+
+def test_signs_between_digits_are_named_once_each() -> None:
+    point, comma, minus, other = 10, 11, 12, 15
+    assert signs_warning(in_line(1, point, 2, 3, point, 4, comma, 5)) == ("signs left out: . ,",)
+    assert signs_warning(in_line(minus, 1, 2, point)) == ()
+    assert signs_warning(in_line(1, other, 2)) == ()
+    assert signs_warning(in_line(1, point, 2, lines=(0, 0, 1))) == ()
+    assert signs_warning([]) == ()
+
+
+def test_another_way_up_that_reads_nearly_as_surely_is_told() -> None:
+    def reading(text: str, confidence: float) -> Reading:
+        digits = tuple(Digit(int(digit), confidence, True, (0, 0, 1, 1)) for digit in text)
+        return Reading(text, digits)
+
+    best = reading("6618", 0.95)
+    close = reading("8199", 0.94)
+    unsure = reading("8111", 0.85)
+    ways = {"upright": best, "upside down": close, "turned to the left": unsure}
+    assert _other_ways(best, ways) == ("might be upside down",)
+    assert _other_ways(best, {"upright": best, "upside down": reading("6618", 0.95)}) == ()
 
 
 @pytest.mark.parametrize(("paper", "ink"), [(255, 0), (200, 90), ((250, 240, 200), (20, 30, 120))])

@@ -15,8 +15,9 @@ from inkdigits.reading.page.maps import Floats
 # Left, top, right, bottom in pixels; right and bottom are one past the last pixel.
 Box = tuple[int, int, int, int]
 
-SLASH = 13
-OTHER = 15  # the last of 16 kinds: ten digits, the separators . , - / : and anything else
+SEPARATORS = ".,-/:"
+SLASH = CLASSES + SEPARATORS.index("/")
+OTHER = 15  # the last of 16 kinds: ten digits, the separators, and anything else
 MARGIN = (LOOK_SIDE - SIDE) // 2  # a look shows a digit 20 pixels tall, as MNIST's images do
 
 

@@ -20,7 +20,7 @@ from inkdigits.reading.page.lines import find_lines
 from inkdigits.reading.page.look import looks
 from inkdigits.reading.page.maps import FINE, Floats, softmax
 from inkdigits.reading.page.networks import FOLDER, LOOK_FILE, PAGE_FILE, PixelNetwork
-from inkdigits.reading.page.warnings import warnings_for
+from inkdigits.reading.page.warnings import signs_warning, warnings_for
 from inkdigits.reading.preprocessing.noise import is_noise
 from inkdigits.reading.preprocessing.picture import Picture
 
@@ -87,7 +87,11 @@ class PageReader:
             candidates = (max(alone, key=lambda find: float(find.chances[:CLASSES].max())),)
             separators = ()
 
-        warnings = (*picture.warnings, *warnings_for(picture, candidates))
+        warnings = (
+            *picture.warnings,
+            *warnings_for(picture, candidates),
+            *signs_warning(() if single else finds),
+        )
         return Page(picture, tuple(pieces), candidates, separators, warnings)
 
     def _find_in(self, pieces: Sequence[Piece]) -> tuple[Find, ...]:

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from inkdigits.core.digits import CLASSES
 from inkdigits.reading.page.decoding import Symbol
-from inkdigits.reading.page.find import Find
+from inkdigits.reading.page.find import SEPARATORS, Find
 from inkdigits.reading.page.look import PAPER
 from inkdigits.reading.page.maps import FINE
 from inkdigits.reading.preprocessing.picture import Picture
@@ -56,6 +57,22 @@ def warnings_for(picture: Picture, finds: Sequence[Find]) -> tuple[str, ...]:
         warnings.append(f"upscaled from {smallest} px")
 
     return tuple(warnings)
+
+
+def signs_warning(finds: Sequence[Find]) -> tuple[str, ...]:
+    """Return a warning that names the signs between digits, without which a number is another one.
+
+    Args:
+        finds: of a page, in reading order.
+    """
+    signs: list[str] = []
+    for before, find, after in zip(finds, finds[1:], finds[2:], strict=False):
+        in_line = before.line == find.line == after.line
+        if in_line and before.is_digit and find.is_separator and after.is_digit:
+            signs.append(SEPARATORS[int(find.chances.argmax()) - CLASSES])
+
+    kinds = dict.fromkeys(signs)  # each once, in order
+    return (f"signs left out: {' '.join(kinds)}",) if kinds else ()
 
 
 def brightness(find: Find) -> Brightness:
