@@ -76,6 +76,11 @@ def resolve_model(model: ModelName) -> Path:
     raise UnknownName("model", name, [*shipped_models(), *quantised_models(), *others])
 
 
+def is_shipped(path: Path) -> bool:
+    """Tell whether an .onnx file is one of those in the package."""
+    return path.resolve().is_relative_to(WEIGHTS.resolve())
+
+
 def is_default(path: Path) -> bool:
     """Tell whether an .onnx file is that of the model `default`, however its path is written."""
     return path.resolve() == (WEIGHTS / DEFAULT_MODEL / ONNX_FILE).resolve()

@@ -22,6 +22,7 @@ from inkdigits.core.digits import CONFIG_FILE, SIDE, Pixels
 from inkdigits.core.errors import BadData, BadModel, BadValue, InkdigitsError, MissingExtra
 from inkdigits.core.files import write_whole
 from inkdigits.data.datasets import load_dataset
+from inkdigits.reading.model_check import trust
 from inkdigits.runs.checkpoint import load_run
 from inkdigits.runs.quantisation import in_blocks, quantise
 from inkdigits.training.models import SharedNet
@@ -224,6 +225,8 @@ def _exported(
             f"the exported file differs from the network by {difference:.1e}, "
             f"more than {TOLERANCE:.0e}; not written"
         )
+
+    trust(content)
     return content, difference
 
 

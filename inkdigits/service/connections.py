@@ -141,7 +141,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request. Where there are too many connections, close the idlest."""
         super().connection_made(transport)
-        self.flow = _Flow(transport, self._unread)
+        self.flow = self._flow = _Flow(transport, self._unread)
         self._wait()
         while len(self.connections) > self._most and self._idle:
             longest = next(iter(self._idle))
@@ -178,7 +178,7 @@ class Connection(HttpToolsProtocol):
             self._turn = self.loop.call_later(REST, self._read_on)
         elif self._unread and self._may_parse():
             self._turn = self.loop.call_later(0, self._read_on)
-        self.flow.update()
+        self._flow.update()
 
     def _may_parse(self) -> bool:
         """Tell whether the next bytes are of the request that is expected."""

@@ -19,6 +19,7 @@ from pathlib import Path
 import uvicorn
 
 from inkdigits.core.errors import BadValue
+from inkdigits.reading.model_check import stop_checks
 from inkdigits.reading.model_files import resolve_model
 from inkdigits.reading.recogniser import Recogniser
 from inkdigits.service import connections
@@ -119,6 +120,7 @@ class _Server(uvicorn.Server):
         while sockets and select.select(sockets, [], [], 0)[0] and time.monotonic() < until:
             await asyncio.sleep(0)
 
+        stop_checks()
         await super().shutdown(sockets)
 
 
