@@ -93,13 +93,7 @@ class Admission:
             message = "a browser's form may have sent this; a client that is no browser says so"
             raise Refused(403, "other_origin", f"{message} with X-Requested-With: NAME")
 
-        same_site = all(site in ("same-origin", "none") for site in sites)
-        if origins == ["null"] and sites:  # a browser that keeps the origin to itself
-            same_origin = True
-        else:
-            same_origin = all(_authority(origin) == headers["host"].lower() for origin in origins)
-
-        if not (same_site and same_origin):
+        if not _is_same_origin(origins, sites, headers["host"]):
             message = "a page of another origin may not change anything here"
             raise Refused(403, "other_origin", f"{message}; --allow-origin ORIGIN lets it")
 
@@ -155,6 +149,17 @@ def _is_of_no_form(headers: Headers) -> bool:
     """Tell whether a request has a header that no form can send."""
     kind = headers.get("content-type", "").lower()
     return NO_FORM_HEADER in headers or kind.startswith(NO_FORM_TYPES)
+
+
+def _is_same_origin(origins: list[str], sites: list[str], host: str) -> bool:
+    """Tell whether `Origin` and `Sec-Fetch-Site`, as far as there are any, name the host's pages."""
+    if not all(site in ("same-origin", "none") for site in sites):
+        return False
+
+    if origins == ["null"] and sites:  # a browser that keeps the origin to itself
+        return True
+
+    return all(_authority(origin) == host.lower() for origin in origins)
 
 
 def _authority(origin: str) -> str | None:
