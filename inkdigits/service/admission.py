@@ -152,7 +152,7 @@ def _is_of_no_form(headers: Headers) -> bool:
 
 
 def _is_same_origin(origins: list[str], sites: list[str], host: str) -> bool:
-    """Tell whether `Origin` and `Sec-Fetch-Site`, as far as there are any, name the host's pages."""
+    """Tell whether `Origin` and `Sec-Fetch-Site`, if they are there, name the host's pages."""
     if not all(site in ("same-origin", "none") for site in sites):
         return False
 
