@@ -117,6 +117,7 @@ def test_no_writer_writes_for_both_splits() -> None:
     assert len(train) > 5 * len(validation)
 
 
+@pytest.mark.slow  # builds the bank of both splits
 def test_validation_draws_hands_that_training_does_not() -> None:
     train, validation = (fields_of_hands(split) for split in SPLITS)
     assert len(train & validation) <= 2  # two straight ones can be alike
