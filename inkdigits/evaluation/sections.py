@@ -284,9 +284,11 @@ def _recorded(value: object) -> str:
 
 
 def _table(name: str, pairs: Mapping[str, str]) -> str:
-    """Write names and values as a table."""
+    """Write names and values as a table. A name may be broken after its dots."""
     caption = f"<caption>{as_text(name)}</caption>" if name else ""
-    rows = "".join(
-        f"<tr><th>{as_text(key)}</th><td>{as_text(value)}</td></tr>" for key, value in pairs.items()
-    )
+    rows = ""
+    for key, value in pairs.items():
+        name = as_text(key).replace(".", ".<wbr>")
+        rows += f"<tr><th>{name}</th><td>{as_text(value)}</td></tr>"
+
     return f"<table>{caption}{rows}</table>"
