@@ -77,6 +77,19 @@ def test_a_piece_shows_what_is_written_where_it_is_as_tall_as_can_be_read() -> N
     assert columns.max() / piece.scale + piece.left == pytest.approx(350, abs=1)
 
 
+def test_what_fills_a_picture_is_seen_with_paper_around_it() -> None:
+    picture = np.full((160, 160, 3), (250, 240, 220), np.uint8)
+    picture[2:158, 2:158] = 0
+    [piece] = find_pieces(sees(60), picture)
+
+    assert piece.left < 0
+    assert piece.top < 0
+    assert (piece.picture[[0, 0, -1, -1], [0, -1, 0, -1]] == (250, 240, 220)).all()
+    rows, _ = np.nonzero(piece.picture[..., 0] < 128)
+    assert rows.min() / piece.scale + piece.top == pytest.approx(2, abs=7)
+    assert rows.max() / piece.scale + piece.top == pytest.approx(158, abs=7)
+
+
 def test_places_far_apart_are_looked_at_one_by_one() -> None:
     picture = np.full((480, 640, 3), 255, np.uint8)
     for top, left in ((20, 20), (20, 560), (440, 300)):

@@ -1,8 +1,9 @@
 """From a picture to the places where something is written, each at a scale that suits its writing.
 
-A coarse pass over two thumbnails says where writing is and how tall: the smaller one sees digits
-that fill the picture, too large in the other one for the network to see whole. Writing of like
-height is then looked at together, in pieces resized so that it is READABLE pixels tall.
+A coarse pass over two thumbnails says where writing is and how tall: the smaller one, in a frame of
+paper, sees digits that fill the picture, too large in the other one for the network to see whole.
+Writing of like height is then looked at together, in pieces resized so that it is READABLE pixels
+tall.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ THUMBNAIL = 640  # pixels of the longer side at the most, in the coarse pass
 SMALL = 128  # pixels of the longer side at the least: smaller pictures are enlarged
 ENLARGED = 4.0  # times at the most
 SMALLER = 4  # times, the second thumbnail
+# Pixels of paper around the second thumbnail, in whole cells of it. Of optdigits' digits, enlarged
+# to 160 pixels and without a margin, 96 % are read with it and 69 % without (n 360).
+FRAME = 8
 TALL = 20.0  # pixels in the second thumbnail from which writing is left to it: 80 in the first
 READABLE = 36.0  # pixels that writing is made tall for the fine pass; training's median
 ALIKE = 2.0  # heights up to this ratio from the group's median are looked at together
@@ -113,21 +117,25 @@ def find_pieces(network: PageSession, picture: Pixels) -> list[Piece]:
     """
     height, width = picture.shape[:2]
     scale = _thumbnail_scale(height, width)
+    paper = _border_colour(picture)
     thumbnail = resized(picture, scale)
+    small = _framed(resized(thumbnail, 1 / SMALLER), paper)
     maps = page_maps(network, thumbnail)
-    small_maps = page_maps(network, resized(thumbnail, 1 / SMALLER))
+    small_maps = page_maps(network, small)
 
     writing = maps.writing > LEAST_WRITING
     is_tall = (small_maps.writing > LEAST_WRITING) & (small_maps.height >= TALL)
     is_part = maps.height > TALL * SMALLER / 2  # smaller writing is not part of anything tall
-    writing &= ~(is_part & _spread(_grown(is_tall), writing.shape))
+    in_picture = is_tall[FRAME // COARSE :, FRAME // COARSE :]
+    writing &= ~(is_part & _spread(_grown(in_picture), writing.shape))
+    frame = round(FRAME * SMALLER / scale)
     places = [
-        *_places(small_maps, is_tall, scale / SMALLER, (height, width)),
-        *_places(maps, writing, scale, (height, width)),
+        *_places(small_maps, is_tall, scale / SMALLER, frame, (height, width)),
+        *_places(maps, writing, scale, 0, (height, width)),
     ]
     wanted = sum(place.pixels for place in places)
     shrink = min(1.0, (MOST_PIXELS / max(wanted, 1.0)) ** 0.5)
-    return [_piece(network, picture, place, shrink) for place in places]
+    return [_piece(network, picture, place, shrink, paper) for place in places]
 
 
 def _thumbnail_scale(height: int, width: int) -> float:
@@ -136,6 +144,19 @@ def _thumbnail_scale(height: int, width: int) -> float:
     largest = THUMBNAIL / longest
     enlarging = min(ENLARGED, SMALL / longest)
     return min(largest, max(1.0, enlarging))
+
+
+def _border_colour(picture: Pixels) -> Pixels:
+    """Return the median colour (3,) of a picture's outermost pixels, which are mostly paper."""
+    border = [picture[0], picture[-1], picture[:, 0], picture[:, -1]]
+    return np.median(np.concatenate(border), axis=0).astype(np.uint8)
+
+
+def _framed(thumbnail: Pixels, paper: Pixels) -> Pixels:
+    """Return a thumbnail with FRAME pixels of paper around it."""
+    height, width = thumbnail.shape[:2]
+    whole = Place(-FRAME, -FRAME, width + FRAME, height + FRAME, zoom=1.0)
+    return _window(thumbnail, whole, paper)
 
 
 def _grown(cells: Flags) -> Flags:
@@ -159,10 +180,15 @@ def _spread(cells: Flags, shape: tuple[int, ...]) -> Flags:
     return padded[: shape[0], : shape[1]]
 
 
-def _piece(network: PageSession, picture: Pixels, place: Place, shrink: float) -> Piece:
+def _piece(
+    network: PageSession,
+    picture: Pixels,
+    place: Place,
+    shrink: float,
+    paper: Pixels,
+) -> Piece:
     """Look at one place, `shrink` times as large as it would like."""
-    window = picture[place.top : place.bottom, place.left : place.right]
-    part = resized(window, place.zoom * shrink)
+    part = resized(_window(picture, place, paper), place.zoom * shrink)
 
     # Rounding to whole pixels moves the scale a little, and the longer side the least.
     height, width = part.shape[:2]
@@ -173,13 +199,38 @@ def _piece(network: PageSession, picture: Pixels, place: Place, shrink: float) -
     return Piece(part, place.left, place.top, scale, maps)
 
 
-def _places(maps: Maps, cells: Flags, scale: float, shape: tuple[int, int]) -> list[Place]:
+def _window(picture: Pixels, place: Place, paper: Pixels) -> Pixels:
+    """Return a part of a picture; what lies beyond the picture is paper."""
+    height, width = picture.shape[:2]
+    above, left = max(0, -place.top), max(0, -place.left)
+    below, right = max(0, place.bottom - height), max(0, place.right - width)
+    inside = picture[
+        place.top + above : place.bottom - below,
+        place.left + left : place.right - right,
+    ]
+    if not (above or left or below or right):
+        return inside
+
+    window = np.empty((place.height, place.width, 3), np.uint8)
+    window[:] = paper
+    window[above : place.height - below, left : place.width - right] = inside
+    return window
+
+
+def _places(
+    maps: Maps,
+    cells: Flags,
+    scale: float,
+    frame: int,
+    shape: tuple[int, int],
+) -> list[Place]:
     """Return the places to look at.
 
     Args:
         maps: of a thumbnail.
         cells: (H/8, W/8) of it that are writing.
         scale: pixels of the thumbnail for one of the picture.
+        frame: what the thumbnail shows beyond the picture, in pixels of the picture.
         shape: height and width of the picture, pixels.
     """
     writing = cells.copy()
@@ -201,7 +252,7 @@ def _places(maps: Maps, cells: Flags, scale: float, shape: tuple[int, int]) -> l
         zoom = READABLE / tall
         reach = int(np.ceil(MARGIN * tall * scale / COARSE))
         for box in _boxes(rows, columns, reach, writing.shape):
-            place = _place(box, scale, shape, zoom)
+            place = _place(box, scale, frame, shape, zoom)
             if place.width > 0 and place.height > 0:
                 places.append(place)
 
@@ -215,15 +266,16 @@ def _lower_median(values: NDArray[np.float32]) -> float:
     return float(ordered[middle])
 
 
-def _place(box: Box, scale: float, shape: tuple[int, int], zoom: float) -> Place:
-    """Turn a box of coarse cells of the thumbnail into a place in the picture."""
+def _place(box: Box, scale: float, frame: int, shape: tuple[int, int], zoom: float) -> Place:
+    """Turn a box of coarse cells of a thumbnail into a place in the picture and its frame."""
     height, width = shape
-    left, top, right, bottom = (np.array(box) * COARSE / scale).astype(int).tolist()
+    corners = np.floor(np.array(box) * COARSE / scale - frame)
+    left, top, right, bottom = corners.astype(int).tolist()
     return Place(
         left,
         top,
-        min(right + 1, width),
-        min(bottom + 1, height),
+        min(right + 1, width + frame),
+        min(bottom + 1, height + frame),
         zoom,
     )
 
