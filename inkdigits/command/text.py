@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from inkdigits.training.page.recipe import PageRecipe
     from inkdigits.training.recipe import Recipe
 
-# All but the line feed. A file's name may hold any of them, and a terminal obeys them.
-CONTROL_CHARACTERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+# A file's name may hold any of them, and a terminal obeys them; a line feed would forge a line.
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 NARROWEST_TEXT = 30  # columns that have to be left for the text where lines are indented
 
 
@@ -90,7 +90,7 @@ def format_reading(path: str, reading: "Reading") -> str:
     The line holds the accepted digits, how sure the least sure of them is, why others were not
     accepted, and warnings.
     """
-    name = replace_control_characters(path.replace("\n", "?"))
+    name = replace_control_characters(path)
     if reading.error:
         return f"{name}: could not be read"
 

@@ -1,5 +1,6 @@
 """Datasets of the user's own: the path of a folder or a file comes in, splits go out."""
 
+import logging
 import re
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from inkdigits.core.pictures import pictures_below
 from inkdigits.core.progress import ProgressCallback
 from inkdigits.data.splits import Split, divided, with_validation
 
+log = logging.getLogger(__name__)
+
+NUMBER = re.compile(r"[+-]?\d+")
 IDX_SPLITS = {
     "train": r"train[-_.]images",
     "test": r"(t10k|test)[-_.]images",
@@ -73,6 +77,19 @@ def class_folders(folder: Path) -> list[Path]:
     return [folder / digit for digit in DIGITS if (folder / digit).is_dir()]
 
 
+def _name_other_numbers(folder: Path) -> None:
+    """Warn of folders called by a number that is no digit, which are left out."""
+    numbers = [
+        path.name
+        for path in sorted(folder.iterdir())
+        if NUMBER.fullmatch(path.name) and path.name not in DIGITS and path.is_dir()
+    ]
+    if numbers:
+        log.warning(
+            "left out in %r: %s; digits are in folders called 0 to 9", str(folder), listed(numbers)
+        )
+
+
 def read_folder(folder: Path, progress: ProgressCallback | None = None) -> Split:
     """Read pictures of one digit each, sorted into folders called 0 to 9.
 
@@ -92,6 +109,7 @@ def read_folder(folder: Path, progress: ProgressCallback | None = None) -> Split
     if not pictures:
         raise BadData(f"no pictures in folders called 0 to 9 in {folder}, but {_listing(folder)}")
 
+    _name_other_numbers(folder)
     images = np.empty((len(pictures), SIDE, SIDE), np.uint8)
     problems = []
     for index, (path, _) in enumerate(pictures):

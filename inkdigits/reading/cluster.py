@@ -7,6 +7,7 @@ not at all, and marked with what it was made of, so that finished work is not re
 machine of the cluster has to see the files under the same names.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -320,7 +321,9 @@ def _read_on(
 ) -> list[dict[str, Any]]:
     """Return what came of each shard; raise CannotWrite as soon as one could not be written."""
     if not ray.is_initialized():
-        ray.init()
+        # Workers import from the folder where Ray is started, which may be a stranger's.
+        with contextlib.chdir(Path(__file__).parents[2]):
+            ray.init()
 
     workers = min(len(shards), workers or int(ray.cluster_resources()["CPU"]))
     one_at_a_time = ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1)

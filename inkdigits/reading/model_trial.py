@@ -42,6 +42,9 @@ def main(path: str) -> int:
         needs = f"needs more than {MAX_MEMORY >> 20} MiB for {LARGEST_BLOCK} images"
         sys.stdout.write(f"{path!r} {needs}")
         return 1
+    except Exception as error:  # a file may hold anything
+        sys.stdout.write(ascii(f"{path} cannot be used: {error}"))
+        return 1
 
     return 0
 

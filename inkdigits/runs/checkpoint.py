@@ -104,7 +104,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     weights = folder / WEIGHTS_FILE
     try:
         recipe = from_table(config["recipe"])
-        _refuse_other_shapes(weights, recipe)
+        _refuse_other_weights(weights, recipe)
         network = recipe_network(recipe)
         network.load_state_dict(load_file(weights))
     except (OSError, SafetensorError) as error:
@@ -121,7 +121,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(network, recipe, config)
 
 
-def _refuse_other_shapes(weights: Path, recipe: Recipe) -> None:
+def _refuse_other_weights(weights: Path, recipe: Recipe) -> None:
     """Refuse weights of another network, before anything is built that takes memory.
 
     Raises:
@@ -134,12 +134,27 @@ def _refuse_other_shapes(weights: Path, recipe: Recipe) -> None:
         raise OSError("there is no such file")
 
     with torch.device("meta"):  # only shapes
-        expected = recipe_network(recipe).state_dict()
+        network = recipe_network(recipe)
 
     with safe_open(weights, "pt") as file:
         names = file.keys()
         found = {name: list(file.get_slice(name).get_shape()) for name in names}
 
+    refuse_other_shapes(found, network)
+
+
+def refuse_other_shapes(found: Mapping[str, list[int]], network: nn.Module) -> None:
+    """Refuse tensors that are not those of a network.
+
+    Args:
+        found: the shapes of the tensors by their names.
+        network: on any device.
+
+    Raises:
+        RuntimeError: a tensor is missing, is not expected, or has another shape; the first one is
+            named.
+    """
+    expected = network.state_dict()
     for name in sorted({*expected, *found}):
         shape = list(expected[name].shape) if name in expected else "nothing"
         there = found.get(name, "nothing")

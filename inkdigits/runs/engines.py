@@ -4,6 +4,7 @@ Commands or a function come in; what they return, or why they failed, goes out. 
 `sweep` decide what is to be trained.
 """
 
+import contextlib
 import logging
 import os
 import subprocess
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 import torch
@@ -23,6 +25,7 @@ from inkdigits.training.figures import TrainingProgress
 
 log = logging.getLogger(__name__)
 
+PACKAGE = Path(__file__).parents[2]  # where `inkdigits` is imported from
 GLANCE_SECONDS = 0.5  # between two looks at what other processes have finished
 
 # These end one training, not all of them.
@@ -120,6 +123,14 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
         process.wait()
 
 
+def _call_in(folder: str, work: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a folder, if this machine has it; names of files may be relative to it."""
+    with contextlib.suppress(OSError):
+        os.chdir(folder)
+
+    return work(*arguments)
+
+
 class RayTasks:
     """Calls of one function as tasks on the cluster that Ray finds, else on this machine.
 
@@ -139,9 +150,14 @@ class RayTasks:
         with needs_extra("--engine ray", "scale"):
             import ray
 
-        ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR)
+        # Workers import from the folder where Ray is started, which may be a stranger's.
+        self._folder = str(Path.cwd())
+        with contextlib.chdir(PACKAGE):
+            ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR)
+
         self._ray = ray
-        self._work = ray.remote(num_gpus=int(device == "cuda"))(work)
+        self._work = work
+        self._task = ray.remote(num_gpus=int(device == "cuda"))(_call_in)
         self._slots = jobs or int(ray.cluster_resources()["CPU"])
         self._owners: dict[Any, Any] = {}
 
@@ -167,7 +183,7 @@ class RayTasks:
 
     def start(self, owner: Any, *arguments: object) -> None:
         """Start a task. `wait` returns `owner` with its result."""
-        self._owners[self._work.remote(*arguments)] = owner
+        self._owners[self._task.remote(self._folder, self._work, *arguments)] = owner
 
     def wait(self) -> tuple[Any, Any]:
         """Wait for a task to finish.

@@ -58,6 +58,7 @@ from inkdigits.runs.page_weights import (
     save_page_weights,
 )
 from inkdigits.runs.resume import (
+    LAST_BITS,
     STATE_FOLDER,
     Interval,
     SavedStates,
@@ -65,6 +66,7 @@ from inkdigits.runs.resume import (
     differences,
 )
 from inkdigits.runs.run import LOCK_FILE, locked_folder
+from inkdigits.training.device import name_lack_of_memory
 from inkdigits.training.page.look_loop import LookTraining
 from inkdigits.training.page.loop import PageTraining
 from inkdigits.training.page.recipe import load_page_recipe
@@ -126,7 +128,7 @@ def train_page_reader(
     weights = None if init is None else load_page_weights(init)
     job = PageJob(recipe, seed, device, weights, workers, interval)
 
-    with locked_folder(out):
+    with locked_folder(out), name_lack_of_memory():
         for name in STAGES:
             refuse_link(out / name)
             refuse_link(out / name / STATE_FOLDER)
@@ -248,6 +250,7 @@ def _train_stage(
     states = SavedStates(out / name)
     saver = StateSaver(training, states, job.interval)
     saver.facts["identity"] = job.identity
+    saver.facts["machine"] = machine()
 
     def write_metrics() -> None:
         write_page_metrics(out, [*before, *training.history])
@@ -260,6 +263,9 @@ def _train_stage(
         if training.fraction < 1:
             counted = f"{training.steps_done:,} {STAGES[name]}"
             log.warning("continuing with the %s network after %s", name, counted)
+            changed = differences(state.facts, {"machine": machine()})
+            if changed and "machine" in state.facts:
+                log.warning(LAST_BITS, "; ".join(changed))
 
     shown = 0.0
     with _left_tidy(out, name, saver), saver.when_stopped():

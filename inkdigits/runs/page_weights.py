@@ -8,8 +8,9 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from inkdigits.core.errors import BadModel, UnknownName, needs_extra
-from inkdigits.core.files import write_whole
+from inkdigits.core.files import read_small, write_whole
 from inkdigits.reading.model_files import WEIGHTS
+from inkdigits.runs.checkpoint import refuse_other_shapes
 from inkdigits.training.page.look_network import LookNetwork
 from inkdigits.training.page.network import PageNetwork
 from inkdigits.training.page.recipe import NAME
@@ -17,6 +18,8 @@ from inkdigits.training.state import on_cpu
 
 PAGE_WEIGHTS = "page.safetensors"
 LOOK_WEIGHTS = "look.safetensors"
+
+MAX_WEIGHTS = 64 << 20  # bytes of one file; the shipped ones have one or two million
 
 Weights = dict[str, Tensor]  # of one network, by the names of its state
 
@@ -76,7 +79,7 @@ def save_page_weights(folder: Path, page: nn.Module, look: nn.Module) -> None:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_small(path, MAX_WEIGHTS)
     except OSError as error:
         raise BadModel(
             f"{path} cannot be read: {error.strerror or error}; "
@@ -92,11 +95,13 @@ def _parse(content: bytes, path: Path, network: nn.Module) -> Weights:
 
     try:
         weights = _widened(load(content))
+        shapes = {name: list(tensor.shape) for name, tensor in weights.items()}
+        refuse_other_shapes(shapes, network)
         network.load_state_dict(weights)
     except SafetensorError as error:
         raise BadModel(f"{path} is damaged: {error}") from error
     except RuntimeError as error:
-        raise BadModel(f"{path} holds the weights of another network") from error
+        raise BadModel(f"{path} holds the weights of another network: {error}") from error
 
     return weights
 

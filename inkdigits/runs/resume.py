@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from inkdigits.core.errors import BadValue, CannotWrite
 from inkdigits.core.files import (
     is_regular,
+    read_small,
     refuse_link,
     remove_file,
     report_write_errors,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STATE_FOLDER = "state"
+MAX_STATE = 1 << 30  # bytes; a state of the largest networks that recipes can build fits in
+LAST_BITS = "the result may differ in its last bits, as this has changed: %s"
 STATE_NAME = re.compile(r"(\d+)-([0-9a-f]{64})\.safetensors")
 
 
@@ -128,18 +131,25 @@ def _to_bytes(state: "TrainingState") -> bytes:
 
 def _read(path: Path) -> "TrainingState":
     """Read a file. Raises ValueError where its bytes are not those that were written."""
+    from safetensors import SafetensorError
     from safetensors.torch import load
 
     from inkdigits.training.state import TrainingState
 
-    content = path.read_bytes()
+    content = read_small(path, MAX_STATE)
     found = STATE_NAME.fullmatch(path.name)
     if not found or hashlib.sha256(content).hexdigest() != found[2]:
         raise ValueError("its SHA-256 does not match its name")
 
     header_length = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + header_length])
-    return TrainingState(load(content), json.loads(header["__metadata__"]["facts"]))
+    try:
+        header = json.loads(content[8 : 8 + header_length])
+        facts = json.loads(header["__metadata__"]["facts"])
+        if not isinstance(facts, dict):
+            raise TypeError("its facts are no object")
+        return TrainingState(load(content), facts)
+    except (SafetensorError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"it is no state of a training: {error}") from None
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,14 @@ from inkdigits.runs.artifacts import (
 )
 from inkdigits.runs.checkpoint import WEIGHTS_FILE, load_checkpoint, load_run
 from inkdigits.runs.job import EVERY_MINUTE, TrainingJob, check_before_training, prepare
-from inkdigits.runs.resume import Interval, SavedStates, StateSaver, differences
-from inkdigits.training.device import choose_device
+from inkdigits.runs.resume import (
+    LAST_BITS,
+    Interval,
+    SavedStates,
+    StateSaver,
+    differences,
+)
+from inkdigits.training.device import choose_device, name_lack_of_memory
 from inkdigits.training.figures import Epoch, TrainingProgress
 from inkdigits.training.models import count_parameters, recipe_network
 from inkdigits.training.predictions import accuracy_on
@@ -203,7 +209,7 @@ def run(
     job = TrainingJob(recipe, dataset, **options)
     check_before_training(job)
 
-    with locked_folder(out):
+    with locked_folder(out), name_lack_of_memory():
         final = yield from run_in_locked_folder(job, out)
 
     yield final
@@ -337,9 +343,7 @@ def _resume(job: TrainingJob, out: Path, saver: StateSaver) -> None:
     )
     changed = differences(state.facts["circumstances"], job.circumstances)
     if changed:
-        log.warning(
-            "the result may differ in its last bits, as this has changed: %s", "; ".join(changed)
-        )
+        log.warning(LAST_BITS, "; ".join(changed))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from inkdigits.core.errors import BadValue, UnknownName
+from inkdigits.core.errors import BadValue, InkdigitsError, UnknownName
 from inkdigits.training.recipe import Recipe
 
 # Below this many digits a batch, a step on a CPU is all overhead: threads wait for each other
@@ -53,6 +53,21 @@ def choose_device(name: str = "auto") -> torch.device:
         raise BadValue(f"no {name} device on this machine; here: {', '.join(available)}")
 
     return torch.device(name)
+
+
+@contextlib.contextmanager
+def name_lack_of_memory() -> Iterator[None]:
+    """Raise InkdigitsError, which says what may help, where memory does not suffice."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # On a CPU torch raises a RuntimeError that only its text tells apart.
+        lacking = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not lacking and "t allocate memory" not in str(error):
+            raise
+
+        help_is = "a smaller batch or network takes less"
+        raise InkdigitsError(f"there is not enough memory for this training; {help_is}") from error
 
 
 @dataclass(frozen=True)

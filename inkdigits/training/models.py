@@ -8,7 +8,7 @@ To add one: write a class, add a line to `MODELS`, and name it in a recipe's `ne
 
 import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +17,9 @@ from torch import Tensor, nn
 
 from inkdigits.core.errors import BadValue, UnknownName, look_up
 from inkdigits.training import fused
+
+MAX_PARAMETERS = 50_000_000  # a hundred times what the largest shipped network has, or more
+MAX_WIDTH = 4096  # channels of one layer
 
 if TYPE_CHECKING:
     from inkdigits.training.recipe import Recipe
@@ -443,6 +446,7 @@ def build(
             raise UnknownName(f"{name!r} option", option, known or ["none"])
 
     try:
+        refuse_huge(network_class, options, members)
         networks = [Standardised(network_class(**options), mean, sd, size) for _ in range(members)]
     except (TypeError, ValueError, RuntimeError) as error:
         given = ", ".join(f"{option} = {value!r}" for option, value in options.items())
@@ -460,6 +464,29 @@ def build(
 
     network = networks[0] if members == 1 else Ensemble(networks)
     return network.train()
+
+
+def refuse_huge(
+    network_class: Callable[..., nn.Module], options: Mapping[str, Any], members: int
+) -> None:
+    """Refuse a network of a size that reads no digits better, before it takes memory.
+
+    A recipe may be a stranger's, and a few bytes of it ask for gigabytes.
+
+    Raises:
+        ValueError: it has too many parameters, or too many channels in one layer.
+    """
+    with torch.device("meta"):  # only shapes
+        network = network_class(**options)
+
+    widest = max((len(parameter) for parameter in network.parameters()), default=0)
+    if widest > MAX_WIDTH:
+        raise ValueError(f"a layer has {widest:,} channels; at most {MAX_WIDTH:,} are allowed")
+
+    parameters = members * count_parameters(network)
+    if parameters > MAX_PARAMETERS:
+        allowed = f"at most {MAX_PARAMETERS:,} are allowed"
+        raise ValueError(f"it has {parameters:,} parameters; {allowed}")
 
 
 def recipe_network(recipe: "Recipe") -> nn.Module:

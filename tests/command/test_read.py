@@ -108,6 +108,9 @@ def test_file_names_cannot_control_the_terminal(inkdigits_command, trained, tmp_
     assert re.search(r"[^\n -~]", done.out + done.err) is None
     assert len(done.out.splitlines()) == 2
 
+    forged = inkdigits_command("read", "--model", trained, tmp_path / "no\ninkdigits: all well")
+    assert forged.err.splitlines() == [forged.err.rstrip()]
+
 
 # ---- read --explain
 

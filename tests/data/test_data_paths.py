@@ -58,6 +58,20 @@ def test_a_picture_that_is_mnist_like_stays_as_it_is(tmp_path: Path, mnist) -> N
     np.testing.assert_array_equal(split.images, mnist.validation.images[:20][order])
 
 
+def test_folders_of_other_numbers_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stroke = np.zeros((28, 28), np.uint8)
+    stroke[5:23, 13:15] = 255
+    for name in ("3", "10", "-1", "letters"):
+        (tmp_path / name).mkdir()
+        save(stroke, tmp_path / name / "digit.png")
+
+    assert len(read_folder(tmp_path)) == 1
+    assert "left out in" in caplog.text
+    assert "-1, 10; digits are in folders called 0 to 9" in caplog.text
+
+
 def test_folders_that_cannot_be_learned_from_are_refused(tmp_path: Path) -> None:
     (tmp_path / "3").mkdir()
     with pytest.raises(BadData, match=r"no pictures in folders called 0 to 9 in .*, but 3/"):

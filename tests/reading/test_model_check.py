@@ -1,5 +1,6 @@
 """Models from elsewhere are tried before they are used, and refused with one sentence."""
 
+import os
 import subprocess
 import sys
 import time
@@ -167,6 +168,18 @@ def test_a_model_of_no_use_is_refused_with_one_sentence(name: str, tmp_path: Pat
 
     assert str(error.value).isprintable()
     assert len(str(error.value)) < 600
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_a_model_in_a_folder_whose_name_is_no_text_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(model(TO_PROBABILITIES))
+    assert Network(folder / "model.onnx", 1).outputs == 10
+
+    (folder / "model.onnx").write_bytes(b"")
+    with pytest.raises(BadModel, match="is damaged or not an ONNX model"):
+        Network(folder / "model.onnx", 1)
 
 
 def test_a_model_from_elsewhere_is_tried_once(

@@ -1,5 +1,6 @@
 """Run folders of a stranger are refused with a sentence, at once and in little memory."""
 
+import hashlib
 import json
 import os
 import resource
@@ -8,11 +9,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
-from inkdigits.core.errors import BadModel
+from inkdigits.core.errors import BadModel, BadValue
+from inkdigits.reading.model_files import WEIGHTS
 from inkdigits.runs.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint
 from inkdigits.runs.comparison import _read_run
+from inkdigits.runs.page_weights import LOOK_WEIGHTS, PAGE_WEIGHTS, load_page_weights
+from inkdigits.runs.resume import SavedStates
+from inkdigits.training.models import recipe_network
+from inkdigits.training.recipe import load_recipe
 
 
 @pytest.fixture
@@ -58,12 +64,50 @@ def test_a_temperature_is_above_0(temperature: float, folder: Path) -> None:
 
 def test_a_network_that_its_weights_do_not_fit_takes_no_memory(folder: Path) -> None:
     config = json.loads((folder / CONFIG_FILE).read_text())
-    change(folder, recipe=config["recipe"] | {"options": {"channels": 8000}})
+    change(folder, recipe=config["recipe"] | {"options": {"channels": 2000}})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(BadModel, match=r"is \[.*\], where \[.*8000.*\] should be"):
+    with pytest.raises(BadModel, match=r"is \[.*\], where \[.*2000.*\] should be"):
         load_checkpoint(folder)
 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10  # KiB
+
+
+@pytest.mark.parametrize(
+    ("channels", "says"),
+    [(8000, "a layer has 8,000 channels"), (4000, "it has 144,.* parameters; at most 50,000,000")],
+)
+def test_a_network_of_gigabytes_is_not_built(channels: int, says: str) -> None:
+    with pytest.raises(BadValue, match=says):
+        recipe_network(load_recipe("nano", {"options": {"channels": channels}}))
+
+
+def test_a_weight_of_a_page_reader_that_differs_is_named(tmp_path: Path) -> None:
+    for name in (PAGE_WEIGHTS, LOOK_WEIGHTS):
+        shutil.copy(WEIGHTS / "page" / name, tmp_path)
+
+    weights = load_file(tmp_path / LOOK_WEIGHTS)
+    first = min(weights)
+    save_file(weights | {first: torch.zeros(1, 2, 3)}, tmp_path / LOOK_WEIGHTS)
+    with pytest.raises(BadModel, match=rf"another network: '{first}' is \[1, 2, 3\], where \["):
+        load_page_weights(tmp_path)
+
+    with (tmp_path / LOOK_WEIGHTS).open("wb") as file:
+        file.truncate(1 << 30)
+    with pytest.raises(BadModel, match="it has more than 67,108,864 bytes"):
+        load_page_weights(tmp_path)
+
+
+@pytest.mark.parametrize("facts", ["[" * 100_000, "1", None])
+def test_a_state_that_is_none_is_passed_over(
+    facts: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    metadata = {"facts": facts} if facts else {"other": ""}
+    content = save({"a": torch.zeros(1)}, metadata=metadata)
+    (tmp_path / "state").mkdir()
+    digest = hashlib.sha256(content).hexdigest()
+    (tmp_path / "state" / f"000001-{digest}.safetensors").write_bytes(content)
+    assert SavedStates(tmp_path).load() is None
+    assert "is damaged: it is no state of a training" in caplog.text
 
 
 @pytest.mark.parametrize(

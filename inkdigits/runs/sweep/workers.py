@@ -29,6 +29,7 @@ from inkdigits.runs.resume import SavedStates, StateSaver
 from inkdigits.runs.sweep.space import Space, Value
 from inkdigits.runs.sweep.study import Attempt, Search
 from inkdigits.runs.sweep.trials import SeedFigures, TrialResult, format_figure, rank_results
+from inkdigits.training.device import name_lack_of_memory
 from inkdigits.training.distillation import load_teachers
 from inkdigits.training.figures import TrainingProgress
 from inkdigits.training.loop import Training, seeded_network
@@ -157,7 +158,7 @@ def train_seed(
     if state:
         saver.restore(state)
 
-    with saver.when_stopped():
+    with name_lack_of_memory(), saver.when_stopped():
         for record in training.passes(dataset.validation):
             saver.save_if_due()
             if isinstance(record, TrainingProgress):
