@@ -45,7 +45,6 @@ bench: $(VENV)/.bench ## speed against other programs and frameworks -> docs/ben
 	$(BIN)/python -m benchmarks.reading.startup --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.reading.inference --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.training.ladder --write docs/benchmarks.md
-	$(BIN)/python -m benchmarks.scale.growth --write docs/benchmarks.md
 
 handwriting: $(VENV)/.train ## pages, real pictures where they are, beside other readers, and what reading promises -> docs (an hour and more)
 	$(BIN)/python -m benchmarks.handwriting --opponent-python $(OPPONENTS)/bin/python --write docs/handwriting.md

@@ -1,7 +1,6 @@
 """The ladder's arithmetic agrees with slow versions; finished seeds are not trained again."""
 
 import json
-import statistics
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from benchmarks.scale import growth
 from benchmarks.training import ladder, ladder_figures, ladder_workers, reference_style
 from benchmarks.training.contenders import train_mnist_fast
 from inkdigits.training.models import count_multiplications, count_parameters, recipe_network
@@ -88,14 +86,6 @@ def test_the_opponents_network_is_as_its_source_says() -> None:
         count_multiplications(network)
         == 24 * 25 * 24 * 24 + 32 * 24 * 9 * 10 * 10 + 800 * 256 + 2560
     )
-
-
-def test_cost_grows_by_the_power_that_made_it() -> None:
-    points = [
-        growth.Point("train", n, lambda: 0.0, values=[1e-6 * n**0.5]) for n in (1000, 4000, 9000)
-    ]
-    assert growth.power(points, "train") == pytest.approx(1.5)
-    assert statistics.median(points[0].values) == points[0].cost
 
 
 def test_who_needs_what_is_not_here_is_left_out_with_a_line() -> None:
