@@ -2,7 +2,7 @@
 
 Requests come in through ASGI, the interface between Python's web servers and applications, and
 responses go out. Limits are checked before anything is parsed. The event loop only receives and
-sends: the threads of `workers` do the computing.
+sends: the threads of `lanes` do the computing.
 """
 
 import asyncio
@@ -27,17 +27,17 @@ import inkdigits
 from inkdigits.core.errors import BadModel, BadValue, MissingExtra
 from inkdigits.reading.layers import look_inside
 from inkdigits.reading.network import processors
-from inkdigits.reading.page.find import Box
+from inkdigits.reading.preprocessing.picture import Check, open_picture
 from inkdigits.reading.recogniser import Reading, Recogniser
 from inkdigits.service.admission import LOOPBACK, RESPONSE_HEADERS, Admission
 from inkdigits.service.bodies import Bodies
 from inkdigits.service.connections import MAX_BODY, MAX_CONNECTIONS, Connection
-from inkdigits.service.feedback import Feedback, find_correction, is_full
+from inkdigits.service.feedback import Correction, Feedback, find_correction, is_full
 from inkdigits.service.inference import parse_inference
+from inkdigits.service.lanes import Lanes
 from inkdigits.service.metrics import Metrics
 from inkdigits.service.model_file import ModelFile, refuse_unless_it_reads
 from inkdigits.service.openapi import describe
-from inkdigits.service.picture_limits import refuse_large
 from inkdigits.service.requests import (
     BYTES,
     choose_extractor,
@@ -55,7 +55,7 @@ from inkdigits.service.responses import (
     respond_with_refusal,
     round_probabilities,
 )
-from inkdigits.service.workers import QueueFull, Workers
+from inkdigits.service.workers import QueueFull
 
 PAGE = Path(__file__).with_name("page")
 PAGE_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
@@ -71,7 +71,7 @@ PAGE_HEADERS = {
     "Cache-Control": "no-cache",
 }
 
-MAX_JSON = 4 << 20  # bytes; holds over 1,000 images; parsing it blocks other threads for 40 ms
+MAX_JSON = 4 << 20  # bytes; holds over 1,000 images; parsing it blocks other threads for 50 ms
 MODEL_CHECK_INTERVAL = 1.0  # seconds between looks at the model's file
 
 
@@ -104,7 +104,7 @@ class Service:
         self.corrections = corrections
         self.admission = admission or Admission(LOOPBACK[0])
 
-        self.workers = Workers(processors())
+        self.lanes = Lanes(processors())
         self.bodies = Bodies()
         self.metrics = Metrics()
         self.idle: dict[Connection, None] = {}
@@ -161,7 +161,7 @@ class Service:
             await respond_with_refusal(refused)(scope, receive, send)
             return
 
-        if scope["method"] == "POST" and not self.workers.free_places:
+        if scope["method"] == "POST" and not self.lanes.digits.free_places:
             self.metrics.count("none", self._queue_full.status_code)
             await self._queue_full(scope, receive, send)
             return
@@ -192,7 +192,7 @@ class Service:
         In one turn of the event loop, many requests may be announced before the first one is
         queued, so those that are announced already count as well.
         """
-        if self._announced >= self.workers.free_places:
+        if self._announced >= self.lanes.digits.free_places:
             return self._queue_full_bytes
 
         if not self._announced:
@@ -212,7 +212,7 @@ class Service:
         tending = asyncio.create_task(self._tend_model())
         yield
         tending.cancel()
-        self.workers.close()
+        self.lanes.close()
 
     async def _tend_model(self) -> None:
         """Test the model, then load each new version of its file."""
@@ -224,7 +224,7 @@ class Service:
     async def _test_model(self) -> None:
         """Become ready if the model reads drawn digits correctly."""
         try:
-            await self.workers.run(refuse_unless_it_reads, self.recogniser)
+            await self.lanes.pages.run(refuse_unless_it_reads, self.recogniser)
             self.ready = True
         except BadModel as error:
             self.why_not_ready = str(error)
@@ -253,6 +253,12 @@ class Service:
         if not self.ready:
             raise Refused(503, "not_ready", self.why_not_ready, RETRY_AFTER)
 
+    def _refuse_unless_there_is_room(self) -> None:
+        """Refuse to be called ready while digits or pages are refused."""
+        self._refuse_unless_ready()
+        for size in (0, MAX_BODY):
+            self.lanes.refuse_if_full(size)
+
     # ---- pages and state
 
     async def page(self, request: Request) -> Response:
@@ -271,7 +277,7 @@ class Service:
         return respond({"status": "alive"})
 
     async def readyz(self, _: Request) -> Response:
-        self._refuse_unless_ready()
+        self._refuse_unless_there_is_room()
         return respond({"status": "ready"})
 
     async def metrics_text(self, _: Request) -> Response:
@@ -279,7 +285,7 @@ class Service:
         idle = f"Connections without a whole request; at most {MAX_CONNECTIONS}."
         gauges = {
             "ready": ("Whether the self-test was passed.", self.ready),
-            "waiting": ("Requests in the queue.", self.workers.waiting),
+            "waiting": ("Requests in the queues.", self.lanes.waiting),
             "held_bytes": ("Bytes of request bodies in memory.", self.bodies.held),
             "idle_connections": (idle, len(self.idle)),
         }
@@ -295,10 +301,11 @@ class Service:
         single, explain = parse_flags(request.query_params.multi_items(), "single", "explain")
         extract = choose_extractor(_content_type(request))
 
-        def work(body: bytes) -> bytes:
-            return encode_reading(read_picture(self.recogniser, extract(body), single), explain)
+        def work(body: bytes, check: Check) -> bytes:
+            reading = read_picture(self.recogniser, extract(body), single, check)
+            return encode_reading(reading, explain)
 
-        return await self._process(request, work, MAX_BODY)
+        return await self._process(request, partial(self.lanes.run, work), MAX_BODY)
 
     async def inside(self, request: Request) -> Response:
         """Show what each layer of the network makes of a field: 28x28 bytes, one digit."""
@@ -314,7 +321,7 @@ class Service:
                 message = "this service cannot look inside its network; its log says why"
                 raise Refused(501, error.code, message) from None
 
-        return await self._process(request, work, 784)
+        return await self._process(request, partial(self.lanes.inside.run, work), 784)
 
     async def feedback(self, request: Request) -> Response:
         """Store a correction: which digit a part of a picture really shows."""
@@ -329,34 +336,31 @@ class Service:
         label, box = parse_label(request.query_params)
         extract = choose_extractor(_content_type(request))
 
-        def work(body: bytes) -> bytes:
-            count = self._store(corrections, extract(body), label, box)
+        def find(body: bytes, check: Check) -> Correction:
+            picture = extract(body)
+            trace = self.recogniser.trace(open_picture(picture, check))
+            try:
+                return find_correction(picture, trace, label, box, self.name)
+            except BadValue as error:
+                raise Refused(422, "no_such_digit", str(error)) from None
+
+        async def store(finding: Coroutine[Any, Any, Correction]) -> bytes:
+            count = await self.lanes.storing.run(_store, corrections, await finding)
             return json.dumps({"stored": True, "count": count}).encode()
 
-        return await self._process(request, work, MAX_BODY)
+        def run(body: bytes) -> Coroutine[Any, Any, bytes]:
+            return store(self.lanes.run(find, body))
 
-    def _store(self, corrections: Feedback, picture: bytes, label: int, box: Box | None) -> int:
-        """Store a correction, and return how many there are."""
-        refuse_large(picture)
-        trace = self.recogniser.trace(picture)
-        try:
-            return corrections.store(find_correction(picture, trace, label, box, self.name))
-        except BadValue as error:
-            raise Refused(422, "no_such_digit", str(error)) from None
-        except (sqlite3.Error, OSError) as error:
-            _log(f"a correction could not be stored: {error}")
-            if is_full(error):
-                raise Refused(507, "full", "there is no more room for corrections") from None
-            message = "the correction could not be stored; the log says why"
-            raise Refused(503, "not_stored", message, RETRY_AFTER) from None
+        return await self._process(request, run, MAX_BODY)
 
     async def _process(
-        self, request: Request, work: Callable[[bytes], bytes], limit: int
+        self, request: Request, run: Callable[[bytes], Coroutine[Any, Any, bytes]], limit: int
     ) -> Response:
-        """Receive a body of at most `limit` bytes, and answer with the JSON that `work` makes."""
+        """Receive a body of at most `limit` bytes, and answer with the JSON that `run` makes."""
         self._refuse_unless_ready()
+        self.lanes.refuse_if_full(int(request.headers.get("content-length", 0)))
         async with self.bodies.receive(request, limit) as body:
-            content = await _unless_gone(request, self.workers.run(work, body))
+            content = await _unless_gone(request, run(body))
             return Response(content, media_type="application/json")
 
     # ---- Open Inference Protocol, version 2
@@ -368,7 +372,7 @@ class Service:
         return respond({"live": True})
 
     async def v2_ready(self, _: Request) -> Response:
-        self._refuse_unless_ready()
+        self._refuse_unless_there_is_room()
         return respond({"ready": True})
 
     async def v2_model(self, request: Request) -> Response:
@@ -388,14 +392,14 @@ class Service:
 
     async def v2_model_ready(self, request: Request) -> Response:
         self._refuse_other_models(request)
-        self._refuse_unless_ready()
+        self._refuse_unless_there_is_room()
         return respond({"name": self.name, "ready": True})
 
     async def v2_infer(self, request: Request) -> Response:
         """Classify images, (N, 28, 28): the answer is their probabilities, (N, 10)."""
         self._refuse_other_models(request)
 
-        def work(body: bytes) -> bytes:
+        def work(body: bytes, _: Check) -> bytes:
             echoed, images = parse_inference(body)
             output = {
                 "name": "probabilities",
@@ -406,7 +410,7 @@ class Service:
             model = {"model_name": self.name, "model_version": "1"}
             return json.dumps(model | echoed | {"outputs": [output]}).encode()
 
-        return await self._process(request, work, MAX_JSON)
+        return await self._process(request, partial(self.lanes.run, work), MAX_JSON)
 
     def _refuse_other_models(self, request: Request) -> None:
         name = request.path_params["name"]
@@ -415,14 +419,25 @@ class Service:
             raise Refused(404, "unknown_model", f"the only model here is {self.name!r}, version 1")
 
 
-def read_picture(recogniser: Recogniser, picture: bytes, single: bool) -> Reading:
-    """Read a picture, unless it is larger than the service allows.
+def read_picture(recogniser: Recogniser, picture: bytes, single: bool, check: Check) -> Reading:
+    """Read a picture, unless it is larger than is allowed.
 
     Raises:
         BadPicture: it is too large, or not a picture that can be read.
     """
-    refuse_large(picture)
-    return recogniser.read(picture, single)
+    return recogniser.read(open_picture(picture, check), single)
+
+
+def _store(corrections: Feedback, correction: Correction) -> int:
+    """Store a correction, and return how many there are."""
+    try:
+        return corrections.store(correction)
+    except (sqlite3.Error, OSError) as error:
+        _log(f"a correction could not be stored: {error}")
+        if is_full(error):
+            raise Refused(507, "full", "there is no more room for corrections") from None
+        message = "the correction could not be stored; the log says why"
+        raise Refused(503, "not_stored", message, RETRY_AFTER) from None
 
 
 def _content_type(request: Request) -> str:

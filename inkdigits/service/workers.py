@@ -65,8 +65,8 @@ class _Task:
 class Workers:
     """A few threads with a bounded queue in front of them, for one event loop."""
 
-    def __init__(self, threads: int) -> None:
-        self._threads = ThreadPoolExecutor(threads, "reading")
+    def __init__(self, threads: int, name: str = "reading") -> None:
+        self._threads = ThreadPoolExecutor(threads, name)
         self._count = threads
         self._idle = threads
         self._queue: deque[_Task] = deque()

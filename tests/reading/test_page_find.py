@@ -75,7 +75,6 @@ def test_its_image_is_the_middle_of_its_strokes_in_mnist_s_size() -> None:
 
 def test_ink_that_is_hardly_there_is_fainter_than_ink_that_is() -> None:
     find = found(chances_of(k7=0.8))
-    assert find.look is not None
     doubtful = find.look.copy()
     doubtful[1] //= 4
     faint = replace(find, look=doubtful)

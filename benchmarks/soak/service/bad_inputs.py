@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.common import SAMPLE, encoded
-from benchmarks.soak.service.promises import jpeg, passes, png
+from benchmarks.soak.service.promises import bmp, gif, jpeg, passes, png
 from benchmarks.soak.service.samples import (
     FORM,
     INFER,
@@ -21,7 +21,10 @@ from benchmarks.soak.service.samples import (
     request,
     tensor,
 )
+from inkdigits.reading.preprocessing.picture_file import MAX_PIECES
 from inkdigits.service.connections import MAX_BODY
+
+PIECES = "pieces (segments, chunks, strips, comments, runs)"
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,16 @@ def _pictures() -> Iterator[BadInput]:
             f"the data is {name}, which is not read here; save it as one of {READABLE}",
         )
 
-    def too_large(count: int, limit: int, what: str = "pixels") -> Refusal:
+    def too_large(count: int, limit: int) -> Refusal:
         return Refusal(
             413,
             "too_large",
-            f"the picture has {count:,} {what}; at most {limit:,} of its kind are read here",
+            f"the picture has {count:,} pixels; at most {limit:,} of its kind are read here",
         )
+
+    def too_dear(limit: int, what: str) -> Refusal:
+        message = f"the data has more than {limit:,} {what}; save it anew, as PNG"
+        return Refusal(413, "too_large", message)
 
     beyond = Refusal(
         413, "too_large", "the data has more than the 64,000,000 pixels that are allowed"
@@ -142,13 +149,28 @@ def _pictures() -> Iterator[BadInput]:
         (
             "JPEG: progressive, 8000 x 8000 promised",
             jpeg(8000, 8000, progressive=True),
-            too_large(64_000_000, 24_000_000),
+            too_large(64_000_000, 12_000_000),
         ),
-        ("JPEG: 101 scans", passes(80, 101), too_large(101, 100, "scans")),
+        ("JPEG: 101 scans", passes(80, 101), too_dear(100, "scans")),
         (
             "PPM: a megabyte in letters",
             b"P3 600 600 255 " + b"0 " * (1 << 19),
-            too_large((1 << 20) + 15, 1 << 20, "bytes of text"),
+            too_dear(1 << 20, "bytes of text"),
+        ),
+        (
+            "GIF: comments of a byte",
+            gif(30, 30, 1).replace(b",", b"!\xfe\1a\0" * MAX_PIECES + b",", 1),
+            too_dear(MAX_PIECES, PIECES),
+        ),
+        (
+            "BMP: run lengths of a million pixels and one",
+            bmp(1_000_001, 1).replace(b"\x18\0" + bytes(4), b"\x08\0\1\0\0\0") + bytes(1028),
+            too_dear(1_000_000, "pixels as BMP has them here"),
+        ),
+        (
+            "PGM: a maximum of 254",
+            b"P5 2000 2000 254 " + bytes(4_000_000),
+            too_dear(1_000_000, "pixels as PPM has them here"),
         ),
         ("PNG: nothing but a header", png(30, 30), DAMAGED),
         ("PNG: cut in half", _half("PNG"), DAMAGED),

@@ -41,14 +41,14 @@ def limits_after_decoding() -> None:
     """Decode pictures before their size is looked at."""
     read = application.read_picture
 
-    def decoded_first(recogniser: Any, data: bytes, single: bool) -> Any:
+    def decoded_first(recogniser: Any, data: bytes, *more: Any) -> Any:
         try:
             with Image.open(io.BytesIO(data), formats=picture.FORMATS) as image:
                 image.load()
         except Exception:  # reading will say what is wrong
             pass
 
-        return read(recogniser, data, single)
+        return read(recogniser, data, *more)
 
     resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))  # other processes need room, too
     Image.MAX_IMAGE_PIXELS = None
@@ -59,11 +59,11 @@ def unforeseen_bytes() -> None:
     """Raise an error that is not foreseen for one body in a hundred."""
     read = application.read_picture
 
-    def unlucky(recogniser: Any, data: bytes, single: bool) -> Any:
+    def unlucky(recogniser: Any, data: bytes, *more: Any) -> Any:
         if zlib.crc32(data) % 100 == 0:
             raise ZeroDivisionError
 
-        return read(recogniser, data, single)
+        return read(recogniser, data, *more)
 
     put(application, "read_picture", unlucky)
 

@@ -9,7 +9,6 @@ from inkdigits.core.digits import CLASSES, SIDE, Pixels
 from inkdigits.reading.page.decoding import Symbol
 from inkdigits.reading.page.finding import Piece
 from inkdigits.reading.page.look import SIDE as LOOK_SIDE
-from inkdigits.reading.page.look import looks
 from inkdigits.reading.page.maps import Floats
 
 # Left, top, right, bottom in pixels; right and bottom are one past the last pixel.
@@ -28,7 +27,7 @@ class Find:
     Attributes:
         box: left, top, right, bottom in pixels of the picture.
         chances: (16,) float32, the probability of ten digits, `. , - / :` and anything else.
-        look: (3, 32, 32) uint8, what the second network saw; None where it was not asked.
+        look: (3, 32, 32) uint8, the symbol and its surroundings, as the second network sees them.
         piece: the part of the picture in which it was found.
         symbol: as it was found there.
         line: the number of its line of writing.
@@ -36,7 +35,7 @@ class Find:
 
     box: Box
     chances: Floats
-    look: Pixels | None
+    look: Pixels
     piece: Piece
     symbol: Symbol
     line: int = 0
@@ -59,8 +58,7 @@ class Find:
     @property
     def strokes(self) -> Pixels:
         """Its own ink alone, (32, 32) uint8, paper 0 to ink 255."""
-        look = looks(self.piece, [self.symbol])[0] if self.look is None else self.look
-        grey, own, _ = look.astype(np.uint16)
+        grey, own, _ = self.look.astype(np.uint16)
         return (grey * np.minimum(2 * own, 255) // 255).astype(np.uint8)
 
     @property

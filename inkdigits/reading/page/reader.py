@@ -79,7 +79,8 @@ class PageReader:
             single: whether it holds at most one digit; the likeliest one is then the candidate.
         """
         pieces = [] if is_noise(picture.pixels) else find_pieces(self._page, picture.rgb)
-        finds = self._find_in(pieces)
+        height, width = picture.pixels.shape[:2]
+        finds = self._find_in(pieces, (width, height))
         separators = tuple(find for find in finds if find.is_separator)
         candidates = tuple(find for find in finds if not find.is_separator)
         if single and finds:
@@ -94,8 +95,13 @@ class PageReader:
         )
         return Page(picture, tuple(pieces), candidates, separators, warnings)
 
-    def _find_in(self, pieces: Sequence[Piece]) -> tuple[Find, ...]:
-        """Return the symbols in all pieces, each once, in reading order."""
+    def _find_in(self, pieces: Sequence[Piece], size: tuple[int, int]) -> tuple[Find, ...]:
+        """Return the symbols in all pieces, each once, in reading order.
+
+        Args:
+            pieces: of one picture.
+            size: its width and height.
+        """
         places = [(piece, symbol) for piece in pieces for symbol in find_symbols(piece.maps)]
         if not places:
             return ()
@@ -103,21 +109,41 @@ class PageReader:
         logits = np.stack([symbol.kind for _, symbol in places])
         chances = softmax(logits)
         asked = _worth_a_look(chances)
-        seen: dict[int, Pixels] = {}
-        for piece in pieces:
-            here = [number for number in asked if places[number][0] is piece]
-            taken = looks(piece, [places[number][1] for number in here])
-            seen |= dict(zip(here, taken, strict=True))
-
-        if seen:
-            numbers = list(seen)
-            (chances[numbers],) = self._look(np.stack(list(seen.values())), logits[numbers])
+        seen = _looks_at(pieces, places, asked)
+        if asked:
+            (chances[asked],) = self._look(
+                np.stack([seen[number] for number in asked]), logits[asked]
+            )
 
         finds = [
-            Find(_box(piece, symbol), chances[number], seen.get(number), piece, symbol)
+            Find(_box(piece, symbol, size), chances[number], seen[number], piece, symbol)
             for number, (piece, symbol) in enumerate(places)
         ]
         return _in_reading_order(_distinct(finds))
+
+
+def _looks_at(
+    pieces: Sequence[Piece], places: Sequence[tuple[Piece, Symbol]], asked: Sequence[int]
+) -> dict[int, Pixels]:
+    """Take a look at all symbols, a piece at a time: a look of its own takes a copy of the piece.
+
+    Args:
+        pieces: of a picture.
+        places: each symbol with the piece that it was found in.
+        asked: the numbers of those that the second network sees, which are taken together.
+
+    Returns:
+        (3, 32, 32) uint8 for each number.
+    """
+    others = sorted(set(range(len(places))) - set(asked))
+    seen: dict[int, Pixels] = {}
+    for piece in pieces:
+        for group in (asked, others):
+            here = [number for number in group if places[number][0] is piece]
+            taken = looks(piece, [places[number][1] for number in here])
+            seen |= dict(zip(here, taken, strict=True))
+
+    return seen
 
 
 def _if_alone(chances: Floats) -> Floats:
@@ -146,12 +172,14 @@ def page_reader(threads: int) -> PageReader:
     return PageReader(threads)
 
 
-def _box(piece: Piece, symbol: Symbol) -> Box:
-    """Return the box of a symbol in whole pixels of the picture."""
+def _box(piece: Piece, symbol: Symbol, size: tuple[int, int]) -> Box:
+    """Return the box of a symbol in whole pixels of a picture of some width and height."""
     corner = np.array([piece.left, piece.top] * 2)
     box = np.array(symbol.box) / piece.scale + corner
-    left, top, right, bottom = np.rint(box).astype(int).tolist()
-    return left, top, max(right, left + 1), max(bottom, top + 1)
+    low = np.rint(box[:2]).clip(0, np.array(size) - 1).astype(int)
+    high = np.rint(box[2:]).clip(low + 1, size).astype(int)
+    left, top, right, bottom = np.append(low, high).tolist()
+    return left, top, right, bottom
 
 
 def _distinct(finds: Sequence[Find]) -> list[Find]:

@@ -5,25 +5,41 @@ be. Decoding is Pillow's, from an allow-list of formats, and the size is checked
 decoded.
 """
 
-import io
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from inkdigits.core.digits import Pixels
 from inkdigits.core.errors import BadPicture
+from inkdigits.reading.preprocessing.picture_file import (
+    MAX_HEAD,
+    PictureFile,
+    TooDear,
+    refuse_dear_pixels,
+)
 
-Source = str | PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[Any]
+Check = Callable[[Image.Image], None]
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "WEBP", "TIFF", "AVIF")
 READABLE = "PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and AVIF"
 ORIENTATION = 0x0112  # the EXIF tag that says which way is up
+UPRIGHT = {  # what brings a picture into its upright position, by the value of that tag
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 MAX_PIXELS = 64_000_000  # 192 MB once decoded; phones make 12 to 50 million
+MAX_FILE = 256 << 20  # bytes; 64 million pixels take less, even uncompressed
 DRAFT_SIDE = 1600  # pixels; a JPEG is decoded at 1/2, 1/4 or 1/8 while its longer side keeps this
 WORK_SIDE = 1600  # pixels; larger pictures are reduced: a 4 mm digit on an A4 page keeps 21 px
 # Of Pillow's filters the nearest to averages over areas: 0.1 to 0.3 levels off for a photo of 1,700
@@ -74,27 +90,34 @@ class Picture:
         return width * self.scale[0], height * self.scale[1]
 
 
-def open_picture(source: Source) -> Picture:
+Source = str | PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[Any] | Picture
+
+
+def open_picture(source: Source, check: Check | None = None) -> Picture:
     """Decode a picture into upright pixels, at most WORK_SIDE on a side.
 
     Args:
         source: a path, the bytes of a file, a PIL image, or an array (H, W), (1, H, W), (H, W, 1),
             (H, W, 3) or (H, W, 4) of bool, integers 0-255, uint16 or floats (0-1, or 0-255 where a
-            value is above 1).
+            value is above 1). A Picture is returned as it is.
+        check: called with each image that is opened from a file, before its pixels are decoded; it
+            raises what it likes.
 
     Raises:
         BadPicture: with the code not_found, unreadable, empty, not_a_picture, unsupported,
-        truncated
-            or too_large.
+            truncated or too_large.
     """
+    if isinstance(source, Picture):
+        return source
+
     if isinstance(source, Image.Image):
         return _from_image(source, "the image")
 
     if isinstance(source, bytes | bytearray | memoryview):
-        return _from_file(io.BytesIO(source), "the data")
+        return _from_bytes(bytes(source), "the data", check)
 
     if isinstance(source, str | PathLike):
-        return _from_path(Path(source))
+        return _from_bytes(_read_file(Path(source)), str(Path(source)), check)
 
     return _from_array(np.asarray(source))
 
@@ -109,10 +132,11 @@ def turn_left(picture: Picture, quarters: int) -> Picture:
 # ---- files and images
 
 
-def _from_path(path: Path) -> Picture:
+def _read_file(path: Path) -> bytes:
+    """Return the bytes of a file that may be a picture."""
     try:
         with path.open("rb") as file:
-            return _from_file(file, str(path))
+            data = file.read(MAX_FILE + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise BadPicture("not_found", f"no file {str(path)!r}") from None
     except IsADirectoryError:
@@ -120,24 +144,41 @@ def _from_path(path: Path) -> Picture:
     except (ValueError, OSError) as error:
         raise BadPicture("unreadable", f"{str(path)!r} cannot be read: {error}") from None
 
+    if len(data) > MAX_FILE:
+        raise BadPicture("too_large", f"{path} has more than the {MAX_FILE:,} bytes that are read")
+    return data
 
-def _from_file(file: BinaryIO, name: str) -> Picture:
-    head = file.read(16)
-    if not head:
+
+def _from_bytes(data: bytes, name: str, check: Check | None) -> Picture:
+    if not data:
         raise BadPicture("empty", f"{name} is empty: 0 bytes")
 
-    file.seek(0)
+    file: PictureFile | None = None
     try:
-        image = Image.open(file, formats=FORMATS)
+        file = PictureFile(data)
+        with _open_image(file, name) as image:
+            if check:
+                check(image)
+            refuse_dear_pixels(image, len(data))
+            file.end_head()
+            return _from_image(image, name)
+    except (BadPicture, TooDear) as error:
+        dear = error if isinstance(error, TooDear) else file and file.refused
+        if dear:
+            raise BadPicture("too_large", f"{name} has {dear}") from None
+        raise
+
+
+def _open_image(file: PictureFile, name: str) -> Image.Image:
+    """Let Pillow read a file up to its pixels."""
+    try:
+        return Image.open(file, formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadPicture(
             "too_large", f"{name} has more than the {MAX_PIXELS:,} pixels that are allowed"
         ) from None
     except Exception as error:  # a parser that trips over foreign bytes may raise anything
-        raise _not_a_picture(head, name) from error
-
-    with image:
-        return _from_image(image, name)
+        raise _not_a_picture(file.getvalue()[:16], name) from error
 
 
 def _not_a_picture(head: bytes, name: str) -> BadPicture:
@@ -204,11 +245,16 @@ def _fit(width: int, height: int, side: int) -> tuple[int, int]:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    """Turn an image as its metadata say. Pillow's own function also writes them anew."""
+    if len(image.info.get("exif", b"")) > MAX_HEAD:
+        return image
+
     try:
-        is_upright = image.getexif().get(ORIENTATION, 1) == 1
-        return image if is_upright else ImageOps.exif_transpose(image)
+        turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
     except Exception:  # broken metadata is no reason to refuse a picture
         return image
+
+    return image if turn is None else image.transpose(turn)
 
 
 def _pixels(image: Image.Image) -> Pixels:
