@@ -201,10 +201,14 @@ def test_a_page_with_more_digits_than_looks_is_read_all_the_same(
     monkeypatch.setattr(
         pages, "_look", lambda looks, logits: asked.append(len(looks)) or look(looks, logits)
     )
-    seen = pages.read(picture).candidates
+    page = pages.read(picture)
+    seen = page.candidates
+    assert page.warnings == ()
 
     monkeypatch.setattr(reader, "MOST_LOOKS", 2)
-    few = pages.read(picture).candidates
+    crowded = pages.read(picture)
+    few = crowded.candidates
+    assert crowded.warnings == ("more than 2 symbols; a part of the page may be left out",)
     assert len(few) == len(seen)
     assert asked == [asked[0], 2]
     assert asked[0] >= len(seen)

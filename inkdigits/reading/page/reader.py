@@ -92,6 +92,7 @@ class PageReader:
             *picture.warnings,
             *warnings_for(picture, candidates),
             *signs_warning(() if single else finds),
+            *_crowd_warning(finds),
         )
         return Page(picture, tuple(pieces), candidates, separators, warnings)
 
@@ -152,6 +153,15 @@ def _if_alone(chances: Floats) -> Floats:
     without[SLASH] = 0
     left = without.sum()
     return without / left if left > 0 else chances
+
+
+def _crowd_warning(finds: Sequence[Find]) -> tuple[str, ...]:
+    """Return a warning if more symbols may be digits than are looked at again."""
+    digits = sum(find.digit_chance > LEAST_DIGIT for find in finds)
+    if digits < MOST_LOOKS:
+        return ()
+
+    return (f"more than {MOST_LOOKS} symbols; a part of the page may be left out",)
 
 
 def _worth_a_look(chances: Floats) -> list[int]:
