@@ -20,13 +20,14 @@ from benchmarks.soak.service import (
     lossless,
     memory,
     named,
+    neighbours,
     pressure,
     schema,
     slow,
 )
 from benchmarks.soak.service.harness import PROCESSORS
 
-MODULES = (named, hostile, schema, lossless, pressure, lifecycle, slow, aborts, memory)
+MODULES = (named, hostile, schema, lossless, pressure, lifecycle, slow, neighbours, aborts, memory)
 LIBRARIES = "uvicorn httptools uvloop starlette python-multipart pillow numpy onnxruntime"
 SUITE = Suite(
     "Service",
