@@ -284,11 +284,9 @@ def _recorded(value: object) -> str:
 
 
 def _table(name: str, pairs: Mapping[str, str]) -> str:
-    """Write names and values as a table. A name may be broken after its dots."""
+    """Write names and values as a table."""
     caption = f"<caption>{as_text(name)}</caption>" if name else ""
-    rows = ""
-    for key, value in pairs.items():
-        name = as_text(key).replace(".", ".<wbr>")
-        rows += f"<tr><th>{name}</th><td>{as_text(value)}</td></tr>"
-
+    rows = "".join(
+        f"<tr><th>{as_text(key)}</th><td>{as_text(value)}</td></tr>" for key, value in pairs.items()
+    )
     return f"<table>{caption}{rows}</table>"
