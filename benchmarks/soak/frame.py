@@ -4,6 +4,7 @@ A suite of checks comes in; what they found is printed, and goes between the mar
 check that does not notice its planted fault proves nothing, so that counts as a failure, too.
 """
 
+import argparse
 import ctypes
 import mmap
 import os
@@ -26,6 +27,7 @@ from benchmarks.common import (
 )
 
 SHOWN = 10  # failures of a check
+SEARCH = 600.0  # seconds
 WHOLE = 0  # the exit status of a process that did all its work
 BROKEN = "the check broke off"
 Data = TypeVar("Data", bound=ctypes.Structure | ctypes.c_int64)
@@ -83,11 +85,13 @@ class Trial:
         quick: whether a small part is enough.
         folder: an empty folder, in memory where the system has such a place.
         fault: what is planted.
+        seconds: how long checks search that look for the worst.
     """
 
     quick: bool
     folder: Path
     fault: Fault | None = None
+    seconds: float = SEARCH
 
     def choose(self, whole: Any, few: Any) -> Any:
         """Return `few` in a quick run, else `whole`."""
@@ -143,6 +147,9 @@ def main(suite: Suite, documentation: str | None) -> int:
     names = ", ".join(checks)
     parser = command_line(documentation, quick="a small part of each: does everything run?")
     parser.add_argument("checks", nargs="*", metavar="CHECK", help=f"{names}; all by default")
+    parser.add_argument(
+        "--seconds", type=float, default=SEARCH, help="how long to search (default: %(default)g)"
+    )
     options = parser.parse_args()
     if unknown := set(options.checks) - set(checks):
         parser.error(f"no check {', '.join(unknown)}; checks are {names}")
@@ -150,7 +157,7 @@ def main(suite: Suite, documentation: str | None) -> int:
     passed = True
     try:
         for name in options.checks or checks:
-            passed &= _run(suite, checks[name], options.quick, options.write)
+            passed &= _run(suite, checks[name], options)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
@@ -158,10 +165,10 @@ def main(suite: Suite, documentation: str | None) -> int:
     return 0 if passed else 1
 
 
-def _run(suite: Suite, check: Check, quick: bool, page: Path | None) -> bool:
+def _run(suite: Suite, check: Check, options: argparse.Namespace) -> bool:
     """Run a check on the program as it is, and in short with each fault planted."""
     begun = time.perf_counter()
-    outcome = _outcome(check, quick, None)
+    outcome = _outcome(check, options.quick, None, options.seconds)
     missed = [fault for fault in check.faults if not _is_caught(check, fault)]
     caught = "; ".join(described(fault) for fault in check.faults if fault not in missed)
     result = outcome.result if outcome.passed else f"**failed:** {outcome.result}"
@@ -177,8 +184,8 @@ def _run(suite: Suite, check: Check, quick: bool, page: Path | None) -> bool:
         print(f"    went unnoticed: {described(fault)}")
 
     sys.stdout.flush()
-    if page:
-        _write(page, suite, check, cells, outcome.details, quick)
+    if options.write:
+        _write(options.write, suite, check, cells, outcome.details, options.quick)
 
     return outcome.passed and not missed
 
@@ -189,13 +196,13 @@ def _is_caught(check: Check, fault: Fault) -> bool:
     return not outcome.passed and not outcome.result.startswith(BROKEN)
 
 
-def _outcome(check: Check, quick: bool, fault: Fault | None) -> Outcome:
+def _outcome(check: Check, quick: bool, fault: Fault | None, seconds: float = SEARCH) -> Outcome:
     """Run a check in a folder of its own."""
     in_memory = Path("/dev/shm")
     parent = in_memory if in_memory.is_dir() else None
     with tempfile.TemporaryDirectory(dir=parent) as folder:
         try:
-            return check.run(Trial(quick, Path(folder), fault))
+            return check.run(Trial(quick, Path(folder), fault, seconds))
         except Died as error:
             return Outcome("", f"died: {error}", [str(error)])
         except Exception as error:

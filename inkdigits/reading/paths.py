@@ -21,10 +21,11 @@ from inkdigits.core.errors import BadData, BadPicture, BadValue
 from inkdigits.core.formats import iter_images, kind_of
 from inkdigits.core.pictures import PICTURE_SUFFIXES, pictures_below
 from inkdigits.reading.explanation.mark import is_explanation
+from inkdigits.reading.preprocessing.picture import MAX_FILE
 from inkdigits.reading.recogniser import Recogniser, Trace, unreadable_trace
 
 STANDARD_INPUT = "-"
-LARGEST_INPUT = 256 << 20  # bytes; 64 million pixels take less, even uncompressed
+LARGEST_INPUT = MAX_FILE  # bytes
 
 # Names that promise an array of images, even where the file is damaged.
 ARRAY_SUFFIXES = (".npz", ".npy", ".csv", ".gz", ".bz2", ".idx", "-ubyte")

@@ -224,7 +224,7 @@ class Service:
     async def _test_model(self) -> None:
         """Become ready if the model reads drawn digits correctly."""
         try:
-            await self.lanes.pages.run(refuse_unless_it_reads, self.recogniser)
+            await asyncio.to_thread(refuse_unless_it_reads, self.recogniser)
             self.ready = True
         except BadModel as error:
             self.why_not_ready = str(error)

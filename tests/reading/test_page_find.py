@@ -1,4 +1,4 @@
-"""A find says what it may be and shows its own ink, whether it was looked at again or not."""
+"""A find says what it may be and shows its own ink."""
 
 from dataclasses import replace
 
@@ -20,12 +20,11 @@ def chances_of(**shares: float) -> np.ndarray:
     return np.array([given.get(kind, rest) for kind in range(16)], np.float32)
 
 
-def found(chances: np.ndarray, looked: bool = True) -> Find:
+def found(chances: np.ndarray) -> Find:
     """Return the left one of two rectangles that touch, as a find."""
     piece = perfect_piece(BOXES)
     symbol = min(find_symbols(piece.maps), key=lambda symbol: symbol.box)
-    look = looks(piece, [symbol])[0] if looked else None
-    return Find(BOXES[0], chances, look, piece, symbol)
+    return Find(BOXES[0], chances, looks(piece, [symbol])[0], piece, symbol)
 
 
 @pytest.mark.parametrize(
@@ -49,9 +48,8 @@ def test_a_find_is_a_digit_a_separator_or_neither(
     assert (find.is_digit, find.is_separator) == (is_digit, is_separator)
 
 
-@pytest.mark.parametrize("looked", [True, False])
-def test_its_strokes_are_its_own_ink_without_its_neighbour_s(looked: bool) -> None:
-    strokes = found(chances_of(k0=1), looked).strokes
+def test_its_strokes_are_its_own_ink_without_its_neighbour_s() -> None:
+    strokes = found(chances_of(k0=1)).strokes
     assert strokes.shape == (32, 32)
     assert strokes.dtype == np.uint8
 
@@ -60,11 +58,6 @@ def test_its_strokes_are_its_own_ink_without_its_neighbour_s(looked: bool) -> No
     np.testing.assert_array_equal(np.flatnonzero(own.any(axis=0)), range(10, 22))
     np.testing.assert_array_equal(np.flatnonzero(own.any(axis=1)), range(6, 26))
     assert strokes[:, 23:].max() == 0
-
-
-def test_strokes_are_the_same_whether_it_was_looked_at_or_not() -> None:
-    kinds = chances_of(k7=0.8)
-    np.testing.assert_array_equal(found(kinds).strokes, found(kinds, looked=False).strokes)
 
 
 def test_its_image_is_the_middle_of_its_strokes_in_mnist_s_size() -> None:

@@ -6,6 +6,7 @@ Each function plants one before the service starts; its documentation goes into 
 """
 
 import io
+import json
 import os
 import resource
 import sys
@@ -21,9 +22,19 @@ from starlette.responses import JSONResponse
 from benchmarks.soak.frame import put
 from inkdigits.command import cli
 from inkdigits.core.errors import BadPicture
-from inkdigits.reading.preprocessing import picture
+from inkdigits.reading.page.reader import PageReader
+from inkdigits.reading.preprocessing import picture, picture_file
 from inkdigits.reading.recogniser import Recogniser
-from inkdigits.service import application, connections, metrics, model_file, responses, workers
+from inkdigits.service import (
+    application,
+    connections,
+    inference,
+    lanes,
+    metrics,
+    model_file,
+    responses,
+    workers,
+)
 
 
 def path_in_answers() -> None:
@@ -147,6 +158,45 @@ def no_drain() -> None:
     """End at once on SIGTERM, although requests are being read."""
     slow_reading()
     put(uvicorn.Server, "handle_exit", lambda *_: os._exit(0))
+
+
+def any_pieces() -> None:
+    """Let parsers read any number of pieces."""
+    put(picture_file, "MAX_PIECES", 1 << 60)
+
+
+def loose_json() -> None:
+    """Parse JSON whole, and make an array of whatever its data are."""
+
+    def parse(body: bytes) -> Any:
+        data = json.loads(body)["inputs"][0]["data"]
+        if np.asarray(data).dtype.kind not in "iu":
+            raise inference.BadInference("the input's data should be whole numbers")
+
+        return inference.parse_inference(body)
+
+    put(application, "parse_inference", parse)
+
+
+def one_queue() -> None:
+    """Let digits, pages, looks inside and corrections wait in one queue."""
+    make = lanes.Lanes.__init__
+
+    def make_one(all_lanes: Any, processors: int) -> None:
+        make(all_lanes, processors)
+        all_lanes.digits = all_lanes.inside = all_lanes.storing = all_lanes.pages
+
+    put(lanes.Lanes, "__init__", make_one)
+
+
+def pages_twelve_times() -> None:
+    """Read each page twelve times."""
+    read = PageReader.read
+
+    def again(*arguments: Any) -> Any:
+        return [read(*arguments) for _ in range(12)][-1]
+
+    put(PageReader, "read", again)
 
 
 def untested_models() -> None:

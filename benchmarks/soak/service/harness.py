@@ -108,6 +108,11 @@ class Server:
         """Return the most bytes that it has held since `forget_peak`."""
         return self._memory("VmHWM")
 
+    def cpu(self) -> float:
+        """Return the seconds of CPU that it has used so far."""
+        fields = self._proc("stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
     def forget_peak(self) -> None:
         """Let `peak` begin anew."""
         self._proc("clear_refs").write_text("5")
