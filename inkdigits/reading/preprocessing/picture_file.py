@@ -10,6 +10,7 @@ import io
 import re
 import struct
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -37,7 +38,7 @@ COUNTED = (  # what a file starts with, what is counted in it, how many there ma
 )
 TIFF_HEADS = re.compile(rb"II[*+]\0|MM\0[*+]")
 SUBDIRECTORIES = (330, 34665, 34853, 40965)  # tags whose value is where another directory is
-SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}  # bytes a number, by type
+NUMERIC = (3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 16)  # types of values that become numbers of Python
 
 
 class TooDear(Exception):
@@ -134,28 +135,46 @@ def refuse_dear_pixels(image: Image.Image, size: int) -> None:
         raise TooDear(MAX_TEXT, "bytes of text")
 
 
+class _Layout(NamedTuple):
+    """How a TIFF stores its directories. first: where the place of the first one is."""
+
+    first: int
+    place: struct.Struct
+    length: struct.Struct
+    entry: struct.Struct
+
+
+def _layout(tiff: bytes) -> _Layout:
+    """Return the layout of a TIFF, or of a big one, in its order of bytes."""
+    order = ">" if tiff.startswith(b"M") else "<"
+    first, *formats = (8, "Q", "Q", "HHQQ") if b"+" in tiff[2:4] else (4, "L", "H", "HHLL")
+    return _Layout(first, *(struct.Struct(order + str(one)) for one in formats))
+
+
 def _counts(tiff: bytes) -> Iterator[int]:
     """Yield how many numbers each entry of a TIFF's first directory and of those below it holds."""
-    order = ">" if tiff.startswith(b"M") else "<"
-    is_big = b"+" in tiff[2:4]
-    layout = struct.Struct(order + ("HHQQ" if is_big else "HHLL"))
-    head = struct.Struct(order + ("Q" if is_big else "L"))
-    length = struct.Struct(order + ("Q" if is_big else "H"))
+    layout = _layout(tiff)
+    if len(tiff) < layout.first + layout.place.size:
+        return
 
-    directories = [head.unpack_from(tiff, 8 if is_big else 4)[0]] if len(tiff) > 16 else []
+    directories = list(layout.place.unpack_from(tiff, layout.first))
     for number, place in enumerate(directories):
         if number == MAX_DIRECTORIES:
             yield MAX_NUMBERS + 1
             return
-        if place + length.size > len(tiff):
-            continue
 
-        (entries,) = length.unpack_from(tiff, place)
-        begin = place + length.size
-        whole = min(entries, MAX_NUMBERS, (len(tiff) - begin) // layout.size)
-        for tag, kind, count, value in layout.iter_unpack(
-            tiff[begin : begin + whole * layout.size]
-        ):
-            yield 1 + (count if kind in SIZES else 0)
+        for tag, kind, count, value in _entries(tiff, place, layout):
+            yield 1 + (count if kind in NUMERIC else 0)
             if tag in SUBDIRECTORIES and count == 1:
                 directories.append(value)
+
+
+def _entries(tiff: bytes, place: int, layout: _Layout) -> Iterator[tuple[int, ...]]:
+    """Return the entries of a directory: tag, type, count, and the value or where it is."""
+    begin = place + layout.length.size
+    if begin > len(tiff):
+        return iter(())
+
+    (promised,) = layout.length.unpack_from(tiff, place)
+    count = min(promised, MAX_NUMBERS, (len(tiff) - begin) // layout.entry.size)
+    return layout.entry.iter_unpack(tiff[begin : begin + count * layout.entry.size])
