@@ -115,7 +115,7 @@ def random_hand(bank: Bank, rng: Generator, *, pen: tuple[float, float]) -> Hand
         uneven=rng.uniform(0.01, 0.09),
         rise=rng.uniform(0.0, 0.06),
         turn=rng.uniform(0, 0.05),
-        bend=rng.normal(0, rng.uniform(*BEND), (2, 3)) if chance(BENT, rng) else None,
+        bend=_bend(rng),
         gap=gap if spacing < WIDE else rng.uniform(0.3, 1.2),
         loose=rng.uniform(0.1, 0.5),
         touching=pick(TOUCHING, rng),
@@ -126,6 +126,13 @@ def random_hand(bank: Bank, rng: Generator, *, pen: tuple[float, float]) -> Hand
         shrinking=pick({0: 0.8, rng.uniform(0, 0.05): 0.2}, rng),
         retraced=pick(RETRACED, rng),
     )
+
+
+def _bend(rng: Generator) -> NDArray[np.float64] | None:
+    """Draw how a hand bends its digits, (2, 3) ems; None where it does not."""
+    if not chance(BENT, rng):
+        return None
+    return rng.normal(0, rng.uniform(*BEND), (2, 3))
 
 
 def _with_other_ways(digits: Digits, other: Digits, rng: Generator) -> Digits:
