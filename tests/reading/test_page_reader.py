@@ -28,7 +28,7 @@ from inkdigits.reading.page.reader import (
     page_reader,
 )
 from inkdigits.reading.preprocessing.picture import MAX_PIXELS, Picture, open_picture
-from inkdigits.reading.recogniser import Recogniser
+from inkdigits.reading.recogniser import MOST_TRIED, Recogniser
 
 ASSETS = Path(__file__).parents[1] / "assets"
 SAMPLE, SAMPLE_SAYS = ASSETS / "sample.jpg", "27354"
@@ -358,6 +358,37 @@ def test_a_turned_photo_is_read_and_told_and_its_boxes_are_where_the_digits_are(
         rows, columns = np.nonzero(np.rot90(mask, quarters))
         expected = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
         assert digit.box == pytest.approx(expected, abs=3)
+
+
+def test_of_a_turned_page_with_many_digits_only_a_part_is_tried_each_way(
+    recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [written(line(text)) for text in ("27354", "47253", "35472") * 5]
+    page = np.vstack(rows)
+    upright = recogniser.read(page)
+    assert len(upright.digits) > MOST_TRIED
+
+    sizes: list[int] = []
+    read = recogniser._pages.read
+    monkeypatch.setattr(
+        recogniser._pages,
+        "read",
+        lambda picture, *rest: sizes.append(picture.pixels.size) or read(picture, *rest),
+    )
+    turned = recogniser.read(np.rot90(page, 2))
+    assert turned.text == upright.text
+    assert "read upside down" in turned.warnings
+    first = turned_box(upright.digits[0].box, page.shape)
+    assert turned.digits[0].box == pytest.approx(first, abs=4)
+    assert len(sizes) == 5
+    assert max(sizes[1:4]) < page.size
+
+
+def turned_box(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return where a box is in a picture of (height, width) that was turned upside down."""
+    left, top, right, bottom = box
+    height, width = shape[:2]
+    return width - right, height - bottom, width - left, height - top
 
 
 @pytest.mark.parametrize("text", ["27354", "25038", "3748"])
