@@ -27,6 +27,7 @@ from inkdigits.data.synthetic.training_pages.writing import SOLID_HALF, Frame, W
 
 NARROWEST_STEP = 0.55  # of a symbol's width: the next one starts no further left
 NARROWEST = 0.22  # em, the same for narrow symbols
+ONE = SYMBOLS.index("1")
 FULL_STOP = SYMBOLS.index(".")  # kinds below are digits
 SLASH = SYMBOLS.index("/")
 THICK = 0.2  # em: pens of this width touch, but do not overlap, or nobody could read them
@@ -287,7 +288,8 @@ def _put(writer: Writer, symbol: Symbol, size: float) -> None:
     symbol.frame = symbol.em * leaning
 
     bend = None
-    if hand.bend is not None and symbol.is_digit:
+    is_bent = symbol.is_digit and symbol.glyph.kind != ONE  # a plain 1 is straight in most hands
+    if hand.bend is not None and is_bent:
         bend = hand.bend + UNEVEN_BEND * rng.normal(0, np.abs(hand.bend))
 
     place = symbol.left, symbol.base
