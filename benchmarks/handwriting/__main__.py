@@ -28,7 +28,7 @@ from benchmarks.handwriting import page
 from benchmarks.handwriting.comparison import Comparison, compare
 from benchmarks.handwriting.gallery import write_gallery
 from benchmarks.handwriting.kept import KeptAnswers, keeping
-from benchmarks.handwriting.readers import OPPONENTS, all_started
+from benchmarks.handwriting.readers import OPPONENTS, Reader, all_started
 from benchmarks.handwriting.rows import (
     Row,
     drawn_rows,
@@ -116,6 +116,15 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
+def with_kept(readers: list[Reader], path: Path | None) -> list[Reader]:
+    """Make all readers but the first, which is ours, keep their answers in a file."""
+    if path is None:
+        return readers
+
+    kept = KeptAnswers(path)
+    return [readers[0], *(keeping(reader, kept) for reader in readers[1:])]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write where asked; return the exit status."""
     options = read_options(arguments)
@@ -131,10 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             all_started(options.opponents, options.opponent_python, options.model) as started,
         ):
             readers, skipped = started
-            if options.keep:
-                kept = KeptAnswers(options.keep)
-                readers[1:] = [keeping(reader, kept) for reader in readers[1:]]
-
+            readers = with_kept(readers, options.keep)
             pages = options.pages or Path(folder) / "pages"
             if options.pages is None:
                 tell(f"making {PAGES} pages")

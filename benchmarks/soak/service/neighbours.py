@@ -47,30 +47,18 @@ def neighbours(trial: Trial) -> Outcome:
     Half of what is asked is /healthz, half a 28x28 PNG.
     """
     rounds, count = trial.choose((5, 200), (2, 60))
-    seconds: dict[str, tuple[list[float], list[float]]] = {}
-    failures = []
     with Server(trial) if not trial.fault else _Faulty(trial) as server:
         asyncio.run(_ask(server, 20))
         before = server.rss()
         server.forget_peak()
-        for _ in range(rounds):
-            for kind in ("nobody", *REPEATED):
-                with beside(server, kind):
-                    found = asyncio.run(_ask(server, count))
-                for kept, new in zip(seconds.setdefault(kind, ([], [])), found, strict=True):
-                    kept += new
-
+        seconds = _asked_beside(server, rounds, count)
         grown = server.peak() - before
 
     p99 = {
         kind: [1000 * percentile(values, 0.99) for values in both] for kind, both in seconds.items()
     }
     usual = p99.pop("nobody")
-    for kind, both in p99.items():
-        for what, now, then in zip(("/healthz", "a picture"), both, usual, strict=True):
-            if now > TIMES * max(then, LEAST_P99):
-                failures.append(f"{what} beside {kind}: p99 {now:.0f} ms instead of {then:.0f} ms")
-
+    failures = _too_slow(p99, usual)
     if grown > MOST_MEMORY:
         failures.append(f"{grown / 2**20:.0f} MiB more")
 
@@ -78,6 +66,36 @@ def neighbours(trial: Trial) -> Outcome:
     result = f"p99 {usual[0]:.1f} and {usual[1]:.1f} ms; {shown}; +{grown / 2**20:.0f} MiB"
     asked = sum(len(values) for both in seconds.values() for values in both)
     return Outcome(f"{asked:,} requests, {CLIENTS} clients", result, failures)
+
+
+def _asked_beside(
+    server: Server, rounds: int, count: int
+) -> dict[str, tuple[list[float], list[float]]]:
+    """Return the seconds of /healthz and of pictures beside each kind of client, in turns."""
+    seconds: dict[str, tuple[list[float], list[float]]] = {}
+    for _ in range(rounds):
+        for kind in ("nobody", *REPEATED):
+            with beside(server, kind):
+                found = asyncio.run(_ask(server, count))
+            for kept, new in zip(seconds.setdefault(kind, ([], [])), found, strict=True):
+                kept += new
+
+    return seconds
+
+
+def _too_slow(p99: dict[str, list[float]], usual: list[float]) -> list[str]:
+    """Return a sentence for each kind of request that takes too long beside a kind of client.
+
+    Args:
+        p99: by the kind of client, milliseconds of /healthz and of a picture.
+        usual: the same beside nobody.
+    """
+    return [
+        f"{what} beside {kind}: p99 {now:.0f} ms instead of {then:.0f} ms"
+        for kind, both in p99.items()
+        for what, now, then in zip(("/healthz", "a picture"), both, usual, strict=True)
+        if now > TIMES * max(then, LEAST_P99)
+    ]
 
 
 class _Faulty(Server):
