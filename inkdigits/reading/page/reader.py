@@ -27,10 +27,6 @@ from inkdigits.reading.preprocessing.picture import Picture
 # Of 3,811 digits on training pages of the validation split none had less; of all else 18 % had.
 LEAST_DIGIT = 0.02  # probability of being a digit from which a symbol is looked at again
 MOST_LOOKS = 400  # on a page, of the likeliest digits; half a second of one core
-# Three in four symbols that are looked at on training pages are digits; of pictures that are said
-# to hold one, 6 in 7 are taken to do so. With any factor from 2 to 16 the same 418 of 421 real
-# digits are read (415 without); with 6, a fifth of scribbles is taken for a digit.
-LIKELIER_ALONE = 2.0
 LOOKS_AT_ONCE = 64  # by the network, whose layers then take 20 MB
 SAME = 0.5  # intersection over union from which the less sure of two finds is the same symbol
 INSIDE = 0.75  # share of a digit inside another one from which it is a part of that
@@ -161,15 +157,11 @@ def _looks_at(
 
 
 def _if_alone(chances: Floats) -> Floats:
-    """Return the chances (16,) of a symbol in a picture that is said to hold one digit.
-
-    It is no slash, but may be a 1; and it is likelier a digit than a symbol on any page is.
-    """
-    weights = chances.copy()
-    weights[:CLASSES] *= LIKELIER_ALONE
-    weights[SLASH] = 0
-    total = weights.sum()
-    return weights / total if total > 0 else chances
+    """Return the chances (16,) of a symbol that stands alone: it is no slash, but may be a 1."""
+    without = chances.copy()
+    without[SLASH] = 0
+    left = without.sum()
+    return without / left if left > 0 else chances
 
 
 def _crowd_warning(finds: Sequence[Find]) -> tuple[str, ...]:
