@@ -153,13 +153,3 @@ def _keep_freed_memory() -> None:
         libc.mallopt(M_MMAP_MAX, 0)  # large buffers come from the heap,
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)  # which never shrinks
         libc.mallopt(M_TOP_PAD, 2**26)  # and grows by 64 MiB
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Tell whether bfloat16 is quick on a device: on GPUs, and processors that multiply in it."""
-    if device.type == "cuda":
-        return True
-    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
-        return False
-
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

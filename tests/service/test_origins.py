@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import http.server
-import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import BROWSER_MARKS, CHROMIUM, FLAGS
 from drawn import line, written
 from PIL import Image
 from serving import encode_picture, running
@@ -20,21 +20,12 @@ playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright, which drives the browser, is not installed"
 )
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-]
+pytestmark = BROWSER_MARKS
 
 # Names that stand for this machine, and none of the browser's own protection of this machine: the
 # service has to be the one that refuses.
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
+OPEN_FLAGS = (
+    *FLAGS,
     "--host-resolver-rules=MAP *.example 127.0.0.1",
     "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests",
 )
@@ -140,7 +131,7 @@ sys.exit(cli.main(["serve", "--port", "0", *sys.argv[1:]]))
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=OPEN_FLAGS)
         yield browser
         browser.close()
 

@@ -7,7 +7,6 @@ import io
 import itertools
 import json
 import math
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser import BROWSER_MARKS, CHROMIUM, FLAGS
 from drawn import GLYPHS
 from PIL import Image
 from serving import serving
@@ -28,22 +28,13 @@ playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright, which drives the browser, is not installed"
 )
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
 
 # Which plain strokes are refused differs from training to training.
 PLAIN_ONE = pytest.mark.xfail(reason="a plain stroke alone may be taken for a rule", strict=False)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-]
+pytestmark = BROWSER_MARKS
 
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
+QUIET_FLAGS = (
+    *FLAGS,
     "--disable-component-update",
     "--disable-sync",
 )
@@ -136,7 +127,7 @@ def collecting(file: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET_FLAGS)
         yield browser
         browser.close()
 

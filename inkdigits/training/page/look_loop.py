@@ -14,10 +14,10 @@ from torch.utils.data import DataLoader
 from inkdigits.data.synthetic.training_pages.generator import prepare
 from inkdigits.reading.page.find import OTHER
 from inkdigits.reading.page.maps import PageSession
-from inkdigits.training.device import choose_device, has_bfloat16
+from inkdigits.training.device import choose_device, computes_bfloat16
 from inkdigits.training.page.look_network import LookNetwork
 from inkdigits.training.page.looks import LabelledLooks, LookPages
-from inkdigits.training.page.network import CHANNELS_LAST
+from inkdigits.training.page.network import CHANNELS_LAST, placed
 from inkdigits.training.page.pages import VALIDATION_SEED
 from inkdigits.training.page.recipe import PageRecipe
 from inkdigits.training.page.resuming import average_into, restore_adam, save_adam
@@ -119,8 +119,8 @@ class LookTraining:
         self.can_be_saved = True
         self._pages_drawn = 0  # of the shard under way
 
-        self.network = self._new_network()
-        self.average = self._new_network().eval()
+        self.network = placed(LookNetwork(), self.device)
+        self.average = placed(LookNetwork(), self.device).eval()
         self.average.load_state_dict(self.network.state_dict())
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(),
@@ -128,11 +128,6 @@ class LookTraining:
             weight_decay=recipe.weight_decay,
         )
         self._note_random_state()
-
-    def _new_network(self) -> LookNetwork:
-        network = LookNetwork()
-        network.to(self.device, memory_format=CHANNELS_LAST)  # type: ignore[call-overload]
-        return network
 
     def _note_random_state(self) -> None:
         """Remember where torch's global generator is: drawing and dropout draw from it."""
@@ -189,7 +184,7 @@ class LookTraining:
         orders = [torch.randperm(len(kinds), generator=chance) for _ in range(recipe.passes)]
         batches = torch.cat(orders).split(recipe.look_batch)
         self.network.train()
-        is_quick = has_bfloat16(self.device)
+        is_quick = computes_bfloat16(self.device)
 
         total = 0.0
         for number, picks in enumerate(batches):

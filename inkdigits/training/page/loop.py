@@ -13,10 +13,10 @@ from torch.utils.data import DataLoader
 from inkdigits.core.errors import InkdigitsError
 from inkdigits.core.signals import uninterrupted
 from inkdigits.data.synthetic.training_pages.generator import prepare
-from inkdigits.training.device import choose_device, has_bfloat16
+from inkdigits.training.device import choose_device, computes_bfloat16
 from inkdigits.training.page.losses import page_losses
 from inkdigits.training.page.measuring import PageFigures, measure_pages
-from inkdigits.training.page.network import CHANNELS_LAST, PageNetwork
+from inkdigits.training.page.network import CHANNELS_LAST, PageNetwork, placed
 from inkdigits.training.page.pages import VALIDATION_SEED, Pages, stack_pages
 from inkdigits.training.page.recipe import PageRecipe
 from inkdigits.training.page.resuming import average_into, restore_adam, save_adam
@@ -88,19 +88,14 @@ class PageTraining:
         self._since_record: dict[str, float] = {}  # the sum of each loss
         self._steps_since_record = 0
 
-        self.network = self._new_network()
-        self.average = self._new_network().eval()
+        self.network = placed(PageNetwork(), self.device)
+        self.average = placed(PageNetwork(), self.device).eval()
         self.average.load_state_dict(self.network.state_dict())
         self.optimiser = torch.optim.AdamW(
             _groups(self.network, recipe.weight_decay),
             lr=recipe.learning_rate,
             betas=MOMENTUM,
         )
-
-    def _new_network(self) -> PageNetwork:
-        network = PageNetwork()
-        network.to(self.device, memory_format=CHANNELS_LAST)  # type: ignore[call-overload]
-        return network
 
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
         """Start from the weights of another page network, float32, instead of fresh ones."""
@@ -153,7 +148,7 @@ class PageTraining:
             group["lr"] = rate
 
         self.network.train()
-        is_quick = has_bfloat16(self.device)
+        is_quick = computes_bfloat16(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=is_quick):
             maps = self.network(pictures)
 
