@@ -46,7 +46,7 @@ REFUSED_BY_NETWORK = "not a digit"  # the reason if the eleventh output is above
 # By quarters to the left.
 TURNS = {1: "turned to the left", 3: "turned to the right", 2: "upside down"}
 FEWEST_ON_TURNED_PAGE = 3
-MOST_TRIED = 60  # symbols of a page that are read in each direction, a third of a second's work
+MOST_TRIED = 30  # symbols of a page that are read in each direction, a sixth of a second's work
 FEWEST_IN_LINE = 2  # digits in a line, in the mean; what stands in columns is on its side
 CONFUSED_CONFIDENCE = 0.7  # a mean confidence below this makes no sense
 SENSIBLE_CONFIDENCE = 0.8  # a mean confidence above this makes sense,

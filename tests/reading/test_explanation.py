@@ -76,7 +76,7 @@ def page_with(picture: Picture) -> Page:
     chances[3] = 0.9
     seen = looks(piece, ordered)
     finds = tuple(
-        Find(tuple(map(int, symbol.box)), chances, look, piece, symbol)
+        Find(tuple(map(int, symbol.box)), chances, piece, symbol, look)
         for symbol, look in zip(ordered, seen, strict=True)
     )
     return Page(picture, (piece,) if finds else (), finds, (), picture.warnings)

@@ -8,7 +8,6 @@ from perfect import perfect_piece
 
 from inkdigits.reading.page.decoding import find_symbols
 from inkdigits.reading.page.find import Find
-from inkdigits.reading.page.look import looks
 
 BOXES = [(40, 30, 64, 70), (64, 30, 88, 70)]  # side by side, touching
 
@@ -24,7 +23,7 @@ def found(chances: np.ndarray) -> Find:
     """Return the left one of two rectangles that touch, as a find."""
     piece = perfect_piece(BOXES)
     symbol = min(find_symbols(piece.maps), key=lambda symbol: symbol.box)
-    return Find(BOXES[0], chances, looks(piece, [symbol])[0], piece, symbol)
+    return Find(BOXES[0], chances, piece, symbol)
 
 
 @pytest.mark.parametrize(
@@ -70,5 +69,5 @@ def test_ink_that_is_hardly_there_is_fainter_than_ink_that_is() -> None:
     find = found(chances_of(k7=0.8))
     doubtful = find.look.copy()
     doubtful[1] //= 4
-    faint = replace(find, look=doubtful)
+    faint = replace(find, taken=doubtful)
     assert 0 < faint.strokes.max() < find.strokes.max()

@@ -38,7 +38,7 @@ def seen(
     finds = []
     for symbol in find_symbols(piece.maps):
         left, top, right, bottom = map(round, symbol.box)
-        finds.append(Find((left, top, right, bottom), chances, None, piece, symbol))
+        finds.append(Find((left, top, right, bottom), chances, piece, symbol))
 
     assert len(finds) == len(boxes)
     return warnings_for(Picture(piece.picture, (scale, scale)), finds)
@@ -51,7 +51,7 @@ def in_line(*kinds: int, lines: Sequence[int] = ()) -> list[Find]:
     numbers = lines or [0] * len(kinds)
     chances = np.eye(16, dtype=np.float32)
     return [
-        Find((0, 0, 1, 1), chances[kind], None, piece, symbol, line)
+        Find((0, 0, 1, 1), chances[kind], piece, symbol, line=line)
         for kind, line in zip(kinds, numbers, strict=True)
     ]
 
@@ -116,7 +116,7 @@ def test_the_paper_of_a_straight_stroke_is_beside_it(width: int) -> None:
     """Its box holds nothing but ink."""
     piece = perfect_piece([(60, 20, 60 + width, 100)], paper=220, ink=40)
     (symbol,) = find_symbols(piece.maps)
-    find = Find((60, 20, 60 + width, 100), np.zeros(16, np.float32), None, piece, symbol)
+    find = Find((60, 20, 60 + width, 100), np.zeros(16, np.float32), piece, symbol)
     assert brightness(find) == Brightness(pytest.approx(40, abs=1), pytest.approx(220, abs=1))
 
 

@@ -9,6 +9,7 @@ from inkdigits.core.digits import CLASSES, SIDE, Pixels
 from inkdigits.reading.page.decoding import Symbol
 from inkdigits.reading.page.finding import Piece
 from inkdigits.reading.page.look import SIDE as LOOK_SIDE
+from inkdigits.reading.page.look import looks
 from inkdigits.reading.page.maps import Floats
 
 # Left, top, right, bottom in pixels; right and bottom are one past the last pixel.
@@ -27,18 +28,23 @@ class Find:
     Attributes:
         box: left, top, right, bottom in pixels of the picture.
         chances: (16,) float32, the probability of ten digits, `. , - / :` and anything else.
-        look: (3, 32, 32) uint8, the symbol and its surroundings, as the second network sees them.
         piece: the part of the picture in which it was found.
         symbol: as it was found there.
+        taken: a look that was taken of it already, or None.
         line: the number of its line of writing.
     """
 
     box: Box
     chances: Floats
-    look: Pixels
     piece: Piece
     symbol: Symbol
+    taken: Pixels | None = None
     line: int = 0
+
+    @cached_property
+    def look(self) -> Pixels:
+        """The symbol and its surroundings, (3, 32, 32) uint8, as the second network sees them."""
+        return looks(self.piece, [self.symbol])[0] if self.taken is None else self.taken
 
     @cached_property
     def digit_chance(self) -> float:

@@ -29,7 +29,9 @@ ALIKE = 2.0  # heights up to this ratio from the group's median are looked at to
 GROUPS = 3  # groups of like height at the most
 LEAST_WRITING = 0.4  # probability from which a coarse cell is writing
 MARGIN = 0.8  # heights of writing that a piece shows around it
-MOST_PIXELS = 1_500_000  # of all pieces together, half a second of one core; more are made smaller
+# Of all pieces together, a third of a second of one core: room for 500 digits. More are made
+# smaller; of real pages none has more than 750,000 (n 170).
+MOST_PIXELS = 1_000_000
 REDUCING_GAP = 3.0  # Pillow's: how much of a reduction may be done by whole steps, for speed
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom

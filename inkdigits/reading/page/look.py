@@ -13,7 +13,7 @@ from PIL import Image
 
 from inkdigits.reading.page.decoding import Symbol
 from inkdigits.reading.page.finding import Piece
-from inkdigits.reading.page.maps import COARSE, FINE, Floats
+from inkdigits.reading.page.maps import COARSE, FINE, Floats, Pixels
 
 # Set by hand, not yet measured; the second network is trained with them.
 SIDE = 32  # pixels of a look, and its planes
@@ -25,6 +25,8 @@ SOLID = 0.8  # grey of the ink's mean colour; its soft edges make that paler tha
 LEAST_CONTRAST = 25.0  # squared distance of ink from paper, of 255: less is not stretched
 
 Box = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 Looks = NDArray[np.uint8]
 
 
@@ -35,8 +37,8 @@ class Window(NamedTuple):
     y: float
     side: float
 
-    def box(self, shift: int) -> Box:
-        """Return left, top, right, bottom (4,) float64, all moved by `shift` pixels."""
+    def box(self) -> Box:
+        """Return left, top, right, bottom (4,) float64."""
         half = self.side / 2
         sides = [
             self.x - half,
@@ -44,7 +46,7 @@ class Window(NamedTuple):
             self.x + half,
             self.y + half,
         ]
-        return np.array(sides) + shift
+        return np.array(sides)
 
 
 def window(symbol: Symbol, height: float) -> Window:
@@ -77,27 +79,24 @@ def looks(piece: Piece, symbols: Sequence[Symbol]) -> Looks:
         return np.zeros((0, 3, SIDE, SIDE), np.uint8)
 
     windows = _windows(piece, symbols)
-    reach = int(max(window.side for window in windows) / 2) + 2
-    reach += -reach % FINE
-    cells = reach // FINE
-
-    ink = np.pad(piece.maps.ink, cells)
+    cells = _cells_around(windows)
+    ink = _padded(piece.maps.ink, cells)
     all_ink = Image.fromarray(ink)
     only = np.zeros_like(ink)  # the ink of one symbol after the other
-    sides = ((reach, reach), (reach, reach), (0, 0))
-    colours = Image.fromarray(np.pad(piece.picture, sides, mode="edge"))
+    colours = Image.fromarray(_continued(piece.picture, cells * FINE))
 
     shape = (len(symbols), SIDE, SIDE)
     colour = np.empty((*shape, 3), np.float32)
     every = np.empty(shape, np.float32)
     own = np.empty(shape, np.float32)
 
+    left, top = cells[:2].tolist()
     for number, symbol in enumerate(symbols):
-        box = windows[number].box(reach)
+        box = windows[number].box() - np.tile(cells[:2] * FINE, 2)
         colour[number] = _sampled(colours, box)
         every[number] = _sampled(all_ink, box / FINE)
 
-        place = (symbol.rows + cells, symbol.columns + cells)
+        place = (symbol.rows - top, symbol.columns - left)
         only[place] = ink[place]
         own[number] = _sampled_part(only, box / FINE)
         only[place] = 0
@@ -120,6 +119,34 @@ def _windows(piece: Piece, symbols: Sequence[Symbol]) -> list[Window]:
         windows.append(wanted._replace(side=side))
 
     return windows
+
+
+def _cells_around(windows: Sequence[Window]) -> Ints:
+    """Return left, top, right, bottom (4,) of the fine cells that all windows are sampled from."""
+    boxes = np.array([window.box() for window in windows]) / FINE
+    beside = max(window.side for window in windows) / (FINE * SIDE) + 1  # a sampled pixel's reach
+    low = np.floor(boxes[:, :2].min(axis=0) - beside)
+    high = np.ceil(boxes[:, 2:].max(axis=0) + beside)
+    return np.append(low, high).astype(int)
+
+
+def _padded(cells: Floats, box: Ints) -> Floats:
+    """Return the cells in a box (4,), zeros where it goes beyond them."""
+    left, top, right, bottom = box.tolist()
+    padded = np.zeros((bottom - top, right - left), cells.dtype)
+    inside = cells[max(0, top) : bottom, max(0, left) : right]
+    rows, columns = inside.shape
+    padded[max(0, -top) : max(0, -top) + rows, max(0, -left) : max(0, -left) + columns] = inside
+    return padded
+
+
+def _continued(picture: Pixels, box: Ints) -> Pixels:
+    """Return the part of a picture in a box (4,), with its edges drawn out beyond it."""
+    left, top, right, bottom = box.tolist()
+    height, width = picture.shape[:2]
+    rows = np.arange(top, bottom).clip(0, height - 1)
+    columns = np.arange(left, right).clip(0, width - 1)
+    return picture[rows[:, None], columns]
 
 
 def _height_at(piece: Piece, symbol: Symbol) -> float:
@@ -188,5 +215,13 @@ def _paper_colours(colour: Floats, every: Floats) -> Floats:
     is_paler_half = every <= middle[:, None, None]
     is_paper |= has_little[:, None, None] & is_paler_half
 
-    paper = np.where(is_paper[..., None], colour, np.nan)
-    return np.nanmedian(paper.reshape(looks, -1, 3), axis=1)
+    return _medians(colour.reshape(looks, -1, 3), is_paper.reshape(looks, -1))
+
+
+def _medians(colours: Floats, counted: Flags) -> Floats:
+    """Return the medians (K, 3) of those of (K, N, 3) values that count, one at the least."""
+    ordered = np.where(counted[..., None], colours, np.inf)
+    ordered.sort(axis=1)
+    count = counted.sum(axis=1)
+    looks = np.arange(len(colours))
+    return (ordered[looks, (count - 1) // 2] + ordered[looks, count // 2]) / 2

@@ -26,7 +26,7 @@ from inkdigits.reading.preprocessing.picture import Picture
 
 # Of 3,811 digits on training pages of the validation split none had less; of all else 18 % had.
 LEAST_DIGIT = 0.02  # probability of being a digit from which a symbol is looked at again
-MOST_LOOKS = 400  # on a page, of the likeliest digits; half a second of one core
+MOST_LOOKS = 200  # on a page, at the least sure symbols; half a second of one core
 LOOKS_AT_ONCE = 64  # by the network, whose layers then take 20 MB
 SAME = 0.5  # intersection over union from which the less sure of two finds is the same symbol
 INSIDE = 0.75  # share of a digit inside another one from which it is a part of that
@@ -81,7 +81,7 @@ class PageReader:
         """
         pieces = [] if is_noise(picture.pixels) else find_pieces(self._page, picture.rgb)
         height, width = picture.pixels.shape[:2]
-        finds = self._find_in(pieces, (width, height))
+        finds, once = self._find_in(pieces, (width, height))
         separators = tuple(find for find in finds if find.is_separator)
         candidates = tuple(find for find in finds if not find.is_separator)
         if single and finds:
@@ -93,34 +93,41 @@ class PageReader:
             *picture.warnings,
             *warnings_for(picture, candidates),
             *signs_warning(() if single else finds),
-            *_crowd_warning(finds),
+            *_crowd_warning(once),
         )
         return Page(picture, tuple(pieces), candidates, separators, warnings)
 
-    def _find_in(self, pieces: Sequence[Piece], size: tuple[int, int]) -> tuple[Find, ...]:
-        """Return the symbols in all pieces, each once, in reading order.
+    def _find_in(
+        self, pieces: Sequence[Piece], size: tuple[int, int]
+    ) -> tuple[tuple[Find, ...], int]:
+        """Find the symbols in all pieces.
 
         Args:
             pieces: of one picture.
             size: its width and height.
+
+        Returns:
+            The symbols, each once, in reading order, and how many that may be digits were looked at
+            once only, since there are so many.
         """
         places = [(piece, symbol) for piece in pieces for symbol in find_symbols(piece.maps)]
         if not places:
-            return ()
+            return (), 0
 
         logits = np.stack([symbol.kind for _, symbol in places])
         chances = softmax(logits)
-        asked = _worth_a_look(chances)
-        seen = _looks_at(pieces, places, asked)
+        worth = _worth_a_look(chances)
+        asked = worth[:MOST_LOOKS]
+        seen = _looks_at(pieces, places, worth)
         if asked:
             taken = np.stack([seen[number] for number in asked])
             chances[asked] = self._look_again(taken, logits[asked])
 
         finds = [
-            Find(_box(piece, symbol, size), chances[number], seen[number], piece, symbol)
+            Find(_box(piece, symbol, size), chances[number], piece, symbol, seen.get(number))
             for number, (piece, symbol) in enumerate(places)
         ]
-        return _in_reading_order(_distinct(finds))
+        return _in_reading_order(_distinct(finds)), len(worth) - len(asked)
 
     def _look_again(self, looks: Pixels, logits: Floats) -> Floats:
         """Return the chances (K, 16) by the second network, of looks (K, 3, 32, 32)."""
@@ -133,25 +140,23 @@ class PageReader:
 
 
 def _looks_at(
-    pieces: Sequence[Piece], places: Sequence[tuple[Piece, Symbol]], asked: Sequence[int]
+    pieces: Sequence[Piece], places: Sequence[tuple[Piece, Symbol]], worth: Sequence[int]
 ) -> dict[int, Pixels]:
-    """Take a look at all symbols, a piece at a time: a look of its own takes a copy of the piece.
+    """Take a look at some symbols, a piece at a time.
 
     Args:
         pieces: of a picture.
         places: each symbol with the piece that it was found in.
-        asked: the numbers of those that the second network sees, which are taken together.
+        worth: the numbers of those to look at.
 
     Returns:
         (3, 32, 32) uint8 for each number.
     """
-    others = sorted(set(range(len(places))) - set(asked))
     seen: dict[int, Pixels] = {}
     for piece in pieces:
-        for group in (asked, others):
-            here = [number for number in group if places[number][0] is piece]
-            taken = looks(piece, [places[number][1] for number in here])
-            seen |= dict(zip(here, taken, strict=True))
+        here = [number for number in worth if places[number][0] is piece]
+        taken = looks(piece, [places[number][1] for number in here])
+        seen |= dict(zip(here, taken, strict=True))
 
     return seen
 
@@ -164,25 +169,20 @@ def _if_alone(chances: Floats) -> Floats:
     return without / left if left > 0 else chances
 
 
-def _crowd_warning(finds: Sequence[Find]) -> tuple[str, ...]:
-    """Return a warning if more symbols may be digits than are looked at again."""
-    digits = sum(find.digit_chance > LEAST_DIGIT for find in finds)
-    if digits < MOST_LOOKS:
-        return ()
-
-    return (f"more than {MOST_LOOKS} symbols; a part of the page may be left out",)
+def _crowd_warning(once: int) -> tuple[str, ...]:
+    """Return a warning if so many symbols were looked at once only."""
+    return (f"crowded: {once} symbols were looked at once only",) if once else ()
 
 
 def _worth_a_look(chances: Floats) -> list[int]:
-    """Return which symbols the second network is asked about: those that may well be digits.
+    """Return which symbols may well be digits, the least sure first.
 
     Args:
         chances: (N, 16), of their kinds, by the page network.
     """
-    digit_chances = chances[:, :CLASSES].sum(axis=1)
-    likeliest = np.argsort(-digit_chances, kind="stable")[:MOST_LOOKS]
-    worth = likeliest[digit_chances[likeliest] > LEAST_DIGIT]
-    return sorted(worth.tolist())
+    worth = np.flatnonzero(chances[:, :CLASSES].sum(axis=1) > LEAST_DIGIT)
+    least_sure = np.argsort(chances[worth].max(axis=1), kind="stable")
+    return worth[least_sure].tolist()
 
 
 @lru_cache(maxsize=4)

@@ -33,6 +33,7 @@ Digits = Mapping[int, Sequence[Glyph]]  # the ways in which one hand writes each
 
 DRAWN_HANDS = {"train": 420, "validation": 60}
 LOOSE = 0.02  # ems, deviation of a sign's control points
+PLAIN_ONE = "0,0 0,50 0,100"
 EXAMPLES = 2  # of each digit of a drawn hand
 VARIANTS = 24  # of each separator and sign
 STRUCK_OUT = 240
@@ -65,6 +66,7 @@ class Bank:
     Attributes:
         writers: MNIST's writers of the split.
         drawn: hands drawn from strokes.
+        plain_ones: 1s that are one straight stroke.
         signs: what stands in and around numbers, by name, separators included.
         letters: written ones, for words.
         others: letters, doodles, struck-out digits, printed letters and icons.
@@ -72,6 +74,7 @@ class Bank:
 
     writers: Sequence[Digits]
     drawn: Sequence[Digits]
+    plain_ones: Sequence[Glyph]
     signs: Mapping[str, Sequence[Glyph]]
     letters: Sequence[Glyph]
     others: Sequence[Glyph]
@@ -82,6 +85,7 @@ def bank(split: str) -> Bank:
     """Build the glyphs of a split, train or validation: half a minute and 130 MB for train."""
     rng = np.random.default_rng((71, len(split)))
     drawn = [_drawn_hand(rng) for _ in range(DRAWN_HANDS[split])]
+    plain_ones = [from_strokes(drawn_strokes(PLAIN_ONE, 0.004, rng), 1) for _ in range(VARIANTS)]
     writers = mnist.hands(split)
 
     signs: dict[str, list[Glyph]] = {}
@@ -101,7 +105,7 @@ def bank(split: str) -> Bank:
     for name in ALONE:
         others += signs[name][:12]
 
-    return Bank(writers, drawn, signs, letters, others)
+    return Bank(writers, drawn, plain_ones, signs, letters, others)
 
 
 def drawn_strokes(shape: str, loose: float, rng: Generator) -> list[Points]:

@@ -23,6 +23,8 @@ CLOSE_GAP = (-0.04, 0.1)  # ems between symbols
 USUAL_GAP = (0.08, 0.35)
 TIGHT = 0.3  # share of hands whose symbols stand close
 BENT = 0.6  # share of hands that bend their digits
+UPRIGHT = 0.2  # share of hands that hardly lean
+PLAIN = 0.2  # share of hands whose 1 is a straight stroke, as walls and edges are
 BEND = (0.01, 0.06)  # ems, deviation of a bend
 WIDE = 0.9  # from here on, hands whose symbols stand far apart
 
@@ -99,15 +101,18 @@ def random_hand(bank: Bank, rng: Generator, *, pen: tuple[float, float]) -> Hand
     mixed = real and chance(MIXED, rng)
     if mixed:
         digits = _with_other_ways(digits, one_of(bank.drawn, rng), rng)
+    if chance(PLAIN, rng):
+        digits = {**digits, 1: bank.plain_ones}
 
     width = log_uniform(*pen, rng)
     spacing = rng.random()
     low, high = CLOSE_GAP if spacing < TIGHT else USUAL_GAP
     gap = rng.uniform(low, high)
+    slant = rng.normal(0, 0.01) if chance(UPRIGHT, rng) else rng.normal(0.0 if real else 0.12, 0.14)
 
     return Hand(
         digits=digits,
-        slant=float(np.clip(rng.normal(0.0 if real else 0.12, 0.14), -0.3, 0.6)),
+        slant=float(np.clip(slant, -0.3, 0.6)),
         breadth=log_normal(1, 0.16, rng),
         zero=one_of((1.0, rng.uniform(0.6, 1.0)), rng),
         pen=None if real and not mixed and chance(OWN_PEN, rng) else width / 2,

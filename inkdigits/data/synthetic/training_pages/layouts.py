@@ -29,6 +29,7 @@ IN_TWO_COLUMNS = 0.25  # share of pages full of rows
 NUMBERS = {1: 0.45, 2: 0.25, 3: 0.2, 4: 0.1}  # on a page that is not full
 ROWS_OF_BOXES = {1: 0.65, 2: 0.25, 3: 0.1}
 MOST_IN_A_CELL = {1: 0.5, 2: 0.35, 3: 0.15}  # digits
+ONE_ALONE = 0.12  # share of digits alone that are a 1 beyond its tenth: it is the least like one
 SIGNS_ALONE = ("+", "=", "-", ")", "x", "%")
 
 
@@ -218,6 +219,8 @@ def single(writer: Writer) -> None:
     rng = writer.rng
     height, width = writer.writing.size
     name = "other" if chance(writer.others, rng) else str(integer(0, 10, rng))
+    if name != "other" and chance(ONE_ALONE, rng):
+        name = "1"
     if name != "other" and chance(0.06, rng):
         name = one_of(SIGNS_ALONE, rng)
 
