@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from inkdigits.evaluation.measurement import evaluate
     from inkdigits.evaluation.metrics import Evaluation
     from inkdigits.reading.explanation.drawing import explain
-    from inkdigits.reading.recogniser import Digit, Reading, Recogniser, read
+    from inkdigits.reading.reading import Digit, Reading, Sign
+    from inkdigits.reading.recogniser import Recogniser, read
     from inkdigits.runs.run import train
     from inkdigits.training.recipe import Recipe, load_recipe
 
@@ -26,12 +27,13 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Dataset": "data.splits",
-    "Digit": "reading.recogniser",
+    "Digit": "reading.reading",
     "Evaluation": "evaluation.metrics",
     "InkdigitsError": "core.errors",
-    "Reading": "reading.recogniser",
+    "Reading": "reading.reading",
     "Recipe": "training.recipe",
     "Recogniser": "reading.recogniser",
+    "Sign": "reading.reading",
     "Split": "data.splits",
     "evaluate": "evaluation.measurement",
     "explain": "reading.explanation.drawing",
@@ -49,6 +51,7 @@ __all__ = [
     "Reading",
     "Recipe",
     "Recogniser",
+    "Sign",
     "Split",
     "evaluate",
     "explain",

@@ -26,7 +26,7 @@ PATIENCE = 30  # seconds; a loaded machine is no reason to fail
 HASTY = """
 import sys, time
 from inkdigits.command import cli
-from inkdigits.reading.recogniser import Reading
+from inkdigits.reading.reading import Reading
 from inkdigits.service import application, connections, model_file, workers
 
 connections.DEADLINE = 1.0

@@ -76,6 +76,7 @@ PUBLIC = [
     "Reading",
     "Recipe",
     "Recogniser",
+    "Sign",
     "Split",
     "evaluate",
     "explain",

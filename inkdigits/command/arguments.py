@@ -112,6 +112,19 @@ def _add_read(commands: Commands) -> None:
         "--single", action="store_true", help="each picture holds at most one digit"
     )
     parser.add_argument(
+        "--written",
+        action="store_true",
+        help="print numbers as they are written, with point, comma, minus, slash and colon, and "
+        "with spaces where gaps are wide: 1.234,56 instead of 123456; --json has both",
+    )
+    parser.add_argument(
+        "--below",
+        type=float,
+        metavar="P",
+        help="print only what a person should look at: pictures of which the whole text is right "
+        "with a probability below P, such as 0.9, and those in which nothing was read",
+    )
+    parser.add_argument(
         "--model",
         default="default",
         metavar="M",

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from io import TextIOWrapper
+from typing import TYPE_CHECKING
 
 import inkdigits
 from inkdigits.command.arguments import NOTHING_DONE, build_parser
@@ -42,6 +43,9 @@ from inkdigits.command.text import (
 )
 from inkdigits.core.errors import BadValue, InkdigitsError, needs_extra
 from inkdigits.core.signals import Interrupted, interruptible
+
+if TYPE_CHECKING:
+    from inkdigits.reading.reading import Reading
 
 OK = 0
 SOME_FAILED = 1
@@ -113,6 +117,8 @@ def _print_while_read(result: str) -> None:
 
 def read(options: argparse.Namespace) -> int:
     """Run `inkdigits read`: print a line for each picture."""
+    if options.below is not None and not 0 < options.below <= 1:
+        raise BadValue(f"--below is a probability above 0, at most 1, not {options.below:g}")
     if options.submission:
         return _write_submission(options)
 
@@ -129,19 +135,32 @@ def read(options: argparse.Namespace) -> int:
         explanations = Explanations(options.explain)
 
     status = OK
+    doubtful = count = 0
     jobs = processors() if options.jobs is None else options.jobs
     for path, trace in read_paths(recogniser, options.paths, single=options.single, jobs=jobs):
         reading = trace.reading
-        print_result(reading.to_json(path) if options.json else format_reading(path, reading))
+        is_doubtful = _is_less_sure(reading, options.below)
+        count += 1
+        doubtful += is_doubtful
+        if is_doubtful or options.below is None:
+            line = format_reading(path, reading, options.written)
+            print_result(reading.to_json(path) if options.json else line)
         if reading.error:
             status = SOME_FAILED
             print_message(str(reading.error))
         if explanations:
             explanations.add(path, trace)
 
+    if options.below is not None:
+        print_message(f"{doubtful:,} of {count:,} pictures are less sure than {options.below:g}")
     if explanations:
         print_message(str(explanations))
     return status
+
+
+def _is_less_sure(reading: "Reading", below: float | None) -> bool:
+    """Tell whether a person should look at a reading; an empty one is never sure."""
+    return below is not None and (reading.confidence is None or reading.confidence < below)
 
 
 def _write_submission(options: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from inkdigits.core.errors import CannotWrite
 
 if TYPE_CHECKING:
     from inkdigits.data.store import Listing
-    from inkdigits.reading.recogniser import Reading
+    from inkdigits.reading.reading import Reading
     from inkdigits.runs.artifacts import FinalFigures
     from inkdigits.runs.page_records import PageReaderFigures, StageRecord
     from inkdigits.training.page.recipe import PageRecipe
@@ -84,21 +84,26 @@ def wrap_for(stream: TextIO, text: str, indent: int = 2) -> str:
     )
 
 
-def format_reading(path: str, reading: "Reading") -> str:
+def format_reading(path: str, reading: "Reading", written: bool = False) -> str:
     """Format what was read in a picture as a line.
 
     The line holds the accepted digits, how sure the least sure of them is, why others were not
     accepted, and warnings.
+
+    Args:
+        path: of the picture.
+        reading: what was read in it.
+        written: whether the digits are shown with their signs and spaces.
     """
     name = replace_control_characters(path)
     if reading.error:
         return f"{name}: could not be read"
 
-    digits = (reading.text or "").replace("\n", "/") or "no digit"
+    lines = reading.written if written else reading.text
+    digits = (lines or "").replace("\n", " | " if written else "/") or "no digit"
     sure = ""
-    accepted = [digit for digit in reading.digits if digit.accepted]
-    if accepted:
-        least = min(accepted, key=lambda digit: digit.confidence)
+    if reading.accepted:
+        least = min(reading.accepted, key=lambda digit: digit.confidence)
         sure = f"  {least.confidence_text} sure"
 
     refused = Counter(digit.reason for digit in reading.digits if not digit.accepted)
@@ -106,7 +111,11 @@ def format_reading(path: str, reading: "Reading") -> str:
         f"  ({reason}, {count} times)" if count > 1 else f"  ({reason})"
         for reason, count in refused.items()
     )
-    warnings = "".join(f"  [{warning}]" for warning in reading.warnings)
+    told = reading.warnings
+    if written:  # the signs are shown, and not left out
+        told = tuple(warning for warning in told if not warning.startswith("signs left out"))
+
+    warnings = "".join(f"  [{warning}]" for warning in told)
     return f"{name}: {digits}{sure}{reasons}{warnings}"
 
 

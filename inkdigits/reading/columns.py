@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.core.arrays import as_images
-from inkdigits.core.digits import DIGITS_TO_KEEP, PIXELS, SIDE, Pixels
+from inkdigits.core.digits import PIXELS, SIDE, Pixels
 from inkdigits.core.errors import BadData, BadPicture, MissingExtra
 from inkdigits.reading.model_files import DEFAULT_MODEL, ModelName
-from inkdigits.reading.recogniser import Reading, Recogniser, unreadable_trace
+from inkdigits.reading.reading import Reading
+from inkdigits.reading.recogniser import Recogniser, unreadable_trace
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,7 +52,7 @@ class DigitReader:
                 Hugging Face's {bytes, path}), `bytes` (encoded pictures) or `path`.
 
         Returns:
-            The columns text, confidence (of the least sure accepted digit), digits, warnings and
+            The columns text, written, confidence (of the whole text), digits, signs, warnings and
             error, after the other columns and `path`. A picture that cannot be read has null for
             its text, and its error.
 
@@ -78,7 +79,7 @@ class DigitReader:
         readings = self.recogniser.read_images(np.stack(plain)) if plain else iter(())
 
         rows = [
-            _as_row(self._read_one(picture, encoded) if image is None else next(readings))
+            (self._read_one(picture, encoded) if image is None else next(readings)).as_dict()
             for picture, image in zip(pictures, images, strict=True)
         ]
         return arrow().Table.from_pylist(rows, schema=schema())
@@ -116,21 +117,17 @@ def schema() -> "pa.Schema":
         ("box", pa.list_(pa.int32(), 4)),
         ("reason", text),
     ]
+    sign = [("sign", text), ("confidence", number), ("box", pa.list_(pa.int32(), 4))]
     columns = [
         ("text", text),
+        ("written", text),
         ("confidence", number),
         ("digits", pa.list_(pa.struct(digit))),
+        ("signs", pa.list_(pa.struct(sign))),
         ("warnings", pa.list_(text)),
         ("error", pa.struct([("code", text), ("message", text)])),
     ]
     return pa.schema(columns)
-
-
-def _as_row(reading: Reading) -> dict[str, Any]:
-    row = reading.as_dict()
-    sure = [digit.confidence for digit in reading.digits if digit.accepted]
-    row["confidence"] = round(min(sure), DIGITS_TO_KEEP) if sure else None
-    return row
 
 
 def picture_column(names: Iterable[str]) -> str:

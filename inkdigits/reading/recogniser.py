@@ -6,10 +6,9 @@ and says what they may be; a model other than `default` says so itself, of the s
 All networks run on ONNX Runtime, without torch.
 """
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,8 @@ from inkdigits.reading.preprocessing.fields import as_is, to_field
 from inkdigits.reading.preprocessing.picture import Picture, Source, open_picture, turn_left
 from inkdigits.reading.preprocessing.repeated import in_own_pixels
 from inkdigits.reading.preprocessing.tiny import Tiny, from_tiny
+from inkdigits.reading.reading import Digit, Reading, text_of
+from inkdigits.reading.signs import signs_beside
 
 DEFAULT_THRESHOLD = 0.5  # the least confidence of an accepted digit; a model's file may set its own
 REFUSED_BY_NETWORK = "not a digit"  # the reason if the eleventh output is above one half
@@ -52,92 +53,6 @@ CONFUSED_CONFIDENCE = 0.7  # a mean confidence below this makes no sense
 SENSIBLE_CONFIDENCE = 0.8  # a mean confidence above this makes sense,
 CLOSE_CONFIDENCE = 0.05  # by which another way up may be less sure, and is told. Set by hand
 SENSIBLE_SHARE = 0.8  # if at least this share of the candidates is accepted
-
-_encode_json = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes one for each call
-
-
-@dataclass(frozen=True)
-class Digit:
-    """One candidate, accepted or not.
-
-    Attributes:
-        digit: the best guess, 0 to 9.
-        confidence: the calibrated probability that it is right, 0 to 1.
-        accepted: whether it counts as a digit of the text.
-        box: left, top, right, bottom in pixels of the upright picture.
-        reason: why it was not accepted; None if it was.
-        line: the number of its line of writing.
-        probabilities: (10,) float32, of each digit, provided that it is one.
-        image: (28, 28) uint8, what the network saw.
-    """
-
-    digit: int
-    confidence: float
-    accepted: bool
-    box: Box
-    reason: str | None = None
-    line: int = field(default=0, repr=False)
-    probabilities: Probabilities | None = field(default=None, repr=False, compare=False)
-    image: Pixels | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def height(self) -> int:
-        """The height of the box in pixels of the upright picture."""
-        return self.box[3] - self.box[1]
-
-    @property
-    def confidence_text(self) -> str:
-        """The confidence as text, such as "87.2%"; at most "99.9%", since nothing is certain."""
-        return f"{min(self.confidence, 0.999):.1%}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the digit as `read --json` prints it."""
-        printed = {
-            "digit": self.digit,
-            "confidence": round(self.confidence, 6),
-            "accepted": self.accepted,
-            "box": list(self.box),
-        }
-        if not self.accepted:
-            printed["reason"] = self.reason
-
-        return printed
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The digits in a picture.
-
-    Attributes:
-        text: the accepted digits, lines of writing separated by line feeds; None where the picture
-            could not be read.
-        digits: every candidate in reading order, also those that are not accepted.
-        warnings: sentences on what may have gone wrong.
-        error: why the picture could not be read.
-    """
-
-    text: str | None
-    digits: tuple[Digit, ...] = ()
-    warnings: tuple[str, ...] = ()
-    error: BadPicture | None = None
-
-    def as_dict(self, path: str | None = None) -> dict[str, Any]:
-        """Return the object that `read --json` prints, with the path if there is one."""
-        error = None
-        if self.error:
-            error = {"code": self.error.code, "message": str(self.error)}
-
-        printed = {
-            "text": self.text,
-            "digits": [digit.as_dict() for digit in self.digits],
-            "warnings": list(self.warnings),
-            "error": error,
-        }
-        return printed if path is None else {"path": path, **printed}
-
-    def to_json(self, path: str | None = None) -> str:
-        """Return the object of `as_dict` as one line of JSON."""
-        return _encode_json(self.as_dict(path))
 
 
 @dataclass(frozen=True)
@@ -306,7 +221,7 @@ class Recogniser:
         """Read the one digit of a picture."""
         (probabilities,), (doubt,) = self._answer(field[None])
         digit = self._digit(field, probabilities, doubt, box)
-        return Reading(_text([digit]), (digit,), warnings)
+        return Reading(text_of([digit]), (digit,), warnings)
 
     def _trace(self, picture: Picture, single: bool = False) -> Trace:
         """Read an upright picture."""
@@ -316,7 +231,8 @@ class Recogniser:
             replace(digit, box=page.in_original(digit.box), line=find.line)
             for digit, find in zip(read_finds(page.candidates), page.candidates, strict=True)
         )
-        return Trace(Reading(_text(digits), digits, page.warnings), page, picture)
+        signs = signs_beside(page, digits)
+        return Trace(Reading(text_of(digits), digits, page.warnings, None, signs), page, picture)
 
     def _believe(self, finds: Sequence[Find]) -> list[Digit]:
         """Return the digits that the page reader takes finds for."""
@@ -383,7 +299,7 @@ class Recogniser:
         for image, probabilities, doubt in zip(images, *self._answer(images), strict=True):
             if image.any():
                 digit = self._digit(image, probabilities, doubt)
-                yield Reading(_text([digit]), (digit,))
+                yield Reading(text_of([digit]), (digit,))
             else:
                 yield Reading("", warnings=("nothing is drawn in it",))
 
@@ -487,16 +403,6 @@ def _check_images(images: NDArray[Any]) -> Pixels:
     return np.ascontiguousarray(images.reshape(-1, SIDE, SIDE))
 
 
-def _text(digits: Iterable[Digit]) -> str:
-    """Return the accepted digits, lines of writing separated by line feeds."""
-    lines: dict[int, str] = {}
-    for digit in digits:
-        if digit.accepted:
-            lines[digit.line] = lines.get(digit.line, "") + str(digit.digit)
-
-    return "\n".join(lines.values())
-
-
 def _mean_confidence(reading: Reading) -> float:
     return sum(digit.confidence for digit in reading.digits) / max(1, len(reading.digits))
 
@@ -567,8 +473,9 @@ def _turned_back(
     digits = tuple(
         replace(digit, box=_turn_back(digit.box, quarters, size)) for digit in reading.digits
     )
+    signs = tuple(replace(sign, box=_turn_back(sign.box, quarters, size)) for sign in reading.signs)
     warnings = (*reading.warnings, f"read {TURNS[quarters]}", *doubts)
-    return replace(reading, digits=digits, warnings=warnings)
+    return replace(reading, digits=digits, signs=signs, warnings=warnings)
 
 
 def _turn_back(box: Box, quarters: int, size: tuple[float, float]) -> Box:

@@ -28,7 +28,8 @@ from inkdigits.core.errors import BadModel, BadValue, MissingExtra
 from inkdigits.reading.layers import look_inside
 from inkdigits.reading.network import processors
 from inkdigits.reading.preprocessing.picture import Check, open_picture
-from inkdigits.reading.recogniser import Reading, Recogniser
+from inkdigits.reading.reading import Reading
+from inkdigits.reading.recogniser import Recogniser
 from inkdigits.service.admission import LOOPBACK, RESPONSE_HEADERS, Admission
 from inkdigits.service.bodies import Bodies
 from inkdigits.service.connections import MAX_BODY, MAX_CONNECTIONS, Connection

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from inkdigits.core.errors import BadPicture
-from inkdigits.reading.recogniser import Reading
+from inkdigits.reading.reading import Reading
 
 PICTURE_STATUS = {
     "empty": 400,

@@ -18,7 +18,9 @@ from promised import names
 
 from inkdigits.command.text import format_reading
 from inkdigits.reading.explanation import folder as explained
-from inkdigits.reading.recogniser import Digit, Reading
+from inkdigits.reading.reading import Digit, Reading, Sign
+
+FAULTS = Path(__file__).parents[1] / "reading" / "drawn-faults"
 
 # ---- read
 
@@ -35,7 +37,7 @@ def test_read_json_is_one_object_a_picture_in_input_order(inkdigits_command, tra
         str(other),
     ]
     assert [list(found) for found in done.objects] == [
-        ["path", "text", "digits", "warnings", "error"]
+        ["path", "text", "digits", "warnings", "error", "written", "signs", "confidence"]
     ] * 3
     first, missing, last = done.objects
     assert missing["text"] is None
@@ -67,6 +69,40 @@ def test_a_reason_is_told_once_and_how_often() -> None:
     reading = Reading("7", (seven, *refused), ("very faint",))
     line = "a.png: 7  98.0% sure  (not a digit, 2 times)  (in a text)  [very faint]"
     assert format_reading("a.png", reading) == line
+
+
+def test_a_line_as_it_is_written_has_signs_instead_of_a_warning() -> None:
+    digits = tuple(Digit(2, 0.9, True, (left, 0, left + 10, 20)) for left in (0, 20))
+    point = Sign(".", 0.9, (13, 17, 16, 20))
+    reading = Reading("22", digits, ("very faint", "signs left out: ."), signs=(point,))
+    assert format_reading("a.png", reading).startswith("a.png: 22  ")
+    written = format_reading("a.png", reading, written=True)
+    assert written == "a.png: 2.2  90.0% sure  [very faint]"
+
+
+def test_read_written_prints_the_signs(inkdigits_command):
+    done = inkdigits_command("read", "--written", FAULTS / "amount-comma-slash.png")
+    assert "110,000/-" in done.out
+    done = inkdigits_command("read", FAULTS / "amount-comma-slash.png")
+    assert "110000" in done.out
+
+
+def test_below_prints_what_a_person_should_look_at(inkdigits_command, trained, tmp_path):
+    digit, blank = save_digit(tmp_path / "digit.png"), tmp_path / "blank.png"
+    Image.new("L", (60, 60), 255).save(blank)
+    common = ("read", "--json", "--model", trained, digit, blank)
+    sure = inkdigits_command(*common).objects[0]["confidence"]
+    for below, listed in ((sure / 2, [blank]), (min(1, sure * 1.001), [digit, blank])):
+        done = inkdigits_command(*common, "--below", str(below))
+        assert done.status == 0
+        assert [found["path"] for found in done.objects] == list(map(str, listed))
+        assert f"{len(listed)} of 2 pictures" in done.err
+
+
+@pytest.mark.parametrize("below", ["0", "-1", "1.5", "nan"])
+def test_below_is_a_probability(below, inkdigits_command, trained, tmp_path):
+    done = inkdigits_command("read", "--below", below, save_digit(tmp_path / "digit.png"))
+    assert_refused(done, "--below", below)
 
 
 def test_read_numbers_the_images_of_a_file(inkdigits_command, trained, tmp_path):

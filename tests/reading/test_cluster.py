@@ -14,7 +14,8 @@ from scanned import scan
 
 from inkdigits.core.errors import BadData, BadValue, CannotWrite, MissingExtra
 from inkdigits.reading import cluster
-from inkdigits.reading.recogniser import Reading, Recogniser
+from inkdigits.reading.reading import Reading
+from inkdigits.reading.recogniser import Recogniser
 
 pa = pytest.importorskip("pyarrow", reason="needs the extra scale")
 pq = pytest.importorskip("pyarrow.parquet", reason="needs the extra scale")
@@ -41,8 +42,7 @@ def as_rows(readings: list[Reading]) -> list[dict]:
     for reading in readings:
         row = reading.as_dict()
         row["digits"] = [{"reason": None} | digit for digit in row["digits"]]
-        sure = [digit["confidence"] for digit in row["digits"] if digit["accepted"]]
-        rows.append(row | {"confidence": min(sure, default=None)})
+        rows.append(row)
     return rows
 
 

@@ -12,7 +12,8 @@ from benchmarks.reading import pictures as benchmark_pictures
 from benchmarks.reading import promises
 from inkdigits.reading.preprocessing.fields import as_is, to_field
 from inkdigits.reading.preprocessing.picture import open_picture
-from inkdigits.reading.recogniser import Digit, Reading, Recogniser
+from inkdigits.reading.reading import Digit, Reading
+from inkdigits.reading.recogniser import Recogniser
 
 Fields = NDArray[np.uint8]
 

@@ -21,7 +21,8 @@ from inkdigits.data.datasets import Split
 from inkdigits.reading import paths as paths_module
 from inkdigits.reading.explanation.folder import Explanations
 from inkdigits.reading.paths import read_paths
-from inkdigits.reading.recogniser import Reading, Recogniser
+from inkdigits.reading.reading import Reading
+from inkdigits.reading.recogniser import Recogniser
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ from toy_network import by_hand, save_toy_network
 from inkdigits.core.errors import BadModel, BadPicture, BadValue, UnknownName
 from inkdigits.reading import model_files
 from inkdigits.reading.model_files import resolve_model
-from inkdigits.reading.recogniser import Digit, Reading, Recogniser, read
+from inkdigits.reading.reading import Digit, Reading
+from inkdigits.reading.recogniser import Recogniser, read
 
 pytest.importorskip("onnx", reason="the toy networks are built with onnx")
 
@@ -141,7 +142,8 @@ def test_json_is_what_the_contract_says(toy: Path, tmp_path: Path) -> None:
     confidence = by_hand(picture_of(7)[None])[0, 7]
     said = json.loads(reading.to_json(str(path)))
 
-    assert list(said) == ["path", "text", "digits", "warnings", "error"]
+    promised = ["path", "text", "digits", "warnings", "error", "written", "signs", "confidence"]
+    assert list(said) == promised
     assert said["path"] == str(path)
     assert said["text"] == "7"
     assert said["digits"][0].keys() == {"digit", "confidence", "accepted", "box"}
@@ -244,6 +246,9 @@ def test_a_blank_reading_is_an_empty_text() -> None:
         "digits": [],
         "warnings": [],
         "error": None,
+        "written": "",
+        "signs": [],
+        "confidence": None,
     }
 
 

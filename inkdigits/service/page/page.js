@@ -34,7 +34,7 @@ let stroke = null; // the one under the pen: {points, width, pointer}
 let penSeen = -Infinity;
 let gaze = null; // the point whose digit is looked at; null means the last digit
 
-// The reading of what is shown: {digits, text, warnings}, with `body`, what was sent, and `place`,
+// The reading of what is shown: {digits, signs, text, written, warnings}, with `body`, what was sent, and `place`,
 // the index of the digit that is looked at.
 let answer = null;
 
@@ -386,7 +386,8 @@ function summary() {
   const refused = answer.digits.length - accepted.length;
   const least = percent(Math.min(...accepted.map((digit) => digit.confidence)));
   const sure = accepted.length > 1 ? `Each at least ${least} sure` : `${least} sure`;
-  const parts = [accepted.length && sure, refused && `${refused} not accepted`];
+  const written = answer.signs?.length && `written ${answer.written.replaceAll("\n", " | ")}`;
+  const parts = [accepted.length && sure, written, refused && `${refused} not accepted`];
   return parts.filter(Boolean).join("; ") || "No digit found";
 }
 
