@@ -10,6 +10,7 @@ import shutil
 import sys
 import textwrap
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -99,8 +100,6 @@ def format_reading(path: str, reading: "Reading", written: bool = False) -> str:
     if reading.error:
         return f"{name}: could not be read"
 
-    lines = reading.written if written else reading.text
-    digits = (lines or "").replace("\n", " | " if written else "/") or "no digit"
     sure = ""
     if reading.accepted:
         least = min(reading.accepted, key=lambda digit: digit.confidence)
@@ -111,12 +110,20 @@ def format_reading(path: str, reading: "Reading", written: bool = False) -> str:
         f"  ({reason}, {count} times)" if count > 1 else f"  ({reason})"
         for reason, count in refused.items()
     )
-    told = reading.warnings
-    if written:  # the signs are shown, and not left out
-        told = tuple(warning for warning in told if not warning.startswith("signs left out"))
-
+    shown, told = _as_written(reading) if written else _as_digits(reading)
     warnings = "".join(f"  [{warning}]" for warning in told)
-    return f"{name}: {digits}{sure}{reasons}{warnings}"
+    return f"{name}: {shown or 'no digit'}{sure}{reasons}{warnings}"
+
+
+def _as_digits(reading: "Reading") -> tuple[str, Sequence[str]]:
+    """Return the digits on one line, and the warnings."""
+    return (reading.text or "").replace("\n", "/"), reading.warnings
+
+
+def _as_written(reading: "Reading") -> tuple[str, Sequence[str]]:
+    """Return the digits with their signs on one line, and the warnings but that of their loss."""
+    told = [warning for warning in reading.warnings if not warning.startswith("signs left out")]
+    return (reading.written or "").replace("\n", " | "), told
 
 
 def format_final(final: "FinalFigures", data: str, folder: Path) -> str:

@@ -142,6 +142,16 @@ class Reading:
 
         return sure
 
+    def is_less_sure_than(self, probability: float | None) -> bool:
+        """Tell whether the text is less likely to be right; an empty one is never sure.
+
+        Args:
+            probability: 0 to 1; nothing is less sure than None.
+        """
+        if probability is None:
+            return False
+        return self.confidence is None or self.confidence < probability
+
     def as_dict(self, path: str | None = None) -> dict[str, Any]:
         """Return the object that `read --json` prints, with the path if there is one."""
         error = None

@@ -18,6 +18,7 @@ from inkdigits.reading.page.decoding import find_symbols, shared_areas
 from inkdigits.reading.page.find import OTHER, SLASH, Box, Find
 from inkdigits.reading.page.reader import (
     LEAST_DIGIT,
+    LIKELIER_ALONE,
     SAME,
     PageReader,
     _distinct,
@@ -244,14 +245,34 @@ def test_single_keeps_the_likeliest_digit_alone(pages: PageReader) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "slash", "expected"), [(0.2, 0.7, 0.2 / 0.3), (0.0, 1.0, 0.0), (0.6, 0.0, 0.6)]
+    ("one", "slash", "expected"),
+    [(0.1, 0.7, 0.1 / 0.3), (0.0, 1.0, 0.0), (0.4, 0.0, 0.4)],
 )
 def test_a_stroke_alone_is_no_slash(one: float, slash: float, expected: float) -> None:
+    alone = _if_alone(of_chances(one, slash))
+    assert alone.chances[1] == pytest.approx(expected)
+    assert alone.chances.sum() == pytest.approx(1)
+
+
+def test_a_digit_alone_is_a_digit_more_surely_but_no_other_one() -> None:
+    alone = _if_alone(of_chances(one=0.6, slash=0.1))
+    before = 0.6 / 0.9
+    assert alone.chances[1] == pytest.approx(
+        before * LIKELIER_ALONE / (before * LIKELIER_ALONE + 1 - before)
+    )
+    assert alone.chances.argmax() == 1
+    assert alone.chances.sum() == pytest.approx(1)
+
+
+def test_what_is_no_digit_is_none_alone() -> None:
+    assert not _if_alone(of_chances(one=0.4, slash=0.1)).is_digit
+
+
+def of_chances(one: float, slash: float) -> Find:
+    """Return a find that is a 1, a slash, or else anything."""
     chances = np.zeros(16, np.float32)
     chances[[1, SLASH, OTHER]] = one, slash, 1 - one - slash
-    alone = _if_alone(chances)
-    assert alone[1] == pytest.approx(expected)
-    assert alone.sum() == pytest.approx(1)
+    return replace(find((0, 0, 10, 40)), chances=chances)
 
 
 def test_a_blank_page_has_no_candidates_single_or_not(pages: PageReader) -> None:

@@ -31,6 +31,7 @@ LOOKS_AT_ONCE = 64  # by the network, whose layers then take 20 MB
 SAME = 0.5  # intersection over union from which the less sure of two finds is the same symbol
 INSIDE = 0.75  # share of a digit inside another one from which it is a part of that
 MAY_BE_DIGIT = 0.3  # probability from which that is asked at all
+LIKELIER_ALONE = 6.0  # times, what is a digit in a picture of one symbol at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,7 @@ class PageReader:
         separators = tuple(find for find in finds if find.is_separator)
         candidates = tuple(find for find in finds if not find.is_separator)
         if single and finds:
-            alone = [replace(find, chances=_if_alone(find.chances), line=0) for find in finds]
+            alone = [_if_alone(find) for find in finds]
             candidates = (max(alone, key=lambda find: float(find.chances[:CLASSES].max())),)
             separators = ()
 
@@ -161,12 +162,22 @@ def _looks_at(
     return seen
 
 
-def _if_alone(chances: Floats) -> Floats:
-    """Return the chances (16,) of a symbol that stands alone: it is no slash, but may be a 1."""
-    without = chances.copy()
-    without[SLASH] = 0
-    left = without.sum()
-    return without / left if left > 0 else chances
+def _if_alone(find: Find) -> Find:
+    """Return a find as if it stood alone: it is no slash, but may be a 1.
+
+    What is a digit then, is one more surely than among all that stands on pages.
+    """
+    chances = find.chances.copy()
+    chances[SLASH] = 0
+    if chances.sum() <= 0:
+        return replace(find, line=0)
+
+    alone = replace(find, chances=chances / chances.sum(), line=0)
+    if not alone.is_digit:
+        return alone
+
+    chances[:CLASSES] *= LIKELIER_ALONE
+    return replace(alone, chances=chances / chances.sum())
 
 
 def _crowd_warning(once: int) -> tuple[str, ...]:

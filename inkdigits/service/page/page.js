@@ -34,8 +34,8 @@ let stroke = null; // the one under the pen: {points, width, pointer}
 let penSeen = -Infinity;
 let gaze = null; // the point whose digit is looked at; null means the last digit
 
-// The reading of what is shown: {digits, signs, text, written, warnings}, with `body`, what was sent, and `place`,
-// the index of the digit that is looked at.
+// The reading of what is shown: {digits, signs, text, written, warnings}, with `body`, what was
+// sent, and `place`, the index of the digit that is looked at.
 let answer = null;
 
 const shown = () => history[at];

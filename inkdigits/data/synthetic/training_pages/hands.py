@@ -97,22 +97,16 @@ def random_hand(bank: Bank, rng: Generator, *, pen: tuple[float, float]) -> Hand
         The hand.
     """
     real = chance(REAL, rng)
-    digits = one_of(bank.writers if real else bank.drawn, rng)
     mixed = real and chance(MIXED, rng)
-    if mixed:
-        digits = _with_other_ways(digits, one_of(bank.drawn, rng), rng)
-    if chance(PLAIN, rng):
-        digits = {**digits, 1: bank.plain_ones}
-
+    digits = _digits(bank, rng, real=real, mixed=mixed)
     width = log_uniform(*pen, rng)
     spacing = rng.random()
     low, high = CLOSE_GAP if spacing < TIGHT else USUAL_GAP
     gap = rng.uniform(low, high)
-    slant = rng.normal(0, 0.01) if chance(UPRIGHT, rng) else rng.normal(0.0 if real else 0.12, 0.14)
 
     return Hand(
         digits=digits,
-        slant=float(np.clip(slant, -0.3, 0.6)),
+        slant=_slant(rng, real=real),
         breadth=log_normal(1, 0.16, rng),
         zero=one_of((1.0, rng.uniform(0.6, 1.0)), rng),
         pen=None if real and not mixed and chance(OWN_PEN, rng) else width / 2,
@@ -131,6 +125,24 @@ def random_hand(bank: Bank, rng: Generator, *, pen: tuple[float, float]) -> Hand
         shrinking=pick({0: 0.8, rng.uniform(0, 0.05): 0.2}, rng),
         retraced=pick(RETRACED, rng),
     )
+
+
+def _digits(bank: Bank, rng: Generator, *, real: bool, mixed: bool) -> Digits:
+    """Draw how a hand writes each digit."""
+    digits = one_of(bank.writers if real else bank.drawn, rng)
+    if mixed:
+        digits = _with_other_ways(digits, one_of(bank.drawn, rng), rng)
+    if chance(PLAIN, rng):
+        digits = {**digits, 1: bank.plain_ones}
+
+    return digits
+
+
+def _slant(rng: Generator, *, real: bool) -> float:
+    """Draw how far a hand leans, x per y; glyphs of MNIST's writers lean already."""
+    if chance(UPRIGHT, rng):
+        return rng.normal(0, 0.01)
+    return float(np.clip(rng.normal(0.0 if real else 0.12, 0.14), -0.3, 0.6))
 
 
 def _bend(rng: Generator) -> NDArray[np.float64] | None:
