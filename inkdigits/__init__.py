@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from inkdigits.evaluation.measurement import evaluate
     from inkdigits.evaluation.metrics import Evaluation
     from inkdigits.reading.explanation.drawing import explain
-    from inkdigits.reading.reading import Digit, Reading, Sign
+    from inkdigits.reading.reading import Reading
     from inkdigits.reading.recogniser import Recogniser, read
+    from inkdigits.reading.symbols import Digit, Sign
     from inkdigits.runs.run import train
     from inkdigits.training.recipe import Recipe, load_recipe
 
@@ -27,13 +28,13 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Dataset": "data.splits",
-    "Digit": "reading.reading",
+    "Digit": "reading.symbols",
     "Evaluation": "evaluation.metrics",
     "InkdigitsError": "core.errors",
     "Reading": "reading.reading",
     "Recipe": "training.recipe",
     "Recogniser": "reading.recogniser",
-    "Sign": "reading.reading",
+    "Sign": "reading.symbols",
     "Split": "data.splits",
     "evaluate": "evaluation.measurement",
     "explain": "reading.explanation.drawing",

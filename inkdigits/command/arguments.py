@@ -125,6 +125,13 @@ def _add_read(commands: Commands) -> None:
         "with a probability below P, such as 0.9, and those in which nothing was read",
     )
     parser.add_argument(
+        "--table",
+        type=Path,
+        metavar="OUT.csv",
+        help="write the numbers of one picture into rows and columns instead, and how sure each is "
+        "into OUT-confidence.csv; with --below, the doubtful ones get a question mark",
+    )
+    parser.add_argument(
         "--model",
         default="default",
         metavar="M",

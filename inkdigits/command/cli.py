@@ -15,10 +15,13 @@ Other rooms are imported where they are needed, so that each command starts as f
 import argparse
 import contextlib
 import json
+import logging
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from io import TextIOWrapper
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import inkdigits
@@ -45,6 +48,9 @@ from inkdigits.core.errors import BadValue, InkdigitsError, needs_extra
 from inkdigits.core.signals import Interrupted, interruptible
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from inkdigits.reading.explanation.folder import Explanations
     from inkdigits.reading.reading import Reading
 
 OK = 0
@@ -74,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = COMMANDS[options.command]
     saves_its_work = command in (train, reproduce, sweep)
     _accept_any_text(sys.stdout)
+    _silence_pillow()
 
     try:
         with interruptible() if saves_its_work else contextlib.nullcontext():
@@ -104,6 +111,15 @@ def _accept_any_text(stream: object) -> None:
         stream.reconfigure(errors="backslashreplace")
 
 
+def _silence_pillow() -> None:
+    """Keep what Pillow says of a picture from standard error: a small file may have 12 MB said.
+
+    It is set for the whole process, because several threads open pictures.
+    """
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
 def _report(options: argparse.Namespace, record: object, text: str) -> None:
     """Print a result: the record as JSON if --json is given, else the text."""
     print_result(json.dumps(record) if options.json else text)
@@ -121,6 +137,8 @@ def read(options: argparse.Namespace) -> int:
         raise BadValue(f"--below is a probability above 0, at most 1, not {options.below:g}")
     if options.submission:
         return _write_submission(options)
+    if options.table:
+        return _write_table(options)
 
     from inkdigits.reading.network import processors
     from inkdigits.reading.paths import read_paths
@@ -128,26 +146,14 @@ def read(options: argparse.Namespace) -> int:
 
     # Several pictures at once gain more than several threads for one.
     recogniser = Recogniser(options.model, threads=1)
-    explanations = None
-    if options.explain:
-        from inkdigits.reading.explanation.folder import Explanations
-
-        explanations = Explanations(options.explain)
-
-    status = OK
-    doubtful = count = 0
+    explanations = _explanations_in(options.explain)
     jobs = processors() if options.jobs is None else options.jobs
+    count = unread = doubtful = 0
     for path, trace in read_paths(recogniser, options.paths, single=options.single, jobs=jobs):
-        reading = trace.reading
-        is_doubtful = _is_less_sure(reading, options.below)
+        _print_reading(path, trace.reading, options)
         count += 1
-        doubtful += is_doubtful
-        if is_doubtful or options.below is None:
-            line = format_reading(path, reading, options.written)
-            print_result(reading.to_json(path) if options.json else line)
-        if reading.error:
-            status = SOME_FAILED
-            print_message(str(reading.error))
+        unread += trace.reading.error is not None
+        doubtful += trace.reading.is_less_sure_than(options.below)
         if explanations:
             explanations.add(path, trace)
 
@@ -155,12 +161,63 @@ def read(options: argparse.Namespace) -> int:
         print_message(f"{doubtful:,} of {count:,} pictures are less sure than {options.below:g}")
     if explanations:
         print_message(str(explanations))
-    return status
+
+    return SOME_FAILED if unread else OK
 
 
-def _is_less_sure(reading: "Reading", below: float | None) -> bool:
-    """Tell whether a person should look at a reading; an empty one is never sure."""
-    return below is not None and (reading.confidence is None or reading.confidence < below)
+def _explanations_in(folder: "Path | None") -> "Explanations | None":
+    """Return what draws explanations into a folder, if there is one."""
+    if folder is None:
+        return None
+
+    from inkdigits.reading.explanation.folder import Explanations
+
+    return Explanations(folder)
+
+
+def _print_reading(path: str, reading: "Reading", options: argparse.Namespace) -> None:
+    """Print what was read in a picture, unless it is surer than asked for, and what went wrong."""
+    if options.below is None or reading.is_less_sure_than(options.below):
+        line = format_reading(path, reading, options.written)
+        print_result(reading.to_json(path) if options.json else line)
+
+    if reading.error:
+        print_message(str(reading.error))
+
+
+def _write_table(options: argparse.Namespace) -> int:
+    """Run `inkdigits read --table`: write the numbers of one picture into rows and columns."""
+    if options.explain:
+        raise BadValue("--explain and --table do not go together: choose one of them")
+
+    from inkdigits.reading.paths import read_paths
+    from inkdigits.reading.recogniser import Recogniser
+    from inkdigits.reading.tables import write_table
+
+    recogniser = Recogniser(options.model)
+    read_pictures = read_paths(recogniser, options.paths, single=options.single)
+    (path, trace), *others = islice(read_pictures, 2)
+    if others:
+        raise BadValue("--table takes one picture; give them one after the other")
+    if trace.reading.error:
+        print_message(str(trace.reading.error))
+        return SOME_FAILED
+
+    table = trace.reading.table()
+    below = options.below or 0.0
+    beside = write_table(table, options.table, below)
+    written = {
+        "path": path,
+        "table": str(options.table),
+        "confidences": str(beside),
+        "rows": len(table.rows),
+        "columns": table.width,
+        "doubtful": sum(cell.confidence < below for row in table.rows for cell in row if cell),
+    }
+    text = f"{options.table}: {table.width} columns, {len(table.rows)} rows"
+    doubts = f", {written['doubtful']} numbers to look at" if below else ""
+    _report(options, written, text + doubts)
+    return OK
 
 
 def _write_submission(options: argparse.Namespace) -> int:

@@ -1,97 +1,15 @@
-"""The result of reading: its digits and signs, how sure each is, and the text as it stands."""
+"""What comes out of a picture: its text, the line as it stands, and how sure all of it is."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby, pairwise
-from statistics import median
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from inkdigits.core.digits import Pixels
 from inkdigits.core.errors import BadPicture
-from inkdigits.reading.network import Probabilities
-from inkdigits.reading.page.find import Box
-
-# A gap is a space from so many heights of digits on, and from so many times the usual gap of its
-# line. Set by hand.
-SPACE = 0.8
-WIDER = 2.0
-FEWEST_GAPS = 3  # of a line, without which it has no usual gap
+from inkdigits.reading.symbols import Digit, Sign, lines_of, with_spaces
+from inkdigits.reading.tables import Table, table_of
 
 _encode_json = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes one for each call
-
-
-@dataclass(frozen=True)
-class Digit:
-    """One candidate, accepted or not.
-
-    Attributes:
-        digit: the best guess, 0 to 9.
-        confidence: the calibrated probability that it is right, 0 to 1.
-        accepted: whether it counts as a digit of the text.
-        box: left, top, right, bottom in pixels of the upright picture.
-        reason: why it was not accepted; None if it was.
-        line: the number of its line of writing.
-        probabilities: (10,) float32, of each digit, provided that it is one.
-        image: (28, 28) uint8, what the network saw.
-    """
-
-    digit: int
-    confidence: float
-    accepted: bool
-    box: Box
-    reason: str | None = None
-    line: int = field(default=0, repr=False)
-    probabilities: Probabilities | None = field(default=None, repr=False, compare=False)
-    image: Pixels | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def height(self) -> int:
-        """The height of the box in pixels of the upright picture."""
-        return self.box[3] - self.box[1]
-
-    @property
-    def confidence_text(self) -> str:
-        """The confidence as text, such as "87.2%"; at most "99.9%", since nothing is certain."""
-        return confidence_text(self.confidence)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the digit as `read --json` prints it."""
-        printed = {
-            "digit": self.digit,
-            "confidence": round(self.confidence, 6),
-            "accepted": self.accepted,
-            "box": list(self.box),
-        }
-        if not self.accepted:
-            printed["reason"] = self.reason
-
-        return printed
-
-
-@dataclass(frozen=True)
-class Sign:
-    """A sign beside digits.
-
-    Attributes:
-        sign: one of `. , - / :`.
-        confidence: the probability that it is this sign, 0 to 1.
-        box: left, top, right, bottom in pixels of the upright picture.
-        line: the number of its line of writing.
-    """
-
-    sign: str
-    confidence: float
-    box: Box
-    line: int = field(default=0, repr=False)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the sign as `read --json` prints it."""
-        return {
-            "sign": self.sign,
-            "confidence": round(self.confidence, 6),
-            "box": list(self.box),
-        }
 
 
 @dataclass(frozen=True)
@@ -152,6 +70,10 @@ class Reading:
             return False
         return self.confidence is None or self.confidence < probability
 
+    def table(self) -> Table:
+        """Return the numbers in rows and columns; what was not accepted is no part of them."""
+        return table_of(self.accepted, self.signs)
+
     def as_dict(self, path: str | None = None) -> dict[str, Any]:
         """Return the object that `read --json` prints, with the path if there is one."""
         error = None
@@ -175,44 +97,9 @@ class Reading:
         return _encode_json(self.as_dict(path))
 
 
-def confidence_text(confidence: float) -> str:
-    """Return a confidence as text, such as "87.2%"; at most "99.9%", since nothing is certain."""
-    return f"{min(confidence, 0.999):.1%}"
-
-
-def text_of(digits: Iterable[Digit]) -> str:
-    """Return the accepted digits, lines of writing separated by line feeds."""
-    accepted = (digit for digit in digits if digit.accepted)
-    lines = groupby(accepted, key=lambda digit: digit.line)
-    return "\n".join("".join(str(digit.digit) for digit in line) for _, line in lines)
-
-
 def _as_it_stands(digits: Iterable[Digit], signs: Iterable[Sign]) -> str:
     """Return accepted digits and the signs of their lines, line by line."""
-    lines: dict[int, list[Digit | Sign]] = {}
-    for digit in digits:
-        lines.setdefault(digit.line, []).append(digit)
-    for sign in signs:
-        lines[sign.line].append(sign)
-
-    return "\n".join(_line_as_it_stands(line) for line in lines.values())
-
-
-def _line_as_it_stands(symbols: list[Digit | Sign]) -> str:
-    """Return the symbols of a line from left to right, with spaces where gaps are wide."""
-    symbols.sort(key=lambda symbol: symbol.box[0] + symbol.box[2])
-    gaps = [after.box[0] - before.box[2] for before, after in pairwise(symbols)]
-    heights = [symbol.height for symbol in symbols if isinstance(symbol, Digit)]
-    usual = median(gaps) if len(gaps) >= FEWEST_GAPS else 0
-    least = max(SPACE * median(heights), WIDER * usual) if heights else 0
-    return "".join(_with_spaces(symbols, gaps, least))
-
-
-def _with_spaces(
-    symbols: Sequence[Digit | Sign], gaps: Sequence[float], least: float
-) -> Iterator[str]:
-    """Yield the characters of symbols, and a space for each gap of at least so many pixels."""
-    for symbol, gap in zip(symbols, [0, *gaps], strict=True):
-        if gap > least:
-            yield " "
-        yield str(symbol.digit) if isinstance(symbol, Digit) else symbol.sign
+    return "\n".join(
+        "".join(symbol.character if symbol else " " for symbol in with_spaces(line))
+        for line in lines_of(digits, signs)
+    )

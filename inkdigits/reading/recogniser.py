@@ -34,8 +34,9 @@ from inkdigits.reading.preprocessing.fields import as_is, to_field
 from inkdigits.reading.preprocessing.picture import Picture, Source, open_picture, turn_left
 from inkdigits.reading.preprocessing.repeated import in_own_pixels
 from inkdigits.reading.preprocessing.tiny import Tiny, from_tiny
-from inkdigits.reading.reading import Digit, Reading, text_of
+from inkdigits.reading.reading import Reading
 from inkdigits.reading.signs import signs_beside
+from inkdigits.reading.symbols import Digit, text_of
 
 DEFAULT_THRESHOLD = 0.5  # the least confidence of an accepted digit; a model's file may set its own
 REFUSED_BY_NETWORK = "not a digit"  # the reason if the eleventh output is above one half

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from inkdigits.core.digits import CLASSES
 from inkdigits.reading.page.find import SEPARATORS, Box
 from inkdigits.reading.page.reader import Page
-from inkdigits.reading.reading import Digit, Sign
+from inkdigits.reading.symbols import Digit, Sign
 
 # Set by hand.
 AWAY = 1.2  # heights of a digit that may lie between it and a sign of its line

@@ -299,12 +299,13 @@ class Service:
 
     async def read(self, request: Request) -> Response:
         """Read a picture: the answer is the object of `read --json`."""
-        single, explain = parse_flags(request.query_params.multi_items(), "single", "explain")
+        asked = request.query_params.multi_items()
+        single, explain, table = parse_flags(asked, "single", "explain", "table")
         extract = choose_extractor(_content_type(request))
 
         def work(body: bytes, check: Check) -> bytes:
             reading = read_picture(self.recogniser, extract(body), single, check)
-            return encode_reading(reading, explain)
+            return encode_reading(reading, explain, table)
 
         return await self._process(request, partial(self.lanes.run, work), MAX_BODY)
 

@@ -114,7 +114,8 @@ def parse_flags(parameters: list[tuple[str, str]], *names: str) -> list[bool]:
     """
     for name, value in parameters:
         if name not in names or value not in ("true", "false"):
-            message = f"parameters are {' and '.join(names)}, each true or false"
+            known = f"{', '.join(names[:-1])} and {names[-1]}"
+            message = f"parameters are {known}, each true or false"
             raise Refused(400, "bad_parameter", message)
 
     given = dict(parameters)

@@ -68,15 +68,18 @@ def encode_response(response: Response) -> bytes:
     return STATUS_LINE[response.status_code] + head + b"\r\n" + bytes(response.body)
 
 
-def encode_reading(reading: Reading, explain: bool = False) -> bytes:
+def encode_reading(reading: Reading, explain: bool = False, table: bool = False) -> bytes:
     """Return the JSON of a reading: the object of `read --json`, without a path.
 
     Args:
         reading: what was read in a picture.
         explain: whether each digit also gets its ten probabilities and the field that the network
             saw, 28 rows of 28 bytes in base64.
+        table: whether the numbers are there in rows and columns as well.
     """
     content = reading.as_dict()
+    if table:
+        content["table"] = reading.table().as_lists()
     if explain:
         for entry, digit in zip(content["digits"], reading.digits, strict=True):
             assert digit.probabilities is not None

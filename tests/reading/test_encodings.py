@@ -12,8 +12,9 @@ from benchmarks.reading import pictures as benchmark_pictures
 from benchmarks.reading import promises
 from inkdigits.reading.preprocessing.fields import as_is, to_field
 from inkdigits.reading.preprocessing.picture import open_picture
-from inkdigits.reading.reading import Digit, Reading
+from inkdigits.reading.reading import Reading
 from inkdigits.reading.recogniser import Recogniser
+from inkdigits.reading.symbols import Digit
 
 Fields = NDArray[np.uint8]
 

@@ -12,8 +12,9 @@ from inkdigits.reading.page.decoding import find_symbols
 from inkdigits.reading.page.find import Find
 from inkdigits.reading.page.warnings import Brightness, brightness, signs_warning, warnings_for
 from inkdigits.reading.preprocessing.picture import Picture
-from inkdigits.reading.reading import Digit, Reading
+from inkdigits.reading.reading import Reading
 from inkdigits.reading.recogniser import Recogniser, _other_ways
+from inkdigits.reading.symbols import Digit
 
 BOXES = [(20, 30, 40, 70), (60, 30, 84, 70)]
 LIGHT = "light ink on dark paper"

@@ -3,7 +3,8 @@
 import pytest
 
 from inkdigits.core.errors import BadPicture
-from inkdigits.reading.reading import Digit, Reading, Sign
+from inkdigits.reading.reading import Reading
+from inkdigits.reading.symbols import Digit, Sign
 
 
 def digits(*lefts: int, line: int = 0, wide: int = 20) -> tuple[Digit, ...]:

@@ -12,8 +12,9 @@ from toy_network import by_hand, save_toy_network
 from inkdigits.core.errors import BadModel, BadPicture, BadValue, UnknownName
 from inkdigits.reading import model_files
 from inkdigits.reading.model_files import resolve_model
-from inkdigits.reading.reading import Digit, Reading
+from inkdigits.reading.reading import Reading
 from inkdigits.reading.recogniser import Recogniser, read
+from inkdigits.reading.symbols import Digit
 
 pytest.importorskip("onnx", reason="the toy networks are built with onnx")
 

@@ -10,8 +10,8 @@ import inkdigits
 from inkdigits.reading.page.find import Find
 from inkdigits.reading.page.reader import Page
 from inkdigits.reading.preprocessing.picture import Picture
-from inkdigits.reading.reading import Digit
 from inkdigits.reading.signs import signs_beside
+from inkdigits.reading.symbols import Digit
 
 FAULTS = Path(__file__).with_name("drawn-faults")
 POINT = 10  # kinds

@@ -79,6 +79,14 @@ def test_single_takes_the_picture_for_one_digit(server: Server) -> None:
     assert len(server.post(PICTURE, "/v1/read?single=false").json["digits"]) == 2
 
 
+def test_table_adds_rows_and_columns(server: Server) -> None:
+    as_table, plain = server.post(PICTURE, "/v1/read?table=true").json, server.post(PICTURE).json
+    table = as_table.pop("table")
+    assert as_table == plain
+    assert table == inkdigits.read(PICTURE).table().as_lists()
+    assert "".join(cell["written"] for row in table for cell in row if cell) == "27"
+
+
 def test_explain_adds_what_the_network_saw(server: Server) -> None:
     explained, plain = server.post(PICTURE, "/v1/read?explain=true").json, server.post(PICTURE).json
     assert explained["text"] == plain["text"] == "27"

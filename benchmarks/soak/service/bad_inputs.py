@@ -297,7 +297,9 @@ def _paths() -> Iterator[BadInput]:
 
 
 def _parameters() -> Iterator[BadInput]:
-    refusal = Refusal(400, "bad_parameter", "parameters are single and explain, each true or false")
+    refusal = Refusal(
+        400, "bad_parameter", "parameters are single, explain and table, each true or false"
+    )
     for query in (
         "single=yes",
         "single=",

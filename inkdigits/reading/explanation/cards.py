@@ -24,7 +24,7 @@ from inkdigits.reading.explanation.text import (
     writable,
     write,
 )
-from inkdigits.reading.reading import Digit
+from inkdigits.reading.symbols import Digit
 
 MOST_CARDS = 96  # of more candidates, those are shown that are the least sure
 

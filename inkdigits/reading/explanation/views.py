@@ -26,7 +26,7 @@ from inkdigits.reading.page.find import Box, Find
 from inkdigits.reading.page.finding import Piece
 from inkdigits.reading.page.maps import Floats
 from inkdigits.reading.page.reader import Page
-from inkdigits.reading.reading import Digit
+from inkdigits.reading.symbols import Digit
 
 # Neighbours have two shades in turn, so that one sees where one ends and the next begins.
 ACCEPTED_SHADES = (ACCEPTED, (86, 180, 233))
