@@ -31,7 +31,9 @@ LOOKS_AT_ONCE = 64  # by the network, whose layers then take 20 MB
 SAME = 0.5  # intersection over union from which the less sure of two finds is the same symbol
 INSIDE = 0.75  # share of a digit inside another one from which it is a part of that
 MAY_BE_DIGIT = 0.3  # probability from which that is asked at all
-LIKELIER_ALONE = 6.0  # times, what is a digit in a picture of one symbol at most
+# Times, what is a digit in a picture of one symbol at most: of 400 digits on validation pages the
+# calibration error is 1.4 % with 3 or 4, and 2.0 % with 1.
+LIKELIER_ALONE = 4.0
 
 
 @dataclass(frozen=True, eq=False)
