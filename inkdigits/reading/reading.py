@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inkdigits.core.errors import BadPicture
-from inkdigits.reading.symbols import Digit, Sign, lines_of, with_spaces
+from inkdigits.reading.symbols import Digit, Sign, confidence_of, lines_of, with_spaces
 from inkdigits.reading.tables import Table, table_of
 
 _encode_json = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes one for each call
@@ -51,14 +51,7 @@ class Reading:
 
         All accepted digits have to be right, and no candidate that was refused may be a digit.
         """
-        if not self.accepted:
-            return None
-
-        sure = 1.0
-        for digit in self.digits:
-            sure *= digit.confidence if digit.accepted else 1 - digit.confidence
-
-        return sure
+        return confidence_of(self.digits) if self.accepted else None
 
     def is_less_sure_than(self, probability: float | None) -> bool:
         """Tell whether the text is less likely to be right; an empty one is never sure.

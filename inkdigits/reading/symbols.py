@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
+from math import prod
 from statistics import median, quantiles
 from typing import Any
 
@@ -15,6 +16,10 @@ from inkdigits.reading.page.find import Box
 SPACE = 0.8
 WIDER = 2.0
 FEWEST_GAPS = 3  # of a line, without which it has no usual gap
+
+# The power of the product of all confidences that is the text's, where the least is not lower. Of
+# 166 generated numbers, none of a benchmark, the calibration error is 2.3 % so, and 5.3 % with 1.
+INDEPENDENCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,18 @@ class Sign:
             "confidence": round(self.confidence, 6),
             "box": list(self.box),
         }
+
+
+def confidence_of(digits: Sequence[Digit]) -> float:
+    """Return the probability that all candidates are judged rightly, 0 to 1.
+
+    The doubts of neighbours are not independent: they share a pen, a hand and a camera.
+
+    Args:
+        digits: one at the least; one that was refused is judged rightly if it is no digit.
+    """
+    sure = [digit.confidence if digit.accepted else 1 - digit.confidence for digit in digits]
+    return min(*sure, prod(sure) ** INDEPENDENCE)
 
 
 def confidence_text(confidence: float) -> str:

@@ -8,14 +8,14 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf, prod
+from math import inf
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
 from inkdigits.core.files import write_whole
 from inkdigits.reading.page.find import Box
-from inkdigits.reading.symbols import Digit, Sign, lines_of, with_spaces
+from inkdigits.reading.symbols import Digit, Sign, confidence_of, lines_of, with_spaces
 
 # Set by hand.
 BESIDE = 0.5  # of the usual distance between neighbours: a number nearer to a column is part of it
@@ -157,7 +157,7 @@ def _numbers(line: Sequence[Digit | Sign]) -> list[Cell]:
 
 
 def _cell(symbols: Sequence[Digit | Sign]) -> Cell:
-    sure = prod(symbol.confidence for symbol in symbols if isinstance(symbol, Digit))
+    sure = confidence_of([symbol for symbol in symbols if isinstance(symbol, Digit)])
     box = _around([symbol.box for symbol in symbols])
     return Cell("".join(symbol.character for symbol in symbols), sure, box)
 

@@ -4,7 +4,7 @@ import pytest
 
 from inkdigits.core.errors import BadPicture
 from inkdigits.reading.reading import Reading
-from inkdigits.reading.symbols import Digit, Sign
+from inkdigits.reading.symbols import INDEPENDENCE, Digit, Sign
 
 
 def digits(*lefts: int, line: int = 0, wide: int = 20) -> tuple[Digit, ...]:
@@ -53,10 +53,16 @@ def test_what_is_not_accepted_is_not_written() -> None:
     assert written((*digits(0, 50), refused)) == "77"
 
 
-def test_the_text_is_as_sure_as_all_of_its_digits_together() -> None:
+def test_the_text_is_never_surer_than_its_least_sure_digit() -> None:
     refused = Digit(3, 0.25, False, (25, 0, 45, 40), "not a digit")
-    assert Reading("77", digits(0, 50)).confidence == pytest.approx(0.81)
-    assert Reading("77", (*digits(0, 50), refused)).confidence == pytest.approx(0.81 * 0.75)
+    assert Reading("7", digits(0)).confidence == pytest.approx(0.9)
+    assert Reading("77", (*digits(0, 50), refused)).confidence == pytest.approx(0.75)
+
+
+def test_many_doubts_are_more_than_one() -> None:
+    many = Reading("77777777", digits(*range(0, 400, 50))).confidence
+    assert many == pytest.approx(0.9 ** (8 * INDEPENDENCE))
+    assert many < 0.9
 
 
 def test_nothing_is_as_sure_as_none() -> None:
