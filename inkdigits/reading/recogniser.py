@@ -29,7 +29,7 @@ from inkdigits.reading.model_files import (
 from inkdigits.reading.network import Network, Probabilities, processors
 from inkdigits.reading.page.find import Box, Find
 from inkdigits.reading.page.reader import Page, page_reader
-from inkdigits.reading.page.warnings import LIGHT_INK
+from inkdigits.reading.page.warnings import LIGHT_INK, SMALL
 from inkdigits.reading.preprocessing.fields import as_is, to_field
 from inkdigits.reading.preprocessing.picture import Picture, Source, open_picture, turn_left
 from inkdigits.reading.preprocessing.repeated import in_own_pixels
@@ -212,7 +212,10 @@ class Recogniser:
     def _read_tiny(self, tiny: Tiny, picture: Picture) -> Reading:
         """Read a picture of a few pixels as one digit."""
         width, height = picture.original_size
-        warnings = (*picture.warnings, f"upscaled from {round(max(width, height))} px")
+        longest = round(max(width, height))
+        warnings = picture.warnings
+        if longest < SMALL:
+            warnings = (*warnings, f"upscaled from {longest} px")
         if tiny.is_light:
             warnings = (*warnings, LIGHT_INK)
 

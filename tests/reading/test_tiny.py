@@ -1,8 +1,12 @@
 """Pictures of a few pixels hold one digit, which is read as MNIST's are."""
 
+import io
+
 import numpy as np
 import pytest
+from few_digits import few_digits
 from numpy.typing import NDArray
+from PIL import Image
 
 from inkdigits.core.digits import Pixels
 from inkdigits.reading.page.single import single
@@ -64,6 +68,23 @@ def test_a_collected_tiny_digit_is_a_field_of_mnists_size(
 
 def test_what_is_larger_blank_or_noise_is_left_to_the_page_reader() -> None:
     chance = np.random.default_rng(0)
-    assert from_tiny(np.zeros((21, 12), np.uint8)) is None
+    bar = np.zeros((28, 12), np.uint8)
+    bar[4:, 5:8] = 255
+    assert from_tiny(bar) is not None
+    assert from_tiny(np.pad(bar, ((0, 1), (0, 0)))) is None
     assert from_tiny(np.full((16, 16, 3), 200, np.uint8)) is None
     assert from_tiny(chance.integers(0, 256, (16, 16), np.uint8)) is None
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_an_image_of_mnist_s_stored_as_jpeg_is_read_as_the_image_is(inverted: bool) -> None:
+    recogniser = Recogniser()
+    same = 0
+    for image in few_digits(60).images:
+        stored = io.BytesIO()
+        Image.fromarray(255 - image if inverted else image).save(stored, "JPEG", quality=80)
+        reading = recogniser.read(stored.getvalue())
+        same += reading.text == recogniser.read(image).text
+        assert not any("upscaled" in warning for warning in reading.warnings)
+
+    assert same >= 59

@@ -1,7 +1,8 @@
 """Bring a picture of a few pixels to MNIST's geometry: it has no room for more than one digit.
 
-Other sets hold digits of 8 or 16 pixels without a margin. Brought to MNIST's geometry they are like
-what the classifier has learnt; the page reader is shown no writing of so few pixels.
+Other sets hold digits of 8 or 16 pixels without a margin, and one of MNIST's images that was stored
+as JPEG is not quite as it was. Brought to MNIST's geometry they are like what the classifier has
+learnt; the page reader is shown no writing of so few pixels.
 """
 
 from typing import NamedTuple
@@ -9,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from inkdigits.core.digits import Pixels
-from inkdigits.reading.preprocessing.fields import DIGIT, Field, to_field
+from inkdigits.core.digits import SIDE, Pixels
+from inkdigits.reading.preprocessing.fields import Field, to_field
 from inkdigits.reading.preprocessing.noise import is_noise
 
 LEAST_CONTRAST = 40  # of 255, of the strongest pixel. Set by hand, not yet measured
@@ -35,9 +36,9 @@ def from_tiny(pixels: Pixels) -> Tiny | None:
         pixels: (H, W) or (H, W, 3) uint8.
 
     Returns:
-        The digit; None where the picture is larger than an MNIST digit, blank, or noise.
+        The digit; None where the picture is larger than an image of MNIST's, blank, or noise.
     """
-    if max(pixels.shape[:2]) > DIGIT or is_noise(pixels):
+    if max(pixels.shape[:2]) > SIDE or is_noise(pixels):
         return None
 
     grey = pixels if pixels.ndim == 2 else np.asarray(Image.fromarray(pixels).convert("L"))
