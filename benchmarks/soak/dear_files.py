@@ -15,10 +15,10 @@ GREY = np.full((64, 64), 200, np.uint8)
 EXIF = b"Exif\0\0"
 
 
-def encoded(kind: str) -> bytes:
+def encoded(kind: str, **options: object) -> bytes:
     """Return a small grey picture as a file."""
     file = io.BytesIO()
-    Image.fromarray(GREY).save(file, kind)
+    Image.fromarray(GREY).save(file, kind, **options)
     return file.getvalue()
 
 
@@ -71,7 +71,7 @@ def tiff(*more: tuple[int, int, int, int], tail: bytes = b"", next_to: bytes = b
     return head.ljust(1000, b"\0") + GREY.tobytes() + tail
 
 
-def strips(rows: int) -> bytes:
+def strips(rows: int, head: bytes = b"II*\0") -> bytes:
     """Return a TIFF with a strip for each row of one pixel."""
     places = struct.pack(f"<{rows}I", *range(3000, 3000 + rows))
     lengths = struct.pack("<I", 1) * rows
@@ -79,8 +79,28 @@ def strips(rows: int) -> bytes:
     entries += [(273, 4, rows, 3000 + rows), (277, 3, 1, 1), (278, 4, 1, 1)]
     entries += [(279, 4, rows, 3000 + 5 * rows)]
     packed = b"".join(struct.pack("<HHII", *entry) for entry in entries)
-    head = struct.pack("<2sHIH", b"II", 42, 8, len(entries)) + packed + bytes(4)
+    head += struct.pack("<IH", 8, len(entries)) + packed + bytes(4)
     return head.ljust(3000, b"\0") + b"\xc8" * rows + places + lengths
+
+
+def avif(exif: bytes) -> bytes:
+    """Return an AVIF that is turned, and whose Exif data, a TIFF, are in two pieces."""
+    turned = Image.Exif()
+    turned.update({274: 6, 270: "a"})  # Pillow writes no Exif data for the first alone
+    plain = encoded("AVIF", exif=turned)
+    begin = plain.index(b"iloc") + 12  # where the picture is, and where the Exif data are
+    picture, size = struct.unpack_from(">II", plain, begin + 6)
+
+    data = bytes(4) + exif
+    end = len(plain) + 16  # 8 bytes more for the second piece, 8 for the head of its box
+    places = struct.pack(">HHHII", 1, 0, 1, picture + 8, size)
+    places += struct.pack(">HHHIIII", 2, 0, 2, end, 5, end + 6, len(data) - 5)
+    file = bytearray(plain[:begin] + places + plain[begin + 28 :])
+    for box in (b"meta", b"iloc"):
+        place = file.index(box) - 4
+        file[place : place + 4] = (int.from_bytes(file[place : place + 4]) + 8).to_bytes(4)
+
+    return bytes(file) + struct.pack(">I4s", 9 + len(data), b"free") + data[:5] + b"\0" + data[5:]
 
 
 def dear_files(pieces: int) -> Mapping[str, Callable[[], bytes]]:
@@ -121,5 +141,11 @@ def dear_files(pieces: int) -> Mapping[str, Callable[[], bytes]]:
         "TIFF of directories in a ring": lambda: tiff((34665, 4, 1, 8)),
         "big TIFF of many numbers": lambda: struct.pack(
             "<2sHHHQQHHQQ", b"II", 43, 8, 0, 16, 1, 258, 3, 50_000, 0
+        ),
+        "TIFF of strips of one row, its head reversed": lambda: strips(60_000, b"II\0*"),
+        "AVIF of many numbers in two pieces": lambda: avif(
+            struct.pack("<4sIHHHII", b"II*\0", 8, 1, 40_000, 5, pieces // 8, 26)
+            + bytes(4)
+            + bytes(range(1, 9)) * (pieces // 8)
         ),
     }

@@ -40,8 +40,10 @@ from inkdigits.command.text import (
     format_page_recipe,
     format_reading,
     format_recipe,
+    print_line,
     print_message,
     print_result,
+    replace_control_characters,
     wrap_for,
 )
 from inkdigits.core.errors import BadValue, InkdigitsError, needs_extra
@@ -67,6 +69,14 @@ NOT_FOR_PAGES = {
 }
 
 
+class LogLines(logging.Handler):
+    """Prints what is logged on standard error; a name in it may be a stranger's."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line."""
+        print_line(replace_control_characters(record.getMessage()))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -81,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     saves_its_work = command in (train, reproduce, sweep)
     _accept_any_text(sys.stdout)
     _silence_pillow()
+    logging.lastResort = LogLines(logging.WARNING)
 
     try:
         with interruptible() if saves_its_work else contextlib.nullcontext():
@@ -133,8 +144,7 @@ def _print_while_read(result: str) -> None:
 
 def read(options: argparse.Namespace) -> int:
     """Run `inkdigits read`: print a line for each picture."""
-    if options.below is not None and not 0 < options.below <= 1:
-        raise BadValue(f"--below is a probability above 0, at most 1, not {options.below:g}")
+    _check_probability(options.below)
     if options.submission:
         return _write_submission(options)
     if options.table:
@@ -163,6 +173,12 @@ def read(options: argparse.Namespace) -> int:
         print_message(str(explanations))
 
     return SOME_FAILED if unread else OK
+
+
+def _check_probability(below: float | None) -> None:
+    """Refuse a --below that is none."""
+    if below is not None and not 0 < below <= 1:
+        raise BadValue(f"--below is a probability above 0, at most 1, not {below:g}")
 
 
 def _explanations_in(folder: "Path | None") -> "Explanations | None":

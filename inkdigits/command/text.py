@@ -30,14 +30,14 @@ NARROWEST_TEXT = 30  # columns that have to be left for the text where lines are
 
 
 def print_result(result: str) -> None:
-    """Print a result on standard output, at once.
+    """Print a result on standard output, at once. A name in it may be a stranger's.
 
     Raises:
         CannotWrite: standard output is a file on a full disk.
         BrokenPipeError: the program that reads standard output has ended.
     """
     try:
-        print(result, flush=True)
+        print("\n".join(map(replace_control_characters, result.split("\n"))), flush=True)
     except OSError as error:
         # Python flushes once more when it ends, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -125,12 +125,14 @@ def read_small(path: Path, limit: int) -> bytes:
         OSError: it is no regular file, has more bytes, or cannot be read.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file")
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file")
 
-        content = file.read(limit + 1)
-        if len(content) > limit:
+    with os.fdopen(descriptor, "rb") as file:
+        content = b"" if facts.st_size > limit else file.read(limit + 1)
+        if max(facts.st_size, len(content)) > limit:
             raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes")
 
     return content
@@ -165,14 +167,18 @@ def refuse_link(path: Path) -> None:
 def refuse_links_of_database(file: Path) -> None:
     """Refuse an SQLite file beside which links lie: SQLite would write into what they lead to.
 
+    It would wait for ever at a pipe.
+
     Raises:
-        OSError: where SQLite keeps what it has not merged yet, there is a link.
+        OSError: where SQLite keeps what it has not merged yet, there is something else than a file.
     """
     database = file.resolve()  # a link to the file itself is the user's choice, and followed
     for ending in SQLITE_ENDINGS:
         companion = database.with_name(database.name + ending)
         if companion.is_symlink():
             raise OSError(errno.ELOOP, f"{companion.name!r} beside it is a link")
+        if companion.exists() and not is_regular(companion):
+            raise OSError(errno.EINVAL, f"{companion.name!r} beside it is not a regular file")
 
 
 def entries(folder: Path) -> list[Path]:

@@ -165,12 +165,19 @@ def compute_layers(recogniser: Recogniser, image: Pixels) -> list[Layer]:
         BadModel: the model's layers are quantised, or it has several files.
     """
     names, session = _open_layers(recogniser)
-    values = session.run(names, {"images": image[None]}) if names else []
-    padding = int(recogniser.metadata.get("empty_channels", 0))  # which export.py added
     layers = []
-    for place, value in enumerate(values, start=1):
-        maps = value[0, : value.shape[1] - padding]
-        layers.append(Layer(f"layer {place}", maps if maps.ndim == 3 else maps.reshape(-1, 1, 1)))
+    try:
+        values = session.run(names, {"images": image[None]}) if names else []
+        padding = int(recogniser.metadata.get("empty_channels", 0))  # which export.py added
+        for place, value in enumerate(values, start=1):
+            maps = value[0, : value.shape[1] - padding]
+            if not (maps.size and np.isfinite(maps).all()):
+                raise ValueError(f"layer {place} has no maps, or values that are no numbers")
+
+            shaped = maps if maps.ndim == 3 else maps.reshape(-1, 1, 1)
+            layers.append(Layer(f"layer {place}", shaped))
+    except Exception as error:  # the model may be a stranger's, and say anything of its layers
+        raise BadModel(f"this model cannot be looked into: {error}") from error
 
     return layers
 

@@ -16,7 +16,6 @@ from inkdigits.core.errors import BadModel
 PACKAGE = Path(__file__).parents[2]  # where `inkdigits` is imported from
 
 MAX_SECONDS = 10.0  # of waiting; the process itself may compute for a few, see model_trial.py
-MAX_FILE = 256 << 20  # bytes
 MAX_MESSAGE = 400  # characters
 
 # `-P`: nothing is imported from the folder where the command was started.
@@ -48,9 +47,6 @@ def check_model(onnx: bytes, path: Path) -> None:
     digest = hashlib.sha256(onnx).digest()
     if digest in _passed:
         return
-
-    if len(onnx) > MAX_FILE:
-        raise BadModel(f"{str(path)!r} has more than the {MAX_FILE:,} bytes that a model may have")
 
     problem = _try(onnx, path)
     if problem:

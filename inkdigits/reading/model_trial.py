@@ -5,7 +5,7 @@ goes out on standard output, and the exit status is 1. model_check.py starts thi
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +15,32 @@ from inkdigits.core.errors import BadModel
 from inkdigits.reading.network import INPUT, LARGEST_BLOCK, OUTPUT, open_session
 
 MAX_CPU = 5  # seconds
-MAX_MEMORY = 512 << 20  # bytes beyond the runtime's own and three times the file
+MAX_MEMORY = 384 << 20  # bytes beyond the runtime's own and three times the file
 BATCHES = (1, 3, LARGEST_BLOCK)  # images that are read at once
 TOLERANCE = 1e-3  # of the sum of probabilities
 
-# Numbers of fields in onnx.proto: where nodes are, and the graphs within a node.
+# Numbers of fields in onnx.proto.
 GRAPH, FUNCTIONS = 7, 25  # of a model
-NODES_OF_GRAPH, NODES_OF_FUNCTION = 1, 7
-OPERATOR, ATTRIBUTES = 4, 5  # of a node
+NODES_OF_GRAPH, CONSTANTS, INPUTS_OF_GRAPH = 1, 5, 11
+NAME_OF_CONSTANT, NAME_OF_INPUT = 8, 1
+INPUTS_OF_FUNCTION, NODES_OF_FUNCTION, DOMAIN_OF_FUNCTION = 4, 7, 10
+INPUTS, OUTPUTS, OPERATOR, ATTRIBUTES, DOMAIN = 1, 2, 4, 5, 7  # of a node
 SUBGRAPHS = (6, 11)  # of an attribute
 
+# Operators whose result has a size that their inputs say: all of them, or those after the first.
+SIZED_BY_ALL = {
+    "BlackmanWindow", "ConstantOfShape", "HammingWindow", "HannWindow", "ImageDecoder",
+    "MelWeightMatrix", "NonMaxSuppression", "NonZero", "Range", "StringSplit", "Unique",
+}  # fmt: skip
+SIZED_BY_OTHERS = {  # and all reductions
+    "AffineGrid", "CenterCropPad", "Col2Im", "Compress", "DFT", "Expand", "MaxUnpool", "OneHot",
+    "Pad", "Reshape", "Resize", "STFT", "SequenceAt", "SequenceErase", "SequenceInsert", "Slice",
+    "Split", "SplitToSequence", "Squeeze", "Tile", "TopK", "Unsqueeze", "Upsample",
+}  # fmt: skip
+ASKS_FOR_SIZE = ("Shape", "Size")  # which depends on the number of images, and not on their pixels
+
+ONNX_DOMAINS = {b"", b"ai.onnx"}
+OWN_FORMAT = b"ORTM"  # in the fifth to eighth byte: a model in a format of ONNX Runtime's own
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types of protocol buffers
 
 
@@ -33,7 +49,7 @@ def main(path: str) -> int:
     onnx = sys.stdin.buffer.read()
     limit_resources(len(onnx))
     try:
-        refuse_loops(onnx, Path(path))
+        refuse_endless(onnx, Path(path))
         try_reading(onnx, Path(path))
     except BadModel as error:
         sys.stdout.buffer.write(str(error).encode(errors="replace"))
@@ -69,28 +85,94 @@ def limit_resources(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def refuse_loops(onnx: bytes, path: Path) -> None:
-    """Refuse operators with a graph of their own, such as Loop, which may go on for ever.
+def refuse_endless(onnx: bytes, path: Path) -> None:
+    """Refuse what may go on for ever, or need any amount of memory, for some picture of a digit.
 
-    A digit's picture may decide how often, so trying it is not enough.
+    These are operators with a graph of their own, such as Loop, and those whose result has a size
+    that is computed from pixels. Trying them is not enough, because the trial sees other pictures.
 
     Raises:
         BadModel: there is one, or these bytes are no ONNX file.
     """
+    if onnx[4:8] == OWN_FORMAT:  # which hides its graph from us
+        raise BadModel(f"{str(path)!r} is in a format of ONNX Runtime's own; expected ONNX")
+
     model = memoryview(onnx)
     try:
-        for place, nodes in ((GRAPH, NODES_OF_GRAPH), (FUNCTIONS, NODES_OF_FUNCTION)):
-            for part in messages(model, place):
-                for node in messages(part, nodes):
-                    _refuse_subgraphs(node, path)
+        functions = list(messages(model, FUNCTIONS))
+        domains = {_text(function, DOMAIN_OF_FUNCTION) for function in functions}
+        if not domains.isdisjoint(ONNX_DOMAINS):
+            raise BadModel(f"{str(path)!r} describes operators of ONNX anew; expected other names")
+
+        for function in functions:
+            inputs = set(map(bytes, messages(function, INPUTS_OF_FUNCTION)))
+            _refuse_nodes(messages(function, NODES_OF_FUNCTION), inputs, domains, path)
+
+        graph = memoryview(b"".join(messages(model, GRAPH)))  # parts of a graph make one graph
+        inputs = {_text(each, NAME_OF_INPUT) for each in messages(graph, INPUTS_OF_GRAPH)}
+        inputs -= {_text(each, NAME_OF_CONSTANT) for each in messages(graph, CONSTANTS)}
+        _refuse_nodes(messages(graph, NODES_OF_GRAPH), inputs, domains, path)
     except (ValueError, IndexError) as error:
         raise BadModel(f"{str(path)!r} is damaged or not an ONNX model: {error}") from None
 
 
-def _refuse_subgraphs(node: memoryview, path: Path) -> None:
+def _text(message: memoryview, field: int) -> bytes:
+    """Return a field of text. Of several, the last counts."""
+    return bytes([b"", *messages(message, field)][-1])
+
+
+def _refuse_nodes(
+    nodes: Iterable[memoryview], pixels: set[bytes], domains: set[bytes], path: Path
+) -> None:
+    """Refuse nodes of a graph or a function.
+
+    Args:
+        nodes: in any order.
+        pixels: the names of what is computed from pixels; those of results are added.
+        domains: of operators that the model itself describes.
+        path: of the model, for the error.
+    """
+    steps = []
+    for node in nodes:
+        domain = _text(node, DOMAIN)
+        operator = _text(node, OPERATOR).decode("ascii", "replace")
+        _refuse_subgraphs(node, operator, path)
+        if domain in domains:
+            operator = ""  # what it does is looked at in its description
+        elif domain not in ONNX_DOMAINS:
+            raise BadModel(
+                f"{str(path)!r} has an operator {operator[:20]!r} of another library, which may do "
+                "anything; expected ONNX's own"
+            )
+        inputs, outputs = ([*map(bytes, messages(node, each))] for each in (INPUTS, OUTPUTS))
+        steps.append((operator, inputs, outputs))
+
+    count = -1
+    while count < len(pixels):
+        count = len(pixels)
+        for operator, inputs, outputs in steps:
+            if operator not in ASKS_FOR_SIZE and not pixels.isdisjoint(inputs):
+                pixels.update(outputs)
+
+            if not pixels.isdisjoint(_sizes(operator, inputs)):
+                raise BadModel(
+                    f"{str(path)!r} has an operator {operator[:20]!r} whose size may depend on "
+                    "pixels, and so has no bound; expected sizes that do not"
+                )
+
+
+def _sizes(operator: str, inputs: list[bytes]) -> list[bytes]:
+    """Return which inputs of an operator say what size its result has."""
+    if operator in SIZED_BY_ALL:
+        return inputs
+
+    is_sized = operator in SIZED_BY_OTHERS or operator.startswith("Reduce")
+    return inputs[1:] if is_sized else []
+
+
+def _refuse_subgraphs(node: memoryview, operator: str, path: Path) -> None:
     for attribute in messages(node, ATTRIBUTES):
         if any(any(messages(attribute, place)) for place in SUBGRAPHS):
-            operator = b"".join(messages(node, OPERATOR)).decode("ascii", "replace")
             raise BadModel(
                 f"{str(path)!r} has an operator {operator[:20]!r} with a graph of its own, which "
                 "may go on for ever; expected a model without loops and branches"

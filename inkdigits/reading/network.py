@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from inkdigits.core.digits import CLASSES, SIDE, Pixels
 from inkdigits.core.errors import BadModel
+from inkdigits.core.files import read_small
 from inkdigits.reading.model_files import is_shipped
 
+MAX_FILE = 128 << 20  # bytes of a model, of which trying and using it take three times as many
 LARGEST_BLOCK = 128  # images; 1,024 leave the cache: a tenth slower, and eight times the memory
 SMALLEST_BLOCK = 4  # images; waking a thread takes about as long as `nano` takes for two
 INPUT = "images"
@@ -93,7 +95,11 @@ class Network:
         return answers
 
     def _run(self, images: Pixels) -> Probabilities:
-        (answers,) = self._session.run([OUTPUT], {INPUT: images})
+        try:
+            (answers,) = self._session.run([OUTPUT], {INPUT: images})
+        except Exception as error:  # ONNX Runtime has many classes of errors
+            raise BadModel(f"{str(self.path)!r} cannot read these images: {error}") from error
+
         if self._is_shipped:
             return answers
 
@@ -121,7 +127,7 @@ def processors() -> int:
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_small(path, MAX_FILE)
     except OSError as error:
         raise BadModel(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
 
@@ -139,7 +145,7 @@ def open_session(onnx: bytes, path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # the threads are ours, see Network
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only; they arrive as exceptions too
+    options.log_severity_level = 4  # none; errors arrive as exceptions
     # There is no such folder, so that no weights are taken from other files.
     options.add_session_config_entry(
         "session.model_external_initializers_file_folder_path", f"{os.devnull}/none"

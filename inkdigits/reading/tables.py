@@ -94,20 +94,36 @@ def table_of(digits: Iterable[Digit], signs: Iterable[Sign]) -> Table:
 
 def _columns(rows: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
     """Group the numbers of all rows by columns, from left to right."""
-    apart = [after.middle - before.middle for row in rows for before, after in pairwise(row)]
-    nearest = BESIDE * median(apart) if apart else inf
+    nearest = BESIDE * _usual_distance(rows)
     columns: list[list[Cell]] = []
     for row in rows:
-        pairs = [(_distance(cell, column), cell, column) for cell in row for column in columns]
-        placed: set[int] = set()
-        for distance, cell, column in sorted(pairs, key=lambda pair: pair[0]):
-            if distance < nearest and not placed & {id(cell), id(column)}:
-                column.append(cell)
-                placed |= {id(cell), id(column)}
-
-        columns += [[cell] for cell in row if id(cell) not in placed]
+        columns += [[cell] for cell in _added(row, columns, nearest)]
 
     return sorted(columns, key=lambda column: mean(cell.middle for cell in column))
+
+
+def _usual_distance(rows: Sequence[Sequence[Cell]]) -> float:
+    """Return the median distance from a number to the next one in its row; infinite without any."""
+    apart = [after.middle - before.middle for row in rows for before, after in pairwise(row)]
+    return median(apart) if apart else inf
+
+
+def _added(row: Sequence[Cell], columns: Sequence[list[Cell]], nearest: float) -> list[Cell]:
+    """Add the numbers of a row to the columns they stand below; return those that are below none.
+
+    Args:
+        row: from left to right.
+        columns: found so far, each of which takes one of them at the most, the nearest first.
+        nearest: how far a number may be from its column, pixels.
+    """
+    pairs = [(_distance(cell, column), cell, column) for cell in row for column in columns]
+    placed: set[int] = set()
+    for distance, cell, column in sorted(pairs, key=lambda pair: pair[0]):
+        if distance < nearest and not placed & {id(cell), id(column)}:
+            column.append(cell)
+            placed |= {id(cell), id(column)}
+
+    return [cell for cell in row if id(cell) not in placed]
 
 
 def _distance(cell: Cell, column: Sequence[Cell]) -> float:

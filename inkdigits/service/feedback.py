@@ -10,10 +10,11 @@ import io
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -36,6 +37,7 @@ CROP_MARGIN = 0.15  # of a digit's longer side, around it in the crop
 MAX_CROP = 320  # pixels of its longer side; ten times what the network sees
 MIN_OVERLAP = 0.5  # intersection over union from which a box names a digit
 
+ROW_NUMBERS = ("rowid", "oid", "_rowid_")  # what SQLite calls the number of a row
 LONGEST_QUOTE = 40  # characters of a stranger's value in a message
 
 TABLE = """CREATE TABLE IF NOT EXISTS feedback (
@@ -285,8 +287,9 @@ def _read_corrections(file: Path) -> list[tuple[int, Pixels]]:
         ) as database:
             database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_ROW)
             _refuse_foreign(database)
-            query = "SELECT label, field FROM feedback ORDER BY rowid"
-            return [_check_correction(*row) for row in database.execute(query)]
+            query = "SELECT rowid, label, field FROM feedback ORDER BY rowid"
+            rows = _refuse_endless(database.execute(query), _most_rows(file))
+            return [_check_correction(*row) for row in rows]
     except (sqlite3.Error, OSError, ValueError) as error:
         problem = "was not made by `inkdigits serve --collect`"
         raise BadData(f"{file} {problem}: {getattr(error, 'strerror', None) or error}") from error
@@ -294,6 +297,8 @@ def _read_corrections(file: Path) -> list[tuple[int, Pixels]]:
 
 def _refuse_foreign(database: sqlite3.Connection) -> None:
     """Refuse a database of another program, or one whose corrections are computed and not stored.
+
+    It may be a stranger's, who computes for ever.
 
     Raises:
         sqlite3.DatabaseError: it is one.
@@ -305,6 +310,32 @@ def _refuse_foreign(database: sqlite3.Connection) -> None:
     stored = "SELECT count(*) FROM sqlite_master WHERE name = 'feedback' AND rootpage > 0"
     if not database.execute(stored).fetchone()[0]:
         raise sqlite3.DatabaseError("it holds no table of corrections")
+
+    for _, name, _, _, default, _, kind in database.execute("PRAGMA table_xinfo(feedback)"):
+        if kind or default is not None or name.lower() in ROW_NUMBERS:
+            raise sqlite3.DatabaseError(f"its column {_shorten(name)} is not simply stored")
+
+
+def _most_rows(file: Path) -> int:
+    """Return how many corrections a file and what is not merged into it yet can hold."""
+    log = file.with_name(f"{file.name}-wal")
+    size = file.stat().st_size + (log.stat().st_size if log.exists() else 0)
+    return min(size, MAX_FILE) // PIXELS
+
+
+def _refuse_endless(rows: Iterable[tuple[Any, ...]], most: int) -> Iterator[tuple[Any, ...]]:
+    """Yield rows without their numbers. Pages that lead to the same page would never end.
+
+    Raises:
+        ValueError: the numbers do not rise, or there are too many rows.
+    """
+    before = None
+    for count, (number, *row) in enumerate(rows, start=1):
+        if count > most or (before is not None and number <= before):
+            raise ValueError("it is damaged: it has rows twice, or more than fit into it")
+
+        before = number
+        yield tuple(row)
 
 
 def _check_correction(label: object, field: object) -> tuple[int, Pixels]:

@@ -16,9 +16,11 @@ from few_digits import few_digits
 from PIL import Image
 from promised import names
 
+from benchmarks.soak.dear_files import tiff
 from inkdigits.command.text import format_reading
 from inkdigits.reading.explanation import folder as explained
-from inkdigits.reading.reading import Digit, Reading, Sign
+from inkdigits.reading.reading import Reading
+from inkdigits.reading.symbols import Digit, Sign
 
 FAULTS = Path(__file__).parents[1] / "reading" / "drawn-faults"
 
@@ -105,6 +107,27 @@ def test_below_is_a_probability(below, inkdigits_command, trained, tmp_path):
     assert_refused(done, "--below", below)
 
 
+def test_read_table_writes_numbers_and_how_sure_they_are(inkdigits_command, tmp_path):
+    out = tmp_path / "numbers.csv"
+    picture = FAULTS / "amount-5comma155.png"
+    done = inkdigits_command("read", "--json", "--table", out, "--below", "1", picture)
+    (said,) = done.objects
+    assert (said["rows"], said["columns"], said["doubtful"]) == (1, 1, 1)
+    assert out.read_text().strip() == '"5,155?"'
+    sure = (tmp_path / "numbers-confidence.csv").read_text()
+    assert 0.5 < float(sure) <= 1
+
+
+def test_read_table_is_of_one_picture_that_can_be_read(inkdigits_command, tmp_path):
+    out, digit = tmp_path / "numbers.csv", save_digit(tmp_path / "digit.png")
+    done = inkdigits_command("read", "--table", out, digit, digit)
+    assert_refused(done, "--table", "one picture")
+    assert inkdigits_command("read", "--table", out, tmp_path / "missing.png").status == 1
+    done = inkdigits_command("read", "--table", out, "--explain", tmp_path / "why", digit)
+    assert_refused(done, "--table", "--explain")
+    assert not out.exists()
+
+
 def test_read_numbers_the_images_of_a_file(inkdigits_command, trained, tmp_path):
     np.savez(tmp_path / "some.npz", images=few_digits(3).images)
     done = inkdigits_command("read", "--json", "--model", trained, tmp_path / "some.npz")
@@ -146,6 +169,15 @@ def test_file_names_cannot_control_the_terminal(inkdigits_command, trained, tmp_
 
     forged = inkdigits_command("read", "--model", trained, tmp_path / "no\ninkdigits: all well")
     assert forged.err.splitlines() == [forged.err.rstrip()]
+
+
+def test_what_pillow_says_of_a_picture_is_not_printed(inkdigits_command, trained, tmp_path, caplog):
+    """It has a line for each of up to 65,535 entries of a TIFF."""
+    entries = [(40_000 + number, 7, 60_000_000, 8) for number in range(50)]
+    (tmp_path / "a.tif").write_bytes(tiff(*entries))
+    done = inkdigits_command("read", "--model", trained, tmp_path / "a.tif")
+    assert done.err == caplog.text == ""
+    assert done.status == 0
 
 
 # ---- read --explain

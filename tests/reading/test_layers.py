@@ -18,6 +18,7 @@ from serving import (
     wait_until,
 )
 
+from inkdigits.core.errors import BadModel
 from inkdigits.reading.layers import (
     PATCH,
     STEP,
@@ -26,7 +27,7 @@ from inkdigits.reading.layers import (
     look_inside,
     measure_occlusion,
 )
-from inkdigits.reading.model_files import shipped_models
+from inkdigits.reading.model_files import resolve_model, shipped_models
 from inkdigits.reading.recogniser import Recogniser, cached_recogniser
 
 DIGIT = few_digits(3).images[2]
@@ -101,6 +102,16 @@ def test_greys_go_from_the_lowest_value_to_the_highest() -> None:
 
 
 # ---- pixels that matter
+
+
+@pytest.mark.parametrize("empty", ["many", "1000"])
+def test_a_model_that_says_nonsense_of_its_layers_is_refused(empty: str, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    made = onnx.load(resolve_model("nano"))
+    onnx.helper.set_model_props(made, {"empty_channels": empty})
+    onnx.save(made, tmp_path / "model.onnx")
+    with pytest.raises(BadModel, match=r"cannot be looked into: (invalid literal|layer 1 has no)"):
+        compute_layers(Recogniser(tmp_path / "model.onnx"), DIGIT)
 
 
 def test_which_pixels_mattered_is_what_a_slow_loop_finds() -> None:

@@ -1,5 +1,8 @@
 """Threads share images in blocks that are alike, fit the cache and are worth waking a thread."""
 
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -69,3 +72,12 @@ def test_a_failure_on_another_thread_is_not_lost(
 
     with pytest.raises(MemoryError):
         network.answer(np.zeros((20, 28, 28), np.uint8))
+
+
+def test_onnx_runtime_tells_nobody_what_it_is_used_for(tmp_path: Path) -> None:
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    read = "import inkdigits; inkdigits.read('tests/assets/sample.jpg')"
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", read], cwd=root, env=environment, check=True)
+    assert not list(tmp_path.rglob("*onnx*")), "it keeps a number of this user, and what to send"

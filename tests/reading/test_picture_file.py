@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from benchmarks.soak.dear_files import (
     EXIF,
@@ -23,7 +23,13 @@ from benchmarks.soak.dear_files import (
 from inkdigits.core.errors import BadPicture
 from inkdigits.reading.preprocessing import picture_file
 from inkdigits.reading.preprocessing.picture import open_picture
-from inkdigits.reading.preprocessing.picture_file import MAX_HEAD, MAX_PIECES, PictureFile, TooDear
+from inkdigits.reading.preprocessing.picture_file import (
+    MAX_HEAD,
+    MAX_PIECES,
+    PictureFile,
+    TooDear,
+    without_exif,
+)
 
 MANY = 300_000  # pieces
 PIECES = f"more than {MAX_PIECES:,} pieces"
@@ -62,7 +68,9 @@ WHY = {
     "TIFF of many entries": NUMBERS,
     "TIFF of directories in a ring": NUMBERS,
     "big TIFF of many numbers": NUMBERS,
+    "TIFF of strips of one row, its head reversed": NUMBERS,
 }
+IS_READ = ["AVIF of many numbers in two pieces"]  # without these numbers
 
 
 @pytest.mark.parametrize(("name", "why"), WHY.items(), ids=WHY)
@@ -80,7 +88,41 @@ def test_a_dear_file_is_refused_with_a_sentence(name: str, why: str, tmp_path: P
 
 
 def test_every_dear_file_has_its_sentence() -> None:
-    assert dear_files(1).keys() == WHY.keys()
+    assert dear_files(1).keys() == {*WHY, *IS_READ}
+
+
+@pytest.mark.parametrize("name", IS_READ)
+def test_exif_data_in_pieces_are_not_taken_apart(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, loaded = Image.Exif.load, []
+
+    def note(exif: Image.Exif, data: bytes) -> None:
+        loaded.append(data)
+        load(exif, data)
+
+    monkeypatch.setattr(Image.Exif, "load", note)
+    assert open_picture(dear_files(MANY)[name]()).pixels.shape == (64, 64)
+    assert all(len(data) < 50 for data in loaded)  # Pillow's own, which says how it is turned
+
+
+@pytest.mark.parametrize("turned", range(1, 9))
+def test_an_avif_is_upright_without_its_exif_data(turned: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = turned
+    exif[0x010E] = "a letter"
+    slope = np.linspace(0, 255, 64 * 48).reshape(64, 48).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(slope).save(file, "AVIF", exif=exif, quality=100)
+    hidden = without_exif(file.getvalue())
+    assert b"a letter" in hidden
+    with Image.open(io.BytesIO(hidden)) as image:
+        assert 0x010E not in image.getexif()
+    with Image.open(io.BytesIO(file.getvalue())) as image:
+        assert image.getexif()[0x010E] == "a letter"
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("L"))
+
+    assert np.array_equal(open_picture(file.getvalue()).pixels, expected)
 
 
 USUAL = {
@@ -127,8 +169,6 @@ def test_a_file_that_is_read_whole_has_no_head() -> None:
 
 @pytest.mark.parametrize("turned", range(1, 9))
 def test_a_picture_is_turned_as_pillow_turns_it(turned: int) -> None:
-    from PIL import ImageOps
-
     exif = Image.Exif()
     exif[0x0112] = turned
     pixels = np.arange(64 * 48, dtype=np.int64).reshape(64, 48).astype(np.uint8)

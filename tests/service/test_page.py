@@ -738,9 +738,9 @@ def test_the_look_inside_shows_each_layer_and_the_pixels_that_mattered(tab: Tab)
     assert min(tab.page.evaluate(PAINTED)) > 10
     heat = np.array(tab["mattered"].evaluate(HEAT), int).reshape(28, 28, 3)
     coloured = heat[:, :, 0] - heat[:, :, 2]
-    assert np.unravel_index(coloured.argmax(), (28, 28)) == np.unravel_index(
-        (seen * inside["occlusion"]).argmax(), (28, 28)
-    )
+    mattering = seen * inside["occlusion"]
+    hottest = np.unravel_index(coloured.argmax(), (28, 28))  # of several, as colours are rounded
+    assert mattering[hottest] > 0.98 * mattering.max()
     assert not coloured[seen == 0].any()
     assert (
         tab.page.evaluate("document.documentElement.scrollWidth") <= tab.page.viewport_size["width"]
