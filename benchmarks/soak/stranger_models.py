@@ -291,7 +291,7 @@ def wide() -> bytes:
 
 def elsewhere(place: str = "weights.bin") -> bytes:
     """Return a model whose weights are in another file."""
-    weights = onnx.TensorProto(name="number", data_type=FLOAT, dims=[10], data_location=1)
+    weights = onnx.TensorProto(name="number", data_type=FLOAT, dims=[10], data_location="EXTERNAL")
     weights.external_data.add(key="location", value=place)
     return model([node("Add", ["row", "number"], [OUTPUT])], [weights])
 
