@@ -65,7 +65,6 @@ EXTRAS = [
     "filelock",
     "safetensors",
     "onnx",
-    "onnxscript",
 ]
 
 PUBLIC = [

@@ -5,9 +5,7 @@ network on real digits before it gets its name, so a file that differs is never 
 """
 
 import copy
-import logging
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +17,12 @@ from torch import Tensor, nn
 
 from inkdigits import __version__
 from inkdigits.core.digits import CONFIG_FILE, SIDE, Pixels
-from inkdigits.core.errors import BadData, BadModel, BadValue, InkdigitsError, MissingExtra
+from inkdigits.core.errors import BadData, BadModel, BadValue, InkdigitsError
 from inkdigits.core.files import write_whole
 from inkdigits.data.datasets import load_dataset
 from inkdigits.reading.model_check import trust
 from inkdigits.runs.checkpoint import load_run
+from inkdigits.runs.onnx_graph import set_metadata, to_onnx
 from inkdigits.runs.quantisation import in_blocks, quantise
 from inkdigits.training.models import SharedNet
 from inkdigits.training.predictions import to_ink
@@ -100,7 +99,7 @@ def export_run(
     Raises:
         BadModel: the model is missing or damaged.
         CannotWrite: the file cannot be written.
-        MissingExtra: onnx or onnxscript is not installed.
+        MissingExtra: onnx is not installed.
         InkdigitsError: the file would differ too much from the network.
     """
     checkpoint = load_run(model)
@@ -167,7 +166,7 @@ def export_onnx(
         InkdigitsError: the two differ by more than 1e-4.
         BadValue: there are no digits to compare them on.
         CannotWrite: the file cannot be written.
-        MissingExtra: onnx or onnxscript is not installed.
+        MissingExtra: onnx is not installed.
     """
     content, difference = _exported(network, images, temperature, facts or {})
     write_whole(path, content)
@@ -211,13 +210,13 @@ def _exported(
     quick = copy.deepcopy(exported)
     empty = fill_lanes(quick)
 
-    program = _trace(quick)
-    metadata = program.model.metadata_props
-    metadata.update({key: str(value) for key, value in facts.items()})
+    model = _graph(quick)
+    metadata = {key: str(value) for key, value in facts.items()}
     if empty:
         metadata["empty_channels"] = str(empty)  # the last ones of each layer
     metadata["softmax_temperature"] = str(temperature)
-    content = program.model_proto.SerializeToString()
+    set_metadata(model, metadata)
+    content = model.SerializeToString()
 
     difference = largest_difference(exported, content, images[:MOST_COMPARED])
     if not difference <= TOLERANCE:
@@ -260,56 +259,10 @@ def _widened(network: SharedNet, channels: int) -> SharedNet:
     return wide
 
 
-def _trace(exported: ExportedNetwork) -> Any:
-    """Return the network as an ONNX program that takes any number of images."""
-    two_images = torch.zeros(2, SIDE, SIDE, dtype=torch.uint8)
-    any_number = {0: torch.export.Dim("N", min=1)}
-    return trace(exported, {"images": two_images}, ["probabilities"], [any_number])
-
-
-def trace(
-    network: nn.Module,
-    inputs: Mapping[str, Tensor],
-    output_names: list[str],
-    dynamic: Sequence[dict[int, Any]],
-) -> Any:
-    """Return a network as an ONNX program.
-
-    Args:
-        network: in evaluation mode, on the CPU.
-        inputs: examples by their names in the file, in the order in which the network takes them;
-            of two images, because a single one would be taken for a constant.
-        output_names: in the file.
-        dynamic: for each input the axes that may be of any size, as `torch.export.Dim`.
-
-    Raises:
-        MissingExtra: onnx or onnxscript is not installed.
-    """
-    exporter = logging.getLogger("torch.onnx")
-    level = exporter.level
-    exporter.setLevel(logging.ERROR)  # it tells of operators of packages that are not installed
-    try:
-        with warnings.catch_warnings():
-            # onnxscript uses parts of torch and of itself that are on their way out.
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                network,
-                tuple(inputs.values()),
-                input_names=list(inputs),
-                output_names=output_names,
-                dynamic_shapes=tuple(dynamic),
-                dynamo=True,
-                verbose=False,
-            )
-    except ImportError as error:
-        raise MissingExtra("exporting a model", "export") from error
-    finally:
-        exporter.setLevel(level)
-
-    assert program is not None, "the exporter raises where it cannot"
-    for node in program.model.graph:
-        node.metadata_props.clear()  # they name the files on this machine
-    return program
+def _graph(exported: ExportedNetwork) -> Any:
+    """Return the network as an ONNX model that takes any number of images."""
+    images = torch.zeros(1, SIDE, SIDE, dtype=torch.uint8)
+    return to_onnx(exported, {"images": images}, ["probabilities"], {0: "N"})
 
 
 def largest_difference(exported: ExportedNetwork, content: bytes, images: Pixels) -> float:

@@ -5,7 +5,7 @@ in half precision, which halves the files; ONNX Runtime widens them when it load
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from inkdigits.core.errors import InkdigitsError
 from inkdigits.core.files import write_whole
 from inkdigits.reading.page.look import SIDE
 from inkdigits.reading.page.maps import GRAIN
-from inkdigits.runs.export import trace
+from inkdigits.runs.onnx_graph import to_onnx
 from inkdigits.training.page.network import KINDS, PageMaps
 from inkdigits.training.page.votes import PooledLook, Votes
 
@@ -41,16 +41,12 @@ def export_page_network(network: nn.Module, path: Path) -> float:
 
     Raises:
         InkdigitsError: the file would differ too much.
-        MissingExtra: onnx or onnxscript is not installed.
+        MissingExtra: onnx is not installed.
     """
     network = rounded(network)
-    example = {"pictures": torch.zeros(2, 3, 4 * GRAIN, 6 * GRAIN, dtype=torch.uint8)}
-    dynamic = {
-        0: torch.export.Dim("N"),
-        2: GRAIN * torch.export.Dim("rows"),
-        3: GRAIN * torch.export.Dim("columns"),
-    }
-    content = _traced(network, example, PageMaps._fields, [dynamic])
+    example = {"pictures": torch.zeros(1, 3, GRAIN, GRAIN, dtype=torch.uint8)}
+    model = to_onnx(network, example, PageMaps._fields, {0: "N", 2: "H", 3: "W"})
+    content = _halved(model)
 
     shapes = [(1, 3, 3 * GRAIN, 5 * GRAIN), (2, 3, 12 * GRAIN, 4 * GRAIN)]
     noise = [(_noise(shape),) for shape in shapes]
@@ -73,15 +69,14 @@ def export_look_network(network: nn.Module, path: Path, votes: Votes) -> float:
 
     Raises:
         InkdigitsError: the file would differ too much.
-        MissingExtra: onnx or onnxscript is not installed.
+        MissingExtra: onnx is not installed.
     """
     both = PooledLook(rounded(network), votes).eval()
     example = {
-        "looks": torch.zeros(2, 3, SIDE, SIDE, dtype=torch.uint8),
-        "page_logits": torch.zeros(2, KINDS),
+        "looks": torch.zeros(1, 3, SIDE, SIDE, dtype=torch.uint8),
+        "page_logits": torch.zeros(1, KINDS),
     }
-    any_number = {0: torch.export.Dim("N")}
-    content = _traced(both, example, ["probabilities"], [any_number, any_number])
+    content = _halved(to_onnx(both, example, ["probabilities"], {0: "N"}))
 
     chance = torch.Generator().manual_seed(0)
     noise = [
@@ -124,12 +119,14 @@ def rounded(network: nn.Module) -> nn.Module:
     return network
 
 
-def _halved(content: bytes) -> bytes:
-    """Store the large tensors of an ONNX file in half precision, each widened by a Cast node."""
-    import onnx
+def _halved(model: Any) -> bytes:
+    """Store the large tensors of an ONNX model in half precision, each widened by a Cast node.
+
+    Returns:
+        The content of its file.
+    """
     from onnx import TensorProto, helper, numpy_helper
 
-    model = onnx.load_from_string(content)
     widening = []
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
@@ -148,17 +145,6 @@ def _halved(content: bytes) -> bytes:
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     return model.SerializeToString()
-
-
-def _traced(
-    network: nn.Module,
-    example: Mapping[str, Tensor],
-    output_names: Sequence[str],
-    dynamic: Sequence[dict[int, Any]],
-) -> bytes:
-    """Return the network as the content of an ONNX file."""
-    program = trace(network, example, list(output_names), dynamic)
-    return _halved(program.model_proto.SerializeToString())
 
 
 def _write_if_equal(
