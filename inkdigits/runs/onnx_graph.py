@@ -1,9 +1,9 @@
 """A torch network in, the same calculation as an ONNX model out.
 
-The network is run once on an example while `_Recorder` watches: every call of a torch function
-becomes one ONNX node, written by the function in WRITERS that stands for it. torch's own exporter
-can do any network and takes seconds; this one knows the few functions that our networks call, and
-takes milliseconds. To export a network that calls another one, add a writer.
+The network is run once on an example while `Recorder` watches: every call of a torch function
+becomes one ONNX node, written by the function in onnx_writers.py that stands for it. torch's own
+exporter can do any network and takes seconds; this one knows the few functions that our networks
+call, and takes a tenth of one.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from inkdigits.core.errors import InkdigitsError, needs_extra
+from inkdigits.runs.onnx_writers import WRITERS, onnx_type
 
 OPSET = 20  # of ONNX's operators
 IR_VERSION = 10  # of the file format that goes with it
-
-Pair = int | tuple[int, ...] | list[int]
 
 
 def to_onnx(
@@ -43,7 +43,7 @@ def to_onnx(
     with needs_extra("exporting a model", "export"):
         from onnx import helper
 
-    recorder = _Recorder(network, inputs)
+    recorder = Recorder(network, inputs)
     with torch.no_grad(), recorder:
         outputs = network(*inputs.values())
 
@@ -79,13 +79,7 @@ def _value_info(name: str, example: Tensor, dynamic: Mapping[int, str | None]) -
     from onnx import helper
 
     shape = [dynamic.get(axis, size) for axis, size in enumerate(example.shape)]
-    return helper.make_tensor_value_info(name, _onnx_type(example.dtype), shape)
-
-
-def _onnx_type(dtype: torch.dtype) -> int:
-    from onnx import helper
-
-    return int(helper.np_dtype_to_tensor_dtype(torch.empty(0, dtype=dtype).numpy().dtype))
+    return helper.make_tensor_value_info(name, onnx_type(example.dtype), shape)
 
 
 def _flat(values: Sequence[Any]) -> Iterator[Any]:
@@ -97,7 +91,7 @@ def _flat(values: Sequence[Any]) -> Iterator[Any]:
             yield value
 
 
-class _Recorder(TorchFunctionMode):
+class Recorder(TorchFunctionMode):
     """Writes an ONNX node for each torch function that is called with a recorded value.
 
     Attributes:
@@ -146,12 +140,13 @@ class _Recorder(TorchFunctionMode):
         if id(given) in self._names:
             return self._names[id(given)]
 
+        array: NDArray[Any]
         if isinstance(given, Tensor):
             array = given.detach().numpy()
         elif isinstance(given, (int, float)):
-            array = np.float32(given)
+            array = np.array(given, np.float32)
         else:
-            array = given
+            array = np.asarray(given)
 
         name = self.constant(array, self._weights.get(id(given), ""))
         if isinstance(given, Tensor):
@@ -159,7 +154,7 @@ class _Recorder(TorchFunctionMode):
 
         return name
 
-    def constant(self, array: Any, name: str = "") -> str:
+    def constant(self, array: NDArray[Any], name: str = "") -> str:
         """Add a constant, and return its name."""
         from onnx import numpy_helper
 
@@ -182,225 +177,3 @@ class _Recorder(TorchFunctionMode):
         output = name or f"{operator.lower()}{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, names, [output], **attributes))
         return output
-
-
-Writer = Callable[..., str]
-
-
-def _binary(operator: str, *, reverse: bool = False) -> Writer:
-    """Make the writer of an operation on two values, one of which may be a number."""
-
-    def write(recorder: _Recorder, one: Any, other: Any) -> str:
-        given = [other, one] if reverse else [one, other]
-        return recorder.add(operator, given)
-
-    return write
-
-
-def _unary(operator: str) -> Writer:
-    """Make the writer of an operation on one value."""
-
-    def write(recorder: _Recorder, x: Tensor, **_: Any) -> str:
-        return recorder.add(operator, [x])
-
-    return write
-
-
-def _over_axis(operator: str) -> Writer:
-    """Make the writer of an operation along one axis that leaves the shape as it is."""
-
-    def write(recorder: _Recorder, x: Tensor, dim: int, **_: Any) -> str:
-        return recorder.add(operator, [x], axis=dim)
-
-    return write
-
-
-def _reduction(operator: str) -> Writer:
-    """Make the writer of an operation that takes axes away."""
-
-    def write(recorder: _Recorder, x: Tensor, dim: Pair) -> str:
-        return recorder.add(operator, [x, _integers(dim)], keepdims=0)
-
-    return write
-
-
-def _integers(values: Pair) -> Any:
-    return np.atleast_1d(np.asarray(values, np.int64))
-
-
-def _pair(values: Pair) -> list[int]:
-    """Return what stands for height and width."""
-    return [values, values] if isinstance(values, int) else list(values)
-
-
-def _convolution(
-    recorder: _Recorder,
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Pair = 1,
-    padding: Pair = 0,
-    dilation: Pair = 1,
-    groups: int = 1,
-) -> str:
-    given = [x, weight] if bias is None else [x, weight, bias]
-    return recorder.add(
-        "Conv",
-        given,
-        kernel_shape=list(weight.shape[2:]),
-        strides=_pair(stride),
-        pads=_pair(padding) * 2,
-        dilations=_pair(dilation),
-        group=groups,
-    )
-
-
-def _linear(recorder: _Recorder, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> str:
-    given = [x, weight] if bias is None else [x, weight, bias]
-    return recorder.add("Gemm", given, transB=1)
-
-
-def _max_pool(
-    recorder: _Recorder,
-    x: Tensor,
-    kernel_size: Pair,
-    stride: Pair | None = None,
-    padding: Pair = 0,
-    **_: Any,
-) -> str:
-    return recorder.add(
-        "MaxPool",
-        [x],
-        kernel_shape=_pair(kernel_size),
-        strides=_pair(kernel_size if stride is None else stride),
-        pads=_pair(padding) * 2,
-    )
-
-
-def _batch_norm(
-    recorder: _Recorder,
-    x: Tensor,
-    mean: Tensor,
-    variance: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    eps: float = 1e-5,
-    **_: Any,
-) -> str:
-    return recorder.add("BatchNormalization", [x, weight, bias, mean, variance], epsilon=eps)
-
-
-def _instance_norm(recorder: _Recorder, x: Tensor, *, eps: float = 1e-5, **_: Any) -> str:
-    ones = np.ones(x.shape[1], np.float32)
-    return recorder.add("InstanceNormalization", [x, ones, 0 * ones], epsilon=eps)
-
-
-def _interpolate(
-    recorder: _Recorder,
-    x: Tensor,
-    size: Pair | None = None,
-    scale_factor: float | None = None,
-    mode: str = "nearest",
-    **_: Any,
-) -> str:
-    is_nearest = mode == "nearest"
-    scales = None if scale_factor is None else np.full(2, scale_factor, np.float32)
-    sizes = None if size is None else _integers(size)
-    return recorder.add(
-        "Resize",
-        [x, None, scales, sizes],
-        axes=[2, 3],
-        mode="nearest" if is_nearest else "linear",
-        nearest_mode="floor",
-        coordinate_transformation_mode="asymmetric" if is_nearest else "half_pixel",
-    )
-
-
-def _flatten(recorder: _Recorder, x: Tensor, start_dim: int, end_dim: int = -1) -> str:
-    if end_dim != -1:
-        raise InkdigitsError("only flattening to the last axis can be exported yet")
-
-    return recorder.add("Reshape", [x, _integers([0] * start_dim + [-1])])
-
-
-def _permute(recorder: _Recorder, x: Tensor, *axes: int) -> str:
-    return recorder.add("Transpose", [x], perm=list(axes))
-
-
-def _unsqueeze(recorder: _Recorder, x: Any, dim: Pair) -> str:
-    return recorder.add("Unsqueeze", [x, _integers(dim)])
-
-
-def _stack(recorder: _Recorder, values: Sequence[Tensor], dim: int = 0) -> str:
-    layers = [_unsqueeze(recorder, value, dim) for value in values]
-    return recorder.add("Concat", layers, axis=dim)
-
-
-def _concatenate(recorder: _Recorder, values: Sequence[Tensor], dim: int = 0) -> str:
-    return recorder.add("Concat", values, axis=dim)
-
-
-def _part(recorder: _Recorder, x: Tensor, index: Any) -> str:
-    """Write an index: of slices, numbers, and None where an axis is added."""
-    indices = index if isinstance(index, tuple) else (index,)
-    name = recorder.value(x)
-    axis = 0
-    for one in indices:
-        if one is None:
-            name = _unsqueeze(recorder, name, axis)
-            axis += 1
-        elif isinstance(one, int):
-            name = recorder.add("Gather", [name, np.int64(one)], axis=axis)
-        else:
-            if one != slice(None):
-                bounds = one.indices(x.shape[axis])
-                first, last, step = map(_integers, bounds)
-                name = recorder.add("Slice", [name, first, last, _integers(axis), step])
-            axis += 1
-
-    return name
-
-
-def _as_float(recorder: _Recorder, x: Tensor) -> str:
-    return recorder.add("Cast", [x], to=_onnx_type(torch.float32))
-
-
-def _nothing(recorder: _Recorder, x: Tensor, *_: Any, **__: Any) -> str:
-    return recorder.value(x)
-
-
-WRITERS: dict[str, Writer] = {
-    "__add__": _binary("Add"),
-    "__radd__": _binary("Add"),
-    "add": _binary("Add"),
-    "__sub__": _binary("Sub"),
-    "__rsub__": _binary("Sub", reverse=True),
-    "sub": _binary("Sub"),
-    "__mul__": _binary("Mul"),
-    "__rmul__": _binary("Mul"),
-    "mul": _binary("Mul"),
-    "__truediv__": _binary("Div"),
-    "div": _binary("Div"),
-    "relu": _unary("Relu"),
-    "relu_": _unary("Relu"),
-    "log": _unary("Log"),
-    "softmax": _over_axis("Softmax"),
-    "log_softmax": _over_axis("LogSoftmax"),
-    "logsumexp": _reduction("ReduceLogSumExp"),
-    "amax": _reduction("ReduceMax"),
-    "mean": _reduction("ReduceMean"),
-    "conv2d": _convolution,
-    "linear": _linear,
-    "max_pool2d": _max_pool,
-    "batch_norm": _batch_norm,
-    "instance_norm": _instance_norm,
-    "interpolate": _interpolate,
-    "flatten": _flatten,
-    "permute": _permute,
-    "unsqueeze": _unsqueeze,
-    "stack": _stack,
-    "cat": _concatenate,
-    "__getitem__": _part,
-    "float": _as_float,
-    "dropout": _nothing,  # networks are exported in evaluation mode
-}
