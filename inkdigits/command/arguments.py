@@ -65,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_sweep(commands)
     _add_pages(commands)
     _add_serve(commands)
+    _add_web(commands)
     return parser
 
 
@@ -528,3 +529,25 @@ def _add_serve(commands: Commands) -> None:
         help="a web page's origin, such as https://example.org, whose scripts may use this "
         "service; can be given several times (default: the service's own page only)",
     )
+
+
+def _add_web(commands: Commands) -> None:
+    parser = _add_command(
+        commands, "web", "write a static site that reads in the browser, without a server"
+    )
+
+    parser.add_argument(
+        "--out",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="the folder for the site, which is new, empty, or holds a former site",
+    )
+    parser.add_argument(
+        "--runtime",
+        type=Path,
+        metavar="FILE",
+        help="the packed npm package onnxruntime-web, whose version and SHA-512 are checked "
+        "(default: npm downloads it from the registry that it is set up for)",
+    )
+    _add_json(parser)

@@ -46,7 +46,7 @@ from inkdigits.command.text import (
     replace_control_characters,
     wrap_for,
 )
-from inkdigits.core.errors import BadValue, InkdigitsError, needs_extra
+from inkdigits.core.errors import BadValue, InkdigitsError, needs_extra, shortened
 from inkdigits.core.signals import Interrupted, interruptible
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return OK
     except OSError as error:  # the system's own sentence, such as for a name that is too long
         parts = (error.filename, error.strerror or error)
-        print_message(": ".join(str(part) for part in parts if part))
+        print_message(": ".join(shortened(part) for part in parts if part))
         return NOTHING_DONE
 
 
@@ -589,6 +589,17 @@ def serve(options: argparse.Namespace) -> int:
     return OK
 
 
+def web(options: argparse.Namespace) -> int:
+    """Run `inkdigits web`: print how large the site is."""
+    from inkdigits.service.site import write_site
+
+    written = write_site(options.out, options.runtime)
+    size = sum((options.out / path).stat().st_size for path in written)
+    record = {"folder": str(options.out), "files": len(written), "bytes": size}
+    _report(options, record, f"{options.out}: {len(written)} files, {size:,} bytes")
+    return OK
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "read": read,
     "train": train,
@@ -604,4 +615,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "sweep": sweep,
     "pages": pages,
     "serve": serve,
+    "web": web,
 }

@@ -33,3 +33,9 @@ export function imageOf(width, height, colourOf) {
   for (let i = 0; i < width * height; i++) image.data.set([...colourOf(i), 255], 4 * i);
   return image;
 }
+
+// Makes a sentence of words.
+export function sentence(words) {
+  const end = /[.!?]$/.test(words) ? "" : ".";
+  return words.charAt(0).toUpperCase() + words.slice(1) + end;
+}

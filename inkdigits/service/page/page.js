@@ -1,16 +1,14 @@
-// The draw page: strokes or a picture come in, POST /v1/read reads them, and the reading is shown.
-// The browser stores nothing.
+// The draw page: strokes or a picture come in, a reader reads them, and the reading is shown. The
+// reader asks the service (http.js), or is in the browser itself (local.js). Nothing is stored.
 //
 // A sheet is {width, height, strokes, picture} and never changes; the history is a list of sheets.
 // Its units are the pixels of the picture, or those of the screen when the first stroke was drawn,
 // so that turning a phone only moves it (see `view`).
 
-import { $, bytesOf, children, imageOf, make, percent } from "./dom.js";
+import { $, children, imageOf, make, percent } from "./dom.js";
 import { showInside } from "./inside.js";
 
 const PAUSE = 150; // ms between a change and its reading
-const DEADLINE = 10_000; // ms for an answer
-const RETRY_AFTER = 2_000; // ms until the next try when the service is away or busy
 const REST = 500; // ms in which the pen and the chosen digit have to rest before the look inside
 const SETTLED = 900; // ms without a new answer until the last one is spoken
 const MARGIN = 24; // white pixels around what is sent, so that ink at the edge is whole
@@ -24,6 +22,11 @@ const HAS_FINGERS = matchMedia("(pointer: coarse)").matches; // nothing can be d
 
 const HINT = HAS_FINGERS ? "Write here" : "Write here, or drop a picture";
 const UNSEEN = "This browser cannot show the picture; it is read all the same";
+const LOADING = "The reader is on its way; it stays on this device.";
+
+const isLocal = "local" in document.body.dataset;
+const { makeReader } = await import(isLocal ? "./local.js" : "./http.js");
+const reader = makeReader();
 
 const paper = $("paper");
 const blank = { width: 0, height: 0, strokes: [], picture: null };
@@ -34,8 +37,8 @@ let stroke = null; // the one under the pen: {points, width, pointer}
 let penSeen = -Infinity;
 let gaze = null; // the point whose digit is looked at; null means the last digit
 
-// The reading of what is shown: {digits, signs, text, written, warnings}, with `body`, what was
-// sent, and `place`, the index of the digit that is looked at.
+// The reading of what is shown: {digits, signs, text, written, warnings}, with `picture`, what was
+// read, and `place`, the index of the digit that is looked at.
 let answer = null;
 
 const shown = () => history[at];
@@ -110,10 +113,10 @@ function repaint() {
   });
 }
 
-// Returns what is sent, and where the sheet's origin is in it: the picture's own bytes, or all
-// strokes that are in view, as dark ink on white in any colour scheme.
+// Returns what is read, and where the sheet's origin is in it: the picture's own file, or a canvas
+// with all strokes that are in view, as dark ink on white in any colour scheme.
 function packed(drawn) {
-  if (drawn.picture) return { body: drawn.picture.file, origin: [0, 0] };
+  if (drawn.picture) return { picture: drawn.picture.file, origin: [0, 0] };
   const { scale, left, top } = view(drawn);
   const origin = [left / scale + MARGIN, top / scale + MARGIN];
   const canvas = document.createElement("canvas");
@@ -124,10 +127,7 @@ function packed(drawn) {
   pen.fillRect(0, 0, canvas.width, canvas.height);
   pen.translate(...origin);
   drawn.strokes.forEach((one) => trace(pen, one));
-
-  // Not toBlob, which waits until the browser is idle: 0.3 to 1 s while the pen is moving.
-  const png = bytesOf(canvas.toDataURL("image/png").split(",")[1]);
-  return { body: new Blob([png], { type: "image/png" }), origin };
+  return { picture: canvas, origin };
 }
 
 // ---- history ----
@@ -270,11 +270,16 @@ addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-// ---- reading: one request at a time, and the latest drawing wins ----
+// ---- reading: one picture at a time, and the latest drawing wins ----
 
 let timer = 0;
 let busy = false;
 let newer = false;
+let isReady = !isLocal;
+reader.ready.then(({ message } = {}) => {
+  isReady = !message;
+  if ($("message").textContent === LOADING) say("");
+});
 
 function readSoon(wait = PAUSE) {
   timer ||= setTimeout(() => {
@@ -291,6 +296,7 @@ async function read() {
   const base = shown();
   busy = true;
   newer = false;
+  if (!isReady) say(LOADING);
   const result = await ask(drawn);
   busy = false;
 
@@ -299,51 +305,17 @@ async function read() {
   if (newer) readSoon();
 }
 
-// Sends a sheet. Returns what is to be done with the answer.
+// Lets a sheet be read. Returns what is to be done with the answer.
 async function ask(drawn) {
-  const { body, origin } = packed(drawn);
-  const { content, status, message, after } = await post("v1/read?explain=true", body);
-  if (content) return () => show(content, origin, body);
-  return status && status !== 503 ? () => refuse(message) : () => retry(message, after);
+  const { picture, origin } = packed(drawn);
+  const { content, message, again } = await reader.read(picture);
+  if (content) return () => show(content, origin, picture);
+  return again ? () => retry(message, again) : () => refuse(message);
 }
 
-// Posts a body. Returns the content of the answer, or a message that says why there is none; status
-// 0 means that the service did not answer at all.
-async function post(path, body) {
-  let status = 0;
-  try {
-    const type = body.type.startsWith("image/") ? body.type : "application/octet-stream";
-    const response = await fetch(path, {
-      method: "POST",
-      body,
-      headers: { "Content-Type": type },
-      signal: AbortSignal.timeout(DEADLINE),
-    });
-    status = response.status;
-    if (status === 503) {
-      const after = Number(response.headers.get("Retry-After"));
-      return { status, message: "The service is busy.", after };
-    }
-
-    const content = await response.json();
-    if (response.ok) return { content };
-    if (status < 500 || [501, 504, 507].includes(status)) {
-      return { status, message: sentence(content.error.message) };
-    }
-  } catch {
-    if (!status) return { status, message: "The service does not answer. Is it still running?" };
-  }
-  return { status, message: `The service failed (${status}).` };
-}
-
-function sentence(words) {
-  const end = /[.!?]$/.test(words) ? "" : ".";
-  return words.charAt(0).toUpperCase() + words.slice(1) + end;
-}
-
-function retry(message, seconds) {
+function retry(message, wait) {
   say(`${message} Trying again …`);
-  readSoon(seconds > 0 ? Math.min(seconds * 1000, 4 * RETRY_AFTER) : RETRY_AFTER);
+  readSoon(wait);
 }
 
 function refuse(message) {
@@ -359,11 +331,11 @@ function say(message) {
 // ---- the answer ----
 
 // Shows a reading; null shows that there is none.
-function show(reading, origin, body) {
+function show(reading, origin, picture) {
   const onSheet = (box) => box.map((edge, side) => edge - origin[side % 2]);
   const placed = (digit) => ({ ...digit, box: onSheet(digit.box), sentBox: digit.box });
   const digits = reading?.digits.map(placed);
-  answer = reading && { ...reading, digits, body };
+  answer = reading && { ...reading, digits, picture };
   if (answer) say("");
   $("text").textContent = answer?.text ?? "";
   // Small enough that a second line of writing does not move the sheet under the pen.
@@ -439,7 +411,7 @@ function showDigits() {
   $("digits").hidden = digits.length < 2;
   $("verdict").hidden = document.querySelector(".seen").hidden = place < 0;
   $("correction").hidden = !collects || place < 0;
-  $("inside").hidden = place < 0;
+  $("inside").hidden = !reader.inside || place < 0;
   if (place < 0) return;
   explain(digits[place]);
   offerCorrection(digits[place]);
@@ -451,8 +423,7 @@ function explain({ digit, confidence, accepted, reason, probabilities, field }) 
   $("verdict").textContent = accepted ? sure : `Not accepted: ${reason}`;
   $("verdict").className = accepted ? "" : "refused";
 
-  const pixels = bytesOf(field);
-  const grey = imageOf(28, 28, (i) => [pixels[i], pixels[i], pixels[i]]);
+  const grey = imageOf(28, 28, (i) => [field[i], field[i], field[i]]);
   $("field").getContext("2d").putImageData(grey, 0, 0);
 
   const bars = children($("bars"), 10, (label) => {
@@ -471,7 +442,7 @@ function explain({ digit, confidence, accepted, reason, probabilities, field }) 
 
 // ---- corrections, if the service stores them ----
 
-const collects = "collects" in document.body.dataset;
+const collects = "collects" in document.body.dataset && Boolean(reader.correct);
 if (collects) {
   $("storing").textContent =
     "What you correct is stored by those who run this service; nothing else is.";
@@ -489,10 +460,9 @@ function offerCorrection({ label, said = "Wrong? It is a" }) {
 }
 
 async function correct(label) {
-  const { body, digits, place } = answer;
+  const { picture, digits, place } = answer;
   const digit = digits[place];
-  const query = new URLSearchParams({ label, box: digit.sentBox });
-  const { content, message } = await post(`v1/feedback?${query}`, body);
+  const { content, message } = await reader.correct(picture, label, digit.sentBox);
   if (content) digit.label = label;
   digit.said = content ? "Thank you. It is a" : `Not stored: ${message}`;
   if (answer?.digits === digits) showDigits();
@@ -501,21 +471,22 @@ async function correct(label) {
 
 // ---- looking inside ----
 
-let insideOf = ""; // the field for which the inside is shown
+let insideOf = null; // the field for which the inside is shown
 let rest = 0;
 const fieldNow = () => answer?.digits[answer.place]?.field;
+const isSame = (field, other) => field?.every((value, i) => value === other?.[i]);
 
 $("inside").addEventListener("toggle", () => lookInside(0));
 
 function lookInside(wait = REST) {
   clearTimeout(rest);
   const field = fieldNow();
-  if (!field || !$("inside").open || field === insideOf) return;
+  if (!reader.inside || !field || !$("inside").open || isSame(field, insideOf)) return;
   rest = setTimeout(async () => {
-    const { content, message } = await post("v1/inside", new Blob([bytesOf(field)]));
-    if (field !== fieldNow()) return; // another digit is looked at by now
-    insideOf = content ? field : "";
-    if (content) showInside(content, bytesOf(field));
+    const { content, message } = await reader.inside(field);
+    if (!isSame(field, fieldNow())) return; // another digit is looked at by now
+    insideOf = content ? field : null;
+    if (content) showInside(content, field);
     else $("insight").textContent = message;
   }, wait);
 }

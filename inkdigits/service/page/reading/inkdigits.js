@@ -1,0 +1,17 @@
+// Reads handwritten digits in a browser. inkdigits.d.ts has the types.
+
+import { Recogniser } from "./recogniser.js";
+
+export { BadPicture } from "./preprocessing/picture.js";
+export { Recogniser };
+
+let loading = null;
+
+// Reads the digits in a picture, a Blob, an ImageBitmap or ImageData, with networks that stay loaded.
+export async function read(picture, options) {
+  loading ??= Recogniser.load().catch((error) => {
+    loading = null; // so that the next call tries again
+    throw error;
+  });
+  return (await loading).read(picture, options);
+}

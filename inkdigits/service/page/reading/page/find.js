@@ -1,0 +1,47 @@
+// A find: one symbol in a picture, where it is, what it may be, and its own ink. Mirrors
+// reading/page/find.py.
+
+import { digits, find, look as lookSizes } from "../constants.js";
+import { argmax, sum } from "../arrays.js";
+import { looks } from "./look.js";
+
+const { CLASSES, SIDE } = digits;
+export const { SEPARATORS, SLASH, OTHER, MARGIN } = find;
+
+export class Find {
+  // box: in pixels of the picture; chances: 16; piece, symbol: where it was found, as what; taken: a
+  // look that was taken already; line: the number of its line.
+  constructor(box, chances, piece, symbol, taken = null, line = 0) {
+    Object.assign(this, { box, chances, piece, symbol, taken, line });
+  }
+
+  with(changes) {
+    return Object.assign(new Find(), this, changes);
+  }
+
+  get look() {
+    return (this.taken ??= looks(this.piece, [this.symbol])[0]);
+  }
+
+  get digitChance() {
+    return sum(this.chances.subarray(0, CLASSES));
+  }
+
+  get isDigit() {
+    return Math.max(...this.chances.subarray(0, CLASSES)) > 1 - this.digitChance;
+  }
+
+  get isSeparator() {
+    const kind = argmax(this.chances);
+    return kind >= CLASSES && kind < OTHER;
+  }
+
+  // Its own ink alone, of MNIST's size: SIDE x SIDE bytes, paper 0 to ink 255.
+  get image() {
+    const side = lookSizes.SIDE;
+    return Uint8Array.from({ length: SIDE * SIDE }, (_, i) => {
+      const at = (Math.floor(i / SIDE) + MARGIN) * side + (i % SIDE) + MARGIN;
+      return Math.trunc((this.look[at] * Math.min(2 * this.look[side * side + at], 255)) / 255);
+    });
+  }
+}

@@ -1,0 +1,193 @@
+// From an image to the places where something is written, each at a scale that suits its writing.
+// Mirrors reading/page/finding.py.
+
+import { finding, maps as mapSizes } from "../constants.js";
+import { clip, grid, median, rint } from "../arrays.js";
+import { BILINEAR, resizeWithGap } from "../resampling.js";
+import { pageMaps } from "./maps.js";
+
+const { THUMBNAIL, SMALL, ENLARGED, SMALLER, FRAME, TALL, READABLE, ALIKE } = finding;
+const { GROUPS, LEAST_WRITING, MARGIN, MOST_PIXELS, REDUCING_GAP } = finding;
+const { COARSE } = mapSizes;
+
+function resized(image, scale) {
+  const width = Math.max(1, rint(image.width * scale));
+  const height = Math.max(1, rint(image.height * scale));
+  if (width === image.width && height === image.height) return image;
+  return resizeWithGap(image, width, height, BILINEAR, REDUCING_GAP);
+}
+
+// Returns the parts of an image that hold writing: {picture, left, top, scale, maps}.
+export async function findPieces(network, image) {
+  const scale = thumbnailScale(image);
+  const paper = borderColour(image);
+  const thumbnail = resized(image, scale);
+  const small = framed(resized(thumbnail, 1 / SMALLER), paper);
+  const maps = await pageMaps(network, thumbnail);
+  const smallMaps = await pageMaps(network, small);
+
+  const cells = smallMaps.writing;
+  const isTall = cellsOf(cells, (at) => cells.data[at] > LEAST_WRITING && smallMaps.height.data[at] >= TALL);
+  const tallCells = grown(withoutFrame(isTall));
+  const { columns } = maps.writing;
+  const isCovered = (at) =>
+    maps.height.data[at] > (TALL * SMALLER) / 2 && spread(tallCells, Math.floor(at / columns), at % columns);
+  const writing = cellsOf(maps.writing, (at) => maps.writing.data[at] > LEAST_WRITING && !isCovered(at));
+
+  const frame = rint((FRAME * SMALLER) / scale);
+  const places = [
+    ...placesOf(smallMaps, isTall, scale / SMALLER, frame, image),
+    ...placesOf(maps, writing, scale, 0, image),
+  ];
+  const wanted = places.reduce((total, place) => total + widthOf(place) * heightOf(place) * place.zoom ** 2, 0);
+  const shrink = Math.min(1, Math.sqrt(MOST_PIXELS / Math.max(wanted, 1)));
+  const pieces = [];
+  for (const place of places) pieces.push(await pieceOf(network, image, place, shrink, paper));
+  return pieces;
+}
+
+const widthOf = ({ left, right }) => right - left;
+const heightOf = ({ top, bottom }) => bottom - top;
+
+function thumbnailScale({ width, height }) {
+  const longest = Math.max(width, height);
+  return Math.min(THUMBNAIL / longest, Math.max(1, Math.min(ENLARGED, SMALL / longest)));
+}
+
+// Returns the median colour of an image's outermost pixels, which are mostly paper.
+function borderColour({ width, height, data }) {
+  const border = [];
+  for (let x = 0; x < width; x++) border.push(x, (height - 1) * width + x);
+  for (let y = 0; y < height; y++) border.push(y * width, y * width + width - 1);
+  return [0, 1, 2].map((c) => Math.trunc(median(border.map((pixel) => data[3 * pixel + c]))));
+}
+
+// Returns a thumbnail with FRAME pixels of paper around it.
+function framed(thumbnail, paper) {
+  const { width, height } = thumbnail;
+  const place = { left: -FRAME, top: -FRAME, right: width + FRAME, bottom: height + FRAME };
+  return windowOf(thumbnail, place, paper);
+}
+
+// Returns cells that are 1 where `is` says so of their number.
+function cellsOf({ rows, columns }, is) {
+  const cells = grid(rows, columns, Uint8Array);
+  cells.data.forEach((_, at) => (cells.data[at] = is(at) ? 1 : 0));
+  return cells;
+}
+
+function withoutFrame({ rows, columns, data }) {
+  const skipped = Math.trunc(FRAME / COARSE);
+  const inner = grid(rows - skipped, columns - skipped, Uint8Array);
+  inner.data.forEach((_, at) => {
+    const [row, column] = [Math.floor(at / inner.columns), at % inner.columns];
+    inner.data[at] = data[(row + skipped) * columns + column + skipped];
+  });
+  return inner;
+}
+
+// Returns cells with the eight around each, so that no rim of tall writing is left over.
+function grown(cells) {
+  const { rows, columns, data } = cells;
+  return cellsOf(cells, (at) => {
+    const [row, column] = [Math.floor(at / columns), at % columns];
+    for (let y = Math.max(0, row - 1); y <= Math.min(rows - 1, row + 1); y++) {
+      for (let x = Math.max(0, column - 1); x <= Math.min(columns - 1, column + 1); x++) {
+        if (data[y * columns + x]) return true;
+      }
+    }
+    return false;
+  });
+}
+
+// Returns the cell of the second thumbnail in which a cell of the first one lies.
+function spread({ rows, columns, data }, row, column) {
+  const y = Math.min(rows - 1, Math.floor(row / SMALLER));
+  return data[y * columns + Math.min(columns - 1, Math.floor(column / SMALLER))];
+}
+
+// Looks at one place, `shrink` times as large as it would like.
+async function pieceOf(network, image, place, shrink, paper) {
+  const picture = resized(windowOf(image, place, paper), place.zoom * shrink);
+  const isUpright = heightOf(place) > widthOf(place);
+  const scale = isUpright ? picture.height / heightOf(place) : picture.width / widthOf(place);
+  const maps = await pageMaps(network, picture);
+  return { picture, left: place.left, top: place.top, scale, maps };
+}
+
+// Returns a part of an image; what lies beyond the image is paper.
+function windowOf(image, { left, top, right, bottom }, paper) {
+  const [width, height] = [right - left, bottom - top];
+  const data = new Uint8Array(3 * width * height);
+  const [first, last] = [Math.max(0, left), Math.min(image.width, right)];
+  for (let y = 0; y < height; y++) {
+    const isInside = top + y >= 0 && top + y < image.height;
+    const isWhole = isInside && first === left && last === right;
+    if (!isWhole) for (let at = 3 * y * width; at < 3 * (y + 1) * width; at++) data[at] = paper[at % 3];
+    if (!isInside) continue;
+    const row = (top + y) * image.width;
+    data.set(image.data.subarray(3 * (row + first), 3 * (row + last)), 3 * (y * width + first - left));
+  }
+  return { width, height, channels: 3, data };
+}
+
+// Returns the places to look at, writing of like height together.
+// scale: of the thumbnail; frame: what it shows beyond the image, in pixels of that.
+function placesOf(maps, cells, scale, frame, image) {
+  const { columns } = cells;
+  let left = [...cells.data.keys()].filter((at) => cells.data[at]);
+  const places = [];
+  for (let group = 0; group < GROUPS && left.length; group++) {
+    const heights = Float32Array.from(left, (at) => Math.log2(maps.height.data[at]));
+    const middle = lowerMedian(heights);
+    const isAlike = (_, number) => Math.abs(heights[number] - middle) <= Math.log2(ALIKE);
+    const alike = left.filter(isAlike);
+    left = left.filter((at, number) => !isAlike(at, number));
+
+    const tall = 2 ** middle / scale;
+    const reach = Math.ceil((MARGIN * tall * scale) / COARSE);
+    const points = alike.map((at) => [Math.floor(at / columns), at % columns]);
+    for (const box of boxesOf(points, reach, cells)) {
+      const place = placeOf(box, scale, frame, image, READABLE / tall);
+      if (widthOf(place) > 0 && heightOf(place) > 0) places.push(place);
+    }
+  }
+  return places;
+}
+
+function lowerMedian(values) {
+  return values.slice().sort()[Math.floor((values.length - 1) / 2)];
+}
+
+// Turns a box of coarse cells of a thumbnail into a place in the image and its frame.
+function placeOf(box, scale, frame, { width, height }, zoom) {
+  const [left, top, right, bottom] = box.map((side) => Math.floor((side * COARSE) / scale - frame));
+  return { left, top, right: Math.min(right + 1, width + frame), bottom: Math.min(bottom + 1, height + frame), zoom };
+}
+
+// Returns few boxes that hold all cells, (row, column), with `reach` cells around them: parted where
+// a wide gap runs right across, in rows first and then in columns.
+function boxesOf(points, reach, { rows, columns }) {
+  const boxes = [];
+  for (const [upper, lower] of runs(points.map(([row]) => row), reach)) {
+    const inRows = points.filter(([row]) => row >= upper && row < lower);
+    for (const [first, last] of runs(inRows.map(([, column]) => column), reach)) {
+      const own = inRows.filter(([, column]) => column >= first && column < last).map(([row]) => row);
+      const [top, bottom] = [own[0], own.at(-1) + 1]; // they are in order
+      const sides = [first - reach, top - reach, last + reach, bottom + reach];
+      boxes.push(sides.map((side, i) => clip(side, 0, i % 2 ? rows : columns)));
+    }
+  }
+  return boxes;
+}
+
+// Returns ranges (first, last + 1) of positions that `reach` around each joins.
+function runs(positions, reach) {
+  const found = [];
+  for (const position of [...new Set(positions)].sort((one, other) => one - other)) {
+    const latest = found.at(-1);
+    if (latest && position - (latest[1] - 1) <= 2 * reach + 2) latest[1] = position + 1;
+    else found.push([position, position + 1]);
+  }
+  return found;
+}

@@ -1,0 +1,61 @@
+// The page network at work: an image comes in, its maps go out. Mirrors reading/page/maps.py.
+
+import { maps } from "../constants.js";
+import { clip, grid } from "../arrays.js";
+
+const { GRAIN, FINE, MIDDLE, COARSE, SIZE_RANGE, HEIGHT_RANGE } = maps;
+
+export const sigmoid = (logit) => 0.5 * (1 + Math.tanh(0.5 * logit));
+
+export function softmax(logits) {
+  const most = Math.max(...logits);
+  const powers = Float32Array.from(logits, (logit) => Math.exp(logit - most));
+  const total = powers.reduce((sum, power) => sum + power, 0);
+  return powers.map((power) => power / total);
+}
+
+// Returns the planes of a picture, its edges drawn out to multiples of GRAIN.
+function batchOf({ width, height, data }) {
+  const columns = GRAIN * Math.ceil(width / GRAIN);
+  const rows = GRAIN * Math.ceil(height / GRAIN);
+  const batch = new Uint8Array(3 * rows * columns);
+  for (let y = 0, at = 0; y < rows; y++) {
+    const row = 3 * width * Math.min(y, height - 1);
+    for (let x = 0; x < columns; x++, at++) {
+      const from = row + 3 * Math.min(x, width - 1);
+      for (let c = 0; c < 3; c++) batch[c * rows * columns + at] = data[from + c];
+    }
+  }
+  return { batch, dims: [1, 3, rows, columns] };
+}
+
+// Runs the page network on an image of 3 channels of any size.
+export async function pageMaps(network, image) {
+  const { batch, dims } = batchOf(image);
+  const found = await network(batch, dims);
+
+  // Returns a grid for each channel of an output, without the cells beside the picture.
+  function cut({ dims: size, data }, cell, value = (logit) => logit) {
+    const [fullRows, fullColumns] = size.slice(-2);
+    const rows = Math.ceil(image.height / cell);
+    const columns = Math.ceil(image.width / cell);
+    return Array.from({ length: data.length / (fullRows * fullColumns) }, (_, channel) => {
+      const cells = grid(rows, columns);
+      for (let row = 0, at = 0; row < rows; row++) {
+        const start = (channel * fullRows + row) * fullColumns;
+        for (let column = 0; column < columns; column++) cells.data[at++] = value(data[start + column]);
+      }
+      return cells;
+    });
+  }
+
+  return {
+    ink: cut(found.ink, FINE, sigmoid)[0],
+    centre: cut(found.centre, FINE, sigmoid)[0],
+    offset: cut(found.offset, FINE),
+    size: cut(found.size, FINE, (logit) => 2 ** clip(logit, ...SIZE_RANGE)),
+    kind: cut(found.kind, MIDDLE),
+    writing: cut(found.writing, COARSE, sigmoid)[0],
+    height: cut(found.height, COARSE, (logit) => 2 ** clip(logit, ...HEIGHT_RANGE))[0],
+  };
+}

@@ -1,0 +1,142 @@
+"""The draw page as a static site: it reads in the browser, and any file server can serve it.
+
+A folder comes in; the page, its reader in JavaScript (page/reading), the networks and ONNX Runtime
+for browsers go out. Constants of the reader are written from the Python modules that define them,
+so that the two cannot differ in one.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from inkdigits.core import digits
+from inkdigits.core.files import new_folder, writable_folder, write_whole
+from inkdigits.reading import recogniser, signs, symbols
+from inkdigits.reading.model_files import DEFAULT_MODEL, resolve_model
+from inkdigits.reading.page import decoding, find, finding, lines, look, maps, networks, reader
+from inkdigits.reading.page import warnings as page_warnings
+from inkdigits.reading.preprocessing import fields, noise, picture, repeated, tiny
+from inkdigits.service.site_runtime import runtime_files
+
+PAGE = Path(__file__).with_name("page")
+SITE = PAGE / "site"  # what only a site has; it lies at its top
+READING = Path("page/reading")  # of a site: the reader in JavaScript, with all it needs
+LIBRARY = READING / "inkdigits.js"
+SUFFIXES = (".html", ".js", ".css", ".ts", ".svg", ".webmanifest")
+
+POLICY = (  # nothing from elsewhere, and no script but the site's own
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
+    "worker-src 'self'; img-src 'self' data: blob:; connect-src 'self'; manifest-src 'self'; "
+    "base-uri 'none'; form-action 'none'"
+)
+HEAD = (
+    f'<meta charset="utf-8">\n  <meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+    '  <link rel="manifest" href="manifest.webmanifest">'
+)
+
+# The modules whose constants the reader in JavaScript uses, each by its own name.
+MODULES: tuple[ModuleType, ...] = (
+    *(digits, maps, finding, decoding, look, find, lines, page_warnings, reader),
+    *(picture, repeated, tiny, noise, fields, signs, symbols, recogniser),
+)
+
+
+def write_site(out: Path, runtime: Path | None = None) -> list[Path]:
+    """Write the site into a folder, which is new, empty, or holds a former site.
+
+    Args:
+        out: the folder.
+        runtime: the packed onnxruntime-web; None lets npm download it.
+
+    Returns:
+        The files, relative to the folder, sorted.
+
+    Raises:
+        CannotWrite: the folder holds something else, or cannot be written.
+        DownloadFailed, BadData: as `runtime_files` does.
+    """
+    if not (out / LIBRARY).is_file():
+        new_folder(out)
+
+    files = site_files(runtime)
+    for path, content in files.items():
+        writable_folder((out / path).parent)
+        write_whole(out / path, content)
+
+    return sorted(files)
+
+
+def site_files(runtime: Path | None = None) -> dict[Path, bytes]:
+    """Return the content of each file of the site by its path."""
+    files: dict[Path, bytes] = {}
+    for path in sorted(PAGE.rglob("*")):
+        if path.suffix in SUFFIXES:
+            in_site = path.is_relative_to(SITE)
+            name = path.relative_to(SITE) if in_site else Path("page", path.relative_to(PAGE))
+            files[name] = path.read_bytes()
+
+    index = files.pop(Path("page/index.html")).decode()
+    index = index.replace('<meta charset="utf-8">', HEAD).replace("<body>", "<body data-local>")
+    files[Path("index.html")] = index.encode()
+    files[READING / "constants.js"] = constants_module().encode()
+
+    weights = READING / "weights"
+    for network in (networks.PAGE_FILE, networks.LOOK_FILE):
+        files[weights / network] = (networks.FOLDER / network).read_bytes()
+    files[weights / "default.onnx"] = resolve_model(DEFAULT_MODEL).read_bytes()
+    for file, content in runtime_files(runtime).items():
+        files[READING / "runtime" / file] = content
+
+    files[Path("sw.js")] = _service_worker(files)
+    return files
+
+
+def constants_module() -> str:
+    """Return the JavaScript module that exports the constants of each Python module by its name."""
+    written = ["// Written by `inkdigits web` from the modules in inkdigits that have these names."]
+    for module in MODULES:
+        name = module.__name__.rpartition(".")[2]
+        values = _constants(module)
+        if module is recogniser:
+            values["threshold"] = recogniser.cached_recogniser(DEFAULT_MODEL).threshold
+        written.append(f"export const {name} = {json.dumps(values)};")
+
+    return "\n\n".join(written) + "\n"
+
+
+def _constants(module: ModuleType) -> dict[str, Any]:
+    """Return a module's constants that JSON can hold; a table becomes pairs, in its order."""
+    found: dict[str, Any] = {}
+    for name, value in vars(module).items():
+        plain = value.tolist() if isinstance(value, np.ndarray) else value
+        plain = list(value.items()) if isinstance(value, Mapping) else plain
+        if name.isupper() and _is_plain(plain):
+            found[name] = plain
+
+    return found
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+
+    return isinstance(value, int | float | str)
+
+
+def _service_worker(files: Mapping[Path, bytes]) -> bytes:
+    """Return the service worker, which knows the site's files and the version that they make."""
+    whole = hashlib.sha256()
+    for path, content in sorted(files.items()):
+        whole.update(f"{path.as_posix()}\n{len(content)}\n".encode() + content)
+
+    names = ["./", *(path.as_posix() for path in sorted(files) if path.name != "sw.js")]
+    head = (
+        f"const VERSION = {json.dumps(whole.hexdigest()[:12])};\n"
+        f"const FILES = {json.dumps(names)};\n\n"
+    )
+    return head.encode() + files[Path("sw.js")]
