@@ -1,4 +1,4 @@
-// A reader of pictures that reads on this device, in a worker, so that the pen does not wait for it.
+// A reader of pictures that reads on this device, in a worker, so that the pen need not wait.
 // Its answers are those of http.js. A service worker keeps the site, so that it works offline.
 
 import { $, make, sentence } from "./dom.js";
@@ -42,7 +42,8 @@ async function keepOffline() {
   const registration = await navigator.serviceWorker.register("sw.js").catch(() => null);
   if (!registration) return;
 
-  const offer = () => registration.waiting && navigator.serviceWorker.controller && offerUpdate(registration);
+  const offer = () =>
+    registration.waiting && navigator.serviceWorker.controller && offerUpdate(registration);
   offer();
   registration.addEventListener("updatefound", () => {
     registration.installing?.addEventListener("statechange", offer);

@@ -1,4 +1,4 @@
-// What NumPy and Python do with numbers and lists, where JavaScript does it differently or not at all.
+// What NumPy and Python do with numbers and lists, and JavaScript does otherwise or not at all.
 
 // Rounds to the nearest whole number, halves to the even one.
 export function rint(x) {

@@ -7,7 +7,7 @@ export { Recogniser };
 
 let loading = null;
 
-// Reads the digits in a picture, a Blob, an ImageBitmap or ImageData, with networks that stay loaded.
+// Reads the digits in a picture: a Blob, an ImageBitmap or ImageData. The networks stay loaded.
 export async function read(picture, options) {
   loading ??= Recogniser.load().catch((error) => {
     loading = null; // so that the next call tries again

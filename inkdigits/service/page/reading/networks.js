@@ -7,8 +7,8 @@ ort.env.wasm.numThreads = 1;
 ort.env.wasm.wasmPaths = new URL("./runtime/", import.meta.url).href;
 ort.env.logLevel = "error";
 
-// Loads a network. It takes bytes with their shape, and numbers with theirs where it wants some, and
-// returns its outputs by name, {dims, data} each.
+// Loads a network. It takes its inputs, (bytes or 32-bit floats, shape) each, and returns its
+// outputs by name, {dims, data} each: all, or those with some names.
 export async function loadNetwork(file) {
   const response = await fetch(new URL(`./weights/${file}`, import.meta.url));
   if (!response.ok) throw new Error(`${file} did not arrive: ${response.status}`);
@@ -16,11 +16,12 @@ export async function loadNetwork(file) {
   const session = await ort.InferenceSession.create(onnx, { executionProviders: ["wasm"] });
 
   let before = Promise.resolve(); // a session does one thing at a time
-  return (bytes, dims, numbers, numberDims) => {
-    const tensors = [new ort.Tensor("uint8", bytes, dims)];
-    if (numbers) tensors.push(new ort.Tensor("float32", numbers, numberDims));
+  return (inputs, outputs = session.outputNames) => {
+    const tensors = inputs.map(([data, shape]) => {
+      return new ort.Tensor(data instanceof Uint8Array ? "uint8" : "float32", data, shape);
+    });
     const given = Object.fromEntries(session.inputNames.map((name, i) => [name, tensors[i]]));
-    const answer = before.then(() => session.run(given));
+    const answer = before.then(() => session.run(given, outputs));
     before = answer.catch(() => {});
     return answer;
   };

@@ -7,7 +7,7 @@ import { loadNetwork } from "./networks.js";
 import { LIGHT_INK, SMALL } from "./page/warnings.js";
 import { inOriginal, readPage } from "./page/reader.js";
 import { asIs } from "./preprocessing/fields.js";
-import { greysOf, openPicture, turnLeft } from "./preprocessing/picture.js";
+import { openPicture, turnLeft } from "./preprocessing/picture.js";
 import { inOwnPixels } from "./preprocessing/repeated.js";
 import { fromTiny } from "./preprocessing/tiny.js";
 import { makeReading } from "./reading.js";
@@ -33,9 +33,8 @@ export class Recogniser {
   // Reads as `read` does, and keeps what led to the reading: {reading, page}.
   async trace(source, single = false) {
     const picture = inOwnPixels(await openPicture(source));
-    const grey = greysOf(picture.image);
-    const field = asIs(picture.image, grey);
-    if (field) return { reading: await this.readField(field, picture, field === grey) };
+    const asItIs = asIs(picture.image);
+    if (asItIs) return { reading: await this.readField(asItIs, picture) };
     const tiny = fromTiny(picture.image);
     if (tiny) return { reading: await this.readTiny(tiny, picture) };
 
@@ -44,11 +43,16 @@ export class Recogniser {
   }
 
   // Reads a picture that has MNIST's geometry as it is, or after it was inverted.
-  readField(field, { scale, warnings }, isLight) {
+  readField({ field, isLight }, { scale, warnings }) {
     const inked = range(field.length).filter((at) => field[at]);
     const rows = inked.map((at) => Math.floor(at / SIDE));
     const columns = inked.map((at) => at % SIDE);
-    const box = [Math.min(...columns), Math.min(...rows), Math.max(...columns) + 1, Math.max(...rows) + 1];
+    const box = [
+      Math.min(...columns),
+      Math.min(...rows),
+      Math.max(...columns) + 1,
+      Math.max(...rows) + 1,
+    ];
     const inPicture = box.map((side, i) => rint(side * scale[i % 2]));
     return this.readOne(field, inPicture, isLight ? [...warnings, LIGHT_INK] : warnings);
   }
@@ -66,7 +70,7 @@ export class Recogniser {
   // Reads the one digit of a picture.
   async readOne(field, box, warnings) {
     this.classifier ??= loadNetwork("default.onnx");
-    const { probabilities } = await (await this.classifier)(field, [1, SIDE, SIDE]);
+    const { probabilities } = await (await this.classifier)([[field, [1, SIDE, SIDE]]]);
     const doubt = probabilities.data[NOT_A_DIGIT];
     const chances = probabilities.data.slice(0, CLASSES).map((chance) => Math.max(chance, 1e-30));
     const shares = chances.map((chance) => chance / sum(chances));
@@ -85,7 +89,10 @@ export class Recogniser {
 
   async traceUpright(picture, single = false) {
     const page = await readPage(this.networks, picture, single);
-    const digits = page.candidates.map((find) => ({ ...digitOf(find), box: inOriginal(page, find.box) }));
+    const digits = page.candidates.map((find) => ({
+      ...digitOf(find),
+      box: inOriginal(page, find.box),
+    }));
     return { reading: makeReading(digits, page.warnings, signsBeside(page, digits)), page };
   }
 
@@ -103,7 +110,8 @@ export class Recogniser {
     }
 
     const doubts = otherWays(best.reading, readings);
-    if (bestQuarters && part !== picture) best = await this.traceUpright(turnLeft(picture, bestQuarters));
+    if (bestQuarters && part !== picture)
+      best = await this.traceUpright(turnLeft(picture, bestQuarters));
     if (bestQuarters && !makesSense(best.reading)) return upright;
     return { ...best, reading: turnedBack(best.reading, picture, bestQuarters, doubts) };
   }
@@ -116,7 +124,15 @@ function digitOf(find) {
   const accepted = find.isDigit;
   const probabilities = chances.map((chance) => chance / sum(chances));
   const reason = accepted ? null : REFUSED_BY_NETWORK;
-  return { digit, confidence: chances[digit], accepted, reason, line: find.line, probabilities, field: find.image };
+  return {
+    digit,
+    confidence: chances[digit],
+    accepted,
+    reason,
+    line: find.line,
+    probabilities,
+    field: find.image,
+  };
 }
 
 const originalSize = ({ image, scale }) => [image.width * scale[0], image.height * scale[1]];
@@ -145,7 +161,9 @@ function otherWays(best, readings) {
   const least = meanConfidence(best) - CLOSE_CONFIDENCE;
   const isOther = ([, reading]) =>
     makesSense(reading) && meanConfidence(reading) > least && reading.text !== best.text;
-  return Object.entries(readings).filter(isOther).map(([direction]) => `might be ${direction}`);
+  return Object.entries(readings)
+    .filter(isOther)
+    .map(([direction]) => `might be ${direction}`);
 }
 
 // Returns the middle of a page with MOST_TRIED symbols, or the whole page if it has no more.
@@ -154,8 +172,12 @@ function partToTry(picture, { digits }) {
   const boxes = digits.map(({ box }) => box.map((side, i) => side / picture.scale[i % 2]));
   const centres = boxes.map((box) => [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]);
   const middle = [0, 1].map((i) => median(centres.map((centre) => centre[i])));
-  const away = centres.map((centre) => Math.max(...centre.map((at, i) => Math.abs(at - middle[i]))));
-  const nearest = argsort(away).slice(0, MOST_TRIED).map((number) => boxes[number]);
+  const away = centres.map((centre) =>
+    Math.max(...centre.map((at, i) => Math.abs(at - middle[i]))),
+  );
+  const nearest = argsort(away)
+    .slice(0, MOST_TRIED)
+    .map((number) => boxes[number]);
   const side = (i, of) => of(...nearest.map((box) => box[i]));
   const [left, top] = [0, 1].map((i) => Math.max(0, Math.floor(side(i, Math.min))));
   const [right, bottom] = [2, 3].map((i) => Math.ceil(side(i, Math.max)));
@@ -178,7 +200,10 @@ function turnedBack(reading, picture, quarters, doubts) {
   const direction = TURNS.find(([turned]) => turned === quarters)?.[1];
   const warnings = [...reading.warnings, ...(quarters ? [`read ${direction}`] : []), ...doubts];
   if (!quarters) return { ...reading, warnings };
-  const back = (symbol) => ({ ...symbol, box: turnBack(symbol.box, quarters, originalSize(picture)) });
+  const back = (symbol) => ({
+    ...symbol,
+    box: turnBack(symbol.box, quarters, originalSize(picture)),
+  });
   return { ...reading, digits: reading.digits.map(back), signs: reading.signs.map(back), warnings };
 }
 

@@ -2,8 +2,6 @@
 // way. An image is {width, height, channels, data}, with data of bytes or of 32-bit floats.
 // Source: Pillow's src/libImaging/Resample.c and Reduce.c.
 
-import { clip } from "./arrays.js";
-
 const PRECISION = 22; // bits of a weight behind the point, for bytes
 const [FLOAT_54, FLOAT_46] = [Math.fround(0.54), Math.fround(0.46)];
 
@@ -45,24 +43,26 @@ function weightsFor(length, from, to, newLength, { support, weigh }, isBytes) {
     }
     const share = (weight) => (total ? weight / total : weight);
     if (!isBytes) return { first, weights: weights.map(share) };
-    const fixed = (weight) => Math.trunc(share(weight) * 2 ** PRECISION + (weight < 0 ? -0.5 : 0.5));
+    const fixed = (weight) =>
+      Math.trunc(share(weight) * 2 ** PRECISION + (weight < 0 ? -0.5 : 0.5));
     return { first, weights: Int32Array.from(weights, fixed) };
   });
 }
 
-// Resamples one axis. count: lines; lineStep, pixelStep: from one to the next, in values.
-function pass(data, out, places, count, [lineStep, pixelStep], [outLineStep, outPixelStep], channels) {
+// Resamples one axis of an image. from, to: {data, line, pixel}, with the steps in values from one
+// line to the next and from one pixel of it to the next; count: lines.
+function pass(from, to, places, count, channels) {
+  const { data, pixel } = from;
   const isBytes = data instanceof Uint8Array;
+  const start = isBytes ? 1 << (PRECISION - 1) : 0;
   for (let line = 0; line < count; line++) {
-    for (let place = 0; place < places.length; place++) {
+    for (let place = 0, out = line * to.line; place < places.length; place++, out += to.pixel) {
       const { first, weights } = places[place];
-      const taps = weights.length;
       for (let channel = 0; channel < channels; channel++) {
-        let at = line * lineStep + first * pixelStep + channel;
-        let total = isBytes ? 1 << (PRECISION - 1) : 0;
-        for (let i = 0; i < taps; i++, at += pixelStep) total += data[at] * weights[i];
-        const value = isBytes ? clip(total >> PRECISION, 0, 255) : total;
-        out[line * outLineStep + place * outPixelStep + channel] = value;
+        let at = line * from.line + first * pixel + channel;
+        let total = start;
+        for (let i = 0; i < weights.length; i++, at += pixel) total += data[at] * weights[i];
+        to.data[out + channel] = isBytes ? Math.min(Math.max(total >> PRECISION, 0), 255) : total;
       }
     }
   }
@@ -73,25 +73,25 @@ export function resize(image, width, height, filter, box = [0, 0, image.width, i
   const [left, top, right, bottom] = box.map(Math.fround);
   const { channels } = image;
   const isBytes = image.data instanceof Uint8Array;
-  let { data, width: oldWidth } = image;
+  let { data } = image;
   let rows = weightsFor(image.height, top, bottom, height, filter, isBytes);
 
   if (width !== image.width || left || right !== width) {
     const columns = weightsFor(image.width, left, right, width, filter, isBytes);
-    const firstRow = rows[0].first;
-    const lastRow = rows[height - 1].first + rows[height - 1].weights.length;
-    const wide = new data.constructor((lastRow - firstRow) * width * channels);
-    const step = oldWidth * channels;
-    const used = data.subarray(firstRow * step);
-    pass(used, wide, columns, lastRow - firstRow, [step, channels], [width * channels, channels], channels);
+    const [firstRow, last] = [rows[0].first, rows[height - 1]];
+    const count = last.first + last.weights.length - firstRow;
+    const line = image.width * channels;
+    const from = { data: data.subarray(firstRow * line), line, pixel: channels };
+    const step = { line: width * channels, pixel: channels };
+    data = new data.constructor(count * step.line);
+    pass(from, { data, ...step }, columns, count, channels);
     rows = rows.map(({ first, weights }) => ({ first: first - firstRow, weights }));
-    [data, oldWidth] = [wide, width];
   }
   if (height !== image.height || top || bottom !== height) {
-    const step = width * channels;
-    const out = new data.constructor(step * height);
-    pass(data, out, rows, width, [channels, step], [channels, step], channels);
-    data = out;
+    const step = { line: channels, pixel: width * channels };
+    const from = { data, ...step };
+    data = new data.constructor(height * step.pixel);
+    pass(from, { data, ...step }, rows, width, channels);
   }
   return { width, height, channels, data };
 }

@@ -37,7 +37,9 @@ export function withSpaces(line) {
   const usual = gaps.length >= FEWEST_GAPS ? lowerQuartile(gaps) : 0;
   const least = Math.max(SPACE * tall, WIDER * usual);
   const character = ({ digit, sign }) => `${digit ?? sign}`;
-  return line.map((symbol, i) => (i && gaps[i - 1] > least ? " " : "") + character(symbol)).join("");
+  return line
+    .map((symbol, i) => (i && gaps[i - 1] > least ? " " : "") + character(symbol))
+    .join("");
 }
 
 // Returns what statistics.quantiles(values, n=4)[0] does, of two values at the least.

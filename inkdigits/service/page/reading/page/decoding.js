@@ -132,7 +132,8 @@ function gather({ centre, kind }, owner, peaks) {
   return peaks.flatMap(({ row, column, at }, number) => {
     const { rows, columns } = cells[number];
     if (!rows.length) return [];
-    const place = Math.trunc((row * FINE) / MIDDLE) * kind[0].columns + Math.trunc((column * FINE) / MIDDLE);
+    const place =
+      Math.trunc((row * FINE) / MIDDLE) * kind[0].columns + Math.trunc((column * FINE) / MIDDLE);
     const logits = Float32Array.from(kind, ({ data }) => data[place]);
     return [{ score: centre.data[at], box: inkBox(rows, columns), rows, columns, kind: logits }];
   });

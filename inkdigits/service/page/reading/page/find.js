@@ -9,8 +9,8 @@ const { CLASSES, SIDE } = digits;
 export const { SEPARATORS, SLASH, OTHER, MARGIN } = find;
 
 export class Find {
-  // box: in pixels of the picture; chances: 16; piece, symbol: where it was found, as what; taken: a
-  // look that was taken already; line: the number of its line.
+  // box: in pixels of the picture; chances: 16; piece, symbol: where it was found, as what; taken:
+  // a look that was taken already; line: the number of its line.
   constructor(box, chances, piece, symbol, taken = null, line = 0) {
     Object.assign(this, { box, chances, piece, symbol, taken, line });
   }

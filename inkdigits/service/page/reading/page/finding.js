@@ -4,7 +4,7 @@
 import { finding, maps as mapSizes } from "../constants.js";
 import { clip, grid, median, rint } from "../arrays.js";
 import { BILINEAR, resizeWithGap } from "../resampling.js";
-import { pageMaps } from "./maps.js";
+import { coarseMaps, pageMaps } from "./maps.js";
 
 const { THUMBNAIL, SMALL, ENLARGED, SMALLER, FRAME, TALL, READABLE, ALIKE } = finding;
 const { GROUPS, LEAST_WRITING, MARGIN, MOST_PIXELS, REDUCING_GAP } = finding;
@@ -23,23 +23,33 @@ export async function findPieces(network, image) {
   const paper = borderColour(image);
   const thumbnail = resized(image, scale);
   const small = framed(resized(thumbnail, 1 / SMALLER), paper);
-  const maps = await pageMaps(network, thumbnail);
-  const smallMaps = await pageMaps(network, small);
+  const maps = await coarseMaps(network, thumbnail);
+  const smallMaps = await coarseMaps(network, small);
 
   const cells = smallMaps.writing;
-  const isTall = cellsOf(cells, (at) => cells.data[at] > LEAST_WRITING && smallMaps.height.data[at] >= TALL);
+  const isTall = cellsOf(
+    cells,
+    (at) => cells.data[at] > LEAST_WRITING && smallMaps.height.data[at] >= TALL,
+  );
   const tallCells = grown(withoutFrame(isTall));
   const { columns } = maps.writing;
   const isCovered = (at) =>
-    maps.height.data[at] > (TALL * SMALLER) / 2 && spread(tallCells, Math.floor(at / columns), at % columns);
-  const writing = cellsOf(maps.writing, (at) => maps.writing.data[at] > LEAST_WRITING && !isCovered(at));
+    maps.height.data[at] > (TALL * SMALLER) / 2 &&
+    spread(tallCells, Math.floor(at / columns), at % columns);
+  const writing = cellsOf(
+    maps.writing,
+    (at) => maps.writing.data[at] > LEAST_WRITING && !isCovered(at),
+  );
 
   const frame = rint((FRAME * SMALLER) / scale);
   const places = [
     ...placesOf(smallMaps, isTall, scale / SMALLER, frame, image),
     ...placesOf(maps, writing, scale, 0, image),
   ];
-  const wanted = places.reduce((total, place) => total + widthOf(place) * heightOf(place) * place.zoom ** 2, 0);
+  const wanted = places.reduce(
+    (total, place) => total + widthOf(place) * heightOf(place) * place.zoom ** 2,
+    0,
+  );
   const shrink = Math.min(1, Math.sqrt(MOST_PIXELS / Math.max(wanted, 1)));
   const pieces = [];
   for (const place of places) pieces.push(await pieceOf(network, image, place, shrink, paper));
@@ -123,10 +133,14 @@ function windowOf(image, { left, top, right, bottom }, paper) {
   for (let y = 0; y < height; y++) {
     const isInside = top + y >= 0 && top + y < image.height;
     const isWhole = isInside && first === left && last === right;
-    if (!isWhole) for (let at = 3 * y * width; at < 3 * (y + 1) * width; at++) data[at] = paper[at % 3];
+    if (!isWhole)
+      for (let at = 3 * y * width; at < 3 * (y + 1) * width; at++) data[at] = paper[at % 3];
     if (!isInside) continue;
     const row = (top + y) * image.width;
-    data.set(image.data.subarray(3 * (row + first), 3 * (row + last)), 3 * (y * width + first - left));
+    data.set(
+      image.data.subarray(3 * (row + first), 3 * (row + last)),
+      3 * (y * width + first - left),
+    );
   }
   return { width, height, channels: 3, data };
 }
@@ -162,17 +176,31 @@ function lowerMedian(values) {
 // Turns a box of coarse cells of a thumbnail into a place in the image and its frame.
 function placeOf(box, scale, frame, { width, height }, zoom) {
   const [left, top, right, bottom] = box.map((side) => Math.floor((side * COARSE) / scale - frame));
-  return { left, top, right: Math.min(right + 1, width + frame), bottom: Math.min(bottom + 1, height + frame), zoom };
+  return {
+    left,
+    top,
+    right: Math.min(right + 1, width + frame),
+    bottom: Math.min(bottom + 1, height + frame),
+    zoom,
+  };
 }
 
-// Returns few boxes that hold all cells, (row, column), with `reach` cells around them: parted where
-// a wide gap runs right across, in rows first and then in columns.
+// Returns few boxes that hold all cells, (row, column), with `reach` cells around them. They are
+// parted where a wide gap runs right across, in rows first and then in columns.
 function boxesOf(points, reach, { rows, columns }) {
   const boxes = [];
-  for (const [upper, lower] of runs(points.map(([row]) => row), reach)) {
+  for (const [upper, lower] of runs(
+    points.map(([row]) => row),
+    reach,
+  )) {
     const inRows = points.filter(([row]) => row >= upper && row < lower);
-    for (const [first, last] of runs(inRows.map(([, column]) => column), reach)) {
-      const own = inRows.filter(([, column]) => column >= first && column < last).map(([row]) => row);
+    for (const [first, last] of runs(
+      inRows.map(([, column]) => column),
+      reach,
+    )) {
+      const own = inRows
+        .filter(([, column]) => column >= first && column < last)
+        .map(([row]) => row);
       const [top, bottom] = [own[0], own.at(-1) + 1]; // they are in order
       const sides = [first - reach, top - reach, last + reach, bottom + reach];
       boxes.push(sides.map((side, i) => clip(side, 0, i % 2 ? rows : columns)));

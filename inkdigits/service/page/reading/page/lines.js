@@ -14,13 +14,19 @@ export function findLines(boxes) {
   if (!boxes.length) return [];
   const x = boxes.map(([left, , right]) => (left + right) / 2);
   const y = boxes.map(([, top, , bottom]) => (top + bottom) / 2);
-  let tall = boxes.map(([left, top, right, bottom]) => Math.max(bottom - top, WIDE * (right - left)));
+  let tall = boxes.map(([left, top, right, bottom]) =>
+    Math.max(bottom - top, WIDE * (right - left)),
+  );
   const typical = median(tall);
   tall = tall.map((height) => Math.max(height, LEAST_HEIGHT * typical));
   const steepness = slope(x, y, tall);
   const level = y.map((value, i) => value - steepness * x[i]);
 
-  const words = wordsOf(boxes, level, tall.map((height) => (height + typical) / 2));
+  const words = wordsOf(
+    boxes,
+    level,
+    tall.map((height) => (height + typical) / 2),
+  );
   const rows = rowsOf(words, boxes, level, typical);
   const order = argsort(rows.map((row) => mean(row.map((number) => level[number]))));
   return order.map((row) => argsort(rows[row].map((number) => x[number])).map((i) => rows[row][i]));
@@ -66,7 +72,10 @@ function rowsOf(words, boxes, level, typical) {
     }
   }
   const order = argsort(pairs.map(({ doubt }) => doubt));
-  const rows = joined(order.map((i) => pairs[i]), isBeside);
+  const rows = joined(
+    order.map((i) => pairs[i]),
+    isBeside,
+  );
   return rows.map((row) => row.flatMap((number) => words[number]));
 }
 

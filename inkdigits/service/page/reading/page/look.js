@@ -26,7 +26,10 @@ export function looks(piece, symbols) {
   const [left, top] = cells;
   const ink = padded(piece.maps.ink, cells);
   const only = { ...ink, data: new Float32Array(ink.data.length) }; // the ink of one at a time
-  const colours = continued(piece.picture, cells.map((side) => side * FINE));
+  const colours = continued(
+    piece.picture,
+    cells.map((side) => side * FINE),
+  );
 
   return symbols.map(({ rows, columns }, number) => {
     const box = windows[number].map((side, i) => side - [left, top][i % 2] * FINE);
@@ -101,7 +104,12 @@ function heightAt({ maps: { height } }, { box: [left, top, right, bottom] }) {
 
 // Returns a part of an image as SIDE x SIDE values, area-averaged; it is cut at the edges.
 function sampled(image, [left, top, right, bottom]) {
-  const box = [Math.max(left, 0), Math.max(top, 0), Math.min(right, image.width), Math.min(bottom, image.height)];
+  const box = [
+    Math.max(left, 0),
+    Math.max(top, 0),
+    Math.min(right, image.width),
+    Math.min(bottom, image.height),
+  ];
   return resize(image, SIDE, SIDE, BILINEAR, box).data;
 }
 
@@ -115,7 +123,10 @@ function sampledPart(image, box) {
     const start = (top + row) * image.width + left;
     data.set(image.data.subarray(start, start + width), row * width);
   }
-  return sampled({ width, height, channels: 1, data }, box.map((side, i) => side - [left, top][i % 2]));
+  return sampled(
+    { width, height, channels: 1, data },
+    box.map((side, i) => side - [left, top][i % 2]),
+  );
 }
 
 // Projects colours on the axis from local paper, 0, to the symbol's ink, 1.
@@ -129,7 +140,10 @@ function greysOf(colour, every, own) {
     for (let c = 0; c < 3; c++) ink[c] += colour[3 * i + c] * weight;
   });
   const axis = ink.map((value, c) => value / total - paper[c]);
-  const length = Math.max(axis.reduce((all, value) => all + value ** 2, 0), LEAST_CONTRAST);
+  const length = Math.max(
+    axis.reduce((all, value) => all + value ** 2, 0),
+    LEAST_CONTRAST,
+  );
   return own.map((_, i) => {
     const along = axis.reduce((all, value, c) => all + (colour[3 * i + c] - paper[c]) * value, 0);
     return clip((SOLID * along) / length, 0, 1);

@@ -26,36 +26,48 @@ function batchOf({ width, height, data }) {
       for (let c = 0; c < 3; c++) batch[c * rows * columns + at] = data[from + c];
     }
   }
-  return { batch, dims: [1, 3, rows, columns] };
+  return [batch, [1, 3, rows, columns]];
 }
 
 // Runs the page network on an image of 3 channels of any size.
 export async function pageMaps(network, image) {
-  const { batch, dims } = batchOf(image);
-  const found = await network(batch, dims);
-
-  // Returns a grid for each channel of an output, without the cells beside the picture.
-  function cut({ dims: size, data }, cell, value = (logit) => logit) {
-    const [fullRows, fullColumns] = size.slice(-2);
-    const rows = Math.ceil(image.height / cell);
-    const columns = Math.ceil(image.width / cell);
-    return Array.from({ length: data.length / (fullRows * fullColumns) }, (_, channel) => {
-      const cells = grid(rows, columns);
-      for (let row = 0, at = 0; row < rows; row++) {
-        const start = (channel * fullRows + row) * fullColumns;
-        for (let column = 0; column < columns; column++) cells.data[at++] = value(data[start + column]);
-      }
-      return cells;
-    });
-  }
-
+  const found = await network([batchOf(image)]);
+  const cut = cutTo(image);
   return {
     ink: cut(found.ink, FINE, sigmoid)[0],
     centre: cut(found.centre, FINE, sigmoid)[0],
     offset: cut(found.offset, FINE),
     size: cut(found.size, FINE, (logit) => 2 ** clip(logit, ...SIZE_RANGE)),
     kind: cut(found.kind, MIDDLE),
+    ...coarse(found, cut),
+  };
+}
+
+// Does as `pageMaps`, for the maps of writing alone.
+export async function coarseMaps(network, image) {
+  const found = await network([batchOf(image)], ["writing", "height"]);
+  return coarse(found, cutTo(image));
+}
+
+function coarse(found, cut) {
+  return {
     writing: cut(found.writing, COARSE, sigmoid)[0],
     height: cut(found.height, COARSE, (logit) => 2 ** clip(logit, ...HEIGHT_RANGE))[0],
+  };
+}
+
+// Returns what makes a grid of each channel of an output, without the cells beside the image.
+function cutTo({ width, height }) {
+  return ({ dims, data }, cell, value = (logit) => logit) => {
+    const [fullRows, fullColumns] = dims.slice(-2);
+    const channels = data.length / (fullRows * fullColumns);
+    return Array.from({ length: channels }, (_, channel) => {
+      const cells = grid(Math.ceil(height / cell), Math.ceil(width / cell));
+      for (let row = 0, at = 0; row < cells.rows; row++) {
+        const start = (channel * fullRows + row) * fullColumns;
+        for (let i = start; i < start + cells.columns; i++) cells.data[at++] = value(data[i]);
+      }
+      return cells;
+    });
   };
 }

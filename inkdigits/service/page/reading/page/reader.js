@@ -1,5 +1,6 @@
 // From a picture to the symbols written in it, in reading order, with what each of them may be:
-// finding (pieces with maps) -> decoding (symbols) -> look -> lines. Mirrors reading/page/reader.py.
+// finding (pieces with maps) -> decoding (symbols) -> look -> lines. Mirrors
+// reading/page/reader.py.
 
 import { digits, maps as mapSizes, reader } from "../constants.js";
 import { argmax, argsort, clip, range, rint, sum } from "../arrays.js";
@@ -12,7 +13,8 @@ import { looks } from "./look.js";
 import { softmax } from "./maps.js";
 import { signsWarning, warningsFor } from "./warnings.js";
 
-const { LEAST_DIGIT, MOST_LOOKS, LOOKS_AT_ONCE, SAME, INSIDE, MAY_BE_DIGIT, LIKELIER_ALONE } = reader;
+const { LEAST_DIGIT, MOST_LOOKS, LOOKS_AT_ONCE, SAME, INSIDE, MAY_BE_DIGIT, LIKELIER_ALONE } =
+  reader;
 const { CLASSES } = digits;
 
 const digitsOf = (chances) => chances.subarray(0, CLASSES);
@@ -47,7 +49,9 @@ export function inOriginal({ picture: { scale } }, box) {
 // Returns the symbols of all pieces, each once, in reading order, and how many that may be digits
 // were looked at once only, since there are so many.
 async function findIn(networks, pieces, image) {
-  const places = pieces.flatMap((piece) => findSymbols(piece.maps).map((symbol) => ({ piece, symbol })));
+  const places = pieces.flatMap((piece) =>
+    findSymbols(piece.maps).map((symbol) => ({ piece, symbol })),
+  );
   if (!places.length) return { finds: [], once: 0 };
 
   const chances = places.map(({ symbol }) => softmax(symbol.kind));
@@ -56,12 +60,16 @@ async function findIn(networks, pieces, image) {
   const seen = looksAt(pieces, places, worth);
   for (let start = 0; start < asked.length; start += LOOKS_AT_ONCE) {
     const numbers = asked.slice(start, start + LOOKS_AT_ONCE);
-    const answers = await lookAgain(networks.look, numbers.map((number) => [seen.get(number), places[number].symbol.kind]));
+    const answers = await lookAgain(
+      networks.look,
+      numbers.map((number) => [seen.get(number), places[number].symbol.kind]),
+    );
     numbers.forEach((number, i) => (chances[number] = answers[i]));
   }
 
   const finds = places.map(
-    ({ piece, symbol }, i) => new Find(boxOf(piece, symbol, image), chances[i], piece, symbol, seen.get(i)),
+    ({ piece, symbol }, i) =>
+      new Find(boxOf(piece, symbol, image), chances[i], piece, symbol, seen.get(i)),
   );
   return { finds: inReadingOrder(distinct(finds)), once: worth.length - asked.length };
 }
@@ -76,7 +84,10 @@ async function lookAgain(network, shown) {
     logits.set(kind, i * kinds);
   });
   const side = Math.sqrt(size / 3);
-  const { probabilities } = await network(planes, [shown.length, 3, side, side], logits, [shown.length, kinds]);
+  const { probabilities } = await network([
+    [planes, [shown.length, 3, side, side]],
+    [logits, [shown.length, kinds]],
+  ]);
   return shown.map((_, i) => probabilities.data.slice(i * kinds, (i + 1) * kinds));
 }
 
@@ -85,7 +96,10 @@ function looksAt(pieces, places, worth) {
   const seen = new Map();
   for (const piece of pieces) {
     const here = worth.filter((number) => places[number].piece === piece);
-    const taken = looks(piece, here.map((number) => places[number].symbol));
+    const taken = looks(
+      piece,
+      here.map((number) => places[number].symbol),
+    );
     here.forEach((number, i) => seen.set(number, taken[i]));
   }
   return seen;
@@ -108,7 +122,9 @@ function ifAlone(find) {
 
 // Returns which symbols may well be digits, the least sure first.
 function worthALook(chances) {
-  const worth = range(chances.length).filter((number) => sum(digitsOf(chances[number])) > LEAST_DIGIT);
+  const worth = range(chances.length).filter(
+    (number) => sum(digitsOf(chances[number])) > LEAST_DIGIT,
+  );
   return argsort(worth.map((number) => Math.max(...chances[number]))).map((i) => worth[i]);
 }
 

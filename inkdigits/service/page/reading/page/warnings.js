@@ -19,7 +19,8 @@ export function warningsFor(picture, finds) {
   if (Math.abs(contrast) < VERY_FAINT * 255) told.push("very faint");
 
   const { width, height } = picture.image;
-  const touches = ([left, top, right, bottom]) => left <= 0 || top <= 0 || right >= width || bottom >= height;
+  const touches = ([left, top, right, bottom]) =>
+    left <= 0 || top <= 0 || right >= width || bottom >= height;
   if (found.some(({ box }) => touches(box))) told.push("touches the border");
 
   const [x, y] = picture.scale;
@@ -36,7 +37,9 @@ export function signsWarning(finds) {
     const inLine = before?.line === find.line && after?.line === find.line;
     return inLine && before.isDigit && find.isSeparator && after.isDigit;
   };
-  const signs = finds.filter(isBetween).map(({ chances }) => SEPARATORS[argmax(chances) - digits.CLASSES]);
+  const signs = finds
+    .filter(isBetween)
+    .map(({ chances }) => SEPARATORS[argmax(chances) - digits.CLASSES]);
   return signs.length ? [`signs left out: ${[...new Set(signs)].join(" ")}`] : [];
 }
 
@@ -44,7 +47,8 @@ export function signsWarning(finds) {
 function brightness({ piece: { picture, maps: found }, symbol }) {
   const { rows, columns } = found.ink;
   const at = (row, column) => 3 * (row * FINE * picture.width + column * FINE);
-  const grey = (from) => RED_GREEN_BLUE.reduce((all, share, c) => all + share * picture.data[from + c], 0);
+  const grey = (from) =>
+    RED_GREEN_BLUE.reduce((all, share, c) => all + share * picture.data[from + c], 0);
 
   const [left, top, right, bottom] = symbol.box.map((side) => Math.trunc(side / FINE));
   const margin = rint(BESIDE * Math.max(right - left, bottom - top)) + 1;

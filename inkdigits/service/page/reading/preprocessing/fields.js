@@ -4,11 +4,18 @@
 import { digits, fields } from "../constants.js";
 import { clip, rint } from "../arrays.js";
 import { BICUBIC, HAMMING, reduce, resize } from "../resampling.js";
+import { greysOf } from "./picture.js";
 
-const { DIGIT, CENTRE, LEEWAY, SUPERSAMPLING, LARGE, TIGHT, PEN, DIAGONAL, PIXEL, MOST_GAIN } = fields;
+const { DIGIT, CENTRE, LEEWAY, SUPERSAMPLING, LARGE, TIGHT, PEN, DIAGONAL, PIXEL, MOST_GAIN } =
+  fields;
 const { SIDE } = digits;
 
-const plane = (width, height) => ({ width, height, channels: 1, data: new Uint8Array(width * height) });
+const plane = (width, height) => ({
+  width,
+  height,
+  channels: 1,
+  data: new Uint8Array(width * height),
+});
 const largest = ({ data }) => data.reduce((most, value) => Math.max(most, value), 0);
 
 // Brings one digit's ink, not blank, to MNIST's geometry: SIDE x SIDE bytes.
@@ -120,7 +127,9 @@ function withFullContrast(image) {
 
 // Puts DIGIT x DIGIT pixels into a field, so that their centre of mass is in its middle.
 function pasted(image) {
-  const [left, top] = centreOfMass(image).map((at) => clip(Math.ceil(CENTRE - 1 - at), 0, SIDE - DIGIT));
+  const [left, top] = centreOfMass(image).map((at) =>
+    clip(Math.ceil(CENTRE - 1 - at), 0, SIDE - DIGIT),
+  );
   return placed(image, left, top, SIDE, SIDE).data;
 }
 
@@ -154,11 +163,14 @@ function strokeWidth(image) {
   return (2 * area) / Math.max(1, straight + DIAGONAL * across + PIXEL * alone);
 }
 
-// Returns pixels that have MNIST's geometry already, inverted if they are dark on light, or null.
-export function asIs(image, grey) {
+// Returns the pixels of an image that has MNIST's geometry already, {field, isLight}, inverted if
+// they are dark on light; or null.
+export function asIs(image) {
   if (image.width !== SIDE || image.height !== SIDE || !image.isGrey) return null;
+  const grey = greysOf(image);
+  if (isMnistLike(grey)) return { field: grey, isLight: true };
   const inverted = grey.map((value) => 255 - value);
-  return [grey, inverted].find(isMnistLike) ?? null;
+  return isMnistLike(inverted) ? { field: inverted, isLight: false } : null;
 }
 
 function isMnistLike(data) {

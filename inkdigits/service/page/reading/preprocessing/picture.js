@@ -1,5 +1,5 @@
-// From a picture as a browser has it to upright 8-bit pixels: {image, scale, warnings}, with an image
-// of 3 channels that says if it is grey. Mirrors reading/preprocessing/picture.py.
+// From a picture as a browser has it to upright 8-bit pixels: {image, scale, warnings}, with an
+// image of 3 channels that says if it is grey. Mirrors reading/preprocessing/picture.py.
 
 import { picture as sizes } from "../constants.js";
 import { mean, median, range, rint } from "../arrays.js";
@@ -42,16 +42,24 @@ async function bitmapOf(blob) {
 }
 
 function fromPixels({ width, height, data }) {
-  const isOpaque = !data.some((value, at) => at % 4 === 3 && value < 255);
-  const image = isOpaque ? reduced(withoutAlpha(data, width, height)) : onPaper({ width, height, data });
+  const image = isOpaque(data)
+    ? reduced(withoutAlpha(data, width, height))
+    : onPaper({ width, height, data });
   image.isGrey = isGrey(image);
   return { image, scale: [width / image.width, height / image.height], warnings: [] };
 }
 
+function isOpaque(rgba) {
+  for (let at = 3; at < rgba.length; at += 4) if (rgba[at] < 255) return false;
+  return true;
+}
+
 function withoutAlpha(rgba, width, height) {
   const data = new Uint8Array(3 * width * height);
-  for (let from = 0, to = 0; to < data.length; from += 4) {
-    for (let c = 0; c < 3; c++) data[to++] = rgba[from + c];
+  for (let from = 0, to = 0; to < data.length; from += 4, to += 3) {
+    data[to] = rgba[from];
+    data[to + 1] = rgba[from + 1];
+    data[to + 2] = rgba[from + 2];
   }
   return { width, height, channels: 3, data };
 }
@@ -83,9 +91,13 @@ function onPaper({ width, height, data: rgba }) {
   const pixels = range(data.length / 4);
   const half = pixels.filter((pixel) => alpha(pixel) >= 128);
   const visible = half.length ? half : pixels.filter((pixel) => alpha(pixel) > 0);
-  const paper = visible.length ? paperFor(visible, visible.length / pixels.length, colour) : [255, 255, 255];
+  const paper = visible.length
+    ? paperFor(visible, visible.length / pixels.length, colour)
+    : [255, 255, 255];
   const mixed = pixels.flatMap((pixel) =>
-    paper.map((value, c) => rint((colour(pixel, c) * alpha(pixel) + value * (255 - alpha(pixel))) / 255)),
+    paper.map((value, c) =>
+      rint((colour(pixel, c) * alpha(pixel) + value * (255 - alpha(pixel))) / 255),
+    ),
   );
   const size = small ?? { width, height };
   return { width: size.width, height: size.height, channels: 3, data: Uint8Array.from(mixed) };
@@ -97,7 +109,9 @@ function paperFor(visible, share, colour) {
   const pixels = visible.filter((_, i) => i % step === 0);
   const channels = [0, 1, 2].map((c) => pixels.map((pixel) => colour(pixel, c)));
   const middle = channels.map(median);
-  const away = mean(pixels.map((_, i) => Math.max(...channels.map((values, c) => Math.abs(values[i] - middle[c])))));
+  const away = mean(
+    pixels.map((_, i) => Math.max(...channels.map((values, c) => Math.abs(values[i] - middle[c])))),
+  );
   if (share > 0.5 && away > 8) return middle.map(rint);
   return mean(channels.map(mean)) > LIGHTEST_ON_WHITE ? [0, 0, 0] : [255, 255, 255];
 }
@@ -119,7 +133,10 @@ export function greysOf({ width, height, data }) {
 
 // Turns a picture to the left by a number of right angles.
 export function turnLeft(picture, quarters) {
-  const { image: { width, height, data }, scale } = picture;
+  const {
+    image: { width, height, data },
+    scale,
+  } = picture;
   const isUpright = quarters % 2 === 0;
   const size = isUpright ? { width, height } : { width: height, height: width };
   const out = new Uint8Array(data.length);

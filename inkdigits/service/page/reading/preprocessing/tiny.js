@@ -6,8 +6,8 @@ import { toField } from "./fields.js";
 import { isNoise } from "./noise.js";
 import { greysOf } from "./picture.js";
 
-// Returns the one digit of a tiny picture, {field, isLight}; null where the picture is larger than an
-// image of MNIST's, blank, or noise.
+// Returns the one digit of a tiny picture, {field, isLight}; null where the picture is larger than
+// an image of MNIST's, blank, or noise.
 export function fromTiny(image) {
   const { width, height } = image;
   if (Math.max(width, height) > digits.SIDE || isNoise(image)) return null;
