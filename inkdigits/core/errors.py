@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 MOST_LISTED = 6  # names in an error message
+MOST_ECHOED = 200  # characters of somebody's input in an error message
 
 _Entry = TypeVar("_Entry")
 
@@ -29,7 +30,7 @@ class UnknownName(InkdigitsError):
     code = "unknown_name"
 
     def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
-        super().__init__(f"no {kind} {str(name)!r}; known: {', '.join(known)}")
+        super().__init__(f"no {kind} {quoted(name)}; known: {', '.join(known)}")
 
 
 def look_up(kind: str, name: str, table: Mapping[str, _Entry]) -> _Entry:
@@ -121,9 +122,20 @@ def needs_extra(what: str, extra: str) -> Iterator[None]:
         raise MissingExtra(what, extra) from error
 
 
+def shortened(text: object) -> str:
+    """Return what somebody gave, for an error message: at most MOST_ECHOED characters of it."""
+    whole = str(text)
+    return whole if len(whole) <= MOST_ECHOED else f"{whole[: MOST_ECHOED - 3]}..."
+
+
+def quoted(text: object) -> str:
+    """Return what somebody gave in quotes, with escapes for what cannot be printed."""
+    return repr(shortened(text))
+
+
 def listed(names: Iterable[str]) -> str:
     """Join the first few names for an error message: `a, b and 3 more`."""
-    names = list(names)
+    names = [shortened(name) for name in names]
     shown = ", ".join(names[:MOST_LISTED]) or "nothing"
     more = len(names) - MOST_LISTED
     return f"{shown} and {more} more" if more > 0 else shown

@@ -20,6 +20,9 @@ PICTURE_SUFFIXES = frozenset(
         ".pbm",
         ".pnm",
         ".avif",
+        ".heic",
+        ".heif",
+        ".pdf",
     ]
 )
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from inkdigits.core.errors import BadData
+from inkdigits.core.errors import BadData, shortened
 
 # Bytes unpacked at a time: still in the cache when they are hashed and copied.
 UNPACKED_CHUNK = 1 << 20
@@ -48,11 +48,12 @@ def unpacked(path: Path) -> Iterator[io.BufferedIOBase]:
             else:
                 yield file
     except FileNotFoundError:
-        raise BadData(f"no file {path}") from None
+        raise BadData(f"no file {shortened(path)}") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
-        raise BadData(f"{path} is damaged or cut short: {problem}") from None
+        raise BadData(f"{shortened(path)} is damaged or cut short: {problem}") from None
     except OSError as problem:  # a folder, no permission, or damaged bzip2
-        raise BadData(f"{path} cannot be read: {problem.strerror or problem}") from None
+        reason = problem.strerror or problem
+        raise BadData(f"{shortened(path)} cannot be read: {reason}") from None
 
 
 def sha256(path: Path, *, unpack: bool, limit: int) -> str:

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from inkdigits.core.digits import DIGITS
-from inkdigits.core.errors import BadData, BadValue, UnknownName
+from inkdigits.core.errors import BadData, BadValue, UnknownName, quoted
 from inkdigits.core.progress import ProgressCallback
 from inkdigits.data.catalogue import DATASETS
 from inkdigits.data.named import load_named
@@ -67,7 +67,7 @@ def load_dataset(
             ]
         )
     if isinstance(source, Path) or re.search(r"[/\\.]", source):
-        raise BadData(f"no file or folder {str(source)!r}")
+        raise BadData(f"no file or folder {quoted(source)}")
 
     raise UnknownName(
         "dataset", source, [*DATASETS, "or the path of a folder, IDX, .npz or CSV file"]

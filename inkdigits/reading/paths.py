@@ -1,4 +1,4 @@
-"""From paths to readings: pictures, folders of them, files of many images, and standard input.
+"""From paths to readings: pictures, folders, files of pages, frames or images, standard input.
 
 Paths come in; for each picture its path and a `Trace`, which holds the Reading, go out in the same
 order. A picture that cannot be read becomes a Reading with an error, and the rest are read. Memory
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +22,9 @@ from inkdigits.core.errors import BadData, BadPicture, BadValue
 from inkdigits.core.formats import iter_images, kind_of
 from inkdigits.core.pictures import PICTURE_SUFFIXES, pictures_below
 from inkdigits.reading.explanation.mark import is_explanation
-from inkdigits.reading.preprocessing.picture import MAX_FILE
+from inkdigits.reading.preprocessing.picture import Picture
+from inkdigits.reading.preprocessing.several import iter_frames, may_have_several
+from inkdigits.reading.preprocessing.source import MAX_FILE, split_index
 from inkdigits.reading.recogniser import Recogniser, Trace, unreadable_trace
 
 STANDARD_INPUT = "-"
@@ -37,6 +40,7 @@ AHEAD = 2  # parts begun for each thread, so that a slow picture leaves the othe
 SMALL_FILE = 10_000
 
 Traces = list[tuple[str, Trace]]  # with the path of each picture
+Kind = Literal["standard input", "folder", "array", "frames", "picture", "one of several"]
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,13 @@ class Part:
 
     Attributes:
         path: the path of the picture, or of the array's file.
-        content: a picture's file or bytes, (N, 28, 28) uint8 images, or why there is nothing to
-            read.
+        content: a picture's file or bytes, a page or frame of one, (N, 28, 28) uint8 images, or why
+            there is nothing to read.
         first: the index of the first of the images in their file.
     """
 
     path: str
-    content: Path | bytes | Pixels | BadPicture
+    content: Path | bytes | Picture | Pixels | BadPicture
     first: int = 0
 
     @property
@@ -70,13 +74,15 @@ def read_paths(
 
     Args:
         recogniser: reads the pictures.
-        paths: pictures; folders, whose pictures are read sorted by name; files of 28x28 images; or
-            `-` for one picture on standard input.
+        paths: pictures, and PDF, TIFF and GIF files, of which each page or frame is read; folders,
+            whose pictures are read sorted by name; files of 28x28 images; any such file with an
+            index, `scan.pdf[3]`, for one of what is in it; or `-` for one picture on standard
+            input.
         single: whether each picture holds at most one digit.
         jobs: the number of threads that read. The readings and their order do not depend on it.
 
     Yields:
-        The path of each picture, or `FILE[INDEX]` of an image in a file of many, and its trace.
+        The path of each picture, or `FILE[INDEX]` of one in a file of several, and its trace.
 
     Raises:
         BadValue: `jobs` is less than 1.
@@ -100,8 +106,12 @@ def open_path(path: str) -> Iterator[Part]:
             yield from _open_folder(Path(path))
         case "array":
             yield from _open_array(Path(path))
+        case "frames":
+            yield from _open_frames(Path(path))
         case "picture":
             yield Part(path, Path(path))
+        case "one of several":
+            yield _open_one(path)
 
 
 def read_part(recogniser: Recogniser, part: Part, single: bool) -> Traces:
@@ -146,7 +156,7 @@ def _map_ahead(
         pool.shutdown(cancel_futures=True)
 
 
-def _kind(path: str) -> Literal["standard input", "folder", "array", "picture"]:
+def _kind(path: str) -> Kind:
     """Tell what a path is: by its name if that is enough, else by the file's first bytes."""
     if path == STANDARD_INPUT:
         return "standard input"
@@ -155,6 +165,10 @@ def _kind(path: str) -> Literal["standard input", "folder", "array", "picture"]:
     try:
         if Path(path).is_dir():
             return "folder"
+        if split_index(path)[1] is not None:
+            return "one of several"
+        if may_have_several(Path(path)):
+            return "frames"
         if name.endswith(tuple(PICTURE_SUFFIXES)) or not Path(path).is_file():
             return "picture"
         if name.endswith(ARRAY_SUFFIXES) or kind_of(Path(path)):
@@ -187,7 +201,7 @@ def _open_folder(folder: Path) -> Iterator[Part]:
     empty = True
     for picture in pictures_below(folder):
         if not is_explanation(picture):
-            yield Part(str(picture), picture)
+            yield from open_path(str(picture))
             empty = False
 
     if empty:
@@ -205,3 +219,37 @@ def _open_array(path: Path) -> Iterator[Part]:
             first += len(images)
     except BadData as error:
         yield Part(str(path), BadPicture(error.code, str(error)))
+
+
+def _open_frames(path: Path) -> Iterator[Part]:
+    """Yield the pages or frames of a file; one that has only one is a picture like any other."""
+    frames = iter_frames(path)
+    first = next(frames, None)
+    second = next(frames, None)
+    if first is None or (second is None and not isinstance(first[1], Picture)):
+        yield Part(str(path), Path(path) if first is None else first[1])
+        return
+    if second is None:
+        yield Part(str(path), first[1])
+        return
+
+    for index, content in chain([first, second], frames):
+        yield Part(f"{path}[{index}]", content)
+
+
+def _open_one(path: str) -> Part:
+    """Open one image of an array's file, or one page or frame, by the index behind the path."""
+    file, index = split_index(path)
+    if index is None or _kind(file) != "array":
+        return Part(path, Path(path))
+
+    skipped = 0
+    try:
+        for images in iter_images(Path(file), IMAGES_AT_ONCE):
+            if index < skipped + len(images):
+                return Part(file, images[index - skipped : index - skipped + 1], index)
+            skipped += len(images)
+    except BadData as error:
+        return Part(path, BadPicture(error.code, str(error)))
+
+    return Part(path, BadPicture("not_found", f"{path}: it has {skipped:,} images, from 0"))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from inkdigits.core.digits import CLASSES, NOT_A_DIGIT, SIDE, Pixels
 from inkdigits.core.errors import BadModel, BadPicture, BadValue
+from inkdigits.core.pixels import rows_of_digits, to_digits
 from inkdigits.reading.cascade import Cascade
 from inkdigits.reading.model_files import (
     DEFAULT_MODEL,
@@ -31,7 +32,13 @@ from inkdigits.reading.page.find import Box, Find
 from inkdigits.reading.page.reader import Page, page_reader
 from inkdigits.reading.page.warnings import LIGHT_INK, SMALL
 from inkdigits.reading.preprocessing.fields import as_is, to_field
-from inkdigits.reading.preprocessing.picture import Picture, Source, open_picture, turn_left
+from inkdigits.reading.preprocessing.picture import (
+    Picture,
+    Source,
+    each_picture,
+    open_picture,
+    turn_left,
+)
 from inkdigits.reading.preprocessing.repeated import in_own_pixels
 from inkdigits.reading.preprocessing.tiny import Tiny, from_tiny
 from inkdigits.reading.reading import Reading
@@ -91,7 +98,8 @@ def read(picture: Source, model: ModelName = DEFAULT_MODEL, single: bool = False
     """Read the digits in a picture with a model that stays loaded.
 
     Args:
-        picture: a path, the bytes of a file, a PIL image, or an array, grey or in colour.
+        picture: a path, the bytes of a file, an open file, a data URL, a PIL image, or an array,
+            tensor or data frame. [What they may be](inputs.md) is a table of its own.
         model: a shipped name, a folder made by `inkdigits train`, or an .onnx file.
         single: whether the picture holds at most one digit.
 
@@ -145,7 +153,7 @@ class Recogniser:
         """Read the digits in one picture.
 
         Args:
-            picture: a path, the bytes of a file, a PIL image or an array.
+            picture: as for the function `read`.
             single: whether the picture holds at most one digit.
 
         Raises:
@@ -153,17 +161,34 @@ class Recogniser:
         """
         return self.trace(picture, single).reading
 
-    def read_many(self, pictures: Iterable[Source], single: bool = False) -> Iterator[Reading]:
+    def read_many(
+        self, pictures: Iterable[Source] | NDArray[Any], single: bool = False
+    ) -> Iterator[Reading]:
         """Read pictures one after the other.
+
+        Args:
+            pictures: what `read` takes, several; or an array (N, H, W), (N, H, W, 3) or
+                (N, 3, H, W); or digits as rows of 784 pixels, in an array or a data frame.
+            single: whether each picture holds at most one digit.
 
         Yields:
             A Reading for each picture. If it could not be read, `error` says why.
+
+        Raises:
+            BadValue: it is one picture, or an array of another shape.
         """
         return (trace.reading for trace in self.trace_many(pictures, single))
 
-    def trace_many(self, pictures: Iterable[Source], single: bool = False) -> Iterator[Trace]:
+    def trace_many(
+        self, pictures: Iterable[Source] | NDArray[Any], single: bool = False
+    ) -> Iterator[Trace]:
         """Read pictures as `read_many` does, and keep what led to each reading."""
-        for picture in pictures:
+        digits = rows_of_digits(pictures)
+        if digits is not None:
+            yield from map(Trace, self.read_images(digits))
+            return
+
+        for picture in each_picture(pictures):
             try:
                 trace = self.trace(picture, single)
             except BadPicture as error:
@@ -177,6 +202,10 @@ class Recogniser:
         Raises:
             BadPicture: the picture cannot be read; `code` says why.
         """
+        digits = _one_row(picture)
+        if digits is not None:
+            return Trace(next(self.read_images(digits)))
+
         opened = in_own_pixels(open_picture(picture))
         field = as_is(opened.pixels)
         if field is not None:
@@ -291,15 +320,15 @@ class Recogniser:
         """Read MNIST-style images as they are, one digit in each.
 
         Args:
-            images: (N, 28, 28) uint8, paper 0 to ink 255.
+            images: (N, 28, 28) uint8, paper 0 to ink 255, or as `classify` takes them.
 
         Yields:
             N readings; those of images without ink have no digit.
 
         Raises:
-            BadValue: the images have another shape or type.
+            BadValue: the images have another shape, or numbers in an unclear range.
         """
-        images = _check_images(images)
+        images = to_digits(images)
         for image, probabilities, doubt in zip(images, *self._answer(images), strict=True):
             if image.any():
                 digit = self._digit(image, probabilities, doubt)
@@ -307,19 +336,21 @@ class Recogniser:
             else:
                 yield Reading("", warnings=("nothing is drawn in it",))
 
-    def classify(self, images: Pixels) -> Probabilities:
+    def classify(self, images: Any) -> Probabilities:
         """Return how likely each MNIST-style image shows each digit.
 
         Args:
-            images: (N, 28, 28) or (28, 28) uint8, paper 0 to ink 255.
+            images: (N, 28, 28) or (28, 28) uint8, paper 0 to ink 255; also floats from 0 to 1 or -1
+                to 1, bool, rows of 784 pixels, torch tensors and data frames
+                (`core.pixels.to_digits`).
 
         Returns:
             (N, 10) float32; each row adds up to 1.
 
         Raises:
-            BadValue: the images have another shape or type.
+            BadValue: the images have another shape, or numbers in an unclear range.
         """
-        return self._answer(_check_images(images))[0]
+        return self._answer(to_digits(images))[0]
 
     def sureness(self, images: Pixels) -> NDArray[np.float32]:
         """Return how sure the model is that each image shows one digit, whichever that is.
@@ -331,9 +362,9 @@ class Recogniser:
             (N,) float32, 0 to 1.
 
         Raises:
-            BadValue: the images have another shape or type.
+            BadValue: the images have another shape, or numbers in an unclear range.
         """
-        probabilities, doubts = self._answer(_check_images(images))
+        probabilities, doubts = self._answer(to_digits(images))
         return probabilities.max(axis=1, initial=0) * (1 - doubts)
 
     def _answer(self, images: Pixels) -> tuple[Probabilities, NDArray[np.float32]]:
@@ -395,16 +426,18 @@ def _threshold(metadata: dict[str, str], path: Path) -> float:
     return threshold
 
 
-def _check_images(images: NDArray[Any]) -> Pixels:
-    """Return the images as a contiguous (N, 28, 28), or raise BadValue."""
-    images = np.asarray(images)
-    fits = images.ndim in (2, 3) and images.shape[-2:] == (SIDE, SIDE)
-    if images.dtype != np.uint8 or not fits:
+def _one_row(source: Source) -> Pixels | None:
+    """Return a digit, (1, 28, 28), that comes as a row of 784 pixels; None for anything else."""
+    try:
+        digits = rows_of_digits(source)
+        if digits is None or len(digits) == 1:
+            return digits
         raise BadValue(
-            f"images of shape {images.shape} and type {images.dtype} cannot be classified; "
-            "expected uint8 (N, 28, 28) or (28, 28), ink 255 on paper 0"
+            f"{len(digits):,} rows of 784 pixels are not one picture: say read_many(x) to read "
+            "each as a digit; for a picture of 784 columns, read(Image.fromarray(x)) with PIL"
         )
-    return np.ascontiguousarray(images.reshape(-1, SIDE, SIDE))
+    except BadValue as error:
+        raise BadPicture("unsupported", str(error)) from None
 
 
 def _mean_confidence(reading: Reading) -> float:

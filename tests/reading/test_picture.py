@@ -284,8 +284,9 @@ def test_what_is_wrong_with_a_file_is_named(tmp_path: Path, drawing: np.ndarray)
     assert code_of(tmp_path / "empty.png") == "empty"
     assert code_of(b"") == "empty"
     assert code_of(b"a,b,c\n1,2,3\n") == "not_a_picture"
-    assert code_of(b"%PDF-1.7 ...") == "unsupported"
-    assert code_of(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00") == "unsupported"
+    assert code_of(b"<svg xmlns='http://www.w3.org/2000/svg'/>") == "unsupported"
+    assert code_of(b"%PDF-1.7 ...") == "truncated"
+    assert code_of(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00") == "truncated"
     assert code_of(whole[: len(whole) // 2]) == "truncated"
     assert code_of(encoded(Image.fromarray(drawing), "JPEG")[:-200]) == "truncated"
 

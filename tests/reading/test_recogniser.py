@@ -91,10 +91,9 @@ def test_a_recogniser_answers_several_threads_alike(toy: Path, images: np.ndarra
 @pytest.mark.parametrize(
     "wrong",
     [
-        np.zeros((28, 28), np.float32),
         np.zeros((28, 27), np.uint8),
-        np.zeros((2, 1, 28, 28), np.uint8),
-        np.zeros(784, np.uint8),
+        np.zeros((2, 3, 28, 28), np.uint8),
+        np.zeros(783, np.uint8),
     ],
 )
 def test_images_of_another_shape_or_type_are_refused(toy: Path, wrong: np.ndarray) -> None:

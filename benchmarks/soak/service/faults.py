@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse
 
 from benchmarks.soak.frame import put
 from inkdigits.command import cli
+from inkdigits.core import pixels
 from inkdigits.core.errors import BadPicture
 from inkdigits.reading.page.reader import PageReader
 from inkdigits.reading.preprocessing import picture, picture_file
@@ -90,15 +91,15 @@ def other_answers_than_described() -> None:
 
 def sixteen_bits_clipped() -> None:
     """Make everything above 255 white in 16-bit pictures."""
-    whole = picture._to_bytes
+    whole = pixels.to_uint8
 
-    def clipped(array: Any) -> Any:
+    def clipped(array: Any, **options: Any) -> Any:
         if array.dtype == np.uint16:
             array = np.minimum(array, 255).astype(np.uint8)
 
-        return whole(array)
+        return whole(array, **options)
 
-    put(picture, "_to_bytes", clipped)
+    put(picture, "to_uint8", clipped)
 
 
 def no_deadline() -> None:

@@ -2,32 +2,46 @@
 
 This module is about formats, colour modes, transparency, orientation and how large a picture may
 be. Decoding is Pillow's, from an allow-list of formats, and the size is checked before a pixel is
-decoded.
+decoded. What an array means is decided in `core.pixels`, and a PDF is drawn by `pdf`.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from os import PathLike
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from inkdigits.core.digits import Pixels
-from inkdigits.core.errors import BadPicture
-from inkdigits.reading.preprocessing.picture_file import (
-    MAX_HEAD,
-    PictureFile,
-    TooDear,
-    refuse_dear_pixels,
+from inkdigits.core.errors import BadPicture, BadValue
+from inkdigits.core.pixels import to_array, to_picture, to_pictures, to_uint8
+from inkdigits.reading.preprocessing.frames import (
+    FORMATS,
+    MAX_PIXELS,
+    Check,
+    check_size,
+    open_frames,
 )
+from inkdigits.reading.preprocessing.pdf import PDF_HEAD, PdfPages
+from inkdigits.reading.preprocessing.picture_file import MAX_HEAD
+from inkdigits.reading.preprocessing.source import SourceFile, read_source
 
-Check = Callable[[Image.Image], None]
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "Check",
+    "Picture",
+    "Source",
+    "each_picture",
+    "from_image",
+    "from_page",
+    "open_pdf",
+    "open_picture",
+    "turn_left",
+]
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "WEBP", "TIFF", "AVIF")
-READABLE = "PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and AVIF"
 ORIENTATION = 0x0112  # the EXIF tag that says which way is up
 UPRIGHT = {  # what brings a picture into its upright position, by the value of that tag
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -38,8 +52,6 @@ UPRIGHT = {  # what brings a picture into its upright position, by the value of 
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-MAX_PIXELS = 64_000_000  # 192 MB once decoded; phones make 12 to 50 million
-MAX_FILE = 256 << 20  # bytes; 64 million pixels take less, even uncompressed
 DRAFT_SIDE = 1600  # pixels; a JPEG is decoded at 1/2, 1/4 or 1/8 while its longer side keeps this
 WORK_SIDE = 1600  # pixels; larger pictures are reduced: a 4 mm digit on an A4 page keeps 21 px
 # Of Pillow's filters the nearest to averages over areas: 0.1 to 0.3 levels off for a photo of 1,700
@@ -47,19 +59,6 @@ WORK_SIDE = 1600  # pixels; larger pictures are reduced: a 4 mm digit on an A4 p
 REDUCING = Image.Resampling.HAMMING
 COLOURS = 100_000  # visible pixels of a transparent picture that say which paper suits it
 LIGHTEST_ON_WHITE = 160  # mean level of strokes; lighter ones get black paper
-
-# What people try that Pillow's core formats do not cover: first bytes, where they are, name.
-FOREIGN = (
-    (b"ftypheic", 4, "HEIC"),
-    (b"ftypheix", 4, "HEIC"),
-    (b"ftypmif1", 4, "HEIF"),
-    (b"%PDF", 0, "PDF"),
-    (b"<svg", 0, "SVG"),
-    (b"<?xml", 0, "XML or SVG"),
-    (b"\x00\x00\x01\x00", 0, "ICO"),
-    (b"8BPS", 0, "Photoshop"),
-    (b"II\x2a\x00\x10\x00\x00\x00CR", 0, "CR2 raw"),
-)
 
 
 @dataclass(frozen=True)
@@ -90,36 +89,64 @@ class Picture:
         return width * self.scale[0], height * self.scale[1]
 
 
-Source = str | PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[Any] | Picture
+Source = (
+    str
+    | PathLike[str]
+    | bytes
+    | bytearray
+    | memoryview
+    | BinaryIO
+    | Image.Image
+    | NDArray[Any]
+    | Picture
+    | Any  # a torch tensor, a data frame, nested lists: what NumPy takes for an array
+)
 
 
 def open_picture(source: Source, check: Check | None = None) -> Picture:
     """Decode a picture into upright pixels, at most WORK_SIDE on a side.
 
     Args:
-        source: a path, the bytes of a file, a PIL image, or an array (H, W), (1, H, W), (H, W, 1),
-            (H, W, 3) or (H, W, 4) of bool, integers 0-255, uint16 or floats (0-1, or 0-255 where a
-            value is above 1). A Picture is returned as it is.
+        source: a path, which may end in the index of a page or frame, as in `scan.pdf[3]`; the
+            bytes of a file, an open file or a data URL; a PIL image; or an array as
+            `core.pixels.to_picture` takes it. A Picture is returned as it is.
         check: called with each image that is opened from a file, before its pixels are decoded; it
-            raises what it likes.
+            raises what it likes. PDF and HEIC, which it cannot see into, are then refused.
 
     Raises:
         BadPicture: with the code not_found, unreadable, empty, not_a_picture, unsupported,
-            truncated or too_large.
+            truncated, too_large or missing_extra.
     """
     if isinstance(source, Picture):
         return source
 
     if isinstance(source, Image.Image):
-        return _from_image(source, "the image")
+        return from_image(source, "the image")
 
-    if isinstance(source, bytes | bytearray | memoryview):
-        return _from_bytes(bytes(source), "the data", check)
+    file = read_source(source)
+    return _from_array(source) if file is None else _from_file(file, check)
 
-    if isinstance(source, str | PathLike):
-        return _from_bytes(_read_file(Path(source)), str(Path(source)), check)
 
-    return _from_array(np.asarray(source))
+def each_picture(several: Iterable[Source] | NDArray[Any]) -> Iterator[Source]:
+    """Yield what holds one picture each.
+
+    Args:
+        several: pictures, or an array of pictures as `core.pixels.to_pictures` takes it.
+
+    Raises:
+        BadValue: it is one picture.
+    """
+    one = (str, PathLike, bytes, bytearray, memoryview, Image.Image, Picture)
+    if isinstance(several, one) or hasattr(several, "read"):
+        kind = type(several).__name__
+        raise BadValue(f"a {kind} is one picture: say read(x), or read_many([x])")
+
+    if not hasattr(several, "shape"):
+        yield from several
+        return
+
+    array = to_pictures(to_array(several))
+    yield from map(_from_pixels, to_uint8(array))
 
 
 def turn_left(picture: Picture, quarters: int) -> Picture:
@@ -132,85 +159,60 @@ def turn_left(picture: Picture, quarters: int) -> Picture:
 # ---- files and images
 
 
-def _read_file(path: Path) -> bytes:
-    """Return the bytes of a file that may be a picture."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        raise BadPicture("not_found", f"no file {str(path)!r}") from None
-    except IsADirectoryError:
-        raise BadPicture("not_a_picture", f"{str(path)!r} is a folder, not a picture") from None
-    except (ValueError, OSError) as error:
-        raise BadPicture("unreadable", f"{str(path)!r} cannot be read: {error}") from None
+def _from_file(file: SourceFile, check: Check | None) -> Picture:
+    """Decode the picture in a file, or its page or frame of the index that is asked for."""
+    index = file.index or 0
+    is_first_of_all = file.index is None
+    if file.data.startswith(PDF_HEAD) and check is None:
+        with open_pdf(file) as pages:
+            picture = from_page(pages, index)
+            several = f"{pages.count:,} pages" if pages.count > 1 else ""
+    else:
+        with open_frames(file, check) as frames:
+            frames.go_to(index)
+            picture = from_image(frames.image, file.name)
+            several = "several frames" if frames.is_animated else ""
 
-    if len(data) > MAX_FILE:
-        raise BadPicture("too_large", f"{path} has more than the {MAX_FILE:,} bytes that are read")
-    return data
+    if not (several and is_first_of_all):
+        return picture
 
-
-def _from_bytes(data: bytes, name: str, check: Check | None) -> Picture:
-    if not data:
-        raise BadPicture("empty", f"{name} is empty: 0 bytes")
-
-    file: PictureFile | None = None
-    try:
-        file = PictureFile(data)
-        with _open_image(file, name) as image:
-            if check:
-                check(image)
-            refuse_dear_pixels(image, len(data))
-            file.end_head()
-            return _from_image(image, name)
-    except (BadPicture, TooDear) as error:
-        dear = error if isinstance(error, TooDear) else file and file.refused
-        if dear:
-            raise BadPicture("too_large", f"{name} has {dear}") from None
-        raise
+    return replace(picture, warnings=(f"only the first of {several} is read",))
 
 
-def _open_image(file: PictureFile, name: str) -> Image.Image:
-    """Let Pillow read a file up to its pixels."""
-    try:
-        return Image.open(file, formats=FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise BadPicture(
-            "too_large", f"{name} has more than the {MAX_PIXELS:,} pixels that are allowed"
-        ) from None
-    except Exception as error:  # a parser that trips over foreign bytes may raise anything
-        raise _not_a_picture(file.getvalue()[:16], name) from error
+def open_pdf(file: SourceFile) -> PdfPages:
+    """Open a PDF whose pages are drawn as large as pictures are worked on.
+
+    Raises:
+        BadPicture: it is damaged or has a password, or the extra `pdf` is not installed.
+    """
+    return PdfPages(file.data, file.name, WORK_SIDE, MAX_PIXELS)
 
 
-def _not_a_picture(head: bytes, name: str) -> BadPicture:
-    for magic, offset, format_name in FOREIGN:
-        if head[offset:].startswith(magic):
-            return BadPicture(
-                "unsupported",
-                f"{name} is {format_name}, which is not read here; save it as one of {READABLE}",
-            )
+def from_page(pages: PdfPages, index: int) -> Picture:
+    """Return a page of a PDF. Its pixels are those of the page as it is drawn.
 
-    return BadPicture(
-        "not_a_picture", f"{name} is not a picture that can be read; readable are {READABLE}"
-    )
+    Raises:
+        BadPicture: there is no such page, or it cannot be drawn.
+    """
+    return Picture(_grey_if_grey(pages.draw(index)))
 
 
-def _check_size(width: int, height: int, name: str) -> None:
-    """Raise BadPicture if a picture has too many pixels."""
-    if width * height > MAX_PIXELS:
-        raise BadPicture(
-            "too_large", f"{name} has {width} x {height} pixels; at most {MAX_PIXELS:,} are read"
-        )
+def from_image(image: Image.Image, name: str) -> Picture:
+    """Decode an image that Pillow has opened.
 
+    Args:
+        image: the frame that is to be decoded is the current one.
+        name: what errors call it.
 
-def _from_image(image: Image.Image, name: str) -> Picture:
+    Raises:
+        BadPicture: with the code empty, truncated or too_large.
+    """
     width, height = image.size
-    _check_size(width, height, name)
+    check_size(width, height, name)
     if width * height == 0:
         raise BadPicture("empty", f"{name} has no pixels: {width} x {height}")
 
     try:
-        # An MPO is a JPEG with several sizes of one picture; n_frames would go through all frames.
-        is_animated = image.format != "MPO" and getattr(image, "is_animated", False)
         if image.format in ("JPEG", "MPO"):
             image.draft(None, _draft_size(width, height))
 
@@ -227,8 +229,7 @@ def _from_image(image: Image.Image, name: str) -> Picture:
     if (upright.width > upright.height) != (image.width > image.height):
         width, height = height, width
 
-    warnings = ("only the first of several frames is read",) if is_animated else ()
-    return _picture(pixels, (width, height), warnings)
+    return _picture(pixels, (width, height))
 
 
 def _draft_size(width: int, height: int) -> tuple[int, int]:
@@ -246,7 +247,7 @@ def _fit(width: int, height: int, side: int) -> tuple[int, int]:
 
 def _upright(image: Image.Image) -> Image.Image:
     """Turn an image as its metadata say. Pillow's own function also writes them anew."""
-    if len(image.info.get("exif", b"")) > MAX_HEAD:
+    if len(image.info.get("exif") or b"") > MAX_HEAD:
         return image
 
     try:
@@ -260,7 +261,7 @@ def _upright(image: Image.Image) -> Image.Image:
 def _pixels(image: Image.Image) -> Pixels:
     """Return the pixels of an upright image, at most WORK_SIDE on a side."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _reduce_pixels(_to_bytes(np.asarray(image)))
+        return _reduce_pixels(to_uint8(np.asarray(image), has_full_range=True))
 
     if image.has_transparency_data:
         return _without_alpha(image.convert("RGBA"))
@@ -275,73 +276,30 @@ def _pixels(image: Image.Image) -> Pixels:
 # ---- arrays
 
 
-def _from_array(array: NDArray[Any]) -> Picture:
-    array = _without_single_axis(array)
-    is_shaped = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
-    if not is_shaped or array.dtype.kind not in "buif":
-        raise BadPicture(
-            "unsupported",
-            f"an array of shape {array.shape} and type {array.dtype} is no picture; "
-            "expected numbers of shape (H, W), (H, W, 3) or (H, W, 4)",
-        )
+def _from_array(source: Any) -> Picture:
+    try:
+        array = to_picture(to_array(source))
+        if array.size == 0:
+            raise BadPicture("empty", f"the array has no pixels: shape {array.shape}")
 
-    height, width = array.shape[:2]
-    if array.size == 0:
-        raise BadPicture("empty", f"the array has no pixels: shape {array.shape}")
+        check_size(array.shape[1], array.shape[0], "the array")
+        return _from_pixels(to_uint8(array))
+    except BadValue as error:
+        raise BadPicture("unsupported", str(error)) from None
 
-    _check_size(width, height, "the array")
-    pixels = _to_bytes(array)
-    if array.ndim == 3 and array.shape[2] == 4:
-        pixels = _without_alpha(Image.fromarray(pixels))
-    elif array.ndim == 3:
-        pixels = _grey_if_grey(_reduce_pixels(pixels))
+
+def _from_pixels(pixels: Pixels) -> Picture:
+    """Return the picture of (H, W), (H, W, 3) or (H, W, 4) pixels."""
+    height, width = pixels.shape[:2]
+    check_size(width, height, "the array")
+    if pixels.ndim == 2:
+        shown = _reduce_pixels(pixels)
+    elif pixels.shape[2] == 3:
+        shown = _grey_if_grey(_reduce_pixels(pixels))
     else:
-        pixels = _reduce_pixels(pixels)
+        shown = _without_alpha(Image.fromarray(pixels))
 
-    return _picture(pixels, (width, height))
-
-
-def _without_single_axis(array: NDArray[Any]) -> NDArray[Any]:
-    """Return (1, H, W) and (H, W, 1) as (H, W)."""
-    if array.ndim == 3 and array.shape[0] == 1:
-        array = array[0]
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-
-    return array
-
-
-def _to_bytes(array: NDArray[Any]) -> Pixels:
-    """Bring numbers to 0-255, by the type's or the values' evident range.
-
-    They are never stretched by their minimum.
-    """
-    if array.dtype == np.uint8:
-        return np.ascontiguousarray(array)
-
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * 255
-
-    is_float = array.dtype.kind == "f"
-    if is_float and not np.isfinite(array).all():
-        raise BadPicture(
-            "unsupported", "the picture holds values that are not numbers (NaN or infinity)"
-        )
-
-    low = float(array.min())
-    high = float(array.max())
-    if low < 0 or high > 65535:
-        raise BadPicture(
-            "unsupported",
-            f"the picture holds values from {low:g} to {high:g}; expected 0-1, 0-255 or 0-65535",
-        )
-
-    if is_float and high <= 1:
-        array = array * 255
-    elif high > 255:
-        array = array / 257.0  # 65535 / 255
-
-    return np.rint(array).astype(np.uint8)
+    return _picture(shown, (width, height))
 
 
 # ---- colours and size
@@ -406,7 +364,7 @@ def _reduce(image: Image.Image) -> Image.Image:
     return image.resize(_fit(*image.size, WORK_SIDE), REDUCING)
 
 
-def _picture(pixels: Pixels, size: tuple[int, int], warnings: tuple[str, ...] = ()) -> Picture:
+def _picture(pixels: Pixels, size: tuple[int, int]) -> Picture:
     """Return the picture of pixels that were reduced from a size, (width, height), and turned."""
     height, width = pixels.shape[:2]
-    return Picture(pixels, (size[0] / width, size[1] / height), warnings)
+    return Picture(pixels, (size[0] / width, size[1] / height))

@@ -10,6 +10,7 @@ import io
 import re
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from PIL import Image
@@ -18,7 +19,7 @@ from PIL import Image
 MAX_PIECES = 200_000  # reads by a parser, at 1 to 3 us; a photo takes 20 to 5,000
 MAX_HEAD = 4 << 20  # bytes read before the pixels; profiles and previews take up to 3 million
 MAX_NUMBERS = 40_000  # in the directories of a TIFF, two for each strip, at 10 us
-MAX_DIRECTORIES = 16  # of a TIFF's first picture
+MAX_DIRECTORIES = 16  # of each of a TIFF's pictures
 MAX_SCANS = (
     100  # of a JPEG, usual are 1 to 12; each goes over the whole picture, 4 ms in a large one
 )
@@ -77,6 +78,11 @@ class PictureFile(io.BytesIO):
         """Begin with the pixels, whose bytes are not counted."""
         self._head = None
 
+    def begin_frame(self) -> None:
+        """Begin to count anew, for the next of several frames."""
+        self._pieces = 0
+        self._head = 0
+
     def read(self, size: int | None = -1, /) -> bytes:
         """Read a piece.
 
@@ -109,8 +115,38 @@ def refuse_dear(data: bytes) -> None:
         if data.startswith(head) and data.count(part) > limit:
             raise TooDear(limit, things)
 
-    if TIFF_HEADS.match(data) and sum(_counts(data)) > MAX_NUMBERS:
+    if TIFF_HEADS.match(data):
+        for first in islice(tiff_directories(data), 1):
+            refuse_dear_directory(data, first)
+
+
+def refuse_dear_directory(tiff: bytes, place: int) -> None:
+    """Refuse a directory of a TIFF, one for each frame, that has too many numbers in it.
+
+    Args:
+        tiff: the file.
+        place: where the directory is, in bytes from the start.
+
+    Raises:
+        TooDear: there are too many.
+    """
+    if sum(_counts(tiff, place)) > MAX_NUMBERS:
         raise TooDear(MAX_NUMBERS, "numbers in its directories")
+
+
+def tiff_directories(tiff: bytes) -> Iterator[int]:
+    """Yield where the directories of a TIFF's frames are, which may go round in a circle."""
+    layout = _layout(tiff)
+    at = layout.first
+    while at + layout.place.size <= len(tiff):
+        (place,) = layout.place.unpack_from(tiff, at)
+        yield place
+
+        begin = place + layout.length.size
+        if begin > len(tiff):
+            return
+        (count,) = layout.length.unpack_from(tiff, place)
+        at = begin + count * layout.entry.size
 
 
 def without_exif(avif: bytes) -> bytes:
@@ -157,13 +193,10 @@ def _layout(tiff: bytes) -> _Layout:
     return _Layout(first, *(struct.Struct(order + str(one)) for one in formats))
 
 
-def _counts(tiff: bytes) -> Iterator[int]:
-    """Yield how many numbers each entry of a TIFF's first directory and of those below it holds."""
+def _counts(tiff: bytes, place: int) -> Iterator[int]:
+    """Yield how many numbers each entry of a TIFF's directory and of those below it holds."""
     layout = _layout(tiff)
-    if len(tiff) < layout.first + layout.place.size:
-        return
-
-    directories = list(layout.place.unpack_from(tiff, layout.first))
+    directories = [place]
     for number, place in enumerate(directories):
         if number == MAX_DIRECTORIES:
             yield MAX_NUMBERS + 1

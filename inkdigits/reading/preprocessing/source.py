@@ -1,0 +1,133 @@
+"""A file as it is handed over, a path, bytes, an open file or a data URL; its bytes go out.
+
+A path may end in an index, as in `scan.pdf[3]`, which asks for one page or frame, counted from 0.
+"""
+
+import base64
+import binascii
+import io
+import re
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from inkdigits.core.errors import BadPicture, quoted, shortened
+
+MAX_FILE = 256 << 20  # bytes; 64 million pixels take less, even uncompressed
+DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w.+-]+=[\w.+-]+)*;base64,", re.ASCII)
+INDEXED = re.compile(r"(.+)\[(\d{1,9})\]", re.DOTALL | re.ASCII)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """The bytes of a file.
+
+    Attributes:
+        data: all of them.
+        name: what errors call the file, without the index.
+        index: of the page or frame that is asked for, from 0; None for the file as it is.
+    """
+
+    data: bytes
+    name: str
+    index: int | None = None
+
+
+def read_source(source: Any) -> SourceFile | None:
+    """Return the file that somebody hands over, or None for anything else, such as an array.
+
+    Args:
+        source: a path, the bytes of a file, a data URL, or a file that is open for reading bytes.
+
+    Raises:
+        BadPicture: with the code not_found, unreadable, not_a_picture or too_large.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        return SourceFile(bytes(source), "the data")
+    if isinstance(source, str) and source.startswith("data:"):
+        return SourceFile(_decode_data_url(source), "the data URL")
+    if isinstance(source, str | PathLike):
+        path, index = split_index(fspath(source))
+        return SourceFile(_read_file(Path(path)), shortened(path), index)
+    if hasattr(source, "read"):
+        return SourceFile(_read_open_file(source), "the open file")
+
+    return None
+
+
+def split_index(path: str) -> tuple[str, int | None]:
+    """Return the path of a file and the index behind it, as in `scan.pdf[3]`; None without one.
+
+    A file whose own name ends so is that file.
+    """
+    match = INDEXED.fullmatch(path)
+    if match and not is_file(path) and is_file(match[1]):
+        return match[1], int(match[2])
+
+    return path, None
+
+
+def is_file(path: str) -> bool:
+    """Tell whether there is a file; a name that no file can have is none."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _read_file(path: Path) -> bytes:
+    """Return the bytes of a file that may be a picture."""
+    name = quoted(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise BadPicture("not_found", f"no file {name}") from None
+    except IsADirectoryError:
+        raise BadPicture("not_a_picture", f"{name} is a folder, not a picture") from None
+    except (ValueError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BadPicture("unreadable", f"{name} cannot be read: {reason}") from None
+
+    return _limited(data, shortened(path))
+
+
+def _limited(data: bytes, name: str) -> bytes:
+    """Return bytes, or raise BadPicture if there are too many."""
+    if len(data) > MAX_FILE:
+        raise BadPicture("too_large", f"{name} has more than the {MAX_FILE:,} bytes that are read")
+
+    return data
+
+
+def _read_open_file(file: Any) -> bytes:
+    """Return the bytes of an open file; of one in memory all, wherever it was left standing."""
+    data = file.getbuffer()[: MAX_FILE + 1] if isinstance(file, io.BytesIO) else None
+    if data is None:
+        data = file.read(MAX_FILE + 1)
+
+    if isinstance(data, str):
+        raise BadPicture("not_a_picture", "the file is open for text; open it with mode 'rb'")
+
+    return _limited(bytes(data), "the open file")
+
+
+def _decode_data_url(url: str) -> bytes:
+    """Return the bytes in a data URL as browsers make them, `data:image/png;base64,...`."""
+    head = DATA_URL.match(url)
+    if not head:
+        raise BadPicture(
+            "not_a_picture", "the data URL is not data:image/...;base64, with base64 behind it"
+        )
+
+    packed = url[head.end() :]
+    if len(packed) > MAX_FILE * 4 // 3:
+        raise BadPicture("too_large", f"the data URL has more than {MAX_FILE:,} bytes")
+
+    try:
+        return base64.b64decode(packed, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadPicture(
+            "not_a_picture", "the data URL is damaged: what follows `base64,` is no base64"
+        ) from None
