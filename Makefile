@@ -57,6 +57,7 @@ opponents: ## what handwriting compares with: RapidOCR in an environment of its 
 soak: $(VENV)/.soak ## hostile clients, files and mirrors, kills, full disks -> docs/reliability.md (a good hour, on a quiet machine)
 	$(BIN)/python -m benchmarks.soak.service --write docs/reliability.md
 	$(BIN)/python -m benchmarks.soak.dear --write docs/reliability.md
+	$(BIN)/python -m benchmarks.soak.strangers --write docs/reliability.md
 	$(BIN)/python -m benchmarks.soak.training --write docs/reliability.md
 	$(BIN)/python -m benchmarks.soak.downloads --write docs/reliability.md
 	$(BIN)/python -m benchmarks.soak.inputs --write docs/reliability.md

@@ -5,6 +5,7 @@ The soak puts these in the place of models, of files in runs, and of corrections
 
 import contextlib
 import os
+import shutil
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -47,3 +48,17 @@ def in_place_of(name: str, make: Make) -> Make:
         make(folder / name)
 
     return replace
+
+
+def linked(name: str, to: str) -> Make:
+    """Return what puts a link in the place of a file or folder."""
+
+    def change(folder: Path) -> None:
+        place = folder / name
+        if place.is_dir():
+            shutil.rmtree(place)
+        place.unlink(missing_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(to)
+
+    return change

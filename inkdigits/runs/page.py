@@ -150,8 +150,13 @@ def _finished_before(job: PageJob, out: Path, *, resume: bool) -> PageReaderFigu
     if (out / CONFIG_FILE).is_file() and resume:
         config = _own_config(out / CONFIG_FILE)
         _check_identity(out, config, job)
+        try:
+            figures = from_final_record(config["final"])
+        except (KeyError, TypeError) as error:
+            raise BadModel(f"{out / CONFIG_FILE} is damaged: {error!a:.200}") from error
+
         log.warning("the run in %s is already finished", out)
-        return from_final_record(config["final"])
+        return figures
 
     remove_leftovers(out, FILES)
     stopped = (out / "page" / STATE_FOLDER).is_dir() and not (out / CONFIG_FILE).is_file()
@@ -174,15 +179,24 @@ def _own_config(path: Path) -> dict[str, Any]:
         BadModel: it is not what a run writes.
     """
     try:
-        return read_config(path)
+        config = read_config(path)
     except (OSError, ValueError) as error:
         raise BadModel(f"{path} is damaged: {error}") from error
 
+    return config if isinstance(config, dict) else {}
 
-def _check_identity(out: Path, then: Mapping[str, Any], job: PageJob) -> None:
-    """Raise BadValue where a folder holds a run with another recipe, seed or start."""
+
+def _check_identity(out: Path, then: Any, job: PageJob) -> None:
+    """Raise BadValue where a folder holds a run with another recipe, seed or start.
+
+    Args:
+        out: the folder.
+        then: what is read there, which may be a stranger's.
+        job: the run that is asked for.
+    """
     now = job.identity
-    different = differences(then["recipe"], now["recipe"])
+    then = then if isinstance(then, dict) else {}
+    different = differences(then.get("recipe"), now["recipe"])
     different += differences(then, {"seed": now["seed"], "init": now["init"]})
     if different:
         raise BadValue(
@@ -255,9 +269,9 @@ def _train_stage(
     def write_metrics() -> None:
         write_page_metrics(out, [*before, *training.history])
 
-    state = states.load()
+    state = saver.load()
     if state:
-        _check_identity(out, state.facts["identity"], job)
+        _check_identity(out, state.facts.get("identity"), job)
         saver.restore(state)
         saver.attempt(write_metrics)
         if training.fraction < 1:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import re
+import reprlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from inkdigits.core.errors import BadValue, CannotWrite
+from inkdigits.core.errors import BadModel, BadValue, CannotWrite
 from inkdigits.core.files import (
     is_regular,
     read_small,
@@ -35,7 +36,12 @@ log = logging.getLogger(__name__)
 
 STATE_FOLDER = "state"
 MAX_STATE = 1 << 30  # bytes; a state of the largest networks that recipes can build fits in
+LARGEST_GROWTH = 4  # times: beside the weights of a fresh training, a state may have two moments
+MAX_FACTS = 1 << 26  # bytes, of facts and of the latest steps' logits; ours have some thousand
 LAST_BITS = "the result may differ in its last bits, as this has changed: %s"
+LONGEST_QUOTE = 120  # characters of a value in a message; a hash of 64 and some words fit in
+# What a training raises that goes on from a state that is none of its own.
+NOT_OURS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 STATE_NAME = re.compile(r"(\d+)-([0-9a-f]{64})\.safetensors")
 
 
@@ -73,15 +79,18 @@ class SavedStates:
 
         self._good = path
 
-    def load(self) -> "TrainingState | None":
+    def load(self, most: int = MAX_STATE) -> "TrainingState | None":
         """Read the newest undamaged state, and warn about damaged ones.
+
+        Args:
+            most: bytes that it may have.
 
         Returns:
             The state, or None if there is no undamaged one.
         """
-        for path in self._paths():
+        for path in self._named():
             try:
-                state = _read(path)
+                state = _read(path, most)
             except (OSError, ValueError) as error:
                 log.warning("the state %s is damaged: %s", path, error)
             else:
@@ -115,8 +124,12 @@ class SavedStates:
 
     def _paths(self) -> list[Path]:
         """Return the files of the states, newest first."""
+        return list(filter(is_regular, self._named()))
+
+    def _named(self) -> list[Path]:
+        """Return what has the name of a state, newest first; it may be no file."""
         named = [path for path in self.folder.glob("*") if STATE_NAME.fullmatch(path.name)]
-        return sorted(filter(is_regular, named), key=_number, reverse=True)
+        return sorted(named, key=_number, reverse=True)
 
 
 def _number(path: Path) -> int:
@@ -129,14 +142,22 @@ def _to_bytes(state: "TrainingState") -> bytes:
     return save(state.tensors, metadata={"facts": json.dumps(state.facts)})
 
 
-def _read(path: Path) -> "TrainingState":
-    """Read a file. Raises ValueError where its bytes are not those that were written."""
+def _read(path: Path, most: int = MAX_STATE) -> "TrainingState":
+    """Read a file of so many bytes at most.
+
+    Raises:
+        OSError: it has more, or cannot be read.
+        ValueError: its bytes are not those that were written.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     from inkdigits.training.state import TrainingState
 
-    content = read_small(path, MAX_STATE)
+    if not is_regular(path):
+        raise ValueError("it is not a regular file")
+
+    content = read_small(path, most)
     found = STATE_NAME.fullmatch(path.name)
     if not found or hashlib.sha256(content).hexdigest() != found[2]:
         raise ValueError("its SHA-256 does not match its name")
@@ -219,10 +240,37 @@ class StateSaver:
         self._warned = False
         self._begin_interval()
 
+    def load(self) -> "TrainingState | None":
+        """Read the newest undamaged state of a size that those of this training may have."""
+        fresh = sum(tensor.nbytes for tensor in self.training.state().tensors.values())
+        return self.states.load(most=LARGEST_GROWTH * fresh + MAX_FACTS)
+
     def restore(self, state: "TrainingState") -> None:
-        """Restore the training to a saved state."""
-        self.training.restore(state)
+        """Restore the training to a saved state, which may be a stranger's.
+
+        Raises:
+            BadModel: it is no state of such a training.
+        """
+        with self.refusing_others():
+            self.training.restore(state)
+
         self._begin_interval()
+
+    @contextmanager
+    def refusing_others(self) -> Iterator[None]:
+        """Say in a sentence that a state is of something else, if going on from it fails.
+
+        Raises:
+            BadModel: it is.
+        """
+        try:
+            yield
+        except NOT_OURS as error:
+            problem, *_ = str(error).splitlines() or [type(error).__name__]
+            raise BadModel(
+                f"{self.states.folder} holds a state that is none of this training: {problem}; "
+                "delete that folder to start again"
+            ) from error
 
     def _begin_interval(self) -> None:
         self._saved_after = self.training.steps_done
@@ -265,10 +313,23 @@ class StateSaver:
             self._warned = True
 
 
-def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Describe each key whose value has changed: `seed 0, now 1`."""
+def differences(then: object, now: Mapping[str, Any]) -> list[str]:
+    """Describe each key whose value has changed: `seed 0, now 1`.
+
+    Args:
+        then: what a file says, which may be a stranger's; no names and values are as none.
+        now: what holds.
+    """
+    found = then if isinstance(then, Mapping) else {}
     return [
-        f"{key} {then.get(key)!r}, now {value!r}"
+        f"{key} {_shorten(found.get(key))}, now {_shorten(value)}"
         for key, value in now.items()
-        if then.get(key) != value
+        if found.get(key) != value
     ]
+
+
+def _shorten(value: object) -> str:
+    """Return a value as Python writes it, unless that is very long."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = LONGEST_QUOTE
+    return short.repr(value)

@@ -20,7 +20,7 @@ import torch._dynamo  # noqa: F401
 from torch import nn
 
 from inkdigits.core.digits import CLASSES, CONFIG_FILE
-from inkdigits.core.errors import BadData, BadValue, CannotWrite, InkdigitsError
+from inkdigits.core.errors import BadData, BadModel, BadValue, CannotWrite, InkdigitsError
 from inkdigits.core.files import (
     entries,
     file_lock,
@@ -59,6 +59,7 @@ from inkdigits.training.figures import Epoch, TrainingProgress
 from inkdigits.training.models import count_parameters, recipe_network
 from inkdigits.training.predictions import accuracy_on
 from inkdigits.training.recipe import Recipe, from_table, load_recipe
+from inkdigits.training.state import fact
 
 log = logging.getLogger(__name__)
 
@@ -324,14 +325,17 @@ def _resume(job: TrainingJob, out: Path, saver: StateSaver) -> None:
 
     Raises:
         BadValue: the state is of another run.
+        BadModel: it is no state of such a run.
     """
-    state = saver.states.load()
+    state = saver.load()
     if state is None:
         return
 
-    _refuse_differences(out, differences(state.facts["identity"], job.identity))
+    _refuse_differences(out, differences(state.facts.get("identity"), job.identity))
     saver.restore(state)
-    saver.facts["preparing"] = state.facts["preparing"]
+    with saver.refusing_others():
+        saver.facts["preparing"] = fact(state.facts, "preparing", float)
+
     training = saver.training
     write_metrics(out, training.epochs)
 
@@ -341,7 +345,7 @@ def _resume(job: TrainingJob, out: Path, saver: StateSaver) -> None:
         job.recipe.epochs,
         training.steps_done,
     )
-    changed = differences(state.facts["circumstances"], job.circumstances)
+    changed = differences(state.facts.get("circumstances"), job.circumstances)
     if changed:
         log.warning(LAST_BITS, "; ".join(changed))
 
@@ -384,7 +388,7 @@ def is_finished(folder: Path, recipe: Recipe, seed: int) -> bool:
 def is_stopped(folder: Path, job: TrainingJob) -> bool:
     """Tell whether a folder holds a saved state that this job would continue from."""
     saved = SavedStates(folder).load()
-    return saved is not None and saved.facts["identity"] == job.identity
+    return saved is not None and saved.facts.get("identity") == job.identity
 
 
 def clear_run_folder(folder: Path) -> None:
@@ -443,19 +447,28 @@ def _finished_before(job: TrainingJob, out: Path) -> FinalFigures | None:
 
 
 def _final_figures(job: TrainingJob, out: Path) -> FinalFigures:
-    """Read the figures of a finished run. Raises BadValue if it is not a run of this job."""
+    """Read the figures of a finished run.
+
+    Raises:
+        BadValue: it is not a run of this job.
+        BadModel: it is no run.
+    """
     config = load_checkpoint(out).config
-    figures = {key: value for key, value in config["final"].items() if key != "final"}
-    then = from_table(config["recipe"]).what_it_trains | {
-        "seed": config["seed"],
-        "digits": config["data"]["train"],
-        # Older versions finished what Ctrl-C had cut short.
-        "epochs": figures["epochs"] // job.recipe.members,
-    }
+    try:
+        figures = {key: value for key, value in config["final"].items() if key != "final"}
+        then = from_table(config["recipe"]).what_it_trains | {
+            "seed": config["seed"],
+            "digits": config["data"]["train"],
+            # Older versions finished what Ctrl-C had cut short.
+            "epochs": figures["epochs"] // job.recipe.members,
+        }
+        final = FinalFigures(**figures)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise BadModel(f"{out / CONFIG_FILE} is damaged: {error!a:.200}") from error
+
     now = job.recipe.what_it_trains | {"seed": job.seed, "digits": len(job.dataset.train)}
     _refuse_differences(out, differences(then, now))
-
-    return FinalFigures(**figures)
+    return final
 
 
 def _refuse_differences(out: Path, different: list[str]) -> None:

@@ -13,6 +13,14 @@ from torch import Tensor
 
 REPORTS_AN_EPOCH = 25  # how often a pass reports its progress
 
+# Like what a state may have of steps that are not reported yet: losses (S,), logits (B, C) and
+# labels (B,).
+LATEST_STEPS = {
+    "losses": torch.empty(0),
+    "logits": torch.empty(0, 0),
+    "labels": torch.empty(0, dtype=torch.int64),
+}
+
 
 @dataclass(frozen=True)
 class TrainingProgress:
@@ -135,15 +143,21 @@ class PassFigures:
         }
 
     def restore(self, tensors: Mapping[str, Tensor], step: int, seconds: float) -> None:
-        """Restore figures that were saved after `step` steps and `seconds` of training."""
+        """Restore figures that were saved after `step` steps and `seconds` of training.
+
+        Raises:
+            ValueError: these are not the losses, logits and labels of the same steps.
+        """
         self.step = step
         self.seconds = seconds
         self.totals = tensors["totals"]
         if "losses" in tensors:
-            losses = tensors["losses"].unbind()
-            logits = tensors["logits"].split(self.batch)
-            labels = tensors["labels"].split(self.batch)
-            self.latest = list(zip(losses, logits, labels, strict=True))
+            losses, logits, labels = (tensors[name] for name in LATEST_STEPS)
+            if len(logits) != len(labels):
+                raise ValueError(f"it has {len(logits)} logits for {len(labels)} labels")
+
+            parts = (losses.unbind(), logits.split(self.batch), labels.split(self.batch))
+            self.latest = list(zip(*parts, strict=True))
 
     @property
     def _seen(self) -> int:

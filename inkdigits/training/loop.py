@@ -24,9 +24,9 @@ from inkdigits.core.signals import uninterrupted
 from inkdigits.data.splits import Split
 from inkdigits.training.augmentation import Augmentation, augment
 from inkdigits.training.averaging import RunningAverage
-from inkdigits.training.device import choose_device, fastest
+from inkdigits.training.device import DEVICES, choose_device, fastest
 from inkdigits.training.distillation import Teacher, ask, distillation_loss
-from inkdigits.training.figures import Epoch, PassFigures, TrainingProgress
+from inkdigits.training.figures import LATEST_STEPS, Epoch, PassFigures, TrainingProgress
 from inkdigits.training.flat_parameters import as_one_vector, as_vector, by_parameter
 from inkdigits.training.models import recipe_network
 from inkdigits.training.optimisers import OPTIMISERS
@@ -35,9 +35,13 @@ from inkdigits.training.recipe import Recipe
 from inkdigits.training.schedules import SCHEDULES
 from inkdigits.training.state import (
     TrainingState,
+    fact,
     global_random_state,
+    memory_after_a_step,
     named,
     on_cpu,
+    records,
+    refuse_other_tensors,
     select,
     set_global_random_state,
 )
@@ -315,7 +319,11 @@ class Training:
 
         Args:
             state: of a training of the same recipe, digits and seed.
+
+        Raises:
+            ValueError: it is none of such a training.
         """
+        self._refuse_other_state(state)
         tensors = {name: value.to(self.device) for name, value in state.tensors.items()}
         self.network.load_state_dict(select("network", tensors))
 
@@ -328,9 +336,25 @@ class Training:
         self.optimiser.state[self.weights] = vectors
 
         self._restore_random_states(select("random", state.tensors))
-        self.epochs = [Epoch(**epoch) for epoch in state.facts["epochs"]]
+        self.epochs = records(Epoch, state.facts, "epochs")
         self.figures = self._new_figures()
         self.figures.restore(tensors, state.facts["step"], state.facts["seconds"])
+
+    def _refuse_other_state(self, state: TrainingState) -> None:
+        """Raise ValueError unless a fresh training like this one could go on from a state."""
+        memory = memory_after_a_step(self.optimiser)[0]
+        # A state of another device lacks the generators of this one, and has its own.
+        others = {f"random.{which}{kind}" for which in ("", "drawing.") for kind in DEVICES[1:]}
+        generators = dict.fromkeys(others, torch.empty(0, dtype=torch.uint8))
+        optional = {**named("random", generators), **LATEST_STEPS}
+        refuse_other_tensors(state.tensors, self.state().tensors, named("vector", memory), optional)
+
+        fact(state.facts, "step", int, self.figures.steps)
+        fact(state.facts, "averaged", bool)
+        fact(state.facts, "seconds", float)
+        epochs = fact(state.facts, "epochs", list)
+        if len(epochs) > self.recipe.epochs:
+            raise ValueError(f"it has {len(epochs):,} epochs of {self.recipe.epochs:,}")
 
     def _vectors(self) -> dict[str, Tensor]:
         """Return what the optimiser and the average remember of earlier steps."""

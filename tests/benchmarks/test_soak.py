@@ -53,7 +53,7 @@ def test_percentiles_are_values_that_were_measured(
     assert module("service.harness").percentile(values, share) == expected
 
 
-SUITES = ("service.__main__", "dear", "downloads", "inputs", "training")
+SUITES = ("service.__main__", "dear", "downloads", "inputs", "strangers", "training")
 
 
 @pytest.mark.slow

@@ -154,7 +154,7 @@ def train_seed(
     )
 
     saver = StateSaver(training, states, EVERY_MINUTE)
-    state = states.load()
+    state = saver.load()
     if state:
         saver.restore(state)
 

@@ -20,13 +20,21 @@ from inkdigits.training.page.looks import LabelledLooks, LookPages
 from inkdigits.training.page.network import CHANNELS_LAST, placed
 from inkdigits.training.page.pages import VALIDATION_SEED
 from inkdigits.training.page.recipe import PageRecipe
-from inkdigits.training.page.resuming import average_into, restore_adam, save_adam
+from inkdigits.training.page.resuming import (
+    adam_after_a_step,
+    average_into,
+    restore_adam,
+    save_adam,
+)
 from inkdigits.training.page.workers import worker_options
 from inkdigits.training.state import (
     TrainingState,
+    fact,
     global_random_state,
     named,
     on_cpu,
+    records,
+    refuse_other_tensors,
     select,
     set_global_random_state,
 )
@@ -238,9 +246,16 @@ class LookTraining:
         return TrainingState(on_cpu(tensors), facts)
 
     def restore(self, state: TrainingState) -> None:
-        """Go on from a saved state of a training with the same recipe and seed."""
-        self.shard = state.facts["shard"]
-        self.history = [LookRecord(**record) for record in state.facts["history"]]
+        """Go on from a saved state of a training with the same recipe and seed.
+
+        Raises:
+            ValueError: it is none of such a training.
+        """
+        memory = adam_after_a_step(self.optimiser)
+        refuse_other_tensors(state.tensors, self.state().tensors, memory)
+
+        self.shard = fact(state.facts, "shard", int, self.recipe.shards)
+        self.history = records(LookRecord, state.facts, "history")
         self.network.load_state_dict(select("network", state.tensors))
         self.average.load_state_dict(select("average", state.tensors))
         restore_adam(self.optimiser, state)

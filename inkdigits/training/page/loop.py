@@ -19,9 +19,23 @@ from inkdigits.training.page.measuring import PageFigures, measure_pages
 from inkdigits.training.page.network import CHANNELS_LAST, PageNetwork, placed
 from inkdigits.training.page.pages import VALIDATION_SEED, Pages, stack_pages
 from inkdigits.training.page.recipe import PageRecipe
-from inkdigits.training.page.resuming import average_into, restore_adam, save_adam
+from inkdigits.training.page.resuming import (
+    adam_after_a_step,
+    average_into,
+    restore_adam,
+    save_adam,
+)
 from inkdigits.training.page.workers import worker_options
-from inkdigits.training.state import TrainingState, named, on_cpu, select
+from inkdigits.training.state import (
+    TrainingState,
+    fact,
+    floats,
+    named,
+    on_cpu,
+    records,
+    refuse_other_tensors,
+    select,
+)
 
 # Set by hand, not yet measured.
 LARGEST_GRADIENT = 5.0  # norm; a page that is all texture may have a hundred times the usual one
@@ -226,12 +240,19 @@ class PageTraining:
         return TrainingState(on_cpu(tensors), facts)
 
     def restore(self, state: TrainingState) -> None:
-        """Go on from a saved state of a training with the same recipe and seed."""
+        """Go on from a saved state of a training with the same recipe and seed.
+
+        Raises:
+            ValueError: it is none of such a training.
+        """
+        memory = adam_after_a_step(self.optimiser)
+        refuse_other_tensors(state.tensors, self.state().tensors, memory)
+
         facts = state.facts
-        self.step = facts["step"]
-        self.history = [PageRecord(**record) for record in facts["history"]]
-        self._since_record = dict(facts["since_record"])
-        self._steps_since_record = facts["steps_since_record"]
+        self.step = fact(facts, "step", int, self.recipe.steps)
+        self.history = records(PageRecord, facts, "history")
+        self._since_record = floats(facts, "since_record")
+        self._steps_since_record = fact(facts, "steps_since_record", int)
 
         self.network.load_state_dict(select("network", state.tensors))
         self.average.load_state_dict(select("average", state.tensors))

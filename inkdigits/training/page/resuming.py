@@ -1,9 +1,11 @@
 """Saving and averaging that both loops of the page reader share."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
-from inkdigits.training.state import TrainingState, named, select
+from inkdigits.training.state import TrainingState, memory_after_a_step, named, select
 
 
 def save_adam(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -12,7 +14,15 @@ def save_adam(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     Args:
         optimiser: of which the tensors are returned, not copies.
     """
-    memories = optimiser.state_dict()["state"]
+    return _by_name(optimiser.state_dict()["state"])
+
+
+def adam_after_a_step(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return tensors like those that `save_adam` returns after a step."""
+    return _by_name(memory_after_a_step(optimiser))
+
+
+def _by_name(memories: Mapping[int, Mapping[str, Tensor]]) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for number, memory in memories.items():
         tensors |= named(f"adam.{number}", memory)
