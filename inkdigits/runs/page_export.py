@@ -17,7 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from inkdigits.core.errors import InkdigitsError
 from inkdigits.core.files import write_whole
-from inkdigits.reading.page.look import SIDE
+from inkdigits.reading.page.look import PLANES, SIDE
 from inkdigits.reading.page.maps import GRAIN
 from inkdigits.runs.onnx_graph import to_onnx
 from inkdigits.training.page.network import KINDS, PageMaps
@@ -56,7 +56,7 @@ def export_page_network(network: nn.Module, path: Path) -> float:
 def export_look_network(network: nn.Module, path: Path, votes: Votes) -> float:
     """Write the second network, which pools its votes with those of the page network.
 
-    It takes looks, uint8 (N, 3, 32, 32), and the page network's logits, float32 (N, 16), and gives
+    It takes looks, uint8 (N, 6, 32, 32), and the page network's logits, float32 (N, 16), and gives
     calibrated probabilities (N, 16).
 
     Args:
@@ -73,14 +73,15 @@ def export_look_network(network: nn.Module, path: Path, votes: Votes) -> float:
     """
     both = PooledLook(rounded(network), votes).eval()
     example = {
-        "looks": torch.zeros(1, 3, SIDE, SIDE, dtype=torch.uint8),
+        "looks": torch.zeros(1, 2 * PLANES, SIDE, SIDE, dtype=torch.uint8),
         "page_logits": torch.zeros(1, KINDS),
     }
     content = _halved(to_onnx(both, example, ["probabilities"], {0: "N"}))
 
     chance = torch.Generator().manual_seed(0)
     noise = [
-        (_noise((n, 3, SIDE, SIDE)), 3 * torch.randn(n, KINDS, generator=chance)) for n in (1, 7)
+        (_noise((n, 2 * PLANES, SIDE, SIDE)), 3 * torch.randn(n, KINDS, generator=chance))
+        for n in (1, 7)
     ]
     return _write_if_equal(both, content, path, noise)
 

@@ -6,7 +6,7 @@ from perfect import perfect_piece
 
 from inkdigits.reading.page.decoding import Symbol, find_symbols
 from inkdigits.reading.page.finding import Piece
-from inkdigits.reading.page.look import SIDE, looks, window
+from inkdigits.reading.page.look import PLANES, SIDE, looks, window
 
 OWN, NEIGHBOUR = (40, 30, 64, 70), (64, 30, 88, 70)  # side by side, touching
 
@@ -18,19 +18,27 @@ def from_left(piece: Piece) -> list[Symbol]:
 def test_own_ink_is_in_one_plane_and_the_neighbour_s_in_the_next() -> None:
     piece = perfect_piece([OWN, NEIGHBOUR])
     left, right = looks(piece, from_left(piece)).astype(int)
-    assert left.shape == (3, SIDE, SIDE)
+    assert left.shape == (2 * PLANES, SIDE, SIDE)
 
     # A look is 64 pixels wide: the symbol takes the middle 24, the neighbour the next 20.
     row = SIDE // 2
     own, others = left[1, row] > 128, left[2, row] > 128
     np.testing.assert_array_equal(np.flatnonzero(own), range(10, 22))
     np.testing.assert_array_equal(np.flatnonzero(others), range(22, 32))
-    np.testing.assert_array_equal(left[1:] > 128, right[1:, :, ::-1] > 128)
+    near = slice(1, PLANES)
+    np.testing.assert_array_equal(left[near] > 128, right[near, :, ::-1] > 128)
+
+
+def test_the_far_view_shows_what_stands_a_symbol_s_height_away() -> None:
+    piece = perfect_piece([OWN, (104, 30, 128, 70)])
+    look = looks(piece, from_left(piece))[0]
+    assert look[PLANES - 1].max() == 0, "the near view ends before it"
+    assert look[-1].max() > 128
 
 
 def test_greys_are_one_on_ink_and_nothing_on_paper() -> None:
     piece = perfect_piece([OWN])
-    grey, own, others = looks(piece, from_left(piece))[0].astype(int)
+    grey, own, others = looks(piece, from_left(piece))[0, :PLANES].astype(int)
     assert grey[SIDE // 2, SIDE // 2] > 200
     assert grey[own == 255].min() > 150
     assert grey[own == 0].max() < 40
@@ -55,7 +63,7 @@ def test_a_symbol_at_the_edge_has_a_look_as_well(box: tuple[int, int, int, int])
 
 
 def test_no_symbols_no_looks() -> None:
-    assert looks(perfect_piece([OWN]), []).shape == (0, 3, SIDE, SIDE)
+    assert looks(perfect_piece([OWN]), []).shape == (0, 2 * PLANES, SIDE, SIDE)
 
 
 def test_a_dot_stays_small_in_the_window_of_its_line() -> None:

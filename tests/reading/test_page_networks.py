@@ -96,7 +96,7 @@ def test_each_network_is_one_small_file() -> None:
 
 
 def test_a_batch_gives_what_its_pictures_give_one_by_one(look: PixelNetwork) -> None:
-    pictures = np.random.default_rng(0).integers(0, 256, (7, 3, 32, 32), np.uint8)
+    pictures = np.random.default_rng(0).integers(0, 256, (7, 6, 32, 32), np.uint8)
     logits = np.random.default_rng(1).normal(0, 3, (7, 16)).astype(np.float32)
     (together,) = look(pictures, logits)
     assert together.shape == (7, 16)
@@ -108,7 +108,7 @@ def test_a_batch_gives_what_its_pictures_give_one_by_one(look: PixelNetwork) -> 
 
 
 def test_pixels_may_lie_in_memory_in_any_order(look: PixelNetwork) -> None:
-    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 6), np.uint8)
     turned = pictures.transpose(0, 3, 1, 2)
     assert not turned.flags.c_contiguous
     logits = np.zeros((2, 16), np.float32)

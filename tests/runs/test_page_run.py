@@ -336,13 +336,13 @@ def test_the_exported_page_network_agrees_with_torch_on_pictures_of_any_size(
 
 @pytest.mark.slow
 def test_the_exported_look_network_pools_the_votes_of_both_networks(tmp_path: Path) -> None:
-    network = learnt(LookNetwork, (8, 3, 32, 32))
+    network = learnt(LookNetwork, (8, 6, 32, 32))
     votes = Votes(page=0.5, look=0.5, refusal=0.0)
     export_look_network(network, tmp_path / "look.onnx", votes)
     session = onnxruntime.InferenceSession(
         tmp_path / "look.onnx", providers=["CPUExecutionProvider"]
     )
-    looks = np.random.default_rng(1).integers(0, 256, (5, 3, 32, 32), np.uint8)
+    looks = np.random.default_rng(1).integers(0, 256, (5, 6, 32, 32), np.uint8)
     page_logits = np.random.default_rng(2).normal(0, 3, (5, 16)).astype(np.float32)
     [chances] = session.run(None, {"looks": looks, "page_logits": page_logits})
     with torch.no_grad():
@@ -354,7 +354,7 @@ def test_the_exported_look_network_pools_the_votes_of_both_networks(tmp_path: Pa
 
 @pytest.mark.slow
 def test_a_network_that_is_broken_is_not_written(tmp_path: Path) -> None:
-    network = learnt(LookNetwork, (8, 3, 32, 32))
+    network = learnt(LookNetwork, (8, 6, 32, 32))
     with torch.no_grad():
         network.last.bias[3] = float("nan")
     with pytest.raises(InkdigitsError, match=r"differs from the network by nan.*not written"):
@@ -363,9 +363,9 @@ def test_a_network_that_is_broken_is_not_written(tmp_path: Path) -> None:
 
 
 def test_a_rounded_network_says_the_same_without_normalisation() -> None:
-    network = learnt(LookNetwork, (8, 3, 32, 32))
+    network = learnt(LookNetwork, (8, 6, 32, 32))
     folded = rounded(network)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
-    looks = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    looks = torch.randint(0, 256, (4, 6, 32, 32), dtype=torch.uint8)
     with torch.no_grad():
         torch.testing.assert_close(folded(looks), network(looks), atol=5e-3, rtol=0)

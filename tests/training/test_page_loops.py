@@ -226,7 +226,7 @@ def test_the_average_follows_floats_and_copies_counters() -> None:
 
 
 def test_varied_looks_are_the_same_for_the_same_chance_and_keep_their_range() -> None:
-    images = torch.randint(0, 256, (9, 3, 32, 32), dtype=torch.uint8)
+    images = torch.randint(0, 256, (9, 6, 32, 32), dtype=torch.uint8)
     first, second, other = (
         varied(images, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
     )

@@ -93,7 +93,7 @@ def test_the_pooled_network_takes_looks_and_the_page_network_s_logits() -> None:
         def forward(self, looks: Tensor) -> Tensor:
             return logits_for(8, 0.9).repeat(len(looks), 1)
 
-    looks = torch.zeros(3, 3, 32, 32, dtype=torch.uint8)
+    looks = torch.zeros(3, 6, 32, 32, dtype=torch.uint8)
     page = logits_for(3, 0.9).repeat(3, 1)
     together = PooledLook(Fixed(), Votes(0.2, 0.9, 0.3))(looks, page)
     expected = pooled(page, logits_for(8, 0.9).repeat(3, 1), USUAL).softmax(dim=1)

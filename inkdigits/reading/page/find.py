@@ -43,7 +43,7 @@ class Find:
 
     @cached_property
     def look(self) -> Pixels:
-        """The symbol and its surroundings, (3, 32, 32) uint8, as the second network sees them."""
+        """The symbol and its surroundings, (6, 32, 32) uint8, as the second network sees them."""
         return looks(self.piece, [self.symbol])[0] if self.taken is None else self.taken
 
     @cached_property
@@ -64,7 +64,7 @@ class Find:
     @property
     def strokes(self) -> Pixels:
         """Its own ink alone, (32, 32) uint8, paper 0 to ink 255."""
-        grey, own, _ = self.look.astype(np.uint16)
+        grey, own = self.look[:2].astype(np.uint16)
         return (grey * np.minimum(2 * own, 255) // 255).astype(np.uint8)
 
     @property

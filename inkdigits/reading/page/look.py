@@ -1,7 +1,8 @@
 """The second look: each symbol with its surroundings, as the classifier takes it.
 
 Three planes of SIDE x SIDE: the greys on the axis from local paper to local ink, so that neither
-polarity nor colours matter; the symbol's own ink; and the ink of other symbols.
+polarity nor colours matter; the symbol's own ink; and the ink of other symbols. And the same three
+once more from further away, which show what the symbol stands among.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,9 @@ from inkdigits.reading.page.maps import COARSE, FINE, Floats, Pixels
 
 # Set by hand, not yet measured; the second network is trained with them.
 SIDE = 32  # pixels of a look, and its planes
-AROUND = 1.6  # sizes of the symbol that a look shows
+PLANES = 3  # of each view
+AROUND = 1.6  # sizes of the symbol that the near view shows
+FAR = 4.0  # and the far one
 LOWEST = 0.7  # of the writing's height: the smallest size that counts, so that dots stay small
 PAPER = 0.2  # probability of ink up to which a pixel tells the colour of the paper
 LEAST_PAPER = 8  # pixels of paper; where there are fewer, the half with the least ink counts
@@ -49,12 +52,13 @@ class Window(NamedTuple):
         return np.array(sides)
 
 
-def window(symbol: Symbol, height: float) -> Window:
-    """Return what a look at a symbol shows.
+def window(symbol: Symbol, height: float, around: float = AROUND) -> Window:
+    """Return what a view of a symbol shows.
 
     Args:
         symbol: found in a piece.
         height: of the writing around it, pixels of the piece.
+        around: sizes of the symbol that it shows.
     """
     left, top, right, bottom = symbol.box
     size = max(
@@ -62,7 +66,7 @@ def window(symbol: Symbol, height: float) -> Window:
         bottom - top,
         LOWEST * height,
     )
-    return Window((left + right) / 2, (top + bottom) / 2, AROUND * size)
+    return Window((left + right) / 2, (top + bottom) / 2, around * size)
 
 
 def looks(piece: Piece, symbols: Sequence[Symbol]) -> Looks:
@@ -73,12 +77,18 @@ def looks(piece: Piece, symbols: Sequence[Symbol]) -> Looks:
         symbols: found in these maps.
 
     Returns:
-        (K, 3, 32, 32) uint8: greys, own ink, ink of others.
+        (K, 6, 32, 32) uint8: greys, own ink, ink of others, from near and from far.
     """
     if not symbols:
-        return np.zeros((0, 3, SIDE, SIDE), np.uint8)
+        return np.zeros((0, 2 * PLANES, SIDE, SIDE), np.uint8)
 
-    windows = _windows(piece, symbols)
+    views = [_views(piece, symbols, around) for around in (AROUND, FAR)]
+    return np.concatenate(views, axis=1)
+
+
+def _views(piece: Piece, symbols: Sequence[Symbol], around: float) -> Looks:
+    """Return what is around symbols, one at the least, `around` sizes wide: (K, 3, 32, 32)."""
+    windows = _windows(piece, symbols, around)
     cells = _cells_around(windows)
     ink = _padded(piece.maps.ink, cells)
     all_ink = Image.fromarray(ink)
@@ -107,14 +117,14 @@ def looks(piece: Piece, symbols: Sequence[Symbol]) -> Looks:
     return np.rint(planes * 255).astype(np.uint8)
 
 
-def _windows(piece: Piece, symbols: Sequence[Symbol]) -> list[Window]:
-    """Return what each look shows, AROUND times the piece at the most."""
+def _windows(piece: Piece, symbols: Sequence[Symbol], around: float) -> list[Window]:
+    """Return what each view shows, `around` times the piece at the most."""
     longest = max(piece.picture.shape[:2])
-    widest = 2.0 * (int(longest * AROUND) // 2)
+    widest = 2.0 * (int(longest * around) // 2)
 
     windows = []
     for symbol in symbols:
-        wanted = window(symbol, _height_at(piece, symbol))
+        wanted = window(symbol, _height_at(piece, symbol), around)
         side = min(wanted.side, widest)
         windows.append(wanted._replace(side=side))
 

@@ -133,7 +133,7 @@ class PageReader:
         return _in_reading_order(_distinct(finds)), len(worth) - len(asked)
 
     def _look_again(self, looks: Pixels, logits: Floats) -> Floats:
-        """Return the chances (K, 16) by the second network, of looks (K, 3, 32, 32)."""
+        """Return the chances (K, 16) by the second network, of looks (K, 6, 32, 32)."""
         starts = range(0, len(looks), LOOKS_AT_ONCE)
         parts = [
             self._look(looks[start : start + LOOKS_AT_ONCE], logits[start : start + LOOKS_AT_ONCE])
@@ -153,7 +153,7 @@ def _looks_at(
         worth: the numbers of those to look at.
 
     Returns:
-        (3, 32, 32) uint8 for each number.
+        (6, 32, 32) uint8 for each number.
     """
     seen: dict[int, Pixels] = {}
     for piece in pieces:

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from inkdigits.data.synthetic.training_pages.generator import prepare
 from inkdigits.reading.page.find import OTHER
+from inkdigits.reading.page.look import PLANES
 from inkdigits.reading.page.maps import PageSession
 from inkdigits.training.device import choose_device, computes_bfloat16
 from inkdigits.training.page.look_network import LookNetwork
@@ -330,7 +331,7 @@ def varied(images: Tensor, chance: torch.Generator) -> Tensor:
     """Turn, stretch, shear and shift looks a little, and bend their greys.
 
     Args:
-        images: (N, 3, 32, 32) uint8.
+        images: (N, 6, 32, 32) uint8.
         chance: what to draw from, on the CPU.
 
     Returns:
@@ -347,9 +348,9 @@ def varied(images: Tensor, chance: torch.Generator) -> Tensor:
 
     bend = torch.randn(len(images), 1, 1, 1, generator=chance).to(images.device)
     gamma = torch.exp(GAMMA * bend)
-    greys = (moved[:, :1] / 255).clamp(0, 1)
-    bent = 255 * greys**gamma
-    return torch.cat([bent, moved[:, 1:]], dim=1)
+    greys = (moved[:, ::PLANES] / 255).clamp(0, 1)
+    moved[:, ::PLANES] = 255 * greys**gamma
+    return moved
 
 
 def _random_matrices(n: int, chance: torch.Generator) -> Tensor:

@@ -14,7 +14,7 @@ from inkdigits.data.synthetic.training_pages.generator import TrainingPage, trai
 from inkdigits.reading.page.decoding import Symbol, find_symbols
 from inkdigits.reading.page.find import OTHER
 from inkdigits.reading.page.finding import Piece, find_pieces
-from inkdigits.reading.page.look import SIDE, looks
+from inkdigits.reading.page.look import PLANES, SIDE, looks
 from inkdigits.reading.page.maps import FINE, Floats, PageSession
 from inkdigits.training.page.network import KINDS
 
@@ -34,7 +34,7 @@ class LabelledLooks(NamedTuple):
     """Looks with what is known of them.
 
     Attributes:
-        looks: (K, 3, 32, 32) uint8.
+        looks: (K, 6, 32, 32) uint8.
         page_logits: (K, 16) float32, what the page network says of them.
         kinds: (K,) int64, 0 to 15, OTHER for what is no symbol.
     """
@@ -76,7 +76,7 @@ def labelled_looks(network: PageSession, page: TrainingPage) -> LabelledLooks:
         network: the page network.
         page: a picture and what is written on it.
     """
-    taken = [np.zeros((0, 3, SIDE, SIDE), np.uint8)]
+    taken = [np.zeros((0, 2 * PLANES, SIDE, SIDE), np.uint8)]
     logits = [np.zeros((0, KINDS), np.float32)]
     kinds: list[int] = []
 

@@ -48,7 +48,7 @@ class PooledLook(nn.Module):
         self.votes = votes
 
     def forward(self, looks: Tensor, page_logits: Tensor) -> Tensor:
-        """Return probabilities (N, 16) for looks (N, 3, 32, 32) uint8 and logits (N, 16)."""
+        """Return probabilities (N, 16) for looks (N, 6, 32, 32) uint8 and logits (N, 16)."""
         logits = pooled(page_logits, self.network(looks), torch.tensor(self.votes))
         return torch.softmax(logits, dim=1)
 

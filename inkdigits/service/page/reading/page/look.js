@@ -1,27 +1,34 @@
 // The second look: each symbol with its surroundings, as the classifier takes it: three planes of
-// greys from paper to ink, of its own ink, and of the ink of others. Mirrors reading/page/look.py.
+// greys from paper to ink, of its own ink, and of the ink of others; and the same three from further
+// away. Mirrors reading/page/look.py.
 
 import { look, maps } from "../constants.js";
 import { clip, grid, median, rint } from "../arrays.js";
 import { BILINEAR, resize } from "../resampling.js";
 
-const { SIDE, AROUND, LOWEST, PAPER, LEAST_PAPER, SOLID, LEAST_CONTRAST } = look;
+const { SIDE, PLANES, AROUND, FAR, LOWEST, PAPER, LEAST_PAPER, SOLID, LEAST_CONTRAST } = look;
 const { COARSE, FINE } = maps;
 const PIXELS = SIDE * SIDE;
 
-// Returns what a look at a symbol shows, left, top, right, bottom in pixels of the piece.
-function windowOf(symbol, height, widest) {
+// Returns what a view of a symbol shows, left, top, right, bottom in pixels of the piece.
+function windowOf(symbol, height, around, widest) {
   const [left, top, right, bottom] = symbol.box;
   const size = Math.max(right - left, bottom - top, LOWEST * height);
-  const half = Math.min(AROUND * size, widest) / 2;
+  const half = Math.min(around * size, widest) / 2;
   const [x, y] = [(left + right) / 2, (top + bottom) / 2];
   return [x - half, y - half, x + half, y + half];
 }
 
-// Takes a look at each symbol of a piece: (3, SIDE, SIDE) bytes each.
+// Takes a look at each symbol of a piece: (2 * PLANES, SIDE, SIDE) bytes each.
 export function looks(piece, symbols) {
   if (!symbols.length) return [];
-  const windows = windowsOf(piece, symbols);
+  const [near, far] = [AROUND, FAR].map((around) => viewsOf(piece, symbols, around));
+  return near.map((view, i) => Uint8Array.of(...view, ...far[i]));
+}
+
+// Returns what is around each symbol, `around` sizes wide: (PLANES, SIDE, SIDE) bytes each.
+function viewsOf(piece, symbols, around) {
+  const windows = windowsOf(piece, symbols, around);
   const cells = cellsAround(windows);
   const [left, top] = cells;
   const ink = padded(piece.maps.ink, cells);
@@ -41,7 +48,7 @@ export function looks(piece, symbols) {
     const own = sampledPart(only, inCells);
     places.forEach((place) => (only.data[place] = 0));
 
-    const planes = new Uint8Array(3 * PIXELS);
+    const planes = new Uint8Array(PLANES * PIXELS);
     const grey = greysOf(colour, every, own);
     for (let i = 0; i < PIXELS; i++) {
       planes[i] = rint(grey[i] * 255);
@@ -52,11 +59,11 @@ export function looks(piece, symbols) {
   });
 }
 
-// Returns what each look shows, AROUND times the piece at the most.
-function windowsOf(piece, symbols) {
+// Returns what each view shows, `around` times the piece at the most.
+function windowsOf(piece, symbols, around) {
   const longest = Math.max(piece.picture.width, piece.picture.height);
-  const widest = 2 * Math.floor(Math.trunc(longest * AROUND) / 2);
-  return symbols.map((symbol) => windowOf(symbol, heightAt(piece, symbol), widest));
+  const widest = 2 * Math.floor(Math.trunc(longest * around) / 2);
+  return symbols.map((symbol) => windowOf(symbol, heightAt(piece, symbol), around, widest));
 }
 
 // Returns left, top, right, bottom of the fine cells that all windows are sampled from.

@@ -2,7 +2,7 @@
 // finding (pieces with maps) -> decoding (symbols) -> look -> lines. Mirrors
 // reading/page/reader.py.
 
-import { digits, maps as mapSizes, reader } from "../constants.js";
+import { digits, look as lookSizes, maps as mapSizes, reader } from "../constants.js";
 import { argmax, argsort, clip, range, rint, sum } from "../arrays.js";
 import { isNoise } from "../preprocessing/noise.js";
 import { areaOf, findSymbols, sharedArea } from "./decoding.js";
@@ -77,15 +77,15 @@ async function findIn(networks, pieces, image) {
 // Returns the chances by the second network. shown: looks and what the first network says of them.
 async function lookAgain(network, shown) {
   const [size, kinds] = [shown[0][0].length, shown[0][1].length];
+  const side = lookSizes.SIDE;
   const planes = new Uint8Array(shown.length * size);
   const logits = new Float32Array(shown.length * kinds);
   shown.forEach(([look, kind], i) => {
     planes.set(look, i * size);
     logits.set(kind, i * kinds);
   });
-  const side = Math.sqrt(size / 3);
   const { probabilities } = await network([
-    [planes, [shown.length, 3, side, side]],
+    [planes, [shown.length, size / side ** 2, side, side]],
     [logits, [shown.length, kinds]],
   ]);
   return shown.map((_, i) => probabilities.data.slice(i * kinds, (i + 1) * kinds));
