@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -39,10 +40,11 @@ from benchmarks.soak.stranger_models import STRANGE_NAMES as NAMES_OF_MODELS
 from benchmarks.soak.stranger_runs import RUNS, Materials, make_materials
 
 SECONDS = 10  # of a processor, which is what it takes on a machine that does nothing else
-PATIENCE = 120  # seconds until a process that waits for something is ended
+PATIENCE = 300  # seconds until a process that waits for something is ended
 MEMORY = 500_000_000  # bytes, of the largest of its processes
 LONGEST = 2000  # characters of a sentence
-MOST_WARNINGS = 2  # lines, where the work is done nevertheless
+MOST_LINES = 6  # where the work is done nevertheless: warnings and progress
+AT_ONCE = 4  # commands; their seconds are of a processor
 REFUSED = 2
 TOO_LONG = -signal.SIGKILL
 SHORT = 300  # characters of what was said, in the list of failures
@@ -181,7 +183,7 @@ def complaints(attempt: Attempt, ended: Ended) -> list[str]:
         found.append(f"exit status {ended.status}, not {wanted}")
 
     lines = ended.said.splitlines()
-    said_well = len(lines) <= MOST_WARNINGS if attempt.is_harmless else len(lines) == 1
+    said_well = len(lines) <= MOST_LINES if attempt.is_harmless else len(lines) == 1
     if not said_well or len(ended.said) > LONGEST:
         found.append(f"{len(lines)} lines, {len(ended.said):,} characters")
     if "Traceback" in ended.said or not all(line.isprintable() for line in lines):
@@ -196,7 +198,7 @@ def complaints(attempt: Attempt, ended: Ended) -> list[str]:
     return found
 
 
-def examine(attempt: Attempt, trial: Trial, number: int) -> tuple[Ended, list[str]]:
+def examine(trial: Trial, attempt: Attempt, number: int) -> tuple[Ended, list[str]]:
     """Make one input, run the command, and say what is wrong with that."""
     base = trial.folder / str(number)
     work = base / "work"
@@ -214,6 +216,8 @@ def examine(attempt: Attempt, trial: Trial, number: int) -> tuple[Ended, list[st
             found.append("files of the user's were touched")
         if strange := {path.name for path in base.iterdir()} - {"work", "precious", "said"}:
             found.append(f"outside there is {strange!a}")
+        if found and not trial.fault:
+            tell(f"{attempt.name}: {', '.join(found)}; {ended.said!a:.600}")
     finally:
         shutil.rmtree(base, ignore_errors=True)
 
@@ -226,20 +230,21 @@ def _make_in(folder: Path, attempt: Attempt) -> None:
 
 
 def examine_all(attempts: Iterable[Attempt], trial: Trial) -> Outcome:
-    """Run all commands, one after another."""
+    """Run all commands, some at a time."""
     rows = []
     failures = []
     taken = []
-    for number, attempt in enumerate(attempts):
-        ended, found = examine(attempt, trial, number)
+    attempts = list(attempts)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        judged = list(pool.map(partial(examine, trial), attempts, range(len(attempts))))
+
+    for attempt, (ended, found) in zip(attempts, judged, strict=True):
         taken.append(ended)
         sentence = ended.said.strip() or "it is used"
         rows.append((attempt.name, shown(sentence)))
         if found:
             said = ascii(ended.said[-SHORT:])
             failures.append(f"{attempt.name}: {', '.join(found)}; it said {said}")
-            if not trial.fault:
-                tell(failures[-1])
 
     slowest = max(ended.seconds for ended in taken)
     largest = max(ended.memory for ended in taken) / 1e6

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from inkdigits.core.digits import CLASSES, DIGITS_TO_KEEP
-from inkdigits.core.files import write_whole
+from inkdigits.core.errors import BadModel
+from inkdigits.core.files import read_small, write_whole
 from inkdigits.data.splits import Dataset, Split
 from inkdigits.evaluation.measurement import Predictions, evaluate_predictions
 from inkdigits.evaluation.report import write_report
@@ -25,8 +26,10 @@ from inkdigits.training.figures import Epoch, TrainingProgress
 from inkdigits.training.models import count_parameters
 from inkdigits.training.predictions import accuracy_on, fit_temperature, measure, predict_logits
 from inkdigits.training.recipe import Recipe
+from inkdigits.training.state import records
 
 METRICS_FILE = "metrics.jsonl"
+MAX_METRICS = 1 << 26  # bytes; an epoch takes some 200
 ONNX_FILE = "model.onnx"
 MEMBERS_FOLDER = "members"  # of an ensemble: the runs of its members
 LAST_FILE = "report.html"  # of a run: once it is there, all files are
@@ -198,10 +201,19 @@ def write_metrics(folder: Path, epochs: list[Epoch], final: FinalFigures | None 
 
 
 def read_epochs(folder: Path) -> list[Epoch]:
-    """Read the epochs of a run's metrics.jsonl."""
-    lines = (folder / METRICS_FILE).read_text().splitlines()
-    records = [json.loads(line) for line in lines]
-    return [Epoch(**record) for record in records if "final" not in record]
+    """Read the epochs of a run's metrics.jsonl, which may be a stranger's.
+
+    Raises:
+        BadModel: it is damaged.
+    """
+    path = folder / METRICS_FILE
+    try:
+        lines = read_small(path, MAX_METRICS).splitlines()
+        found = [json.loads(line) for line in lines]
+        epochs = [each for each in found if "final" not in each]
+        return records(Epoch, {"epochs": epochs}, "epochs")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise BadModel(f"{path} is damaged: {error}") from error
 
 
 def to_record(record: Epoch | FinalFigures) -> dict[str, Any]:

@@ -378,6 +378,7 @@ def is_finished(folder: Path, recipe: Recipe, seed: int) -> bool:
         trained = from_table(config["recipe"]).what_it_trains
         trained_seed = config["seed"]
         epochs = config["final"]["epochs"]
+        fact(config["final"], "train_seconds", float)
     except (OSError, ValueError, KeyError, TypeError, InkdigitsError):
         return False
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from inkdigits.core.errors import BadData, BadValue, UnknownName
+from inkdigits.core.files import MAX_CONFIG, read_small
 
 SHIPPED = Path(__file__).with_name("recipes")
 REFERENCE_RECIPES = ("lenet", "two-conv", "dropout", "sgd", "batchnorm")
@@ -247,8 +248,7 @@ def from_table(table: Mapping[str, Any]) -> Recipe:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
+        table = tomllib.loads(read_small(path, MAX_CONFIG).decode("utf-8"))
         repr(table)  # as an error would print it
         return table
     except RecursionError:

@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from inkdigits.core.errors import BadData, BadValue, UnknownName
+from inkdigits.core.errors import BadData, BadValue, UnknownName, quoted
 from inkdigits.training.recipe import (
     SETTINGS,
     Recipe,
@@ -134,7 +135,7 @@ def test_an_unknown_recipe_names_the_known_ones(name: str) -> None:
         load_recipe(name)
     assert (
         str(caught.value)
-        == f"no recipe {name!r}; known: {', '.join(shipped_recipes())}, or a .toml file of yours"
+        == f"no recipe {quoted(name)}; known: {', '.join(shipped_recipes())}, or a .toml file of yours"
     )
 
 
@@ -168,7 +169,7 @@ def test_a_file_that_cannot_be_read_is_bad_data(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(BadData, match=r"mine.toml cannot be read: Permission denied"):
         load_recipe(path)
 
