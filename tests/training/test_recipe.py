@@ -133,10 +133,9 @@ def test_a_recipe_cannot_be_changed_behind_one_s_back() -> None:
 def test_an_unknown_recipe_names_the_known_ones(name: str) -> None:
     with pytest.raises(UnknownName) as caught:
         load_recipe(name)
-    assert (
-        str(caught.value)
-        == f"no recipe {quoted(name)}; known: {', '.join(shipped_recipes())}, or a .toml file of yours"
-    )
+    known = ", ".join(shipped_recipes())
+    expected = f"no recipe {quoted(name)}; known: {known}, or a .toml file of yours"
+    assert str(caught.value) == expected
 
 
 def test_a_folder_that_is_called_like_a_recipe_is_none(tmp_path: Path) -> None:
