@@ -446,6 +446,8 @@ const collects = "collects" in document.body.dataset && Boolean(reader.correct);
 if (collects) {
   $("storing").textContent =
     "What you correct is stored by those who run this service; nothing else is.";
+} else if (isLocal) {
+  $("storing").textContent = "Read on this device; nothing is sent.";
 }
 
 function offerCorrection({ label, said = "Wrong? It is a" }) {
