@@ -63,9 +63,7 @@ def iter_csv(path: Path, rows: int = ROWS) -> Iterator[LabelledImages]:
         names = _column_names(first[1], path)
         label = _label_column(names, path)
 
-        # The last name does not decide, as it may be a damaged value: then the first row would be
-        # lost silently.
-        is_header = names[label or 0] in LABEL_NAMES or not any(map(NUMBER.fullmatch, names))
+        is_header = _are_names(names, label)
         if not is_header:
             lines = chain([first], lines)
 
@@ -157,6 +155,15 @@ def _label_column(names: list[str], path: Path) -> int | None:
         f"{path}, line 1: {len(names)} columns, "
         f"but neither {names[0]!r} nor {names[-1]!r} is called 'label'"
     )
+
+
+def _are_names(fields: list[str], label: int | None) -> bool:
+    """Tell whether the fields of the first line are names, and no values.
+
+    The last one does not decide, as it may be a damaged value: then the first row would be lost
+    silently.
+    """
+    return fields[label or 0] in LABEL_NAMES or not any(map(NUMBER.fullmatch, fields))
 
 
 def _parse(lines: list[Line], columns: int, path: Path) -> NDArray[Any]:

@@ -4,7 +4,9 @@ A trained network and the history of its training come in. The network is calibr
 on the test split, which is read once; the files go out.
 """
 
+import csv
 import dataclasses
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,7 @@ from inkdigits.training.state import records
 METRICS_FILE = "metrics.jsonl"
 MAX_METRICS = 1 << 26  # bytes; an epoch takes some 200
 ONNX_FILE = "model.onnx"
+UNUSABLE_FILE = "unusable.csv"  # only of a run on pictures of which some were left out
 MEMBERS_FOLDER = "members"  # of an ensemble: the runs of its members
 LAST_FILE = "report.html"  # of a run: once it is there, all files are
 
@@ -174,6 +177,7 @@ def finish(
     )
 
     write_metrics(folder, history.epochs, final)
+    write_unusable(folder, dataset)
 
     write_report(
         folder / LAST_FILE,
@@ -198,6 +202,22 @@ def write_metrics(folder: Path, epochs: list[Epoch], final: FinalFigures | None 
 
     lines = [json.dumps(to_record(record)) + "\n" for record in records]
     write_whole(folder / METRICS_FILE, "".join(lines))
+
+
+def write_unusable(folder: Path, dataset: Dataset) -> None:
+    """Write the pictures that were left out, each with its reason, if there are any.
+
+    Raises:
+        CannotWrite: the disk refuses.
+    """
+    if not dataset.unusable:
+        return
+
+    file = io.StringIO()
+    rows = csv.writer(file)
+    rows.writerow(("file", "reason"))
+    rows.writerows((bad.path, bad.reason) for bad in dataset.unusable)
+    write_whole(folder / UNUSABLE_FILE, file.getvalue())
 
 
 def read_epochs(folder: Path) -> list[Epoch]:
