@@ -21,12 +21,14 @@ from inkdigits.reading.model_files import DEFAULT_MODEL, resolve_model
 from inkdigits.reading.page import decoding, find, finding, lines, look, maps, networks, reader
 from inkdigits.reading.page import warnings as page_warnings
 from inkdigits.reading.preprocessing import fields, noise, picture, repeated, tiny
+from inkdigits.service.golden import golden
 from inkdigits.service.site_runtime import runtime_files
 
 PAGE = Path(__file__).with_name("page")
 SITE = PAGE / "site"  # what only a site has; it lies at its top
 READING = Path("page/reading")  # of a site: the reader in JavaScript, with all it needs
 LIBRARY = READING / "inkdigits.js"
+GOLDEN = Path("golden.json")
 SUFFIXES = (".html", ".js", ".css", ".ts", ".svg", ".webmanifest")
 
 POLICY = (  # nothing from elsewhere, and no script but the site's own
@@ -93,6 +95,7 @@ def site_files(runtime: Path | None = None) -> dict[Path, bytes]:
         files[READING / "runtime" / file] = content
 
     files[Path("sw.js")] = _service_worker(files)
+    files[GOLDEN] = golden().encode()  # for programmers, who need no service worker
     return files
 
 

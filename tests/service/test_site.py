@@ -1,5 +1,6 @@
 """The static site: what is written, and what it reads in a real Chromium, with no network, too."""
 
+import base64
 import io
 import json
 import re
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from browser import BROWSER_MARKS, CHROMIUM, FLAGS
 from drawn import line, written
@@ -19,6 +21,7 @@ from benchmarks.reading.parity import differences, reading_in_browser, served
 from inkdigits.core.errors import BadData, CannotWrite, DownloadFailed
 from inkdigits.reading.recogniser import cached_recogniser
 from inkdigits.service import site, site_runtime
+from inkdigits.service.golden import OUTPUTS, golden
 from inkdigits.service.site import PAGE, constants_module, site_files, write_site
 from inkdigits.service.site_runtime import FILES, runtime_files
 
@@ -94,7 +97,7 @@ def test_the_service_worker_keeps_every_file_and_its_version_is_that_of_the_cont
     found = re.match(r'const VERSION = "(\w+)";\nconst FILES = (.+);\n', worker)
     assert found
     kept = {Path(name) for name in json.loads(found[2])} - {Path()}
-    assert kept == files.keys() - {Path("sw.js")}
+    assert kept == files.keys() - {Path("sw.js"), site.GOLDEN}
 
     monkeypatch.setattr(site, "runtime_files", lambda _: dict.fromkeys(FILES, b"newer"))
     assert found[1] not in site_files()[Path("sw.js")].decode()
@@ -125,6 +128,27 @@ def test_without_npm_the_error_says_what_would_work(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(site_runtime.shutil, "which", lambda _: None)
     with pytest.raises(DownloadFailed, match=r"npm, .* is not installed; give .* --runtime FILE"):
         runtime_files()
+
+
+def test_the_golden_file_holds_what_the_networks_answer() -> None:
+    written_file = json.loads(golden())
+    assert written_file["reading"]["text"] == "42"
+    folder = site.networks.FOLDER
+    for name in ("page", "look"):
+        session = onnxruntime.InferenceSession((folder / f"{name}.onnx").read_bytes())
+        inputs = {key: decoded(array) for key, array in written_file[name]["inputs"].items()}
+        outputs = dict(zip(OUTPUT_NAMES[name], session.run(None, inputs), strict=True))
+        assert [output.name for output in session.get_outputs()] == list(outputs)
+        for key, array in written_file[name]["outputs"].items():
+            assert np.allclose(decoded(array), outputs[key], atol=1e-4)
+
+
+OUTPUT_NAMES = {"page": OUTPUTS, "look": ("probabilities",)}
+
+
+def decoded(array: dict[str, Any]) -> np.ndarray:
+    data = base64.b64decode(array["data"])
+    return np.frombuffer(data, array["type"]).reshape(array["shape"])
 
 
 # ---- in a browser
@@ -233,8 +257,13 @@ def test_the_page_reads_drawings_and_files_and_asks_nobody_else(address: str) ->
         assert page.locator("#boxes i").count() == 1
         assert not page.locator("#correction").is_visible()
 
-        page.locator("#picture").set_input_files(ASSETS / "sample.jpg")
+        page.locator("#picture").set_input_files([ASSETS / "sample.jpg", ASSETS / "touching.jpg"])
         page.wait_for_function(READS, arg="27354")
+        assert page.locator("#sure").inner_text().startswith("Picture 1 of 2; ")
+        page.locator("#redo").click()
+        page.wait_for_function(READS, arg="352")
+        page.locator("summary").click()
+        page.wait_for_function("() => document.querySelectorAll('#layers canvas').length === 2")
         assert page.locator("#storing").inner_text() == "Read on this device; nothing is sent."
         browser.close()
 
