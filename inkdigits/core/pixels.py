@@ -20,7 +20,7 @@ Numbers = NDArray[Any]
 GREY = 1
 COLOURS = (3, 4)  # red, green, blue, and how opaque
 HALF_A_LEVEL = 0.5 / 255  # by which rounding may leave a range
-# The lightest pixel of 756 pictures of ../shared/data/field and pictures has a level of 54 or more,
+# The lightest pixel of 756 real pictures (docs/handwriting.md) has a level of 54 or more,
 # and of each of MNIST's 70,000 digits 254: what stays below 32 is not in the range 0 to 255.
 LEAST_LIGHT = 32
 MOST_DEVIATIONS = 10  # beyond it, numbers below 0 are hardly those of a normalised picture
