@@ -359,7 +359,7 @@ def test_unusable_data_are_refused(data, says, place, inkdigits_command):
         ("--set", "sd=0", "sd must be above 0"),
         ("--set", "learning_rate=1" + "0" * 400, "learning_rate must be a finite number"),
         ("--set", "size=3", "cannot take digits of 3x3 pixels"),
-        ("--set", "size=1000000", "size must be at most 1,024"),
+        ("--set", "size=1000000", "size must be at most 64"),
         ("--set", "batch=" + "9" * 30, "batch must be at most 1,000,000,000"),
         ("--set", "epochs=" + "9" * 30, "epochs must be at most 1,000,000,000"),
         ("--set", "rotation=-1", "rotation"),

@@ -81,10 +81,23 @@ def test_a_recipe_and_a_space_are_small_files(load, tmp_path: Path) -> None:
         load(path)
 
 
-@pytest.mark.parametrize("temperature", [-1.0, 0, float("inf"), float("nan")])
-def test_a_temperature_is_above_0(temperature: float, folder: Path) -> None:
+@pytest.mark.parametrize(
+    "temperature", [-1.0, 0, float("inf"), float("nan"), 10**30, 10**400, "\x1b", None]
+)
+def test_a_temperature_is_a_number_of_a_usual_size(temperature: object, folder: Path) -> None:
     change(folder, temperature=temperature)
-    with pytest.raises(BadModel, match="it should be above 0"):
+    with pytest.raises(BadModel, match=r"it should be a number from 0.01 to 100") as error:
+        load_checkpoint(folder)
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_weights_are_numbers(value: float, folder: Path) -> None:
+    weights = load_file(folder / WEIGHTS_FILE)
+    first = min(name for name in weights if weights[name].ndim)
+    weights[first].view(-1)[0] = value
+    save_file(weights, folder / WEIGHTS_FILE)
+    with pytest.raises(BadModel, match=rf"has values in '{first}' that are no finite numbers"):
         load_checkpoint(folder)
 
 
@@ -115,6 +128,12 @@ def test_a_weight_of_a_page_reader_that_differs_is_named(tmp_path: Path) -> None
     first = min(weights)
     save_file(weights | {first: torch.zeros(1, 2, 3)}, tmp_path / LOOK_WEIGHTS)
     with pytest.raises(BadModel, match=rf"another network: '{first}' is \[1, 2, 3\], where \["):
+        load_page_weights(tmp_path)
+
+    save_file(
+        weights | {first: torch.full_like(weights[first], torch.nan)}, tmp_path / LOOK_WEIGHTS
+    )
+    with pytest.raises(BadModel, match=rf"has values in '{first}' that are no finite numbers"):
         load_page_weights(tmp_path)
 
     with (tmp_path / LOOK_WEIGHTS).open("wb") as file:
