@@ -41,7 +41,8 @@ from benchmarks.soak.stranger_runs import RUNS, Materials, make_materials
 
 SECONDS = 10  # of a processor, which is what it takes on a machine that does nothing else
 PATIENCE = 300  # seconds until a process that waits for something is ended
-MEMORY = 500_000_000  # bytes, of the largest of its processes
+MEMORY = 500_000_000  # bytes, of the largest of its processes; where the work is done nevertheless,
+WORKING = 700_000_000  # as training and exporting a good folder take 560 MB
 LONGEST = 2000  # characters of a sentence
 MOST_LINES = 6  # where the work is done nevertheless: warnings and progress
 AT_ONCE = 4  # commands; their seconds are of a processor
@@ -190,7 +191,7 @@ def complaints(attempt: Attempt, ended: Ended) -> list[str]:
         found.append("a traceback, or control characters")
     if ended.seconds > SECONDS:
         found.append(f"{ended.seconds:.1f} s")
-    if ended.memory > MEMORY:
+    if ended.memory > (WORKING if attempt.is_harmless else MEMORY):
         found.append(f"{ended.memory / 1e6:.0f} MB")
     if ended.left:
         found.append("a process was left behind")
@@ -247,9 +248,11 @@ def examine_all(attempts: Iterable[Attempt], trial: Trial) -> Outcome:
             failures.append(f"{attempt.name}: {', '.join(found)}; it said {said}")
 
     slowest = max(ended.seconds for ended in taken)
-    largest = max(ended.memory for ended in taken) / 1e6
+    refused = max((ended.memory for ended in taken if ended.status == REFUSED), default=0)
+    used = max((ended.memory for ended in taken if ended.status != REFUSED), default=0)
     good = len(taken) - len(failures)
-    result = f"{good} so; at most {slowest:.1f} s of a processor, {largest:.0f} MB"
+    memory = f"{refused / 1e6:.0f} MB where it is refused, {used / 1e6:.0f} MB where it is used"
+    result = f"{good} so; at most {slowest:.1f} s of a processor, {memory}"
     details = "\n".join(table(("from a stranger", "what the command says"), rows))
     return Outcome(f"{len(taken)} inputs", result, failures, details)
 
@@ -308,8 +311,9 @@ def _run_attempt(name: str, materials: Materials) -> Attempt:
 
 
 EXPECTED = (
-    f"one sentence each, within {SECONDS} s of a processor and {MEMORY // 10**6} MB; no traceback, "
-    "no control characters, no file outside touched"
+    f"one sentence each, within {SECONDS} s of a processor and {MEMORY // 10**6} MB "
+    f"({WORKING // 10**6} MB where it is used nevertheless); no traceback, no control characters, "
+    "no file outside touched"
 )
 CHECKS: list[Check] = [
     Check(models, EXPECTED, any_model),
