@@ -56,6 +56,8 @@ def to_array(source: Any) -> Numbers:
     except Exception:  # rows of several lengths; other libraries raise what they like
         raise BadValue(f"a {type(source).__name__} is no array of numbers") from None
 
+    if array.dtype.kind in "US":
+        raise BadValue(f"a {type(source).__name__} of names is no picture: say read_many(x)")
     if array.dtype.kind not in "buif":
         raise BadValue(
             f"a {type(source).__name__} of shape {array.shape} and type {array.dtype.name} is no "

@@ -4,6 +4,7 @@ The same source gives the same splits every time. Torch is never loaded; which s
 the caller's decision.
 """
 
+import os
 import re
 from itertools import chain
 from pathlib import Path
@@ -59,7 +60,8 @@ def load_dataset(
         folder = Path(data_dir) if data_dir else default_data_dir()
         return load_named(DATASETS[source], folder, download, progress)
 
-    if Path(source).exists():
+    # Path.exists would raise an OSError for a name that is too long to be one.
+    if os.path.exists(source):  # noqa: PTH110
         splits, unusable = load_path(Path(source), progress, strict=strict)
         return Dataset(str(source), DIGITS, splits, unusable)
 
