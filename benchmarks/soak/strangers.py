@@ -241,7 +241,7 @@ def examine_all(attempts: Iterable[Attempt], trial: Trial) -> Outcome:
 
     for attempt, (ended, found) in zip(attempts, judged, strict=True):
         taken.append(ended)
-        sentence = ended.said.strip() or "it is used"
+        sentence = ended.said.replace(f"{trial.folder}/", "").strip() or "it is used"
         rows.append((attempt.name, shown(sentence)))
         if found:
             said = ascii(ended.said[-SHORT:])
