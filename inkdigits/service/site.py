@@ -41,6 +41,8 @@ HEAD = (
     '  <link rel="manifest" href="manifest.webmanifest">'
 )
 
+NO_SCRIPT = "This page needs JavaScript."
+
 # The modules whose constants the reader in JavaScript uses, each by its own name.
 MODULES: tuple[ModuleType, ...] = (
     *(digits, maps, finding, decoding, look, find, lines, page_warnings, reader),
@@ -84,6 +86,7 @@ def site_files(runtime: Path | None = None) -> dict[Path, bytes]:
 
     index = files.pop(Path("page/index.html")).decode()
     index = index.replace('<meta charset="utf-8">', HEAD).replace("<body>", "<body data-local>")
+    index = index.replace("Drawing needs JavaScript; POST /v1/read does not.", NO_SCRIPT)
     files[Path("index.html")] = index.encode()
     files[READING / "constants.js"] = constants_module().encode()
 
