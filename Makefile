@@ -9,7 +9,7 @@ DEMO ?= runs/demo
 OPPONENTS ?= runs/opponents
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo check test lint reproduce accuracy bench soak scale handwriting opponents ablation notebook docs clean
+.PHONY: help demo check test lint reproduce accuracy bench soak scale handwriting opponents ablation notebook web parity docs clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -71,10 +71,19 @@ ablation: $(VENV)/.train ## what each technique is worth -> docs/ablation.json (
 notebook: $(VENV)/.dev ## run the notebooks again and keep their outputs (about ten minutes)
 	$(BIN)/python docs/execute.py notebooks/*.ipynb
 
+web: $(VENV)/.serve ## the static site that reads in the browser -> build/web (npm brings ONNX Runtime's 25 MB)
+	$(BIN)/inkdigits web --out build/web
+	@echo "Look at it: $(BIN)/python -m http.server --directory build/web"
+
+parity: $(VENV)/.dev ## do browser and Python read alike, how fast, how large -> docs/browser.md (half an hour)
+	$(BIN)/python -m benchmarks.reading.browser_speed --write docs/browser.md
+	$(BIN)/python -m benchmarks.reading.parity --write docs/browser.md
+
 docs: export NO_MKDOCS_2_WARNING = 1 # says where the tool is going; docs/decisions.md does, too
 docs: $(VENV)/.docs ## the documentation site -> build/site (half a minute; strict: no warning, no dead link)
 	$(BIN)/python docs/assemble.py
 	$(BIN)/mkdocs build
+	$(BIN)/inkdigits web --out build/site/try || echo "The site has no page to try it on."
 	@echo "Look at it: $(BIN)/python -m http.server --directory build/site"
 
 clean: ## remove what was made here, but no data and no runs

@@ -363,11 +363,11 @@ def swallowed_errors() -> None:
     """Take what is no number in a table for a zero."""
     strict = tables._parse_row
 
-    def lenient(line: str, largest: NDArray[np.int_], place: str) -> list[int]:
+    def lenient(line: str, columns: int, place: str) -> list[float]:
         fields = line.strip().split(",")
         is_byte = [field.isdecimal() and int(field) < 256 for field in fields]
         mended = [field if right else "0" for field, right in zip(fields, is_byte, strict=True)]
-        return strict(",".join(mended), largest, place)
+        return strict(",".join(mended), columns, place)
 
     put(tables, "_parse_row", lenient)
 

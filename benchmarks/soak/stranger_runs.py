@@ -258,7 +258,7 @@ FINISHED: Mapping[str, RunCase] = {
     "a seed that is an object": finished(with_values(seed={ESCAPES: ESCAPES}), RESUME),
     "a terabyte of weights": finished(promised_header, INIT),
     "weights of another shape": finished(weights(reshaped), INIT),
-    "weights in doubles": finished(weights(in_doubles), INIT),
+    "weights in doubles": finished(weights(in_doubles), INIT, True),
     "weights with NaN": finished(weights(spoilt), INIT),
     "infinite weights": finished(weights(partial(spoilt, value=math.inf)), EXPORT),
     "weights with a name of escapes": finished(

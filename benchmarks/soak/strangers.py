@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -39,10 +40,12 @@ from benchmarks.soak.stranger_models import STRANGE_NAMES as NAMES_OF_MODELS
 from benchmarks.soak.stranger_runs import RUNS, Materials, make_materials
 
 SECONDS = 10  # of a processor, which is what it takes on a machine that does nothing else
-PATIENCE = 120  # seconds until a process that waits for something is ended
-MEMORY = 500_000_000  # bytes, of the largest of its processes
+PATIENCE = 300  # seconds until a process that waits for something is ended
+MEMORY = 500_000_000  # bytes, of the largest of its processes; where the work is done nevertheless,
+WORKING = 700_000_000  # as training and exporting a good folder take 560 MB
 LONGEST = 2000  # characters of a sentence
-MOST_WARNINGS = 2  # lines, where the work is done nevertheless
+MOST_LINES = 6  # where the work is done nevertheless: warnings and progress
+AT_ONCE = 4  # commands; their seconds are of a processor
 REFUSED = 2
 TOO_LONG = -signal.SIGKILL
 SHORT = 300  # characters of what was said, in the list of failures
@@ -181,14 +184,14 @@ def complaints(attempt: Attempt, ended: Ended) -> list[str]:
         found.append(f"exit status {ended.status}, not {wanted}")
 
     lines = ended.said.splitlines()
-    said_well = len(lines) <= MOST_WARNINGS if attempt.is_harmless else len(lines) == 1
+    said_well = len(lines) <= MOST_LINES if attempt.is_harmless else len(lines) == 1
     if not said_well or len(ended.said) > LONGEST:
         found.append(f"{len(lines)} lines, {len(ended.said):,} characters")
     if "Traceback" in ended.said or not all(line.isprintable() for line in lines):
         found.append("a traceback, or control characters")
     if ended.seconds > SECONDS:
         found.append(f"{ended.seconds:.1f} s")
-    if ended.memory > MEMORY:
+    if ended.memory > (WORKING if attempt.is_harmless else MEMORY):
         found.append(f"{ended.memory / 1e6:.0f} MB")
     if ended.left:
         found.append("a process was left behind")
@@ -196,7 +199,7 @@ def complaints(attempt: Attempt, ended: Ended) -> list[str]:
     return found
 
 
-def examine(attempt: Attempt, trial: Trial, number: int) -> tuple[Ended, list[str]]:
+def examine(trial: Trial, attempt: Attempt, number: int) -> tuple[Ended, list[str]]:
     """Make one input, run the command, and say what is wrong with that."""
     base = trial.folder / str(number)
     work = base / "work"
@@ -214,6 +217,8 @@ def examine(attempt: Attempt, trial: Trial, number: int) -> tuple[Ended, list[st
             found.append("files of the user's were touched")
         if strange := {path.name for path in base.iterdir()} - {"work", "precious", "said"}:
             found.append(f"outside there is {strange!a}")
+        if found and not trial.fault:
+            tell(f"{attempt.name}: {', '.join(found)}; {ended.said!a:.600}")
     finally:
         shutil.rmtree(base, ignore_errors=True)
 
@@ -226,25 +231,28 @@ def _make_in(folder: Path, attempt: Attempt) -> None:
 
 
 def examine_all(attempts: Iterable[Attempt], trial: Trial) -> Outcome:
-    """Run all commands, one after another."""
+    """Run all commands, some at a time."""
     rows = []
     failures = []
     taken = []
-    for number, attempt in enumerate(attempts):
-        ended, found = examine(attempt, trial, number)
+    attempts = list(attempts)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        judged = list(pool.map(partial(examine, trial), attempts, range(len(attempts))))
+
+    for attempt, (ended, found) in zip(attempts, judged, strict=True):
         taken.append(ended)
-        sentence = ended.said.strip() or "it is used"
+        sentence = ended.said.replace(f"{trial.folder}/", "").strip() or "it is used"
         rows.append((attempt.name, shown(sentence)))
         if found:
             said = ascii(ended.said[-SHORT:])
             failures.append(f"{attempt.name}: {', '.join(found)}; it said {said}")
-            if not trial.fault:
-                tell(failures[-1])
 
     slowest = max(ended.seconds for ended in taken)
-    largest = max(ended.memory for ended in taken) / 1e6
+    refused = max((ended.memory for ended in taken if ended.status == REFUSED), default=0)
+    used = max((ended.memory for ended in taken if ended.status != REFUSED), default=0)
     good = len(taken) - len(failures)
-    result = f"{good} so; at most {slowest:.1f} s of a processor, {largest:.0f} MB"
+    memory = f"{refused / 1e6:.0f} MB where it is refused, {used / 1e6:.0f} MB where it is used"
+    result = f"{good} so; at most {slowest:.1f} s of a processor, {memory}"
     details = "\n".join(table(("from a stranger", "what the command says"), rows))
     return Outcome(f"{len(taken)} inputs", result, failures, details)
 
@@ -303,8 +311,9 @@ def _run_attempt(name: str, materials: Materials) -> Attempt:
 
 
 EXPECTED = (
-    f"one sentence each, within {SECONDS} s of a processor and {MEMORY // 10**6} MB; no traceback, "
-    "no control characters, no file outside touched"
+    f"one sentence each, within {SECONDS} s of a processor and {MEMORY // 10**6} MB "
+    f"({WORKING // 10**6} MB where it is used nevertheless); no traceback, no control characters, "
+    "no file outside touched"
 )
 CHECKS: list[Check] = [
     Check(models, EXPECTED, any_model),

@@ -22,8 +22,8 @@ MODEL_HELP = (
 CASCADE_HELP = f"{MODEL_HELP}; nano+best reads with nano, and with best where nano is not sure"
 DATA_HELP = (
     "a dataset's name (see `inkdigits data list`), a folder with MNIST's four files, an IDX, .npz "
-    "or .csv file, a folder of pictures sorted into folders called 0 to 9, or several of these "
-    "joined by +"
+    "or .csv file, a folder of pictures sorted into folders called 0 to 9 or with a labels.csv "
+    "(file,written), or several of these joined by +"
 )
 
 
@@ -106,8 +106,9 @@ def _add_read(commands: Commands) -> None:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="a picture, a folder (all pictures below it), - (one picture on standard input), or "
-        "an .npz, IDX or CSV file of 28x28 images",
+        help="a picture; a PDF, TIFF or GIF (each page or frame; scan.pdf[3] is one, counted from "
+        "0); a folder (all pictures below it); - (one picture on standard input); or an .npz, "
+        ".npy, IDX or CSV file of 28x28 images",
     )
     parser.add_argument(
         "--single", action="store_true", help="each picture holds at most one digit"
@@ -180,6 +181,12 @@ def _add_train(commands: Commands) -> None:
         help="the new folder for the model, its figures and its report",
     )
     parser.add_argument("--data", metavar="D", help=f"{DATA_HELP} (default: the recipe's)")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="stop at the first picture that cannot be used, instead of leaving it out and listing "
+        "it in DIR/unusable.csv",
+    )
     parser.add_argument(
         "--seed",
         type=int,

@@ -65,6 +65,7 @@ NOT_FOR_PAGES = {
     "data": "draws its own pages to learn from; leave out --data",
     "data_dir": "takes MNIST's digits from $INKDIGITS_DATA; set that instead of giving --data-dir",
     "epochs": "counts steps and shards, not epochs; change them with --set steps=N --set shards=N",
+    "strict": "draws its own pages to learn from; leave out --strict",
     "tensorboard": "writes nothing for TensorBoard; its curves are in report.html",
 }
 
@@ -269,7 +270,7 @@ def train(options: argparse.Namespace) -> int:
     from inkdigits.training.recipe import load_recipe, parse_settings
 
     with needs_extra("training", "train"):
-        from inkdigits.runs.artifacts import FinalFigures, to_record
+        from inkdigits.runs.artifacts import UNUSABLE_FILE, FinalFigures, to_record
         from inkdigits.runs.resume import Interval
         from inkdigits.runs.run import iter_train
     from inkdigits.data.datasets import load_dataset
@@ -280,7 +281,10 @@ def train(options: argparse.Namespace) -> int:
     recipe = load_recipe(options.recipe, settings)
     with show_progress() as progress:
         dataset = load_dataset(
-            options.data or recipe.data, data_dir=options.data_dir, progress=progress
+            options.data or recipe.data,
+            data_dir=options.data_dir,
+            progress=progress,
+            strict=options.strict,
         )
 
     running = iter_train(
@@ -305,7 +309,13 @@ def train(options: argparse.Namespace) -> int:
             elif isinstance(record, FinalFigures):
                 _print_while_read(format_final(record, dataset.name, options.out))
 
-    return OK
+    if not dataset.unusable:
+        return OK
+
+    count = len(dataset.unusable)
+    what = "1 picture was" if count == 1 else f"{count:,} pictures were"
+    print_message(f"{what} left out, as {options.out / UNUSABLE_FILE} says")
+    return SOME_FAILED
 
 
 def _train_page_reader(options: argparse.Namespace) -> int:
@@ -381,7 +391,7 @@ def evaluate(options: argparse.Namespace) -> int:
             config={"versions": {"inkdigits": inkdigits.__version__}},
         )
         print_message(f"the report is {options.report}")
-    return OK
+    return SOME_FAILED if seen.left_out else OK
 
 
 def _evaluate_corrupted(options: argparse.Namespace) -> int:

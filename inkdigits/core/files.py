@@ -21,7 +21,7 @@ from inkdigits.core.errors import CannotWrite, MissingExtra
 # What SQLite keeps beside a file, and writes to without being asked.
 SQLITE_ENDINGS = ("-wal", "-shm", "-journal")
 
-MAX_CONFIG = 1 << 20  # bytes that a run's config.json may have; ours have some thousand
+MAX_CONFIG = 1 << 20  # bytes of a config.json, a recipe or a space; ours have some thousand
 
 TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.")  # the start of the names of temporary files
 
@@ -247,6 +247,8 @@ def file_lock(path: Path, wait: bool = True) -> Iterator[bool]:
 
     file = path.with_name(f".{path.name}.lock")
     refuse_link(file)  # what it leads to would be emptied
+    if file.exists() and not is_regular(file):
+        raise CannotWrite(f"{file} is not a regular file, as a lock of ours is; delete it")
 
     # Not bound to this thread: another one may close a generator.
     lock = FileLock(file, thread_local=False)

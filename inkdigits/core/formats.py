@@ -17,8 +17,11 @@ from inkdigits.core.unpacking import unpacked
 
 Kind = Literal["idx", "npz", "npy", "csv"]
 
-# A line of names or numbers with commas between them: no picture, page or program starts like this.
-CSV_START = re.compile(rb'(\xef\xbb\xbf)?[\w .+"-]+(,[\w .+"-]*)+(\r?\n|\Z)')
+# A line of names or numbers with commas, semicolons or tabs between them, or of many numbers with
+# spaces: no picture, page or program starts like this.
+CSV_START = re.compile(
+    rb'(\xef\xbb\xbf)?([\w .+"-]+([,;\t][\w .+"-]*)+(\r?\n|\Z)|([\d.e+-]+ +){9})'
+)
 
 
 def kind_of(path: Path) -> Kind | None:

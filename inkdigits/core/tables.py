@@ -3,6 +3,7 @@
 A path comes in, arrays come out, or BadData that names the line. Packed files are unpacked.
 """
 
+import contextlib
 import csv
 import re
 from collections.abc import Iterator
@@ -22,8 +23,10 @@ from inkdigits.core.unpacking import refuse_bombs, unpacked
 ROWS = 1024  # parsed at a time
 LONGEST_LINE = 1 << 16  # characters; a row of 785 values takes 3,200, its header 8,700
 MOST_BLANK = 10_000  # lines after one another; a few kilobytes may unpack to millions
+FEWEST_ROWS = 10  # of which the labels are hardly all 0
 LABEL_NAMES = frozenset({"label", "labels", "class", "digit", "target", "y"})
-WHOLE_NUMBER = re.compile(r'\s*("?)\+?0*(\d{1,3})(\.0*)?\1\s*', re.ASCII)
+NUMBER = re.compile(r'\s*("?)([+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)\1\s*', re.ASCII | re.IGNORECASE)
+WHITE = 255  # of pixels that are whole numbers; that of fractions is 1
 
 Line = tuple[int, str]  # its number in the file, from 1, and its text
 
@@ -41,41 +44,62 @@ def iter_csv(path: Path, rows: int = ROWS) -> Iterator[LabelledImages]:
     """Yield the images of a CSV file, and their labels, in blocks.
 
     Args:
-        path: a table of 784 pixels from 0 to 255 in each row, with a label from 0 to 9 before or
-            after them, or without labels. A header names the label's column, as Kaggle's does;
-            without a header the label comes first.
+        path: a table of 784 pixels in each row, from 0 to 255 or from 0 to 1 in all of them, with a
+            label from 0 to 9 before or after them, or without labels. Between values are commas,
+            semicolons, tabs or spaces; with semicolons and tabs, a comma may be the decimal point.
+            A header names the label's column, as Kaggle's does; without one the label comes first.
         rows: the most images in a block.
 
     Yields:
         uint8 (n, 28, 28) and uint8 (n,), or None where no column has labels.
 
     Raises:
-        BadData: the table is something else; the error names the line.
+        BadData: the table is something else; the error names the line, and the column if it can.
     """
     with unpacked(path) as stream:
         text = TextIOWrapper(cast(Any, stream), encoding="utf-8-sig", errors="replace")
-        lines = _filled_lines(text, path)
+        lines = _with_commas(_filled_lines(text, path))
         first = next(lines, (1, ""))
         names = _column_names(first[1], path)
         label = _label_column(names, path)
-        largest = np.full(len(names), 255)
 
-        if label is not None:
-            largest[label] = 9
-
-        # The last name does not decide, as it may be a damaged value: then the first row would be
-        # lost silently.
-        is_header = names[label or 0] in LABEL_NAMES or not any(map(WHOLE_NUMBER.fullmatch, names))
+        is_header = _are_names(names, label)
         if not is_header:
             lines = chain([first], lines)
 
+        white: int | None = None
         while block := list(islice(lines, rows)):
-            values = _parse(block, largest, path)
-            if label is None:
-                yield values.reshape(-1, SIDE, SIDE), None
-            else:
-                pixels = np.delete(values, label, axis=1)
-                yield pixels.reshape(-1, SIDE, SIDE), values[:, label].copy()
+            values = _parse(block, len(names), path)
+            pixels = values if label is None else np.delete(values, label, axis=1)
+            white = white or _white_of(pixels)
+            _refuse_wrong_values(values, label, white or WHITE, block, path)
+            if not is_header:
+                _refuse_label_at_the_end(values, path)
+
+            levels = pixels if white == WHITE else pixels * float(WHITE)
+            images = np.rint(levels).astype(np.uint8).reshape(-1, SIDE, SIDE)
+            yield images, None if label is None else values[:, label].astype(np.uint8)
+
+
+def _with_commas(lines: Iterator[Line]) -> Iterator[Line]:
+    """Yield lines whose values have commas between them, whatever the file has."""
+    first = next(lines, (1, ""))
+    separator = _separator(first[1].strip())
+    for number, line in chain([first], lines):
+        if separator == " ":
+            line = ",".join(line.split())
+        elif separator != ",":
+            line = line.replace(",", ".").replace(separator, ",")
+        yield number, line
+
+
+def _separator(line: str) -> str:
+    """Return what is between the values of a line; a comma may be a decimal point, too."""
+    for separator in ("\t", ";", ",", " "):
+        if separator in line:
+            return separator
+
+    return ","
 
 
 def _filled_lines(text: TextIO, path: Path) -> Iterator[Line]:
@@ -122,7 +146,7 @@ def _label_column(names: list[str], path: Path) -> int | None:
             f"{path}, line 1: {len(names)} values; "
             f"expected {PIXELS} pixels, or {PIXELS + 1} values with the label"
         )
-    if names[0] in LABEL_NAMES or WHOLE_NUMBER.fullmatch(names[0]):
+    if names[0] in LABEL_NAMES or NUMBER.fullmatch(names[0]):
         return 0
     if names[-1] in LABEL_NAMES:
         return PIXELS
@@ -133,34 +157,87 @@ def _label_column(names: list[str], path: Path) -> int | None:
     )
 
 
-def _parse(lines: list[Line], largest: NDArray[np.int_], path: Path) -> NDArray[np.uint8]:
-    """Return the values of some lines, uint8 (lines, columns), each column up to its `largest`."""
-    try:
-        texts = [text for _, text in lines]
-        values = np.loadtxt(texts, np.uint8, comments=None, delimiter=",", ndmin=2)
-        if values.shape[1] == len(largest) and (values <= largest).all():
-            return values
-    except ValueError:
-        pass  # values in quotes, or written as 0.0, or wrong
+def _are_names(fields: list[str], label: int | None) -> bool:
+    """Tell whether the fields of the first line are names, and no values.
 
-    rows = [_parse_row(text, largest, f"{path}, line {number}") for number, text in lines]
-    return np.array(rows, np.uint8)
+    The last one does not decide, as it may be a damaged value: then the first row would be lost
+    silently.
+    """
+    return fields[label or 0] in LABEL_NAMES or not any(map(NUMBER.fullmatch, fields))
 
 
-def _parse_row(line: str, largest: NDArray[np.int_], place: str) -> list[int]:
+def _parse(lines: list[Line], columns: int, path: Path) -> NDArray[Any]:
+    """Return the values of some lines, uint8 or float64 (lines, columns)."""
+    texts = [text for _, text in lines]
+    for kind in (np.uint8, np.float64):
+        with contextlib.suppress(ValueError):  # values in quotes, of another kind, or wrong
+            values = np.loadtxt(texts, kind, comments=None, delimiter=",", ndmin=2)
+            if values.shape[1] == columns:
+                return values
+
+    rows = [_parse_row(text, columns, f"{path}, line {number}") for number, text in lines]
+    return np.array(rows, np.float64)
+
+
+def _parse_row(line: str, columns: int, place: str) -> list[float]:
     """Return the values of one line, in any spelling; BadData names a wrong one."""
     fields = line.strip().split(",")
-    if len(fields) != len(largest):
-        raise BadData(f"{place}: {len(fields)} values; line 1 has {len(largest)}")
+    if len(fields) != columns:
+        raise BadData(f"{place}: {len(fields)} values; line 1 has {columns}")
 
     row = []
-    for field, most in zip(fields, largest, strict=True):
-        match = WHOLE_NUMBER.fullmatch(field)
-        if not match or int(match[2]) > most:
-            raise BadData(f"{place}: {field[:40]!r} is not a whole number from 0 to {most}")
-        row.append(int(match[2]))
+    for column, field in enumerate(fields, 1):
+        match = NUMBER.fullmatch(field)
+        if not match:
+            raise BadData(f"{place}, column {column}: {field[:40]!r} is not a number")
+        row.append(float(match[2]))
 
     return row
+
+
+def _white_of(pixels: NDArray[Any]) -> int | None:
+    """Return what white is, 1 or 255, by what most of the ink is below; None without ink."""
+    ink = pixels[pixels > 0]
+    if not ink.size:
+        return None
+    return 1 if np.mean(ink <= 1) > 0.5 else WHITE
+
+
+def _refuse_wrong_values(
+    values: NDArray[Any], label: int | None, white: int, lines: list[Line], path: Path
+) -> None:
+    """Refuse pixels that are not from 0 to `white`, and labels that are not from 0 to 9."""
+    largest = np.full(values.shape[1], white)
+    is_whole = np.full(values.shape[1], white == WHITE)
+    if label is not None:
+        largest[label] = 9
+        is_whole[label] = True
+
+    fits = (values >= 0) & (values <= largest)
+    if values.dtype != np.uint8:
+        fits &= ~is_whole | (values == np.rint(values))
+    if fits.all():
+        return
+
+    row, column = np.argwhere(~fits)[0]
+    number, text = lines[row]
+    field = text.strip().split(",")[column].strip()[:40]
+    kind = "a whole number" if is_whole[column] else "a number"
+    raise BadData(
+        f"{path}, line {number}, column {column + 1}: {field!r} is not {kind} from 0 to "
+        f"{largest[column]}"
+    )
+
+
+def _refuse_label_at_the_end(values: NDArray[Any], path: Path) -> None:
+    """Refuse a table without a header whose label is last, not first as it is taken to be."""
+    last = values[:, -1]
+    is_last = len(last) >= FEWEST_ROWS and not values[:, 0].any() and len(np.unique(last)) > 2
+    if values.shape[1] > PIXELS and is_last and last.max() <= 9:
+        raise BadData(
+            f"{path}: the first column is 0 in every row, and the last one from 0 to 9: if that is "
+            "the label, add a header with the name 'label' in its place"
+        )
 
 
 def read_libsvm(path: Path, columns: int, limit: int) -> NDArray[np.float32]:

@@ -4,7 +4,9 @@ The same source gives the same splits every time. Torch is never loaded; which s
 the caller's decision.
 """
 
+import os
 import re
+from itertools import chain
 from pathlib import Path
 
 from inkdigits.core.digits import DIGITS
@@ -25,6 +27,7 @@ def load_dataset(
     data_dir: str | Path | None = None,
     download: bool = True,
     progress: ProgressCallback | None = None,
+    strict: bool = False,
 ) -> Dataset:
     """Load a dataset by name or from a path, with the splits train, validation and test.
 
@@ -34,13 +37,15 @@ def load_dataset(
 
     Args:
         source: a name that `inkdigits data list` shows; a folder of pictures sorted into folders
-            called 0 to 9; a folder of IDX files named as MNIST's; an IDX file of images with its
-            labels beside it; an .npz file; a CSV file with labels; or several of these joined by
-            `+`, split by split. A name wins over a file that is called the same; ./NAME means the
-            file.
+            called 0 to 9, or with a labels.csv that says what is written in each; a folder of IDX
+            files named as MNIST's; an IDX file of images with its labels beside it; an .npz file; a
+            CSV file with labels; or several of these joined by `+`, split by split. A name wins
+            over a file that is called the same; ./NAME means the file.
         data_dir: the folder of datasets with a name; `default_data_dir()` unless given.
         download: fetch files that are missing.
         progress: called while files are downloaded or pictures are read.
+        strict: whether the first picture that cannot be used is an error. Otherwise those pictures
+            are left out, and listed in the dataset's `unusable`.
 
     Returns:
         The dataset, the same one every time.
@@ -55,14 +60,18 @@ def load_dataset(
         folder = Path(data_dir) if data_dir else default_data_dir()
         return load_named(DATASETS[source], folder, download, progress)
 
-    if Path(source).exists():
-        return Dataset(str(source), DIGITS, load_path(Path(source), progress))
+    # Path.exists would raise an OSError for a name that is too long to be one.
+    if os.path.exists(source):  # noqa: PTH110
+        splits, unusable = load_path(Path(source), progress, strict=strict)
+        return Dataset(str(source), DIGITS, splits, unusable)
 
     parts = str(source).split("+")
     if len(parts) > 1:
         return join_datasets(
             [
-                load_dataset(part, data_dir=data_dir, download=download, progress=progress)
+                load_dataset(
+                    part, data_dir=data_dir, download=download, progress=progress, strict=strict
+                )
                 for part in parts
             ]
         )
@@ -93,7 +102,9 @@ def join_datasets(datasets: list[Dataset]) -> Dataset:
         others = undivided if name in ("train", "all") else []
         joined[name] = concatenated([*(splits[name] for splits in divided), *others])
 
-    return Dataset("+".join(dataset.name for dataset in datasets), classes, joined)
+    name = "+".join(dataset.name for dataset in datasets)
+    unusable = chain.from_iterable(dataset.unusable for dataset in datasets)
+    return Dataset(name, classes, joined, tuple(unusable))
 
 
 def _shared_names(several: list[dict[str, Split]]) -> list[str]:

@@ -36,6 +36,14 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Unusable:
+    """A picture that was left out of a dataset, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A dataset's splits by name.
 
@@ -43,11 +51,13 @@ class Dataset:
         name: as it was asked for.
         classes: the labels in words: ten, or eleven where things are in it that are not digits.
         splits: mostly `train`, `validation` and `test`.
+        unusable: the pictures that were left out.
     """
 
     name: str
     classes: tuple[str, ...]
     splits: dict[str, Split]
+    unusable: tuple[Unusable, ...] = ()
 
     def __getitem__(self, split: str) -> Split:
         return look_up(f"split in {self.name}:", split, self.splits)

@@ -28,6 +28,7 @@ class Predictions:
         probabilities: float32 (N, 10).
         sureness: how sure the model is to see a digit, of the N digits and of the M other things
             in the split; None if there are no other things.
+        left_out: how many pictures of the dataset could not be used.
     """
 
     model: str
@@ -38,6 +39,7 @@ class Predictions:
     labels: Array
     probabilities: Array
     sureness: tuple[Array, Array] | None = None
+    left_out: int = 0
 
 
 def evaluate(
@@ -116,6 +118,7 @@ def predict(
         labels=labels[is_digit],
         probabilities=recogniser.classify(images),
         sureness=sureness,
+        left_out=len(dataset.unusable),
     )
 
 

@@ -15,7 +15,9 @@ from inkdigits.core.errors import BadModel
 
 PACKAGE = Path(__file__).parents[2]  # where `inkdigits` is imported from
 
-MAX_SECONDS = 10.0  # of waiting; the process itself may compute for a few, see model_trial.py
+# Of waiting. The process itself may compute for a few (model_trial.py), and others may want the
+# processor: beside ten other processes on two processors, a good model of 120 MB took more than 10.
+MAX_SECONDS = 60.0
 MAX_MESSAGE = 400  # characters
 
 # `-P`: nothing is imported from the folder where the command was started.

@@ -8,7 +8,7 @@ made by `inkdigits train`, or an .onnx file. Several of them joined by `+` make 
 import os
 from pathlib import Path
 
-from inkdigits.core.errors import BadModel, UnknownName
+from inkdigits.core.errors import BadModel, UnknownName, quoted
 
 ModelName = str | os.PathLike[str]
 
@@ -37,7 +37,8 @@ def shipped_folder(model: str) -> Path | None:
 def split_models(model: ModelName) -> list[str]:
     """Split a name at every `+`, unless a file or folder has that very name."""
     name = os.fspath(model)
-    return [name] if Path(name).exists() else name.split("+")
+    # Path.exists would raise an OSError for a name that is too long to be one.
+    return [name] if os.path.exists(name) else name.split("+")  # noqa: PTH110
 
 
 def resolve_model(model: ModelName) -> Path:
@@ -53,12 +54,16 @@ def resolve_model(model: ModelName) -> Path:
     name = os.fspath(model)
     parts = split_models(name)
     if len(parts) > 1:
-        raise BadModel(f"{name!r} is {len(parts)} models; expected one")
+        raise BadModel(f"{quoted(name)} is {len(parts)} models; expected one")
 
     if name in quantised_models():
         return WEIGHTS / name.removesuffix(INT8) / INT8_FILE
 
     path = shipped_folder(name) or Path(name)
+    if not os.path.exists(path):  # noqa: PTH110
+        others = ["a folder made by `inkdigits train`", "an .onnx file"]
+        raise UnknownName("model", name, [*shipped_models(), *quantised_models(), *others])
+
     if path.is_dir():
         if not (path / ONNX_FILE).is_file():
             raise BadModel(
@@ -67,13 +72,10 @@ def resolve_model(model: ModelName) -> Path:
             )
         return path / ONNX_FILE
 
-    if path.is_file():
-        if path.suffix != ".onnx":
-            raise BadModel(f"{str(path)!r} is not an .onnx file; `inkdigits export` makes one")
-        return path
+    if path.suffix != ".onnx" or not path.is_file():
+        raise BadModel(f"{quoted(path)} is not an .onnx file; `inkdigits export` makes one")
 
-    others = ["a folder made by `inkdigits train`", "an .onnx file"]
-    raise UnknownName("model", name, [*shipped_models(), *quantised_models(), *others])
+    return path
 
 
 def is_shipped(path: Path) -> bool:

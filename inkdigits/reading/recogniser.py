@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from inkdigits.core.digits import CLASSES, NOT_A_DIGIT, SIDE, Pixels
 from inkdigits.core.errors import BadModel, BadPicture, BadValue
-from inkdigits.core.pixels import rows_of_digits, to_digits
+from inkdigits.core.pixels import on_light_paper, rows_of_digits, to_digits
 from inkdigits.reading.cascade import Cascade
 from inkdigits.reading.model_files import (
     DEFAULT_MODEL,
@@ -46,6 +46,7 @@ from inkdigits.reading.signs import signs_beside
 from inkdigits.reading.symbols import Digit, text_of
 
 DEFAULT_THRESHOLD = 0.5  # the least confidence of an accepted digit; a model's file may set its own
+DARK_INK = "dark ink on light paper, where MNIST's is light on dark: read as its negative"
 REFUSED_BY_NETWORK = "not a digit"  # the reason if the eleventh output is above one half
 
 # A page is tried on its sides and upside down if it has three candidates or more and they are read
@@ -320,7 +321,8 @@ class Recogniser:
         """Read MNIST-style images as they are, one digit in each.
 
         Args:
-            images: (N, 28, 28) uint8, paper 0 to ink 255, or as `classify` takes them.
+            images: (N, 28, 28) uint8, paper 0 to ink 255, or as `classify` takes them. Those that
+                are dark on light are read as their negatives.
 
         Yields:
             N readings; those of images without ink have no digit.
@@ -329,10 +331,15 @@ class Recogniser:
             BadValue: the images have another shape, or numbers in an unclear range.
         """
         images = to_digits(images)
-        for image, probabilities, doubt in zip(images, *self._answer(images), strict=True):
+        is_dark_on_light = on_light_paper(images)
+        if is_dark_on_light.any():
+            images = np.where(is_dark_on_light[:, None, None], ~images, images)
+
+        answers = zip(images, *self._answer(images), is_dark_on_light, strict=True)
+        for image, probabilities, doubt, is_negative in answers:
             if image.any():
                 digit = self._digit(image, probabilities, doubt)
-                yield Reading(text_of([digit]), (digit,))
+                yield Reading(text_of([digit]), (digit,), (DARK_INK,) if is_negative else ())
             else:
                 yield Reading("", warnings=("nothing is drawn in it",))
 

@@ -4,7 +4,9 @@ A trained network and the history of its training come in. The network is calibr
 on the test split, which is read once; the files go out.
 """
 
+import csv
 import dataclasses
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from inkdigits.core.digits import CLASSES, DIGITS_TO_KEEP
-from inkdigits.core.files import write_whole
+from inkdigits.core.errors import BadModel
+from inkdigits.core.files import read_small, write_whole
 from inkdigits.data.splits import Dataset, Split
 from inkdigits.evaluation.measurement import Predictions, evaluate_predictions
 from inkdigits.evaluation.report import write_report
@@ -25,9 +28,12 @@ from inkdigits.training.figures import Epoch, TrainingProgress
 from inkdigits.training.models import count_parameters
 from inkdigits.training.predictions import accuracy_on, fit_temperature, measure, predict_logits
 from inkdigits.training.recipe import Recipe
+from inkdigits.training.state import records
 
 METRICS_FILE = "metrics.jsonl"
+MAX_METRICS = 1 << 26  # bytes; an epoch takes some 200
 ONNX_FILE = "model.onnx"
+UNUSABLE_FILE = "unusable.csv"  # only of a run on pictures of which some were left out
 MEMBERS_FOLDER = "members"  # of an ensemble: the runs of its members
 LAST_FILE = "report.html"  # of a run: once it is there, all files are
 
@@ -171,6 +177,7 @@ def finish(
     )
 
     write_metrics(folder, history.epochs, final)
+    write_unusable(folder, dataset)
 
     write_report(
         folder / LAST_FILE,
@@ -197,11 +204,36 @@ def write_metrics(folder: Path, epochs: list[Epoch], final: FinalFigures | None 
     write_whole(folder / METRICS_FILE, "".join(lines))
 
 
+def write_unusable(folder: Path, dataset: Dataset) -> None:
+    """Write the pictures that were left out, each with its reason, if there are any.
+
+    Raises:
+        CannotWrite: the disk refuses.
+    """
+    if not dataset.unusable:
+        return
+
+    file = io.StringIO()
+    rows = csv.writer(file)
+    rows.writerow(("file", "reason"))
+    rows.writerows((bad.path, bad.reason) for bad in dataset.unusable)
+    write_whole(folder / UNUSABLE_FILE, file.getvalue())
+
+
 def read_epochs(folder: Path) -> list[Epoch]:
-    """Read the epochs of a run's metrics.jsonl."""
-    lines = (folder / METRICS_FILE).read_text().splitlines()
-    records = [json.loads(line) for line in lines]
-    return [Epoch(**record) for record in records if "final" not in record]
+    """Read the epochs of a run's metrics.jsonl, which may be a stranger's.
+
+    Raises:
+        BadModel: it is damaged.
+    """
+    path = folder / METRICS_FILE
+    try:
+        lines = read_small(path, MAX_METRICS).splitlines()
+        found = [json.loads(line) for line in lines]
+        epochs = [each for each in found if "final" not in each]
+        return records(Epoch, {"epochs": epochs}, "epochs")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise BadModel(f"{path} is damaged: {error}") from error
 
 
 def to_record(record: Epoch | FinalFigures) -> dict[str, Any]:

@@ -6,7 +6,6 @@ safe to open.
 """
 
 import json
-import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from inkdigits.training.recipe import Recipe, from_table, to_table
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FORMAT = 1  # of config.json; goes up when an older reader would misunderstand it
+TEMPERATURES = (0.01, 100)  # ours are from 0.25 to 4
 INPUT_FORMAT = (
     "uint8 (N, 28, 28), paper 0 to ink 255, a digit's longer side 20 pixels, "
     "its centre of mass in the middle"
@@ -118,7 +118,23 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             f"{folder / CONFIG_FILE} holds no recipe that this version knows: {error}"
         ) from error
 
+    refuse_infinite(network, weights)
     return Checkpoint(network, recipe, config)
+
+
+def refuse_infinite(network: nn.Module, path: Path) -> None:
+    """Refuse weights that are no numbers, of which nothing comes but more of them.
+
+    Args:
+        network: which has them.
+        path: of their file, for the error.
+
+    Raises:
+        BadModel: some are infinite or not a number; the first ones are named.
+    """
+    for name, tensor in network.state_dict().items():
+        if not tensor.isfinite().all():
+            raise BadModel(f"{path} has values in {name!r} that are no finite numbers")
 
 
 def _refuse_other_weights(weights: Path, recipe: Recipe) -> None:
@@ -207,9 +223,10 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise BadModel(f"{path} has format {found}; this version reads format {CONFIG_FORMAT}")
 
     temperature = config.get("temperature", 1.0)
-    is_number = isinstance(temperature, float | int)
-    if is_number and not 0 < temperature < math.inf:
-        raise BadModel(f"{path} has the temperature {temperature}; it should be above 0")
+    least, most = TEMPERATURES
+    if not isinstance(temperature, float | int) or not least <= temperature <= most:
+        found = f"the temperature {temperature!a:.40}"
+        raise BadModel(f"{path} has {found}; it should be a number from {least:g} to {most:g}")
 
     return config
 

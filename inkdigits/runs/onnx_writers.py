@@ -1,11 +1,11 @@
 """How each torch function is written in ONNX.
 
-A writer takes the recorder of onnx_graph.py and what the function was called with, adds nodes, and
-returns the name of the result. To export a network that calls another function, add a writer.
+A writer takes the nodes so far and what the function was called with, adds nodes, and returns the
+name of the result. To export a network that calls another function, add a writer.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inkdigits.core.errors import InkdigitsError
-
-if TYPE_CHECKING:
-    from inkdigits.runs.onnx_graph import Recorder
+from inkdigits.runs.onnx_nodes import Nodes
 
 Pair = int | Sequence[int]
 Writer = Callable[..., str]
@@ -24,9 +22,9 @@ Writer = Callable[..., str]
 def _binary(operator: str, *, reverse: bool = False) -> Writer:
     """Make the writer of an operation on two values, one of which may be a number."""
 
-    def write(recorder: "Recorder", one: Any, other: Any) -> str:
+    def write(nodes: Nodes, one: Any, other: Any) -> str:
         given = [other, one] if reverse else [one, other]
-        return recorder.add(operator, given)
+        return nodes.add(operator, given)
 
     return write
 
@@ -34,8 +32,8 @@ def _binary(operator: str, *, reverse: bool = False) -> Writer:
 def _unary(operator: str) -> Writer:
     """Make the writer of an operation on one value."""
 
-    def write(recorder: "Recorder", x: Tensor, **_: Any) -> str:
-        return recorder.add(operator, [x])
+    def write(nodes: Nodes, x: Tensor, **_: Any) -> str:
+        return nodes.add(operator, [x])
 
     return write
 
@@ -43,8 +41,8 @@ def _unary(operator: str) -> Writer:
 def _over_axis(operator: str) -> Writer:
     """Make the writer of an operation along one axis that leaves the shape as it is."""
 
-    def write(recorder: "Recorder", x: Tensor, dim: int, **_: Any) -> str:
-        return recorder.add(operator, [x], axis=dim)
+    def write(nodes: Nodes, x: Tensor, dim: int, **_: Any) -> str:
+        return nodes.add(operator, [x], axis=dim)
 
     return write
 
@@ -52,8 +50,8 @@ def _over_axis(operator: str) -> Writer:
 def _reduction(operator: str) -> Writer:
     """Make the writer of an operation that takes axes away."""
 
-    def write(recorder: "Recorder", x: Tensor, dim: Pair) -> str:
-        return recorder.add(operator, [x, _integers(dim)], keepdims=0)
+    def write(nodes: Nodes, x: Tensor, dim: Pair) -> str:
+        return nodes.add(operator, [x, _integers(dim)], keepdims=0)
 
     return write
 
@@ -75,7 +73,7 @@ def _pair(values: Pair) -> list[int]:
 
 
 def _convolution(
-    recorder: "Recorder",
+    nodes: Nodes,
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
@@ -85,7 +83,7 @@ def _convolution(
     groups: int = 1,
 ) -> str:
     given = [x, weight] if bias is None else [x, weight, bias]
-    return recorder.add(
+    return nodes.add(
         "Conv",
         given,
         kernel_shape=list(weight.shape[2:]),
@@ -96,20 +94,20 @@ def _convolution(
     )
 
 
-def _linear(recorder: "Recorder", x: Tensor, weight: Tensor, bias: Tensor | None = None) -> str:
+def _linear(nodes: Nodes, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> str:
     given = [x, weight] if bias is None else [x, weight, bias]
-    return recorder.add("Gemm", given, transB=1)
+    return nodes.add("Gemm", given, transB=1)
 
 
 def _max_pool(
-    recorder: "Recorder",
+    nodes: Nodes,
     x: Tensor,
     kernel_size: Pair,
     stride: Pair | None = None,
     padding: Pair = 0,
     **_: Any,
 ) -> str:
-    return recorder.add(
+    return nodes.add(
         "MaxPool",
         [x],
         kernel_shape=_pair(kernel_size),
@@ -119,7 +117,7 @@ def _max_pool(
 
 
 def _batch_norm(
-    recorder: "Recorder",
+    nodes: Nodes,
     x: Tensor,
     mean: Tensor,
     variance: Tensor,
@@ -128,16 +126,16 @@ def _batch_norm(
     eps: float = 1e-5,
     **_: Any,
 ) -> str:
-    return recorder.add("BatchNormalization", [x, weight, bias, mean, variance], epsilon=eps)
+    return nodes.add("BatchNormalization", [x, weight, bias, mean, variance], epsilon=eps)
 
 
-def _instance_norm(recorder: "Recorder", x: Tensor, *, eps: float = 1e-5, **_: Any) -> str:
+def _instance_norm(nodes: Nodes, x: Tensor, *, eps: float = 1e-5, **_: Any) -> str:
     ones = np.ones(x.shape[1], np.float32)
-    return recorder.add("InstanceNormalization", [x, ones, 0 * ones], epsilon=eps)
+    return nodes.add("InstanceNormalization", [x, ones, 0 * ones], epsilon=eps)
 
 
 def _interpolate(
-    recorder: "Recorder",
+    nodes: Nodes,
     x: Tensor,
     size: Pair | None = None,
     scale_factor: float | None = None,
@@ -147,7 +145,7 @@ def _interpolate(
     is_nearest = mode == "nearest"
     scales = None if scale_factor is None else np.full(2, scale_factor, np.float32)
     sizes = None if size is None else _integers(size)
-    return recorder.add(
+    return nodes.add(
         "Resize",
         [x, None, scales, sizes],
         axes=[2, 3],
@@ -157,57 +155,57 @@ def _interpolate(
     )
 
 
-def _flatten(recorder: "Recorder", x: Tensor, start_dim: int, end_dim: int = -1) -> str:
+def _flatten(nodes: Nodes, x: Tensor, start_dim: int, end_dim: int = -1) -> str:
     if end_dim != -1:
         raise InkdigitsError("only flattening to the last axis can be exported yet")
 
-    return recorder.add("Reshape", [x, _integers([0] * start_dim + [-1])])
+    return nodes.add("Reshape", [x, _integers([0] * start_dim + [-1])])
 
 
-def _permute(recorder: "Recorder", x: Tensor, *axes: int) -> str:
-    return recorder.add("Transpose", [x], perm=list(axes))
+def _permute(nodes: Nodes, x: Tensor, *axes: int) -> str:
+    return nodes.add("Transpose", [x], perm=list(axes))
 
 
-def _unsqueeze(recorder: "Recorder", x: Any, dim: Pair) -> str:
-    return recorder.add("Unsqueeze", [x, _integers(dim)])
+def _unsqueeze(nodes: Nodes, x: Any, dim: Pair) -> str:
+    return nodes.add("Unsqueeze", [x, _integers(dim)])
 
 
-def _stack(recorder: "Recorder", values: Sequence[Tensor], dim: int = 0) -> str:
-    layers = [_unsqueeze(recorder, value, dim) for value in values]
-    return recorder.add("Concat", layers, axis=dim)
+def _stack(nodes: Nodes, values: Sequence[Tensor], dim: int = 0) -> str:
+    layers = [_unsqueeze(nodes, value, dim) for value in values]
+    return nodes.add("Concat", layers, axis=dim)
 
 
-def _concatenate(recorder: "Recorder", values: Sequence[Tensor], dim: int = 0) -> str:
-    return recorder.add("Concat", values, axis=dim)
+def _concatenate(nodes: Nodes, values: Sequence[Tensor], dim: int = 0) -> str:
+    return nodes.add("Concat", values, axis=dim)
 
 
-def _part(recorder: "Recorder", x: Tensor, index: Any) -> str:
+def _part(nodes: Nodes, x: Tensor, index: Any) -> str:
     """Write an index: of slices, numbers, and None where an axis is added."""
     indices = index if isinstance(index, tuple) else (index,)
-    name = recorder.value(x)
+    name = nodes.value(x)
     axis = 0
     for one in indices:
         if one is None:
-            name = _unsqueeze(recorder, name, axis)
+            name = _unsqueeze(nodes, name, axis)
             axis += 1
         elif isinstance(one, int):
-            name = recorder.add("Gather", [name, np.int64(one)], axis=axis)
+            name = nodes.add("Gather", [name, np.int64(one)], axis=axis)
         else:
             if one != slice(None):
                 bounds = one.indices(x.shape[axis])
                 first, last, step = map(_integers, bounds)
-                name = recorder.add("Slice", [name, first, last, _integers(axis), step])
+                name = nodes.add("Slice", [name, first, last, _integers(axis), step])
             axis += 1
 
     return name
 
 
-def _as_float(recorder: "Recorder", x: Tensor) -> str:
-    return recorder.add("Cast", [x], to=onnx_type(torch.float32))
+def _as_float(nodes: Nodes, x: Tensor) -> str:
+    return nodes.add("Cast", [x], to=onnx_type(torch.float32))
 
 
-def _nothing(recorder: "Recorder", x: Tensor, *_: Any, **__: Any) -> str:
-    return recorder.value(x)
+def _nothing(nodes: Nodes, x: Tensor, *_: Any, **__: Any) -> str:
+    return nodes.value(x)
 
 
 WRITERS: dict[str, Writer] = {

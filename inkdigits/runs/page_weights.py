@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from inkdigits.core.errors import BadModel, UnknownName, needs_extra
 from inkdigits.core.files import read_small, write_whole
 from inkdigits.reading.model_files import WEIGHTS
-from inkdigits.runs.checkpoint import refuse_other_shapes
+from inkdigits.runs.checkpoint import refuse_infinite, refuse_other_shapes
 from inkdigits.training.page.look_network import LookNetwork
 from inkdigits.training.page.network import PageNetwork
 from inkdigits.training.page.recipe import NAME
@@ -103,6 +103,7 @@ def _parse(content: bytes, path: Path, network: nn.Module) -> Weights:
     except RuntimeError as error:
         raise BadModel(f"{path} holds the weights of another network: {error}") from error
 
+    refuse_infinite(network, path)
     return weights
 
 

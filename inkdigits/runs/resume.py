@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from inkdigits.core.errors import BadModel, BadValue, CannotWrite
+from inkdigits.core.errors import MOST_LISTED, BadModel, BadValue, CannotWrite
 from inkdigits.core.files import (
     is_regular,
     read_small,
@@ -321,11 +321,13 @@ def differences(then: object, now: Mapping[str, Any]) -> list[str]:
         now: what holds.
     """
     found = then if isinstance(then, Mapping) else {}
-    return [
+    different = [
         f"{key} {_shorten(found.get(key))}, now {_shorten(value)}"
         for key, value in now.items()
         if found.get(key) != value
     ]
+    more = len(different) - MOST_LISTED
+    return different if more <= 0 else [*different[:MOST_LISTED], f"{more} more"]
 
 
 def _shorten(value: object) -> str:

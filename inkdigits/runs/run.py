@@ -37,6 +37,7 @@ from inkdigits.runs.artifacts import (
     MEMBERS_FOLDER,
     METRICS_FILE,
     ONNX_FILE,
+    UNUSABLE_FILE,
     FinalFigures,
     RunRecord,
     TrainingHistory,
@@ -66,7 +67,7 @@ log = logging.getLogger(__name__)
 REPORT_BYTES = 1 << 20  # generously; the other files are two copies of the weights
 LOCK_NAME = "run"  # `file_lock(folder / LOCK_NAME)` holds LOCK_FILE in that folder
 LOCK_FILE = f".{LOCK_NAME}.lock"
-RUN_FILES = (WEIGHTS_FILE, CONFIG_FILE, ONNX_FILE, METRICS_FILE, LAST_FILE)
+RUN_FILES = (WEIGHTS_FILE, CONFIG_FILE, ONNX_FILE, METRICS_FILE, UNUSABLE_FILE, LAST_FILE)
 
 
 def train(
@@ -378,6 +379,7 @@ def is_finished(folder: Path, recipe: Recipe, seed: int) -> bool:
         trained = from_table(config["recipe"]).what_it_trains
         trained_seed = config["seed"]
         epochs = config["final"]["epochs"]
+        fact(config["final"], "train_seconds", float)
     except (OSError, ValueError, KeyError, TypeError, InkdigitsError):
         return False
 

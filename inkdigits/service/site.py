@@ -21,12 +21,14 @@ from inkdigits.reading.model_files import DEFAULT_MODEL, resolve_model
 from inkdigits.reading.page import decoding, find, finding, lines, look, maps, networks, reader
 from inkdigits.reading.page import warnings as page_warnings
 from inkdigits.reading.preprocessing import fields, noise, picture, repeated, tiny
+from inkdigits.service.golden import golden
 from inkdigits.service.site_runtime import runtime_files
 
 PAGE = Path(__file__).with_name("page")
 SITE = PAGE / "site"  # what only a site has; it lies at its top
 READING = Path("page/reading")  # of a site: the reader in JavaScript, with all it needs
 LIBRARY = READING / "inkdigits.js"
+GOLDEN = Path("golden.json")
 SUFFIXES = (".html", ".js", ".css", ".ts", ".svg", ".webmanifest")
 
 POLICY = (  # nothing from elsewhere, and no script but the site's own
@@ -38,6 +40,8 @@ HEAD = (
     f'<meta charset="utf-8">\n  <meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
     '  <link rel="manifest" href="manifest.webmanifest">'
 )
+
+NO_SCRIPT = "This page needs JavaScript."
 
 # The modules whose constants the reader in JavaScript uses, each by its own name.
 MODULES: tuple[ModuleType, ...] = (
@@ -82,6 +86,7 @@ def site_files(runtime: Path | None = None) -> dict[Path, bytes]:
 
     index = files.pop(Path("page/index.html")).decode()
     index = index.replace('<meta charset="utf-8">', HEAD).replace("<body>", "<body data-local>")
+    index = index.replace("Drawing needs JavaScript; POST /v1/read does not.", NO_SCRIPT)
     files[Path("index.html")] = index.encode()
     files[READING / "constants.js"] = constants_module().encode()
 
@@ -93,6 +98,7 @@ def site_files(runtime: Path | None = None) -> dict[Path, bytes]:
         files[READING / "runtime" / file] = content
 
     files[Path("sw.js")] = _service_worker(files)
+    files[GOLDEN] = golden().encode()  # for programmers, who need no service worker
     return files
 
 

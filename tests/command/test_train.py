@@ -321,7 +321,7 @@ def test_unusable_recipes_are_refused(recipe, says, place, inkdigits_command):
         ("{place}/narrow.csv", "line 1: 3 values; expected 784 pixels"),
         ("{place}/uneven.csv", "line 2: 784 values; line 1 has 785"),
         ("{place}/unlabelled.csv", "no labels"),
-        ("{place}/words.csv", "line 2: 'many' is not a whole number"),
+        ("{place}/words.csv", "line 2, column 1: 'many' is not a number"),
         ("{place}/no-zip.npz", "damaged or unusual zip"),
         ("{place}/two.npz", "too few digits to train on"),
         ("optdigits+mnits", "no dataset 'mnits'"),
@@ -359,7 +359,7 @@ def test_unusable_data_are_refused(data, says, place, inkdigits_command):
         ("--set", "sd=0", "sd must be above 0"),
         ("--set", "learning_rate=1" + "0" * 400, "learning_rate must be a finite number"),
         ("--set", "size=3", "cannot take digits of 3x3 pixels"),
-        ("--set", "size=1000000", "size must be at most 1,024"),
+        ("--set", "size=1000000", "size must be at most 64"),
         ("--set", "batch=" + "9" * 30, "batch must be at most 1,000,000,000"),
         ("--set", "epochs=" + "9" * 30, "epochs must be at most 1,000,000,000"),
         ("--set", "rotation=-1", "rotation"),
@@ -423,3 +423,27 @@ def test_data_that_cannot_be_downloaded_are_refused(offline, inkdigits_command, 
     assert_refused(done, "no mirror delivered train-images-idx3-ubyte.gz", "Network is unreachable")
     assert not (tmp_path / "run").exists()
     assert [path for path in (tmp_path / "data").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.slow
+def test_pictures_that_cannot_be_used_are_listed_in_the_run_s_folder(tmp_path, inkdigits_command):
+    digits = few_digits(200)
+    for index, (image, label) in enumerate(zip(digits.images, digits.labels, strict=True)):
+        place = tmp_path / "mine" / str(label)
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(place / f"{index:03}.png")
+    bad = tmp_path / "mine" / "3" / "bad.png"
+    bad.write_bytes(b"no picture")
+
+    start = ("train", "lenet", "--epochs", "1", "--data", tmp_path / "mine", "--out")
+    done = inkdigits_command(*start, tmp_path / "run")
+    assert done.status == 1
+    assert f"1 picture was left out, as {tmp_path / 'run' / 'unusable.csv'} says" in done.err
+    header, row = (tmp_path / "run" / "unusable.csv").read_text().splitlines()
+    assert header == "file,reason"
+    assert row.startswith(f"{bad},")
+
+    strict = inkdigits_command(*start, tmp_path / "other", "--strict")
+    assert strict.status == 2
+    assert "bad.png" in strict.err
+    assert not (tmp_path / "other").exists()

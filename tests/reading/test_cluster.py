@@ -135,7 +135,7 @@ def test_a_row_that_cannot_be_read_keeps_its_place_and_says_why(reader, recognis
     ("value", "code", "says"),
     [
         (b"783" * 261, "unsupported", "783 bytes are not 28x28 pixels"),
-        (np.arange(784) * 10, "unsupported", r"an array of shape \(784,\)"),
+        (np.arange(784) * 10, "unsupported", "values from 0 to 7830"),
         (
             column(np.zeros(3, np.uint8), np.zeros(4, np.uint8)),
             "unsupported",

@@ -11,12 +11,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save, save_file
 
-from inkdigits.core.errors import BadModel, BadValue
+from inkdigits.core.errors import BadData, BadModel, BadValue
 from inkdigits.reading.model_files import WEIGHTS
+from inkdigits.runs.artifacts import read_epochs
 from inkdigits.runs.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint
 from inkdigits.runs.comparison import _read_run
 from inkdigits.runs.page_weights import LOOK_WEIGHTS, PAGE_WEIGHTS, load_page_weights
 from inkdigits.runs.resume import SavedStates
+from inkdigits.runs.sweep.space import load_space
 from inkdigits.training.models import recipe_network
 from inkdigits.training.recipe import load_recipe
 
@@ -55,10 +57,47 @@ def test_a_config_is_a_small_file(kind: str, read, folder: Path) -> None:
         read(folder)
 
 
-@pytest.mark.parametrize("temperature", [-1.0, 0, float("inf"), float("nan")])
-def test_a_temperature_is_above_0(temperature: float, folder: Path) -> None:
+@pytest.mark.parametrize("kind", ["fifo", "large", "other"])
+def test_the_metrics_of_a_member_are_a_small_file_of_epochs(kind: str, folder: Path) -> None:
+    path = folder / "metrics.jsonl"
+    path.unlink(missing_ok=True)
+    if kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.write_text('{"epoch": "1"}')
+        os.truncate(path, 1 << 30 if kind == "large" else 14)
+
+    says = {"fifo": "it is not a regular file", "large": "it has more", "other": "its records is"}
+    with pytest.raises(BadModel, match=f"is damaged: .*{says[kind]}"):
+        read_epochs(folder)
+
+
+@pytest.mark.parametrize("load", [load_recipe, load_space])
+def test_a_recipe_and_a_space_are_small_files(load, tmp_path: Path) -> None:
+    path = tmp_path / "large.toml"
+    path.touch()
+    os.truncate(path, 1 << 30)
+    with pytest.raises(BadData, match="it has more than 1,048,576 bytes"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    "temperature", [-1.0, 0, float("inf"), float("nan"), 10**30, 10**400, "\x1b", None]
+)
+def test_a_temperature_is_a_number_of_a_usual_size(temperature: object, folder: Path) -> None:
     change(folder, temperature=temperature)
-    with pytest.raises(BadModel, match="it should be above 0"):
+    with pytest.raises(BadModel, match=r"it should be a number from 0.01 to 100") as error:
+        load_checkpoint(folder)
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_weights_are_numbers(value: float, folder: Path) -> None:
+    weights = load_file(folder / WEIGHTS_FILE)
+    first = min(name for name in weights if weights[name].ndim)
+    weights[first].view(-1)[0] = value
+    save_file(weights, folder / WEIGHTS_FILE)
+    with pytest.raises(BadModel, match=rf"has values in '{first}' that are no finite numbers"):
         load_checkpoint(folder)
 
 
@@ -89,6 +128,12 @@ def test_a_weight_of_a_page_reader_that_differs_is_named(tmp_path: Path) -> None
     first = min(weights)
     save_file(weights | {first: torch.zeros(1, 2, 3)}, tmp_path / LOOK_WEIGHTS)
     with pytest.raises(BadModel, match=rf"another network: '{first}' is \[1, 2, 3\], where \["):
+        load_page_weights(tmp_path)
+
+    save_file(
+        weights | {first: torch.full_like(weights[first], torch.nan)}, tmp_path / LOOK_WEIGHTS
+    )
+    with pytest.raises(BadModel, match=rf"has values in '{first}' that are no finite numbers"):
         load_page_weights(tmp_path)
 
     with (tmp_path / LOOK_WEIGHTS).open("wb") as file:

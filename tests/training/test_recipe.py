@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from inkdigits.core.errors import BadData, BadValue, UnknownName
+from inkdigits.core.errors import BadData, BadValue, UnknownName, quoted
 from inkdigits.training.recipe import (
     SETTINGS,
     Recipe,
@@ -132,10 +133,9 @@ def test_a_recipe_cannot_be_changed_behind_one_s_back() -> None:
 def test_an_unknown_recipe_names_the_known_ones(name: str) -> None:
     with pytest.raises(UnknownName) as caught:
         load_recipe(name)
-    assert (
-        str(caught.value)
-        == f"no recipe {name!r}; known: {', '.join(shipped_recipes())}, or a .toml file of yours"
-    )
+    known = ", ".join(shipped_recipes())
+    expected = f"no recipe {quoted(name)}; known: {known}, or a .toml file of yours"
+    assert str(caught.value) == expected
 
 
 def test_a_folder_that_is_called_like_a_recipe_is_none(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_file_that_cannot_be_read_is_bad_data(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(BadData, match=r"mine.toml cannot be read: Permission denied"):
         load_recipe(path)
 

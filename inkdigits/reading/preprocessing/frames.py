@@ -26,10 +26,11 @@ Check = Callable[[Image.Image], None]
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "WEBP", "TIFF", "AVIF")
 READABLE = "PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and AVIF"
 OF_SEVERAL = ("TIFF", "GIF")  # the formats of which each frame is a picture of its own
-HEIC_HEADS = tuple(b"ftyp" + kind for kind in (b"heic", b"heix", b"heim", b"heis", b"mif1"))
+HEIC_HEADS = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis", b"ftypmif1")
 # What people try that is not read here: first bytes, where they are, name.
 FOREIGN = (
-    *((head, 4, "HEIC") for head in HEIC_HEADS),
+    *((head, 4, "HEIC") for head in HEIC_HEADS[:-1]),
+    (HEIC_HEADS[-1], 4, "HEIF"),
     (PDF_HEAD, 0, "PDF"),
     (b"<svg", 0, "SVG"),
     (b"<?xml", 0, "XML or SVG"),

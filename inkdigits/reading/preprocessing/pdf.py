@@ -22,8 +22,8 @@ from inkdigits.core.errors import BadPicture, MissingExtra
 PDF_HEAD = b"%PDF"
 RENDERER = Path(__file__).with_name("pdf_renderer.py")
 DPI = 300  # as scanners have it; small pages are not drawn larger
-MEMORY = 2 << 30  # bytes of the process: the file, a page's pictures as decoded, and PDFium itself
-SECONDS = 5  # of processor time, and one for each page; usual pages take 0.02 to 0.3
+MEMORY = 1 << 30  # bytes of the process: the file, a page's pictures as decoded, and PDFium itself
+SECONDS = 3  # of processor time, and one for each page; usual pages take 0.02 to 0.3
 LONGEST = 60  # seconds by the clock for a page, where the system does not limit processor time
 
 

@@ -16,6 +16,7 @@ import pypdfium2
 import pypdfium2.raw
 
 POINTS = 72  # of an inch, in which PDFs measure
+ROUNDING = 1e-4  # of sizes as they are written in PDFs, as a share
 DEEPEST = 8  # forms within forms whose pictures are counted
 
 
@@ -70,7 +71,8 @@ def _draw(document: Any, index: int, side: int, dpi: int, most_pixels: int) -> N
             _answer({"error": "large", "pixels": pixels, "most": most_pixels})
             return
 
-        scale = min(side / longest, dpi / POINTS)
+        # A page of 1,200 pixels may say that it has 1,200.01, and would be stretched to 1,201.
+        scale = min(side / longest, dpi / POINTS) * (1 - ROUNDING)
         bitmap = page.render(scale=scale, rev_byteorder=True)
         rows = bytes(bitmap.buffer)
         shape = {"height": bitmap.height, "width": bitmap.width, "stride": bitmap.stride}

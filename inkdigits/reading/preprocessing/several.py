@@ -6,12 +6,12 @@ They are opened one after the other, so that one is in memory at a time, and not
 from collections.abc import Iterator
 from pathlib import Path
 
-from inkdigits.core.errors import BadPicture
+from inkdigits.core.errors import BadPicture, shortened
 from inkdigits.reading.preprocessing.frames import MAX_PIXELS, open_frames
 from inkdigits.reading.preprocessing.pdf import PDF_HEAD
 from inkdigits.reading.preprocessing.picture import Picture, from_image, from_page, open_pdf
 from inkdigits.reading.preprocessing.picture_file import TIFF_HEADS
-from inkdigits.reading.preprocessing.source import SourceFile, read_source
+from inkdigits.reading.preprocessing.source import read_source
 
 MOST_FRAMES = 2_000  # pages or frames of a file, which then takes as long as so many pictures
 MOST_PIXELS = 100 * MAX_PIXELS  # of all frames of a file: 700 pages as scanners have them
@@ -47,14 +47,13 @@ def iter_frames(path: Path) -> Iterator[Frame]:
     """
     index = 0
     try:
-        file = read_source(path)
-        assert file is not None, "a path is a file"
-        for index, content in _frames_of(file):
+        for index, content in _frames_of(path):
             if index == MOST_FRAMES:
+                name = shortened(path)
                 raise BadPicture(
                     "too_large",
-                    f"{path} has more than the {MOST_FRAMES:,} pages or frames that are read; "
-                    f"{path}[{index}] is the next one",
+                    f"{name} has more than the {MOST_FRAMES:,} pages or frames that are read; "
+                    f"{name}[{index}] is the next one",
                 )
             yield index, content
             index += 1
@@ -62,8 +61,10 @@ def iter_frames(path: Path) -> Iterator[Frame]:
         yield index, error
 
 
-def _frames_of(file: SourceFile) -> Iterator[Frame]:
+def _frames_of(path: Path) -> Iterator[Frame]:
     """Yield the pages or frames of a file without limit, or raise BadPicture."""
+    file = read_source(path)
+    assert file is not None, "a path is a file"
     if file.data.startswith(PDF_HEAD):
         with open_pdf(file) as pages:
             del file  # the other process has its bytes
@@ -83,7 +84,10 @@ def _frames_of(file: SourceFile) -> Iterator[Frame]:
             if not frames.is_preview:
                 pixels += frames.image.width * frames.image.height
                 if pixels > MOST_PIXELS:
-                    raise BadPicture("too_large", f"{file.name} has {MOST_PIXELS:,} pixels")
+                    raise BadPicture(
+                        "too_large",
+                        f"{file.name} has more than {MOST_PIXELS:,} pixels in its frames",
+                    )
                 yield index, from_image(frames.image, f"{file.name}[{index}]")
 
             index += 1

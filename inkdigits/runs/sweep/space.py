@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from inkdigits.core.errors import BadData, BadValue, UnknownName
+from inkdigits.core.files import MAX_CONFIG, read_small
 from inkdigits.training.recipe import FIELDS, SETTINGS, Recipe, load_recipe
 
 Value = bool | int | float | str
@@ -226,7 +227,7 @@ def load_space(path: Path, *, data: str | None = None, trials: int | None = None
 def _read(path: Path) -> dict[str, Any]:
     """Read the file, whose keys exist and are complete, or raise an error."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(read_small(path, MAX_CONFIG).decode("utf-8"))
         repr(table)  # as an error would print it
     except RecursionError:
         raise BadData(f"{path} describes no space: it is nested too deeply") from None

@@ -1,4 +1,5 @@
-// Draws what POST /v1/inside answers: the pixels that mattered, and the feature maps of each layer.
+// Draws what a reader answers to `inside`: the pixels that mattered and the feature maps of each
+// layer, or what the page network saw.
 
 import { $, bytesOf, children, imageOf, make, percent } from "./dom.js";
 
@@ -8,7 +9,35 @@ const WIDTH = 448; // pixels of a row
 const HEAT = [255, 120, 40]; // the red, green and blue of ink that matters most
 const LEAST_FALL = 0.005; // of the probability; below, no pixel matters
 
-export function showInside({ probabilities, occlusion, layers }, pixels) {
+export function showInside({ views, ...layers }, pixels) {
+  $("mattered").parentNode.hidden = Boolean(views);
+  if (views) showViews(views);
+  else showLayers(layers, pixels);
+}
+
+function showViews(views) {
+  $("insight").textContent = views.length
+    ? "What the page network sees in the whole picture."
+    : "A picture of so few pixels goes to the digit classifier as it is.";
+  figuresFor(views).forEach(({ children: [caption, canvas] }, place) => {
+    const { name, image } = views[place];
+    caption.textContent = name;
+    canvas.ariaLabel = name;
+    Object.assign(canvas, { width: image.width, height: image.height });
+    canvas.getContext("2d").putImageData(image, 0, 0);
+  });
+}
+
+function figuresFor(parts) {
+  return children($("layers"), parts.length, () => {
+    const figure = make("figure");
+    figure.append(make("figcaption"), make("canvas"));
+    figure.lastChild.role = "img";
+    return figure;
+  });
+}
+
+function showLayers({ probabilities, occlusion, layers }, pixels) {
   const sure = Math.max(...probabilities);
   const best = probabilities.indexOf(sure);
   const falls = occlusion.flat();
@@ -18,21 +47,18 @@ export function showInside({ probabilities, occlusion, layers }, pixels) {
     const heat = Math.max(0, falls[i] / most);
     return HEAT.map((value) => pixels[i] * (1 + (value / 255 - 1) * heat));
   };
-  $("mattered").getContext("2d").putImageData(imageOf(28, 28, colour), 0, 0);
+  $("mattered")
+    .getContext("2d")
+    .putImageData(imageOf(28, 28, colour), 0, 0);
 
   const [from, to] = [percent(sure), percent(Math.max(0, sure - most))];
-  $("insight").textContent = most > LEAST_FALL
-    ? `Cover the coloured part, and the ${best} falls from ${from} to ${to}` +
-      " for the digit classifier."
-    : `No part of it matters alone: whichever is covered, it stays a ${best}.`;
+  $("insight").textContent =
+    most > LEAST_FALL
+      ? `Cover the coloured part, and the ${best} falls from ${from} to ${to}` +
+        " for the digit classifier."
+      : `No part of it matters alone: whichever is covered, it stays a ${best}.`;
 
-  const figures = children($("layers"), layers.length, () => {
-    const figure = make("figure");
-    figure.append(make("figcaption"), make("canvas"));
-    figure.lastChild.role = "img";
-    return figure;
-  });
-  figures.forEach((figure, place) => showLayer(layers[place], ...figure.children));
+  figuresFor(layers).forEach((figure, place) => showLayer(layers[place], ...figure.children));
 }
 
 function showLayer({ name, shape: [count, height, width], shown, maps }, caption, canvas) {

@@ -29,6 +29,7 @@ export function makeReader() {
   return {
     ready: ask("load"),
     read: (picture) => ask("read", picture instanceof Blob ? picture : pixelsOf(picture)),
+    inside: () => ask("inside"), // of the latest reading
   };
 }
 

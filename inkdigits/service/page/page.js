@@ -218,6 +218,14 @@ paper.addEventListener("pointercancel", (event) => {
 
 // ---- pictures ----
 
+// Opens files, a sheet each, and shows the first of them; redo shows the next.
+async function openAll(files) {
+  if (!files.length) return open();
+  const first = at + 1;
+  for (const file of files) await open(file);
+  if (files.length > 1) go(first);
+}
+
 async function open(file) {
   if (!file) return say("That was no picture. Drop, paste or choose a picture file.");
   if (file.size > MAX_PICTURE) {
@@ -241,17 +249,18 @@ async function open(file) {
 
 for (const id of ["picture", "photo"]) {
   $(id).addEventListener("change", (event) => {
-    if (event.target.files.length) open(event.target.files[0]);
+    const files = [...event.target.files];
     event.target.value = ""; // so that the same file can be chosen again
+    if (files.length) openAll(files);
   });
 }
 
-addEventListener("paste", (event) => open(event.clipboardData.files[0]));
+addEventListener("paste", (event) => openAll([...event.clipboardData.files]));
 for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
   addEventListener(kind, (event) => {
     event.preventDefault();
     $("sheet").classList.toggle("target", kind === "dragenter" || kind === "dragover");
-    if (kind === "drop") open(event.dataTransfer.files[0]);
+    if (kind === "drop") openAll([...event.dataTransfer.files]);
   });
 }
 
@@ -359,8 +368,15 @@ function summary() {
   const least = percent(Math.min(...accepted.map((digit) => digit.confidence)));
   const sure = accepted.length > 1 ? `Each at least ${least} sure` : `${least} sure`;
   const written = answer.signs?.length && `written ${answer.written.replaceAll("\n", " | ")}`;
-  const parts = [accepted.length && sure, written, refused && `${refused} not accepted`];
+  const parts = [which(), accepted.length && sure, written, refused && `${refused} not accepted`];
   return parts.filter(Boolean).join("; ") || "No digit found";
+}
+
+// Names the picture that is shown, if there are several.
+function which() {
+  const pictures = history.filter(({ picture }) => picture);
+  const place = pictures.indexOf(shown());
+  return place >= 0 && pictures.length > 1 && `Picture ${place + 1} of ${pictures.length}`;
 }
 
 // Returns the distance from a point to a digit's box, 0 inside.
@@ -446,6 +462,8 @@ const collects = "collects" in document.body.dataset && Boolean(reader.correct);
 if (collects) {
   $("storing").textContent =
     "What you correct is stored by those who run this service; nothing else is.";
+} else if (isLocal) {
+  $("storing").textContent = "Read on this device; nothing is sent.";
 }
 
 function offerCorrection({ label, said = "Wrong? It is a" }) {
@@ -471,21 +489,24 @@ async function correct(label) {
 
 // ---- looking inside ----
 
-let insideOf = null; // the field for which the inside is shown
+let insideOf = null; // that for which the inside is shown: a field, or a whole reading
 let rest = 0;
 const fieldNow = () => answer?.digits[answer.place]?.field;
-const isSame = (field, other) => field?.every((value, i) => value === other?.[i]);
+const subject = () => (isLocal ? answer : fieldNow());
+const isSame = (one, other) =>
+  one === other || one?.every?.((value, i) => value === other?.[i]) === true;
 
 $("inside").addEventListener("toggle", () => lookInside(0));
 
 function lookInside(wait = REST) {
   clearTimeout(rest);
-  const field = fieldNow();
-  if (!reader.inside || !field || !$("inside").open || isSame(field, insideOf)) return;
+  const of = subject();
+  if (!reader.inside || !of || !$("inside").open || isSame(of, insideOf)) return;
   rest = setTimeout(async () => {
+    const field = fieldNow();
     const { content, message } = await reader.inside(field);
-    if (!isSame(field, fieldNow())) return; // another digit is looked at by now
-    insideOf = content ? field : null;
+    if (!isSame(of, subject())) return; // something else is looked at by now
+    insideOf = content ? of : null;
     if (content) showInside(content, field);
     else $("insight").textContent = message;
   }, wait);

@@ -1,12 +1,18 @@
-// Reads pictures beside the page, one after the other.
+// Reads pictures beside the page, one after the other, and keeps what led to the latest reading.
 
 import { Recogniser } from "./reading/recogniser.js";
+import { viewsOf } from "./reading/views.js";
 
 const loading = Recogniser.load();
+let latest = null;
 
 const kinds = {
   load: async () => Boolean(await loading),
-  read: async (picture) => (await loading).read(picture),
+  read: async (picture) => {
+    latest = await (await loading).trace(picture);
+    return latest.reading;
+  },
+  inside: async () => ({ views: viewsOf(latest?.page) }),
 };
 
 addEventListener("message", async ({ data: { number, kind, picture } }) => {

@@ -1,0 +1,327 @@
+"""The static site: what is written, and what it reads in a real Chromium, with no network, too."""
+
+import base64
+import io
+import json
+import re
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from browser import BROWSER_MARKS, CHROMIUM, FLAGS
+from drawn import line, written
+from PIL import Image
+from serving import encode_picture
+
+from benchmarks.reading.parity import differences, reading_in_browser, served
+from inkdigits.core.errors import BadData, CannotWrite, DownloadFailed
+from inkdigits.reading.recogniser import cached_recogniser
+from inkdigits.service import site, site_runtime
+from inkdigits.service.golden import OUTPUTS, golden
+from inkdigits.service.site import PAGE, constants_module, site_files, write_site
+from inkdigits.service.site_runtime import FILES, runtime_files
+
+ASSETS = Path(__file__).parents[1] / "assets"
+PATIENCE = 60_000  # ms; a loaded machine is no reason to fail
+SCRIPTS = sorted((PAGE / "reading").rglob("*.js"))
+READS = "(text) => document.getElementById('text').textContent === text"
+
+
+def fake_runtime(_: Path | None = None) -> dict[str, bytes]:
+    return dict.fromkeys(FILES, b"// as from npm")
+
+
+@pytest.fixture
+def without_npm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site, "runtime_files", fake_runtime)
+
+
+# ---- what is written
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_every_constant_that_a_script_takes_is_written(script: Path) -> None:
+    exported = {
+        name: json.loads(values)
+        for name, values in re.findall(r"export const (\w+) = (.+);", constants_module())
+    }
+    text = script.read_text()
+    imported = re.search(r'import \{([^}]+)\} from "[./]+constants\.js"', text)
+    for name, _, alias in (
+        part.strip().partition(" as ") for part in (imported[1].split(",") if imported else [])
+    ):
+        taken = re.findall(rf"const \{{([^}}]+)\}} =\s+{alias or name};", text)
+        names = {one.strip() for group in taken for one in group.split(",") if one.strip()}
+        names |= set(re.findall(rf"\b{alias or name}\.([A-Z][A-Z_]+)\b", text))
+        assert names
+        assert names <= exported[name].keys()
+
+
+def test_the_constants_are_those_of_python() -> None:
+    written_module = constants_module()
+    assert '"LEAST_CENTRE": 0.3' in written_module
+    assert '"SEPARATORS": ".,-/:"' in written_module
+    assert f'"threshold": {cached_recogniser("default").threshold}' in written_module
+
+
+@pytest.mark.usefixtures("without_npm")
+def test_a_site_is_written_and_written_again(tmp_path: Path) -> None:
+    first = write_site(tmp_path / "site")
+    assert first == write_site(tmp_path / "site")
+    page = (tmp_path / "site" / "index.html").read_text()
+    assert "script-src 'self' 'wasm-unsafe-eval';" in page
+    assert "<body data-local>" in page
+    named = re.findall(r'(?:src|href)="(?!data:)([^"]+)"', page)
+    assert {"page/page.js", "page/page.css", "manifest.webmanifest"} <= set(named)
+    assert set(map(Path, named)) <= set(first)
+
+
+@pytest.mark.usefixtures("without_npm")
+def test_nothing_else_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("mine")
+    with pytest.raises(CannotWrite, match="not empty"):
+        write_site(tmp_path)
+    assert (tmp_path / "index.html").read_text() == "mine"
+
+
+@pytest.mark.usefixtures("without_npm")
+def test_the_service_worker_keeps_every_file_and_its_version_is_that_of_the_content(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    files = site_files()
+    worker = files[Path("sw.js")].decode()
+    found = re.match(r'const VERSION = "(\w+)";\nconst FILES = (.+);\n', worker)
+    assert found
+    kept = {Path(name) for name in json.loads(found[2])} - {Path()}
+    assert kept == files.keys() - {Path("sw.js"), site.GOLDEN}
+
+    monkeypatch.setattr(site, "runtime_files", lambda _: dict.fromkeys(FILES, b"newer"))
+    assert found[1] not in site_files()[Path("sw.js")].decode()
+
+
+@pytest.mark.usefixtures("without_npm")
+def test_every_module_that_is_imported_is_part_of_the_site() -> None:
+    files = site_files()
+    for path, content in files.items():
+        if path.suffix == ".js":
+            for name in re.findall(r'(?:from|import\() ?"(\.[^"]+)"', content.decode()):
+                beside = (Path("/") / path.parent / name).resolve().relative_to("/")
+                assert beside in files, f"{path} imports {name}"
+
+
+def test_a_package_with_other_bytes_is_refused(tmp_path: Path) -> None:
+    package = tmp_path / "onnxruntime-web.tgz"
+    with tarfile.open(package, "w:gz") as archive:
+        entry = tarfile.TarInfo("package/dist/ort.wasm.min.mjs")
+        archive.addfile(entry, io.BytesIO())
+    with pytest.raises(BadData, match=r"is not onnxruntime-web@[\d.]+ as npm published it"):
+        runtime_files(package)
+    with pytest.raises(BadData, match="cannot be read: No such file"):
+        runtime_files(tmp_path / "missing.tgz")
+
+
+def test_without_npm_the_error_says_what_would_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site_runtime.shutil, "which", lambda _: None)
+    with pytest.raises(DownloadFailed, match=r"npm, .* is not installed; give .* --runtime FILE"):
+        runtime_files()
+
+
+def test_the_golden_file_holds_what_the_networks_answer() -> None:
+    written_file = json.loads(golden())
+    assert written_file["reading"]["text"] == "42"
+    folder = site.networks.FOLDER
+    for name in ("page", "look"):
+        session = onnxruntime.InferenceSession((folder / f"{name}.onnx").read_bytes())
+        inputs = {key: decoded(array) for key, array in written_file[name]["inputs"].items()}
+        outputs = dict(zip(OUTPUT_NAMES[name], session.run(None, inputs), strict=True))
+        assert [output.name for output in session.get_outputs()] == list(outputs)
+        for key, array in written_file[name]["outputs"].items():
+            assert np.allclose(decoded(array), outputs[key], atol=1e-4)
+
+
+OUTPUT_NAMES = {"page": OUTPUTS, "look": ("probabilities",)}
+
+
+def decoded(array: dict[str, Any]) -> np.ndarray:
+    data = base64.b64decode(array["data"])
+    return np.frombuffer(data, array["type"]).reshape(array["shape"])
+
+
+# ---- in a browser
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    folder = tmp_path_factory.mktemp("site")
+    try:
+        write_site(folder)
+    except DownloadFailed as error:
+        pytest.skip(str(error))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    with served(folder) as address:
+        yield address
+
+
+def in_browser(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test that needs Chromium; one process runs them all, as they share the site."""
+    for mark in (*BROWSER_MARKS, pytest.mark.xdist_group("site")):
+        test = mark(test)
+    return test
+
+
+def pictures() -> dict[str, bytes]:
+    """Return a picture for each way through the reader."""
+    seven = Image.fromarray(written(line("7"))).convert("L")
+    sample = Image.open(ASSETS / "sample.jpg")
+    noise = np.random.default_rng(0).integers(0, 255, (200, 200), np.uint8)
+    return {
+        "light on dark": (ASSETS / "blackboard.jpg").read_bytes(),
+        "two lines on squares": (ASSETS / "squared-paper.jpg").read_bytes(),
+        "transparent": (ASSETS / "transparent.png").read_bytes(),
+        "upright by its metadata": (ASSETS / "turned-phone.jpg").read_bytes(),
+        "on its side": encode_picture(sample.rotate(90, expand=True)),
+        "large": encode_picture(sample.resize((4000, 1300))),
+        "tiny": encode_picture(seven.resize((16, 16), Image.Resampling.BILINEAR)),
+        "pixels repeated": encode_picture(seven.resize((20, 20)).resize((300, 300), 0)),
+        "noise": encode_picture(Image.fromarray(noise)),
+        "blank": encode_picture(Image.new("L", (300, 200), 255)),
+        "one pixel": encode_picture(Image.new("L", (1, 1), 255)),
+    }
+
+
+@in_browser
+def test_the_browser_reads_as_python_does(address: str) -> None:
+    recogniser = cached_recogniser("default")
+    with reading_in_browser(address) as read:
+        for name, picture in pictures().items():
+            ours = recogniser.read(picture).as_dict()
+            assert differences(ours, read(picture, False)) == [], name
+
+        single = (ASSETS / "touching.jpg").read_bytes()
+        ours = recogniser.read(single, single=True).as_dict()
+        assert differences(ours, read(single, True)) == []
+
+
+@in_browser
+def test_images_of_mnist_go_to_the_classifier_as_they_are(address: str, mnist: Any) -> None:
+    recogniser = cached_recogniser("default")
+    with reading_in_browser(address) as read:
+        for image in mnist["validation"].images[:3]:
+            for pixels in (image, 255 - image):
+                picture = encode_picture(Image.fromarray(pixels))
+                assert differences(recogniser.read(picture).as_dict(), read(picture, False)) == []
+
+
+@in_browser
+def test_what_is_no_picture_is_refused_in_a_sentence(address: str) -> None:
+    from playwright.sync_api import Error
+
+    with (
+        reading_in_browser(address) as read,
+        pytest.raises(Error, match="the data is not a picture that this browser can read"),
+    ):
+        read(b"Dear reader", False)
+
+
+@in_browser
+def test_the_page_reads_drawings_and_files_and_asks_nobody_else(address: str) -> None:
+    from playwright.sync_api import sync_playwright
+
+    troubles: list[str] = []
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("console", lambda message: troubles.append(message.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("request", lambda asked: _note_stranger(asked.url, address, troubles))
+        page.goto(address)
+        sheet = page.locator("#paper").bounding_box()
+        x, y = sheet["x"] + sheet["width"] / 2, sheet["y"] + sheet["height"] / 2
+        for path in ([(0, -70), (-50, 20), (50, 20)], [(20, -20), (20, 80)]):
+            page.mouse.move(x + path[0][0], y + path[0][1])
+            page.mouse.down()
+            for across, down in path[1:]:
+                page.mouse.move(x + across, y + down, steps=8)
+            page.mouse.up()
+        page.wait_for_function(READS, arg="4")
+        assert page.locator("#boxes i").count() == 1
+        assert not page.locator("#correction").is_visible()
+
+        page.locator("#picture").set_input_files([ASSETS / "sample.jpg", ASSETS / "touching.jpg"])
+        page.wait_for_function(READS, arg="27354")
+        assert page.locator("#sure").inner_text().startswith("Picture 1 of 2; ")
+        page.locator("#redo").click()
+        page.wait_for_function(READS, arg="352")
+        page.locator("summary").click()
+        page.wait_for_function("() => document.querySelectorAll('#layers canvas').length === 2")
+        assert page.locator("#storing").inner_text() == "Read on this device; nothing is sent."
+        browser.close()
+
+    assert troubles == []
+
+
+def _note_stranger(url: str, home: str, troubles: list[str]) -> None:
+    if not url.startswith((home, "data:", "blob:")):
+        troubles.append(url)
+
+
+@in_browser
+def test_it_reads_without_a_network_after_the_browser_was_started_again(
+    folder: Path, tmp_path: Path
+) -> None:
+    from playwright.sync_api import sync_playwright
+
+    def launch() -> Any:
+        context = driver.chromium.launch_persistent_context(
+            tmp_path / "profile", executable_path=CHROMIUM, args=FLAGS
+        )
+        context.set_default_timeout(PATIENCE)
+        return context
+
+    with sync_playwright() as driver:
+        with served(folder) as address:
+            page = (context := launch()).new_page()
+            page.goto(address)
+            page.evaluate("() => navigator.serviceWorker.ready.then(() => null)")
+            context.close()
+
+        # The server is gone, and the browser was started again.
+        page = (context := launch()).new_page()
+        page.goto(address)
+        page.locator("#picture").set_input_files(ASSETS / "sample.jpg")
+        page.wait_for_function(READS, arg="27354")
+        context.close()
+
+
+@in_browser
+def test_a_newer_version_is_offered(folder: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    worker = folder / "sw.js"
+    with sync_playwright() as driver, served(folder) as address:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(address)
+        page.evaluate("() => navigator.serviceWorker.ready.then(() => null)")
+        assert page.locator("#update").count() == 0
+
+        before = worker.read_text()
+        worker.write_text(re.sub(r'VERSION = "\w+"', 'VERSION = "newer"', before))
+        try:
+            page.reload()
+            page.locator("#update").click()
+            page.wait_for_function("async () => (await caches.keys()).join().endsWith('newer')")
+        finally:
+            worker.write_text(before)
+        browser.close()
