@@ -32,7 +32,7 @@ from inkdigits.reading.recogniser import MOST_TRIED, Recogniser
 
 ASSETS = Path(__file__).parents[1] / "assets"
 SAMPLE, SAMPLE_SAYS = ASSETS / "sample.jpg", "27354"
-COMMA = 11
+DOT, COMMA, COLON = 10, 11, 14
 TWO_ROWS = np.maximum(
     line("27354", (300, 500), 40, 30),
     line("48203", (300, 500), 40, 170),
@@ -105,6 +105,13 @@ def test_a_comma_below_a_long_tail_stays() -> None:
     nine = find((10, 10, 40, 80), kind=9)
     comma = find((30, 70, 38, 80), kind=COMMA)
     assert set(boxes_of(_distinct([nine, comma]))) == {nine.box, comma.box}
+
+
+@pytest.mark.parametrize(("of_colon", "of_dot"), [(0.9, 0.8), (0.8, 0.9)])
+def test_a_dot_of_a_colon_is_a_part_of_it(of_colon: float, of_dot: float) -> None:
+    colon = find((40, 20, 50, 60), COLON, of_colon)
+    dot = find((41, 50, 49, 60), DOT, of_dot)
+    assert len(_distinct([colon, dot])) == 1
 
 
 def test_neighbours_whose_boxes_overlap_stay() -> None:

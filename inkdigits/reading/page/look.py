@@ -154,9 +154,10 @@ def _continued(picture: Pixels, box: Ints) -> Pixels:
     """Return the part of a picture in a box (4,), with its edges drawn out beyond it."""
     left, top, right, bottom = box.tolist()
     height, width = picture.shape[:2]
-    rows = np.arange(top, bottom).clip(0, height - 1)
-    columns = np.arange(left, right).clip(0, width - 1)
-    return picture[rows[:, None], columns]
+    inside = picture[max(0, top) : bottom, max(0, left) : right]
+    down = (max(0, -top), max(0, bottom - height))
+    across = (max(0, -left), max(0, right - width))
+    return np.pad(inside, (down, across, (0, 0)), mode="edge")
 
 
 def _height_at(piece: Piece, symbol: Symbol) -> float:

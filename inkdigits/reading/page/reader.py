@@ -218,7 +218,7 @@ def _distinct(finds: Sequence[Find]) -> list[Find]:
     """Return finds without those that are the same symbol as a surer one, or a part of a symbol.
 
     Pieces overlap, so that a symbol may be found twice, and at two scales in different extents: a
-    digit inside one other is a part of it; what holds several digits is none.
+    digit inside one other is a part of it, as a dot is of a colon; what holds several is none.
     """
     if not finds:
         return []
@@ -228,6 +228,7 @@ def _distinct(finds: Sequence[Find]) -> list[Find]:
     boxes = _as_array(finds) + np.outer(cells / 2, (-1, -1, 1, 1))
     sure = [find.symbol.score + float(find.chances.max()) for find in finds]
     may_be_digit = np.array([find.digit_chance > MAY_BE_DIGIT for find in finds])
+    is_separator = np.array([find.is_separator for find in finds])
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
 
     kept: list[int] = []
@@ -235,10 +236,11 @@ def _distinct(finds: Sequence[Find]) -> list[Find]:
         shared = shared_areas(boxes[number], boxes[kept])
         joined = areas[number] + areas[kept] - shared
         are_digits = may_be_digit[kept] & may_be_digit[number]
+        are_alike = are_digits | (is_separator[kept] & is_separator[number])
 
         is_same = shared > SAME * joined
-        is_inside = are_digits & (shared > INSIDE * areas[number])
-        holds = are_digits & (shared > INSIDE * areas[kept])
+        is_inside = are_alike & (shared > INSIDE * areas[number])
+        holds = are_alike & (shared > INSIDE * areas[kept])
         is_new = not (is_same | is_inside).any()
         if is_new and holds.sum() <= 1:
             kept = np.array(kept, int)[~holds].tolist()

@@ -151,10 +151,12 @@ function distinct(finds) {
   let kept = [];
   for (const number of argsort(doubts)) {
     const shared = (other) => sharedArea(boxes[number], boxes[other]);
-    const areDigits = (other) => mayBeDigit[number] && mayBeDigit[other];
+    const areAlike = (other) =>
+      (mayBeDigit[number] && mayBeDigit[other]) ||
+      (finds[number].isSeparator && finds[other].isSeparator);
     const isSame = (other) => shared(other) > SAME * (areas[number] + areas[other] - shared(other));
-    const isInside = (other) => areDigits(other) && shared(other) > INSIDE * areas[number];
-    const holds = (other) => areDigits(other) && shared(other) > INSIDE * areas[other];
+    const isInside = (other) => areAlike(other) && shared(other) > INSIDE * areas[number];
+    const holds = (other) => areAlike(other) && shared(other) > INSIDE * areas[other];
     if (kept.some((other) => isSame(other) || isInside(other))) continue;
     if (kept.filter(holds).length > 1) continue;
     kept = [...kept.filter((other) => !holds(other)), number];
