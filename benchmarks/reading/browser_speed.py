@@ -8,6 +8,7 @@ the two readers read the same pictures in turn. The service runs on the same cor
 
 import base64
 import gzip
+import os
 import re
 import shutil
 import statistics
@@ -191,6 +192,7 @@ def _in_kilobytes(figures: NDArray[np.float64]) -> tuple[str, str, str]:
 
 def section(rows: Sequence[Sequence[str]], opening: list[float], packed: Sequence[Any]) -> str:
     """Return the section of docs/browser.md."""
+    load = f"{os.getloadavg()[0]:.0f} programs that want a core"
     head = ("picture", "read", "here, ms", "service, ms", "ratio, median")
     text = [
         HEADING,
@@ -207,7 +209,7 @@ def section(rows: Sequence[Sequence[str]], opening: list[float], packed: Sequenc
         "",
         *table(("part", "plain", "gzip", "brotli"), packed),
         "",
-        f"Written by `make parity`; {in_words(machine('inkdigits', there=PACKAGE))}.",
+        f"Written by `make parity`; {in_words(machine('inkdigits', there=PACKAGE, load=load))}.",
     ]
     return "\n".join(text) + "\n"
 
