@@ -114,7 +114,9 @@ def _npz(stream: IO[bytes]) -> Pair:
 
 def _csv(content: bytes) -> Pair:
     text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", errors="replace")
-    rows = [row for row in csv.reader(text, skipinitialspace=True) if "".join(row).strip()]
+    separator = max(",;\t", key=lambda one: content.count(one.encode()))
+    table_rows = csv.reader(text, delimiter=separator, skipinitialspace=True)
+    rows = [row for row in table_rows if "".join(row).strip()]
     names = [field.strip().lower() for field in rows[0]]
     named = [names[place] == "label" for place in (0, -1)]
     label = {784: None, 785: 784 if named == [False, True] else 0}[len(names)]
