@@ -24,8 +24,9 @@ def signs_beside(page: Page, digits: Sequence[Digit]) -> tuple[Sign, ...]:
         digits: of it, with boxes in pixels of the upright original.
     """
     accepted = [digit for digit in digits if digit.accepted]
-    signs = (sign for sign in _signs_on(page) if _is_beside(sign, accepted))
-    return tuple(sorted(signs, key=lambda sign: (sign.line, sign.box[0])))
+    signs = [sign for sign in _signs_on(page) if _is_beside(sign, accepted)]
+    whole = [sign for sign in signs if not _is_half_a_colon(sign, signs)]
+    return tuple(sorted(whole, key=lambda sign: (sign.line, sign.box[0])))
 
 
 def _signs_on(page: Page) -> Iterator[Sign]:
@@ -36,6 +37,14 @@ def _signs_on(page: Page) -> Iterator[Sign]:
         if confidence > LEAST_CONFIDENCE:
             sign = SEPARATORS[kind - CLASSES]
             yield Sign(sign, confidence, page.in_original(find.box), find.line)
+
+
+def _is_half_a_colon(sign: Sign, signs: Iterable[Sign]) -> bool:
+    """Tell whether a dot stands right above or below a colon, which has lost one of its two."""
+    left, _, right, _ = sign.box
+    middle = (left + right) / 2
+    colons = [one.box for one in signs if one.sign == ":" and one.line == sign.line]
+    return sign.sign == "." and any(box[0] <= middle <= box[2] for box in colons)
 
 
 def _is_beside(sign: Sign, digits: Iterable[Digit]) -> bool:

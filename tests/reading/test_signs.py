@@ -1,5 +1,6 @@
 """Signs belong to a line if they stand beside an accepted digit of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from inkdigits.reading.signs import signs_beside
 from inkdigits.reading.symbols import Digit
 
 FAULTS = Path(__file__).with_name("drawn-faults")
-POINT = 10  # kinds
+POINT, COLON = 10, 14  # kinds
 DIGIT = Digit(7, 0.9, True, (100, 100, 120, 140))
 
 
@@ -46,6 +47,18 @@ def test_a_sign_stands_near_a_digit(left: int, top: int, is_beside: bool) -> Non
 
 def test_a_doubtful_sign_is_none() -> None:
     assert signs_beside(page_with((125, 134, 129, 138), sure=0.45), [DIGIT]) == ()
+
+
+@pytest.mark.parametrize(("dot_left", "read"), [(126, [":"]), (134, [":", "."])])
+def test_a_dot_above_or_below_a_colon_is_half_of_it(dot_left: int, read: list[str]) -> None:
+    colon, dot = np.full(16, 0.01, np.float32), np.full(16, 0.01, np.float32)
+    colon[COLON] = dot[POINT] = 0.85
+    found = (
+        Find((125, 110, 129, 120), colon, None, None),
+        Find((dot_left, 128, dot_left + 4, 132), dot, None, None),
+    )
+    page = replace(page_with((0, 0, 1, 1)), separators=found)
+    assert [sign.sign for sign in signs_beside(page, [DIGIT])] == read
 
 
 def test_a_sign_needs_an_accepted_digit_of_its_line() -> None:

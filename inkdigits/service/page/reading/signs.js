@@ -19,7 +19,15 @@ export function signsBeside(page, found) {
     })
     .filter(({ confidence }) => confidence > LEAST_CONFIDENCE)
     .filter((sign) => accepted.some((digit) => digit.line === sign.line && isNear(sign.box, digit)))
+    .filter((sign, _, all) => !isHalfAColon(sign, all))
     .sort((one, other) => one.line - other.line || one.box[0] - other.box[0]);
+}
+
+// Tells whether a dot stands right above or below a colon, which has lost one of its two.
+function isHalfAColon({ sign, line, box: [left, , right] }, all) {
+  const middle = (left + right) / 2;
+  const colons = all.filter((one) => one.sign === ":" && one.line === line);
+  return sign === "." && colons.some(({ box }) => box[0] <= middle && middle <= box[2]);
 }
 
 function isNear(box, { box: [left, top, right, bottom] }) {
