@@ -279,7 +279,7 @@ INPUTS = [(group, one) for group, several in GROUPS.items() for one in several]
 
 
 def markdown() -> str:
-    """Hand everything over, and return the tables of what came out."""
+    """Return the tables of what came out when everything was handed over."""
     with tempfile.TemporaryDirectory() as folder:
         materials = Materials(Path(folder))
         parts = [_group(name, several, materials) for name, several in GROUPS.items()]

@@ -183,18 +183,26 @@ def complaints(attempt: Attempt, ended: Ended) -> list[str]:
     if ended.status != wanted:
         found.append(f"exit status {ended.status}, not {wanted}")
 
-    lines = ended.said.splitlines()
-    said_well = len(lines) <= MOST_LINES if attempt.is_harmless else len(lines) == 1
-    if not said_well or len(ended.said) > LONGEST:
-        found.append(f"{len(lines)} lines, {len(ended.said):,} characters")
-    if "Traceback" in ended.said or not all(line.isprintable() for line in lines):
-        found.append("a traceback, or control characters")
+    found += _badly_said(ended.said, 0 if attempt.is_harmless else 1)
     if ended.seconds > SECONDS:
         found.append(f"{ended.seconds:.1f} s")
     if ended.memory > (WORKING if attempt.is_harmless else MEMORY):
         found.append(f"{ended.memory / 1e6:.0f} MB")
     if ended.left:
         found.append("a process was left behind")
+
+    return found
+
+
+def _badly_said(said: str, wanted: int) -> list[str]:
+    """Say what is wrong with what a command has said: `wanted` lines, or a few where that is 0."""
+    found = []
+    lines = said.splitlines()
+    said_well = len(lines) == wanted if wanted else len(lines) <= MOST_LINES
+    if not said_well or len(said) > LONGEST:
+        found.append(f"{len(lines)} lines, {len(said):,} characters")
+    if "Traceback" in said or not all(line.isprintable() for line in lines):
+        found.append("a traceback, or control characters")
 
     return found
 

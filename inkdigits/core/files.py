@@ -114,6 +114,20 @@ def is_regular(path: Path) -> bool:
         return False
 
 
+def _refuse_special(path: Path) -> None:
+    """Raise CannotWrite if there is something else than a regular file, such as a FIFO.
+
+    It is asked once: somebody else may delete the file meanwhile.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return
+
+    if not stat.S_ISREG(mode):
+        raise CannotWrite(f"{path} is not a regular file, as a lock of ours is; delete it")
+
+
 def read_small(path: Path, limit: int) -> bytes:
     """Read a regular file of a size that it may have. Nothing waits for a FIFO or a device.
 
@@ -247,8 +261,7 @@ def file_lock(path: Path, wait: bool = True) -> Iterator[bool]:
 
     file = path.with_name(f".{path.name}.lock")
     refuse_link(file)  # what it leads to would be emptied
-    if file.exists() and not is_regular(file):
-        raise CannotWrite(f"{file} is not a regular file, as a lock of ours is; delete it")
+    _refuse_special(file)
 
     # Not bound to this thread: another one may close a generator.
     lock = FileLock(file, thread_local=False)
