@@ -93,14 +93,15 @@ def to_uint8(array: Numbers, *, has_full_range: bool = False) -> Pixels:
     if array.size == 0:
         return array.astype(np.uint8)
 
-    low = float(array.min())
     high = float(array.max())
+    if array.dtype == np.uint8 and high > 1:
+        return np.ascontiguousarray(array)
+
+    low = float(array.min())
     if is_float and high <= 1 + HALF_A_LEVEL:
         levels = _levels_of_fractions(array, low)
     elif low >= 0 and high <= 1:
         levels = array * np.uint8(255)
-    elif array.dtype == np.uint8:
-        return np.ascontiguousarray(array)
     else:
         _refuse_unclear_range(low, high, has_full_range)
         levels = array / LEVEL if high > 255.5 else array
