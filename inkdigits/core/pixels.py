@@ -88,8 +88,8 @@ def to_uint8(array: Numbers, *, has_full_range: bool = False) -> Pixels:
         BadValue: the numbers are not finite, or may be in several ranges or in none.
     """
     is_float = array.dtype.kind == "f"
-    if is_float and not np.isfinite(array).all():
-        raise BadValue("the picture holds values that are not numbers (NaN or infinity)")
+    if is_float:
+        _refuse_infinite(array)
     if array.size == 0:
         return array.astype(np.uint8)
 
@@ -107,6 +107,12 @@ def to_uint8(array: Numbers, *, has_full_range: bool = False) -> Pixels:
         levels = array / LEVEL if high > 255.5 else array
 
     return np.rint(levels).clip(0, 255).astype(np.uint8)
+
+
+def _refuse_infinite(array: Numbers) -> None:
+    """Refuse floats that are infinite or not a number."""
+    if not np.isfinite(array).all():
+        raise BadValue("the picture holds values that are not numbers (NaN or infinity)")
 
 
 def _levels_of_fractions(array: Numbers, low: float) -> Numbers:
