@@ -17,3 +17,6 @@ FLAGS = (
     "--no-first-run",
     "--disable-background-networking",
 )
+
+# Before its first picture Chromium drops what a pen, a finger or a mouse does on a new page.
+PAINTED = "performance.getEntriesByName('first-contentful-paint').length > 0"
