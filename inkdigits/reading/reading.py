@@ -64,8 +64,8 @@ class Reading:
         return self.confidence is None or self.confidence < probability
 
     def table(self) -> Table:
-        """Return the numbers in rows and columns; what was not accepted is no part of them."""
-        return table_of(self.accepted, self.signs)
+        """Return the numbers in rows and columns; a cell with something refused is doubtful."""
+        return table_of(self.digits, self.signs)
 
     def as_dict(self, path: str | None = None) -> dict[str, Any]:
         """Return the object that `read --json` prints, with the path if there is one."""

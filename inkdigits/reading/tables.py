@@ -1,12 +1,13 @@
 """A reading as a table: its lines are rows, and numbers that stand below each other a column.
 
-Columns are followed from row to row, so that they may slant and drift, and have gaps.
+Columns are followed from row to row, so that they may slant and drift, and have gaps. What was not
+accepted makes no row and no column, but the cell that it stands in is doubtful.
 """
 
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
 from pathlib import Path
@@ -15,12 +16,13 @@ from typing import Any
 
 from inkdigits.core.files import write_whole
 from inkdigits.reading.page.find import Box
-from inkdigits.reading.symbols import Digit, Sign, confidence_of, lines_of, with_spaces
+from inkdigits.reading.symbols import SPACE, Digit, Sign, confidence_of, lines_of, with_spaces
 
 # Set by hand.
 BESIDE = 0.5  # of the usual distance between neighbours: a number nearer to a column is part of it
 RECENT = 3  # numbers of a column that say where it goes on
 DOUBTFUL = "?"  # after what a person should look at
+FORMULA = ("=", "+", "-", "@")  # a spreadsheet computes what begins so; source: OWASP
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,9 @@ class Cell:
     """A number in a table.
 
     Attributes:
-        written: as it stands, with its signs.
-        confidence: the probability that all of its digits are right, 0 to 1.
+        written: as it stands, with its signs; "" where all that stands there was not accepted.
+        confidence: the probability that all of its digits are right, and that nothing in it that
+            was not accepted is one, 0 to 1.
         box: left, top, right, bottom in pixels of the upright picture.
     """
 
@@ -83,18 +86,29 @@ def table_of(digits: Iterable[Digit], signs: Iterable[Sign]) -> Table:
     """Return symbols as a table.
 
     Args:
-        digits: accepted ones, in reading order.
-        signs: of their lines.
+        digits: in reading order, also those that were not accepted.
+        signs: of lines with accepted digits.
     """
-    rows = [_numbers(line) for line in lines_of(digits, signs)]
-    columns = _columns(rows)
-    places = {id(cell): place for place, column in enumerate(columns) for cell in column}
-    return Table(tuple(_in_places(row, places, len(columns)) for row in rows))
-
-
-def _columns(rows: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
-    """Group the numbers of all rows by columns, from left to right."""
+    candidates = list(digits)
+    lines = lines_of([digit for digit in candidates if digit.accepted], signs)
+    rows = [_numbers(line) for line in lines]
     nearest = BESIDE * _usual_distance(rows)
+    columns = _columns(rows, nearest)
+    places = {id(cell): place for place, column in enumerate(columns) for cell in column}
+
+    filled = []
+    for line, row in zip(lines, rows, strict=True):
+        cells = _in_places(row, places, len(columns))
+        for digit in candidates:
+            if digit.line == line[0].line and not digit.accepted:
+                _doubt(cells, digit, columns, nearest)
+        filled.append(tuple(cells))
+
+    return Table(tuple(filled))
+
+
+def _columns(rows: Iterable[Sequence[Cell]], nearest: float) -> list[list[Cell]]:
+    """Group the numbers of all rows by columns, from left to right."""
     columns: list[list[Cell]] = []
     for row in rows:
         columns += [[cell] for cell in _added(row, columns, nearest)]
@@ -131,13 +145,57 @@ def _distance(cell: Cell, column: Sequence[Cell]) -> float:
     return abs(cell.middle - mean(above.middle for above in column[-RECENT:]))
 
 
-def _in_places(row: Sequence[Cell], places: Mapping[int, int], width: int) -> Row:
+def _in_places(row: Sequence[Cell], places: Mapping[int, int], width: int) -> list[Cell | None]:
     """Return the numbers of a row in their columns."""
     filled: list[Cell | None] = [None] * width
     for cell in row:
         filled[places[id(cell)]] = cell
 
-    return tuple(filled)
+    return filled
+
+
+def _doubt(
+    row: list[Cell | None], refused: Digit, columns: Sequence[Sequence[Cell]], nearest: float
+) -> None:
+    """Make the cell in which a refused candidate stands no surer than that it is no digit.
+
+    Args:
+        row: its row, which is changed.
+        refused: it is a part of the number beside it, or stands alone in the place of a column.
+        columns: all of them.
+        nearest: how far the candidate may be from its column, pixels.
+    """
+    here = Cell("", 1 - refused.confidence, refused.box)
+    gaps = [_gap(cell, here) if cell else inf for cell in row]
+    place = _least(gaps)
+    if gaps[place] > SPACE * refused.height:
+        aside = [abs(_beside(here, column).middle - here.middle) for column in columns]
+        place = _least(aside)
+        if aside[place] >= nearest or _has_number(row[place]):
+            return
+
+    there = row[place] or here
+    sure = min(there.confidence, here.confidence)
+    row[place] = replace(there, confidence=sure, box=_around([there.box, here.box]))
+
+
+def _least(values: Sequence[float]) -> int:
+    """Return the place of the least value."""
+    return values.index(min(values))
+
+
+def _has_number(cell: Cell | None) -> bool:
+    return cell is not None and bool(cell.written)
+
+
+def _gap(cell: Cell, other: Cell) -> float:
+    """Return the pixels across between two boxes, less than 0 where they overlap."""
+    return max(cell.box[0] - other.box[2], other.box[0] - cell.box[2])
+
+
+def _beside(cell: Cell, column: Iterable[Cell]) -> Cell:
+    """Return the number of a column that is nearest above or below."""
+    return min(column, key=lambda other: abs(other.box[1] - cell.box[1]))
 
 
 def write_table(table: Table, path: Path, below: float = 0.0) -> Path:
@@ -201,4 +259,4 @@ def _harmless(row: Sequence[str]) -> Iterator[str]:
     """Yield the cells of a row; one that begins as a formula does, and is no number, is text."""
     for cell in row:
         is_number = cell.removeprefix("-").replace(".", "").replace(",", "").isdigit()
-        yield f"'{cell}" if cell.startswith("-") and not is_number else cell
+        yield f"'{cell}" if cell.startswith(FORMULA) and not is_number else cell

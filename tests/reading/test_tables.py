@@ -73,12 +73,47 @@ def test_a_cell_has_its_signs_and_is_as_sure_as_its_digits() -> None:
     assert row[0].box == (0, 0, 74, TALL)
 
 
+def refused(left: int, row: int, sure: float) -> Digit:
+    """Return a candidate that was not accepted, at some pixel of a row."""
+    box = (left, DOWN * row, left + 24, DOWN * row + TALL)
+    return Digit(7, sure, False, box, "not a digit", row)
+
+
+def with_refused(*candidates: Digit) -> Table:
+    """Return a table of two columns whose second row has one number, and these candidates."""
+    reading = reading_of([[("12", 0), ("34", 200)], [("56", 0)], [("7", 0), ("8", 200)]])
+    return Reading("", (*reading.digits, *candidates)).table()
+
+
+def test_a_number_in_which_a_candidate_was_refused_is_doubtful() -> None:
+    table = with_refused(refused(60, 1, 0.4))
+    assert texts(table) == [["12", "34"], ["56", ""], ["7", "8"]]
+    (cell, empty) = table.rows[1]
+    assert cell is not None
+    assert cell.confidence == pytest.approx(0.6)
+    assert cell.box == (0, DOWN, 84, DOWN + TALL)
+    assert empty is None
+
+
+def test_a_cell_in_which_nothing_was_accepted_is_there_and_doubtful() -> None:
+    table = with_refused(refused(200, 1, 0.45), refused(230, 1, 0.1))
+    cell = table.rows[1][1]
+    assert cell == Cell("", 0.55, (200, DOWN, 254, DOWN + TALL))
+    assert table.to_csv(below=0.9).split() == ["12,34", "56,?", "7,8"]
+
+
+def test_what_was_refused_makes_no_row_and_no_column() -> None:
+    table = with_refused(refused(600, 1, 0.4), refused(0, 3, 0.4))
+    assert texts(table) == [["12", "34"], ["56", ""], ["7", "8"]]
+    assert table.rows[1][1] is None
+
+
 def test_a_spreadsheet_takes_no_cell_for_a_formula(tmp_path: Path) -> None:
-    texts = ["-12", "-1.5", "-1/2", "--3", "4"]
-    table = Table((tuple(Cell(text, 0.9, (0, 0, 1, 1)) for text in texts), (None,) * 5))
+    texts = ["-12", "-1.5", "-1/2", "--3", "4", "=4", "+4", "@4"]
+    table = Table((tuple(Cell(text, 0.9, (0, 0, 1, 1)) for text in texts), (None,) * 8))
     (first, second) = csv.reader(table.to_csv().splitlines())
-    assert first == ["-12", "-1.5", "'-1/2", "'--3", "4"]
-    assert second == [""] * 5
+    assert first == ["-12", "-1.5", "'-1/2", "'--3", "4", "'=4", "'+4", "'@4"]
+    assert second == [""] * 8
 
 
 def test_two_files_hold_the_numbers_and_how_sure_they_are(tmp_path: Path) -> None:
