@@ -19,4 +19,4 @@ FLAGS = (
 )
 
 # Before its first picture Chromium drops what a pen, a finger or a mouse does on a new page.
-PAINTED = "performance.getEntriesByName('first-contentful-paint').length > 0"
+FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint').length > 0"

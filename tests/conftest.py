@@ -7,6 +7,11 @@ import pytest
 
 from inkdigits.data.datasets import Dataset, load_dataset
 
+# Test processes side by side that each use all cores wait for one another: training tests took
+# 1.7 times as long on two cores. Torch reads this when it is imported, which no test has done yet.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
@@ -31,6 +36,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained") / "run"
     train("lenet", folder, data="optdigits", settings={"epochs": 4, "batch": 32})
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what needs the trained network."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "trained" in item.fixturenames:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

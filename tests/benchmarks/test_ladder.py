@@ -15,6 +15,8 @@ from benchmarks.training.contenders import train_mnist_fast
 from inkdigits.training.models import count_multiplications, count_parameters, recipe_network
 from inkdigits.training.recipe import load_recipe
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 

@@ -22,6 +22,8 @@ from promised import EPOCH_KEYS, FILES, FINAL_KEYS, names
 
 from inkdigits.evaluation.metrics import percent
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 # ---- train
 
 

@@ -28,6 +28,8 @@ from inkdigits.reading import recogniser
 from inkdigits.reading.recogniser import Recogniser
 from inkdigits.training.recipe import load_recipe
 
+pytestmark = pytest.mark.slow  # hundreds of pages are drawn
+
 KINDS = sorted(set(others.OTHER_THINGS), key=lambda kind: kind.__name__)
 
 

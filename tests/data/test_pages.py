@@ -39,6 +39,8 @@ from inkdigits.data.synthetic.pages import (
 from inkdigits.data.synthetic.pages.layout import lay_out
 from inkdigits.reading.preprocessing.fields import to_field
 
+pytestmark = pytest.mark.slow  # hundreds of pages are drawn
+
 PLAIN = Scene(Pen("felt tip", 0.1), height=60, margins=(0.5, 0.5, 0.5, 0.5))
 SHEET = replace(PLAIN, ground="sheet", paper=(0.95, 0.95, 0.95), texture=0.005)
 STEADY = Hand(unsteadiness=0, unevenness=0)

@@ -32,6 +32,8 @@ from inkdigits.evaluation.plots.style import ORANGE, svg
 from inkdigits.evaluation.report import write_report
 from inkdigits.evaluation.selective import risk_coverage
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 N = 400
 HISTORY = [
     {

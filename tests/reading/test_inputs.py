@@ -63,6 +63,7 @@ def test_no_message_echoes_more_than_200_characters_of_input(call) -> None:  # t
     assert longest <= MOST_ECHOED
 
 
+@pytest.mark.slow
 def test_a_page_of_a_pdf_that_would_take_too_much_is_refused(tmp_path: Path) -> None:
     """A form that draws ten forms that draw ten forms, a hundred million times in all."""
     forms = [

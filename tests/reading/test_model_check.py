@@ -33,6 +33,8 @@ from benchmarks.soak.stranger_models import (  # noqa: E402 (it needs onnx)
     tensor,
 )
 
+pytestmark = pytest.mark.slow  # models are tried in processes of their own
+
 DAMAGED = "is damaged or not an ONNX model"
 OTHER = "was made for something else"
 NO_PROBABILITIES = "answers with no probabilities"

@@ -7,6 +7,8 @@ from drawn import Plane, line, written
 
 from inkdigits.reading.recogniser import Recogniser
 
+pytestmark = pytest.mark.slow  # hundreds of pictures are read
+
 HEIGHT, WIDTH = 420, 700
 TEXT = "25038"
 WRITING = line(TEXT, (HEIGHT, WIDTH), left=90, top=170, height=90)

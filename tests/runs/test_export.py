@@ -28,6 +28,8 @@ from inkdigits.training.loop import seeded_network
 from inkdigits.training.predictions import predict_logits, to_ink
 from inkdigits.training.recipe import Recipe, load_recipe
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 TEMPERATURE = 1.7
 
 

@@ -31,6 +31,8 @@ from inkdigits.training.loop import Training, seeded_network
 from inkdigits.training.recipe import Recipe, load_recipe
 from inkdigits.training.state import TrainingState
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 # Dropout, an average, augmentation, passes without it, a learning rate that changes, and BatchNorm.
 ALL = Recipe(
     name="all",

@@ -43,6 +43,8 @@ from inkdigits.training.figures import Epoch, TrainingProgress
 from inkdigits.training.loop import Training
 from inkdigits.training.recipe import Recipe, load_recipe
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:

@@ -17,7 +17,10 @@ from inkdigits.training.page.loop import PageTraining
 from inkdigits.training.page.recipe import load_page_recipe
 from inkdigits.training.state import memory_after_a_step
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no FIFOs")
+pytestmark = [
+    pytest.mark.slow,  # networks are trained
+    pytest.mark.skipif(sys.platform == "win32", reason="there are no FIFOs"),
+]
 RECIPE = small_recipe(ema=0.9)
 
 

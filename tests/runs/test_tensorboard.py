@@ -34,6 +34,8 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import (
 )
 from tensorboard.summary.writer import event_file_writer
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 CURVES = {
     "loss/train": "train_loss",
     "loss/validation": "validation_loss",

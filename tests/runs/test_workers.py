@@ -43,6 +43,8 @@ from inkdigits.training.figures import TrainingProgress
 from inkdigits.training.loop import Training
 from inkdigits.training.recipe import load_recipe
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 TRAINED = """
 recipe = "lenet"
 data = "optdigits"

@@ -20,6 +20,8 @@ from serving import (
     wait_until,
 )
 
+pytestmark = pytest.mark.slow  # services are started
+
 HOST = b"Host: localhost\r\n"
 HEALTH = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
 HEAD = b"POST /v1/read HTTP/1.1\r\n" + HOST

@@ -23,6 +23,8 @@ from inkdigits.reading.recogniser import cached_recogniser
 from inkdigits.service import feedback
 from inkdigits.service.feedback import Feedback, export_feedback, find_correction
 
+pytestmark = pytest.mark.slow  # services are started
+
 ONE, TWO = (encode_picture(Image.fromarray(written(line(text)))) for text in ("7", "27"))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import BROWSER_MARKS, CHROMIUM, FLAGS, PAINTED
+from browser import BROWSER_MARKS, CHROMIUM, FIRST_PAINT, FLAGS
 from drawn import GLYPHS
 from PIL import Image
 from serving import serving
@@ -272,7 +272,7 @@ def opened(browser: Any, address: str) -> Callable[..., Tab]:
         tab.home = at
         tab.troubles.clear()
         tab.page.goto(at)
-        tab.page.wait_for_function(PAINTED, timeout=PATIENCE)
+        tab.page.wait_for_function(FIRST_PAINT, timeout=PATIENCE)
         return tab
 
     return open_tab

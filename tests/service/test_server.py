@@ -43,6 +43,8 @@ from inkdigits.reading.recogniser import cached_recogniser
 from inkdigits.service.known_digits import known_digits
 from inkdigits.service.model_file import ModelFile, count_known_digits_read
 
+pytestmark = pytest.mark.slow  # services are started
+
 ASSETS = Path(__file__).parents[1] / "assets"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from browser import BROWSER_MARKS, CHROMIUM, FLAGS, PAINTED
+from browser import BROWSER_MARKS, CHROMIUM, FIRST_PAINT, FLAGS
 from drawn import line, written
 from PIL import Image
 from serving import encode_picture
@@ -245,7 +245,7 @@ def test_the_page_reads_drawings_and_files_and_asks_nobody_else(address: str) ->
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("request", lambda asked: _note_stranger(asked.url, address, troubles))
         page.goto(address)
-        page.wait_for_function(PAINTED)
+        page.wait_for_function(FIRST_PAINT)
         sheet = page.locator("#paper").bounding_box()
         x, y = sheet["x"] + sheet["width"] / 2, sheet["y"] + sheet["height"] / 2
         for path in ([(0, -70), (-50, 20), (50, 20)], [(20, -20), (20, 80)]):

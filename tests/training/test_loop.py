@@ -35,6 +35,8 @@ from inkdigits.training.predictions import (
 from inkdigits.training.recipe import Recipe, load_recipe
 from inkdigits.training.schedules import SCHEDULES
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 STILL = 1e-30  # a learning rate that leaves the weights as they are
 SMALL = Recipe(name="small", network="lenet", epochs=2, batch=10)
 

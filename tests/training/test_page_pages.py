@@ -18,6 +18,7 @@ from inkdigits.training.page.pages import (
 from inkdigits.training.page.targets import PageTargets
 
 pytestmark = [
+    pytest.mark.slow,  # draws what all training pages share
     pytest.mark.skipif(
         not (default_data_dir() / "mnist" / "train-images-idx3-ubyte.gz").exists(),
         reason="MNIST is not in the folder of datasets",
