@@ -17,7 +17,8 @@ from inkdigits.core.digits import PIXELS, SIDE, Pixels
 from inkdigits.core.errors import BadData, BadPicture, MissingExtra
 from inkdigits.reading.model_files import DEFAULT_MODEL, ModelName
 from inkdigits.reading.reading import Reading
-from inkdigits.reading.recogniser import Recogniser, unreadable_trace
+from inkdigits.reading.recogniser import Recogniser
+from inkdigits.reading.trace import unreadable_trace
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -25,7 +25,8 @@ from inkdigits.reading.explanation.mark import is_explanation
 from inkdigits.reading.preprocessing.picture import Picture
 from inkdigits.reading.preprocessing.several import iter_frames, may_have_several
 from inkdigits.reading.preprocessing.source import MAX_FILE, split_index
-from inkdigits.reading.recogniser import Recogniser, Trace, unreadable_trace
+from inkdigits.reading.recogniser import Recogniser
+from inkdigits.reading.trace import Trace, unreadable_trace
 
 STANDARD_INPUT = "-"
 LARGEST_INPUT = MAX_FILE  # bytes

@@ -6,7 +6,7 @@ accepted makes no row and no column, but the cell that it stands in is doubtful.
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
@@ -21,6 +21,8 @@ from inkdigits.reading.symbols import SPACE, Digit, Sign, confidence_of, lines_o
 # Set by hand.
 BESIDE = 0.5  # of the usual distance between neighbours: a number nearer to a column is part of it
 RECENT = 3  # numbers of a column that say where it goes on
+OFTEN = 2  # times: a column is whole so much more often than a number of it is in two parts
+SPLIT = 0.5  # of the confidence of a number in two parts, between which a sign may be lost
 DOUBTFUL = "?"  # after what a person should look at
 FORMULA = ("=", "+", "-", "@")  # a spreadsheet computes what begins so; source: OWASP
 
@@ -55,6 +57,7 @@ class Cell:
 
 
 Row = tuple[Cell | None, ...]
+Column = dict[int, Cell]  # its numbers by their rows, from above
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,11 @@ def table_of(digits: Iterable[Digit], signs: Iterable[Sign]) -> Table:
     lines = lines_of([digit for digit in candidates if digit.accepted], signs)
     rows = [_numbers(line) for line in lines]
     nearest = BESIDE * _usual_distance(rows)
-    columns = _columns(rows, nearest)
-    places = {id(cell): place for place, column in enumerate(columns) for cell in column}
+    columns = _whole(_columns(rows, nearest))
 
     filled = []
-    for line, row in zip(lines, rows, strict=True):
-        cells = _in_places(row, places, len(columns))
+    for place, line in enumerate(lines):
+        cells = [column.get(place) for column in columns]
         for digit in candidates:
             if digit.line == line[0].line and not digit.accepted:
                 _doubt(cells, digit, columns, nearest)
@@ -107,13 +109,13 @@ def table_of(digits: Iterable[Digit], signs: Iterable[Sign]) -> Table:
     return Table(tuple(filled))
 
 
-def _columns(rows: Iterable[Sequence[Cell]], nearest: float) -> list[list[Cell]]:
+def _columns(rows: Sequence[Sequence[Cell]], nearest: float) -> list[Column]:
     """Group the numbers of all rows by columns, from left to right."""
-    columns: list[list[Cell]] = []
-    for row in rows:
-        columns += [[cell] for cell in _added(row, columns, nearest)]
+    columns: list[Column] = []
+    for place, row in enumerate(rows):
+        columns += [{place: cell} for cell in _added(place, row, columns, nearest)]
 
-    return sorted(columns, key=lambda column: mean(cell.middle for cell in column))
+    return sorted(columns, key=lambda column: mean(cell.middle for cell in column.values()))
 
 
 def _usual_distance(rows: Sequence[Sequence[Cell]]) -> float:
@@ -122,10 +124,13 @@ def _usual_distance(rows: Sequence[Sequence[Cell]]) -> float:
     return median(apart) if apart else inf
 
 
-def _added(row: Sequence[Cell], columns: Sequence[list[Cell]], nearest: float) -> list[Cell]:
+def _added(
+    place: int, row: Sequence[Cell], columns: Sequence[Column], nearest: float
+) -> list[Cell]:
     """Add the numbers of a row to the columns they stand below; return those that are below none.
 
     Args:
+        place: the number of the row.
         row: from left to right.
         columns: found so far, each of which takes one of them at the most, the nearest first.
         nearest: how far a number may be from its column, pixels.
@@ -133,29 +138,68 @@ def _added(row: Sequence[Cell], columns: Sequence[list[Cell]], nearest: float) -
     pairs = [(_distance(cell, column), cell, column) for cell in row for column in columns]
     placed: set[int] = set()
     for distance, cell, column in sorted(pairs, key=lambda pair: pair[0]):
-        if distance < nearest and not placed & {id(cell), id(column)}:
-            column.append(cell)
-            placed |= {id(cell), id(column)}
+        if distance < nearest and id(cell) not in placed and place not in column:
+            column[place] = cell
+            placed.add(id(cell))
 
     return [cell for cell in row if id(cell) not in placed]
 
 
-def _distance(cell: Cell, column: Sequence[Cell]) -> float:
+def _distance(cell: Cell, column: Column) -> float:
     """Return how far a number is from the last ones of a column, pixels across."""
-    return abs(cell.middle - mean(above.middle for above in column[-RECENT:]))
+    return abs(cell.middle - mean(above.middle for above in list(column.values())[-RECENT:]))
 
 
-def _in_places(row: Sequence[Cell], places: Mapping[int, int], width: int) -> list[Cell | None]:
-    """Return the numbers of a row in their columns."""
-    filled: list[Cell | None] = [None] * width
-    for cell in row:
-        filled[places[id(cell)]] = cell
+def _whole(columns: Iterable[Column]) -> list[Column]:
+    """Return columns, from left to right, without those that are parts of their neighbours.
 
-    return filled
+    Where a sign is lost, or its gap is wide, the rest of a number stands in a column of its own.
+    """
+    whole: list[Column] = []
+    for column in columns:
+        if whole and (_is_part(column, whole[-1]) or _is_part(whole[-1], column)):
+            whole[-1] = _joined(whole[-1], column)
+        else:
+            whole.append(column)
+
+    return whole
+
+
+def _is_part(part: Column, column: Column) -> bool:
+    """Tell whether a few numbers stand where those of a column stand, above and below them."""
+    return len(column) >= OFTEN * len(part) and all(
+        _is_within(cell, place, column) for place, cell in part.items()
+    )
+
+
+def _is_within(cell: Cell, place: int, column: Column) -> bool:
+    """Tell whether the middle of a number is within those of a column in the nearest rows."""
+    rows = sorted(column.keys() - {place}, key=lambda row: (abs(row - place), row))
+    boxes = [column[row].box for row in rows[: 2 * RECENT]]
+    return min(box[0] for box in boxes) <= cell.middle <= max(box[2] for box in boxes)
+
+
+def _joined(left: Column, right: Column) -> Column:
+    """Return one column of two, with a space in a number that has parts in both."""
+    joined: Column = {}
+    for place in sorted(left.keys() | right.keys()):
+        parts = [column[place] for column in (left, right) if place in column]
+        sure = min(cell.confidence for cell in parts)
+        joined[place] = (
+            parts[0]
+            if len(parts) == 1
+            else Cell(
+                " ".join(cell.written for cell in parts),
+                SPLIT * sure,
+                _around([cell.box for cell in parts]),
+            )
+        )
+
+    return joined
 
 
 def _doubt(
-    row: list[Cell | None], refused: Digit, columns: Sequence[Sequence[Cell]], nearest: float
+    row: list[Cell | None], refused: Digit, columns: Sequence[Column], nearest: float
 ) -> None:
     """Make the cell in which a refused candidate stands no surer than that it is no digit.
 
@@ -193,9 +237,9 @@ def _gap(cell: Cell, other: Cell) -> float:
     return max(cell.box[0] - other.box[2], other.box[0] - cell.box[2])
 
 
-def _beside(cell: Cell, column: Iterable[Cell]) -> Cell:
+def _beside(cell: Cell, column: Column) -> Cell:
     """Return the number of a column that is nearest above or below."""
-    return min(column, key=lambda other: abs(other.box[1] - cell.box[1]))
+    return min(column.values(), key=lambda other: abs(other.box[1] - cell.box[1]))
 
 
 def write_table(table: Table, path: Path, below: float = 0.0) -> Path:

@@ -25,8 +25,8 @@ from inkdigits.core.files import refuse_links_of_database, report_write_errors
 from inkdigits.reading.page.find import Box
 from inkdigits.reading.page.single import single
 from inkdigits.reading.preprocessing.fields import as_is, to_field
-from inkdigits.reading.recogniser import Trace
 from inkdigits.reading.symbols import Digit
+from inkdigits.reading.trace import Trace
 
 MAX_FILE = 1 << 30  # bytes; a correction takes 2 to 100 thousand
 MAX_ROW = 1 << 20  # bytes of one correction that is read back; a crop has at most 307,200 pixels

@@ -29,8 +29,9 @@ from inkdigits.reading.page.maps import Maps
 from inkdigits.reading.page.reader import Page, page_reader
 from inkdigits.reading.preprocessing.picture import Picture, open_picture
 from inkdigits.reading.reading import Reading
-from inkdigits.reading.recogniser import Recogniser, Trace
+from inkdigits.reading.recogniser import Recogniser
 from inkdigits.reading.symbols import Digit
+from inkdigits.reading.trace import Trace
 
 ASSETS = Path(__file__).parents[1] / "assets"
 

@@ -29,7 +29,8 @@ from inkdigits.reading.explanation.views import draw_views
 from inkdigits.reading.model_files import DEFAULT_MODEL, ModelName
 from inkdigits.reading.preprocessing.picture import Source
 from inkdigits.reading.reading import Reading
-from inkdigits.reading.recogniser import Trace, cached_recogniser
+from inkdigits.reading.recogniser import cached_recogniser
+from inkdigits.reading.trace import Trace
 
 MARGIN = 24  # pixels, as are all sizes here
 TEXT_SIZES = (44, 36, 30, 24)  # of the text that was read, the largest that fits;

@@ -15,7 +15,7 @@ from inkdigits.core.files import writable_folder, write_whole
 from inkdigits.reading.explanation.drawing import draw
 from inkdigits.reading.explanation.mark import SOFTWARE, is_explanation
 from inkdigits.reading.explanation.text import counted
-from inkdigits.reading.recogniser import Trace
+from inkdigits.reading.trace import Trace
 
 MOST_OF_A_FILE = 100  # images of an array that are explained
 LONGEST_NAME = 200  # bytes; file systems take 255, of which some go to endings
