@@ -65,7 +65,7 @@ from inkdigits.runs.resume import (
     StateSaver,
     differences,
 )
-from inkdigits.runs.run import LOCK_FILE, locked_folder
+from inkdigits.runs.run_folder import LOCK_FILE, locked_folder
 from inkdigits.training.device import name_lack_of_memory
 from inkdigits.training.page.look_loop import LookTraining
 from inkdigits.training.page.loop import PageTraining

@@ -26,14 +26,8 @@ from inkdigits.runs.engines import (
 )
 from inkdigits.runs.job import TrainingJob
 from inkdigits.runs.results import check_checkout, measure_recipe, write_evidence
-from inkdigits.runs.run import (
-    LOCK_NAME,
-    clear_run_folder,
-    is_finished,
-    is_stopped,
-    run,
-    run_in_locked_folder,
-)
+from inkdigits.runs.run import run, run_in_locked_folder
+from inkdigits.runs.run_folder import LOCK_NAME, clear_run_folder, is_finished, is_stopped
 from inkdigits.training.recipe import Recipe, load_recipe
 
 REFERENCE_SYSTEMS = ("lenet", "two-conv", "dropout", "sgd", "batchnorm")

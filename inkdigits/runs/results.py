@@ -15,7 +15,7 @@ from inkdigits.core.digits import CONFIG_FILE, DIGITS_TO_KEEP
 from inkdigits.core.errors import BadValue
 from inkdigits.core.files import write_whole
 from inkdigits.runs.artifacts import run_name
-from inkdigits.runs.run import is_finished
+from inkdigits.runs.run_folder import is_finished
 from inkdigits.training.recipe import SHIPPED, Recipe, load_recipe, shipped_recipes
 
 COMMAND = "inkdigits reproduce RECIPE... --seeds N --write"

@@ -35,7 +35,8 @@ from inkdigits.runs.results import (
     write_evidence,
     write_measured,
 )
-from inkdigits.runs.run import LOCK_NAME, is_finished, run
+from inkdigits.runs.run import run
+from inkdigits.runs.run_folder import LOCK_NAME, is_finished
 from inkdigits.training import recipe as recipe_module
 from inkdigits.training.recipe import SHIPPED, Recipe, load_recipe
 

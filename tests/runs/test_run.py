@@ -36,7 +36,8 @@ from inkdigits.runs import artifacts, job
 from inkdigits.runs.artifacts import FinalFigures, to_record
 from inkdigits.runs.checkpoint import load_checkpoint
 from inkdigits.runs.export import export_run
-from inkdigits.runs.run import is_finished, iter_train, run, train
+from inkdigits.runs.run import iter_train, run, train
+from inkdigits.runs.run_folder import is_finished
 from inkdigits.training import figures, loop, predictions
 from inkdigits.training.distillation import load_teachers, teacher_files
 from inkdigits.training.figures import Epoch, TrainingProgress

@@ -10,7 +10,8 @@ from inkdigits.core.errors import CannotWrite, InkdigitsError
 from inkdigits.runs.page import train_page_reader
 from inkdigits.runs.reproduction import PlannedRun, train_run
 from inkdigits.runs.resume import SavedStates
-from inkdigits.runs.run import clear_run_folder, run
+from inkdigits.runs.run import run
+from inkdigits.runs.run_folder import clear_run_folder
 from inkdigits.runs.sweep.space import load_space
 from inkdigits.runs.sweep.study import Search
 from inkdigits.runs.sweep.trials import SeedFigures
