@@ -536,6 +536,23 @@ def _add_serve(commands: Commands) -> None:
         help="a web page's origin, such as https://example.org, whose scripts may use this "
         "service; can be given several times (default: the service's own page only)",
     )
+    parser.add_argument(
+        "--local",
+        action="store_true",
+        help="let people choose to read on the device that shows the draw page, so that nothing is "
+        "sent; the files for it come from npm, unless --runtime names one",
+    )
+    _add_runtime(parser)
+
+
+def _add_runtime(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--runtime",
+        type=Path,
+        metavar="FILE",
+        help="the packed npm package onnxruntime-web, whose version and SHA-512 are checked "
+        "(default: npm downloads it from the registry that it is set up for)",
+    )
 
 
 def _add_web(commands: Commands) -> None:
@@ -550,11 +567,5 @@ def _add_web(commands: Commands) -> None:
         metavar="DIR",
         help="the folder for the site, which is new, empty, or holds a former site",
     )
-    parser.add_argument(
-        "--runtime",
-        type=Path,
-        metavar="FILE",
-        help="the packed npm package onnxruntime-web, whose version and SHA-512 are checked "
-        "(default: npm downloads it from the registry that it is set up for)",
-    )
+    _add_runtime(parser)
     _add_json(parser)

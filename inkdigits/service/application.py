@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -39,6 +38,7 @@ from inkdigits.service.lanes import Lanes
 from inkdigits.service.metrics import Metrics
 from inkdigits.service.model_file import ModelFile, refuse_unless_it_reads
 from inkdigits.service.openapi import describe
+from inkdigits.service.page_files import PageFiles
 from inkdigits.service.requests import (
     BYTES,
     choose_extractor,
@@ -58,20 +58,6 @@ from inkdigits.service.responses import (
 )
 from inkdigits.service.workers import QueueFull
 
-PAGE = Path(__file__).with_name("page")
-PAGE_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
-PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), "
-    "payment=(), usb=()",
-    "Cache-Control": "no-cache",
-}
-
 MAX_JSON = 4 << 20  # bytes; holds over 1,000 images; parsing it blocks other threads for 50 ms
 MODEL_CHECK_INTERVAL = 1.0  # seconds between looks at the model's file
 
@@ -89,6 +75,7 @@ class Service:
         model_file: ModelFile,
         corrections: Feedback | None = None,
         admission: Admission | None = None,
+        page_files: PageFiles | None = None,
     ) -> None:
         """Put a model behind HTTP.
 
@@ -98,12 +85,14 @@ class Service:
             model_file: the file from which the recogniser was loaded.
             corrections: stores corrections of readings; None stores nothing.
             admission: which hosts and origins are answered; None for this machine's loopback.
+            page_files: those of the draw page; None for a page that reads over HTTP alone.
         """
         self.name = name
         self.recogniser = recogniser
         self.model_file = model_file
         self.corrections = corrections
         self.admission = admission or Admission(LOOPBACK[0])
+        self.page_files = page_files or PageFiles(collects=corrections is not None)
 
         self.lanes = Lanes(processors())
         self.bodies = Bodies()
@@ -139,6 +128,8 @@ class Service:
             get("/v2/health/live", self.v2_live),
             get("/v2/health/ready", self.v2_ready),
         ]
+        if self.page_files.offers_local:
+            routes.append(get("/page/reading/{file:path}", self.reader_file))
         for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
             routes += [
                 get(model, self.v2_model),
@@ -264,15 +255,12 @@ class Service:
 
     async def page(self, request: Request) -> Response:
         """Send the draw page, or one of its files."""
-        files = {path.name: path for path in PAGE.glob("*") if path.suffix in PAGE_TYPES}
-        path = files.get(request.path_params.get("file", "index.html"))
-        if path is None:
-            raise Refused(404, "not_found", "there is no such page")
+        return self.page_files.page(request.path_params.get("file", "index.html"))
 
-        content = path.read_bytes()
-        if self.corrections:
-            content = content.replace(b"<body>", b"<body data-collects>")
-        return Response(content, headers=PAGE_HEADERS, media_type=PAGE_TYPES[path.suffix])
+    async def reader_file(self, request: Request) -> Response:
+        """Send a file with which the page reads on the device that shows it."""
+        known = request.headers.get("if-none-match")
+        return self.page_files.reader(request.path_params["file"], known)
 
     async def healthz(self, _: Request) -> Response:
         return respond({"status": "alive"})

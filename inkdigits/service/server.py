@@ -28,6 +28,8 @@ from inkdigits.service.application import Service
 from inkdigits.service.connections import LAST_BYTES, Connection
 from inkdigits.service.feedback import Feedback
 from inkdigits.service.model_file import ModelFile
+from inkdigits.service.page_files import NO_FILES, PageFiles
+from inkdigits.service.site import reader_files
 
 OWN_FILES = 64  # open files that are no connections: libraries, the model, corrections
 FEWEST_CONNECTIONS = 16
@@ -44,6 +46,8 @@ def serve(
     collect: Path | None = None,
     allow_hosts: Sequence[str] = (),
     allow_origins: Sequence[str] = (),
+    local: bool = False,
+    runtime: Path | None = None,
 ) -> None:
     """Serve a model until SIGINT or SIGTERM, and then finish the requests under way.
 
@@ -55,21 +59,25 @@ def serve(
         collect: the file in which to store corrections of readings; None stores nothing.
         allow_hosts: more names that clients may call the service by.
         allow_origins: origins of other pages that may use it.
+        local: whether the draw page offers to read on the device that shows it.
+        runtime: with `local`, the packed onnxruntime-web; None lets npm download it.
 
     Raises:
         UnknownName: there is no such model.
         BadModel: the model cannot be used.
         BadValue: the server cannot listen there, or a name or origin is none.
         CannotWrite: corrections cannot be stored in that file.
+        DownloadFailed, BadData: as `site_runtime.runtime_files` does.
     """
     admission = Admission(host, allow_hosts, allow_origins)
     model_file = ModelFile(resolve_model(model))
     recogniser = Recogniser(model_file.path, threads=1)
     corrections = Feedback(collect) if collect else None
+    page_files = PageFiles(corrections is not None, reader_files(runtime) if local else NO_FILES)
     listening = _listen(host, port)
 
     name = _public_name(model_file.path)
-    service = Service(name, recogniser, model_file, corrections, admission)
+    service = Service(name, recogniser, model_file, corrections, admission, page_files)
     server = _Server(_configure(service))
 
     # uvicorn finishes the requests under way, and then raises the signal again.

@@ -16,7 +16,7 @@ import numpy as np
 
 from inkdigits.core import digits
 from inkdigits.core.files import new_folder, writable_folder, write_whole
-from inkdigits.reading import recogniser, signs, symbols
+from inkdigits.reading import recogniser, signs, symbols, tables, turning
 from inkdigits.reading.model_files import DEFAULT_MODEL, resolve_model
 from inkdigits.reading.page import decoding, find, finding, lines, look, maps, networks, reader
 from inkdigits.reading.page import warnings as page_warnings
@@ -46,7 +46,7 @@ NO_SCRIPT = "This page needs JavaScript."
 # The modules whose constants the reader in JavaScript uses, each by its own name.
 MODULES: tuple[ModuleType, ...] = (
     *(digits, maps, finding, decoding, look, find, lines, page_warnings, reader),
-    *(picture, repeated, tiny, noise, fields, signs, symbols, recogniser),
+    *(picture, repeated, tiny, noise, fields, signs, symbols, tables, turning, recogniser),
 )
 
 
@@ -88,6 +88,21 @@ def site_files(runtime: Path | None = None) -> dict[Path, bytes]:
     index = index.replace('<meta charset="utf-8">', HEAD).replace("<body>", "<body data-local>")
     index = index.replace("Drawing needs JavaScript; POST /v1/read does not.", NO_SCRIPT)
     files[Path("index.html")] = index.encode()
+    files |= reader_files(runtime)
+
+    files[Path("sw.js")] = _service_worker(files)
+    files[GOLDEN] = golden().encode()  # for programmers, who need no service worker
+    return files
+
+
+def reader_files(runtime: Path | None = None) -> dict[Path, bytes]:
+    """Return the content of each file that reading in a browser takes, by its path in a site.
+
+    Raises:
+        DownloadFailed, BadData: as `runtime_files` does.
+    """
+    scripts = (PAGE / "reading").rglob("*.js")
+    files = {Path("page", path.relative_to(PAGE)): path.read_bytes() for path in scripts}
     files[READING / "constants.js"] = constants_module().encode()
 
     weights = READING / "weights"
@@ -97,8 +112,6 @@ def site_files(runtime: Path | None = None) -> dict[Path, bytes]:
     for file, content in runtime_files(runtime).items():
         files[READING / "runtime" / file] = content
 
-    files[Path("sw.js")] = _service_worker(files)
-    files[GOLDEN] = golden().encode()  # for programmers, who need no service worker
     return files
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import csv
 import functools
 import io
 import itertools
@@ -21,9 +22,11 @@ from drawn import GLYPHS
 from PIL import Image
 from serving import serving
 
+from inkdigits.core.errors import DownloadFailed
 from inkdigits.reading.layers import look_inside
 from inkdigits.reading.preprocessing.fields import as_is, to_field
 from inkdigits.reading.recogniser import cached_recogniser
+from inkdigits.service.site_runtime import runtime_files
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright, which drives the browser, is not installed"
@@ -637,6 +640,159 @@ def test_turning_the_phone_keeps_the_drawing(opened: Callable[..., Tab]) -> None
     x = max(box[2] for box in tab.boxes())
     tab.stroke([(x + 30, sheet["y"] + 60), (x + 30, sheet["y"] + 160)])
     tab.says("text", "421")
+
+
+# ---- a table
+
+CELLS = """[...document.querySelectorAll("#cells tr")]
+    .map((row) => [...row.querySelectorAll("input")].map((input) => input.value))"""
+LIT = """[...document.querySelectorAll("#cells .doubtful")]
+    .map((input) => input.ariaLabel)"""
+CROP = """(crop) => new Set(crop.getContext('2d')
+    .getImageData(0, 0, crop.width, crop.height).data).size"""
+
+
+def marks() -> dict[str, Any]:
+    """Return what the service may answer to a photo of a table: two cells are doubtful."""
+    rows = [[("12", 0.99), ("-3.5", 0.62)], [("7", 0.95), ("", 0.8)], [None, ("204", 0.97)]]
+    cells = [
+        [
+            cell
+            and {
+                "written": cell[0],
+                "confidence": cell[1],
+                "box": [40 + 200 * place, 30 + 60 * row, 100 + 200 * place, 65 + 60 * row],
+            }
+            for place, cell in enumerate(line)
+        ]
+        for row, line in enumerate(rows)
+    ]
+    plain = {"warnings": [], "error": None, "signs": [], "digits": [], "confidence": 0.5}
+    return {**plain, "text": "12\n7", "written": "12\n7", "table": cells}
+
+
+def show_marks(tab: Tab) -> None:
+    """Give the page a photo that is read as a table, and look at the table."""
+    answer = {"status": 200, "body": json.dumps(marks()), "content_type": "application/json"}
+    tab.page.route(READ, lambda route: route.fulfill(**answer))
+    tab["picture"].set_input_files(SAMPLE)
+    tab["as-table"].click()
+
+
+def test_a_table_is_shown_with_its_doubtful_cells_lit(tab: Tab) -> None:
+    show_marks(tab)
+    assert tab.page.evaluate(CELLS) == [["12", "-3.5"], ["7", ""], ["", "204"]]
+    assert tab.page.evaluate(LIT) == [
+        "Row 1, column 2, to look at: 62.0% sure",
+        "Row 2, column 2, to look at: not accepted",
+    ]
+    tab.says("doubts", "2 cells to look at; Enter says that one is right.")
+    tab.page.locator("#cells input").nth(1).focus()
+    assert tab["crop"].evaluate(CROP) > 50
+    assert tab.page.evaluate(NAMELESS) == []
+    width = tab.page.viewport_size["width"]
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert tab.page.locator("#cells input").first.bounding_box()["height"] >= 40
+    tab["as-table"].click()
+    assert not tab["table"].is_visible()
+    assert tab["text"].is_visible()
+
+
+def test_cells_are_corrected_by_keyboard_and_downloaded_without_formulas(desktop: Tab) -> None:
+    show_marks(desktop)
+    press = desktop.page.keyboard.press
+    desktop.page.locator("#cells input").nth(1).focus()
+    press("Enter")  # it is right
+    desktop.says("doubts", "1 cell to look at; Enter says that one is right.")
+    desktop.page.keyboard.type("=1+1")  # the focus has moved down
+    desktop.says("doubts", "Nothing to look at.")
+    press("ArrowDown")
+    press("Shift+Home")
+    press("Delete")  # of the text, not of the sheet
+    desktop.page.keyboard.type('a, "b"')
+    assert desktop.page.evaluate(LIT) == []
+    with desktop.page.expect_download() as downloading:
+        desktop["download"].click()
+    assert downloading.value.suggested_filename == "sample.csv"
+    text = Path(downloading.value.path()).read_bytes().decode()
+    assert list(csv.reader(io.StringIO(text, newline=""))) == [
+        ["12", "-3.5"],
+        ["7", "'=1+1"],
+        ["", 'a, "b"'],
+    ]
+    assert desktop.troubles == []
+
+
+def test_what_was_typed_stays_with_its_picture(desktop: Tab) -> None:
+    show_marks(desktop)
+    first = desktop.page.locator("#cells input").first
+    first.fill("13")
+    desktop.write("1")  # a new sheet, which is answered alike
+    playwright.expect(first).to_have_value("12", timeout=PATIENCE)
+    desktop["undo"].click()
+    playwright.expect(first).to_have_value("13", timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_doubtful_cells_can_be_read_in_light_and_dark(
+    opened: Callable[..., Tab], scheme: str
+) -> None:
+    tab = opened(scheme=scheme)
+    show_marks(tab)
+    for selector in ("#cells input", "#cells .doubtful", "#doubts", "#as-table", "#download"):
+        assert tab.page.eval_on_selector(selector, CONTRAST) >= 4.5, selector
+
+
+def test_what_is_no_table_is_not_offered_as_one(desktop: Tab) -> None:
+    desktop.write("42")
+    desktop.says("text", "42")
+    assert not desktop["as-table"].is_visible()
+
+
+# ---- reading on the device
+
+
+@pytest.fixture(scope="module")
+def offering() -> Iterator[str]:
+    """Yield where `inkdigits serve --local` answers."""
+    try:
+        runtime_files()
+    except DownloadFailed as error:
+        pytest.skip(str(error))
+    with serving("--local") as server:
+        yield server.address
+
+
+def test_a_service_may_offer_to_read_on_the_device(
+    opened: Callable[..., Tab], offering: str
+) -> None:
+    tab = opened(at=offering)
+    asked: list[str] = []
+    tab.page.route(READ, lambda route: (asked.append(route.request.url), route.continue_()))
+    tab.write("42")
+    tab.says("text", "42")
+    assert len(asked) > 0
+    tab.says("storing", "Nothing is stored.")
+
+    asked.clear()
+    tab["on-device"].check()
+    tab.says("storing", "Nothing is sent.")
+    tab["clear"].click()
+    tab["picture"].set_input_files(SAMPLE)
+    tab.says("text", "27354")
+    assert asked == []
+    assert tab.page.evaluate("navigator.serviceWorker.getRegistrations()") == []
+
+    tab["on-device"].uncheck()
+    tab["clear"].click()
+    tab.write("7")
+    tab.says("text", "7")
+    assert asked
+    assert tab.troubles == []
+
+
+def test_the_switch_is_there_only_where_it_works(desktop: Tab) -> None:
+    assert not desktop["device"].is_visible()
 
 
 # ---- teaching it

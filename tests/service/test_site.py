@@ -2,10 +2,12 @@
 
 import base64
 import io
+import itertools
 import json
 import re
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +20,21 @@ from PIL import Image
 from serving import encode_picture
 
 from benchmarks.reading.parity import differences, reading_in_browser, served
+from inkdigits.command.cli import main
 from inkdigits.core.errors import BadData, CannotWrite, DownloadFailed
+from inkdigits.reading.reading import Reading
 from inkdigits.reading.recogniser import cached_recogniser
+from inkdigits.reading.symbols import Digit, Sign
+from inkdigits.reading.tables import Cell, Table
 from inkdigits.service import site, site_runtime
 from inkdigits.service.golden import OUTPUTS, golden
-from inkdigits.service.site import PAGE, constants_module, site_files, write_site
+from inkdigits.service.page_files import PageFiles
+from inkdigits.service.responses import Refused
+from inkdigits.service.site import LIBRARY, PAGE, constants_module, site_files, write_site
 from inkdigits.service.site_runtime import FILES, runtime_files
 
 ASSETS = Path(__file__).parents[1] / "assets"
+MARKS = Path(__file__).parents[2] / "docs" / "images" / "teachers.jpg"
 PATIENCE = 60_000  # ms; a loaded machine is no reason to fail
 SCRIPTS = sorted((PAGE / "reading").rglob("*.js"))
 READS = "(text) => document.getElementById('text').textContent === text"
@@ -111,6 +120,36 @@ def test_every_module_that_is_imported_is_part_of_the_site() -> None:
             for name in re.findall(r'(?:from|import\() ?"(\.[^"]+)"', content.decode()):
                 beside = (Path("/") / path.parent / name).resolve().relative_to("/")
                 assert beside in files, f"{path} imports {name}"
+
+
+def test_a_service_sends_the_reader_once_and_then_only_if_it_has_changed() -> None:
+    files = PageFiles(reader={Path("page/reading/runtime/ort.wasm"): b"program"})
+    page = files.page("index.html")
+    assert b"<body data-offers-local>" in page.body
+    first = files.reader("runtime/ort.wasm", None)
+    assert (first.status_code, first.body) == (200, b"program")
+    assert first.headers["content-type"] == "application/wasm"
+    for response in (page, first):
+        assert "'wasm-unsafe-eval'" in response.headers["content-security-policy"]
+    assert files.reader("runtime/ort.wasm", first.headers["etag"]).status_code == 304
+    assert files.reader("runtime/ort.wasm", '"other"').status_code == 200
+    with pytest.raises(Refused):
+        files.reader("../page.js", None)
+
+
+def test_without_its_reader_the_page_offers_none_and_allows_no_program() -> None:
+    page = PageFiles().page("index.html")
+    assert b"<body>" in page.body
+    assert "wasm" not in page.headers["content-security-policy"]
+    with pytest.raises(Refused):
+        PageFiles().reader("constants.js", None)
+
+
+def test_files_for_reading_on_the_device_are_of_use_only_where_it_is_offered(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["serve", "--runtime", "onnxruntime-web.tgz"]) == 2
+    assert "give both, or neither" in capsys.readouterr().err
 
 
 def test_a_package_with_other_bytes_is_refused(tmp_path: Path) -> None:
@@ -219,6 +258,96 @@ def test_images_of_mnist_go_to_the_classifier_as_they_are(address: str, mnist: A
             for pixels in (image, 255 - image):
                 picture = encode_picture(Image.fromarray(pixels))
                 assert differences(recogniser.read(picture).as_dict(), read(picture, False)) == []
+
+
+def random_reading(rng: np.random.Generator) -> Reading:
+    """Return digits and signs in slanting rows and columns, some refused, some far from others."""
+    slant, drift = rng.normal(0, 4, 2)
+    digits, signs = [], []
+    rows, columns = rng.integers(1, 7, 2)
+    for row, column in itertools.product(range(rows), range(columns)):
+        left = 40 + 150 * column + drift * row + rng.integers(0, 30)
+        for _ in range(rng.choice([0, 1, 2, 3, 4])):
+            top = int(30 + 70 * row + slant * column)
+            box = (int(left), top, int(left) + 20, top + int(rng.integers(30, 44)))
+            if rng.random() < 0.1:
+                signs.append(Sign("-", 0.9, box, int(row)))
+            else:
+                sure, accepted, line = float(rng.random()), bool(rng.random() < 0.9), int(row)
+                digits.append(Digit(int(rng.integers(10)), sure, accepted, box, None, line))
+            left += rng.choice([24, 24, 24, 50, 70])
+
+    lines = {digit.line for digit in digits if digit.accepted}
+    return Reading("", tuple(digits), signs=tuple(sign for sign in signs if sign.line in lines))
+
+
+TABLES = """async ([library, readings]) => {
+    const { tableOf } = await import(library);
+    return readings.map(tableOf);
+}"""
+
+
+@in_browser
+def test_the_browser_makes_the_tables_that_python_makes(address: str) -> None:
+    rng = np.random.default_rng(3)
+    readings = [random_reading(rng) for _ in range(300)]
+    asked = [
+        {"digits": list(map(asdict, reading.digits)), "signs": list(map(asdict, reading.signs))}
+        for reading in readings
+    ]
+    theirs = in_a_page(address, TABLES, [address + LIBRARY.as_posix(), asked])
+    for cell in (cell for table in theirs for row in table for cell in row if cell):
+        cell["confidence"] = round(cell["confidence"], 6)
+    ours = [reading.table().as_lists() for reading in readings]
+    assert theirs == ours
+
+    texts = {cell["written"] for table in ours for row in table for cell in row if cell}
+    assert "" in texts  # where something was refused
+    assert any(" " in text for text in texts)  # in two parts
+
+
+@in_browser
+def test_the_browser_writes_the_csv_that_python_writes(address: str) -> None:
+    texts = ["12", "-1.5", "-", "-1/2", "--3", "=1+1", "+4", "@a", "1,5", 'a "b"', "", "-.5", "x y"]
+    rows = [texts, texts[::-1]]
+    script = "async ([module, rows]) => (await import(module)).csvOf(rows)"
+    theirs = in_a_page(address, script, [f"{address}page/csv.js", rows])
+    cells = [tuple(Cell(text, 1.0, (0, 0, 1, 1)) for text in row) for row in rows]
+    assert theirs == Table(tuple(cells)).to_csv()
+    assert "'=1+1" in theirs
+
+
+def in_a_page(address: str, script: str, given: Any) -> Any:
+    """Return what a script answers in a page of the site."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(f"{address}example.html")
+        answer = page.evaluate(script, given)
+        browser.close()
+        return answer
+
+
+@in_browser
+def test_the_page_shows_the_table_that_python_reads(address: str) -> None:
+    from playwright.sync_api import sync_playwright
+
+    ours = cached_recogniser("default").read(MARKS.read_bytes()).table()
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(address)
+        page.locator("#picture").set_input_files(MARKS)
+        page.locator("#as-table").click()
+        with page.expect_download() as downloading:
+            page.locator("#download").click()
+        assert downloading.value.suggested_filename == "teachers.csv"
+        assert Path(downloading.value.path()).read_bytes().decode() == ours.to_csv()
+        browser.close()
 
 
 @in_browser

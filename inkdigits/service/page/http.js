@@ -17,9 +17,10 @@ function bodyOf(picture) {
 export const makeReader = () => ({
   ready: Promise.resolve(),
 
-  // Reads a picture, a File or a canvas. The content is a Reading whose digits have fields.
+  // Reads a picture, a File or a canvas. The content is a Reading whose digits have fields,
+  // with its table.
   async read(picture) {
-    const { content, ...trouble } = await post("v1/read?explain=true", bodyOf(picture));
+    const { content, ...trouble } = await post("v1/read?explain=true&table=true", bodyOf(picture));
     for (const digit of content?.digits ?? []) digit.field = bytesOf(digit.field);
     return { content, ...trouble };
   },

@@ -1,5 +1,5 @@
 // A reader of pictures that reads on this device, in a worker, so that the pen need not wait.
-// Its answers are those of http.js. A service worker keeps the site, so that it works offline.
+// Its answers are those of http.js. A service worker keeps a site, so that it works offline.
 
 import { $, make, sentence } from "./dom.js";
 
@@ -25,7 +25,7 @@ export function makeReader() {
     event.preventDefault();
   });
 
-  keepOffline();
+  if ("local" in document.body.dataset) keepOffline();
   return {
     ready: ask("load"),
     read: (picture) => ask("read", picture instanceof Blob ? picture : pixelsOf(picture)),

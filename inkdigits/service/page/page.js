@@ -1,5 +1,6 @@
 // The draw page: strokes or a picture come in, a reader reads them, and the reading is shown. The
-// reader asks the service (http.js), or is in the browser itself (local.js). Nothing is stored.
+// reader asks the service (http.js), or is in the browser itself (local.js): a site has only the
+// latter, and a service may offer both. Nothing is stored.
 //
 // A sheet is {width, height, strokes, picture} and never changes; the history is a list of sheets.
 // Its units are the pixels of the picture, or those of the screen when the first stroke was drawn,
@@ -7,6 +8,7 @@
 
 import { $, children, imageOf, make, percent } from "./dom.js";
 import { showInside } from "./inside.js";
+import { isTable, showTable } from "./table.js";
 
 const PAUSE = 150; // ms between a change and its reading
 const REST = 500; // ms in which the pen and the chosen digit have to rest before the look inside
@@ -22,11 +24,16 @@ const HAS_FINGERS = matchMedia("(pointer: coarse)").matches; // nothing can be d
 
 const HINT = HAS_FINGERS ? "Write here" : "Write here, or drop a picture";
 const UNSEEN = "This browser cannot show the picture; it is read all the same";
+const LOCAL = "Read on this device; nothing is sent.";
 const LOADING = "The reader is on its way; it stays on this device.";
 
-const isLocal = "local" in document.body.dataset;
-const { makeReader } = await import(isLocal ? "./local.js" : "./http.js");
-const reader = makeReader();
+const offers = document.body.dataset; // local, offersLocal, collects
+let isLocal = "local" in offers;
+let reader = await makeReader(isLocal);
+
+async function makeReader(local) {
+  return (await import(local ? "./local.js" : "./http.js")).makeReader();
+}
 
 const paper = $("paper");
 const blank = { width: 0, height: 0, strokes: [], picture: null };
@@ -37,7 +44,7 @@ let stroke = null; // the one under the pen: {points, width, pointer}
 let penSeen = -Infinity;
 let gaze = null; // the point whose digit is looked at; null means the last digit
 
-// The reading of what is shown: {digits, signs, text, written, warnings}, with `picture`, what was
+// The reading of what is shown: {digits, signs, text, written, warnings, table}, with `picture`, what was
 // read, and `place`, the index of the digit that is looked at.
 let answer = null;
 
@@ -96,13 +103,18 @@ function paint() {
   pen.setTransform(1, 0, 0, 1, 0, 0);
   pen.clearRect(0, 0, width, height);
   pen.setTransform(scale * ratio, 0, 0, scale * ratio, left * ratio, top * ratio);
-  pen.strokeStyle = getComputedStyle(paper).color;
-  if (drawn.picture?.bitmap) pen.drawImage(drawn.picture.bitmap, 0, 0, drawn.width, drawn.height);
-  drawn.strokes.forEach((one) => trace(pen, one));
+  paintOn(pen, drawn);
 
   const unseen = drawn.picture && !drawn.picture.bitmap;
   $("hint").textContent = isEmpty(drawn) ? HINT : unseen ? UNSEEN : "";
   placeBoxes(scale, left, top);
+}
+
+// Draws what is on a sheet.
+function paintOn(pen, { picture, width, height, strokes }) {
+  pen.strokeStyle = getComputedStyle(paper).color;
+  if (picture?.bitmap) pen.drawImage(picture.bitmap, 0, 0, width, height);
+  strokes.forEach((one) => trace(pen, one));
 }
 
 let frame = 0;
@@ -255,7 +267,12 @@ for (const id of ["picture", "photo"]) {
   });
 }
 
-addEventListener("paste", (event) => openAll([...event.clipboardData.files]));
+// Tells whether keys and pasted text are meant for a text field.
+const isTyping = ({ target }) => target.matches?.("input[type=text]");
+
+addEventListener("paste", (event) => {
+  if (!isTyping(event)) openAll([...event.clipboardData.files]);
+});
 for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
   addEventListener(kind, (event) => {
     event.preventDefault();
@@ -270,6 +287,7 @@ $("undo").addEventListener("click", () => go(at - 1));
 $("redo").addEventListener("click", () => go(at + 1));
 $("clear").addEventListener("click", clear);
 addEventListener("keydown", (event) => {
+  if (isTyping(event)) return;
   const key = event.key.toLowerCase();
   const command = (event.ctrlKey || event.metaKey) && !event.altKey;
   if (command && key === "z") go(at + (event.shiftKey ? 1 : -1));
@@ -284,10 +302,29 @@ addEventListener("keydown", (event) => {
 let timer = 0;
 let busy = false;
 let newer = false;
-let isReady = !isLocal;
-reader.ready.then(({ message } = {}) => {
+let isReady = false;
+prepare();
+
+// Waits for the reader, which has to load its networks if it is local.
+async function prepare() {
+  const waitingFor = reader;
+  isReady = !isLocal;
+  const { message } = (await waitingFor.ready) ?? {};
+  if (reader !== waitingFor) return;
   isReady = !message;
   if ($("message").textContent === LOADING) say("");
+}
+
+const readers = { [isLocal]: reader }; // by whether they are local
+
+$("device").hidden = !("offersLocal" in offers);
+$("on-device").checked = false; // some browsers keep it when a page is loaded again
+$("on-device").addEventListener("change", async ({ target }) => {
+  isLocal = target.checked;
+  reader = readers[isLocal] ??= await makeReader(isLocal);
+  prepare();
+  sayStoring();
+  if (!isEmpty(shown())) readSoon();
 });
 
 function readSoon(wait = PAUSE) {
@@ -344,14 +381,17 @@ function show(reading, origin, picture) {
   const onSheet = (box) => box.map((edge, side) => edge - origin[side % 2]);
   const placed = (digit) => ({ ...digit, box: onSheet(digit.box), sentBox: digit.box });
   const digits = reading?.digits.map(placed);
-  answer = reading && { ...reading, digits, picture };
+  const table = reading?.table?.map((row) =>
+    row.map((cell) => cell && { ...cell, box: onSheet(cell.box) }),
+  );
+  answer = reading && { ...reading, digits, table, picture };
   if (answer) say("");
   $("text").textContent = answer?.text ?? "";
   // Small enough that a second line of writing does not move the sheet under the pen.
   $("text").classList.toggle("long", /.{11}|\n/.test($("text").textContent));
-  $("sure").textContent = summary();
   $("warnings").replaceChildren(...(answer?.warnings ?? []).map((warning) => make("li", warning)));
   showDigits();
+  arrange();
   repaint();
   clearTimeout(show.spoken);
   show.spoken = setTimeout(speak, SETTLED);
@@ -367,7 +407,7 @@ function summary() {
   const refused = answer.digits.length - accepted.length;
   const least = percent(Math.min(...accepted.map((digit) => digit.confidence)));
   const sure = accepted.length > 1 ? `Each at least ${least} sure` : `${least} sure`;
-  const written = answer.signs?.length && `written ${answer.written.replaceAll("\n", " | ")}`;
+  const written = answer.signs?.length && !isTabular() && `written ${answer.written.replaceAll("\n", " | ")}`;
   const parts = [which(), accepted.length && sure, written, refused && `${refused} not accepted`];
   return parts.filter(Boolean).join("; ") || "No digit found";
 }
@@ -377,6 +417,47 @@ function which() {
   const pictures = history.filter(({ picture }) => picture);
   const place = pictures.indexOf(shown());
   return place >= 0 && pictures.length > 1 && `Picture ${place + 1} of ${pictures.length}`;
+}
+
+// ---- the answer as a table ----
+
+let asTable = false;
+$("as-table").addEventListener("click", () => {
+  asTable = !asTable;
+  arrange();
+});
+
+const isTabular = () => asTable && isTable(answer?.table);
+
+// Shows the table if there is one, and if it is asked for.
+function arrange() {
+  const tabular = isTabular();
+  $("as-table").hidden = !isTable(answer?.table);
+  $("as-table").setAttribute("aria-pressed", tabular);
+  $("table").hidden = !tabular;
+  document.querySelector("main").classList.toggle("tabular", tabular);
+  $("sure").textContent = summary();
+  if (tabular) showTable(answer.table, shown(), answer.picture, lookAt);
+}
+
+// Looks at a part of the sheet, which is shown large.
+function lookAt(box) {
+  const [left, top, right, bottom] = box;
+  gaze = [(left + right) / 2, (top + bottom) / 2];
+  showDigits();
+  repaint();
+
+  const drawn = shown();
+  $("crop").hidden = Boolean(drawn.picture && !drawn.picture.bitmap);
+  const { clientWidth, clientHeight } = $("crop");
+  const ratio = devicePixelRatio || 1;
+  Object.assign($("crop"), { width: clientWidth * ratio, height: clientHeight * ratio });
+  const room = (bottom - top) / 2;
+  const { width, height } = $("crop");
+  const scale = Math.min(height / (bottom - top + 2 * room), width / (right - left + 2 * room));
+  const pen = $("crop").getContext("2d");
+  pen.setTransform(scale, 0, 0, scale, width / 2 - gaze[0] * scale, height / 2 - gaze[1] * scale);
+  paintOn(pen, drawn);
 }
 
 // Returns the distance from a point to a digit's box, 0 inside.
@@ -426,7 +507,7 @@ function showDigits() {
   });
   $("digits").hidden = digits.length < 2;
   $("verdict").hidden = document.querySelector(".seen").hidden = place < 0;
-  $("correction").hidden = !collects || place < 0;
+  $("correction").hidden = !collects() || place < 0;
   $("inside").hidden = !reader.inside || place < 0;
   if (place < 0) return;
   explain(digits[place]);
@@ -458,12 +539,16 @@ function explain({ digit, confidence, accepted, reason, probabilities, field }) 
 
 // ---- corrections, if the service stores them ----
 
-const collects = "collects" in document.body.dataset && Boolean(reader.correct);
-if (collects) {
-  $("storing").textContent =
-    "What you correct is stored by those who run this service; nothing else is.";
-} else if (isLocal) {
-  $("storing").textContent = "Read on this device; nothing is sent.";
+const collects = () => "collects" in offers && Boolean(reader.correct);
+sayStoring();
+
+function sayStoring() {
+  let said = "Nothing is stored.";
+  if (isLocal) said = "offersLocal" in offers ? "Nothing is sent." : LOCAL;
+  else if (collects()) {
+    said = "What you correct is stored by those who run this service; nothing else is.";
+  }
+  $("storing").textContent = said;
 }
 
 function offerCorrection({ label, said = "Wrong? It is a" }) {

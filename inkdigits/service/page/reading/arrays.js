@@ -28,6 +28,11 @@ export function argmax(values) {
   return values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
 }
 
+// Returns the index of the first of the smallest values.
+export function argmin(values) {
+  return values.reduce((best, value, i) => (value < values[best] ? i : best), 0);
+}
+
 // Makes (rows, columns) of numbers, row after row, all 0.
 export function grid(rows, columns, kind = Float32Array) {
   return { rows, columns, data: new kind(rows * columns) };

@@ -48,6 +48,15 @@ export interface Options {
   single?: boolean;
 }
 
+/** A number in a table. */
+export interface Cell {
+  /** As it stands, with its signs; "" where all that stands there was not accepted. */
+  written: string;
+  /** The probability that it is right, 0 to 1. */
+  confidence: number;
+  box: Box;
+}
+
 /** Why a picture cannot be read. */
 export class BadPicture extends Error {
   code: "too_large" | "not_a_picture";
@@ -61,3 +70,6 @@ export class Recogniser {
 
 /** Reads the digits in a picture. Rejects with BadPicture where it cannot be read. */
 export function read(picture: Picture, options?: Options): Promise<Reading>;
+
+/** Returns the rows of a table, null where nothing was read. */
+export function tableOf(reading: Reading): (Cell | null)[][];

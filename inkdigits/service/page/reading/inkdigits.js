@@ -3,6 +3,7 @@
 import { Recogniser } from "./recogniser.js";
 
 export { BadPicture } from "./preprocessing/picture.js";
+export { tableOf } from "./tables.js";
 export { Recogniser };
 
 let loading = null;

@@ -32,14 +32,25 @@ export function linesOf(digits, signs) {
 
 // Returns the characters of a line, and a space where the gap between two is wide.
 export function withSpaces(line) {
+  const character = ({ digit, sign }) => `${digit ?? sign}`;
+  return inParts(line)
+    .map((part) => part.map(character).join(""))
+    .join(" ");
+}
+
+// Returns the symbols of a line in parts, between which the gap is a space. wider: by how much it is
+// wider than the usual gap; with 0, digits that stand in boxes of their own are apart as well.
+export function inParts(line, wider = WIDER) {
   const gaps = line.slice(1).map(({ box }, i) => box[0] - line[i].box[2]);
   const tall = median(line.filter((symbol) => "digit" in symbol).map(({ box }) => box[3] - box[1]));
   const usual = gaps.length >= FEWEST_GAPS ? lowerQuartile(gaps) : 0;
-  const least = Math.max(SPACE * tall, WIDER * usual);
-  const character = ({ digit, sign }) => `${digit ?? sign}`;
-  return line
-    .map((symbol, i) => (i && gaps[i - 1] > least ? " " : "") + character(symbol))
-    .join("");
+  const least = Math.max(SPACE * tall, wider * usual);
+  const parts = [];
+  line.forEach((symbol, i) => {
+    if (i === 0 || gaps[i - 1] > least) parts.push([]);
+    parts.at(-1).push(symbol);
+  });
+  return parts;
 }
 
 // Returns what statistics.quantiles(values, n=4)[0] does, of two values at the least.

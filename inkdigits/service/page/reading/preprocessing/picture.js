@@ -154,3 +154,9 @@ export function turnLeft(picture, quarters) {
   const image = { ...picture.image, ...size, data: out };
   return { ...picture, image, scale: isUpright ? scale : [scale[1], scale[0]] };
 }
+
+// Returns the width and height of a picture in pixels of its file.
+export const originalSize = ({ image, scale }) => [
+  image.width * scale[0],
+  image.height * scale[1],
+];

@@ -1,0 +1,105 @@
+// Which way up is a page? One that is read badly is tried on its sides and upside down. Mirrors
+// reading/turning.py.
+
+import { turning } from "./constants.js";
+import { argsort, median, rint, sum } from "./arrays.js";
+import { originalSize, turnLeft } from "./preprocessing/picture.js";
+
+const { TURNS, FEWEST_ON_TURNED_PAGE, MOST_TRIED, FEWEST_IN_LINE } = turning;
+const { CONFUSED_CONFIDENCE, SENSIBLE_CONFIDENCE, CLOSE_CONFIDENCE, SENSIBLE_SHARE } = turning;
+
+// Returns the trace of a page turned by right angles if that makes sense, or `upright`. Of a page
+// with many symbols a part is tried, and then only the best way up is read whole.
+export async function turnIfSensible(read, picture, upright) {
+  const part = partToTry(picture, upright.reading);
+  let [best, bestQuarters] = [upright, 0];
+  const readings = { upright: upright.reading };
+  for (const [quarters, direction] of TURNS) {
+    const trace = await read(turnLeft(part, quarters));
+    readings[direction] = trace.reading;
+    const isSurer = meanConfidence(trace.reading) > meanConfidence(best.reading);
+    if (isSurer && makesSense(trace.reading)) [best, bestQuarters] = [trace, quarters];
+  }
+
+  const doubts = otherWays(best.reading, readings);
+  if (bestQuarters && part !== picture) best = await read(turnLeft(picture, bestQuarters));
+  if (bestQuarters && !makesSense(best.reading)) return upright;
+  return { ...best, reading: turnedBack(best.reading, picture, bestQuarters, doubts) };
+}
+
+const meanConfidence = ({ digits }) =>
+  sum(digits.map(({ confidence }) => confidence)) / Math.max(1, digits.length);
+
+// Tells whether a page may be on its side: digits are then hard to read, or to find at all.
+export function looksTurned({ reading, page }) {
+  const { digits } = reading;
+  if (!digits.some((digit) => digit.accepted)) return page.pieces.length > 0;
+  return digits.length >= FEWEST_ON_TURNED_PAGE && meanConfidence(reading) < CONFUSED_CONFIDENCE;
+}
+
+// Tells whether nearly all candidates are accepted, in rows, with high confidence.
+function makesSense(reading) {
+  const accepted = reading.digits.filter((digit) => digit.accepted);
+  const lines = new Set(accepted.map(({ line }) => line)).size;
+  const share = SENSIBLE_SHARE * reading.digits.length;
+  const enough = Math.max(FEWEST_ON_TURNED_PAGE, FEWEST_IN_LINE * lines, share);
+  return accepted.length >= enough && meanConfidence(reading) > SENSIBLE_CONFIDENCE;
+}
+
+// Returns a warning for each direction in which a page reads otherwise, and nearly as surely.
+function otherWays(best, readings) {
+  const least = meanConfidence(best) - CLOSE_CONFIDENCE;
+  const isOther = ([, reading]) =>
+    makesSense(reading) && meanConfidence(reading) > least && reading.text !== best.text;
+  return Object.entries(readings)
+    .filter(isOther)
+    .map(([direction]) => `might be ${direction}`);
+}
+
+// Returns the middle of a page with MOST_TRIED symbols, or the whole page if it has no more.
+function partToTry(picture, { digits }) {
+  if (digits.length <= MOST_TRIED) return picture;
+  const boxes = digits.map(({ box }) => box.map((side, i) => side / picture.scale[i % 2]));
+  const centres = boxes.map((box) => [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]);
+  const middle = [0, 1].map((i) => median(centres.map((centre) => centre[i])));
+  const away = centres.map((centre) =>
+    Math.max(...centre.map((at, i) => Math.abs(at - middle[i]))),
+  );
+  const nearest = argsort(away)
+    .slice(0, MOST_TRIED)
+    .map((number) => boxes[number]);
+  const side = (i, of) => of(...nearest.map((box) => box[i]));
+  const [left, top] = [0, 1].map((i) => Math.max(0, Math.floor(side(i, Math.min))));
+  const [right, bottom] = [2, 3].map((i) => Math.ceil(side(i, Math.max)));
+  return { ...picture, image: cut(picture.image, left, top, right, bottom) };
+}
+
+function cut(image, left, top, right, bottom) {
+  const width = Math.min(right, image.width) - left;
+  const height = Math.min(bottom, image.height) - top;
+  const data = new Uint8Array(3 * width * height);
+  for (let y = 0; y < height; y++) {
+    const start = 3 * ((top + y) * image.width + left);
+    data.set(image.data.subarray(start, start + 3 * width), 3 * y * width);
+  }
+  return { ...image, width, height, data };
+}
+
+// Returns a reading of a picture turned left by quarters with boxes where they are in it.
+function turnedBack(reading, picture, quarters, doubts) {
+  const direction = TURNS.find(([turned]) => turned === quarters)?.[1];
+  const warnings = [...reading.warnings, ...(quarters ? [`read ${direction}`] : []), ...doubts];
+  if (!quarters) return { ...reading, warnings };
+  const back = (symbol) => ({
+    ...symbol,
+    box: turnBack(symbol.box, quarters, originalSize(picture)),
+  });
+  return { ...reading, digits: reading.digits.map(back), signs: reading.signs.map(back), warnings };
+}
+
+// Returns where a box is in a picture of a size that was turned left by quarters to find it.
+function turnBack([left, top, right, bottom], quarters, [width, height]) {
+  if (quarters === 1) return [rint(width - bottom), left, rint(width - top), right];
+  if (quarters === 3) return [top, rint(height - right), bottom, rint(height - left)];
+  return [rint(width - right), rint(height - bottom), rint(width - left), rint(height - top)];
+}
