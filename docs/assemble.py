@@ -45,7 +45,10 @@ ROOT = DOCS.parent
 BUILT = ROOT / "build" / "docs"
 REPOSITORY = "https://github.com/inkdigits/inkdigits/blob/main"
 ROOT_PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
-LESSONS = ["mnist", "your-own-digits", "inside-the-network", "from-99-to-99.8"]  # in this order
+LESSONS = [  # in this order
+    *("mnist", "from-scratch", "your-own-digits", "how-a-page-is-read", "inside-the-network"),
+    *("how-sure", "is-it-better", "from-99-to-99.8"),
+]
 PICTURE_SUFFIXES = (".png", ".jpg", ".svg")
 HELP_COLUMNS = 92
 

@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom and shows what it promises.
+"""Every notebook runs from top to bottom and shows what it promises; so do hidden answers.
 
 Its file keeps the outputs, without a trace of the machine that ran it.
 """
@@ -13,6 +13,7 @@ from types import ModuleType
 
 import nbformat
 import pytest
+from lessons import exercise_cells
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +35,9 @@ ILLUSTRATED = {
     "from-99-to-99.8": [
         *("ladder", "branches", "steps", "live-plain", "live-schedule", "time", "size"),
     ],
+    "from-scratch": ["curves", "weights"],
+    "how-sure": ["scribbles", "calibration", "no", "risk"],
+    "is-it-better": ["record"],
 }
 # notebook -> cell -> a pattern that its output matches
 SAID = {
@@ -65,6 +69,28 @@ SAID = {
         "gains": r"schedule \| plain \| 60,074 \| 3 \| \d\d\.\d\d ± \d.* \| \d\.\d\d ± \d\.\d\d \|",
         "luck": r"\| schedule \| .* to .* \| 0\.\d\d \|",
         "live": r"plain .* ± .*\n.*schedule .* ± ",
+    },
+    "from-scratch": {
+        "check": r"largest difference: \de-1[4-9]",
+        "forgotten": r"largest difference: \de[+-]0[01]",
+        "learn": r"as they are .*right\nmoved .* validation digits 9\d\.\d\d% right",
+        "failures": r"zero \| 2\.3.*\n.*forgotten.*\n.*rate of 5",
+    },
+    "how-sure": {
+        "scribbles": r"\d+% of \d+ scribbles: more than 99 % sure",
+        "temperature": r"temperature \d\.\d\d: mean confidence \d\d\.\d%",
+        "everything": r"\| plain \|.*\n\| plain, with temperature \|.*\n\| `best`",
+        "no": r"of \d+ scribbles, \d\d\.\d% of [\d,]+ digits",
+        "mixed": r"plain.*at 1 % risk\nbest.*at 1 % risk\ndefault.*at 1 % risk",
+        "unseen": r"in a mirror.*\n.*upside down.*\n.*on top",
+    },
+    "is-it-better": {
+        "twenty": r"from \d\d\.\d\d % to \d\d\.\d\d %, mean",
+        "luck": r"sd \d+\.\d\d %, n \d+ runs",
+        "fair": r"32 units: .*\n64 units: .*\nchance alone .* p = [01]\.\d{3}",
+        "left": r"its gain: [+-]\d\.\d\d points[^$]*new seeds: .*, n \d runs",
+        "earnest": r"measured: +99\.\d\d %.*\nbest of",
+        "apart": r"(same +people: .*\n.*other +people: .*)|not in the data folder",
     },
 }
 
@@ -143,6 +169,7 @@ def test_a_notebook_runs_in_quick_mode(path, tmp_path, monkeypatch):
     shutil.copy(FIGURES, tmp_path / "docs")
 
     notebook = nbformat.read(path, as_version=4)
+    notebook.cells += exercise_cells(path.stem, notebook)
     for cell in code_cells(notebook).values():
         cell.update(outputs=[], execution_count=None)
 

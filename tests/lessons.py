@@ -1,0 +1,72 @@
+"""The exercises of the lessons in notebooks/: their hidden answers, and what each answer must hold.
+
+An answer is Python code in a folded block, <details markdown>, of a Markdown cell. It runs after
+the notebook's own cells, in quick mode, and then the check of that notebook runs.
+"""
+
+import re
+
+import nbformat
+
+ANSWER = re.compile(r"^<details markdown>\n<summary>.+?</summary>\n(.*?)^</details>$", re.M | re.S)
+CODE = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
+
+# notebook -> code that runs after the answer and asserts what the exercise asks
+CHECKS = {
+    "from-scratch": """
+import torch
+
+precise = {name: values.astype(float) for name, values in weights.items()}
+ink, labels = train_ink[:50].astype(float), train_labels[:50]
+known = {name: torch.tensor(values, requires_grad=True) for name, values in precise.items()}
+hidden = torch.tanh(torch.tensor(ink) @ known["W1"] + known["b1"])
+torch.nn.functional.cross_entropy(
+    hidden @ known["W2"] + known["b2"], torch.tensor(labels)
+).backward()
+
+found = tanh_backward(precise, ink, labels)
+assert found.keys() == known.keys()
+for name, values in known.items():
+    assert np.allclose(found[name], values.grad, rtol=0, atol=1e-12), name
+assert tanh_right > 0.5
+""",
+    "how-sure": """
+def promised(threshold, risk):
+    accepted = confidence >= threshold
+    return (~right[accepted]).sum() <= risk * accepted.sum()
+
+
+for risk in (0.0, 0.01, 0.1):
+    found = threshold_for(confidence, right, risk)
+    assert promised(found, risk)
+    assert not any(promised(lower, risk) for lower in confidence[confidence < found])
+assert threshold_for(np.array([0.5, 0.5]), np.array([True, False]), 0.1) == np.inf
+""",
+    "is-it-better": """
+looks = [
+    (validation, test)
+    for pair in zip(seen["validation"], seen["test"], strict=True)
+    for validation, test in zip(*pair, strict=True)
+]
+(seed, epoch), figure = choose(seen)
+assert seen["validation"][seed, epoch] == max(validation for validation, _ in looks)
+assert figure == seen["test"][seed, epoch] <= max(test for _, test in looks)
+""",
+}
+
+
+def answers(text: str) -> list[str]:
+    """Return the code of each folded answer in a Markdown cell."""
+    return ["\n".join(CODE.findall(found)) for found in ANSWER.findall(text)]
+
+
+def hidden_answers(notebook: nbformat.NotebookNode) -> list[str]:
+    """Return the code of all answers of a notebook."""
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    return [answer for text in texts for answer in answers(text)]
+
+
+def exercise_cells(name: str, notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    """Return cells that run a notebook's answers, and then check them."""
+    codes = [*hidden_answers(notebook), CHECKS.get(name, "")]
+    return [nbformat.v4.new_code_cell(code) for code in codes if code]
