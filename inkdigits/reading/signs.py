@@ -4,6 +4,7 @@ A speck far from any digit looks like a full stop, and a dash of the form like a
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from inkdigits.core.digits import CLASSES
 from inkdigits.reading.page.find import SEPARATORS, Box
@@ -25,8 +26,14 @@ def signs_beside(page: Page, digits: Sequence[Digit]) -> tuple[Sign, ...]:
     """
     accepted = [digit for digit in digits if digit.accepted]
     signs = [sign for sign in _signs_on(page) if _is_beside(sign, accepted)]
-    whole = [sign for sign in signs if not _is_half_a_colon(sign, signs)]
-    return tuple(sorted(whole, key=lambda sign: (sign.line, sign.box[0])))
+    whole: list[Sign] = []
+    for sign in sorted(signs, key=lambda sign: (sign.line, sign.box[0])):
+        if whole and _is_in_place_of(sign, whole[-1]):
+            whole[-1] = _as_one(whole[-1], sign)
+        else:
+            whole.append(sign)
+
+    return tuple(whole)
 
 
 def _signs_on(page: Page) -> Iterator[Sign]:
@@ -39,12 +46,24 @@ def _signs_on(page: Page) -> Iterator[Sign]:
             yield Sign(sign, confidence, page.in_original(find.box), find.line)
 
 
-def _is_half_a_colon(sign: Sign, signs: Iterable[Sign]) -> bool:
-    """Tell whether a dot stands right above or below a colon, which has lost one of its two."""
-    left, _, right, _ = sign.box
-    middle = (left + right) / 2
-    colons = [one.box for one in signs if one.sign == ":" and one.line == sign.line]
-    return sign.sign == "." and any(box[0] <= middle <= box[2] for box in colons)
+def _is_in_place_of(sign: Sign, before: Sign) -> bool:
+    """Tell whether a sign has no room of its own beside the one before it, so that both are one."""
+    return sign.line == before.line and sign.box[0] <= before.box[2]
+
+
+def _as_one(sign: Sign, other: Sign) -> Sign:
+    """Return the one sign that two in the same place are parts of.
+
+    Where one stands above the other, it is a colon, whose dots were found one by one.
+    """
+    above = sign.box[3] <= other.box[1] or other.box[3] <= sign.box[1]
+    likelier = max(sign, other, key=lambda one: (one.sign == ":", one.confidence))
+    left, top, right, bottom = zip(sign.box, other.box, strict=True)
+    return replace(
+        likelier,
+        sign=":" if above else likelier.sign,
+        box=(min(left), min(top), max(right), max(bottom)),
+    )
 
 
 def _is_beside(sign: Sign, digits: Iterable[Digit]) -> bool:

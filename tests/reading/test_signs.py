@@ -15,7 +15,7 @@ from inkdigits.reading.signs import signs_beside
 from inkdigits.reading.symbols import Digit
 
 FAULTS = Path(__file__).with_name("drawn-faults")
-POINT, COLON = 10, 14  # kinds
+POINT, COMMA, MINUS, COLON = 10, 11, 12, 14  # kinds
 DIGIT = Digit(7, 0.9, True, (100, 100, 120, 140))
 
 
@@ -59,6 +59,34 @@ def test_a_dot_above_or_below_a_colon_is_half_of_it(dot_left: int, read: list[st
     )
     page = replace(page_with((0, 0, 1, 1)), separators=found)
     assert [sign.sign for sign in signs_beside(page, [DIGIT])] == read
+
+
+def two_signs(
+    kinds: tuple[int, int], boxes: tuple[tuple[int, int, int, int], ...], sure: tuple[float, float]
+) -> list[str]:
+    """Return the signs beside DIGIT where two were found."""
+    found = []
+    for kind, box, confidence in zip(kinds, boxes, sure, strict=True):
+        chances = np.full(16, (1 - confidence) / 15, np.float32)
+        chances[kind] = confidence
+        found.append(Find(box, chances, None, None))
+    page = replace(page_with((0, 0, 1, 1)), separators=tuple(found))
+    return [sign.sign for sign in signs_beside(page, [DIGIT])]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "other", "read"),
+    [
+        ((POINT, POINT), (129, 114, 133, 118), [":"]),  # slanting: the upper dot is to the right
+        ((POINT, MINUS), (128, 114, 134, 117), [":"]),  # an upper dot that is a short stroke
+        ((POINT, COMMA), (128, 130, 132, 138), [","]),  # one mark, which was found twice
+        ((POINT, MINUS), (131, 114, 145, 117), [".", "-"]),  # as in 5.-
+    ],
+)
+def test_two_signs_in_one_place_are_one(
+    kinds: tuple[int, int], other: tuple[int, int, int, int], read: list[str]
+) -> None:
+    assert two_signs(kinds, ((125, 132, 129, 136), other), (0.7, 0.8)) == read
 
 
 def test_a_sign_needs_an_accepted_digit_of_its_line() -> None:

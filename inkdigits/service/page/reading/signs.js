@@ -5,13 +5,14 @@ import { digits, signs } from "./constants.js";
 import { argmax } from "./arrays.js";
 import { SEPARATORS } from "./page/find.js";
 import { inOriginal } from "./page/reader.js";
+import { around } from "./symbols.js";
 
 const { AWAY, BEYOND, LEAST_CONFIDENCE } = signs;
 
 // Returns the signs of a page that stand beside accepted digits, in reading order.
 export function signsBeside(page, found) {
   const accepted = found.filter((digit) => digit.accepted);
-  return page.separators
+  const likely = page.separators
     .map(({ chances, box, line }) => {
       const kind = argmax(chances);
       const sign = SEPARATORS[kind - digits.CLASSES];
@@ -19,15 +20,30 @@ export function signsBeside(page, found) {
     })
     .filter(({ confidence }) => confidence > LEAST_CONFIDENCE)
     .filter((sign) => accepted.some((digit) => digit.line === sign.line && isNear(sign.box, digit)))
-    .filter((sign, _, all) => !isHalfAColon(sign, all))
     .sort((one, other) => one.line - other.line || one.box[0] - other.box[0]);
+
+  const whole = [];
+  for (const sign of likely) {
+    const before = whole.at(-1);
+    if (before && isInPlaceOf(sign, before)) whole[whole.length - 1] = asOne(before, sign);
+    else whole.push(sign);
+  }
+  return whole;
 }
 
-// Tells whether a dot stands right above or below a colon, which has lost one of its two.
-function isHalfAColon({ sign, line, box: [left, , right] }, all) {
-  const middle = (left + right) / 2;
-  const colons = all.filter((one) => one.sign === ":" && one.line === line);
-  return sign === "." && colons.some(({ box }) => box[0] <= middle && middle <= box[2]);
+// Tells whether a sign has no room of its own beside the one before it, so that both are one.
+function isInPlaceOf({ line, box: [left] }, before) {
+  return line === before.line && left <= before.box[2];
+}
+
+// Returns the one sign that two in the same place are parts of. Where one stands above the other,
+// it is a colon, whose dots were found one by one.
+function asOne(sign, other) {
+  const above = sign.box[3] <= other.box[1] || other.box[3] <= sign.box[1];
+  const isColon = [sign, other].map((one) => Number(one.sign === ":"));
+  const isLess = isColon[0] - isColon[1] || sign.confidence - other.confidence;
+  const likelier = isLess < 0 ? other : sign;
+  return { ...likelier, sign: above ? ":" : likelier.sign, box: around([sign.box, other.box]) };
 }
 
 function isNear(box, { box: [left, top, right, bottom] }) {

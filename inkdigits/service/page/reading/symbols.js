@@ -53,6 +53,11 @@ export function inParts(line, wider = WIDER) {
   return parts;
 }
 
+// Returns the box around some boxes.
+export function around(boxes) {
+  return [Math.min, Math.min, Math.max, Math.max].map((of, i) => of(...boxes.map((box) => box[i])));
+}
+
 // Returns what statistics.quantiles(values, n=4)[0] does, of two values at the least.
 function lowerQuartile(values) {
   const ordered = values.slice().sort((one, other) => one - other);

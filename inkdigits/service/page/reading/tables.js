@@ -3,7 +3,7 @@
 
 import { symbols, tables } from "./constants.js";
 import { argmin, argsort, mean, median } from "./arrays.js";
-import { confidenceOf, inParts, linesOf } from "./symbols.js";
+import { around, confidenceOf, inParts, linesOf } from "./symbols.js";
 
 const { BESIDE, RECENT, OFTEN, SPLIT } = tables;
 
@@ -36,11 +36,6 @@ function cellOf(part) {
   const written = part.map(({ digit, sign }) => `${digit ?? sign}`).join("");
   const confidence = confidenceOf(part.filter((one) => "digit" in one));
   return { written, confidence, box: around(part.map(({ box }) => box)) };
-}
-
-// Returns the box around some boxes.
-function around(boxes) {
-  return [Math.min, Math.min, Math.max, Math.max].map((of, i) => of(...boxes.map((box) => box[i])));
 }
 
 // Returns the median distance from a number to the next one in its row; infinite without any.
