@@ -1,6 +1,6 @@
 """What our reader misreads -> a page of HTML with the pictures, to look at.
 
-It holds the pictures themselves, which may be other people's: it never belongs into the repository.
+It holds the pictures themselves, which may be other people's: it never belongs in the repository.
 """
 
 import base64

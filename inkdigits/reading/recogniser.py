@@ -1,8 +1,9 @@
 """From a picture to a Reading: its digits, how sure each one is, and why a candidate was refused.
 
-A picture comes in as a path, bytes, a PIL image or an array. One that has MNIST's geometry goes
-straight to the digit classifier. In all others the page reader (page/reader.py) finds the symbols
-and says what they may be; a model other than `default` says so itself, of the symbols cut out.
+A picture comes in as a path, bytes, a PIL image or an array. One that has MNIST's geometry, or only
+a few pixels, goes straight to the digit classifier. In all others the page reader (page/reader.py)
+finds the symbols and says what they may be; a model other than `default` says so itself, of the
+symbols cut out.
 All networks run on ONNX Runtime, without torch.
 """
 

@@ -17,10 +17,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from inkdigits.core.errors import InkdigitsError
 from inkdigits.core.files import write_whole
+from inkdigits.reading.page.find import KINDS
 from inkdigits.reading.page.look import PLANES, SIDE
 from inkdigits.reading.page.maps import GRAIN
 from inkdigits.runs.onnx_graph import to_onnx
-from inkdigits.training.page.network import KINDS, PageMaps
+from inkdigits.training.page.network import PageMaps
 from inkdigits.training.page.votes import PooledLook, Votes
 
 PAGE_FILE = "page.onnx"

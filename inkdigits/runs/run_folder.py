@@ -160,7 +160,7 @@ def refuse_differences(out: Path, different: list[str]) -> None:
 
 @contextmanager
 def left_tidy(out: Path) -> Iterator[None]:
-    """After an error, tell the user what stays in the folder, and delete what is of no use.
+    """Tell the user what stays in the folder after an error, and delete what is of no use.
 
     What an earlier run has left is of use: `resume` goes on there.
     """

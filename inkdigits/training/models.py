@@ -1,7 +1,8 @@
 """The networks, from small classics to our own, and `build`, which makes one of them.
 
-Float ink (N, 1, 28, 28) comes in, paper 0 to ink 1; logits (N, 10) go out. `build` puts the
-recipe's standardising and resizing in front of the network, so that both always go together.
+Float ink (N, 1, 28, 28) comes in, paper 0 to ink 1; logits (N, 10) go out, or (N, 11) of which the
+last says that it is no digit. `build` puts the recipe's standardising and resizing in front of the
+network, so that both always go together.
 
 To add one: write a class, add a line to `MODELS`, and name it in a recipe's `network`.
 """

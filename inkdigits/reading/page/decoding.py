@@ -29,7 +29,7 @@ class Symbol:
 
     Attributes:
         score: the probability of its centre, 0 to 1.
-        box: left, top, right, bottom of its ink in pixels of the picture.
+        box: left, top, right, bottom of its ink in pixels of the piece.
         rows: (M,) int64, of the cells of its ink.
         columns: (M,) int64, of the same cells.
         kind: (16,) float32, logits of its kind, as the page network sees it.

@@ -17,7 +17,8 @@ Box = tuple[int, int, int, int]
 
 SEPARATORS = ".,-/:"
 SLASH = CLASSES + SEPARATORS.index("/")
-OTHER = 15  # the last of 16 kinds: ten digits, the separators, and anything else
+OTHER = CLASSES + len(SEPARATORS)  # the last kind: anything that is no digit and no separator
+KINDS = OTHER + 1
 MARGIN = (LOOK_SIDE - SIDE) // 2  # a look shows a digit 20 pixels tall, as MNIST's images do
 
 

@@ -51,7 +51,7 @@ class PixelNetwork:
         """Return the outputs for a batch.
 
         Args:
-            pictures: uint8 (N, 3, H, W).
+            pictures: uint8 (N, C, H, W): the 3 colours of a picture, or the 6 planes of a look.
             others: what else the network takes, float32 (N, ...) each.
         """
         arrays = map(np.ascontiguousarray, (pictures, *others))

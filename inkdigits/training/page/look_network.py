@@ -3,8 +3,9 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from inkdigits.reading.page.find import KINDS
 from inkdigits.reading.page.look import PLANES
-from inkdigits.training.page.network import KINDS, Residual, convolution, stage
+from inkdigits.training.page.network import Residual, convolution, stage
 
 DROPOUT = 0.2  # not yet measured
 

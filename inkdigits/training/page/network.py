@@ -19,9 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from inkdigits.reading.page.find import KINDS
+
 Network = TypeVar("Network", bound=nn.Module)
 
-KINDS = 16  # ten digits, five separators, anything else
 CHANNELS_LAST: Any = torch.channels_last  # of weights and pictures: quicker; torch's types lack it
 
 # Not yet measured against other widths and depths.

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from inkdigits.core.digits import CLASSES
+from inkdigits.reading.page.find import OTHER
 from inkdigits.reading.page.maps import COARSE, FINE, MIDDLE
 
 # Set by hand, not yet measured.
@@ -14,7 +16,7 @@ LEAST_DEVIATION = 0.8  # of the Gaussian at the least, cells
 CORE = 0.3  # of the Gaussian's peak: cells above it learn the symbol's size and kind
 SEPARATOR_HEIGHT = 4.0  # sizes of a separator that writing of separators alone counts as tall
 
-SEPARATORS = range(10, 15)  # kinds
+SEPARATORS = range(CLASSES, OTHER)  # kinds
 NO_KIND = -1
 
 Map = NDArray[np.float32]

@@ -25,8 +25,9 @@ from inkdigits.data.synthetic.training_pages.fields import (
     united,
 )
 from inkdigits.data.synthetic.training_pages.pixels import Layer, ellipse
+from inkdigits.reading.page.find import SEPARATORS
 
-SYMBOLS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9", ".", ",", "-", "/", ":", "other")
+SYMBOLS = (*"0123456789", *SEPARATORS, "other")  # the kinds that the page reader tells apart
 OTHER = SYMBOLS.index("other")
 
 Digits = Mapping[int, Sequence[Glyph]]  # the ways in which one hand writes each digit
