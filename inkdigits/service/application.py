@@ -259,8 +259,7 @@ class Service:
 
     async def reader_file(self, request: Request) -> Response:
         """Send a file with which the page reads on the device that shows it."""
-        known = request.headers.get("if-none-match")
-        return self.page_files.reader(request.path_params["file"], known)
+        return self.page_files.reader(request.path_params["file"], request.headers)
 
     async def healthz(self, _: Request) -> Response:
         return respond({"status": "alive"})

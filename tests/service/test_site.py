@@ -1,6 +1,7 @@
 """The static site: what is written, and what it reads in a real Chromium, with no network, too."""
 
 import base64
+import gzip
 import io
 import itertools
 import json
@@ -126,15 +127,19 @@ def test_a_service_sends_the_reader_once_and_then_only_if_it_has_changed() -> No
     files = PageFiles(reader={Path("page/reading/runtime/ort.wasm"): b"program"})
     page = files.page("index.html")
     assert b"<body data-offers-local>" in page.body
-    first = files.reader("runtime/ort.wasm", None)
+    first = files.reader("runtime/ort.wasm", {})
     assert (first.status_code, first.body) == (200, b"program")
     assert first.headers["content-type"] == "application/wasm"
     for response in (page, first):
         assert "'wasm-unsafe-eval'" in response.headers["content-security-policy"]
-    assert files.reader("runtime/ort.wasm", first.headers["etag"]).status_code == 304
-    assert files.reader("runtime/ort.wasm", '"other"').status_code == 200
+    known = {"if-none-match": first.headers["etag"]}
+    assert files.reader("runtime/ort.wasm", known).status_code == 304
+    assert files.reader("runtime/ort.wasm", {"if-none-match": '"other"'}).status_code == 200
+    packed = files.reader("runtime/ort.wasm", {"accept-encoding": "br, gzip"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(packed.body) == b"program"
     with pytest.raises(Refused):
-        files.reader("../page.js", None)
+        files.reader("../page.js", {})
 
 
 def test_without_its_reader_the_page_offers_none_and_allows_no_program() -> None:
@@ -142,7 +147,7 @@ def test_without_its_reader_the_page_offers_none_and_allows_no_program() -> None
     assert b"<body>" in page.body
     assert "wasm" not in page.headers["content-security-policy"]
     with pytest.raises(Refused):
-        PageFiles().reader("constants.js", None)
+        PageFiles().reader("constants.js", {})
 
 
 def test_files_for_reading_on_the_device_are_of_use_only_where_it_is_offered(
