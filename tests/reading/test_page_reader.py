@@ -28,7 +28,8 @@ from inkdigits.reading.page.reader import (
     page_reader,
 )
 from inkdigits.reading.preprocessing.picture import MAX_PIXELS, Picture, open_picture
-from inkdigits.reading.recogniser import MOST_TRIED, Recogniser
+from inkdigits.reading.recogniser import Recogniser
+from inkdigits.reading.turning import MOST_TRIED
 
 ASSETS = Path(__file__).parents[1] / "assets"
 SAMPLE, SAMPLE_SAYS = ASSETS / "sample.jpg", "27354"

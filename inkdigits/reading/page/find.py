@@ -9,7 +9,7 @@ from inkdigits.core.digits import CLASSES, SIDE, Pixels
 from inkdigits.reading.page.decoding import Symbol
 from inkdigits.reading.page.finding import Piece
 from inkdigits.reading.page.look import SIDE as LOOK_SIDE
-from inkdigits.reading.page.look import looks
+from inkdigits.reading.page.look import looks, near_views
 from inkdigits.reading.page.maps import Floats
 
 # Left, top, right, bottom in pixels; right and bottom are one past the last pixel.
@@ -31,7 +31,7 @@ class Find:
         chances: (16,) float32, the probability of ten digits, `. , - / :` and anything else.
         piece: the part of the picture in which it was found.
         symbol: as it was found there.
-        taken: a look that was taken of it already, or None.
+        taken: the near view of it, (3, 32, 32) uint8, if that was taken already.
         line: the number of its line of writing.
     """
 
@@ -45,7 +45,7 @@ class Find:
     @cached_property
     def look(self) -> Pixels:
         """The symbol and its surroundings, (6, 32, 32) uint8, as the second network sees them."""
-        return looks(self.piece, [self.symbol])[0] if self.taken is None else self.taken
+        return looks(self.piece, [self.symbol])[0]
 
     @cached_property
     def digit_chance(self) -> float:
@@ -65,7 +65,8 @@ class Find:
     @property
     def strokes(self) -> Pixels:
         """Its own ink alone, (32, 32) uint8, paper 0 to ink 255."""
-        grey, own = self.look[:2].astype(np.uint16)
+        near = near_views(self.piece, [self.symbol])[0] if self.taken is None else self.taken
+        grey, own = near[:2].astype(np.uint16)
         return (grey * np.minimum(2 * own, 255) // 255).astype(np.uint8)
 
     @property

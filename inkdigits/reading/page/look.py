@@ -79,15 +79,20 @@ def looks(piece: Piece, symbols: Sequence[Symbol]) -> Looks:
     Returns:
         (K, 6, 32, 32) uint8: greys, own ink, ink of others, from near and from far.
     """
-    if not symbols:
-        return np.zeros((0, 2 * PLANES, SIDE, SIDE), np.uint8)
-
     views = [_views(piece, symbols, around) for around in (AROUND, FAR)]
     return np.concatenate(views, axis=1)
 
 
+def near_views(piece: Piece, symbols: Sequence[Symbol]) -> Looks:
+    """Return the first three planes of the looks at symbols, (K, 3, 32, 32), in half the time."""
+    return _views(piece, symbols, AROUND)
+
+
 def _views(piece: Piece, symbols: Sequence[Symbol], around: float) -> Looks:
-    """Return what is around symbols, one at the least, `around` sizes wide: (K, 3, 32, 32)."""
+    """Return what is around symbols, `around` sizes wide: (K, 3, 32, 32)."""
+    if not symbols:
+        return np.zeros((0, PLANES, SIDE, SIDE), np.uint8)
+
     windows = _windows(piece, symbols, around)
     cells = _cells_around(windows)
     ink = _padded(piece.maps.ink, cells)

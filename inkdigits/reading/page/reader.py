@@ -5,7 +5,7 @@
 This module leads through these steps; each has a file of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -17,7 +17,7 @@ from inkdigits.reading.page.decoding import Symbol, find_symbols, shared_areas
 from inkdigits.reading.page.find import SLASH, Box, Find
 from inkdigits.reading.page.finding import Piece, find_pieces
 from inkdigits.reading.page.lines import find_lines
-from inkdigits.reading.page.look import looks
+from inkdigits.reading.page.look import PLANES, looks, near_views
 from inkdigits.reading.page.maps import FINE, Floats, softmax
 from inkdigits.reading.page.networks import FOLDER, LOOK_FILE, PAGE_FILE, PixelNetwork
 from inkdigits.reading.page.warnings import signs_warning, warnings_for
@@ -121,13 +121,15 @@ class PageReader:
         chances = softmax(logits)
         worth = _worth_a_look(chances)
         asked = worth[:MOST_LOOKS]
-        seen = _looks_at(pieces, places, worth)
+        near = _seen(near_views, pieces, places, worth[MOST_LOOKS:])
         if asked:
+            seen = _seen(looks, pieces, places, asked)
             taken = np.stack([seen[number] for number in asked])
             chances[asked] = self._look_again(taken, logits[asked])
+            near |= {number: look[:PLANES] for number, look in seen.items()}
 
         finds = [
-            Find(_box(piece, symbol, size), chances[number], piece, symbol, seen.get(number))
+            Find(_box(piece, symbol, size), chances[number], piece, symbol, near.get(number))
             for number, (piece, symbol) in enumerate(places)
         ]
         return _in_reading_order(_distinct(finds)), len(worth) - len(asked)
@@ -142,23 +144,27 @@ class PageReader:
         return np.concatenate([chances for (chances,) in parts])
 
 
-def _looks_at(
-    pieces: Sequence[Piece], places: Sequence[tuple[Piece, Symbol]], worth: Sequence[int]
+def _seen(
+    views: Callable[[Piece, Sequence[Symbol]], Pixels],
+    pieces: Sequence[Piece],
+    places: Sequence[tuple[Piece, Symbol]],
+    numbers: Sequence[int],
 ) -> dict[int, Pixels]:
-    """Take a look at some symbols, a piece at a time.
+    """View some symbols, a piece at a time.
 
     Args:
+        views: `looks` or `near_views`.
         pieces: of a picture.
         places: each symbol with the piece that it was found in.
-        worth: the numbers of those to look at.
+        numbers: of the symbols to view.
 
     Returns:
-        (6, 32, 32) uint8 for each number.
+        (planes, 32, 32) uint8 for each number.
     """
     seen: dict[int, Pixels] = {}
     for piece in pieces:
-        here = [number for number in worth if places[number][0] is piece]
-        taken = looks(piece, [places[number][1] for number in here])
+        here = [number for number in numbers if places[number][0] is piece]
+        taken = views(piece, [places[number][1] for number in here])
         seen |= dict(zip(here, taken, strict=True))
 
     return seen
