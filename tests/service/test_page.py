@@ -686,7 +686,7 @@ def test_a_table_is_shown_with_its_doubtful_cells_lit(tab: Tab) -> None:
         "Row 1, column 2, to look at: 62.0% sure",
         "Row 2, column 2, to look at: not accepted",
     ]
-    tab.says("doubts", "2 cells to look at; Enter says that one is right.")
+    tab.says("doubts", "2 cells to look at. Press Enter in one that is right.")
     tab.page.locator("#cells input").nth(1).focus()
     assert tab["crop"].evaluate(CROP) > 50
     assert tab.page.evaluate(NAMELESS) == []
@@ -703,7 +703,7 @@ def test_cells_are_corrected_by_keyboard_and_downloaded_without_formulas(desktop
     press = desktop.page.keyboard.press
     desktop.page.locator("#cells input").nth(1).focus()
     press("Enter")  # it is right
-    desktop.says("doubts", "1 cell to look at; Enter says that one is right.")
+    desktop.says("doubts", "1 cell to look at. Press Enter in one that is right.")
     desktop.page.keyboard.type("=1+1")  # the focus has moved down
     desktop.says("doubts", "Nothing to look at.")
     press("ArrowDown")

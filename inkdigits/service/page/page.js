@@ -44,8 +44,8 @@ let stroke = null; // the one under the pen: {points, width, pointer}
 let penSeen = -Infinity;
 let gaze = null; // the point whose digit is looked at; null means the last digit
 
-// The reading of what is shown: {digits, signs, text, written, warnings, table}, with `picture`, what was
-// read, and `place`, the index of the digit that is looked at.
+// The reading of what is shown: {digits, signs, text, written, warnings, table}, with `picture`, what
+// was read, and `place`, the index of the digit that is looked at.
 let answer = null;
 
 const shown = () => history[at];
@@ -407,7 +407,8 @@ function summary() {
   const refused = answer.digits.length - accepted.length;
   const least = percent(Math.min(...accepted.map((digit) => digit.confidence)));
   const sure = accepted.length > 1 ? `Each at least ${least} sure` : `${least} sure`;
-  const written = answer.signs?.length && !isTabular() && `written ${answer.written.replaceAll("\n", " | ")}`;
+  const hasMore = answer.signs?.length && !isTabular();
+  const written = hasMore && `written ${answer.written.replaceAll("\n", " | ")}`;
   const parts = [which(), accepted.length && sure, written, refused && `${refused} not accepted`];
   return parts.filter(Boolean).join("; ") || "No digit found";
 }

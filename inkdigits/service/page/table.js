@@ -76,7 +76,7 @@ function count() {
   const doubts = table.flatMap((cells, row) => cells.map((_, column) => isDoubtful(row, column)));
   const left = doubts.filter(Boolean).length;
   const cells = left === 1 ? "1 cell" : `${left} cells`;
-  const said = left ? `${cells} to look at; Enter says that one is right.` : "Nothing to look at.";
+  const said = left ? `${cells} to look at. Press Enter in one that is right.` : "Nothing to look at.";
   if ($("doubts").textContent !== said) $("doubts").textContent = said;
 }
 
@@ -106,13 +106,28 @@ function boxAt(row, column) {
 $("cells").addEventListener("input", ({ target }) => keep(target));
 $("cells").addEventListener("focusin", ({ target }) => look(boxAt(...placeOf(target))));
 $("cells").addEventListener("keydown", (event) => {
-  const steps = { ArrowUp: -1, ArrowDown: 1, Enter: event.shiftKey ? -1 : 1 };
-  if (!(event.key in steps) || event.isComposing) return;
+  const { key, target, isComposing } = event;
+  if (!["ArrowUp", "ArrowDown", "Enter"].includes(key) || isComposing) return;
   event.preventDefault();
-  if (event.key === "Enter") keep(event.target);
-  const [row, column] = placeOf(event.target);
-  inputAt(row + steps[event.key], column)?.focus();
+  if (key === "Enter") keep(target);
+  const rows = key === "ArrowUp" ? -1 : 1;
+  const next = key === "Enter" ? nextDoubtful(target) : inputBeside(target, rows);
+  next?.focus();
 });
+
+// Returns the input so many rows below one.
+function inputBeside(input, rows) {
+  const [row, column] = placeOf(input);
+  return inputAt(row + rows, column);
+}
+
+// Returns the next cell to look at, from the top again after the last one, or else the cell below.
+function nextDoubtful(input) {
+  const inputs = [...$("cells").querySelectorAll("input")];
+  const at = inputs.indexOf(input);
+  const inTurn = [...inputs.slice(at + 1), ...inputs.slice(0, at)];
+  return inTurn.find((one) => one.className === "doubtful") ?? inputBeside(input, 1);
+}
 
 $("download").addEventListener("click", () => {
   const rows = table.map((cells, row) => cells.map((_, column) => textAt(row, column)));

@@ -38,8 +38,8 @@ export function withSpaces(line) {
     .join(" ");
 }
 
-// Returns the symbols of a line in parts, between which the gap is a space. wider: by how much it is
-// wider than the usual gap; with 0, digits that stand in boxes of their own are apart as well.
+// Returns the symbols of a line in parts, between which the gap is a space. wider: by how much that
+// is wider than the usual gap; with 0, digits that stand in boxes of their own are apart as well.
 export function inParts(line, wider = WIDER) {
   const gaps = line.slice(1).map(({ box }, i) => box[0] - line[i].box[2]);
   const tall = median(line.filter((symbol) => "digit" in symbol).map(({ box }) => box[3] - box[1]));
