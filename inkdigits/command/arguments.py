@@ -64,6 +64,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_reproduce(commands)
     _add_sweep(commands)
     _add_pages(commands)
+    _add_sheet(commands)
+    _add_collect(commands)
     _add_serve(commands)
     _add_web(commands)
     return parser
@@ -484,6 +486,43 @@ def _add_pages(commands: Commands) -> None:
         help="write only with strokes that the program draws itself, so that no dataset is needed",
     )
     _add_data_dir(parser)
+    _add_json(parser)
+
+
+def _add_sheet(commands: Commands) -> None:
+    parser = _add_command(
+        commands, "sheet", "write a page of boxes to print, for people to fill in with digits"
+    )
+
+    parser.add_argument(
+        "--out",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="the new file; its name ends in .pdf or .png",
+    )
+
+
+def _add_collect(commands: Commands) -> None:
+    parser = _add_command(
+        commands, "collect", "cut the digits out of photos of filled sheets, to train on"
+    )
+
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PICTURE",
+        help="a photo or scan of one filled sheet, a PDF or TIFF of such pages, or a folder of "
+        "them; it may lie on its side or upside down",
+    )
+    parser.add_argument(
+        "--out",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="the new folder for the pictures, in folders called 0 to 9, and writers.csv, which "
+        "says who wrote each one: the number on the sheet, or else the name of its photo",
+    )
     _add_json(parser)
 
 

@@ -34,6 +34,7 @@ from inkdigits.command.display import (
     show_progress,
 )
 from inkdigits.command.text import (
+    format_collected,
     format_dataset,
     format_final,
     format_page_reader,
@@ -579,6 +580,35 @@ def pages(options: argparse.Namespace) -> int:
     return OK
 
 
+def sheet(options: argparse.Namespace) -> int:
+    """Run `inkdigits sheet`: write the page, and print its name."""
+    from inkdigits.data.sheets.printing import write_sheet
+
+    write_sheet(options.out)
+    print_result(str(options.out))
+    return OK
+
+
+def collect(options: argparse.Namespace) -> int:
+    """Run `inkdigits collect`: print a line for each sheet, and how much there is."""
+    from inkdigits.data.sheets.collecting import collect as collect_digits
+
+    with show_progress() as progress:
+        collected = collect_digits(options.paths, options.out, progress)
+
+    record = {
+        "folder": str(options.out),
+        "digits": collected.digits,
+        "writers": collected.writers,
+        **asdict(collected),
+    }
+    _report(options, record, format_collected(collected, options.out))
+    for bad in collected.unusable:
+        print_message(bad.reason)
+
+    return SOME_FAILED if collected.unusable else OK
+
+
 def serve(options: argparse.Namespace) -> int:
     """Run `inkdigits serve`, until Ctrl-C or SIGTERM."""
     if options.runtime and not options.local:
@@ -629,6 +659,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "reproduce": reproduce,
     "sweep": sweep,
     "pages": pages,
+    "sheet": sheet,
+    "collect": collect,
     "serve": serve,
     "web": web,
 }

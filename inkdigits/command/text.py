@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 from inkdigits.core.errors import CannotWrite
 
 if TYPE_CHECKING:
+    from inkdigits.data.sheets.collecting import Collected
     from inkdigits.data.store import Listing
     from inkdigits.reading.reading import Reading
     from inkdigits.runs.artifacts import FinalFigures
@@ -219,3 +220,16 @@ def format_dataset(listing: "Listing") -> str:
         here = f"{listing.nbytes / 1e6:.1f} MB here" if listing.nbytes else "here"
 
     return f"{listing.name:<15}{here:>14}  {listing.description}"
+
+
+def format_collected(collected: "Collected", folder: Path) -> str:
+    """Format what was collected: a line for each sheet, then how much there is."""
+    lines = []
+    for sheet in collected.sheets:
+        name = replace_control_characters(sheet.path)
+        writer = replace_control_characters(sheet.writer)
+        who = f"writer {writer}" if sheet.has_number else f"{writer} (no number was read)"
+        lines.append(f"{name}: {sheet.digits} digits by {who}, {sheet.empty} boxes are empty")
+
+    writers = "1 writer" if collected.writers == 1 else f"{collected.writers} writers"
+    return "\n".join([*lines, f"{folder}: {collected.digits:,} digits by {writers}"])
