@@ -30,6 +30,21 @@ for name, values in known.items():
     assert np.allclose(found[name], values.grad, rtol=0, atol=1e-12), name
 assert tanh_right > 0.5
 """,
+    "how-a-page-is-read": """
+y, x, found = owners(piece.maps, symbols)
+assert len(y) == (piece.maps.ink > 0.5).sum()
+for row, column, number in zip(y, x, found, strict=True):
+    to_x = column + piece.maps.offset[0, row, column]
+    to_y = row + piece.maps.offset[1, row, column]
+    distances = []
+    for symbol in symbols:
+        left, top, right, bottom = symbol.box
+        distances.append(np.hypot(to_x - (left + right) / 4, to_y - (top + bottom) / 4))
+    assert distances[number] <= min(distances) + 1e-6
+
+assert agreed[True] > 0.9
+assert agreed[True] > agreed[False]
+""",
     "how-sure": """
 def promised(threshold, risk):
     accepted = confidence >= threshold

@@ -36,6 +36,7 @@ ILLUSTRATED = {
         *("ladder", "branches", "steps", "live-plain", "live-schedule", "time", "size"),
     ],
     "from-scratch": ["curves", "weights"],
+    "how-a-page-is-read": ["easy", "where", "ink", "sheet", "votes", "look", "zeros"],
     "how-sure": ["scribbles", "calibration", "no", "risk"],
     "is-it-better": ["record"],
 }
@@ -76,6 +77,12 @@ SAID = {
         "learn": r"as they are .*right\nmoved .* validation digits 9\d\.\d\d% right",
         "failures": r"zero \| 2\.3.*\n.*forgotten.*\n.*rate of 5",
     },
+    "how-a-page-is-read": {
+        "where": r"a piece of \d+ x \d+ pixels",
+        "which": r"( *\d+ cells of ink +\S+: \d+\.\d%.*\n){3}",
+        "look": r"(\S+: \d+\.\d%, .*\n){3}",
+        "spoilt": r"as it is \| 2749 / 8163 \|.*\n\| small",
+    },
     "how-sure": {
         "scribbles": r"\d+% of \d+ scribbles: more than 99 % sure",
         "temperature": r"temperature \d\.\d\d: mean confidence \d\d\.\d%",
@@ -88,7 +95,7 @@ SAID = {
         "twenty": r"from \d\d\.\d\d % to \d\d\.\d\d %, mean",
         "luck": r"sd \d+\.\d\d %, n \d+ runs",
         "fair": r"32 units: .*\n64 units: .*\nchance alone .* p = [01]\.\d{3}",
-        "left": r"its gain: [+-]\d\.\d\d points[^$]*new seeds: .*, n \d runs",
+        "left": r"its gain: [+-]\d+\.\d\d points[^$]*new seeds: .*, n \d runs",
         "earnest": r"measured: +99\.\d\d %.*\nbest of",
         "apart": r"(same +people: .*\n.*other +people: .*)|not in the data folder",
     },
