@@ -1,7 +1,9 @@
 """A printed sheet that is filled in and photographed is cut into the pictures that were written."""
 
+import contextlib
 import csv
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from inkdigits.data.sheets.cutting import cut_sheet
 from inkdigits.data.sheets.layout import MARKERS, PAGE, all_boxes
 from inkdigits.data.sheets.markers import find_markers
 from inkdigits.data.sheets.printing import draw_sheet, write_sheet
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +182,25 @@ def test_the_collected_folder_is_one_to_train_on_and_says_who_wrote_what(
     split, unusable = read_folder(out)
     assert len(split) + len(unusable) == collected.digits
     assert len(unusable) <= 1
+
+
+@pytest.mark.slow
+def test_the_comparison_by_writer_of_the_documentation_runs(
+    folder: Path, filled: Filled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "train-your-own.md").read_text()
+    (code,) = (text for text in re.findall(r"```python\n(.*?)```", page, re.S) if "writers" in text)
+    monkeypatch.chdir(tmp_path)
+    collect([str(folder / "photo.jpg")], Path("kept-out"))
+
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code.replace("runs/class", "tiny"), {})
+    count = len(filled.inks)
+    line = rf"writer {filled.number}: (\d+) of {count} before, (\d+) after\n"
+    found = re.fullmatch(line, printed.getvalue())
+    assert found, printed.getvalue()
+    assert int(found[1]) > 0.9 * count  # by `default`, which learned from other hands
 
 
 @pytest.mark.slow
