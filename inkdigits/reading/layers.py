@@ -185,27 +185,42 @@ def compute_layers(recogniser: Recogniser, image: Pixels) -> list[Layer]:
 @lru_cache(maxsize=1)
 def _open_layers(recogniser: Recogniser) -> tuple[list[str], onnxruntime.InferenceSession]:
     """Return the names of the layers' outputs, and the model with these as its outputs."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    names, model = with_layers(recogniser.onnx)
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # such as weights in another file
+        raise BadModel(f"this model cannot be looked into: {error}") from error
+
+    return names, session
+
+
+def with_layers(model: bytes) -> tuple[list[str], bytes]:
+    """Return the names of the layers' outputs, and the model with these added to its outputs.
+
+    Args:
+        model: in ONNX's format; it has been loaded before.
+
+    Raises:
+        MissingExtra: onnx is not installed.
+        BadModel: the model's layers are quantised.
+    """
     try:
         import onnx  # only this needs it, and loading it takes a while
     except ModuleNotFoundError as error:
         raise MissingExtra("looking inside", "serve") from error
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
     try:
-        model = onnx.load_model_from_string(recogniser.onnx)
-        if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+        loaded = onnx.load_model_from_string(model)
+        if any(node.op_type == "QuantizeLinear" for node in loaded.graph.node):
             raise BadModel("its layers are integers; look into the same model without int8")
 
-        names = _find_layers(model.graph)
-        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # such as weights in another file; the model itself has been loaded
+        names = _find_layers(loaded.graph)
+        loaded.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+        return names, loaded.SerializeToString()
+    except Exception as error:  # of any kind: the model may be a stranger's
         raise BadModel(f"this model cannot be looked into: {error}") from error
-
-    return names, session
 
 
 def _find_layers(graph: Any) -> list[str]:

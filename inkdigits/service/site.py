@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from inkdigits.core import digits
+from inkdigits.core.errors import MissingExtra
 from inkdigits.core.files import new_folder, writable_folder, write_whole
-from inkdigits.reading import recogniser, signs, symbols, tables, turning
+from inkdigits.reading import layers, recogniser, signs, symbols, tables, turning
 from inkdigits.reading.model_files import DEFAULT_MODEL, resolve_model
 from inkdigits.reading.page import decoding, find, finding, lines, look, maps, networks, reader
 from inkdigits.reading.page import warnings as page_warnings
@@ -46,7 +47,7 @@ NO_SCRIPT = "This page needs JavaScript."
 # The modules whose constants the reader in JavaScript uses, each by its own name.
 MODULES: tuple[ModuleType, ...] = (
     *(digits, maps, finding, decoding, look, find, lines, page_warnings, reader),
-    *(picture, repeated, tiny, noise, fields, signs, symbols, tables, turning, recogniser),
+    *(picture, repeated, tiny, noise, fields, signs, symbols, tables, turning, recogniser, layers),
 )
 
 
@@ -108,7 +109,7 @@ def reader_files(runtime: Path | None = None) -> dict[Path, bytes]:
     weights = READING / "weights"
     for network in (networks.PAGE_FILE, networks.LOOK_FILE):
         files[weights / network] = (networks.FOLDER / network).read_bytes()
-    files[weights / "default.onnx"] = resolve_model(DEFAULT_MODEL).read_bytes()
+    files[weights / "default.onnx"] = _classifier()[1]
     for file, content in runtime_files(runtime).items():
         files[READING / "runtime" / file] = content
 
@@ -123,9 +124,23 @@ def constants_module() -> str:
         values = _constants(module)
         if module is recogniser:
             values["threshold"] = recogniser.cached_recogniser(DEFAULT_MODEL).threshold
+        if module is layers:
+            values["names"] = _classifier()[0]
         written.append(f"export const {name} = {json.dumps(values)};")
 
     return "\n\n".join(written) + "\n"
+
+
+def _classifier() -> tuple[list[str], bytes]:
+    """Return the names of the digit classifier's layers, and the model with these as outputs.
+
+    Without the package onnx there are none.
+    """
+    plain = resolve_model(DEFAULT_MODEL).read_bytes()
+    try:
+        return layers.with_layers(plain)
+    except MissingExtra:
+        return [], plain
 
 
 def _constants(module: ModuleType) -> dict[str, Any]:

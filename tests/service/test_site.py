@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import re
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -23,6 +24,7 @@ from serving import encode_picture
 from benchmarks.reading.parity import differences, reading_in_browser, served
 from inkdigits.command.cli import main
 from inkdigits.core.errors import BadData, CannotWrite, DownloadFailed
+from inkdigits.reading.layers import look_inside
 from inkdigits.reading.reading import Reading
 from inkdigits.reading.recogniser import cached_recogniser
 from inkdigits.reading.symbols import Digit, Sign
@@ -38,6 +40,7 @@ ASSETS = Path(__file__).parents[1] / "assets"
 MARKS = Path(__file__).parents[2] / "docs" / "images" / "teachers.jpg"
 PATIENCE = 60_000  # ms; a loaded machine is no reason to fail
 SCRIPTS = sorted((PAGE / "reading").rglob("*.js"))
+INSIDE = 6 + 2  # layers of the digit classifier, and views of the page network
 READS = "(text) => document.getElementById('text').textContent === text"
 
 
@@ -336,6 +339,39 @@ def in_a_page(address: str, script: str, given: Any) -> Any:
         return answer
 
 
+LOOK = """async ([module, field]) => {
+    const { Recogniser } = await import(module);
+    const inside = await (await Recogniser.load()).inside(Uint8Array.from(field));
+    return { ...inside, layers: inside.layers.map((one) => ({ ...one, maps: [...one.maps] })) };
+}"""
+
+
+@in_browser
+def test_the_browser_looks_inside_as_python_does(address: str) -> None:
+    recogniser = cached_recogniser("default")
+    field = recogniser.read(encode_picture(Image.fromarray(written(line("7"))))).digits[0].image
+    assert field is not None
+    ours = look_inside(recogniser, field)
+    theirs = in_a_page(address, LOOK, [address + LIBRARY.as_posix(), field.ravel().tolist()])
+    assert np.allclose(theirs["probabilities"], ours["probabilities"], atol=1e-4)
+    assert np.allclose(theirs["occlusion"], ours["occlusion"], atol=1e-4)
+    assert len(theirs["layers"]) == len(ours["layers"])
+    for own, other in zip(ours["layers"], theirs["layers"], strict=True):
+        maps = np.frombuffer(base64.b64decode(own["maps"]), np.uint8).astype(int)
+        assert np.abs(maps - np.array(other["maps"])).max() <= 1
+        for key in ("name", "shape", "shown"):
+            assert own[key] == other[key]
+
+
+@pytest.mark.usefixtures("without_npm")
+def test_without_onnx_the_site_reads_and_has_no_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    files = site_files()
+    plain = site.resolve_model("default").read_bytes()
+    assert files[site.READING / "weights" / "default.onnx"] == plain
+    assert '"names": []' in constants_module()
+
+
 @in_browser
 def test_the_page_shows_the_table_that_python_reads(address: str) -> None:
     from playwright.sync_api import sync_playwright
@@ -398,7 +434,15 @@ def test_the_page_reads_drawings_and_files_and_asks_nobody_else(address: str) ->
         page.locator("#redo").click()
         page.wait_for_function(READS, arg="352")
         page.locator("summary").click()
-        page.wait_for_function("() => document.querySelectorAll('#layers canvas').length === 2")
+        page.wait_for_function(
+            f"() => document.querySelectorAll('#layers canvas').length === {INSIDE}"
+        )
+        captions = page.locator("#layers figcaption").all_inner_texts()
+        assert captions[1:3] == [
+            "the page network: whose ink is whose",
+            "layer 1: 16 maps of 28x28",
+        ]
+        assert page.locator("#insight").inner_text().endswith("for the digit classifier.")
         assert page.locator("#storing").inner_text() == "Read on this device; nothing is sent."
         browser.close()
 

@@ -1,7 +1,7 @@
-// Draws what a reader answers to `inside`: the pixels that mattered and the feature maps of each
-// layer, or what the page network saw.
+// Draws what a reader answers to `inside`: the pixels that mattered, the feature maps of each layer,
+// and, if the reader is in the browser, what the page network saw in the whole picture.
 
-import { $, bytesOf, children, imageOf, make, percent } from "./dom.js";
+import { $, children, imageOf, make, percent } from "./dom.js";
 
 const MAPS_ACROSS = 8; // maps in a row
 const UNITS_ACROSS = 32; // maps of a single pixel in a row
@@ -9,38 +9,30 @@ const WIDTH = 448; // pixels of a row
 const HEAT = [255, 120, 40]; // the red, green and blue of ink that matters most
 const LEAST_FALL = 0.005; // of the probability; below, no pixel matters
 
-export function showInside({ views, ...layers }, pixels) {
-  $("mattered").parentNode.hidden = Boolean(views);
-  if (views) showViews(views);
-  else showLayers(layers, pixels);
-}
-
-function showViews(views) {
-  $("insight").textContent = views.length
-    ? "What the page network sees in the whole picture."
-    : "A picture of so few pixels goes to the digit classifier as it is.";
-  figuresFor(views).forEach(({ children: [caption, canvas] }, place) => {
-    const { name, image } = views[place];
-    caption.textContent = name;
-    canvas.ariaLabel = name;
-    Object.assign(canvas, { width: image.width, height: image.height });
-    canvas.getContext("2d").putImageData(image, 0, 0);
-  });
-}
-
-function figuresFor(parts) {
-  return children($("layers"), parts.length, () => {
+export function showInside({ probabilities, occlusion, layers, views = [] }, pixels) {
+  showOcclusion(probabilities, occlusion.flat(), pixels);
+  const figures = children($("layers"), views.length + layers.length, () => {
     const figure = make("figure");
     figure.append(make("figcaption"), make("canvas"));
     figure.lastChild.role = "img";
     return figure;
   });
+  [...views, ...layers].forEach((part, place) => {
+    const show = "maps" in part ? showLayer : showView;
+    show(part, ...figures[place].children);
+  });
 }
 
-function showLayers({ probabilities, occlusion, layers }, pixels) {
+function showView({ name, image }, caption, canvas) {
+  caption.textContent = `the page network: ${name}`;
+  canvas.ariaLabel = name;
+  Object.assign(canvas, { width: image.width, height: image.height });
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+function showOcclusion(probabilities, falls, pixels) {
   const sure = Math.max(...probabilities);
   const best = probabilities.indexOf(sure);
-  const falls = occlusion.flat();
   const most = Math.max(...falls, LEAST_FALL);
 
   const colour = (i) => {
@@ -57,8 +49,6 @@ function showLayers({ probabilities, occlusion, layers }, pixels) {
       ? `Cover the coloured part, and the ${best} falls from ${from} to ${to}` +
         " for the digit classifier."
       : `No part of it matters alone: whichever is covered, it stays a ${best}.`;
-
-  figuresFor(layers).forEach((figure, place) => showLayer(layers[place], ...figure.children));
 }
 
 function showLayer({ name, shape: [count, height, width], shown, maps }, caption, canvas) {
@@ -76,7 +66,7 @@ function showLayer({ name, shape: [count, height, width], shown, maps }, caption
   pen.imageSmoothingEnabled = false;
 
   // Most values are so small that they would be black: the square root brightens them.
-  const values = bytesOf(maps).map((value) => Math.sqrt(255 * value));
+  const values = maps.map((value) => Math.sqrt(255 * value));
   const one = Object.assign(document.createElement("canvas"), { width, height });
   for (let map = 0; map < shown; map++) {
     const first = map * width * height;

@@ -8,9 +8,9 @@ export function makeReader() {
   const waiting = new Map();
   let asked = 0;
 
-  function ask(kind, picture) {
+  function ask(kind, given) {
     const number = asked++;
-    worker.postMessage({ number, kind, picture });
+    worker.postMessage({ number, kind, given });
     return new Promise((answered) => waiting.set(number, answered));
   }
 
@@ -29,7 +29,7 @@ export function makeReader() {
   return {
     ready: ask("load"),
     read: (picture) => ask("read", picture instanceof Blob ? picture : pixelsOf(picture)),
-    inside: () => ask("inside"), // of the latest reading
+    inside: (field) => ask("inside", field), // and the page of the latest reading
   };
 }
 

@@ -575,10 +575,10 @@ async function correct(label) {
 
 // ---- looking inside ----
 
-let insideOf = null; // that for which the inside is shown: a field, or a whole reading
+let insideOf = null; // that for which the inside is shown: a field, or with its whole reading
 let rest = 0;
 const fieldNow = () => answer?.digits[answer.place]?.field;
-const subject = () => (isLocal ? answer : fieldNow());
+const subject = () => (isLocal && fieldNow() ? [answer, fieldNow()] : fieldNow());
 const isSame = (one, other) =>
   one === other || one?.every?.((value, i) => value === other?.[i]) === true;
 

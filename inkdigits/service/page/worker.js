@@ -13,12 +13,15 @@ const kinds = {
     latest = await (await loading).trace(picture);
     return { ...latest.reading, table: tableOf(latest.reading) };
   },
-  inside: async () => ({ views: viewsOf(latest?.page) }),
+  inside: async (field) => ({
+    views: viewsOf(latest?.page),
+    ...(await (await loading).inside(field)),
+  }),
 };
 
-addEventListener("message", async ({ data: { number, kind, picture } }) => {
+addEventListener("message", async ({ data: { number, kind, given } }) => {
   try {
-    postMessage({ number, content: await kinds[kind](picture) });
+    postMessage({ number, content: await kinds[kind](given) });
   } catch (error) {
     postMessage({ number, message: error.message });
   }

@@ -3,6 +3,7 @@
 
 import { digits as classes, recogniser } from "./constants.js";
 import { argmax, range, rint, sum } from "./arrays.js";
+import { lookInside } from "./layers.js";
 import { loadNetwork } from "./networks.js";
 import { LIGHT_INK, SMALL } from "./page/warnings.js";
 import { inOriginal, readPage } from "./page/reader.js";
@@ -67,13 +68,34 @@ export class Recogniser {
     return this.readOne(field, [0, 0, rint(width), rint(height)], warnings);
   }
 
+  // Lets the digit classifier compute outputs with some names for fields.
+  async run(fields, outputs) {
+    this.classifier ??= loadNetwork("default.onnx");
+    const images = new Uint8Array(fields.length * SIDE * SIDE);
+    fields.forEach((field, i) => images.set(field, i * SIDE * SIDE));
+    return (await this.classifier)([[images, [fields.length, SIDE, SIDE]]], outputs);
+  }
+
+  // Returns for each field the probabilities of the ten digits, and of none of them.
+  async answer(fields) {
+    const { probabilities } = await this.run(fields, ["probabilities"]);
+    const { data, dims } = probabilities;
+    return fields.map((_, i) => {
+      const outputs = data.subarray(i * dims[1], (i + 1) * dims[1]);
+      const chances = outputs.slice(0, CLASSES).map((chance) => Math.max(chance, 1e-30));
+      return { shares: chances.map((chance) => chance / sum(chances)), doubt: outputs[NOT_A_DIGIT] };
+    });
+  }
+
+  // Shows what the digit classifier makes of a field, and why.
+  inside(field) {
+    const classify = async (fields) => (await this.answer(fields)).map(({ shares }) => shares);
+    return lookInside((fields, outputs) => this.run(fields, outputs), classify, field);
+  }
+
   // Reads the one digit of a picture.
   async readOne(field, box, warnings) {
-    this.classifier ??= loadNetwork("default.onnx");
-    const { probabilities } = await (await this.classifier)([[field, [1, SIDE, SIDE]]]);
-    const doubt = probabilities.data[NOT_A_DIGIT];
-    const chances = probabilities.data.slice(0, CLASSES).map((chance) => Math.max(chance, 1e-30));
-    const shares = chances.map((chance) => chance / sum(chances));
+    const [{ shares, doubt }] = await this.answer([field]);
     const digit = argmax(shares);
     const confidence = shares[digit] * (1 - doubt);
 
