@@ -49,6 +49,8 @@ bench: $(VENV)/.bench ## speed against other programs and frameworks -> docs/ben
 handwriting: $(VENV)/.train ## pages, real pictures where they are, beside other readers, and what reading promises -> docs (an hour and more)
 	$(BIN)/python -m benchmarks.handwriting --opponent-python $(OPPONENTS)/bin/python --write docs/handwriting.md
 	$(BIN)/python -m benchmarks.reading.promises --write docs/reading.md
+	$(BIN)/python -m benchmarks.reading.sheets --write docs
+	$(BIN)/python -m benchmarks.reading.table_photos --write docs
 	$(BIN)/python -m benchmarks.reading.collected --write docs/train-your-own.md
 
 opponents: ## what handwriting compares with: RapidOCR in an environment of its own (Tesseract: apt-get install tesseract-ocr)
