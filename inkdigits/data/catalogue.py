@@ -278,7 +278,16 @@ _HANDWRITING = replace(
     made_from="mnist",
 )
 
-DATASETS = {entry.name: entry for entry in (*_ENTRIES[:-1], _HANDWRITING, _ENTRIES[-1])}
+_MNIST_WRITERS = replace(
+    _ENTRIES[0],
+    name="mnist-writers",
+    description="MNIST, with validation digits of people who wrote none of the training digits; "
+    "QMNIST's labels name them",
+    made_from="mnist",
+)
+
+_MADE = (_HANDWRITING, _MNIST_WRITERS)
+DATASETS = {entry.name: entry for entry in (*_ENTRIES[:-1], *_MADE, _ENTRIES[-1])}
 
 # The indexes, from 0, of MNIST's test digits whose label lost a vote of people who looked at them.
 # Source: Northcutt, Athalye & Mueller 2021, "Pervasive label errors in test sets

@@ -15,8 +15,15 @@ from inkdigits.core.digits import CLASSES, SIDE, Pixels
 from inkdigits.core.errors import BadData, MissingExtra, needs_extra
 from inkdigits.core.progress import ProgressCallback
 from inkdigits.data.catalogue import Entry
-from inkdigits.data.splits import Dataset, Split, divided, with_validation
+from inkdigits.data.splits import (
+    Dataset,
+    Split,
+    divided,
+    with_other_writers,
+    with_validation,
+)
 from inkdigits.data.store import UNPROVED, at_hand, fetch_dataset, has_sklearn, read_checked
+from inkdigits.data.writers import Writers, training_writers
 
 log = logging.getLogger(__name__)
 
@@ -43,15 +50,21 @@ def load_named(
     if download and not all(at_hand(folder, file) for file in entry.files):
         fetch_dataset(entry.name, data_dir, progress)
 
+    writers = None
+    if entry.name == "mnist-writers":
+        writers = training_writers(data_dir, download, progress)
+
     try:
-        return Dataset(entry.name, entry.classes, _splits(entry, folder, progress))
+        return Dataset(entry.name, entry.classes, _splits(entry, folder, writers, progress))
     except BadData as problem:
         raise BadData(
             f"{problem}; `inkdigits data fetch {entry.name}` downloads what is missing or wrong"
         ) from None
 
 
-def _splits(entry: Entry, folder: Path, progress: ProgressCallback | None) -> dict[str, Split]:
+def _splits(
+    entry: Entry, folder: Path, writers: Writers | None, progress: ProgressCallback | None
+) -> dict[str, Split]:
     arrays = _read_files(entry, folder)
     if entry.name == "optdigits":
         return divided(_optdigits())
@@ -62,6 +75,9 @@ def _splits(entry: Entry, folder: Path, progress: ProgressCallback | None) -> di
     test = _idx_split(entry, *arrays[2:])
     if entry.name == "qmnist":  # the first 10,000 of its test digits are MNIST's
         return with_validation(train, test=test[:10_000], test50k=test[10_000:])
+
+    if writers is not None:
+        return with_other_writers(train, writers, test=test)
 
     splits = with_validation(train, test=test)
     return handwriting(splits, progress) if entry.name == "handwriting" else splits

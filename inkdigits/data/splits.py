@@ -128,6 +128,31 @@ def with_validation(train: Split, **others: Split) -> dict[str, Split]:
     return {"train": rest, "validation": validation, **others}
 
 
+def with_other_writers(
+    train: Split, writers: NDArray[np.int32], **others: Split
+) -> dict[str, Split]:
+    """Take a validation split out of the training images, all that some people wrote.
+
+    They are evenly spaced through the writers' numbers, which tell where somebody wrote, too. A
+    network that is chosen on their digits has seen nobody's hand before.
+
+    Args:
+        train: the images to divide.
+        writers: (N,), who wrote each one.
+        others: splits that stay as they are.
+
+    Returns:
+        `train`, `validation` and the others; `validation` has about as many images as
+        `with_validation` would hold out.
+    """
+    count = min(VALIDATION, round(VALIDATION_SHARE * len(train)))
+    people = np.unique(writers)
+    kept = round(len(people) * count / max(1, len(train)))
+    middles = (2 * np.arange(kept) + 1) * len(people) // (2 * max(1, kept))
+    chosen = np.isin(writers, people[middles])
+    return {"train": train[~chosen], "validation": train[chosen], **others}
+
+
 def divided(everything: Split) -> dict[str, Split]:
     """Divide images that have no test split into train, validation and test, and keep `all`.
 
