@@ -30,12 +30,14 @@ lint: $(VENV)/.dev ## ruff and mypy
 
 reproduce: $(VENV)/.train ## all reference recipes over three seeds -> docs/results.md (about half an hour)
 	$(BIN)/inkdigits reproduce --seeds 3 --write
+	$(BIN)/python -m benchmarks.training.frontier --write docs/challenge.md
 
 accuracy: $(VENV)/.train ## our own recipes over ten seeds -> docs/accuracy.md, docs/errors.md (hours; stop and go on, or start it twice)
 	$(BIN)/inkdigits reproduce nano tiny robust residual best --seeds 10 --write
 	$(BIN)/inkdigits reproduce teachers ensemble --seeds 2 --write
 	$(BIN)/python -m benchmarks.training.accuracy runs/reproduce --write docs/accuracy.md
 	$(BIN)/python -m benchmarks.training.errors runs/reproduce/ensemble-seed0 --others runs/reproduce/best-seed* --write docs/errors.md
+	$(BIN)/python -m benchmarks.training.splits --write docs/how-it-works/data.md
 
 bench: $(VENV)/.bench ## speed against other programs and frameworks -> docs/benchmarks.md (hours for all seeds, which are kept; a quiet machine)
 	$(BIN)/inkdigits reproduce fast-99.0 fast-99.3 --seeds 30

@@ -86,8 +86,8 @@ def section(
             f"{runs} runs each. All learned from the same {len(train):,} digits of MNIST; then "
             f"{len(known):,} others of the same people were asked for, and {len(strangers):,} of "
             "people who wrote none of these, which is what the dataset `mnist-writers` has for "
-            "validation. Nothing was chosen by either, and the test digits were not read. Part of the "
-            "difference may be that these people write less plainly than others.",
+            "validation. Nothing was chosen by either, and the test digits were not read. Part of "
+            "the difference may be that these people write less plainly than others.",
             "",
             *table(head, rows),
             "",
