@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_data(commands)
     _add_export(commands)
     _add_reproduce(commands)
+    _add_challenge(commands)
     _add_sweep(commands)
     _add_pages(commands)
     _add_sheet(commands)
@@ -396,6 +397,33 @@ def _add_reproduce(commands: Commands) -> None:
         help="also write docs/results.md and the recipes' measured figures",
     )
     _add_data_dir(parser)
+
+
+def _add_challenge(commands: Commands) -> None:
+    parser = _add_command(
+        commands,
+        "challenge",
+        "train a recipe of your own over several seeds, and place it among the shipped ones",
+    )
+
+    parser.add_argument("recipe", metavar="RECIPE", help="your .toml file, or a shipped name")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        default=3,
+        metavar="N",
+        help="runs, with seeds 0 to N - 1; 3 is the least (default: 3)",
+    )
+    parser.add_argument(
+        "--out",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="the folder for the runs, challenge.json and a plot for size and one for seconds; "
+        "finished runs are kept, and stopped ones are continued",
+    )
+    _add_data_dir(parser)
+    _add_json(parser)
 
 
 def _add_sweep(commands: Commands) -> None:

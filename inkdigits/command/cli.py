@@ -47,7 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = build_parser().parse_args(arguments)
     command = COMMANDS[options.command]
-    saves_its_work = command in (training.train, training.reproduce, training.sweep)
+    saves_its_work = command in (
+        training.train,
+        training.reproduce,
+        training.challenge,
+        training.sweep,
+    )
     _accept_any_text(sys.stdout)
     _silence_pillow()
     logging.lastResort = LogLines(logging.WARNING)
@@ -102,6 +107,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "data export-feedback": digits.data_export_feedback,
     "export": models.export,
     "reproduce": training.reproduce,
+    "challenge": training.challenge,
     "sweep": training.sweep,
     "pages": digits.pages,
     "sheet": digits.sheet,

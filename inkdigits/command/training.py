@@ -158,6 +158,26 @@ def reproduce(options: argparse.Namespace) -> int:
     return OK
 
 
+def challenge(options: argparse.Namespace) -> int:
+    """Run `inkdigits challenge`: print where a recipe stands by size and by seconds."""
+    with needs_extra("training", "train"):
+        from inkdigits.runs import challenge as challenges
+
+    running = challenges.challenge(
+        options.recipe, options.seeds, options.out, data_dir=options.data_dir
+    )
+    with contextlib.closing(running):
+        (recipe,) = follow_reproduction(running)
+
+    standings = challenges.standings(recipe)
+    record = challenges.write_challenge(standings, recipe, options.out)
+    if options.json:
+        print_result(json.dumps(record))
+    else:
+        print_result("\n".join(map(challenges.describe_standing, standings)))
+    return OK
+
+
 def sweep(options: argparse.Namespace) -> int:
     """Run `inkdigits sweep`: print each trial when it ends, then a table of the best."""
     with needs_extra("sweeping", "sweep"):
