@@ -88,6 +88,15 @@ def test_markers_are_found_where_they_are_printed(angle: int) -> None:
     assert distances.min(axis=1).max() < 1.5  # pixels: a third of a millimetre
 
 
+def test_what_looks_like_a_much_smaller_marker_is_none() -> None:
+    page = draw_sheet(5)
+    marker = page.crop((40, 40, 120, 120))
+    page.paste(marker.resize((24, 24)), (500, 150))
+    assert len(find_markers(np.asarray(page))) == 4
+    page.paste(marker, (500, 150))
+    assert len(find_markers(np.asarray(page))) == 5
+
+
 def test_an_empty_sheet_has_nothing_to_cut() -> None:
     sheet = cut_sheet(draw_sheet(5))
     assert (sheet.cells, sheet.number, sheet.empty) == ((), (), 100)

@@ -21,6 +21,8 @@ SLACK = np.array([0.6, 0.6, 1.2, 0.6, 0.6])  # modules that a run may be off
 SHORTEST = 7.0  # pixels of all five runs
 TOGETHER = 2.0  # modules between two lines through the same marker
 LEAST_LINES = 3  # rows through a marker, and columns; the square in its middle has as many
+# Of the largest marker's module: printed letters may look like markers, and are far smaller.
+SMALLEST = 0.5
 
 
 class Marker(NamedTuple):
@@ -63,7 +65,8 @@ def find_markers(grey: Plane) -> list[Marker]:
             down = _mean(across)
             markers.append(Marker(middle.x, down.y, (middle.module + down.module) / 2))
 
-    return markers
+    largest = max((marker.module for marker in markers), default=0.0)
+    return [marker for marker in markers if marker.module >= SMALLEST * largest]
 
 
 def _dark(grey: Plane) -> Mask:
