@@ -17,6 +17,7 @@ from statistics import median
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from benchmarks.common import command_line, in_words, machine, table, tell, write_between
 from benchmarks.reading.handwritten import (
@@ -34,6 +35,7 @@ from inkdigits.data.splits import Split
 from inkdigits.data.synthetic.pages import paper
 from inkdigits.data.synthetic.pages.paper import Layer
 from inkdigits.reading.recogniser import Recogniser
+from inkdigits.reading.tables import Cell
 
 SEED = 20_261_202
 TABLES = 20
@@ -127,12 +129,25 @@ def draw_table(rows: Rows, rules: str, writer: Writer, rng: Generator) -> tuple[
         for cell, edge in zip(row, edges, strict=False):
             lay(ink, cell, round(edge + rng.uniform(0.25, 0.5) * tall), foot)
 
-    lines = [(edges[0], y, edges[-1], y) for y in margin + down * np.arange(len(rows) + 1)]
-    if rules == "grid":
-        lines += [(x, margin, x, height - margin) for x in edges]
-    thick = writer.scene.print_width * tall
-    printed = None if rules == "none" else paper.segments(ink.shape, lines, thick)
+    across = margin + down * np.arange(len(rows) + 1)
+    printed = None
+    if rules != "none":
+        columns = edges if rules == "grid" else []
+        printed = _printed((height, width), across, edges, columns, writer)
     return photographed(ink, printed, writer, rng)
+
+
+def _printed(
+    size: tuple[int, int],
+    rows: NDArray[np.float64],
+    edges: Sequence[float],
+    columns: Sequence[float],
+    writer: Writer,
+) -> Layer:
+    """Return the printed lines of a table: between rows, and between columns where there are any."""
+    lines = [(edges[0], y, edges[-1], y) for y in rows]
+    lines += [(x, rows[0], x, rows[-1]) for x in columns]
+    return paper.segments(size, lines, writer.scene.print_width * writer.scene.height)
 
 
 def draw_lines(lines: Sequence[str], writer: Writer, rng: Generator) -> tuple[bytes, Pixels]:
@@ -177,19 +192,24 @@ class Score:
         wrong = []
         for place, (row, read_row) in enumerate(zip_longest(written, found.rows, fillvalue=())):
             for column, (text, cell) in enumerate(zip_longest(row, read_row)):
-                read = cell.written if cell else ""
-                is_sure = cell is None or cell.confidence >= SURE
-                self.cells += 1
-                self.sure += is_sure
-                self.right_cells += read == (text or "")
-                self.sure_right += is_sure and read == (text or "")
-                if read != (text or ""):
-                    sure = f"{cell.confidence:.2f}" if cell else "-"
-                    wrong.append(f"row {place + 1}, column {column + 1}: {text} read {read} {sure}")
+                problem = self._add_cell(text or "", cell)
+                if problem:
+                    wrong.append(f"row {place + 1}, column {column + 1}: {problem}")
 
         count = sum(map(len, written))
         self.wrong.append(wrong)
         self.right.append(max(0.0, 1 - len(wrong) / count))
+
+    def _add_cell(self, text: str, cell: Cell | None) -> str:
+        """Count a cell, and return what is wrong with it."""
+        read = cell.written if cell else ""
+        is_sure = cell is None or cell.confidence >= SURE
+        is_right = read == text
+        self.cells += 1
+        self.sure += is_sure
+        self.right_cells += is_right
+        self.sure_right += is_sure and is_right
+        return "" if is_right else f"{text} read {read} {cell.confidence if cell else 1:.2f}"
 
     def section(self) -> str:
         """Return the figures of a page."""
