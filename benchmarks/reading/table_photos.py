@@ -139,12 +139,12 @@ def draw_table(rows: Rows, rules: str, writer: Writer, rng: Generator) -> tuple[
 
 def _printed(
     size: tuple[int, int],
-    rows: NDArray[np.float64],
+    rows: NDArray[np.floating],
     edges: Sequence[float],
     columns: Sequence[float],
     writer: Writer,
 ) -> Layer:
-    """Return the printed lines of a table: between rows, and between columns where there are any."""
+    """Return the printed lines of a table, between rows and, if any, between columns."""
     lines = [(edges[0], y, edges[-1], y) for y in rows]
     lines += [(x, rows[0], x, rows[-1]) for x in columns]
     return paper.segments(size, lines, writer.scene.print_width * writer.scene.height)
@@ -209,7 +209,8 @@ class Score:
         self.sure += is_sure
         self.right_cells += is_right
         self.sure_right += is_sure and is_right
-        return "" if is_right else f"{text} read {read} {cell.confidence if cell else 1:.2f}"
+        sure = f"{cell.confidence:.2f}" if cell else "-"
+        return "" if is_right else f"{text} read {read} {sure}"
 
     def section(self) -> str:
         """Return the figures of a page."""
