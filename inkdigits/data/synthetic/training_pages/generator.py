@@ -36,7 +36,7 @@ from inkdigits.data.synthetic.training_pages.writing import Writing
 
 SPLITS = ("train", "validation")
 MEDIUM_SHARES = {place: medium.share for place, medium in enumerate(MEDIA)}
-BLANK = 0.12  # share of pages without a symbol
+BLANK = 0.08  # share of pages without a symbol
 TINY = 0.04  # share of pages whose writing is too small to read
 TINY_EM = (3.0, 8.0)  # pixels
 EM = (11.0, 96.0)  # pixels, of digits

@@ -26,7 +26,7 @@ CURRENCIES_BEFORE = ("$", "eur", "pound", "yen", "rupee", "-", "=")
 CURRENCIES_AFTER = ("kr", "eur", "R", "tail")
 UNITS = ("%", "deg", "eur", "kr")
 DATE_SIGNS = {"/": 0.25, "-": 0.35, ".": 0.35, " ": 0.05}
-OPERATORS = (*("+", "-", "x") * 2, "+", "/", ":", "div")
+OPERATORS = (*("+", "-", "x") * 2, "/", ":", "div")
 OPERATIONS = {1: 0.6, 2: 0.25, 4: 0.15}  # in a sum
 PAIRS = (("(", ")"), ("(", ")"), ("[", "]"), ("{", "}"))  # brackets in a sum
 BRACKETED = 0.4  # share of sums with brackets around a part
@@ -174,7 +174,7 @@ def number(rng: Generator) -> Text:
         return amount(rng)
     if kind < 0.8:
         return date(rng)
-    if kind < 0.89:
+    if kind < 0.92:
         return one_of(OTHER_NUMBERS, rng)(rng)
 
     return expression(rng)
