@@ -62,7 +62,7 @@ def turn_if_sensible(read: Callable[[Picture], Trace], picture: Picture, upright
             best = trace
             best_quarters = quarters
 
-    doubts = _other_ways(best.reading, readings)
+    doubts = other_ways(best.reading, readings)
     if best_quarters and part is not picture:
         best = read(turn_left(picture, best_quarters))
     if best_quarters and not _makes_sense(best.reading):
@@ -88,7 +88,7 @@ def _makes_sense(reading: Reading) -> bool:
     return len(accepted) >= enough and _mean_confidence(reading) > SENSIBLE_CONFIDENCE
 
 
-def _other_ways(best: Reading, readings: Mapping[str, Reading]) -> tuple[str, ...]:
+def other_ways(best: Reading, readings: Mapping[str, Reading]) -> tuple[str, ...]:
     """Return a warning for each direction in which a page reads otherwise, and nearly as surely."""
     least = _mean_confidence(best) - CLOSE_CONFIDENCE
     return tuple(

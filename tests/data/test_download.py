@@ -80,6 +80,7 @@ REASONS = {
 }
 
 
+@pytest.mark.slow  # some faults are that nothing comes for two seconds
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_faulty_mirror_is_named_and_the_next_one_asked(
     server: str, tmp_path: Path, fault: str

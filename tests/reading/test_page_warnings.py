@@ -13,8 +13,9 @@ from inkdigits.reading.page.find import Find
 from inkdigits.reading.page.warnings import Brightness, brightness, signs_warning, warnings_for
 from inkdigits.reading.preprocessing.picture import Picture
 from inkdigits.reading.reading import Reading
-from inkdigits.reading.recogniser import Recogniser, _other_ways
+from inkdigits.reading.recogniser import Recogniser
 from inkdigits.reading.symbols import Digit
+from inkdigits.reading.turning import other_ways
 
 BOXES = [(20, 30, 40, 70), (60, 30, 84, 70)]
 LIGHT = "light ink on dark paper"
@@ -79,8 +80,8 @@ def test_another_way_up_that_reads_nearly_as_surely_is_told() -> None:
     close = reading("8199", 0.94)
     unsure = reading("8111", 0.85)
     ways = {"upright": best, "upside down": close, "turned to the left": unsure}
-    assert _other_ways(best, ways) == ("might be upside down",)
-    assert _other_ways(best, {"upright": best, "upside down": reading("6618", 0.95)}) == ()
+    assert other_ways(best, ways) == ("might be upside down",)
+    assert other_ways(best, {"upright": best, "upside down": reading("6618", 0.95)}) == ()
 
 
 @pytest.mark.parametrize(("paper", "ink"), [(255, 0), (200, 90), ((250, 240, 200), (20, 30, 120))])
