@@ -551,7 +551,6 @@ def test_a_failure_of_the_service_is_reported(desktop: Tab) -> None:
     desktop.says("message", "The service failed (500).")
 
 
-@pytest.mark.xfail(reason="a plain stroke among three is taken for a rule", strict=False)
 def test_one_request_at_a_time_and_the_latest_drawing_wins(desktop: Tab) -> None:
     desktop.page.evaluate(HOLD)
     desktop.stroke([(300, 300), (300, 450)])
