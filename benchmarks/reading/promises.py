@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from benchmarks.common import (
     command_line,
@@ -258,9 +259,9 @@ def pictures_of_nothing(recogniser: Recogniser, sizes: Sizes) -> Iterator[Figure
     for kind in NOTHING:
         counts = []
         for single in (True, False):
-            readings = (
-                recogniser.read(nothing(kind, number), single) for number in range(sizes.nothing)
-            )
+            # As pictures of Pillow's: an array of 784 columns would be digits, a row each.
+            pictures = (Image.fromarray(nothing(kind, number)) for number in range(sizes.nothing))
+            readings = (recogniser.read(picture, single) for picture in pictures)
             counts.append(
                 sum(any(digit.accepted for digit in reading.digits) for reading in readings)
             )
