@@ -220,17 +220,28 @@ def fetch_dataset(
         return folder
 
     for file in wrong:
-        assert file.sha256, "a file that is served on its own has a hash of its own"
-        fetch(
-            [mirror + file.packed_name for mirror in entry.mirrors],
-            folder / file.packed_name,
-            sha256=file.sha256,
-            of_unpacked=file.of_unpacked,
-            limit=file.limit,
-            progress=progress,
-        )
+        fetch_file(entry, file, folder, progress)
 
     return folder
+
+
+def fetch_file(
+    entry: Entry, file: File, folder: Path, progress: ProgressCallback | None = None
+) -> None:
+    """Download one file of a dataset that mirrors serve file by file.
+
+    Raises:
+        DownloadFailed, CannotWrite, MissingExtra: as `fetch_dataset` raises them.
+    """
+    assert file.sha256, "a file that is served on its own has a hash of its own"
+    fetch(
+        [mirror + file.packed_name for mirror in entry.mirrors],
+        folder / file.packed_name,
+        sha256=file.sha256,
+        of_unpacked=file.of_unpacked,
+        limit=file.limit,
+        progress=progress,
+    )
 
 
 def _fetch_from_archive(

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from inkdigits.core.errors import BadData
 from inkdigits.core.progress import ProgressCallback
 from inkdigits.data.catalogue import DATASETS
-from inkdigits.data.download import fetch
-from inkdigits.data.store import at_hand, read_checked
+from inkdigits.data.store import at_hand, fetch_file, read_checked
 
 WRITERS_FILE = "mnist_writers.npz"  # in MNIST's folder
 QMNIST = DATASETS["qmnist"]
@@ -39,23 +38,15 @@ def training_writers(
 
     Raises:
         BadData: neither file is there, or it is damaged.
-        DownloadFailed, CannotWrite, MissingExtra: as `fetch` raises them.
+        DownloadFailed, CannotWrite, MissingExtra: as `fetch_file` raises them.
     """
     made = data_dir / "mnist" / WRITERS_FILE
     if made.is_file():
-        return _read_made(made)
+        return read_writers(made)
 
     folder = data_dir / QMNIST.folder
     if download and not at_hand(folder, LABELS):
-        assert LABELS.sha256
-        fetch(
-            [mirror + LABELS.packed_name for mirror in QMNIST.mirrors],
-            folder / LABELS.packed_name,
-            sha256=LABELS.sha256,
-            of_unpacked=LABELS.of_unpacked,
-            limit=LABELS.limit,
-            progress=progress,
-        )
+        fetch_file(QMNIST, LABELS, folder, progress)
 
     try:
         rows, _ = read_checked(folder, LABELS)
@@ -68,7 +59,8 @@ def training_writers(
     return rows[:, WRITER].astype(np.int32)
 
 
-def _read_made(path: Path) -> Writers:
+def read_writers(path: Path) -> Writers:
+    """Read mnist_writers.npz, or raise BadData if it is damaged."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             writers = np.asarray(stored["train_writer"], np.int32)

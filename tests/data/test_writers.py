@@ -66,7 +66,7 @@ def test_qmnist_s_labels_name_the_writers_where_the_small_file_is_missing(
     folder = tmp_path / "qmnist"
     folder.mkdir()
     (folder / LABELS.packed_name).write_bytes(gzip.compress(idx(rows.astype(">i4"))))
-    monkeypatch.setattr(module, "fetch", lambda *args, **kwargs: pytest.fail("it is there"))
+    monkeypatch.setattr(module, "fetch_file", lambda *args, **kwargs: pytest.fail("it is there"))
     np.testing.assert_array_equal(training_writers(tmp_path), rows[:, 2])
 
 

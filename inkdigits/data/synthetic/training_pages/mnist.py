@@ -11,6 +11,7 @@ from inkdigits.core.digits import CLASSES, Array, Labels, Mask, Plane
 from inkdigits.data.store import default_data_dir
 from inkdigits.data.synthetic.training_pages.fields import EM, Glyph, as_way, from_way
 from inkdigits.data.synthetic.training_pages.pixels import resized
+from inkdigits.data.writers import WRITERS_FILE, read_writers
 
 Images = NDArray[np.uint8]  # (N, H, W)
 Masks = NDArray[np.bool_]  # (N, H, W)
@@ -53,12 +54,11 @@ def _who() -> NDArray[np.int32]:
 
     Without the file of writers, neighbours in MNIST count as one writer's.
     """
-    file = default_data_dir() / "mnist" / "mnist_writers.npz"
+    file = default_data_dir() / "mnist" / WRITERS_FILE
     if not file.exists():
         return np.arange(60000, dtype=np.int32) // EACH
 
-    stored = np.load(file, allow_pickle=False)
-    return stored["train_writer"].astype(np.int32)
+    return read_writers(file)
 
 
 def hands(split: str) -> list[dict[int, list[Glyph]]]:
