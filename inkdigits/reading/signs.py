@@ -1,4 +1,4 @@
-"""Signs beside digits: of what the page reader takes for separators, those that belong to a line.
+"""Signs beside digits: of what the page reader takes for one, those that belong to a line.
 
 A speck far from any digit looks like a full stop, and a dash of the form like a minus.
 """
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from inkdigits.core.digits import CLASSES
-from inkdigits.reading.page.find import SEPARATORS, Box
+from inkdigits.reading.page.find import SIGNS, Box
 from inkdigits.reading.page.reader import Page
 from inkdigits.reading.symbols import Digit, Sign
 
@@ -38,11 +38,11 @@ def signs_beside(page: Page, digits: Sequence[Digit]) -> tuple[Sign, ...]:
 
 def _signs_on(page: Page) -> Iterator[Sign]:
     """Yield what is likely to be a sign."""
-    for find in page.separators:
+    for find in page.signs:
         kind = int(find.chances.argmax())
         confidence = float(find.chances[kind])
         if confidence > LEAST_CONFIDENCE:
-            sign = SEPARATORS[kind - CLASSES]
+            sign = SIGNS[kind - CLASSES]
             yield Sign(sign, confidence, page.in_original(find.box), find.line)
 
 

@@ -33,7 +33,7 @@ Box = NDArray[np.floating]  # (4,) left, top, right, bottom, in pixels of the pa
 
 @dataclass(frozen=True)
 class JudgedFind:
-    """A digit or separator that was found on a page.
+    """A digit or sign that was found on a page.
 
     Attributes:
         box: around its ink.
@@ -54,8 +54,8 @@ class Example:
     Attributes:
         picture: (H, W, 3) uint8 RGB.
         finds: in no particular order.
-        missed: boxes of digits and separators that were not found, or read as something else.
-        symbols: how many digits and separators the page has.
+        missed: boxes of digits and signs that were not found, or read as something else.
+        symbols: how many digits and signs the page has.
     """
 
     picture: Pixels
@@ -98,7 +98,7 @@ def validation_examples(run: Path, count: int) -> Iterator[Example]:
 def _finds(
     page: TrainingPage, page_network: PixelNetwork, look_network: PixelNetwork
 ) -> Iterator[JudgedFind]:
-    """Yield the digits and separators found on a page."""
+    """Yield the digits and signs found on a page."""
     for piece in find_pieces(page_network, page.picture):
         symbols = find_symbols(piece.maps)
         if not symbols:

@@ -6,7 +6,7 @@ from inkdigits.reading.page.finding import Piece
 from inkdigits.reading.page.maps import Maps
 from inkdigits.training.page.targets import NO_KIND, page_targets
 
-OTHER = 15  # the kind of what is neither a digit nor a separator
+OTHER = 15  # the kind of what is neither a digit nor a sign
 SURE = 10  # logit of the right kind; all others have 0
 
 Box = tuple[int, int, int, int]

@@ -212,17 +212,17 @@ def test_ink_has_the_colour_of_what_became_of_it(fields):
     assert (pixels[-1, -1] == 255).all()
 
 
-def test_separators_and_what_was_not_looked_at_have_colours_of_their_own(fields):
+def test_signs_and_what_was_not_looked_at_have_colours_of_their_own(fields):
     trace = traced(page_of(fields[:2], columns=2, size=5))
     first, second = trace.page.candidates
-    page = replace(trace.page, candidates=(first,), separators=(second,))
+    page = replace(trace.page, candidates=(first,), signs=(second,))
     image, legend = views.colour_ink(page, trace.reading.digits[:1])
 
-    assert [words for _, words in legend] == ["accepted", "a separator", "no writing seen"]
+    assert [words for _, words in legend] == ["accepted", "a sign", "no writing seen"]
 
     left, top, right, bottom = second.box
     inside = np.asarray(image)[top:bottom, left:right].astype(int)
-    assert (np.abs(inside - views.SEPARATOR).max(axis=2) <= 2).sum() > 500
+    assert (np.abs(inside - views.SIGN).max(axis=2) <= 2).sum() > 500
 
     unseen, _ = views.colour_ink(replace(page, pieces=()), trace.reading.digits[:1])
     assert count(unseen, views.OUTSIDE) > 0.5 * unseen.width * unseen.height

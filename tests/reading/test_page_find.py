@@ -27,7 +27,7 @@ def found(chances: np.ndarray) -> Find:
 
 
 @pytest.mark.parametrize(
-    ("chances", "is_digit", "is_separator"),
+    ("chances", "is_digit", "is_sign"),
     [
         (chances_of(k3=0.9), True, False),
         (chances_of(k11=0.9), False, True),
@@ -39,12 +39,12 @@ def found(chances: np.ndarray) -> Find:
         (chances_of(k1=0.45, k13=0.55), False, True),  # a slash
     ],
 )
-def test_a_find_is_a_digit_a_separator_or_neither(
-    chances: np.ndarray, is_digit: bool, is_separator: bool
+def test_a_find_is_a_digit_a_sign_or_neither(
+    chances: np.ndarray, is_digit: bool, is_sign: bool
 ) -> None:
     find = found(chances)
     assert find.digit_chance == pytest.approx(chances[:10].sum())
-    assert (find.is_digit, find.is_separator) == (is_digit, is_separator)
+    assert (find.is_digit, find.is_sign) == (is_digit, is_sign)
 
 
 def test_its_strokes_are_its_own_ink_without_its_neighbour_s() -> None:

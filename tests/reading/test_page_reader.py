@@ -228,7 +228,7 @@ def test_a_page_has_its_digits_in_boxes_that_fit() -> None:
     layer = line("20574")
     page = page_reader(threads=1).read(Picture(written(layer)))
     assert [int(one.chances.argmax()) for one in page.candidates] == [2, 0, 5, 7, 4]
-    assert page.separators == ()
+    assert page.signs == ()
     for place, one in enumerate(page.candidates):
         left, top, right, bottom = one.box
         columns = np.flatnonzero(layer[:, 30 + 80 * place : 110 + 80 * place].any(axis=0))
@@ -287,7 +287,7 @@ def test_a_blank_page_has_no_candidates_single_or_not(pages: PageReader) -> None
     blank = Picture(np.full((200, 300), 255, np.uint8))
     for single in (False, True):
         page = pages.read(blank, single)
-        assert page.candidates == page.separators == page.pieces == ()
+        assert page.candidates == page.signs == page.pieces == ()
         assert page.warnings == ()
 
 

@@ -57,7 +57,7 @@ def test_a_dot_above_or_below_a_colon_is_half_of_it(dot_left: int, read: list[st
         Find((125, 110, 129, 120), colon, None, None),
         Find((dot_left, 128, dot_left + 4, 132), dot, None, None),
     )
-    page = replace(page_with((0, 0, 1, 1)), separators=found)
+    page = replace(page_with((0, 0, 1, 1)), signs=found)
     assert [sign.sign for sign in signs_beside(page, [DIGIT])] == read
 
 
@@ -70,7 +70,7 @@ def two_signs(
         chances = np.full(16, (1 - confidence) / 15, np.float32)
         chances[kind] = confidence
         found.append(Find(box, chances, None, None))
-    page = replace(page_with((0, 0, 1, 1)), separators=tuple(found))
+    page = replace(page_with((0, 0, 1, 1)), signs=tuple(found))
     return [sign.sign for sign in signs_beside(page, [DIGIT])]
 
 

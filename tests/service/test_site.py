@@ -77,7 +77,7 @@ def test_every_constant_that_a_script_takes_is_written(script: Path) -> None:
 def test_the_constants_are_those_of_python() -> None:
     written_module = constants_module()
     assert '"LEAST_CENTRE": 0.3' in written_module
-    assert '"SEPARATORS": ".,-/:"' in written_module
+    assert '"SIGNS": ".,-/:"' in written_module
     assert f'"threshold": {cached_recogniser("default").threshold}' in written_module
 
 

@@ -101,7 +101,7 @@ def test_coarse_cells_that_writing_touches_know_its_height_even_if_it_is_too_sma
                 assert height == pytest.approx(heights[touching[-1]], rel=1e-5)
 
 
-def test_separators_alone_are_taken_as_part_of_taller_writing() -> None:
+def test_signs_alone_are_taken_as_part_of_taller_writing() -> None:
     boxes = np.array([(0, 0, 4, 5), (20, 0, 24, 3)], np.float32)
     assert line_heights(np.array([10, 14], np.int8), boxes).tolist() == [20, 16]
 

@@ -31,7 +31,7 @@ from inkdigits.reading.symbols import Digit
 # Neighbours have two shades in turn, so that one sees where one ends and the next begins.
 ACCEPTED_SHADES = (ACCEPTED, (86, 180, 233))
 REFUSED_SHADES = (REFUSED, (230, 159, 0))
-SEPARATOR = (150, 90, 150)
+SIGN = (150, 90, 150)
 OUTSIDE = (226, 224, 214)
 VISIBLE = 127  # of 255, strength of ink from which it is named
 
@@ -108,7 +108,7 @@ def colour_ink(page: Page, digits: Sequence[Digit]) -> tuple[Image.Image, Legend
     meanings = [
         (ACCEPTED, "accepted", any(is_accepted)),
         (REFUSED, "refused", not all(is_accepted)),
-        (SEPARATOR, "a separator", bool(page.separators)),
+        (SIGN, "a sign", bool(page.signs)),
         (UNUSED, "no part of a symbol", bool((np.asarray(unused) > VISIBLE).any())),
         (OUTSIDE, "no writing seen", True),
     ]
@@ -117,7 +117,7 @@ def colour_ink(page: Page, digits: Sequence[Digit]) -> tuple[Image.Image, Legend
 
 def _colours(page: Page, digits: Sequence[Digit]) -> list[tuple[Find, Colour]]:
     """Return the colour of each symbol."""
-    colours = [(find, SEPARATOR) for find in page.separators]
+    colours = [(find, SIGN) for find in page.signs]
     for number, (find, digit) in enumerate(zip(page.candidates, digits, strict=True)):
         shades = ACCEPTED_SHADES if digit.accepted else REFUSED_SHADES
         colours.append((find, shades[number % 2]))

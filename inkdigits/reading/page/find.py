@@ -15,9 +15,9 @@ from inkdigits.reading.page.maps import Floats
 # Left, top, right, bottom in pixels; right and bottom are one past the last pixel.
 Box = tuple[int, int, int, int]
 
-SEPARATORS = ".,-/:"
-SLASH = CLASSES + SEPARATORS.index("/")
-OTHER = CLASSES + len(SEPARATORS)  # the last kind: anything that is no digit and no separator
+SIGNS = ".,-/:"
+SLASH = CLASSES + SIGNS.index("/")
+OTHER = CLASSES + len(SIGNS)  # the last kind: anything that is no digit and no sign
 KINDS = OTHER + 1
 MARGIN = (LOOK_SIDE - SIDE) // 2  # a look shows a digit 20 pixels tall, as MNIST's images do
 
@@ -58,8 +58,8 @@ class Find:
         return float(self.chances[:CLASSES].max()) > 1 - self.digit_chance
 
     @property
-    def is_separator(self) -> bool:
-        """Whether it is one of the five separators rather than a digit or anything else."""
+    def is_sign(self) -> bool:
+        """Whether it is one of the five signs rather than a digit or anything else."""
         return CLASSES <= int(self.chances.argmax()) < OTHER
 
     @property

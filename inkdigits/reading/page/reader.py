@@ -44,14 +44,14 @@ class Page:
         picture: upright.
         pieces: the parts of it in which there is writing of any kind.
         candidates: what may be digits, in reading order.
-        separators: what stands between digits.
+        signs: full stops, dashes and the like.
         warnings: sentences on what may go wrong.
     """
 
     picture: Picture
     pieces: tuple[Piece, ...]
     candidates: tuple[Find, ...]
-    separators: tuple[Find, ...]
+    signs: tuple[Find, ...]
     warnings: tuple[str, ...]
 
     def in_original(self, box: Box) -> Box:
@@ -85,12 +85,12 @@ class PageReader:
         pieces = [] if is_noise(picture.pixels) else find_pieces(self._page, picture.rgb)
         height, width = picture.pixels.shape[:2]
         finds, once = self._find_in(pieces, (width, height))
-        separators = tuple(find for find in finds if find.is_separator)
-        candidates = tuple(find for find in finds if not find.is_separator)
+        signs = tuple(find for find in finds if find.is_sign)
+        candidates = tuple(find for find in finds if not find.is_sign)
         if single and finds:
             alone = [_if_alone(find) for find in finds]
             candidates = (max(alone, key=lambda find: float(find.chances[:CLASSES].max())),)
-            separators = ()
+            signs = ()
 
         warnings = (
             *picture.warnings,
@@ -98,7 +98,7 @@ class PageReader:
             *signs_warning(() if single else finds),
             *_crowd_warning(once),
         )
-        return Page(picture, tuple(pieces), candidates, separators, warnings)
+        return Page(picture, tuple(pieces), candidates, signs, warnings)
 
     def _find_in(
         self, pieces: Sequence[Piece], size: tuple[int, int]
@@ -234,7 +234,7 @@ def _distinct(finds: Sequence[Find]) -> list[Find]:
     boxes = _as_array(finds) + np.outer(cells / 2, (-1, -1, 1, 1))
     sure = [find.symbol.score + float(find.chances.max()) for find in finds]
     may_be_digit = np.array([find.digit_chance > MAY_BE_DIGIT for find in finds])
-    is_separator = np.array([find.is_separator for find in finds])
+    is_sign = np.array([find.is_sign for find in finds])
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
 
     kept: list[int] = []
@@ -242,7 +242,7 @@ def _distinct(finds: Sequence[Find]) -> list[Find]:
         shared = shared_areas(boxes[number], boxes[kept])
         joined = areas[number] + areas[kept] - shared
         are_digits = may_be_digit[kept] & may_be_digit[number]
-        are_alike = are_digits | (is_separator[kept] & is_separator[number])
+        are_alike = are_digits | (is_sign[kept] & is_sign[number])
 
         is_same = shared > SAME * joined
         is_inside = are_alike & (shared > INSIDE * areas[number])

@@ -7,7 +7,7 @@ import numpy as np
 
 from inkdigits.core.digits import CLASSES
 from inkdigits.reading.page.decoding import Symbol
-from inkdigits.reading.page.find import SEPARATORS, Find
+from inkdigits.reading.page.find import SIGNS, Find
 from inkdigits.reading.page.look import PAPER
 from inkdigits.reading.page.maps import FINE
 from inkdigits.reading.preprocessing.picture import Picture
@@ -68,8 +68,8 @@ def signs_warning(finds: Sequence[Find]) -> tuple[str, ...]:
     signs: list[str] = []
     for before, find, after in zip(finds, finds[1:], finds[2:], strict=False):
         in_line = before.line == find.line == after.line
-        if in_line and before.is_digit and find.is_separator and after.is_digit:
-            signs.append(SEPARATORS[int(find.chances.argmax()) - CLASSES])
+        if in_line and before.is_digit and find.is_sign and after.is_digit:
+            signs.append(SIGNS[int(find.chances.argmax()) - CLASSES])
 
     kinds = dict.fromkeys(signs)  # each once, in order
     return (f"signs left out: {' '.join(kinds)}",) if kinds else ()

@@ -78,7 +78,7 @@ class LookFigures:
     Attributes:
         nll: mean cross-entropy, nats.
         digits: of digits, those that are given their kind.
-        others: of what is neither digit nor separator, what is refused.
+        others: of what is neither digit nor sign, what is refused.
         n: looks. Fractions and means of none are 0.
     """
 

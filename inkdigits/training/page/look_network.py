@@ -11,7 +11,7 @@ DROPOUT = 0.2  # not yet measured
 
 
 class LookNetwork(nn.Module):
-    """Tells ten digits, five separators and anything else apart in looks: uint8 (N, 6, 32, 32).
+    """Tells ten digits, five signs and anything else apart in looks: uint8 (N, 6, 32, 32).
 
     The view from near goes through a residual network. A small one says of the view from far which
     kinds are likely there: among digits, in a word, beside the rays of a sun.

@@ -14,9 +14,9 @@ SMALLEST = 8.0  # pixels of height below which a symbol is writing but too small
 SPREAD = 0.12  # standard deviation of the heatmap's Gaussian, in sizes of the symbol
 LEAST_DEVIATION = 0.8  # of the Gaussian at the least, cells
 CORE = 0.3  # of the Gaussian's peak: cells above it learn the symbol's size and kind
-SEPARATOR_HEIGHT = 4.0  # sizes of a separator that writing of separators alone counts as tall
+SIGN_HEIGHT = 4.0  # sizes of a sign that writing of signs alone counts as tall
 
-SEPARATORS = range(CLASSES, OTHER)  # kinds
+SIGNS = range(CLASSES, OTHER)  # kinds
 NO_KIND = -1
 
 Map = NDArray[np.float32]
@@ -82,28 +82,28 @@ def page_targets(owner: Owners, kinds: Kinds, boxes: Map) -> PageTargets:
 def line_heights(kinds: Kinds, boxes: Map) -> Map:
     """Return how tall the writing is at each symbol.
 
-    That is the symbol's larger side, or for separators that of the nearest other symbol.
+    That is the symbol's larger side, or for signs that of the nearest other symbol.
 
     Args:
-        kinds: (K,) int8, 10 to 14 are separators.
+        kinds: (K,) int8, 10 to 14 are signs.
         boxes: (K, 4) float32, pixels.
 
     Returns:
         (K,) float32, pixels.
     """
     sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
-    separator = np.isin(kinds, SEPARATORS)
-    if separator.all() or not separator.any():
-        heights = np.where(separator, sides * SEPARATOR_HEIGHT, sides)
+    sign = np.isin(kinds, SIGNS)
+    if sign.all() or not sign.any():
+        heights = np.where(sign, sides * SIGN_HEIGHT, sides)
         return heights.astype(np.float32)
 
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    others = np.flatnonzero(~separator)
+    others = np.flatnonzero(~sign)
     between = centres[:, None] - centres[None, others]
     distances = np.linalg.norm(between, axis=2)
     nearest = others[distances.argmin(axis=1)]
 
-    heights = np.where(separator, sides[nearest], sides)
+    heights = np.where(sign, sides[nearest], sides)
     return heights.astype(np.float32)
 
 

@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def owners(page: TrainingPage) -> Array:
-    """Colour each symbol's ink, and draw its box: digits white, separators yellow, others red."""
+    """Colour each symbol's ink, and draw its box: digits white, signs yellow, others red."""
     turns = np.arange(len(page.kinds) + 1) * GOLDEN
     hsv = np.full((len(turns), 1, 3), 230, np.uint8)
     hsv[:, 0, 0] = turns * HALF_DEGREES % HALF_DEGREES

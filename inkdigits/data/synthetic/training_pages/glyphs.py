@@ -1,4 +1,4 @@
-"""Keep a bank of glyphs: MNIST's writers, digits drawn from strokes, separators, and others.
+"""Keep a bank of glyphs: MNIST's writers, digits drawn from strokes, signs and others.
 
 Built once and shared by processes that fork afterwards.
 """
@@ -25,9 +25,9 @@ from inkdigits.data.synthetic.training_pages.fields import (
     united,
 )
 from inkdigits.data.synthetic.training_pages.pixels import Layer, ellipse
-from inkdigits.reading.page.find import SEPARATORS
+from inkdigits.reading.page.find import SIGNS
 
-SYMBOLS = (*"0123456789", *SEPARATORS, "other")  # the kinds that the page reader tells apart
+SYMBOLS = (*"0123456789", *SIGNS, "other")  # the kinds that the page reader tells apart
 OTHER = SYMBOLS.index("other")
 
 Digits = Mapping[int, Sequence[Glyph]]  # the ways in which one hand writes each digit
@@ -36,7 +36,7 @@ DRAWN_HANDS = {"train": 420, "validation": 60}
 LOOSE = 0.02  # ems, deviation of a sign's control points
 PLAIN_ONE = "0,0 0,50 0,100"
 EXAMPLES = 2  # of each digit of a drawn hand
-VARIANTS = 24  # of each separator and sign
+VARIANTS = 24  # of each sign
 STRUCK_OUT = 240
 PRINTED = 160
 ICON_COUNT = 60
@@ -68,7 +68,7 @@ class Bank:
         writers: MNIST's writers of the split.
         drawn: hands drawn from strokes.
         plain_ones: 1s that are one straight stroke.
-        signs: what stands in and around numbers, by name, separators included.
+        signs: what stands in and around numbers, by name, those included that are read.
         letters: written ones, for words.
         others: letters, doodles, struck-out digits, printed letters and icons.
     """
@@ -90,7 +90,7 @@ def bank(split: str) -> Bank:
     writers = mnist.hands(split)
 
     signs: dict[str, list[Glyph]] = {}
-    for kind, ways in enumerate(shapes.SEPARATORS, start=10):
+    for kind, ways in enumerate(shapes.SIGNS, start=10):
         signs[SYMBOLS[kind]] = _variants(ways, kind, 3 * VARIANTS, rng)
 
     for name, ways in shapes.AMID_NUMBERS.items():

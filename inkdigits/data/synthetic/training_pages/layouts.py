@@ -170,7 +170,7 @@ def columns(writer: Writer) -> None:
 
 
 def boxes(writer: Writer) -> None:
-    """Write a number into boxes, a digit a box, sometimes with separators between."""
+    """Write a number into boxes, a digit a box, sometimes with signs between."""
     rng = writer.rng
     height, width = writer.writing.size
     cell = writer.em * rng.uniform(0.75, 1.6)

@@ -1,8 +1,8 @@
-"""Hold the ways to write digits, separators and other signs with a pen, as control points.
+"""Hold the ways to write digits, signs and whatever else with a pen, as control points.
 
 "x,y" in hundredths of the height, y down from the top to the baseline at 100; strokes are separated
-by |, a point given twice is a
-corner. The shapes are this package's own: the benchmark `pages` writes its digits in other ways.
+by |, a point given twice is a corner. The shapes are this package's own: the benchmark `pages`
+writes its digits in other ways.
 """
 
 # Each digit as several schools teach it. A hand takes one way of each and keeps to it.
@@ -165,7 +165,7 @@ DIGITS: tuple[tuple[str, ...], ...] = (
     ),
 )
 
-SEPARATORS: tuple[tuple[str, ...], ...] = (
+SIGNS: tuple[tuple[str, ...], ...] = (
     ("0,96 1,98", "0,94 4,98", "0,96 3,92 5,98 0,97", "2,95 2,95"),
     ("6,90 6,98 0,114", "4,92 8,96 4,108 0,114", "8,92 0,120", "4,94 6,100 2,110", "10,86 -2,112"),
     ("0,56 34,54", "0,58 20,56 50,58", "0,50 24,50", "0,60 60,56", "0,56 16,62 34,50 50,56"),

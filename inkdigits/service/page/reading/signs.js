@@ -1,9 +1,9 @@
-// Signs beside digits: of what the page reader takes for separators, those that belong to a line.
+// Signs beside digits: of what the page reader takes for one, those that belong to a line.
 // Mirrors reading/signs.py.
 
 import { digits, signs } from "./constants.js";
 import { argmax } from "./arrays.js";
-import { SEPARATORS } from "./page/find.js";
+import { SIGNS } from "./page/find.js";
 import { inOriginal } from "./page/reader.js";
 import { around } from "./symbols.js";
 
@@ -12,10 +12,10 @@ const { AWAY, BEYOND, LEAST_CONFIDENCE } = signs;
 // Returns the signs of a page that stand beside accepted digits, in reading order.
 export function signsBeside(page, found) {
   const accepted = found.filter((digit) => digit.accepted);
-  const likely = page.separators
+  const likely = page.signs
     .map(({ chances, box, line }) => {
       const kind = argmax(chances);
-      const sign = SEPARATORS[kind - digits.CLASSES];
+      const sign = SIGNS[kind - digits.CLASSES];
       return { sign, confidence: chances[kind], box: inOriginal(page, box), line };
     })
     .filter(({ confidence }) => confidence > LEAST_CONFIDENCE)

@@ -25,7 +25,7 @@ export function viewsOf(page) {
       fill(writing, [left, top], place, maps.COARSE / scale, HEAT, 0.5 * chance);
     });
   }
-  [...page.candidates, ...page.separators].forEach(({ piece, symbol }, number) => {
+  [...page.candidates, ...page.signs].forEach(({ piece, symbol }, number) => {
     const colour = COLOURS[number % COLOURS.length];
     symbol.rows.forEach((row, i) => {
       const place = [symbol.columns[i], row];

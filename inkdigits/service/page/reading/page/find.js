@@ -6,7 +6,7 @@ import { argmax, sum } from "../arrays.js";
 import { looks } from "./look.js";
 
 const { CLASSES, SIDE } = digits;
-export const { SEPARATORS, SLASH, OTHER, MARGIN } = find;
+export const { SIGNS, SLASH, OTHER, MARGIN } = find;
 
 export class Find {
   // box: in pixels of the picture; chances: 16; piece, symbol: where it was found, as what; taken:
@@ -31,7 +31,7 @@ export class Find {
     return Math.max(...this.chances.subarray(0, CLASSES)) > 1 - this.digitChance;
   }
 
-  get isSeparator() {
+  get isSign() {
     const kind = argmax(this.chances);
     return kind >= CLASSES && kind < OTHER;
   }

@@ -19,17 +19,17 @@ const { CLASSES } = digits;
 
 const digitsOf = (chances) => chances.subarray(0, CLASSES);
 
-// Finds the symbols in an upright picture: {picture, pieces, candidates, separators, warnings}.
+// Finds the symbols in an upright picture: {picture, pieces, candidates, signs, warnings}.
 // networks: {page, look}; single: whether it holds at most one digit, then the only candidate.
 export async function readPage(networks, picture, single = false) {
   const pieces = isNoise(picture.image) ? [] : await findPieces(networks.page, picture.image);
   const { finds, once } = await findIn(networks, pieces, picture.image);
-  let separators = finds.filter((find) => find.isSeparator);
-  let candidates = finds.filter((find) => !find.isSeparator);
+  let signs = finds.filter((find) => find.isSign);
+  let candidates = finds.filter((find) => !find.isSign);
   if (single && finds.length) {
     const alone = finds.map(ifAlone);
     candidates = [alone[argmax(alone.map(({ chances }) => Math.max(...digitsOf(chances))))]];
-    separators = [];
+    signs = [];
   }
 
   const warnings = [
@@ -38,7 +38,7 @@ export async function readPage(networks, picture, single = false) {
     ...signsWarning(single ? [] : finds),
     ...(once ? [`crowded: ${once} symbols were looked at once only`] : []),
   ];
-  return { picture, pieces, candidates, separators, warnings };
+  return { picture, pieces, candidates, signs, warnings };
 }
 
 // Returns a box of a page in pixels of the upright original.
@@ -153,7 +153,7 @@ function distinct(finds) {
     const shared = (other) => sharedArea(boxes[number], boxes[other]);
     const areAlike = (other) =>
       (mayBeDigit[number] && mayBeDigit[other]) ||
-      (finds[number].isSeparator && finds[other].isSeparator);
+      (finds[number].isSign && finds[other].isSign);
     const isSame = (other) => shared(other) > SAME * (areas[number] + areas[other] - shared(other));
     const isInside = (other) => areAlike(other) && shared(other) > INSIDE * areas[number];
     const holds = (other) => areAlike(other) && shared(other) > INSIDE * areas[other];

@@ -2,7 +2,7 @@
 
 import { digits, look, maps, warnings } from "../constants.js";
 import { argmax, mean, median, range, rint } from "../arrays.js";
-import { SEPARATORS } from "./find.js";
+import { SIGNS } from "./find.js";
 
 export const { LIGHT_INK, SMALL } = warnings;
 const { VERY_FAINT, BESIDE } = warnings;
@@ -35,11 +35,11 @@ export function signsWarning(finds) {
   const isBetween = (find, i) => {
     const [before, after] = [finds[i - 1], finds[i + 1]];
     const inLine = before?.line === find.line && after?.line === find.line;
-    return inLine && before.isDigit && find.isSeparator && after.isDigit;
+    return inLine && before.isDigit && find.isSign && after.isDigit;
   };
   const signs = finds
     .filter(isBetween)
-    .map(({ chances }) => SEPARATORS[argmax(chances) - digits.CLASSES]);
+    .map(({ chances }) => SIGNS[argmax(chances) - digits.CLASSES]);
   return signs.length ? [`signs left out: ${[...new Set(signs)].join(" ")}`] : [];
 }
 
