@@ -62,10 +62,40 @@ export class BadPicture extends Error {
   code: "too_large" | "not_a_picture";
 }
 
-/** A reader with its networks, which stay loaded. */
+/** One digit's ink, row by row: paper 0 to ink 255. */
+export interface Ink {
+  width: number;
+  height: number;
+  channels: 1;
+  data: Uint8Array;
+}
+
+/** Brings ink, not blank, to the 28 x 28 bytes that the digit classifier knows. */
+export function toField(ink: Ink): Uint8Array;
+
+/** What the digit classifier answers for a field. */
+export interface Answer {
+  /** Of each of the ten digits, provided that it is one. */
+  shares: Float32Array;
+  /** The probability that it is no digit, 0 to 1. */
+  doubt: number;
+}
+
+/** What a layer makes of a field: the first `shown` of its maps, each a plane of bytes. */
+export interface Layer {
+  name: string;
+  /** Maps, their height, their width. */
+  shape: [number, number, number];
+  shown: number;
+  maps: Uint8Array;
+}
+
+/** A reader with its networks, which stay loaded. For fields alone, `new Recogniser()` is enough. */
 export class Recogniser {
   static load(): Promise<Recogniser>;
   read(picture: Picture, options?: Options): Promise<Reading>;
+  answer(fields: Uint8Array[]): Promise<Answer[]>;
+  inside(field: Uint8Array): Promise<{ probabilities: number[]; occlusion: number[][]; layers: Layer[] }>;
 }
 
 /** Reads the digits in a picture. Rejects with BadPicture where it cannot be read. */

@@ -2,6 +2,7 @@
 
 import { Recogniser } from "./recogniser.js";
 
+export { toField } from "./preprocessing/fields.js";
 export { BadPicture } from "./preprocessing/picture.js";
 export { tableOf } from "./tables.js";
 export { Recogniser };
