@@ -41,6 +41,7 @@ from inkdigits.service.application import MAX_JSON
 from inkdigits.service.connections import MAX_BODY
 
 DOCS = Path(__file__).parent
+FIGURES = DOCS / "figures"  # scripts, data and pictures of the live figures
 ROOT = DOCS.parent
 BUILT = ROOT / "build" / "docs"
 REPOSITORY = "https://github.com/inkdigits/inkdigits/blob/main"
@@ -94,7 +95,7 @@ def assemble(out: Path) -> None:
         place = out / path.relative_to(DOCS)
         if path.suffix == ".md":
             _write(place, build_page(path.read_text(), path, place, out))
-        elif path.suffix in (*PICTURE_SUFFIXES, ".css"):
+        elif path.suffix in (*PICTURE_SUFFIXES, ".css") or path.parent == FIGURES:
             _copy(path, place)
 
     for name, page in ROOT_PAGES.items():

@@ -23,6 +23,7 @@ import io
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -220,3 +221,21 @@ def _write_arrays(folder: Path) -> None:
 
 def _write_csv(path: Path, header: str, rows: np.ndarray) -> None:
     np.savetxt(path, rows, "%d", ",", header=header, comments="")
+
+
+# ---- the site
+
+BUILD = """
+import logging, sys
+from mkdocs.commands.build import build
+from mkdocs.config import load_config
+
+logging.basicConfig()
+build(load_config("mkdocs.yml", docs_dir=sys.argv[1], site_dir=sys.argv[2]))
+"""
+
+
+def build_site(docs: Path, site: Path) -> subprocess.CompletedProcess[str]:
+    """Build assembled pages into a site, as `make docs` does."""
+    command = [sys.executable, "-c", BUILD, str(docs), str(site)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)

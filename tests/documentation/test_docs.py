@@ -4,12 +4,10 @@ import inspect
 import json
 import re
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from documented import ROOT, marked_blocks, prepare, run
+from documented import ROOT, build_site, marked_blocks, prepare, run
 
 import inkdigits
 from inkdigits.command import cli
@@ -33,14 +31,6 @@ FOREIGN = re.compile(
     r"""<(?:script|link|img|iframe|source|video)\b[^>]*\b(?:src|href)=["']?(?:https?:)?//[^>]*>"""
     r"""|url\(["']?https?:"""
 )
-BUILD = """
-import logging, sys
-from mkdocs.commands.build import build
-from mkdocs.config import load_config
-
-logging.basicConfig()
-build(load_config("mkdocs.yml", docs_dir=sys.argv[1], site_dir=sys.argv[2]))
-"""
 
 
 @pytest.mark.slow
@@ -112,28 +102,6 @@ def test_every_public_name_is_described():
 
 
 # ---- the site
-
-
-@pytest.fixture(scope="module")
-def assembled(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("assembled") / "docs"
-    command = [sys.executable, "docs/assemble.py", folder]
-    subprocess.run(command, check=True, cwd=ROOT, timeout=120)
-    return folder
-
-
-def build_site(docs: Path, site: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-c", BUILD, docs, site]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-
-
-@pytest.fixture(scope="module")
-def site(assembled) -> Path:
-    """The site. Building it is strict: a dead link, or a page missing in the navigation, fails."""
-    folder = assembled.parent / "site"
-    done = build_site(assembled, folder)
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.mark.slow
