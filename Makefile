@@ -28,9 +28,12 @@ lint: $(VENV)/.dev ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-reproduce: $(VENV)/.train ## all reference recipes over three seeds -> docs/results.md (about half an hour)
+reproduce: $(VENV)/.train ## all reference recipes over three seeds, and with one change each -> docs/results.md, docs/reference-systems.md (an hour)
 	$(BIN)/inkdigits reproduce --seeds 3 --write
 	$(BIN)/python -m benchmarks.training.frontier --write docs/challenge.md
+	$(BIN)/python -m benchmarks.training.reference_page --write docs
+	$(BIN)/python -m benchmarks.reading.live_figures --write docs/figures
+	$(BIN)/python -m benchmarks.first_screen --write
 
 accuracy: $(VENV)/.train ## our own recipes over ten seeds -> docs/accuracy.md, docs/errors.md (hours; stop and go on, or start it twice)
 	$(BIN)/inkdigits reproduce nano tiny robust residual best --seeds 10 --write
@@ -54,6 +57,7 @@ handwriting: $(VENV)/.train ## pages, real pictures where they are, beside other
 	$(BIN)/python -m benchmarks.reading.sheets --write docs
 	$(BIN)/python -m benchmarks.reading.table_photos --write docs
 	$(BIN)/python -m benchmarks.reading.collected --write docs/train-your-own.md
+	$(BIN)/python -m benchmarks.first_screen --write
 
 opponents: ## what handwriting compares with: RapidOCR in an environment of its own (Tesseract: apt-get install tesseract-ocr)
 	test -x $(OPPONENTS)/bin/python || $(PYTHON) -m venv $(OPPONENTS)
