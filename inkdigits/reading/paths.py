@@ -24,12 +24,11 @@ from inkdigits.core.pictures import PICTURE_SUFFIXES, pictures_below
 from inkdigits.reading.explanation.mark import is_explanation
 from inkdigits.reading.preprocessing.picture import Picture
 from inkdigits.reading.preprocessing.several import iter_frames, may_have_several
-from inkdigits.reading.preprocessing.source import MAX_FILE, split_index
+from inkdigits.reading.preprocessing.source import read_open_file, split_index
 from inkdigits.reading.recogniser import Recogniser
 from inkdigits.reading.trace import Trace, unreadable_trace
 
 STANDARD_INPUT = "-"
-LARGEST_INPUT = MAX_FILE  # bytes
 
 # Names that promise an array of images, even where the file is damaged.
 ARRAY_SUFFIXES = (".npz", ".npy", ".csv", ".gz", ".bz2", ".idx", "-ubyte")
@@ -182,17 +181,21 @@ def _kind(path: str) -> Kind:
 
 def _open_standard_input() -> Part:
     """Read standard input, which holds one picture."""
-    data = sys.stdin.buffer.read(LARGEST_INPUT + 1)
+    try:
+        is_closed = sys.stdin is None
+        data = b"" if is_closed else read_open_file(sys.stdin.buffer, "standard input")
+    except BadPicture as error:
+        return Part(STANDARD_INPUT, error)
+    except OSError as error:
+        message = f"standard input cannot be read: {error.strerror}"
+        return Part(STANDARD_INPUT, BadPicture("unreadable", message))
+
     if not data:
         message = (
             "nothing arrived on standard input; it takes one picture, "
             "as in `inkdigits read - < photo.jpg`"
         )
         return Part(STANDARD_INPUT, BadPicture("empty", message))
-
-    if len(data) > LARGEST_INPUT:
-        message = f"more than {LARGEST_INPUT:,} bytes on standard input; it takes one picture"
-        return Part(STANDARD_INPUT, BadPicture("too_large", message))
 
     return Part(STANDARD_INPUT, data)
 

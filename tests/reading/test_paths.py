@@ -21,6 +21,7 @@ from inkdigits.data.datasets import Split
 from inkdigits.reading import paths as paths_module
 from inkdigits.reading.explanation.folder import Explanations
 from inkdigits.reading.paths import read_paths
+from inkdigits.reading.preprocessing import source
 from inkdigits.reading.reading import Reading
 from inkdigits.reading.recogniser import Recogniser
 
@@ -424,12 +425,19 @@ def test_other_things_than_a_picture_on_standard_input_are_one_error(
 
 
 def test_standard_input_without_end_is_not_read_to_its_end(recogniser, monkeypatch):
-    monkeypatch.setattr(paths_module, "LARGEST_INPUT", 1000)
-    give(monkeypatch, bytes(1_000_000))
+    give(monkeypatch, b"\x89PNG" + bytes(3000))
+    monkeypatch.setattr(source, "MAX_FILE", 1000)
     ((_, reading),) = read(recogniser, "-")
 
     assert reading.error.code == "too_large"
-    assert sys.stdin.buffer.tell() == 1001
+    assert "standard input" in str(reading.error)
+
+
+def test_closed_standard_input_is_one_error(recogniser, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    ((_, reading),) = read(recogniser, "-")
+
+    assert reading.error.code == "empty"
 
 
 def test_small_pictures_are_read_without_threads(recogniser, digits, tmp_path, monkeypatch):

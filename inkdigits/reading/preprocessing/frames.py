@@ -1,9 +1,10 @@
 """The frames of a picture file: bytes come in, and images that Pillow has opened go out.
 
-Which formats there are, and what is said of others. Frames are gone through one after the other,
-each within the limits of a picture (picture_file.py), and none is decoded here.
+Which formats there are, how they begin, and what is said of others. Frames are gone through one
+after the other, each within the limits of a picture (picture_file.py), and none is decoded here.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -19,7 +20,6 @@ from inkdigits.reading.preprocessing.picture_file import (
     refuse_dear_pixels,
     tiff_directories,
 )
-from inkdigits.reading.preprocessing.source import SourceFile
 
 Check = Callable[[Image.Image], None]
 
@@ -27,6 +27,11 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "WEBP", "TIFF", "AVIF")
 READABLE = "PNG, JPEG, BMP, GIF, WebP, TIFF, PPM and AVIF"
 OF_SEVERAL = ("TIFF", "GIF")  # the formats of which each frame is a picture of its own
 HEIC_HEADS = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis", b"ftypmif1")
+# What files begin with that may be read, also with an extra; a part of what begins so cannot be.
+READABLE_HEADS = re.compile(
+    rb"\x89PNG|\xff\xd8|BM|GIF8|P[0-6fy]|RIFF....WEBP|%PDF|....ftyp|" + TIFF_HEADS.pattern,
+    re.DOTALL,
+)
 # What people try that is not read here: first bytes, where they are, name.
 FOREIGN = (
     *((head, 4, "HEIC") for head in HEIC_HEADS[:-1]),
@@ -112,34 +117,65 @@ class Frames:
         return True
 
 
+def refuse_by_head(head: bytes, name: str) -> None:
+    """Refuse a file whose first bytes say that the rest need not be read.
+
+    Args:
+        head: the first MAX_HEAD bytes, which are all that a parser may read before the pixels.
+        name: what errors call the file.
+
+    Raises:
+        BadPicture: it is not a picture, has too many pixels, or takes too long to take apart.
+    """
+    if not READABLE_HEADS.match(head):
+        raise _not_a_picture(head, name)
+
+    try:
+        opened = PictureFile(head)
+    except TooDear as dear:
+        raise _too_dear(dear, name) from None
+
+    try:
+        with Image.open(opened, formats=FORMATS) as image:
+            check_size(image.width, image.height, name)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_many_pixels(name) from None
+    except BadPicture:
+        raise
+    except Exception:  # what else is wrong is said when all of it is there
+        if opened.refused:
+            raise _too_dear(opened.refused, name) from None
+
+
 @contextmanager
-def open_frames(file: SourceFile, check: Check | None = None) -> Iterator[Frames]:
+def open_frames(data: bytes, name: str, check: Check | None = None) -> Iterator[Frames]:
     """Open a picture file at its first frame.
 
     Args:
-        file: what is read.
+        data: the bytes of the file.
+        name: what errors call it.
         check: called with the image before its pixels are decoded; HEIC is then refused.
 
     Raises:
         BadPicture: as `open_picture` does; also what the `with` raises because there is too much in
             the file says so.
     """
-    if not file.data:
-        raise BadPicture("empty", f"{file.name} is empty: 0 bytes")
+    if not data:
+        raise BadPicture("empty", f"{name} is empty: 0 bytes")
 
     opened: PictureFile | None = None
     try:
-        opened = PictureFile(file.data)
-        with _open_image(opened, file.name, with_heic=check is None) as image:
+        opened = PictureFile(data)
+        with _open_image(opened, name, with_heic=check is None) as image:
             if check:
                 check(image)
-            refuse_dear_pixels(image, len(file.data))
+            refuse_dear_pixels(image, len(data))
             opened.end_head()
-            yield Frames(image, opened, file.name)
+            yield Frames(image, opened, name)
     except (BadPicture, TooDear) as error:
         dear = error if isinstance(error, TooDear) else opened and opened.refused
         if dear:
-            raise BadPicture("too_large", f"{file.name} has {dear}") from None
+            raise _too_dear(dear, name) from None
         raise
 
 
@@ -157,9 +193,7 @@ def _open_image(file: PictureFile, name: str, with_heic: bool) -> Image.Image:
     try:
         return Image.open(file, formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise BadPicture(
-            "too_large", f"{name} has more than the {MAX_PIXELS:,} pixels that are allowed"
-        ) from None
+        raise _too_many_pixels(name) from None
     except Exception as error:  # a parser that trips over foreign bytes may raise anything
         if with_heic and head[4:].startswith(HEIC_HEADS):
             return _open_heic(file, name)
@@ -181,6 +215,16 @@ def _open_heic(file: PictureFile, name: str) -> Image.Image:
         raise BadPicture("truncated", f"{name} is cut short or damaged: {error}") from error
 
     return image
+
+
+def _too_dear(dear: TooDear, name: str) -> BadPicture:
+    return BadPicture("too_large", f"{name} has {dear}")
+
+
+def _too_many_pixels(name: str) -> BadPicture:
+    return BadPicture(
+        "too_large", f"{name} has more than the {MAX_PIXELS:,} pixels that are allowed"
+    )
 
 
 def _not_a_picture(head: bytes, name: str) -> BadPicture:

@@ -168,7 +168,7 @@ def _from_file(file: SourceFile, check: Check | None) -> Picture:
             picture = from_page(pages, index)
             several = f"{pages.count:,} pages" if pages.count > 1 else ""
     else:
-        with open_frames(file, check) as frames:
+        with open_frames(file.data, file.name, check) as frames:
             frames.go_to(index)
             picture = from_image(frames.image, file.name)
             several = "several frames" if frames.is_animated else ""

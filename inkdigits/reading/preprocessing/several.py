@@ -78,7 +78,7 @@ def _frames_of(path: Path) -> Iterator[Frame]:
         return
 
     pixels = 0
-    with open_frames(file) as frames:
+    with open_frames(file.data, file.name) as frames:
         index = 0
         while True:
             if not frames.is_preview:

@@ -1,20 +1,26 @@
 """A file as it is handed over, a path, bytes, an open file or a data URL; its bytes go out.
 
-A path may end in an index, as in `scan.pdf[3]`, which asks for one page or frame, counted from 0.
+What its size or its first bytes rule out is not read: an endless device, a film, a gigabyte. A path
+may end in an index, as in `scan.pdf[3]`, which asks for one page or frame, counted from 0.
 """
 
 import base64
 import binascii
 import io
+import os
 import re
+import stat
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
 from inkdigits.core.errors import BadPicture, quoted, shortened
+from inkdigits.reading.preprocessing.frames import refuse_by_head
+from inkdigits.reading.preprocessing.picture_file import MAX_HEAD
 
 MAX_FILE = 256 << 20  # bytes; 64 million pixels take less, even uncompressed
+CHUNK = 1 << 20  # bytes read at a time
 DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w.+-]+=[\w.+-]+)*;base64,", re.ASCII)
 INDEXED = re.compile(r"(.+)\[(\d{1,9})\]", re.DOTALL | re.ASCII)
 
@@ -51,7 +57,7 @@ def read_source(source: Any) -> SourceFile | None:
         path, index = split_index(fspath(source))
         return SourceFile(_read_file(Path(path)), shortened(path), index)
     if hasattr(source, "read"):
-        return SourceFile(_read_open_file(source), "the open file")
+        return SourceFile(read_open_file(source, "the open file"), "the open file")
 
     return None
 
@@ -81,7 +87,7 @@ def _read_file(path: Path) -> bytes:
     name = quoted(path)
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
+            return read_open_file(file, shortened(path))
     except (FileNotFoundError, NotADirectoryError):
         raise BadPicture("not_found", f"no file {name}") from None
     except IsADirectoryError:
@@ -90,27 +96,53 @@ def _read_file(path: Path) -> bytes:
         reason = getattr(error, "strerror", None) or error
         raise BadPicture("unreadable", f"{name} cannot be read: {reason}") from None
 
-    return _limited(data, shortened(path))
+
+def read_open_file(file: Any, name: str) -> bytes:
+    """Return the bytes of an open file; of one in memory all, wherever it was left standing.
+
+    Args:
+        file: open for reading bytes: a file, a pipe, a device, or what behaves like one.
+        name: what errors call it.
+
+    Raises:
+        BadPicture: it is open for text; or its size, or its first bytes, say that it is too large
+            or no picture. Then the rest is not read.
+        OSError: it cannot be read.
+    """
+    if _size(file) > MAX_FILE:
+        raise _too_large(name)
+    if isinstance(file, io.BytesIO):
+        return file.getvalue()
+
+    read = io.BytesIO()
+    while chunk := file.read(CHUNK):
+        if isinstance(chunk, str):
+            raise BadPicture("not_a_picture", "the file is open for text; open it with mode 'rb'")
+        before = read.tell()
+        read.write(chunk)
+        if before < MAX_HEAD <= read.tell():
+            refuse_by_head(bytes(read.getbuffer()[:MAX_HEAD]), name)
+        if read.tell() > MAX_FILE:
+            raise _too_large(name)
+
+    return read.getvalue()
 
 
-def _limited(data: bytes, name: str) -> bytes:
-    """Return bytes, or raise BadPicture if there are too many."""
-    if len(data) > MAX_FILE:
-        raise BadPicture("too_large", f"{name} has more than the {MAX_FILE:,} bytes that are read")
+def _size(file: Any) -> int:
+    """Return the bytes of an open file, or 0 if they are not known, as there may be no end."""
+    if isinstance(file, io.BytesIO):
+        return file.getbuffer().nbytes
 
-    return data
+    try:
+        facts = os.fstat(file.fileno())
+    except (AttributeError, OSError):
+        return 0
+
+    return facts.st_size if stat.S_ISREG(facts.st_mode) else 0
 
 
-def _read_open_file(file: Any) -> bytes:
-    """Return the bytes of an open file; of one in memory all, wherever it was left standing."""
-    data = file.getbuffer()[: MAX_FILE + 1] if isinstance(file, io.BytesIO) else None
-    if data is None:
-        data = file.read(MAX_FILE + 1)
-
-    if isinstance(data, str):
-        raise BadPicture("not_a_picture", "the file is open for text; open it with mode 'rb'")
-
-    return _limited(bytes(data), "the open file")
+def _too_large(name: str) -> BadPicture:
+    return BadPicture("too_large", f"{name} has more than the {MAX_FILE:,} bytes that are read")
 
 
 def _decode_data_url(url: str) -> bytes:
