@@ -13,10 +13,6 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-# The first optimiser loads torch._dynamo anyway. That takes a second, which belongs to starting up
-# and not to the first epoch.
-import torch._dynamo  # noqa: F401
-
 from inkdigits.core.digits import CLASSES
 from inkdigits.core.errors import BadData, InkdigitsError
 from inkdigits.core.files import refuse_link, remove_leftovers

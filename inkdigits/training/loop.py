@@ -37,7 +37,6 @@ from inkdigits.training.state import (
     TrainingState,
     fact,
     global_random_state,
-    memory_after_a_step,
     named,
     on_cpu,
     records,
@@ -271,8 +270,7 @@ class Training:
         """Set the learning rate of the next step."""
         fraction_done = self.steps_done / (self.recipe.epochs * self.figures.steps)
         rate = self.recipe.learning_rate * self.schedule(fraction_done)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        self.optimiser.learning_rate = rate
 
     def _teacher(self) -> Teacher:
         """Return the teacher whose turn it is."""
@@ -333,7 +331,7 @@ class Training:
         if self.average:
             self.average.values = vectors.pop("average")
             self.average.in_network = state.facts["averaged"]
-        self.optimiser.state[self.weights] = vectors
+        self.optimiser.memory = vectors
 
         self._restore_random_states(select("random", state.tensors))
         self.epochs = records(Epoch, state.facts, "epochs")
@@ -342,7 +340,7 @@ class Training:
 
     def _refuse_other_state(self, state: TrainingState) -> None:
         """Raise ValueError unless a fresh training like this one could go on from a state."""
-        memory = memory_after_a_step(self.optimiser)[0]
+        memory = self.optimiser.new_memory()
         # A state of another device lacks the generators of this one, and has its own.
         others = {f"random.{which}{kind}" for which in ("", "drawing.") for kind in DEVICES[1:]}
         generators = dict.fromkeys(others, torch.empty(0, dtype=torch.uint8))
@@ -358,8 +356,7 @@ class Training:
 
     def _vectors(self) -> dict[str, Tensor]:
         """Return what the optimiser and the average remember of earlier steps."""
-        memory = self.optimiser.state[self.weights]
-        vectors = {name: value for name, value in memory.items() if isinstance(value, Tensor)}
+        vectors = dict(self.optimiser.memory)
         if self.average:
             vectors["average"] = self.average.values
 

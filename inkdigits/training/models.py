@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from inkdigits.core.digits import SIDE
 from inkdigits.core.errors import BadValue, UnknownName, look_up
 from inkdigits.training import fused
 
@@ -234,14 +235,13 @@ class QuickNet(nn.Module):
         norms: bool = False,
     ) -> None:
         super().__init__()
+        width = _width_after(sides, strides)
         sizes = zip((1, *channels[:-1]), channels, sides, strides, strict=True)
         self.convs = nn.ModuleList(nn.Conv2d(*size) for size in sizes)
         self.norms = nn.ModuleList(
             nn.BatchNorm2d(channel) if norms else nn.Identity() for channel in channels
         )
-        with torch.no_grad():
-            features = self._features(torch.zeros(1, 1, 28, 28)).shape[1]
-            self.linear1 = nn.Linear(features, hidden, bias=False)
+        self.linear1 = nn.Linear(channels[-1] * width**2, hidden, bias=False)
         self.norm = nn.BatchNorm2d(hidden)
         self.linear2 = nn.Linear(hidden, 10)
 
@@ -265,6 +265,27 @@ class QuickNet(nn.Module):
         # A digit alone has no variance to be normalised by: take the stored statistics.
         mean, variance = norm.running_mean, norm.running_var
         return F.batch_norm(x, mean, variance, norm.weight, norm.bias, eps=norm.eps)
+
+
+def _width_after(sides: Sequence[int], strides: Sequence[int]) -> int:
+    """Return the pixels a side that unpadded convolutions leave of a digit.
+
+    It is reckoned, not tried with shapes alone: torch would import its compiler for that, which
+    takes longer than a training of `fast-99.0`.
+
+    Raises:
+        ValueError: a kernel does not fit what those before it leave.
+    """
+    width = SIDE
+    for side, stride in zip(sides, strides, strict=True):
+        if not (1 <= side <= width and stride >= 1):
+            raise ValueError(
+                f"kernels of {side}x{side} pixels with stride {stride} do not fit feature maps of "
+                f"{width}x{width}"
+            )
+        width = (width - side) // stride + 1
+
+    return width
 
 
 class SharedNet(nn.Module):

@@ -279,6 +279,13 @@ def test_a_quick_network_wants_as_many_sides_as_channels() -> None:
     ).shape == (2, 10)
 
 
+@pytest.mark.parametrize("sides", [[29], [8, 7], [0]])
+def test_a_quick_network_s_kernels_must_fit_what_is_left_of_a_digit(sides: list[int]) -> None:
+    options = {"channels": [8] * len(sides), "sides": sides, "strides": [4] * len(sides)}
+    with pytest.raises(BadValue, match="do not fit feature maps of"):
+        build("quick", options)
+
+
 def test_without_training_a_digit_s_logits_do_not_depend_on_its_neighbours() -> None:
     for name in shipped_recipes():
         recipe = load_recipe(name)
