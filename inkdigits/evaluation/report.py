@@ -43,7 +43,6 @@ def write_report(
     Raises:
         BadValue: the arguments do not belong together.
         CannotWrite: the file cannot be written.
-        MissingExtra: matplotlib is not installed.
     """
     _check_shapes(evaluation.n, seen)
 

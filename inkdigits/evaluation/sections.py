@@ -19,6 +19,7 @@ import inkdigits
 from inkdigits.evaluation.measurement import Predictions
 from inkdigits.evaluation.metrics import Evaluation, confusions, errors, percent, reliability
 from inkdigits.evaluation.plots import confusion, curves
+from inkdigits.evaluation.plots.drawing import Drawing
 from inkdigits.evaluation.plots.style import svg
 from inkdigits.evaluation.selective import risk_coverage
 
@@ -44,11 +45,12 @@ def section(heading: str, explanation: str, body: str, *, wide: bool = False) ->
     return f"<section{kind}>\n<h2>{heading}</h2>\n<p>{explanation}</p>\n{body}\n</section>"
 
 
-def drawing_of(figure: "Figure", description: str, style: str = "") -> str:
-    """Embed a figure as SVG, described for those who cannot see it."""
+def drawing_of(figure: "Drawing | Figure", description: str, style: str = "") -> str:
+    """Embed a drawing, or a figure of matplotlib's, described for those who cannot see it."""
     styled = f' style="{style}"' if style else ""
     described = f'<svg role="img" aria-label="{description}"{styled}'
-    return svg(figure).replace("<svg", described, 1)
+    drawn = figure.svg() if isinstance(figure, Drawing) else svg(figure)
+    return drawn.replace("<svg", described, 1)
 
 
 def _cells(tag: str, texts: Sequence[str]) -> str:

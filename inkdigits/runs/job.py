@@ -31,7 +31,7 @@ LARGEST_SEED = 2**63 - 1  # of torch's generators
 EVERY_MINUTE = Interval(seconds=60)
 
 # If one is missing, this is said before the training, not after it.
-NEEDED_LIBRARIES = ("filelock", "safetensors", "onnx", "matplotlib")
+NEEDED_LIBRARIES = ("filelock", "safetensors", "onnx")
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,20 @@ Needs the extra `tensorboard`.
 import json
 import logging
 import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from inkdigits.core.digits import CLASSES
 from inkdigits.core.errors import needs_extra
 from inkdigits.core.files import refuse_link
 from inkdigits.data.splits import Dataset
-from inkdigits.evaluation.metrics import evaluate_probabilities
-from inkdigits.evaluation.plots.confusion import confusion_matrix
+from inkdigits.evaluation.metrics import Evaluation, evaluate_probabilities
 from inkdigits.evaluation.plots.galleries import error_gallery
+from inkdigits.evaluation.plots.style import FIGURE_WIDTH, FONT, dress, figure_of, label_axes
 from inkdigits.evaluation.sections import flatten
 from inkdigits.reading.recogniser import Recogniser
 from inkdigits.runs.artifacts import (
@@ -34,6 +36,7 @@ from inkdigits.training.recipe import Recipe, to_table
 from inkdigits.training.schedules import SCHEDULES
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from torch.utils.tensorboard import SummaryWriter
 
 log = logging.getLogger(__name__)
@@ -202,7 +205,7 @@ class _Events:
         digits = self.dataset.validation[self.dataset.validation.labels < CLASSES]
         probabilities = Recogniser(self.out).classify(digits.images)
         evaluation = evaluate_probabilities(probabilities, digits.labels)
-        pictures = {"confusion": confusion_matrix(evaluation, self.dataset.classes[:CLASSES])}
+        pictures = {"confusion": confusion_picture(evaluation, self.dataset.classes[:CLASSES])}
         if evaluation.errors:
             pictures["errors"] = error_gallery(
                 digits.images, digits.labels, probabilities, most=MOST_ERRORS
@@ -219,6 +222,28 @@ class _Events:
             for name, figure in pictures.items():
                 figure.set_dpi(DOTS_PER_INCH)
                 writer.add_figure(f"validation/{name}", figure, final.epochs)
+
+
+def confusion_picture(evaluation: Evaluation, classes: Sequence[str]) -> "Figure":
+    """Draw the confusion matrix for TensorBoard, which shows no SVG, in the colours of counts.
+
+    Args:
+        evaluation: the figures.
+        classes: the names of the ten classes.
+    """
+    figure = figure_of(FIGURE_WIDTH)
+    axes = figure.subplots()
+    counts = np.array(evaluation.confusion)
+    axes.imshow(np.log1p(counts), cmap="Blues", vmax=2 * np.log1p(counts.max()))
+    for (label, read), count in np.ndenumerate(counts):
+        if count:
+            axes.text(read, label, f"{count:,}", ha="center", va="center", fontsize=FONT - 2)
+
+    dress(axes, "", grid="")
+    axes.set_xticks(range(CLASSES), classes, rotation=55, parse_math=False)
+    axes.set_yticks(range(CLASSES), classes, parse_math=False)
+    label_axes(axes, "read as", "label")
+    return figure
 
 
 def _hyperparameters(recipe: Recipe) -> dict[str, str | int | float]:

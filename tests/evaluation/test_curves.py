@@ -1,5 +1,6 @@
 """Figures show the numbers they were given, at the right places, without a warning."""
 
+import re
 import warnings
 
 import numpy as np
@@ -9,6 +10,16 @@ from matplotlib.colors import to_hex
 from inkdigits.core.errors import BadValue
 from inkdigits.evaluation.plots import compared, curves, galleries, layers, style
 from inkdigits.evaluation.plots.compared import Contender, unbeaten
+from inkdigits.evaluation.plots.drawing import (
+    EDGE,
+    WIDTH,
+    Band,
+    Drawing,
+    Line,
+    Panel,
+    Words,
+    ticks,
+)
 from inkdigits.reading.layers import Layer
 
 
@@ -53,24 +64,21 @@ def history(bend):
 
 
 def test_curves_of_several_runs_are_their_mean_within_a_standard_deviation():
-    figure = drawn(curves.learning_curves(history(1), history(2), history(6)[:3]))
-    loss = figure.axes[0]
-    line = next(each for each in loss.lines if each.get_label() == "validation")
-    np.testing.assert_allclose(
-        line.get_xydata(), [(e, 3 / e) for e in (1, 2, 3)]
-    )  # as far as all runs go
-    outline = loss.collections[1].get_paths()[0].vertices
-    ends = outline[outline[:, 0] == 2, 1]
-    assert (ends.min(), ends.max()) == pytest.approx(
+    loss, _ = curves.learning_curves(history(1), history(2), history(6)[:3]).panels
+    line = next(each for each in loss.lines if each.label == "validation")
+    assert line.x.tolist() == [1, 2, 3]  # as far as all runs go
+    np.testing.assert_allclose(line.y, [3 / e for e in (1, 2, 3)])
+    bands = [shape for shape in loss.shapes if isinstance(shape, Band)]
+    assert (bands[1].low[1], bands[1].high[1]) == pytest.approx(
         (1.5 - np.std([0.5, 1, 3], ddof=1), 1.5 + np.std([0.5, 1, 3], ddof=1))
     )
-    assert loss.get_legend().get_title().get_text() == "mean ± sd of 3 runs"
+    assert loss.legend == "mean ± sd of 3 runs"
 
 
 def test_curves_of_one_run_have_no_band():
-    figure = curves.learning_curves(history(1))
-    assert not any(axes.collections for axes in figure.axes)
-    assert figure.axes[0].get_legend().get_title().get_text() == ""
+    drawing = curves.learning_curves(history(1))
+    assert not any(isinstance(shape, Band) for panel in drawing.panels for shape in panel.shapes)
+    assert drawing.panels[0].legend == ""
 
 
 def test_a_long_run_shows_all_but_its_first_pass():
@@ -78,9 +86,46 @@ def test_a_long_run_shows_all_but_its_first_pass():
         {"epoch": e, "train_loss": 9.0 if e == 1 else 1 / e, "validation_loss": 0.5}
         for e in range(1, 9)
     ]
-    low, high = curves.learning_curves(long).axes[0].get_ylim()
+    low, high = curves.learning_curves(long).panels[0].y
     assert low < 1 / 8
     assert 0.5 < high < 9
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "whole", "names"),
+    [
+        (0, 100, False, ["0", "20", "40", "60", "80", "100"]),
+        (0.96, 1.04, False, ["0.96", "0.98", "1.00", "1.02", "1.04"]),
+        (0.5, 1.5, True, ["1"]),
+        (1, 5, True, ["1", "2", "3", "4", "5"]),
+        (-0.0013, 0.0041, False, ["-0.001", "0.000", "0.001", "0.002", "0.003", "0.004"]),
+    ],
+)
+def test_ticks_are_round_numbers_within_the_axis(low, high, whole, names):
+    assert [name for _, name in ticks(low, high, whole=whole)] == names
+
+
+def test_a_drawing_places_values_on_its_axes():
+    line = Line(np.array([0.0, 10.0]), np.array([5.0, 5.0]), style.BLUE, marker="o")
+    panel = Panel("", (0, 10), (0, 10), [line], height=100)
+    places = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', Drawing((panel,)).svg())
+    left, right = ([float(number) for number in place] for place in places)
+    assert right[0] - left[0] == pytest.approx(WIDTH - 2 * EDGE, abs=0.1)
+    assert left[1] == right[1] == pytest.approx(4 + 50)  # below the margin, halfway down
+
+
+def test_words_of_a_drawing_are_no_markup():
+    words = Words(0, 0, "<script>")
+    text = Drawing((Panel("<b>", (0, 1), (0, 1), [words], x_ticks=[(0, "<i>")]),)).svg()
+    assert not {"<script", "<b>", "<i>"} & set(re.findall(r"<\w+>?", text))
+    assert "&lt;script&gt;" in text
+
+
+def test_a_notebook_gets_a_whole_picture_in_colours_of_its_own():
+    text = curves.learning_curves(history(1))._repr_svg_()
+    assert text.startswith("<svg")
+    assert 'xmlns="http://www.w3.org/2000/svg"' in text
+    assert "var(" not in text
 
 
 def test_error_gallery_shows_errors_alone_the_surest_first():

@@ -1,46 +1,45 @@
-"""A training history or an Evaluation's curves in, figures out, for the report and for notebooks.
+"""A training history or an Evaluation's curves in, drawings out, for the report and for notebooks.
 
-Each function takes plain results and returns a matplotlib Figure of its own, in the style of
-`style`. No pyplot is involved, so there is no global state, nothing to close, and threads are safe.
-Needs the extra `report`.
+Each function takes plain results and returns a Drawing of its own, in the colours of `style`.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from inkdigits.core.digits import Array
 from inkdigits.core.errors import BadValue
 from inkdigits.evaluation.metrics import Bin, wilson_interval
-from inkdigits.evaluation.plots.style import (
-    BLUE,
-    FONT,
-    INK,
-    MUTED,
-    ORANGE,
-    add_legend,
-    dress,
-    figure_of,
-    label_axes,
+from inkdigits.evaluation.plots.drawing import (
+    Band,
+    Bar,
+    Drawing,
+    Line,
+    Panel,
+    Shape,
+    Words,
+    nameless,
+    range_of,
+    ticks,
 )
+from inkdigits.evaluation.plots.style import BLUE, FONT, INK, MUTED, ORANGE
 from inkdigits.evaluation.selective import RiskCoverage
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 
 FEW_EPOCHS = 5  # with more, the axis has room for the later ones only
 MOST_MARKED_EPOCHS = 20  # with more, points would hide the line
 MARKED_RISK = 1 / 1000  # the error rate that the risk-coverage curve marks
 MOST_POINTS = 400  # of a curve: more than the page has pixels for it
+DASHED = "5.5 2.4"
+DOTTED = "1.2 2.2"
 
 # Per cent of the images at which the risk-coverage axis may begin.
 AXIS_STARTS = (0, 50, 60, 70, 80, 90, 95, 96, 97, 98, 99)
 
 
-def learning_curves(*histories: Sequence[Mapping[str, Any]]) -> "Figure":
+def learning_curves(*histories: Sequence[Mapping[str, Any]]) -> Drawing:
     """Draw loss and accuracy after each epoch, of the training and the validation images.
 
     A curve has gaps where a value is missing or not finite. Of more than five epochs, the first
@@ -53,58 +52,67 @@ def learning_curves(*histories: Sequence[Mapping[str, Any]]) -> "Figure":
 
     Raises:
         BadValue: a history has no epochs.
-        MissingExtra: matplotlib is not installed.
     """
     runs = [[record for record in history if "epoch" in record] for history in histories]
     if not runs or not all(runs):
         raise BadValue("no learning curves: the history has no epochs")
 
-    figure = figure_of(4.9)
-    loss, accuracy = figure.subplots(2, 1, sharex=True)
-    _draw_curves(loss, runs, "loss", scale=1)
-    _draw_curves(accuracy, runs, "accuracy", scale=100)
-    dress(loss, "Loss (nats an image)")
-    dress(accuracy, "Accuracy (%)")
-
-    if len(runs) > 1:
-        add_legend(loss, title=f"mean ± sd of {len(runs)} runs", title_fontsize=FONT)
-    else:
-        add_legend(loss)
-    label_axes(accuracy, "epoch")
-    accuracy.xaxis.get_major_locator().set_params(integer=True)
-    accuracy.ticklabel_format(axis="y", useOffset=False)
-    return figure
+    loss = _curves(runs, "loss", "Loss (nats an image)", scale=1)
+    accuracy = _curves(runs, "accuracy", "Accuracy (%)", scale=100)
+    loss.legend = f"mean ± sd of {len(runs)} runs" if len(runs) > 1 else ""
+    loss.x_ticks = nameless(loss.x_ticks)
+    accuracy.x_label = "epoch"
+    # One legend is enough: that of the panel above.
+    accuracy.shapes = [
+        replace(shape, label="") if isinstance(shape, Line) and loss.lines else shape
+        for shape in accuracy.shapes
+    ]
+    return Drawing((loss, accuracy))
 
 
-def _draw_curves(
-    axes: "Axes", runs: Sequence[Sequence[Mapping[str, Any]]], kind: str, *, scale: float
-) -> None:
+def _curves(
+    runs: Sequence[Sequence[Mapping[str, Any]]], kind: str, title: str, *, scale: float
+) -> Panel:
     """Draw one figure of the training and of the validation images."""
-    epochs = [record["epoch"] for record in min(runs, key=len)]
+    epochs = np.array([record["epoch"] for record in min(runs, key=len)], np.float64)
     marker = "o" if len(epochs) <= MOST_MARKED_EPOCHS else ""
-    training = scale * _values(runs, f"train_{kind}")
-    validation = scale * _values(runs, f"validation_{kind}")
+    means: list[Array] = []
+    bands: list[Shape] = []
+    lines: list[Shape] = []
 
-    for values, label, colour, line in (
-        (training, "training", ORANGE, "--"),
-        (validation, "validation", BLUE, "-"),
+    for split, colour, dash, label in (
+        ("train", ORANGE, DASHED, "training"),
+        ("validation", BLUE, "", "validation"),
     ):
+        values = scale * _values(runs, f"{split}_{kind}")
         mean = values.mean(0)
+        means.append(mean)
         if not np.isfinite(mean).any():
             continue
 
-        axes.plot(epochs, mean, line, marker=marker, markersize=3.5, color=colour, label=label)
+        lines.append(Line(epochs, mean, colour, dash=dash, marker=marker, label=label))
         if len(runs) > 1:
             spread = values.std(0, ddof=1)
-            band = mean - spread, mean + spread
-            axes.fill_between(epochs, *band, color=colour, alpha=0.18, linewidth=0)
+            bands.append(Band(epochs, mean - spread, mean + spread, colour))
 
-    # Beside the first epoch all others would look alike.
-    later = np.concatenate([training.mean(0)[1:], validation.mean(0)[1:]])
-    later = later[np.isfinite(later)]
-    if len(later) and len(epochs) > FEW_EPOCHS:
-        margin = 0.06 * (np.ptp(later) or 1)
-        axes.set_ylim(later.min() - margin, later.max() + margin)
+    shown = np.array(means)
+    if len(epochs) > FEW_EPOCHS:  # beside the first epoch all others would look alike
+        shown = shown[:, 1:]
+    else:
+        ends = [end for band in bands if isinstance(band, Band) for end in (band.low, band.high)]
+        shown = np.concatenate([shown, *(end[None] for end in ends)])
+
+    x = range_of(epochs) if len(epochs) > 1 else (epochs[0] - 0.5, epochs[0] + 0.5)
+    y = range_of(shown)
+    return Panel(
+        title,
+        x,
+        y,
+        [*bands, *lines],
+        x_ticks=ticks(*x, whole=True),
+        y_ticks=ticks(*y),
+        clipped=True,
+    )
 
 
 def _values(runs: Sequence[Sequence[Mapping[str, Any]]], key: str) -> Array:
@@ -119,44 +127,47 @@ def _values(runs: Sequence[Sequence[Mapping[str, Any]]], key: str) -> Array:
     return values
 
 
-def reliability_diagram(bins: Sequence[Bin]) -> "Figure":
+def reliability_diagram(bins: Sequence[Bin]) -> Drawing:
     """Draw accuracy against confidence with 95 % intervals, and below it the images in each bin.
 
     On the diagonal confidence is exactly as good as it says; empty bins have no point.
 
     Args:
         bins: from `metrics.reliability`.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
     """
-    figure = figure_of(4.9)
-    accuracy, counts = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.3])
-
-    accuracy.plot([0, 100], [0, 100], color=MUTED, linewidth=1, linestyle=":")
-    accuracy.text(
-        2,
-        6,
-        "confidence = accuracy",
-        color=MUTED,
-        fontsize=FONT - 1,
-        rotation=45,
-        transform_rotates_text=True,
-    )
-
     filled = [each for each in bins if each.n]
-    confidence = [100 * each.confidence for each in filled]
+    confidence = np.array([100 * each.confidence for each in filled])
+    shares = np.array([100 * each.accuracy for each in filled])
     low, high = _intervals([each.correct for each in filled], [each.n for each in filled])
-    shares = [100 * each.accuracy for each in filled]
-    accuracy.vlines(confidence, low, high, color=BLUE, linewidth=1.2)
-    accuracy.plot(confidence, shares, "o", color=BLUE, markersize=5)
-    accuracy.set(xlim=(0, 102), ylim=(0, 102))
-    dress(accuracy, "Accuracy (%), with 95 % intervals", grid="both")
 
-    _draw_counts(counts, bins)
-    dress(counts, "Images, log scale", grid="")
-    label_axes(counts, "confidence (%)")
-    return figure
+    whole = (0.0, 102.0)
+    places = ticks(0, 100)
+    diagonal = np.array([0.0, 100.0])
+    accuracy = Panel(
+        "Accuracy (%), with 95 % intervals",
+        whole,
+        whole,
+        [
+            Line(diagonal, diagonal, MUTED, 1, dash=DOTTED, label="confidence = accuracy"),
+            _uprights(confidence, low, high),
+            Line(confidence, shares, BLUE, width=0, marker="o"),
+        ],
+        x_ticks=nameless(places),
+        y_ticks=places,
+        grid="both",
+        height=180,
+    )
+    counts = Panel(
+        "Images, log scale",
+        whole,
+        (math.log10(0.6), math.log10(8 * max(each.n for each in bins))),
+        _counts(bins),
+        x_ticks=places,
+        grid="",
+        x_label="confidence (%)",
+        height=64,
+    )
+    return Drawing((accuracy, counts))
 
 
 def _intervals(counts: Iterable[int], totals: Iterable[int]) -> Array:
@@ -165,30 +176,26 @@ def _intervals(counts: Iterable[int], totals: Iterable[int]) -> Array:
     return 100 * np.array([wilson_interval(int(count), int(total)) for count, total in pairs]).T
 
 
-def _draw_counts(axes: "Axes", bins: Sequence[Bin]) -> None:
+def _uprights(x: Array, low: Array, high: Array) -> Line:
+    """Return upright lines, with gaps between them."""
+    gaps = np.full(len(x), np.nan)
+    return Line(np.repeat(x, 3), np.stack([low, high, gaps], axis=1).ravel(), BLUE, width=1.2)
+
+
+def _counts(bins: Sequence[Bin]) -> list[Shape]:
     """Draw a bar a bin with its number of images, on a logarithmic axis."""
-    for each in bins:
+    shapes = list[Shape]()
+    for each in filter(lambda each: each.n, bins):
         centre = 50 * (each.low + each.high)
-        width = 86 * (each.high - each.low)
-        axes.bar(centre, each.n, width, color=BLUE, alpha=0.55, linewidth=0)
-        if each.n:
-            axes.text(
-                centre,
-                each.n * 1.3,
-                f"{each.n:,}",
-                ha="center",
-                va="bottom",
-                fontsize=FONT - 2.5,
-                color=INK,
-            )
+        half = 43 * (each.high - each.low)
+        top = math.log10(each.n)
+        shapes.append(Bar((centre - half, centre + half), (math.log10(0.6), top), BLUE, 0.55))
+        shapes.append(Words(centre, top, f"{each.n:,}", INK, FONT - 2.5, shift=(0, -3)))
 
-    axes.set_yscale("log", nonpositive="clip")
-    axes.set_ylim(0.6, 8 * max(each.n for each in bins))
-    axes.set_yticks([])
-    axes.minorticks_off()
+    return shapes
 
 
-def risk_coverage_curve(curve: RiskCoverage) -> "Figure":
+def risk_coverage_curve(curve: RiskCoverage) -> Drawing:
     """Draw the error rate of the images that are read against their share, the surest first.
 
     The band is the 95 % interval. Where errors are few they are close to 100 %, so the axis begins
@@ -196,9 +203,6 @@ def risk_coverage_curve(curve: RiskCoverage) -> "Figure":
 
     Args:
         curve: from `selective.risk_coverage`.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
     """
     start = _axis_start(curve)
     shown = _evenly_spread(100 * curve.coverage, start)
@@ -206,52 +210,46 @@ def risk_coverage_curve(curve: RiskCoverage) -> "Figure":
     rate = 100 * curve.risk[shown]
     low, high = _intervals(curve.wrong[shown], curve.accepted[shown])
 
-    figure = figure_of(4.9)
-    axes = figure.subplots()
-    axes.fill_between(share, low, high, color=BLUE, alpha=0.15, linewidth=0)
-    axes.plot(share, rate, color=BLUE, linewidth=1.8)
-
     everything = rate[-1]
-    axes.axhline(everything, color=MUTED, linewidth=1, linestyle=":")
-    axes.annotate(
-        f"all read: {everything:.2f} %",
-        (start, everything),
-        (6, 3),
-        textcoords="offset points",
-        color=MUTED,
-        fontsize=FONT - 1,
+    all_read = f"all read: {everything:.2f} %"
+    across = np.array([start, 100.0])
+    inside = share >= start
+    y = (0.0, 1.05 * float(max(high[inside].max(), rate[inside].max())))
+    return Drawing(
+        (
+            Panel(
+                "Errors (%), with 95 % intervals",
+                (start, 100),
+                y,
+                [
+                    Band(share[inside], low[inside], high[inside], BLUE),
+                    Line(share[inside], rate[inside], BLUE, width=1.8),
+                    Line(across, np.full(2, everything), MUTED, 1, dash=DOTTED),
+                    Words(start, everything, all_read, starts=True, shift=(6, -4)),
+                    _uprights(np.array([100.0]), low[-1:], high[-1:]),
+                    Line(share[-1:], rate[-1:], BLUE, width=0, marker="o"),
+                    *_marked_risk(curve, start),
+                ],
+                x_ticks=ticks(start, 100),
+                y_ticks=ticks(*y),
+                grid="both",
+                x_label="images read, the surest first (%)",
+                height=250,
+            ),
+        )
     )
-    axes.vlines(100, low[-1], high[-1], color=BLUE, linewidth=1.2, clip_on=False)
-    axes.plot(share[-1:], rate[-1:], "o", color=BLUE, markersize=5, clip_on=False)
-    _mark_risk(axes, curve, start)
-
-    axes.set(xlim=(start, 100), ylim=(0, 1.05 * max(high[-1], *rate)))
-    dress(axes, "Errors (%), with 95 % intervals", grid="both")
-    axes.tick_params(axis="x", pad=7)  # or both zeros meet in the corner
-    axes.locator_params(axis="x", nbins=5)
-    label_axes(axes, "images read, the surest first (%)")
-    return figure
 
 
-def _mark_risk(axes: "Axes", curve: RiskCoverage, start: float) -> None:
+def _marked_risk(curve: RiskCoverage, start: float) -> list[Shape]:
     """Mark the place where one error in 1,000 is left, if the axis has it."""
     coverage = curve.coverage_at(MARKED_RISK)
     if not start < 100 * coverage < 100:
-        return
+        return []
 
-    rate = 100 * curve.risk[curve.coverage <= coverage][-1]
+    place = np.array([100 * coverage])
+    rate = 100 * curve.risk[curve.coverage <= coverage][-1:]
     label = f"{100 * coverage:.2f} %: at most 1 error in {1 / MARKED_RISK:,.0f}"
-    axes.plot(
-        [100 * coverage],
-        [rate],
-        "D",
-        color=ORANGE,
-        markersize=5,
-        zorder=3,
-        clip_on=False,
-        label=label,
-    )
-    add_legend(axes, loc="upper left", handletextpad=0, fontsize=FONT - 1)
+    return [Line(place, rate, ORANGE, width=0, marker="D", label=label)]
 
 
 def _axis_start(curve: RiskCoverage) -> int:
