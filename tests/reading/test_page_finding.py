@@ -61,13 +61,20 @@ def sees(height: float, ink_below: int = 128) -> Callable[[Pixels], list[Floats]
     return network
 
 
+def scanned(shape: tuple[int, int]) -> Pixels:
+    """White paper that is not quite white in its corners, so that no margin of it is blank."""
+    picture = np.full((*shape, 3), 255, np.uint8)
+    picture[[0, -1], [0, -1]] = 254
+    return picture
+
+
 @pytest.mark.parametrize("shape", [(240, 320), (37, 61), (1, 1), (1500, 90), (100, 2000)])
 def test_a_blank_picture_of_any_size_has_no_pieces(shape: tuple[int, int]) -> None:
     assert find_pieces(sees(20), np.full((*shape, 3), 255, np.uint8)) == []
 
 
 def test_a_piece_shows_what_is_written_where_it_is_as_tall_as_can_be_read() -> None:
-    picture = np.full((480, 640, 3), 255, np.uint8)
+    picture = scanned((480, 640))
     picture[200:218, 320:350] = 0
     [piece] = find_pieces(sees(18), picture)
 
@@ -91,10 +98,42 @@ def test_what_fills_a_picture_is_seen_with_paper_around_it() -> None:
 
 
 def test_places_far_apart_are_looked_at_one_by_one() -> None:
-    picture = np.full((480, 640, 3), 255, np.uint8)
+    picture = scanned((480, 640))
     for top, left in ((20, 20), (20, 560), (440, 300)):
         picture[top : top + 16, left : left + 16] = 0
     assert len(find_pieces(sees(16), picture)) == 3
+
+
+def test_blank_margins_change_nothing_but_where_a_piece_is() -> None:
+    small = np.full((120, 200, 3), 255, np.uint8)
+    small[40:70, 50:150] = 0
+    large = np.full((900, 1200, 3), 255, np.uint8)
+    large[300:420, 700:900] = small
+    [piece] = find_pieces(sees(30), small)
+    [there] = find_pieces(sees(30), large)
+
+    assert (there.left, there.top) == (piece.left + 700, piece.top + 300)
+    assert there.scale == piece.scale
+    assert np.array_equal(there.picture, piece.picture)
+
+
+def test_the_larger_thumbnail_is_looked_at_only_for_ink_that_the_smaller_one_did_not_find() -> None:
+    asked: list[int] = []
+    network = sees(40)
+
+    def counting(pictures: Pixels) -> list[Floats]:
+        asked.append(pictures.shape[3])
+        return network(pictures)
+
+    picture = np.full((400, 600, 3), 255, np.uint8)
+    picture[100:260, 100:500] = 0
+    assert len(find_pieces(counting, picture)) == 1
+    assert len(asked) == 2  # the smaller thumbnail, and the piece
+
+    asked.clear()
+    picture[380:384, 580:584] = 250  # pale, far from all that is tall
+    find_pieces(counting, picture)
+    assert max(asked) > 500
 
 
 def test_maps_cover_just_the_picture_whatever_its_sides() -> None:

@@ -3,24 +3,20 @@
 
 import { digits, find, look as lookSizes } from "../constants.js";
 import { argmax, sum } from "../arrays.js";
-import { looks } from "./look.js";
+import { nearViews } from "./look.js";
 
 const { CLASSES, SIDE } = digits;
 export const { SIGNS, SLASH, OTHER, MARGIN } = find;
 
 export class Find {
   // box: in pixels of the picture; chances: 16; piece, symbol: where it was found, as what; taken:
-  // a look that was taken already; line: the number of its line.
+  // a near view or a whole look, if that was taken already; line: the number of its line.
   constructor(box, chances, piece, symbol, taken = null, line = 0) {
     Object.assign(this, { box, chances, piece, symbol, taken, line });
   }
 
   with(changes) {
     return Object.assign(new Find(), this, changes);
-  }
-
-  get look() {
-    return (this.taken ??= looks(this.piece, [this.symbol])[0]);
   }
 
   get digitChance() {
@@ -39,9 +35,10 @@ export class Find {
   // Its own ink alone, of MNIST's size: SIDE x SIDE bytes, paper 0 to ink 255.
   get image() {
     const side = lookSizes.SIDE;
+    const near = this.taken ?? nearViews(this.piece, [this.symbol])[0];
     return Uint8Array.from({ length: SIDE * SIDE }, (_, i) => {
       const at = (Math.floor(i / SIDE) + MARGIN) * side + (i % SIDE) + MARGIN;
-      return Math.trunc((this.look[at] * Math.min(2 * this.look[side * side + at], 255)) / 255);
+      return Math.trunc((near[at] * Math.min(2 * near[side * side + at], 255)) / 255);
     });
   }
 }

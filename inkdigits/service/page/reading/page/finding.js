@@ -7,7 +7,7 @@ import { BILINEAR, resizeWithGap } from "../resampling.js";
 import { coarseMaps, pageMaps } from "./maps.js";
 
 const { THUMBNAIL, SMALL, ENLARGED, SMALLER, FRAME, TALL, READABLE, ALIKE } = finding;
-const { GROUPS, LEAST_WRITING, MARGIN, MOST_PIXELS, REDUCING_GAP } = finding;
+const { BLANK, GROUPS, LEAST_WRITING, MARGIN, MOST_PIXELS, REDUCING_GAP } = finding;
 const { COARSE } = mapSizes;
 
 function resized(image, scale) {
@@ -18,34 +18,11 @@ function resized(image, scale) {
 }
 
 // Returns the parts of an image that hold writing: {picture, left, top, scale, maps}.
-export async function findPieces(network, image) {
-  const scale = thumbnailScale(image);
-  const paper = borderColour(image);
-  const thumbnail = resized(image, scale);
-  const small = framed(resized(thumbnail, 1 / SMALLER), paper);
-  const maps = await coarseMaps(network, thumbnail);
-  const smallMaps = await coarseMaps(network, small);
-
-  const cells = smallMaps.writing;
-  const isTall = cellsOf(
-    cells,
-    (at) => cells.data[at] > LEAST_WRITING && smallMaps.height.data[at] >= TALL,
-  );
-  const tallCells = grown(withoutFrame(isTall));
-  const { columns } = maps.writing;
-  const isCovered = (at) =>
-    maps.height.data[at] > (TALL * SMALLER) / 2 &&
-    spread(tallCells, Math.floor(at / columns), at % columns);
-  const writing = cellsOf(
-    maps.writing,
-    (at) => maps.writing.data[at] > LEAST_WRITING && !isCovered(at),
-  );
-
-  const frame = rint((FRAME * SMALLER) / scale);
-  const places = [
-    ...placesOf(smallMaps, isTall, scale / SMALLER, frame, image),
-    ...placesOf(maps, writing, scale, 0, image),
-  ];
+export async function findPieces(network, whole) {
+  const paper = borderColour(whole);
+  const part = inkedPart(whole, paper);
+  const image = windowOf(whole, part, paper);
+  const places = await findPlaces(network, image, paper);
   const wanted = places.reduce(
     (total, place) => total + widthOf(place) * heightOf(place) * place.zoom ** 2,
     0,
@@ -53,7 +30,78 @@ export async function findPieces(network, image) {
   const shrink = Math.min(1, Math.sqrt(MOST_PIXELS / Math.max(wanted, 1)));
   const pieces = [];
   for (const place of places) pieces.push(await pieceOf(network, image, place, shrink, paper));
-  return pieces;
+  return pieces.map((piece) => ({
+    ...piece,
+    left: piece.left + part.left,
+    top: piece.top + part.top,
+  }));
+}
+
+// Tells whether a pixel is anything but exactly paper. at: of its red in the data.
+const isInk = (data, at, paper) =>
+  data[at] !== paper[0] || data[at + 1] !== paper[1] || data[at + 2] !== paper[2];
+
+// Returns the box of all pixels that are not exactly paper, with BLANK more around it.
+function inkedPart({ width, height, data }, paper) {
+  let [left, top, right, bottom] = [width, height, 0, 0];
+  for (let y = 0, at = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, at += 3) {
+      if (!isInk(data, at, paper)) continue;
+      left = Math.min(left, x);
+      right = Math.max(right, x + 1);
+      top = Math.min(top, y);
+      bottom = y + 1;
+    }
+  }
+  if (!bottom) return { left: 0, top: 0, right: width, bottom: height };
+  return {
+    left: Math.max(0, left - BLANK),
+    top: Math.max(0, top - BLANK),
+    right: Math.min(width, right + BLANK),
+    bottom: Math.min(height, bottom + BLANK),
+  };
+}
+
+// Returns the places of an image to look at: the coarse pass.
+async function findPlaces(network, image, paper) {
+  const scale = thumbnailScale(image);
+  const thumbnail = resized(image, scale);
+  const small = framed(resized(thumbnail, 1 / SMALLER), paper);
+  const smallMaps = await coarseMaps(network, small);
+
+  const isTall = cellsOf(
+    smallMaps.writing,
+    (at) => smallMaps.writing.data[at] > LEAST_WRITING && smallMaps.height.data[at] >= TALL,
+  );
+  const tallCells = grown(withoutFrame(isTall));
+  const inked = inkedCells(thumbnail, paper);
+  const { columns } = inked;
+  const covered = cellsOf(inked, (at) =>
+    spread(tallCells, Math.floor(at / columns), at % columns),
+  );
+  const frame = rint((FRAME * SMALLER) / scale);
+  const places = placesOf(smallMaps, isTall, scale / SMALLER, frame, image);
+  if (inked.data.every((isInked, at) => !isInked || covered.data[at])) return places;
+
+  const maps = await coarseMaps(network, thumbnail);
+  const isCovered = (at) => covered.data[at] && maps.height.data[at] > (TALL * SMALLER) / 2;
+  const writing = cellsOf(
+    maps.writing,
+    (at) => maps.writing.data[at] > LEAST_WRITING && !isCovered(at),
+  );
+  return [...places, ...placesOf(maps, writing, scale, 0, image)];
+}
+
+// Returns the coarse cells of a thumbnail, 1 where any pixel is not exactly paper.
+function inkedCells({ width, height, data }, paper) {
+  const cells = grid(Math.ceil(height / COARSE), Math.ceil(width / COARSE), Uint8Array);
+  for (let y = 0, at = 0; y < height; y++) {
+    const row = Math.floor(y / COARSE) * cells.columns;
+    for (let x = 0; x < width; x++, at += 3) {
+      if (isInk(data, at, paper)) cells.data[row + Math.floor(x / COARSE)] = 1;
+    }
+  }
+  return cells;
 }
 
 const widthOf = ({ left, right }) => right - left;
@@ -128,6 +176,7 @@ async function pieceOf(network, image, place, shrink, paper) {
 // Returns a part of an image; what lies beyond the image is paper.
 function windowOf(image, { left, top, right, bottom }, paper) {
   const [width, height] = [right - left, bottom - top];
+  if (left === 0 && top === 0 && width === image.width && height === image.height) return image;
   const data = new Uint8Array(3 * width * height);
   const [first, last] = [Math.max(0, left), Math.min(image.width, right)];
   for (let y = 0; y < height; y++) {

@@ -21,13 +21,25 @@ function windowOf(symbol, height, around, widest) {
 
 // Takes a look at each symbol of a piece: (2 * PLANES, SIDE, SIDE) bytes each.
 export function looks(piece, symbols) {
-  if (!symbols.length) return [];
   const [near, far] = [AROUND, FAR].map((around) => viewsOf(piece, symbols, around));
-  return near.map((view, i) => Uint8Array.of(...view, ...far[i]));
+  return near.map((view, i) => joined(view, far[i]));
+}
+
+// Returns the first three planes of the looks at symbols, in half the time.
+export function nearViews(piece, symbols) {
+  return viewsOf(piece, symbols, AROUND);
+}
+
+function joined(near, far) {
+  const look = new Uint8Array(2 * PLANES * PIXELS);
+  look.set(near);
+  look.set(far, PLANES * PIXELS);
+  return look;
 }
 
 // Returns what is around each symbol, `around` sizes wide: (PLANES, SIDE, SIDE) bytes each.
 function viewsOf(piece, symbols, around) {
+  if (!symbols.length) return [];
   const windows = windowsOf(piece, symbols, around);
   const cells = cellsAround(windows);
   const [left, top] = cells;

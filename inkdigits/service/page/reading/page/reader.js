@@ -9,7 +9,7 @@ import { areaOf, findSymbols, sharedArea } from "./decoding.js";
 import { Find, SLASH } from "./find.js";
 import { findPieces } from "./finding.js";
 import { findLines } from "./lines.js";
-import { looks } from "./look.js";
+import { looks, nearViews } from "./look.js";
 import { softmax } from "./maps.js";
 import { signsWarning, warningsFor } from "./warnings.js";
 
@@ -57,7 +57,8 @@ async function findIn(networks, pieces, image) {
   const chances = places.map(({ symbol }) => softmax(symbol.kind));
   const worth = worthALook(chances);
   const asked = worth.slice(0, MOST_LOOKS);
-  const seen = looksAt(pieces, places, worth);
+  const seen = seenBy(looks, pieces, places, asked);
+  const near = seenBy(nearViews, pieces, places, worth.slice(MOST_LOOKS));
   for (let start = 0; start < asked.length; start += LOOKS_AT_ONCE) {
     const numbers = asked.slice(start, start + LOOKS_AT_ONCE);
     const answers = await lookAgain(
@@ -69,7 +70,7 @@ async function findIn(networks, pieces, image) {
 
   const finds = places.map(
     ({ piece, symbol }, i) =>
-      new Find(boxOf(piece, symbol, image), chances[i], piece, symbol, seen.get(i)),
+      new Find(boxOf(piece, symbol, image), chances[i], piece, symbol, seen.get(i) ?? near.get(i)),
   );
   return { finds: inReadingOrder(distinct(finds)), once: worth.length - asked.length };
 }
@@ -91,12 +92,12 @@ async function lookAgain(network, shown) {
   return shown.map((_, i) => probabilities.data.slice(i * kinds, (i + 1) * kinds));
 }
 
-// Takes a look at some symbols, a piece at a time.
-function looksAt(pieces, places, worth) {
+// Views some symbols, a piece at a time. views: `looks` or `nearViews`.
+function seenBy(views, pieces, places, numbers) {
   const seen = new Map();
   for (const piece of pieces) {
-    const here = worth.filter((number) => places[number].piece === piece);
-    const taken = looks(
+    const here = numbers.filter((number) => places[number].piece === piece);
+    const taken = views(
       piece,
       here.map((number) => places[number].symbol),
     );
