@@ -21,6 +21,7 @@ TYPES = {
     ".css": "text/css",
     ".wasm": "application/wasm",
     ".onnx": "application/octet-stream",
+    ".safetensors": "application/octet-stream",
 }
 OWN = (".html", ".js", ".css")  # the page itself, without its reader
 HEADERS = {

@@ -18,18 +18,20 @@ from inkdigits.core import digits
 from inkdigits.core.errors import MissingExtra
 from inkdigits.core.files import new_folder, writable_folder, write_whole
 from inkdigits.reading import layers, recogniser, signs, symbols, tables, turning
-from inkdigits.reading.model_files import DEFAULT_MODEL, resolve_model
+from inkdigits.reading.model_files import DEFAULT_MODEL, WEIGHTS, resolve_model
 from inkdigits.reading.page import decoding, find, finding, lines, look, maps, networks, reader
 from inkdigits.reading.page import warnings as page_warnings
 from inkdigits.reading.preprocessing import fields, noise, picture, repeated, tiny
 from inkdigits.service.golden import golden
 from inkdigits.service.site_runtime import runtime_files
+from inkdigits.service.split_network import split_network
 
 PAGE = Path(__file__).with_name("page")
 SITE = PAGE / "site"  # what only a site has; it lies at its top
 READING = Path("page/reading")  # of a site: the reader in JavaScript, with all it needs
 LIBRARY = READING / "inkdigits.js"
 GOLDEN = Path("golden.json")
+SMALL = WEIGHTS / "tiny"  # reads drawings while the reader arrives
 SUFFIXES = (".html", ".js", ".css", ".ts", ".svg", ".webmanifest")
 
 POLICY = (  # nothing from elsewhere, and no script but the site's own
@@ -104,15 +106,19 @@ def reader_files(runtime: Path | None = None) -> dict[Path, bytes]:
     """
     scripts = (PAGE / "reading").rglob("*.js")
     files = {Path("page", path.relative_to(PAGE)): path.read_bytes() for path in scripts}
-    files[READING / "constants.js"] = constants_module().encode()
 
     weights = READING / "weights"
-    for network in (networks.PAGE_FILE, networks.LOOK_FILE):
-        files[weights / network] = (networks.FOLDER / network).read_bytes()
-    files[weights / "default.onnx"] = _classifier()[1]
+    files |= {weights / name: content for name, content in _page_network().items()}
+    files[weights / networks.LOOK_FILE] = (networks.FOLDER / networks.LOOK_FILE).read_bytes()
     for file, content in runtime_files(runtime).items():
         files[READING / "runtime" / file] = content
 
+    # What a page has to wait for: scripts are small, and the rest is loaded when it is needed.
+    large = [content for path, content in files.items() if path.suffix in (".onnx", ".wasm")]
+    arriving = _exported("arriving", {"BYTES": sum(map(len, large))})
+    files[READING / "constants.js"] = f"{constants_module()}\n{arriving}\n".encode()
+    files[weights / "default.onnx"] = _classifier()[1]
+    files[weights / "small.safetensors"] = (SMALL / "model.safetensors").read_bytes()
     return files
 
 
@@ -126,9 +132,40 @@ def constants_module() -> str:
             values["threshold"] = recogniser.cached_recogniser(DEFAULT_MODEL).threshold
         if module is layers:
             values["names"] = _classifier()[0]
-        written.append(f"export const {name} = {json.dumps(values)};")
+        written.append(_exported(name, values))
 
+    written.append(_exported("small", _small_constants()))
+    written.append(_exported("parts", {"PAGE": list(_page_network())}))
     return "\n\n".join(written) + "\n"
+
+
+def _exported(name: str, values: Mapping[str, Any]) -> str:
+    return f"export const {name} = {json.dumps(values)};"
+
+
+def _small_constants() -> dict[str, float]:
+    """Return what the small classifier does with pixels before its network, and with logits."""
+    config = json.loads((SMALL / "config.json").read_bytes())
+    preprocessing = config["preprocessing"]
+    return {
+        "MEAN": preprocessing["mean"],
+        "SD": preprocessing["sd"],
+        "TEMPERATURE": config["temperature"],
+    }
+
+
+def _page_network() -> dict[str, bytes]:
+    """Return the page network by names of files: the part for the coarse maps, and the rest.
+
+    Without the package onnx it is one file.
+    """
+    whole = (networks.FOLDER / networks.PAGE_FILE).read_bytes()
+    try:
+        coarse, fine = split_network(whole, ("writing", "height"))
+    except MissingExtra:
+        return {networks.PAGE_FILE: whole}
+
+    return {"coarse.onnx": coarse, "fine.onnx": fine}
 
 
 def _classifier() -> tuple[list[str], bytes]:

@@ -6,6 +6,8 @@ import io
 import itertools
 import json
 import re
+import shutil
+import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
@@ -198,6 +200,36 @@ def decoded(array: dict[str, Any]) -> np.ndarray:
     return np.frombuffer(data, array["type"]).reshape(array["shape"])
 
 
+SMALL = """
+import { readFileSync } from "node:fs";
+
+globalThis.fetch = async (path) => {
+    const { buffer, byteOffset, length } = readFileSync(path);
+    return { ok: true, arrayBuffer: async () => buffer.slice(byteOffset, byteOffset + length) };
+};
+const { loadSmall } = await import(process.argv[1]);
+const classify = await loadSmall();
+const fields = readFileSync(0);
+const numbers = [...Array(fields.length / 784).keys()];
+const answers = numbers.map((i) => classify(fields.subarray(784 * i, 784 * (i + 1))));
+console.log(JSON.stringify(answers));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+@pytest.mark.usefixtures("without_npm")
+def test_the_small_classifier_answers_as_its_onnx_file_does(tmp_path: Path, mnist: Any) -> None:
+    write_site(tmp_path / "site")
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    fields = mnist["validation"].images[:300]
+    module = tmp_path / "site" / "page" / "reading" / "small.js"
+    command = ["node", "--input-type=module", "--eval", SMALL, str(module)]
+    done = subprocess.run(command, input=fields.tobytes(), capture_output=True, check=True)
+
+    ours = cached_recogniser(site.SMALL.name).classify(fields)
+    assert np.abs(np.array(json.loads(done.stdout)) - ours).max() < 1e-4
+
+
 # ---- in a browser
 
 
@@ -370,6 +402,8 @@ def test_without_onnx_the_site_reads_and_has_no_layers(monkeypatch: pytest.Monke
     plain = site.resolve_model("default").read_bytes()
     assert files[site.READING / "weights" / "default.onnx"] == plain
     assert '"names": []' in constants_module()
+    assert (site.READING / "weights" / "page.onnx") in files
+    assert '{"PAGE": ["page.onnx"]}' in constants_module()
 
 
 @in_browser
@@ -416,14 +450,7 @@ def test_the_page_reads_drawings_and_files_and_asks_nobody_else(address: str) ->
         page.on("request", lambda asked: _note_stranger(asked.url, address, troubles))
         page.goto(address)
         page.wait_for_function(FIRST_PAINT)
-        sheet = page.locator("#paper").bounding_box()
-        x, y = sheet["x"] + sheet["width"] / 2, sheet["y"] + sheet["height"] / 2
-        for path in ([(0, -70), (-50, 20), (50, 20)], [(20, -20), (20, 80)]):
-            page.mouse.move(x + path[0][0], y + path[0][1])
-            page.mouse.down()
-            for across, down in path[1:]:
-                page.mouse.move(x + across, y + down, steps=8)
-            page.mouse.up()
+        draw(page, [(0, -70), (-50, 20), (50, 20)], [(20, -20), (20, 80)])
         page.wait_for_function(READS, arg="4")
         assert page.locator("#boxes i").count() == 1
         assert not page.locator("#correction").is_visible()
@@ -452,6 +479,66 @@ def test_the_page_reads_drawings_and_files_and_asks_nobody_else(address: str) ->
 def _note_stranger(url: str, home: str, troubles: list[str]) -> None:
     if not url.startswith((home, "data:", "blob:")):
         troubles.append(url)
+
+
+LARGE = re.compile(r"\.(onnx|wasm)$")
+MOST_BYTES = 300_000  # on the way, packed, until a first drawing is read
+
+
+@in_browser
+def test_drawings_are_read_before_the_networks_have_arrived(folder: Path, address: str) -> None:
+    from playwright.sync_api import expect, sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
+        held: list[Any] = []
+        asked: list[str] = []
+        page.route(LARGE, lambda route: held.append(route))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address)
+        page.wait_for_function(FIRST_PAINT)
+        said, text = page.locator("#arriving-said"), page.locator("#text")
+        assert not said.is_visible()
+
+        draw(page, [(0, -70), (-50, 20), (50, 20)], [(20, -20), (20, 80)], left=-90)
+        draw(page, [(0, -70), (0, 80)], left=90)
+        expect(text).to_have_text("41")
+        expect(said).to_have_text("A first reading; the reader is arriving: 0 %")
+        assert page.locator("#boxes i").count() == 2
+        assert not page.locator("#inside").is_visible()
+        names = [url.removeprefix(address).partition("?")[0] or "index.html" for url in asked]
+        small = {name for name in names if not LARGE.search(name) and (folder / name).is_file()}
+        assert "page/reading/weights/small.safetensors" in small
+        assert sum(len(gzip.compress((folder / name).read_bytes())) for name in small) < MOST_BYTES
+
+        draw(page, [(-90, 80), (90, 80)])  # they touch now
+        expect(text).to_have_text("")
+        expect(said).to_have_text("Waits for the reader, which is arriving: 0 %")
+        page.locator("#undo").click()
+        expect(text).to_have_text("41")
+
+        for route in held:
+            route.continue_()
+        page.unroute(LARGE)
+        expect(said).not_to_be_visible()
+        page.locator("#inside").wait_for()
+        expect(text).to_have_text("41")
+        browser.close()
+
+
+def draw(page: Any, *strokes: list[tuple[int, int]], left: int = 0) -> None:
+    """Draw strokes, in pixels from the middle of the sheet and `left` more."""
+    sheet = page.locator("#paper").bounding_box()
+    x, y = sheet["x"] + sheet["width"] / 2 + left, sheet["y"] + sheet["height"] / 2
+    for (first_across, first_down), *path in strokes:
+        page.mouse.move(x + first_across, y + first_down)
+        page.mouse.down()
+        for across, down in path:
+            page.mouse.move(x + across, y + down, steps=8)
+        page.mouse.up()
 
 
 @in_browser

@@ -1,15 +1,42 @@
-// Draws what a reader answers to `inside`: the pixels that mattered, the feature maps of each layer,
-// and, if the reader is in the browser, what the page network saw in the whole picture.
+// A look inside: asks a reader for it once the pen rests, and draws the pixels that mattered, the
+// feature maps of each layer, and, if the reader is in the browser, what the page network saw in the
+// whole picture.
 
 import { $, children, imageOf, make, percent } from "./dom.js";
+import { answer } from "./answer.js";
 
+const REST = 500; // ms in which the pen and the chosen digit have to rest before
 const MAPS_ACROSS = 8; // maps in a row
 const UNITS_ACROSS = 32; // maps of a single pixel in a row
 const WIDTH = 448; // pixels of a row
 const HEAT = [255, 120, 40]; // the red, green and blue of ink that matters most
 const LEAST_FALL = 0.005; // of the probability; below, no pixel matters
 
-export function showInside({ probabilities, occlusion, layers, views = [] }, pixels) {
+let insideOf = null; // that for which the inside is shown: a field, or with its whole reading
+let rest = 0;
+
+const fieldNow = () => answer?.digits[answer.place]?.field;
+const subject = (isLocal) => (isLocal && fieldNow() ? [answer, fieldNow()] : fieldNow());
+const isSame = (one, other) =>
+  one === other || one?.every?.((value, i) => value === other?.[i]) === true;
+
+// Looks inside for the digit that is looked at, if that is open and after a rest.
+export function lookInside(reader, isLocal, wait = REST) {
+  clearTimeout(rest);
+  const of = subject(isLocal);
+  const isOpen = $("inside").open && !answer?.isFirst;
+  if (!reader.inside || !of || !isOpen || isSame(of, insideOf)) return;
+  rest = setTimeout(async () => {
+    const field = fieldNow();
+    const { content, message } = await reader.inside(field);
+    if (!isSame(of, subject(isLocal))) return; // something else is looked at by now
+    insideOf = content ? of : null;
+    if (content) showInside(content, field);
+    else $("insight").textContent = message;
+  }, wait);
+}
+
+function showInside({ probabilities, occlusion, layers, views = [] }, pixels) {
   showOcclusion(probabilities, occlusion.flat(), pixels);
   const figures = children($("layers"), views.length + layers.length, () => {
     const figure = make("figure");

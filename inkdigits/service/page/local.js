@@ -3,36 +3,52 @@
 
 import { $, make, sentence } from "./dom.js";
 
-export function makeReader() {
-  const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
-  const waiting = new Map();
-  let asked = 0;
+// tell: called with the share of the reader that has arrived, 0 to 1, again and again.
+export function makeReader(tell) {
+  // On a first visit, the little that a first reading needs arrives before the large rest.
+  let small = null;
+  const firstReader = () => (small ??= import("./first.js").then(({ makeFirst }) => makeFirst()));
+  const isKept = Boolean(navigator.serviceWorker?.controller);
+  const begun = isKept ? Promise.resolve() : firstReader().catch(() => {});
+  const asking = begun.then(() => startWorker(tell));
+  const ask = async (kind, given) => (await asking)(kind, given);
 
-  function ask(kind, given) {
-    const number = asked++;
-    worker.postMessage({ number, kind, given });
-    return new Promise((answered) => waiting.set(number, answered));
-  }
-
-  worker.addEventListener("message", ({ data: { number, content, message } }) => {
-    waiting.get(number)(content === undefined ? { message: sentence(message) } : { content });
-    waiting.delete(number);
-  });
-  worker.addEventListener("error", (event) => {
-    const message = "The reader could not be loaded. Reload the page to try again.";
-    for (const answered of waiting.values()) answered({ message });
-    waiting.clear();
-    event.preventDefault();
-  });
-
-  if ("local" in document.body.dataset) keepOffline();
+  const ready = ask("load");
+  if ("local" in document.body.dataset) ready.then(({ content }) => content && keepOffline());
   return {
-    ready: ask("load"),
+    ready,
+    first: (canvas) => firstReader().then((read) => read(canvas), () => null),
     read: (picture) => ask("read", picture instanceof Blob ? picture : pixelsOf(picture)),
     inside: (field) => ask("inside", field), // and the page of the latest reading
   };
 }
 
+// Starts the worker; returns what asks it, {content} or {message} each time.
+function startWorker(tell) {
+  const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+  const waiting = new Map();
+  let asked = 0;
+  let failed = null;
+
+  worker.addEventListener("message", ({ data: { number, content, message, arrived } }) => {
+    if (arrived !== undefined) return tell(arrived);
+    waiting.get(number)(content === undefined ? { message: sentence(message) } : { content });
+    waiting.delete(number);
+  });
+  worker.addEventListener("error", (event) => {
+    failed = { message: "The reader could not be loaded. Reload the page to try again." };
+    for (const answered of waiting.values()) answered(failed);
+    waiting.clear();
+    event.preventDefault();
+  });
+
+  return (kind, given) => {
+    if (failed) return failed;
+    const number = asked++;
+    worker.postMessage({ number, kind, given });
+    return new Promise((answered) => waiting.set(number, answered));
+  };
+}
 function pixelsOf(canvas) {
   return canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
 }

@@ -29,9 +29,10 @@ function batchOf({ width, height, data }) {
   return [batch, [1, 3, rows, columns]];
 }
 
-// Runs the page network on an image of 3 channels of any size.
-export async function pageMaps(network, image) {
-  const found = await network([batchOf(image)]);
+// Runs the page network, {coarse, fine}, on an image of 3 channels of any size.
+export async function pageMaps({ coarse, fine }, image) {
+  const found = await coarse([batchOf(image)]);
+  if (fine) Object.assign(found, await fine(fine.inputNames.map((name) => found[name])));
   const cut = cutTo(image);
   return {
     ink: cut(found.ink, FINE, sigmoid)[0],
@@ -39,17 +40,17 @@ export async function pageMaps(network, image) {
     offset: cut(found.offset, FINE),
     size: cut(found.size, FINE, (logit) => 2 ** clip(logit, ...SIZE_RANGE)),
     kind: cut(found.kind, MIDDLE),
-    ...coarse(found, cut),
+    ...ofWriting(found, cut),
   };
 }
 
 // Does as `pageMaps`, for the maps of writing alone.
-export async function coarseMaps(network, image) {
-  const found = await network([batchOf(image)], ["writing", "height"]);
-  return coarse(found, cutTo(image));
+export async function coarseMaps({ coarse }, image) {
+  const found = await coarse([batchOf(image)], ["writing", "height"]);
+  return ofWriting(found, cutTo(image));
 }
 
-function coarse(found, cut) {
+function ofWriting(found, cut) {
   return {
     writing: cut(found.writing, COARSE, sigmoid)[0],
     height: cut(found.height, COARSE, (logit) => 2 ** clip(logit, ...HEIGHT_RANGE))[0],
