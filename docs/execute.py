@@ -19,7 +19,13 @@ def execute(path: Path) -> None:
     """Run a notebook in its own folder and replace its outputs, unless a cell fails."""
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=None, record_timing=False, resources=resources).execute()
+    NotebookClient(
+        notebook,
+        timeout=None,
+        record_timing=False,
+        coalesce_streams=True,  # lines that were printed one by one are one block
+        resources=resources,
+    ).execute()
 
     notebook.metadata.language_info.pop("version", None)
     write_whole(path, nbformat.writes(notebook) + "\n")

@@ -13,6 +13,60 @@ CODE = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
 
 # notebook -> code that runs after the answer and asserts what the exercise asks
 CHECKS = {
+    "mnist": """
+for images in (tidy[:60], small[:60], moved(tidy[:60], 5, 2), moved(small[:60], 7, 7)):
+    for image in images:
+        made = tidied(image)
+        assert made.shape == (28, 28) and made.dtype == np.uint8
+        rows, columns = np.nonzero(made > 12)
+        assert 19 <= max(np.ptp(rows), np.ptp(columns)) + 1 <= 20, "the longer side"
+
+        middles = np.arange(28) + 0.5
+        for axis, ink in ((1, rows), (0, columns)):
+            centre = made.sum(axis=axis, dtype=float) @ middles / made.sum()
+            at_the_edge = made.any(axis=axis)[[0, -1]].any()
+            assert abs(centre - 14) <= 0.75 or at_the_edge, "the centre of mass"
+
+assert came_back["moved"] > accuracy_on(network, moved(tidy, 4, 4)) + 0.4
+assert came_back["small"] > accuracy_on(network, small) + 0.2
+""",
+    "your-own-digits": """
+truth_of_four, first, then = (np.array(each) for each in ([1, 2, 1, 2], [1, 1, 2, 2], [1, 2, 2, 1]))
+assert [list(each) for each in changes(first, then, truth_of_four)] == [[1], [3]]
+gained = int((after == truth).sum()) - int((before == truth).sum())
+assert len(learned) - len(forgotten) == gained
+""",
+    "inside-the-network": """
+def read_without(image, side, top, left):
+    cover = image.copy()
+    for row in range(top, top + side):
+        for column in range(left, left + side):
+            cover[row, column] = 0
+    return cover
+
+
+for image, place in zip(looked_at, found, strict=True):
+    was = recogniser.classify(image[None]).argmax()
+    if place:
+        assert recogniser.classify(read_without(image, *place)[None]).argmax() != was
+    for side in range(1, place[0] if place else 13):
+        every = [(top, left) for top in range(29 - side) for left in range(29 - side)]
+        covers = np.stack([read_without(image, side, *corner) for corner in every])
+        assert (recogniser.classify(covers).argmax(axis=1) == was).all(), "a smaller one does it"
+assert any(found)
+""",
+    "from-99-to-99.8": """
+def wrong(name):
+    runs = rungs[name]["runs"]
+    return sum(round((1 - run["accuracy"]) * ablation["held_out"]) for run in runs) / len(runs)
+
+
+for name, rung in rungs.items():
+    if rung["after"]:
+        removed = 1 - wrong(name) / wrong(rung["after"])
+        assert np.isclose(errors_removed(name), removed, rtol=0, atol=1e-9), name
+assert max(steps, key=steps.get) == "wider", "the answer says so"
+""",
     "from-scratch": """
 import torch
 
