@@ -201,33 +201,70 @@ def decoded(array: dict[str, Any]) -> np.ndarray:
 
 
 SMALL = """
-import { readFileSync } from "node:fs";
-
 globalThis.fetch = async (path) => {
     const { buffer, byteOffset, length } = readFileSync(path);
     return { ok: true, arrayBuffer: async () => buffer.slice(byteOffset, byteOffset + length) };
 };
-const { loadSmall } = await import(process.argv[1]);
-const classify = await loadSmall();
-const fields = readFileSync(0);
-const numbers = [...Array(fields.length / 784).keys()];
-const answers = numbers.map((i) => classify(fields.subarray(784 * i, 784 * (i + 1))));
-console.log(JSON.stringify(answers));
+const classify = await module.loadSmall();
+const fields = given.map((field) => Uint8Array.from(field));
+console.log(JSON.stringify(fields.map(classify)));
+"""
+RESIZE = """
+const resized = given.map(({ pixels: [height, width, channels, values], filter, box }) => {
+    const image = { width, height, channels, data: Uint8Array.from(values) };
+    return [...module.resize(image, 32, 24, module[filter], box).data];
+});
+console.log(JSON.stringify(resized));
 """
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-@pytest.mark.usefixtures("without_npm")
-def test_the_small_classifier_answers_as_its_onnx_file_does(tmp_path: Path, mnist: Any) -> None:
+def in_node(module: Path, program: str, given: Any) -> Any:
+    """Return what a program prints, which has a module of the site and something given."""
+    head = (
+        'import { readFileSync } from "node:fs";\n'
+        "const module = await import(process.argv[1]);\n"
+        "const given = JSON.parse(readFileSync(0));\n"
+    )
+    command = ["node", "--input-type=module", "--eval", head + program, str(module)]
+    done = subprocess.run(command, input=json.dumps(given).encode(), capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def reading(without_npm: None, tmp_path: Path) -> Path:
+    """Return the folder of the reader's modules in a site."""
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
     write_site(tmp_path / "site")
     (tmp_path / "package.json").write_text('{"type": "module"}')
-    fields = mnist["validation"].images[:300]
-    module = tmp_path / "site" / "page" / "reading" / "small.js"
-    command = ["node", "--input-type=module", "--eval", SMALL, str(module)]
-    done = subprocess.run(command, input=fields.tobytes(), capture_output=True, check=True)
+    return tmp_path / "site" / site.READING
 
+
+def test_the_small_classifier_answers_as_its_onnx_file_does(reading: Path, mnist: Any) -> None:
+    fields = mnist["validation"].images[:300]
     ours = cached_recogniser(site.SMALL.name).classify(fields)
-    assert np.abs(np.array(json.loads(done.stdout)) - ours).max() < 1e-4
+    theirs = in_node(reading / "small.js", SMALL, fields.reshape(300, -1).tolist())
+    assert np.abs(np.array(theirs) - ours).max() < 1e-4
+
+
+def test_scripts_resize_as_pillow_does_bit_for_bit(reading: Path) -> None:
+    rng = np.random.default_rng(0)
+    asked, ours = [], []
+    for number in range(150):
+        pixels = rng.integers(0, 256, (*rng.integers(40, 200, 2), 3), np.uint8)
+        height, width, _ = pixels.shape
+        left, top = rng.uniform(0, 20, 2)
+        box = (left, top, left + rng.uniform(8, width - 20), top + rng.uniform(8, height - 20))
+        name = ("BILINEAR", "HAMMING", "BICUBIC")[number % 3]
+        kind = Image.Resampling[name]
+        resized = Image.fromarray(pixels).resize((32, 24), kind, box=tuple(map(float, box)))
+        ours.append(np.asarray(resized).ravel().tolist())
+        asked.append(
+            {"pixels": [*pixels.shape, pixels.ravel().tolist()], "filter": name, "box": box}
+        )
+
+    assert in_node(reading / "resampling.js", RESIZE, asked) == ours
 
 
 # ---- in a browser

@@ -29,7 +29,7 @@ export const BICUBIC = {
 
 // Returns for each new pixel where its old ones begin and what each of them weighs.
 function weightsFor(length, from, to, newLength, { support, weigh }, isBytes) {
-  const scale = (to - from) / newLength;
+  const scale = Math.fround(to - from) / newLength; // C subtracts them as floats
   const stretch = Math.max(scale, 1);
   const reach = support * stretch;
   return Array.from({ length: newLength }, (_, place) => {
