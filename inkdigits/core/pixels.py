@@ -238,6 +238,9 @@ def to_digits(source: Any) -> Pixels:
     Raises:
         BadValue: it has another shape, or numbers in an unclear range.
     """
+    if _are_digits(source):
+        return source
+
     array = _frame_values(source) if is_frame(source) else to_array(source)
     shape = array.shape
     accepted = ((SIDE, SIDE), (PIXELS,))
@@ -250,6 +253,15 @@ def to_digits(source: Any) -> Pixels:
         )
 
     return to_uint8(np.ascontiguousarray(array)).reshape(-1, SIDE, SIDE)
+
+
+def _are_digits(source: Any) -> bool:
+    """Tell whether something is what `to_digits` returns: most are, and all else takes longer."""
+    if not (type(source) is np.ndarray and source.dtype == np.uint8):
+        return False
+
+    is_stack = source.shape[1:] == (SIDE, SIDE) and source.flags.c_contiguous
+    return is_stack and source.size > 0 and bool(np.maximum.reduce(source, axis=None) > 1)
 
 
 def rows_of_digits(source: Any) -> Pixels | None:

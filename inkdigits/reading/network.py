@@ -71,6 +71,11 @@ class Network:
         Returns:
             (N, outputs) float32.
         """
+        if (
+            0 < len(images) <= SMALLEST_BLOCK
+        ):  # without any arithmetic: a single image is waited for
+            return self._run(images)
+
         size = block_size(len(images), self.threads)
         if len(images) == size:
             return self._run(images)
