@@ -1,5 +1,7 @@
 """What reading in the browser costs: time beside the service, on one core, and bytes on the way.
 
+So do the first readings, while the reader is still arriving (first_reading.py).
+
 The draw page is opened in Chromium twice, as `inkdigits serve` and as the static site show it, and
 the two readers read the same pictures in turn. The service runs on the same core.
 
@@ -41,6 +43,7 @@ from benchmarks.common import (
     tell,
     use_processors,
 )
+from benchmarks.reading import first_reading
 from benchmarks.reading.parity import BROWSERS, FLAGS, PATIENCE, TITLE, served
 from inkdigits.service.known_digits import known_digits
 from inkdigits.service.site import write_site
@@ -61,7 +64,7 @@ TIME = """async (data) => {
 PARTS = {
     "page and reader": ("*.html", "*.js", "*.css", "*.svg", "*.webmanifest"),
     "ONNX Runtime": ("*.mjs", "*.wasm"),
-    "networks": ("*.onnx",),
+    "networks": ("*.onnx", "*.safetensors"),
 }
 BROTLI = (  # at the quality 11, its default
     "process.stdout.write(require('zlib').brotliCompressSync(require('fs').readFileSync(0)))"
@@ -190,7 +193,12 @@ def _in_kilobytes(figures: NDArray[np.float64]) -> tuple[str, str, str]:
     return plain, gzipped, brotli
 
 
-def section(rows: Sequence[Sequence[str]], opening: list[float], packed: Sequence[Any]) -> str:
+def section(
+    rows: Sequence[Sequence[str]],
+    opening: list[float],
+    first: Sequence[str],
+    packed: Sequence[Any],
+) -> str:
     """Return the section of docs/browser.md."""
     load = f"{os.getloadavg()[0]:.0f} programs that want a core"
     head = ("picture", "read", "here, ms", "service, ms", "ratio, median")
@@ -204,6 +212,8 @@ def section(rows: Sequence[Sequence[str]], opening: list[float], packed: Sequenc
         "",
         "From opening the page, kept on the device, to the first answer: "
         f"{spread(opening)} ms (n {len(opening)}).",
+        "",
+        *first,
         "",
         "Bytes on the way, in kB. A file server may send them packed.",
         "",
@@ -225,7 +235,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_site(site, options.runtime)
         rows = list(measure_reading(site, options.rounds))
         opening = measure_opening(site, options.rounds)
-        text = section(rows, opening, list(sizes(site)))
+        first = first_reading.paragraphs(
+            first_reading.measure_first(site, options.rounds), first_reading.measure_drawings(site)
+        )
+        text = section(rows, opening, first, list(sizes(site)))
 
     publish(text, options.write and ROOT / options.write, title=TITLE)
     return 0

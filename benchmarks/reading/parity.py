@@ -59,11 +59,13 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve a folder on this machine; yield its address."""
+def served(
+    folder: Path, kind: type[http.server.SimpleHTTPRequestHandler] = _Quiet
+) -> Iterator[str]:
+    """Serve a folder on this machine by handlers of a kind; yield its address."""
     mimetypes.add_type("text/javascript", ".mjs")
     mimetypes.add_type("application/manifest+json", ".webmanifest")
-    handler = partial(_Quiet, directory=str(folder))
+    handler = partial(kind, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:

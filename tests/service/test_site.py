@@ -207,7 +207,7 @@ globalThis.fetch = async (path) => {
 };
 const classify = await module.loadSmall();
 const fields = given.map((field) => Uint8Array.from(field));
-console.log(JSON.stringify(fields.map(classify)));
+console.log(JSON.stringify(fields.map((field) => [...classify(field)])));
 """
 RESIZE = """
 const resized = given.map(({ pixels: [height, width, channels, values], filter, box }) => {

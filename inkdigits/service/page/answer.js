@@ -8,8 +8,8 @@ import { isTable, showTable } from "./table.js";
 const SETTLED = 900; // ms without a new answer until the last one is spoken
 const LABELLED = 40; // pixels on the screen that digits are tall from which boxes show them
 
-// The reading of what is shown: {digits, signs, text, written, warnings, table}, with `picture`, what
-// was read, `place`, the index of the digit that is looked at, and `isFirst` of a first reading.
+// The reading of what is shown: {digits, signs, text, written, warnings, table}, with `picture`,
+// what was read, `place`, the index of the digit that is looked at, and `isFirst` of a first reading.
 export let answer = null;
 
 let gaze = null; // the point whose digit is looked at; null means the last digit

@@ -43,17 +43,20 @@ function inkOf(canvas) {
 // Returns pieces of ink, {left, top, right, bottom, line}, that white rows and then white columns
 // part, in reading order.
 function piecesOf({ width, height, data }) {
-  const isInked = (x, y) => data[y * width + x] >= INK;
-  const [rows, columns] = [range(height), range(width)];
-  const lines = runs(rows.map((y) => columns.some((x) => isInked(x, y))));
-  return lines.flatMap(([from, to], line) => {
-    const inLine = rows.slice(from, to);
-    return runs(columns.map((x) => inLine.some((y) => isInked(x, y)))).map(([left, right]) => {
-      const across = columns.slice(left, right);
-      const inked = inLine.filter((y) => across.some((x) => isInked(x, y)));
-      return { left, top: inked[0], right, bottom: inked.at(-1) + 1, line };
-    });
-  });
+  const isInked = (left, top, right, bottom) => {
+    for (let y = top; y < bottom; y++) {
+      for (let x = left; x < right; x++) if (data[y * width + x] >= INK) return true;
+    }
+    return false;
+  };
+  const rows = runs(range(height).map((y) => isInked(0, y, width, y + 1)));
+  return rows.flatMap(([top, bottom], line) =>
+    runs(range(width).map((x) => isInked(x, top, x + 1, bottom))).map(([left, right]) => {
+      const inLine = range(bottom - top).map((i) => top + i);
+      const own = inLine.filter((y) => isInked(left, y, right, y + 1));
+      return { left, top: own[0], right, bottom: own.at(-1) + 1, line };
+    }),
+  );
 }
 
 // Returns the runs of flags that are set, [first, last + 1] each.
@@ -65,8 +68,10 @@ function runs(flags) {
 
 function digitOf({ left, top, right, bottom, line }, ink, classify) {
   const [width, height] = [right - left, bottom - top];
-  const pixel = (_, at) => ink.data[(top + Math.floor(at / width)) * ink.width + left + (at % width)];
-  const data = Uint8Array.from({ length: width * height }, pixel);
+  const pixelAt = (x, y) => ink.data[(top + y) * ink.width + left + x];
+  const data = Uint8Array.from({ length: width * height }, (_, at) =>
+    pixelAt(at % width, Math.floor(at / width)),
+  );
   const field = toField({ width, height, channels: 1, data });
   const probabilities = classify(field);
   const digit = argmax(probabilities);

@@ -1,6 +1,6 @@
 // A look inside: asks a reader for it once the pen rests, and draws the pixels that mattered, the
-// feature maps of each layer, and, if the reader is in the browser, what the page network saw in the
-// whole picture.
+// feature maps of each layer, and, if the reader is in the browser, what the page network saw in
+// the whole picture.
 
 import { $, children, imageOf, make, percent } from "./dom.js";
 import { answer } from "./answer.js";

@@ -25,10 +25,9 @@ let arrived = 0; // the share of the reader that is here, 0 to 1
 // Takes a reader, and waits for it: a local one has to load its networks.
 async function use(local) {
   isLocal = local;
-  const makeReader = async () => (await import(local ? "./local.js" : "./http.js")).makeReader(tell);
-  reader = await (readers[local] ??= makeReader());
+  const taken = await (readers[local] ??= makeReader(local));
   if (local !== isLocal) return;
-  const taken = reader;
+  reader = taken;
   isReady = !local;
   sayStoring();
   if (!isEmpty(shown())) readSoon();
@@ -37,6 +36,11 @@ async function use(local) {
   isReady = true;
   sayArriving();
   if (local && !isEmpty(shown())) readSoon(0);
+}
+
+async function makeReader(local) {
+  const { makeReader: make } = await import(local ? "./local.js" : "./http.js");
+  return make(tell);
 }
 
 function tell(share) {

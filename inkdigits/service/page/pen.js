@@ -50,8 +50,8 @@ export function followPen(onMove) {
   });
 }
 
-// Begins a stroke. A picture is not drawn on: the pen takes a new sheet, and undo brings the picture
-// back.
+// Begins a stroke. A picture is not drawn on: the pen takes a new sheet, and undo brings the
+// picture back.
 function begin(event) {
   const { width, height, strokes } = shown().picture ? blank : shown();
   const sheet = {

@@ -26,7 +26,8 @@ export function current() {
   return stroke ? { ...stroke.sheet, strokes: [...stroke.sheet.strokes, stroke] } : shown();
 }
 
-// Returns the number of the picture that is shown, from 1, and how many there are; none without one.
+// Returns the number of the picture that is shown, from 1, and how many there are; null where there
+// are not several.
 export function pictureNumber() {
   const pictures = history.filter(({ picture }) => picture);
   const place = pictures.indexOf(shown());

@@ -8,8 +8,8 @@ ort.env.wasm.numThreads = 1;
 ort.env.wasm.wasmPaths = new URL("./runtime/", import.meta.url).href;
 ort.env.logLevel = "error";
 
-// Loads a network. It takes its inputs, (bytes or 32-bit floats, shape) each or an output of another
-// one, and returns its outputs by name, {dims, data} each: all, or those with some names.
+// Loads a network. It takes its inputs, (bytes or 32-bit floats, shape) each or an output of
+// another one, and returns its outputs by name, {dims, data} each: all, or those with some names.
 export async function loadNetwork(file) {
   const response = await fetch(new URL(`./weights/${file}`, import.meta.url));
   if (!response.ok) throw new Error(`${file} did not arrive: ${response.status}`);

@@ -52,8 +52,8 @@ function weightsFor(length, from, to, newLength, { support, weigh }, isBytes) {
 
 const toByte = (total) => Math.min(Math.max(total >> PRECISION, 0), 255);
 
-// Resamples rows of an image, `count` of them from `start` on. Three colours are added up in one go,
-// which makes the reduction of a large photo 2.5 times as fast.
+// Resamples rows of an image, `count` of them from `start` on. Three colours are added up in one
+// go, which makes the reduction of a large photo 2.5 times as fast.
 function resampledAcross({ width, channels, data }, places, [start, count]) {
   const out = new data.constructor(places.length * count * channels);
   const isBytes = data instanceof Uint8Array;
@@ -78,7 +78,9 @@ function resampledAcross({ width, channels, data }, places, [start, count]) {
       }
       for (let channel = 0; channel < channels; channel++) {
         let total = isBytes ? HALF : 0;
-        for (let i = 0; i < weights.length; i++) total += data[at + channel + i * channels] * weights[i];
+        for (let i = 0, from = at + channel; i < weights.length; i++, from += channels) {
+          total += data[from] * weights[i];
+        }
         out[to + channel] = isBytes ? toByte(total) : total;
       }
     }

@@ -1,9 +1,10 @@
-// A small digit classifier without ONNX Runtime, for the first readings while that is still arriving:
-// the model `tiny`, which is `SharedNet` in inkdigits/training/models.py. Fields come in, the
+// A small digit classifier without ONNX Runtime, for the first readings while that is arriving: the
+// model `tiny`, which is `SharedNet` in inkdigits/training/models.py. Fields come in, the
 // probabilities of the ten digits go out.
 
 import { digits, small } from "./constants.js";
 import { range, sum } from "./arrays.js";
+import { softmax } from "./page/maps.js";
 
 const { SIDE } = digits;
 const { MEAN, SD, TEMPERATURE } = small;
@@ -26,7 +27,8 @@ function tensorsOf(file) {
   return Object.fromEntries(
     tensors.map(([name, { shape, data_offsets: offsets }]) => {
       const [from, to] = offsets.map((offset) => 8 + length + offset);
-      return [name.replace("network.", ""), { shape, data: new Float32Array(file.slice(from, to)) }];
+      const data = new Float32Array(file.slice(from, to));
+      return [name.replace("network.", ""), { shape, data }];
     }),
   );
 }
@@ -107,10 +109,3 @@ const added = (maps, { data }) => ({
 });
 
 const rectified = (maps) => ({ ...maps, data: maps.data.map((value) => Math.max(0, value)) });
-
-function softmax(logits) {
-  const most = Math.max(...logits);
-  const powers = logits.map((logit) => Math.exp(logit - most));
-  const total = sum(powers);
-  return powers.map((power) => power / total);
-}

@@ -2,12 +2,10 @@
 // reading/page/lines.py.
 
 import { lines } from "../constants.js";
-import { argmax, argsort, clip, mean, median, range } from "../arrays.js";
+import { argmin, argsort, clip, mean, median, range } from "../arrays.js";
 
 const { NEIGHBOUR, BESIDE, AS_HIGH, CANDIDATES, FEWEST_PAIRS, STEEPEST, SAME_WORD, GAP } = lines;
 const { SAME_ROW, SPACING, OVERLAP, SKEW, FOLLOWING, LEAST_HEIGHT, WIDE } = lines;
-
-const argmin = (values) => argmax(values.map((value) => -value));
 
 // Groups boxes into rows of writing: their indices, row by row, from left to right in each.
 export function findLines(boxes) {
