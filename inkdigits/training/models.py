@@ -271,7 +271,7 @@ def _width_after(sides: Sequence[int], strides: Sequence[int]) -> int:
     """Return the pixels a side that unpadded convolutions leave of a digit.
 
     It is reckoned, not tried with shapes alone: torch would import its compiler for that, which
-    takes longer than a training of `fast-99.0`.
+    takes about as long as importing torch itself.
 
     Raises:
         ValueError: a kernel does not fit what those before it leave.

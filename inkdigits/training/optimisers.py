@@ -4,7 +4,7 @@ A network's one vector of weights and a recipe come in; an optimiser goes out. W
 earlier steps are vectors of the same layout, which is how a training is saved.
 
 The arithmetic is torch's own, without its classes: the first of those to be built imports torch's
-compiler, which takes longer than a training of `fast-99.0`.
+compiler, which takes about as long as importing torch itself.
 """
 
 from collections.abc import Callable

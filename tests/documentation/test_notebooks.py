@@ -114,7 +114,7 @@ def pictures(cell):
     return [
         output
         for output in cell.get("outputs", [])
-        if {"image/png", "image/jpeg"} & output.get("data", {}).keys()
+        if {"image/png", "image/jpeg", "image/svg+xml"} & output.get("data", {}).keys()
     ]
 
 

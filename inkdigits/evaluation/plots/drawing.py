@@ -1,7 +1,8 @@
 """Charts come in as panels with lines, bands, bars and words, and go out as the text of an SVG.
 
-A report's charts are drawn here and not by matplotlib, whose import and layout took two of the
-eight seconds from `inkdigits train fast-99.0` to its report. Colours are those of `style`.
+A report's charts are drawn here and not by matplotlib: its import and layout took thirty times as
+long as a report takes now, for a training of a second (docs/decisions.md). Colours are those of
+`style`.
 """
 
 import html
