@@ -311,10 +311,11 @@ def _announced(path: Path) -> str:
 def _output(output: dict[str, Any], place: Path, name: str) -> Iterator[str]:
     data = output.get("data", {"text/plain": output.get("text", "")})
 
-    for kind in ("png", "jpeg"):
+    for kind, suffix in {"png": "png", "jpeg": "jpeg", "svg+xml": "svg"}.items():
         if f"image/{kind}" in data:
-            picture = place.parent / place.stem / f"{name}.{kind}"
-            _write(picture, base64.b64decode("".join(data[f"image/{kind}"])))
+            content = "".join(data[f"image/{kind}"])
+            picture = place.parent / place.stem / f"{name}.{suffix}"
+            _write(picture, content if suffix == "svg" else base64.b64decode(content))
             yield f"![what the cell draws]({place.stem}/{picture.name})"
             return
 
