@@ -178,14 +178,20 @@ class Service:
             endpoint = getattr(scope.get("endpoint"), "__name__", "unknown")
             self.metrics.count(endpoint, status, time.perf_counter() - begun)
 
-    def response_if_full(self) -> bytes | None:
+    def response_if_full(self, announce: bool) -> bytes | None:
         """Return the refusal of a request if the queue will be full, or None if there is room.
 
         In one turn of the event loop, many requests may be announced before the first one is
         queued, so those that are announced already count as well.
+
+        Args:
+            announce: whether the request is one of them if there is room.
         """
         if self._announced >= self.lanes.digits.free_places:
             return self._queue_full_bytes
+
+        if not announce:
+            return None
 
         if not self._announced:
             asyncio.get_running_loop().call_soon(self._begin_turn)

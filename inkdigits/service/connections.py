@@ -11,11 +11,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from inkdigits.service.flow import Flow
+from inkdigits.service.heads import CLOSE, is_plain_post, refusal
 from inkdigits.service.responses import (
-    Refused,
     encode_response,
     respond_with_error,
     respond_with_refusal,
@@ -44,13 +44,6 @@ REST = 0.1  # seconds
 # does not wait for answers keeps the interpreter to the event loop, and the threads that read wait.
 PIPELINED = 0.005
 
-# Codings that bodies may have. Others would be read as if they were pictures.
-CODINGS = {
-    b"transfer-encoding": b"chunked",
-    b"content-encoding": b"identity",
-}
-CLOSE = {"Connection": "close"}
-
 BLANK_LINE = b"\r\n\r\n"  # ends every head and every chunked body; the parser takes no other end
 
 # Once the server stops: seconds in which a request that is on its way may arrive, and in which a
@@ -69,30 +62,6 @@ class _Answered:
     message_event = asyncio.Event()  # nothing waits for it
 
 
-class _Flow(FlowControl):
-    """Back-pressure on the socket: uvicorn's, and ours while there are bytes to be parsed."""
-
-    def __init__(self, transport: asyncio.Transport, unread: bytearray) -> None:
-        super().__init__(transport)
-        self._unread = unread
-        self._body_is_full = False
-
-    def pause_reading(self) -> None:
-        self._body_is_full = True
-        self.update()
-
-    def resume_reading(self) -> None:
-        self._body_is_full = False
-        self.update()
-
-    def update(self) -> None:
-        """Read from the socket, or stop reading."""
-        if self._body_is_full or self._unread:
-            super().pause_reading()
-        else:
-            super().resume_reading()
-
-
 class Connection(HttpToolsProtocol):
     """The connection of one client.
 
@@ -103,8 +72,8 @@ class Connection(HttpToolsProtocol):
             application.
         idle: the connections that wait for a whole request, the longest waiting first. All
             connections share it.
-        response_if_full: called at each POST; returns the response if there is too much to do, as
-            bytes, else None.
+        response_if_full: returns the response to a POST if there is too much to do, as bytes, else
+            None, and then counts the POST as announced if it is told to.
         most: connections; beyond, the longest waiting one is closed.
     """
 
@@ -113,7 +82,7 @@ class Connection(HttpToolsProtocol):
         *arguments: Any,
         refused: Callable[[int], None],
         idle: "dict[Connection, None]",
-        response_if_full: Callable[[], bytes | None],
+        response_if_full: Callable[[bool], bytes | None],
         most: int,
         **options: Any,
     ) -> None:
@@ -122,7 +91,8 @@ class Connection(HttpToolsProtocol):
         self._idle = idle
         self._response_if_full = response_if_full
         self._most = most
-        self._arrival: asyncio.TimerHandle | None = None  # ends the wait for a request
+        self._waits_until: float | None = None  # for a request, in seconds of the loop's clock
+        self._arrival: asyncio.TimerHandle | None = None  # looks at that clock
         self._taking: asyncio.TimerHandle | None = None  # ends the wait for a response to be taken
         self._stopping = False
 
@@ -141,7 +111,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request. Where there are too many connections, close the idlest."""
         super().connection_made(transport)
-        self.flow = self._flow = _Flow(transport, self._unread)
+        self.flow = self._flow = Flow(transport, self._unread)
         self._wait()
         while len(self.connections) > self._most and self._idle:
             longest = next(iter(self._idle))
@@ -152,7 +122,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop all clocks."""
         self._stop_waiting()
-        for clock in (self._taking, self._turn):
+        for clock in (self._arrival, self._taking, self._turn):
             if clock:
                 clock.cancel()
 
@@ -161,10 +131,27 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take in bytes. The first one starts the clock."""
         self._unread += data
-        if self._arrival is None and self._is_free():
+        if self._waits_until is None and self._is_free():
             self._wait()
-        if self._turn is None:
+        if self._turn is None and not self._refuse_unparsed():
             self._read_on()
+
+    def _refuse_unparsed(self) -> bool:
+        """Refuse a plain request that is there whole if there is too much to do, and tell if so."""
+        expected = not self._in_message and self._is_free() and not self._stopping
+        full = self._response_if_full(False) if expected else None
+        if not full or not is_plain_post(self._unread):
+            return False
+
+        self._unread.clear()
+        self._last = b""
+        self._unset_keepalive_if_required()
+        self.transport.write(full)
+        self._refused(503)
+        self._stop_waiting()
+        self._wait()
+        self._await_taking()
+        return True
 
     def _read_on(self) -> None:
         """Parse a head or a piece of a body, and have the rest wait for its turn."""
@@ -183,7 +170,7 @@ class Connection(HttpToolsProtocol):
     def _may_parse(self) -> bool:
         """Tell whether the next bytes are of the request that is expected."""
         expected = self._in_message or self._is_free()
-        return expected and not self.transport.is_closing()
+        return expected and not (self._flow.write_paused or self.transport.is_closing())
 
     def _parse_piece(self) -> None:
         """Parse bytes that end no later than a head or a request does, within the limits."""
@@ -223,7 +210,7 @@ class Connection(HttpToolsProtocol):
         """Start the clock, also for a request right behind another."""
         super().on_message_begin()
         self._in_message = True
-        if self._arrival is None:
+        if self._waits_until is None:
             self._wait()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -249,7 +236,7 @@ class Connection(HttpToolsProtocol):
         self._is_chunked = b"transfer-encoding" in told
         self._body_left = int(told.get(b"content-length", 0))
 
-        refused = self._refusal()
+        refused = refusal(self.parser, self.headers, bool(self._body_left) or self._is_chunked)
         if refused:
             response = respond_with_refusal(refused)
             self._answer_early(refused.status, encode_response(response))
@@ -258,7 +245,7 @@ class Connection(HttpToolsProtocol):
             return
 
         if self.parser.get_method() == b"POST":
-            full = self._response_if_full()
+            full = self._response_if_full(True)
             if full:
                 self._answer_early(503, full)
                 return
@@ -266,25 +253,6 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         if self._stopping:
             self.cycle.keep_alive = False
-
-    def _refusal(self) -> Refused | None:
-        """Return why a request is not for this service, judged by its head; None if it may be."""
-        if self.parser.get_method() == b"CONNECT":
-            return Refused(501, "not_a_proxy", "this service is no proxy", CLOSE)
-
-        # The parser takes what comes behind such a head for another protocol.
-        if self.parser.should_upgrade() and (self._body_left or self._is_chunked):
-            message = "this service speaks HTTP/1.1; send a body without the header Upgrade"
-            return Refused(501, "no_upgrade", message, CLOSE)
-
-        for name, value in self.headers:
-            known = CODINGS.get(name)
-            if known and value.lower() != known:
-                status = 501 if name == b"transfer-encoding" else 415
-                message = f"the only {name.decode()} that is decoded here is {known.decode()}"
-                return Refused(status, "unknown_coding", message)
-
-        return None
 
     def _answer_early(self, status: int, response: bytes) -> None:
         """Answer a request whose body has not arrived, and keep the connection if possible."""
@@ -297,7 +265,7 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take in a part of a body."""
-        self._tiny += len(body) < TINY
+        self._tiny += self._is_chunked and len(body) < TINY
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -314,7 +282,7 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Wait for the response to be taken; uvicorn's own clock runs for the next request."""
         super().on_response_complete()
-        if self._arrival is None and not self.transport.is_closing():
+        if self._waits_until is None and not self.transport.is_closing():
             self._idle[self] = None
             if self._unread and self._turn is None:
                 self._wait()
@@ -325,6 +293,12 @@ class Connection(HttpToolsProtocol):
         """Start the clock: the client does not take what it has been sent."""
         super().pause_writing()
         self._await_taking()
+
+    def resume_writing(self) -> None:
+        """Go on with what the client has sent meanwhile."""
+        super().resume_writing()
+        if self._unread and self._turn is None:
+            self._turn = self.loop.call_later(0, self._read_on)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (uvicorn's sentence is replaced)
         """Refuse bytes that are not a request."""
@@ -338,11 +312,10 @@ class Connection(HttpToolsProtocol):
             return
 
         super().shutdown()
-        if self._arrival:
+        if self._waits_until is not None and self._arrival:
             self._arrival.cancel()
-            self._arrival = self.loop.call_later(
-                LAST_BYTES, self.refuse, 503, "stopping", "the service is stopping"
-            )
+            self._arrival = None
+            self._wait(LAST_BYTES)
 
     def refuse(self, status: int, code: str, message: str) -> None:
         """Answer with an error, without the application, and close the connection."""
@@ -379,21 +352,30 @@ class Connection(HttpToolsProtocol):
         """Tell whether no request is being answered."""
         return self.cycle is None or self.cycle.response_complete
 
-    def _wait(self) -> None:
+    def _wait(self, seconds: float = DEADLINE) -> None:
         """Start the clock for a request."""
         self._idle[self] = None
-        self._arrival = self.loop.call_later(DEADLINE, self._give_up)
+        self._waits_until = self.loop.time() + seconds
+        if self._arrival is None:
+            self._arrival = self.loop.call_later(seconds, self._check_arrival)
 
     def _stop_waiting(self) -> None:
-        """Stop the clock for a request."""
+        """Stop the clock for a request; its timer runs on, and is used for the next one."""
         self._idle.pop(self, None)
-        if self._arrival:
-            self._arrival.cancel()
-            self._arrival = None
+        self._waits_until = None
 
-    def _give_up(self) -> None:
+    def _check_arrival(self) -> None:
         """Close a connection whose request has not arrived in time."""
-        if self._received:
+        self._arrival = None
+        if self._waits_until is None:
+            return
+
+        left = self._waits_until - self.loop.time()
+        if left > 0:
+            self._arrival = self.loop.call_later(left, self._check_arrival)
+        elif self._received and self._stopping:
+            self.refuse(503, "stopping", "the service is stopping")
+        elif self._received:
             self.refuse(408, "too_slow", f"the request did not arrive within {DEADLINE:g} s")
         else:
             self.transport.close()  # nothing was asked

@@ -115,6 +115,23 @@ def sent_until_blocked(connection: socket.socket) -> int:
     return sent
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_refusals_that_nobody_takes_do_not_pile_up(server: Server) -> None:
+    refused = HEAD + b"Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n"
+    before = memory(server)
+    with server.connect() as connection, contextlib.suppress(ConnectionError):
+        for _ in range(1000):
+            connection.sendall(refused * 100)  # 25 MB of answers, until the client is given up
+
+    assert memory(server) - before < 8 << 20
+    assert server.get("/healthz").status == 200
+
+
+def memory(server: Server) -> int:
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) << 10
+
+
 def test_a_body_in_chunks_of_one_byte_is_read(server: Server) -> None:
     assert server.raw(chunked(PICTURE, 1)).json["text"] == "27"
 

@@ -466,6 +466,22 @@ def test_a_refused_client_can_ask_again_over_the_same_connection(
         assert [receive_answer(connection).json["text"] for connection in busy] == ["slept"] * 3
 
 
+def test_a_whole_request_is_refused_with_the_same_answer_and_counted(
+    hasty: Server, tmp_path: Path
+) -> None:
+    with contextlib.ExitStack() as stack:
+        fill(hasty, tmp_path / "log", stack)
+        parsed = hasty.raw(post(b"sleep01")[:-3])
+        refused = stack.enter_context(hasty.connect())
+        for _ in range(3):
+            refused.sendall(post(b"sleep01"))
+            assert receive_answer(refused) == parsed
+
+        assert 'requests_total{endpoint="none",status="503"} 4\n' in hasty.metrics()
+        refused.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert receive_answer(refused).status == 200
+
+
 def test_waiting_and_reading_have_deadlines(hasty: Server) -> None:
     with hasty.connect(post(b"sleep30")) as long:
         wait_until(lambda: 'endpoint="readyz"' in hasty.metrics())
