@@ -9,7 +9,7 @@ and started twice to share the work. Published figures and ours are those of doc
 
 import argparse
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean, stdev
@@ -67,10 +67,13 @@ def publish(system: str, runs: dict[str, list[Trained]], docs: Path | None) -> N
     if docs is None:
         return
 
-    curves = {change: [run.epochs for run in found] for change, found in runs.items()}
     images = docs / "images"
     write_whole(images / f"reference-{system}.svg", draw_network(recipe_of(system)))
-    write_whole(images / f"reference-{system}-learning.svg", draw_learning(curves.pop(""), curves))
+    if runs[""]:
+        curves = {change: [run.epochs for run in found] for change, found in runs.items()}
+        drawn = draw_learning(curves.pop(""), curves)
+        write_whole(images / f"reference-{system}-learning.svg", drawn)
+
     write_between(docs / PAGE, f"measured: {system}", text)
 
 
@@ -79,27 +82,22 @@ def section(system: str, runs: dict[str, list[Trained]], results: str) -> str:
 
     Args:
         system: the name of its recipe.
-        runs: of the recipe as it is, under "", and of each change.
+        runs: of the recipe as it is, under "", and of each change; as long as there is none of the
+            recipe as it is, nothing is said about learning.
         results: the text of docs/results.md.
     """
-    layers = layers_of(recipe_of(system))
+    drawn = [f"![{in_words(layers_of(recipe_of(system)))}](images/reference-{system}.svg)", ""]
+    measured = []
+    if runs[""]:
+        drawn += [f"![{_curves_in_words(runs)}](images/reference-{system}-learning.svg)", ""]
+        head = ["settings", "runs", "validation accuracy", "validation loss", "training accuracy"]
+        measured = [*table(head, changed_rows(runs)), "", _made_by(runs)]
+
     lines = [
-        '<div class="beside" markdown>',
-        "",
-        f"![{in_words(layers)}](images/reference-{system}.svg)",
-        "",
-        f"![{_curves_in_words(runs)}](images/reference-{system}-learning.svg)",
-        "",
-        "</div>",
-        "",
+        *('<div class="beside" markdown>', "", *drawn, "</div>", ""),
         *table(["", "published", "ours"], published_and_ours(system, results)),
         "",
-        *table(
-            ["settings", "runs", "validation accuracy", "validation loss", "training accuracy"],
-            changed_rows(runs),
-        ),
-        "",
-        _made_by([run for found in runs.values() for run in found]),
+        *measured,
     ]
     return "\n".join(lines)
 
@@ -179,16 +177,17 @@ def _curves_in_words(runs: dict[str, list[Trained]]) -> str:
     return "Validation accuracy and loss of each epoch; " + "; ".join(said)
 
 
-def _made_by(runs: Iterable[Trained]) -> str:
+def _made_by(runs: dict[str, list[Trained]]) -> str:
     """Say when, where and with what the runs were made."""
-    finished = [run for run in runs if not run.stopped]
-    days = sorted({run.made["date"] for run in finished})
-    machines = sorted({f"{run.made['machine']}, torch {run.made['torch']}" for run in finished})
+    made = [run.made for found in runs.values() for run in found if not run.stopped]
+    days = sorted({each["date"] for each in made})
+    period = " to ".join(sorted({days[0], days[-1]}))
+    machines = sorted({f"{each['machine']}, torch {each['torch']}" for each in made})
     return (
-        f"Mean ± standard deviation; MNIST's 5,000 validation digits. {'; '.join(machines)}; "
-        f"{' to '.join(sorted({days[0], days[-1]}))}. The table of published figures is from "
-        "[Results](results.md). Made by `python -m benchmarks.training.reference_page --write "
-        "docs`."
+        "The first table is from [Results](results.md). In the second, figures are of MNIST's "
+        "5,000 validation digits or all training digits, once a run has ended; with several runs, "
+        f"mean ± standard deviation. {'; '.join(machines)}; {period}. "
+        "Made by `python -m benchmarks.training.reference_page --write docs`."
     )
 
 
