@@ -6,6 +6,7 @@ Its file keeps the outputs, without a trace of the machine that ran it.
 import ast
 import json
 import re
+import runpy
 import shutil
 import sys
 from pathlib import Path
@@ -184,6 +185,17 @@ def test_a_notebook_keeps_its_outputs(path):
 
     everything = "".join(shown(cell) for cell in code_cells(notebook).values())
     assert "optdigits" not in everything, "the outputs are those of another dataset"
+
+
+def test_printed_lines_are_joined_but_stay_between_the_pictures():
+    join_prints = runpy.run_path(str(ROOT / "docs" / "execute.py"))["join_prints"]
+
+    def printed(text):
+        return nbformat.v4.new_output("stream", text=text)
+
+    picture = nbformat.v4.new_output("display_data", {"image/png": ""})
+    outputs = [printed("a\n"), printed("b\n"), picture, printed("c\n")]
+    assert [output.get("text") for output in join_prints(outputs)] == ["a\nb\n", None, "c\n"]
 
 
 def test_every_notebook_has_promises():
