@@ -315,7 +315,7 @@ class Connection(HttpToolsProtocol):
         if self._waits_until is not None and self._arrival:
             self._arrival.cancel()
             self._arrival = None
-            self._wait(LAST_BYTES)
+            self._wait_for(LAST_BYTES)
 
     def refuse(self, status: int, code: str, message: str) -> None:
         """Answer with an error, without the application, and close the connection."""
@@ -352,8 +352,12 @@ class Connection(HttpToolsProtocol):
         """Tell whether no request is being answered."""
         return self.cycle is None or self.cycle.response_complete
 
-    def _wait(self, seconds: float = DEADLINE) -> None:
+    def _wait(self) -> None:
         """Start the clock for a request."""
+        self._wait_for(DEADLINE)
+
+    def _wait_for(self, seconds: float) -> None:
+        """Wait for a request, and no longer than some seconds from now."""
         self._idle[self] = None
         self._waits_until = self.loop.time() + seconds
         if self._arrival is None:
@@ -365,7 +369,7 @@ class Connection(HttpToolsProtocol):
         self._waits_until = None
 
     def _check_arrival(self) -> None:
-        """Close a connection whose request has not arrived in time."""
+        """Look whether a request has not arrived in time."""
         self._arrival = None
         if self._waits_until is None:
             return
@@ -373,9 +377,14 @@ class Connection(HttpToolsProtocol):
         left = self._waits_until - self.loop.time()
         if left > 0:
             self._arrival = self.loop.call_later(left, self._check_arrival)
-        elif self._received and self._stopping:
-            self.refuse(503, "stopping", "the service is stopping")
-        elif self._received:
-            self.refuse(408, "too_slow", f"the request did not arrive within {DEADLINE:g} s")
         else:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Close a connection whose request has not arrived in time."""
+        if not self._received:
             self.transport.close()  # nothing was asked
+        elif self._stopping:
+            self.refuse(503, "stopping", "the service is stopping")
+        else:
+            self.refuse(408, "too_slow", f"the request did not arrive within {DEADLINE:g} s")
