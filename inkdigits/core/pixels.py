@@ -261,7 +261,7 @@ def _are_digits(source: Any) -> bool:
         return False
 
     is_stack = source.shape[1:] == (SIDE, SIDE) and source.flags.c_contiguous
-    return is_stack and source.size > 0 and bool(np.maximum.reduce(source, axis=None) > 1)
+    return is_stack and bool(np.maximum.reduce(source, axis=None, initial=0) > 1)
 
 
 def rows_of_digits(source: Any) -> Pixels | None:

@@ -77,6 +77,7 @@ def _curves(
     epochs = np.array([record["epoch"] for record in min(runs, key=len)], np.float64)
     marker = "o" if len(epochs) <= MOST_MARKED_EPOCHS else ""
     means: list[Array] = []
+    ends: list[Array] = []  # of the bands
     bands: list[Shape] = []
     lines: list[Shape] = []
 
@@ -93,15 +94,11 @@ def _curves(
         lines.append(Line(epochs, mean, colour, dash=dash, marker=marker, label=label))
         if len(runs) > 1:
             spread = values.std(0, ddof=1)
-            bands.append(Band(epochs, mean - spread, mean + spread, colour))
+            ends += [mean - spread, mean + spread]
+            bands.append(Band(epochs, *ends[-2:], colour))
 
-    shown = np.array(means)
-    if len(epochs) > FEW_EPOCHS:  # beside the first epoch all others would look alike
-        shown = shown[:, 1:]
-    else:
-        ends = [end for band in bands if isinstance(band, Band) for end in (band.low, band.high)]
-        shown = np.concatenate([shown, *(end[None] for end in ends)])
-
+    # Beside the first of many epochs all others would look alike.
+    shown = np.array([*means, *ends])[:, int(len(epochs) > FEW_EPOCHS) :]
     x = range_of(epochs) if len(epochs) > 1 else (epochs[0] - 0.5, epochs[0] + 0.5)
     y = range_of(shown)
     return Panel(
