@@ -184,7 +184,8 @@ def _inked_cells(thumbnail: Pixels, paper: Pixels) -> Flags:
     below, beside = (-side % COARSE for side in inked.shape)
     whole = np.pad(inked, ((0, below), (0, beside)))
     rows, columns = (side // COARSE for side in whole.shape)
-    return whole.reshape(rows, COARSE, columns, COARSE).any(axis=(1, 3))
+    cells: Flags = whole.reshape(rows, COARSE, columns, COARSE).max(axis=(1, 3))
+    return cells
 
 
 def _thumbnail_scale(height: int, width: int) -> float:
