@@ -143,11 +143,11 @@ def drawings() -> tuple[list[Pixels], list[str]]:
         side = int(rng.integers(*SIDES))
         numbers = rng.integers(0, len(mnist.images), rng.integers(1, MOST_DIGITS + 1))
         numbers = numbers[: SHEET[1] // side]
-        line = rng.integers(0, SHEET[0] - 1.2 * side)
+        line = rng.uniform(0, SHEET[0] - 1.2 * side)
         for place, number in enumerate(numbers):
             ink = Image.fromarray(255 - mnist.images[number]).resize((side, side))
             left, top = place * side, int(line + rng.uniform(0, 0.2) * side)
-            sheet[top : top + side, left : left + side] = ink
+            sheet[top : top + side, left : left + side] = np.asarray(ink)
         sheets.append(sheet)
         texts.append("".join(str(mnist.labels[number]) for number in numbers))
 
