@@ -94,8 +94,9 @@ def _curves(
         lines.append(Line(epochs, mean, colour, dash=dash, marker=marker, label=label))
         if len(runs) > 1:
             spread = values.std(0, ddof=1)
-            ends += [mean - spread, mean + spread]
-            bands.append(Band(epochs, *ends[-2:], colour))
+            low, high = mean - spread, mean + spread
+            ends += [low, high]
+            bands.append(Band(epochs, low, high, colour))
 
     # Beside the first of many epochs all others would look alike.
     shown = np.array([*means, *ends])[:, int(len(epochs) > FEW_EPOCHS) :]
