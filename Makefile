@@ -56,6 +56,7 @@ handwriting: $(VENV)/.train ## pages, real pictures where they are, beside other
 	$(BIN)/python -m benchmarks.reading.promises --write docs/reading.md
 	$(BIN)/python -m benchmarks.reading.sheets --write docs
 	$(BIN)/python -m benchmarks.reading.table_photos --write docs
+	$(BIN)/python -m benchmarks.reading.field_tables --write docs
 	$(BIN)/python -m benchmarks.reading.collected --write docs/train-your-own.md
 	$(BIN)/python -m benchmarks.first_screen --write
 
