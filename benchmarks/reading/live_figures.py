@@ -114,7 +114,7 @@ def examples(sure: Array) -> Array:
 
 def threshold_data(labels: Array, answers: Sequence[Said], chosen: Array) -> dict[str, Any]:
     """Return what the figure of the threshold needs, as JSON."""
-    models = []
+    models: list[dict[str, Any]] = []
     for said in answers:
         curve = risk_coverage(*_confidence_and_right(labels, answers, said.name))
         models.append({"name": said.name, "points": points(curve)})
@@ -184,7 +184,7 @@ def prepared(digit: NDArray[np.uint8]) -> Any:
     """Draw a small digit in a corner of its sheet, and what it is made to for the network."""
     sheet = np.zeros((SIDE, SIDE), np.uint8)
     small = Image.fromarray(digit).resize((SIDE // 2, SIDE // 2), Image.Resampling.BOX)
-    sheet[2 : 2 + SIDE // 2, 3 : 3 + SIDE // 2] = small
+    sheet[2 : 2 + SIDE // 2, 3 : 3 + SIDE // 2] = np.asarray(small)
     return galleries.digit_grid(
         np.stack([sheet, to_field(sheet)]), ["only made small", "prepared"], columns=2
     )

@@ -7,7 +7,7 @@ have their own light and dark colours, and text that a phone shows large enough.
 
 import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -217,7 +217,7 @@ def _file(width: float, height: float, what: str, inside: str) -> str:
 
 
 def draw_learning(
-    unchanged: Sequence[Sequence[Epoch]], changed: dict[str, Sequence[Sequence[Epoch]]]
+    unchanged: Sequence[Sequence[Epoch]], changed: Mapping[str, Sequence[Sequence[Epoch]]]
 ) -> str:
     """Return the curves of a recipe and of its changed ones, an SVG file.
 
