@@ -24,7 +24,9 @@ SMALLER = 4  # times, the second thumbnail
 # Pixels of paper around the second thumbnail, in whole cells of it. Of optdigits' digits, enlarged
 # to 160 pixels and without a margin, 96 % are read with it and 69 % without (n 360).
 FRAME = 8
-BLANK = 24  # pixels of blank paper that stay around ink, as many as the draw page adds
+# Pixels of blank paper that stay around ink. Of 300 drawings of enlarged validation digits 276 are
+# read without a fault with 24 or 12, 273 with 16, 271 with 64, and 271 with all blank paper.
+BLANK = 24
 TALL = 20.0  # pixels in the second thumbnail from which writing is left to it: 80 in the first
 # Pixels that writing is made tall for the fine pass, about as on training pages. Of 1,520 pages of
 # the validation split 43.8 % are read without a fault so, 42.0 % with 36, 45.2 % with 50 pixels, at
