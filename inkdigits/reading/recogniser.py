@@ -30,7 +30,8 @@ from inkdigits.reading.model_files import (
 )
 from inkdigits.reading.network import Network, Probabilities, processors
 from inkdigits.reading.page.find import Box, Find
-from inkdigits.reading.page.reader import page_reader
+from inkdigits.reading.page.finding import Survey
+from inkdigits.reading.page.reader import Page, page_reader
 from inkdigits.reading.page.warnings import LIGHT_INK, SMALL
 from inkdigits.reading.preprocessing.fields import as_is, to_field
 from inkdigits.reading.preprocessing.picture import (
@@ -45,7 +46,7 @@ from inkdigits.reading.reading import Reading
 from inkdigits.reading.signs import signs_beside
 from inkdigits.reading.symbols import Digit, text_of
 from inkdigits.reading.trace import Trace, unreadable_trace
-from inkdigits.reading.turning import looks_turned, turn_if_sensible
+from inkdigits.reading.turning import trace_way_up
 
 DEFAULT_THRESHOLD = 0.5  # the least confidence of an accepted digit; a model's file may set its own
 DARK_INK = "dark ink on light paper, where MNIST's is light on dark: read as its negative"
@@ -184,11 +185,10 @@ class Recogniser:
         if tiny is not None:
             return Trace(self._read_tiny(tiny, opened), picture=opened)
 
-        trace = self._trace(opened, single)
-        if single or not looks_turned(trace):
-            return trace
+        if single:
+            return self._trace(opened, single=True)
 
-        return turn_if_sensible(self._trace, opened, trace)
+        return trace_way_up(self._trace, self._read_part, opened, self._pages.survey(opened))
 
     def _read_field(self, field: Pixels, picture: Picture) -> Reading:
         """Read a picture that has MNIST's geometry as it is, or after it was inverted."""
@@ -225,16 +225,26 @@ class Recogniser:
         digit = self._digit(field, probabilities, doubt, box)
         return Reading(text_of([digit]), (digit,), warnings)
 
-    def _trace(self, picture: Picture, single: bool = False) -> Trace:
-        """Read an upright picture."""
-        page = self._pages.read(picture, single)
+    def _trace(
+        self, picture: Picture, surveyed: Survey | None = None, single: bool = False
+    ) -> Trace:
+        """Read an upright picture. surveyed: what `survey` says of it, if it was asked before."""
+        return self._trace_page(self._pages.read(picture, single, surveyed))
+
+    def _read_part(self, pixels: Pixels, most: int) -> Reading:
+        """Read so many digits in a part of a picture, as `read_part` of the page reader does."""
+        return self._trace_page(self._pages.read_part(pixels, most)).reading
+
+    def _trace_page(self, page: Page) -> Trace:
+        """Read what was found on a page."""
         read_finds = self._believe if self._believes_pages else self._judge
         digits = tuple(
             replace(digit, box=page.in_original(digit.box), line=find.line)
             for digit, find in zip(read_finds(page.candidates), page.candidates, strict=True)
         )
         signs = signs_beside(page, digits)
-        return Trace(Reading(text_of(digits), digits, page.warnings, None, signs), page, picture)
+        reading = Reading(text_of(digits), digits, page.warnings, None, signs)
+        return Trace(reading, page, page.picture)
 
     def _believe(self, finds: Sequence[Find]) -> list[Digit]:
         """Return the digits that the page reader takes finds for."""

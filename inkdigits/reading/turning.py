@@ -1,11 +1,16 @@
-"""Which way up is a page? One that is read badly is tried on its sides and upside down."""
+"""Which way up is a page? One that is read badly is tried on its sides and upside down.
+
+Of a page with much on it, the middle tells before the page is read, so that it is read only once.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
+from inkdigits.core.digits import Pixels
 from inkdigits.reading.page.find import Box
+from inkdigits.reading.page.finding import Survey, resized
 from inkdigits.reading.preprocessing.picture import Picture, turn_left
 from inkdigits.reading.reading import Reading
 from inkdigits.reading.trace import Trace
@@ -23,10 +28,47 @@ TURNS = {
 FEWEST_ON_TURNED_PAGE = 3
 MOST_TRIED = 30  # symbols of a page that are read in each direction, a sixth of a second's work
 FEWEST_IN_LINE = 2  # digits in a line, in the mean; what stands in columns is on its side
+MOST_READ_TWICE = 60  # symbols of a crowded page that is tried whole, if its middle tells nothing
+CROWDED = 250_000  # pixels of writing as large as it is looked at, of which 60 digits have as many
+MIDDLE = 400  # pixels on a side that tell which way up such a page is
+FEWEST_IN_MIDDLE = 10  # digits there
+# A mean confidence from which the middle is not tried the other ways. On 24 generated pages of
+# validation digits it is 0.90 to 0.99 upright and 0.40 to 0.79 upside down.
+SURELY_UPRIGHT = 0.85
 CONFUSED_CONFIDENCE = 0.7  # a mean confidence below this makes no sense
 SENSIBLE_CONFIDENCE = 0.8  # a mean confidence above this makes sense,
 CLOSE_CONFIDENCE = 0.05  # by which another way up may be less sure, and is told. Set by hand
 SENSIBLE_SHARE = 0.8  # if at least this share of the candidates is accepted
+
+
+def trace_way_up(
+    read: Callable[[Picture, Survey | None], Trace],
+    read_part: Callable[[Pixels, int], Reading],
+    picture: Picture,
+    surveyed: Survey | None,
+) -> Trace:
+    """Read a page as it stands, or as it makes sense.
+
+    Args:
+        read: reads a picture as it stands, which may have been surveyed before.
+        read_part: reads so many symbols in a part of one, (H, W, 3), at its scale.
+        picture: the page.
+        surveyed: what the page reader's coarse pass says of it; None if it is noise.
+    """
+    is_crowded = surveyed is not None and surveyed.wanted > CROWDED
+    way = _way_up(read_part, surveyed) if surveyed and is_crowded else None
+    if way:
+        quarters, doubts = way
+        trace = read(turn_left(picture, quarters), None) if quarters else read(picture, surveyed)
+        reading = _turned_back(trace.reading, picture, quarters, doubts)
+        return replace(trace, reading=reading, picture=picture)
+
+    trace = read(picture, surveyed)
+    is_dear = is_crowded and len(trace.reading.digits) > MOST_READ_TWICE
+    if is_dear or not looks_turned(trace):
+        return trace
+
+    return turn_if_sensible(lambda turned: read(turned, None), picture, trace)
 
 
 def looks_turned(trace: Trace) -> bool:
@@ -36,8 +78,12 @@ def looks_turned(trace: Trace) -> bool:
     if not any(digit.accepted for digit in digits):
         return is_written_on
 
-    is_confused = _mean_confidence(trace.reading) < CONFUSED_CONFIDENCE
-    return len(digits) >= FEWEST_ON_TURNED_PAGE and is_confused
+    return _is_confused(trace.reading)
+
+
+def _is_confused(reading: Reading) -> bool:
+    enough = len(reading.digits) >= FEWEST_ON_TURNED_PAGE
+    return enough and _mean_confidence(reading) < CONFUSED_CONFIDENCE
 
 
 def turn_if_sensible(read: Callable[[Picture], Trace], picture: Picture, upright: Trace) -> Trace:
@@ -70,6 +116,49 @@ def turn_if_sensible(read: Callable[[Picture], Trace], picture: Picture, upright
 
     reading = _turned_back(best.reading, picture, best_quarters, doubts)
     return replace(best, reading=reading, picture=picture)
+
+
+def _way_up(
+    read: Callable[[Pixels, int], Reading], survey: Survey
+) -> tuple[int, tuple[str, ...]] | None:
+    """Return by how many quarters to turn a crowded page to the left, and doubts about that.
+
+    Its middle tells; None if that makes no sense in any direction.
+
+    Args:
+        read: reads so many symbols in a part of a page as it stands, (H, W, 3), at its scale.
+        survey: of the page.
+    """
+    middle = _middle(survey)
+    upright = read(middle, MOST_TRIED)
+    if _tells(upright) and _mean_confidence(upright) > SURELY_UPRIGHT:
+        return 0, ()
+
+    ways = {0: upright}
+    ways |= {quarters: read(np.rot90(middle, quarters), MOST_TRIED) for quarters in TURNS}
+    sensible = [quarters for quarters, reading in ways.items() if _tells(reading)]
+    if not sensible:
+        return None
+
+    surest = max(sensible, key=lambda quarters: _mean_confidence(ways[quarters]))
+    named = {TURNS.get(quarters, "upright"): reading for quarters, reading in ways.items()}
+    return surest, other_ways(ways[surest], named)
+
+
+def _tells(middle: Reading) -> bool:
+    """Tell whether the middle of a crowded page has digits enough that make sense."""
+    return len(middle.digits) >= FEWEST_IN_MIDDLE and _makes_sense(middle)
+
+
+def _middle(survey: Survey) -> Pixels:
+    """Return the middle of a page's largest place as it is looked at, MIDDLE pixels on a side."""
+    place = max(survey.places, key=lambda place: place.pixels)
+    scale = place.zoom * survey.shrink
+    side = MIDDLE / scale
+    left = max(0, round((place.left + place.right - side) / 2))
+    top = max(0, round((place.top + place.bottom - side) / 2))
+    part = survey.picture[top : round(top + side), left : round(left + side)]
+    return resized(part, scale)
 
 
 def _mean_confidence(reading: Reading) -> float:

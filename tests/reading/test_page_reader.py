@@ -29,7 +29,7 @@ from inkdigits.reading.page.reader import (
 )
 from inkdigits.reading.preprocessing.picture import MAX_PIXELS, Picture, open_picture
 from inkdigits.reading.recogniser import Recogniser
-from inkdigits.reading.turning import MOST_TRIED
+from inkdigits.reading.turning import MIDDLE, MOST_TRIED
 
 ASSETS = Path(__file__).parents[1] / "assets"
 SAMPLE, SAMPLE_SAYS = ASSETS / "sample.jpg", "27354"
@@ -390,7 +390,7 @@ def test_a_turned_photo_is_read_and_told_and_its_boxes_are_where_the_digits_are(
 def test_of_a_turned_page_with_many_digits_only_a_part_is_tried_each_way(
     recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [written(line(text)) for text in ("27354", "47253", "35472") * 5]
+    rows = [written(line(text)) for text in ("27354", "47253", "35472") * 3]
     page = np.vstack(rows)
     upright = recogniser.read(page)
     assert len(upright.digits) > MOST_TRIED
@@ -409,6 +409,36 @@ def test_of_a_turned_page_with_many_digits_only_a_part_is_tried_each_way(
     assert turned.digits[0].box == pytest.approx(first, abs=4)
     assert len(sizes) == 5
     assert max(sizes[1:4]) < page.size
+
+
+@pytest.mark.parametrize("quarters", [0, 2, 3])
+def test_the_middle_of_a_crowded_page_tells_which_way_up_it_is_read_once(
+    quarters: int, recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = np.vstack([written(line(text)) for text in ("27354", "47253", "35472") * 5])
+    page = np.hstack([half, half])
+    read: list[Picture] = []
+    parts: list[int] = []
+    whole, part = recogniser._pages.read, recogniser._pages.read_part
+    monkeypatch.setattr(
+        recogniser._pages,
+        "read",
+        lambda picture, *rest: read.append(picture) or whole(picture, *rest),
+    )
+    monkeypatch.setattr(
+        recogniser._pages,
+        "read_part",
+        lambda pixels, most: parts.append(pixels.size) or part(pixels, most),
+    )
+    reading = recogniser.read(np.rot90(page, quarters))
+
+    assert reading.text.split() == ["27354" * 2, "47253" * 2, "35472" * 2] * 5
+    assert [one for one in reading.warnings if one.startswith("read ")] == [
+        TURNED[turned] for turned in TURNED if turned == quarters
+    ]
+    assert len(read) == 1
+    assert len(parts) == (4 if quarters else 1)
+    assert max(parts) <= 3 * (MIDDLE + 1) ** 2
 
 
 def turned_box(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> tuple[int, ...]:

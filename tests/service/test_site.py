@@ -299,12 +299,16 @@ def pictures() -> dict[str, bytes]:
     seven = Image.fromarray(written(line("7"))).convert("L")
     sample = Image.open(ASSETS / "sample.jpg")
     noise = np.random.default_rng(0).integers(0, 255, (200, 200), np.uint8)
+    column = np.vstack([written(line(text)) for text in ("27354", "47253", "35472") * 5])
+    crowded = Image.fromarray(np.hstack([column, column]))
     return {
         "light on dark": (ASSETS / "blackboard.jpg").read_bytes(),
         "two lines on squares": (ASSETS / "squared-paper.jpg").read_bytes(),
         "transparent": (ASSETS / "transparent.png").read_bytes(),
         "upright by its metadata": (ASSETS / "turned-phone.jpg").read_bytes(),
         "on its side": encode_picture(sample.rotate(90, expand=True)),
+        "crowded": encode_picture(crowded),
+        "crowded, upside down": encode_picture(crowded.rotate(180)),
         "large": encode_picture(sample.resize((4000, 1300))),
         "tiny": encode_picture(seven.resize((16, 16), Image.Resampling.BILINEAR)),
         "pixels repeated": encode_picture(seven.resize((20, 20)).resize((300, 300), 0)),

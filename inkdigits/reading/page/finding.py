@@ -90,6 +90,26 @@ class Place(NamedTuple):
         return self.width * self.height * self.zoom**2
 
 
+class Survey(NamedTuple):
+    """Where to look in a picture, (h, w, 3) uint8, which begins at left, top of the whole one."""
+
+    picture: Pixels
+    left: int
+    top: int
+    paper: Pixels
+    places: tuple[Place, ...]
+
+    @property
+    def wanted(self) -> float:
+        """How many pixels all places have at their scales."""
+        return sum(place.pixels for place in self.places)
+
+    @property
+    def shrink(self) -> float:
+        """How many times as large as they would like places are looked at."""
+        return min(1.0, (MOST_PIXELS / max(self.wanted, 1.0)) ** 0.5)
+
+
 def resized(picture: Pixels, scale: float) -> Pixels:
     """Return a picture resized by a factor, area-averaged where it shrinks.
 
@@ -114,24 +134,29 @@ def resized(picture: Pixels, scale: float) -> Pixels:
     return np.asarray(image)
 
 
+def survey(network: PageSession, picture: Pixels) -> Survey:
+    """Find where to look in a picture, (H, W, 3) uint8 RGB: the coarse pass of `find_pieces`."""
+    paper = _border_colour(picture)
+    left, top, right, bottom = _inked_part(picture, paper)
+    inked = picture[top:bottom, left:right]
+    places = _find_places(network, inked, paper)
+    return Survey(inked, left, top, paper, tuple(places))
+
+
 def find_pieces(network: PageSession, picture: Pixels) -> list[Piece]:
     """Return the parts of a picture that hold writing, with their maps.
 
     Args:
         network: the page network.
         picture: (H, W, 3) uint8 RGB.
-
-    Returns:
-        The pieces, none where nothing is written. All together have about MOST_PIXELS at the most.
     """
-    paper = _border_colour(picture)
-    left, top, right, bottom = _inked_part(picture, paper)
-    places = _find_places(network, picture[top:bottom, left:right], paper)
-    wanted = sum(place.pixels for place in places)
-    shrink = min(1.0, (MOST_PIXELS / max(wanted, 1.0)) ** 0.5)
-    pieces = [
-        _piece(network, picture[top:bottom, left:right], place, shrink, paper) for place in places
-    ]
+    return look_at(network, survey(network, picture))
+
+
+def look_at(network: PageSession, surveyed: Survey) -> list[Piece]:
+    """Return the pieces of a surveyed picture, of MOST_PIXELS at the most: the fine pass."""
+    picture, left, top, paper, places = surveyed
+    pieces = [_piece(network, picture, place, surveyed.shrink, paper) for place in places]
     return [replace(piece, left=piece.left + left, top=piece.top + top) for piece in pieces]
 
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from inkdigits.core.digits import CLASSES, Pixels
 from inkdigits.reading.page.decoding import Symbol, find_symbols, shared_areas
 from inkdigits.reading.page.find import SLASH, Box, Find
-from inkdigits.reading.page.finding import Piece, find_pieces
+from inkdigits.reading.page.finding import Piece, Survey, look_at, survey
 from inkdigits.reading.page.lines import find_lines
 from inkdigits.reading.page.look import PLANES, looks, near_views
-from inkdigits.reading.page.maps import FINE, Floats, softmax
+from inkdigits.reading.page.maps import FINE, Floats, page_maps, softmax
 from inkdigits.reading.page.networks import FOLDER, LOOK_FILE, PAGE_FILE, PixelNetwork
 from inkdigits.reading.page.warnings import signs_warning, warnings_for
 from inkdigits.reading.preprocessing.noise import is_noise
@@ -75,16 +75,38 @@ class PageReader:
         self._page = PixelNetwork(FOLDER / PAGE_FILE, threads)
         self._look = PixelNetwork(FOLDER / LOOK_FILE, threads)
 
-    def read(self, picture: Picture, single: bool = False) -> Page:
+    def survey(self, picture: Picture) -> Survey | None:
+        """Find where to look in an upright picture; None if it is noise."""
+        return None if is_noise(picture.pixels) else survey(self._page, picture.rgb)
+
+    def read_part(self, pixels: Pixels, most: int) -> Page:
+        """Find the digits in a part of a picture, (H, W, 3), that has the scale of a piece.
+
+        Those at its edges may be cut, and are left out. Of others, the `most` nearest to its middle
+        are looked at.
+        """
+        size = np.array(pixels.shape[1::-1])
+        piece = Piece(pixels, 0, 0, 1.0, page_maps(self._page, pixels))
+        symbols = [symbol for symbol in find_symbols(piece.maps) if _is_inside(symbol, size)]
+        symbols.sort(key=lambda symbol: np.abs(_middle(symbol) - size / 2).max())
+        places = [(piece, symbol) for symbol in symbols[:most]]
+        finds, _ = self._find_in([piece], places, pixels.shape[1::-1])
+        candidates = tuple(find for find in finds if not find.is_sign)
+        return Page(Picture(pixels), (piece,), candidates, (), ())
+
+    def read(self, picture: Picture, single: bool = False, surveyed: Survey | None = None) -> Page:
         """Find the symbols in an upright picture.
 
         Args:
             picture: upright.
             single: whether it holds at most one digit; the likeliest one is then the candidate.
+            surveyed: what `survey` says of the picture, if it was asked before.
         """
-        pieces = [] if is_noise(picture.pixels) else find_pieces(self._page, picture.rgb)
+        surveyed = surveyed or self.survey(picture)
+        pieces = look_at(self._page, surveyed) if surveyed else []
         height, width = picture.pixels.shape[:2]
-        finds, once = self._find_in(pieces, (width, height))
+        places = [(piece, symbol) for piece in pieces for symbol in find_symbols(piece.maps)]
+        finds, once = self._find_in(pieces, places, (width, height))
         signs = tuple(find for find in finds if find.is_sign)
         candidates = tuple(find for find in finds if not find.is_sign)
         if single and finds:
@@ -101,19 +123,22 @@ class PageReader:
         return Page(picture, tuple(pieces), candidates, signs, warnings)
 
     def _find_in(
-        self, pieces: Sequence[Piece], size: tuple[int, int]
+        self,
+        pieces: Sequence[Piece],
+        places: Sequence[tuple[Piece, Symbol]],
+        size: tuple[int, ...],
     ) -> tuple[tuple[Find, ...], int]:
-        """Find the symbols in all pieces.
+        """Tell what the symbols in all pieces are.
 
         Args:
             pieces: of one picture.
-            size: its width and height.
+            places: each symbol with the piece that it was found in.
+            size: width and height of the picture.
 
         Returns:
             The symbols, each once, in reading order, and how many that may be digits were looked at
             once only, since there are so many.
         """
-        places = [(piece, symbol) for piece in pieces for symbol in find_symbols(piece.maps)]
         if not places:
             return (), 0
 
@@ -142,6 +167,17 @@ class PageReader:
             for start in starts
         ]
         return np.concatenate([chances for (chances,) in parts])
+
+
+def _is_inside(symbol: Symbol, size: NDArray[np.int64]) -> bool:
+    """Tell whether a symbol of a piece of some width and height keeps away from its edges."""
+    box = np.array(symbol.box)
+    return bool((box[:2] >= FINE).all() and (box[2:] <= size - FINE).all())
+
+
+def _middle(symbol: Symbol) -> NDArray[np.float64]:
+    box = np.array(symbol.box)
+    return (box[:2] + box[2:]) / 2
 
 
 def _seen(
@@ -210,7 +246,7 @@ def page_reader(threads: int) -> PageReader:
     return PageReader(threads)
 
 
-def _box(piece: Piece, symbol: Symbol, size: tuple[int, int]) -> Box:
+def _box(piece: Piece, symbol: Symbol, size: tuple[int, ...]) -> Box:
     """Return the box of a symbol in whole pixels of a picture of some width and height."""
     corner = np.array([piece.left, piece.top] * 2)
     box = np.array(symbol.box) / piece.scale + corner

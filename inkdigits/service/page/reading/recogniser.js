@@ -6,14 +6,14 @@ import { argmax, range, rint, sum } from "./arrays.js";
 import { lookInside } from "./layers.js";
 import { loadNetwork, loadPageNetwork } from "./networks.js";
 import { LIGHT_INK, SMALL } from "./page/warnings.js";
-import { inOriginal, readPage } from "./page/reader.js";
+import { inOriginal, readPage, readPart, surveyPage } from "./page/reader.js";
 import { asIs } from "./preprocessing/fields.js";
 import { openPicture, originalSize } from "./preprocessing/picture.js";
 import { inOwnPixels } from "./preprocessing/repeated.js";
 import { fromTiny } from "./preprocessing/tiny.js";
 import { makeReading } from "./reading.js";
 import { signsBeside } from "./signs.js";
-import { looksTurned, turnIfSensible } from "./turning.js";
+import { traceWayUp } from "./turning.js";
 
 const { REFUSED_BY_NETWORK, threshold } = recogniser;
 const { CLASSES, NOT_A_DIGIT, SIDE } = classes;
@@ -38,9 +38,12 @@ export class Recogniser {
     const tiny = fromTiny(picture.image);
     if (tiny) return { reading: await this.readTiny(tiny, picture) };
 
-    const trace = await this.traceUpright(picture, single);
-    if (single || !looksTurned(trace)) return trace;
-    return turnIfSensible((turned) => this.traceUpright(turned), picture, trace);
+    if (single) return traceOf(await readPage(this.networks, picture, true));
+    const read = async (page, surveyed) =>
+      traceOf(await readPage(this.networks, page, false, surveyed));
+    const readSome = async (image, most) =>
+      traceOf(await readPart(this.networks, image, most)).reading;
+    return traceWayUp(read, readSome, picture, await surveyPage(this.networks, picture));
   }
 
   // Reads a picture that has MNIST's geometry as it is, or after it was inverted.
@@ -108,15 +111,15 @@ export class Recogniser {
     const one = { digit, confidence, accepted, box, reason, line: 0, probabilities: shares, field };
     return makeReading([one], warnings);
   }
+}
 
-  async traceUpright(picture, single = false) {
-    const page = await readPage(this.networks, picture, single);
-    const digits = page.candidates.map((find) => ({
-      ...digitOf(find),
-      box: inOriginal(page, find.box),
-    }));
-    return { reading: makeReading(digits, page.warnings, signsBeside(page, digits)), page };
-  }
+// Reads what was found on a page.
+function traceOf(page) {
+  const digits = page.candidates.map((find) => ({
+    ...digitOf(find),
+    box: inOriginal(page, find.box),
+  }));
+  return { reading: makeReading(digits, page.warnings, signsBeside(page, digits)), page };
 }
 
 // Returns the digit that the page reader takes a find for.

@@ -3,10 +3,59 @@
 
 import { turning } from "./constants.js";
 import { argsort, median, rint, sum } from "./arrays.js";
+import { pixelsOf, resized } from "./page/finding.js";
 import { originalSize, turnLeft } from "./preprocessing/picture.js";
 
-const { TURNS, FEWEST_ON_TURNED_PAGE, MOST_TRIED, FEWEST_IN_LINE } = turning;
+const { TURNS, FEWEST_ON_TURNED_PAGE, MOST_TRIED, FEWEST_IN_LINE, CROWDED, MIDDLE } = turning;
+const { FEWEST_IN_MIDDLE, MOST_READ_TWICE, SURELY_UPRIGHT } = turning;
 const { CONFUSED_CONFIDENCE, SENSIBLE_CONFIDENCE, CLOSE_CONFIDENCE, SENSIBLE_SHARE } = turning;
+
+// Reads a page as it stands, or as it makes sense. read: reads a picture as it stands, which may
+// have been surveyed before; readPart: reads so many symbols in a part of one, at its scale.
+export async function traceWayUp(read, readPart, picture, surveyed) {
+  const isCrowded = surveyed !== null && surveyed.wanted > CROWDED;
+  const way = isCrowded ? await wayUp(readPart, surveyed) : null;
+  if (way) {
+    const [quarters, doubts] = way;
+    const trace = await (quarters ? read(turnLeft(picture, quarters)) : read(picture, surveyed));
+    return { ...trace, reading: turnedBack(trace.reading, picture, quarters, doubts) };
+  }
+
+  const trace = await read(picture, surveyed);
+  const isDear = isCrowded && trace.reading.digits.length > MOST_READ_TWICE;
+  return isDear || !looksTurned(trace) ? trace : turnIfSensible(read, picture, trace);
+}
+
+// Returns by how many quarters to turn a crowded page to the left, and doubts about that. Its
+// middle tells; null if that makes no sense in any direction.
+async function wayUp(readPart, surveyed) {
+  const middle = { image: middleOf(surveyed), scale: [1, 1] };
+  const upright = await readPart(middle.image, MOST_TRIED);
+  if (tells(upright) && meanConfidence(upright) > SURELY_UPRIGHT) return [0, []];
+
+  const readings = { upright };
+  let [quarters, best] = [0, tells(upright) ? upright : null];
+  for (const [turned, direction] of TURNS) {
+    const reading = await readPart(turnLeft(middle, turned).image, MOST_TRIED);
+    readings[direction] = reading;
+    const isSurer = !best || meanConfidence(reading) > meanConfidence(best);
+    if (isSurer && tells(reading)) [quarters, best] = [turned, reading];
+  }
+  return best && [quarters, otherWays(best, readings)];
+}
+
+// Tells whether the middle of a crowded page has digits enough that make sense.
+const tells = (middle) => middle.digits.length >= FEWEST_IN_MIDDLE && makesSense(middle);
+
+// Returns the middle of a page's largest place as it is looked at, MIDDLE pixels on a side.
+function middleOf({ image, places, shrink }) {
+  const place = places.reduce((most, one) => (pixelsOf(one) > pixelsOf(most) ? one : most));
+  const scale = place.zoom * shrink;
+  const side = MIDDLE / scale;
+  const start = (low, high) => Math.max(0, rint((low + high - side) / 2));
+  const [left, top] = [start(place.left, place.right), start(place.top, place.bottom)];
+  return resized(cut(image, left, top, rint(left + side), rint(top + side)), scale);
+}
 
 // Returns the trace of a page turned by right angles if that makes sense, or `upright`. Of a page
 // with many symbols a part is tried, and then only the best way up is read whole.

@@ -10,31 +10,31 @@ const { THUMBNAIL, SMALL, ENLARGED, SMALLER, FRAME, TALL, READABLE, ALIKE } = fi
 const { BLANK, GROUPS, LEAST_WRITING, MARGIN, MOST_PIXELS, REDUCING_GAP } = finding;
 const { COARSE } = mapSizes;
 
-function resized(image, scale) {
+// Returns an image resized by a factor.
+export function resized(image, scale) {
   const width = Math.max(1, rint(image.width * scale));
   const height = Math.max(1, rint(image.height * scale));
   if (width === image.width && height === image.height) return image;
   return resizeWithGap(image, width, height, BILINEAR, REDUCING_GAP);
 }
 
-// Returns the parts of an image that hold writing: {picture, left, top, scale, maps}.
-export async function findPieces(network, whole) {
+// Finds where to look in an image: {image, left, top, paper, places, wanted, shrink}; wanted: pixels
+// of all places at their scales; shrink: how many times as large they are looked at.
+export async function survey(network, whole) {
   const paper = borderColour(whole);
   const part = inkedPart(whole, paper);
   const image = windowOf(whole, part, paper);
   const places = await findPlaces(network, image, paper);
-  const wanted = places.reduce(
-    (total, place) => total + widthOf(place) * heightOf(place) * place.zoom ** 2,
-    0,
-  );
+  const wanted = places.reduce((total, place) => total + pixelsOf(place), 0);
   const shrink = Math.min(1, Math.sqrt(MOST_PIXELS / Math.max(wanted, 1)));
+  return { image, left: part.left, top: part.top, paper, places, wanted, shrink };
+}
+
+// Returns the parts of an image that hold writing: {picture, left, top, scale, maps}.
+export async function lookAt(network, { image, left, top, paper, places, shrink }) {
   const pieces = [];
   for (const place of places) pieces.push(await pieceOf(network, image, place, shrink, paper));
-  return pieces.map((piece) => ({
-    ...piece,
-    left: piece.left + part.left,
-    top: piece.top + part.top,
-  }));
+  return pieces.map((piece) => ({ ...piece, left: piece.left + left, top: piece.top + top }));
 }
 
 // Tells whether a pixel is anything but exactly paper. at: of its red in the data.
@@ -106,6 +106,7 @@ function inkedCells({ width, height, data }, paper) {
 
 const widthOf = ({ left, right }) => right - left;
 const heightOf = ({ top, bottom }) => bottom - top;
+export const pixelsOf = (place) => widthOf(place) * heightOf(place) * place.zoom ** 2;
 
 function thumbnailScale({ width, height }) {
   const longest = Math.max(width, height);

@@ -7,23 +7,52 @@ import { argmax, argsort, clip, range, rint, sum } from "../arrays.js";
 import { isNoise } from "../preprocessing/noise.js";
 import { areaOf, findSymbols, sharedArea } from "./decoding.js";
 import { Find, SLASH } from "./find.js";
-import { findPieces } from "./finding.js";
+import { lookAt, survey } from "./finding.js";
 import { findLines } from "./lines.js";
 import { looks, nearViews } from "./look.js";
-import { softmax } from "./maps.js";
+import { pageMaps, softmax } from "./maps.js";
 import { signsWarning, warningsFor } from "./warnings.js";
 
 const { LEAST_DIGIT, MOST_LOOKS, LOOKS_AT_ONCE, SAME, INSIDE, MAY_BE_DIGIT, LIKELIER_ALONE } =
   reader;
 const { CLASSES } = digits;
+const { FINE } = mapSizes;
 
 const digitsOf = (chances) => chances.subarray(0, CLASSES);
 
+// Finds where to look in an upright picture; null if it is noise.
+export const surveyPage = async (networks, { image }) =>
+  isNoise(image) ? null : survey(networks.page, image);
+
+// Finds the digits in a part of an image that has the scale of a piece, but for those at its edges,
+// which may be cut; `most` at the most, the nearest to its middle. Returns as `readPage` does.
+export async function readPart(networks, image, most) {
+  const { width, height } = image;
+  const maps = await pageMaps(networks.page, image);
+  const piece = { picture: image, left: 0, top: 0, scale: 1, maps };
+  const isInner = ({ box: [left, top, right, bottom] }) =>
+    Math.min(left, top) >= FINE && right <= width - FINE && bottom <= height - FINE;
+  const away = ({ box: [left, top, right, bottom] }) =>
+    Math.max(Math.abs((left + right - width) / 2), Math.abs((top + bottom - height) / 2));
+  const symbols = findSymbols(maps).filter(isInner);
+  const nearest = argsort(symbols.map(away)).slice(0, most);
+  const places = nearest.map((number) => ({ piece, symbol: symbols[number] }));
+  const { finds } = await findIn(networks, [piece], places, image);
+  const candidates = finds.filter((find) => !find.isSign);
+  const picture = { image, scale: [1, 1], warnings: [] };
+  return { picture, pieces: [piece], candidates, signs: [], warnings: [] };
+}
+
 // Finds the symbols in an upright picture: {picture, pieces, candidates, signs, warnings}.
-// networks: {page, look}; single: whether it holds at most one digit, then the only candidate.
-export async function readPage(networks, picture, single = false) {
-  const pieces = isNoise(picture.image) ? [] : await findPieces(networks.page, picture.image);
-  const { finds, once } = await findIn(networks, pieces, picture.image);
+// networks: {page, look}; single: whether it holds at most one digit, then the only candidate;
+// surveyed: what surveyPage says of it, if it was asked before.
+export async function readPage(networks, picture, single = false, surveyed = null) {
+  const found = surveyed ?? (await surveyPage(networks, picture));
+  const pieces = found ? await lookAt(networks.page, found) : [];
+  const places = pieces.flatMap((piece) =>
+    findSymbols(piece.maps).map((symbol) => ({ piece, symbol })),
+  );
+  const { finds, once } = await findIn(networks, pieces, places, picture.image);
   let signs = finds.filter((find) => find.isSign);
   let candidates = finds.filter((find) => !find.isSign);
   if (single && finds.length) {
@@ -48,10 +77,8 @@ export function inOriginal({ picture: { scale } }, box) {
 
 // Returns the symbols of all pieces, each once, in reading order, and how many that may be digits
 // were looked at once only, since there are so many.
-async function findIn(networks, pieces, image) {
-  const places = pieces.flatMap((piece) =>
-    findSymbols(piece.maps).map((symbol) => ({ piece, symbol })),
-  );
+// places: each symbol with its piece.
+async function findIn(networks, pieces, places, image) {
   if (!places.length) return { finds: [], once: 0 };
 
   const chances = places.map(({ symbol }) => softmax(symbol.kind));
