@@ -123,12 +123,15 @@ def published_and_ours(system: str, results: str) -> list[list[str]]:
 
 
 def changed_rows(runs: dict[str, list[Trained]]) -> list[list[str]]:
-    """Return a row of each setting: how many runs, and what they reached."""
+    """Return a row of each setting that was run: how many runs, and what they reached."""
     rows = []
     for change, found in runs.items():
+        if not found:
+            continue
+
         name = f"`--set {change}`" if change else AS_IT_IS
         finished = [run for run in found if not run.stopped]
-        if found and not finished:
+        if not finished:
             rows.append([name, str(len(found)), f"stopped: {found[0].stopped}", "-", "-"])
             continue
 
@@ -164,7 +167,8 @@ def _curves_in_words(runs: dict[str, list[Trained]]) -> str:
         name = change or AS_IT_IS
         finished = [run for run in found if not run.stopped]
         if not finished:
-            said.append(f"{name}: no curve")
+            if found:
+                said.append(f"{name}: stopped early")
             continue
 
         first, last = (

@@ -110,7 +110,7 @@ def test_a_row_has_mean_and_spread_and_says_when_a_run_stopped() -> None:
     assert rows[0][:3] == ["as it is", "2", "97.00% ± 1.41"]
     assert rows[1][:3] == ["`--set epochs=3`", "1", "90.00%"]
     assert rows[2] == ["`--set learning_rate=9`", "1", "stopped: the loss is nan", "-", "-"]
-    assert rows[3][1:] == ["0", "-", "-", "-"]
+    assert len(rows) == 3  # what was not run has no row
 
 
 def test_a_part_of_the_page_names_its_drawings_and_how_it_was_made() -> None:
