@@ -232,7 +232,7 @@ def draw_learning(
     lines = [("as it is", unchanged), *changed.items()]
 
     for (name, runs), colour in zip(lines, colours, strict=False):
-        for number, epochs in enumerate(runs):
+        for number, epochs in enumerate(filter(None, runs)):  # one that stopped early has none
             label = name if number == 0 else None
             mark: dict[str, Any] = {"marker": "o" if len(epochs) < 15 else "", "markersize": 3}
             across = [epoch.epoch for epoch in epochs]

@@ -77,7 +77,9 @@ def test_layers_say_what_happens_in_their_order() -> None:
 
 
 def test_curves_have_a_line_of_each_run_and_colours_for_the_dark() -> None:
-    drawn = draw_learning([ran(0.9, 0.95).epochs], {"epochs=3": [ran(0.8, 0.9).epochs], "x=1": []})
+    drawn = draw_learning(
+        [ran(0.9, 0.95).epochs], {"epochs=3": [ran(0.8, 0.9).epochs], "x=1": [[]]}
+    )
     ET.fromstring(drawn)  # our own
     assert "prefers-color-scheme: dark" in drawn
     assert "as it is" in drawn
