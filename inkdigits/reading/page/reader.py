@@ -110,8 +110,7 @@ class PageReader:
         signs = tuple(find for find in finds if find.is_sign)
         candidates = tuple(find for find in finds if not find.is_sign)
         if single and finds:
-            alone = [_if_alone(find) for find in finds]
-            candidates = (max(alone, key=lambda find: float(find.chances[:CLASSES].max())),)
+            candidates = (_likeliest_alone(finds),)
             signs = ()
 
         warnings = (
@@ -204,6 +203,12 @@ def _seen(
         seen |= dict(zip(here, taken, strict=True))
 
     return seen
+
+
+def _likeliest_alone(finds: Sequence[Find]) -> Find:
+    """Return the find that most surely is some digit, if there is one symbol in the picture."""
+    alone = [_if_alone(find) for find in finds]
+    return max(alone, key=lambda find: float(find.chances[:CLASSES].max()))
 
 
 def _if_alone(find: Find) -> Find:
