@@ -81,7 +81,10 @@ class SlowServer(http.server.SimpleHTTPRequestHandler):
             with SlowServer.line:
                 time.sleep(len(part) / LINE)
                 SlowServer.sent += 0 if path.suffix in LARGE else len(part)
-            self.wfile.write(part)
+            try:
+                self.wfile.write(part)
+            except ConnectionError:  # the page was closed meanwhile
+                break
 
         return None
 

@@ -51,12 +51,11 @@ from inkdigits.service.responses import (
     RETRY_AFTER,
     Refused,
     encode_reading,
-    encode_response,
     respond,
     respond_with_refusal,
     round_probabilities,
 )
-from inkdigits.service.workers import QueueFull
+from inkdigits.service.turnstile import Turnstile
 
 MAX_JSON = 4 << 20  # bytes; holds over 1,000 images; parsing it blocks other threads for 50 ms
 MODEL_CHECK_INTERVAL = 1.0  # seconds between looks at the model's file
@@ -101,9 +100,7 @@ class Service:
         self.ready = False
         self.why_not_ready = "the self-test is still running"
 
-        self._queue_full = respond_with_refusal(QueueFull())
-        self._queue_full_bytes = encode_response(self._queue_full)
-        self._announced = 0  # requests that were announced in this turn of the event loop
+        self.turnstile = Turnstile(lambda: self.lanes.digits.free_places)
 
         self._endpoints = Starlette(
             routes=self.routes(), exception_handlers=HANDLERS, lifespan=self._lifespan
@@ -154,8 +151,8 @@ class Service:
             return
 
         if scope["method"] == "POST" and not self.lanes.digits.free_places:
-            self.metrics.count("none", self._queue_full.status_code)
-            await self._queue_full(scope, receive, send)
+            self.metrics.count("none", self.turnstile.refusal.status_code)
+            await self.turnstile.refusal(scope, receive, send)
             return
 
         status = 499  # the client has gone, unless a response begins
@@ -177,30 +174,6 @@ class Service:
         finally:
             endpoint = getattr(scope.get("endpoint"), "__name__", "unknown")
             self.metrics.count(endpoint, status, time.perf_counter() - begun)
-
-    def response_if_full(self, announce: bool) -> bytes | None:
-        """Return the refusal of a request if the queue will be full, or None if there is room.
-
-        In one turn of the event loop, many requests may be announced before the first one is
-        queued, so those that are announced already count as well.
-
-        Args:
-            announce: whether the request is one of them if there is room.
-        """
-        if self._announced >= self.lanes.digits.free_places:
-            return self._queue_full_bytes
-
-        if not announce:
-            return None
-
-        if not self._announced:
-            asyncio.get_running_loop().call_soon(self._begin_turn)
-        self._announced += 1
-        return None
-
-    def _begin_turn(self) -> None:
-        """Forget the requests that were announced in the last turn of the event loop."""
-        self._announced = 0
 
     # ---- the model
 
