@@ -1,5 +1,6 @@
 """Pages and frames are read one after the other, and what is wrong with one stops no other."""
 
+import contextlib
 import io
 from pathlib import Path
 
@@ -79,6 +80,31 @@ def test_pages_behind_a_damaged_one_are_left_out_with_a_reason(tmp_path: Path) -
     path.write_bytes(path.read_bytes()[:-15_000])
     assert shapes(path)[-1] == "truncated"
     assert shapes(path)[0] == (99, 99)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "tif", "png", "webp"])
+def test_damage_anywhere_in_several_frames_gives_pixels_or_a_bad_picture(
+    tmp_path: Path, suffix: str
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 9, (3, 9, 12), np.uint8)
+    path = file(tmp_path / f"a.{suffix}", list(noise))
+    whole = path.read_bytes()
+    assert len(whole) < 2_000
+    read = refused = 0
+    for place in range(1, len(whole)):
+        for part in (whole[:place], whole[:place] + b"\xff" + whole[place + 1 :]):
+            path.write_bytes(part)
+            contents = [content for _, content in iter_frames(path)]
+            with contextlib.suppress(BadPicture):
+                contents.append(open_picture(part))
+
+            pictures = [content for content in contents if isinstance(content, Picture)]
+            assert all(picture.pixels.dtype == np.uint8 for picture in pictures)
+            read += bool(pictures)
+            refused += not pictures
+
+    assert read > 10
+    assert refused > 10
 
 
 def test_there_is_a_limit_to_the_pages_of_a_file(

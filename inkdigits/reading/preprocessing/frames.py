@@ -54,11 +54,18 @@ class Frames:
         image: open, with the current frame not decoded yet.
         is_animated: whether there are several frames; a JPEG with previews has one.
         has_several: whether these are pictures of their own.
+
+    Raises:
+        BadPicture: the beginning of the second frame is damaged.
     """
 
     def __init__(self, image: Image.Image, file: PictureFile, name: str) -> None:
         self.image = image
-        self.is_animated = image.format != "MPO" and getattr(image, "is_animated", False)
+        try:
+            self.is_animated = image.format != "MPO" and getattr(image, "is_animated", False)
+        except Exception as error:  # a GIF's parser goes on to the second frame
+            raise _damaged(error, name) from error
+
         self.has_several = self.is_animated and image.format in OF_SEVERAL
         self._file = file
         self._name = name
@@ -70,7 +77,11 @@ class Frames:
     def is_preview(self) -> bool:
         """Whether the current frame of a TIFF is another one made small."""
         tags = getattr(self.image, "tag_v2", {})
-        kind = tags.get(SUBFILE_TYPE, 0)
+        try:
+            kind = tags.get(SUBFILE_TYPE, 0)
+        except Exception:  # a damaged tag says nothing
+            return False
+
         return isinstance(kind, int) and bool(kind & 1)
 
     def go_to(self, index: int) -> None:
@@ -108,9 +119,7 @@ class Frames:
         except EOFError:
             return False
         except Exception as error:  # Pillow raises all kinds of exceptions for damaged data
-            raise BadPicture(
-                "truncated", f"{self._name} is cut short or damaged: {error}"
-            ) from error
+            raise _damaged(error, self._name) from error
 
         refuse_dear_pixels(self.image, len(self._file.getvalue()))
         self._file.end_head()
@@ -212,9 +221,13 @@ def _open_heic(file: PictureFile, name: str) -> Image.Image:
     try:
         image: Image.Image = HeifImageFile(file)  # type: ignore[no-untyped-call]
     except Exception as error:
-        raise BadPicture("truncated", f"{name} is cut short or damaged: {error}") from error
+        raise _damaged(error, name) from error
 
     return image
+
+
+def _damaged(error: Exception, name: str) -> BadPicture:
+    return BadPicture("truncated", f"{name} is cut short or damaged: {error}")
 
 
 def _too_dear(dear: TooDear, name: str) -> BadPicture:
