@@ -126,12 +126,10 @@ class Server:
 
         What it has closed may still be on its way to them.
         """
-        rows = [line.split() for line in self._proc("net/tcp").read_text().splitlines()[1:]]
-        return {
-            int(row[2][9:], 16)
-            for row in rows
-            if int(row[1][9:], 16) == self.port and row[9] != "0"
-        }
+        # Two addresses, six more columns, and the inode, which is 0 once the service has closed it.
+        row = rf"^ *\d+: \w+:{self.port:04X} \w+:(\w+) (?:\S+ +){{6}}[1-9]"
+        table = self._proc("net/tcp").read_text()
+        return {int(port, 16) for port in re.findall(row, table, re.MULTILINE)}
 
     async def metric(self, name: str) -> float:
         """Return a counter or gauge without `inkdigits_` in front; 0 where it was never counted."""
