@@ -39,6 +39,7 @@ from inkdigits.core.errors import BadPicture
 from inkdigits.reading.preprocessing.picture import open_picture
 from inkdigits.reading.recogniser import Recogniser
 from inkdigits.service.picture_limits import refuse_large
+from inkdigits.service.server import give_memory_back
 
 MOST_SECONDS = 1.0  # of CPU, of a picture
 MOST_BYTES = 150_000_000
@@ -340,6 +341,7 @@ def search(trial: Trial) -> Outcome:
 
     Found pages are read as the service reads them, in a process of their own.
     """
+    give_memory_back()
     recogniser = Recogniser(threads=1)
     recogniser.read(np.full((64, 64), 200, np.uint8))
     chance = random.Random(7)

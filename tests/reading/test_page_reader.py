@@ -441,6 +441,25 @@ def test_the_middle_of_a_crowded_page_tells_which_way_up_it_is_read_once(
     assert max(parts) <= 3 * (MIDDLE + 1) ** 2
 
 
+def test_a_crowded_page_whose_middle_makes_no_sense_is_read_once_as_it_stands(
+    recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = np.vstack([written(line(text)) for text in ("27354", "47253", "35472") * 5])
+    page = np.hstack([half, half])
+    read: list[Picture] = []
+    whole, part = recogniser._pages.read, recogniser._pages.read_part
+    monkeypatch.setattr(
+        recogniser._pages,
+        "read",
+        lambda picture, *rest: read.append(picture) or whole(picture, *rest),
+    )
+    monkeypatch.setattr(recogniser._pages, "read_part", lambda pixels, _: part(pixels, 0))
+    reading = recogniser.read(np.rot90(page, 2))
+
+    assert len(read) == 1
+    assert not [one for one in reading.warnings if one.startswith("read ")]
+
+
 def turned_box(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return where a box is in a picture of (height, width) that was turned upside down."""
     left, top, right, bottom = box

@@ -7,27 +7,24 @@ import { pixelsOf, resized } from "./page/finding.js";
 import { originalSize, turnLeft } from "./preprocessing/picture.js";
 
 const { TURNS, FEWEST_ON_TURNED_PAGE, MOST_TRIED, FEWEST_IN_LINE, CROWDED, MIDDLE } = turning;
-const { FEWEST_IN_MIDDLE, MOST_READ_TWICE, SURELY_UPRIGHT } = turning;
+const { FEWEST_IN_MIDDLE, SURELY_UPRIGHT } = turning;
 const { CONFUSED_CONFIDENCE, SENSIBLE_CONFIDENCE, CLOSE_CONFIDENCE, SENSIBLE_SHARE } = turning;
 
 // Reads a page as it stands, or as it makes sense. read: reads a picture as it stands, which may
 // have been surveyed before; readPart: reads so many symbols in a part of one, at its scale.
 export async function traceWayUp(read, readPart, picture, surveyed) {
-  const isCrowded = surveyed !== null && surveyed.wanted > CROWDED;
-  const way = isCrowded ? await wayUp(readPart, surveyed) : null;
-  if (way) {
-    const [quarters, doubts] = way;
+  if (surveyed !== null && surveyed.wanted > CROWDED) {
+    const [quarters, doubts] = await wayUp(readPart, surveyed);
     const trace = await (quarters ? read(turnLeft(picture, quarters)) : read(picture, surveyed));
     return { ...trace, reading: turnedBack(trace.reading, picture, quarters, doubts) };
   }
 
   const trace = await read(picture, surveyed);
-  const isDear = isCrowded && trace.reading.digits.length > MOST_READ_TWICE;
-  return isDear || !looksTurned(trace) ? trace : turnIfSensible(read, picture, trace);
+  return looksTurned(trace) ? turnIfSensible(read, picture, trace) : trace;
 }
 
 // Returns by how many quarters to turn a crowded page to the left, and doubts about that. Its
-// middle tells; null if that makes no sense in any direction.
+// middle tells; if that makes no sense in any direction, the page is read as it stands.
 async function wayUp(readPart, surveyed) {
   const middle = { image: middleOf(surveyed), scale: [1, 1] };
   const upright = await readPart(middle.image, MOST_TRIED);
@@ -41,7 +38,7 @@ async function wayUp(readPart, surveyed) {
     const isSurer = !best || meanConfidence(reading) > meanConfidence(best);
     if (isSurer && tells(reading)) [quarters, best] = [turned, reading];
   }
-  return best && [quarters, otherWays(best, readings)];
+  return [quarters, best ? otherWays(best, readings) : []];
 }
 
 // Tells whether the middle of a crowded page has digits enough that make sense.
