@@ -517,6 +517,46 @@ def test_the_page_reads_drawings_and_files_and_asks_nobody_else(address: str) ->
     assert troubles == []
 
 
+@in_browser
+def test_in_a_frame_the_page_has_no_title_and_is_as_high_as_what_it_shows(address: str) -> None:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        around = browser.new_page()
+        around.set_default_timeout(PATIENCE)
+        around.goto(f"{address}page/page.css")
+        around.evaluate(
+            """() => {
+                const frame = document.createElement("iframe");
+                frame.src = "../index.html";
+                frame.width = 700;
+                document.body.append(frame);
+            }"""
+        )
+        page = around.wait_for_selector("iframe").content_frame()
+        page.wait_for_selector(".framed #sheet")
+        assert not page.locator("header").is_visible()
+        before = _fitted_height(around)
+
+        page.locator("#picture").set_input_files(ASSETS / "sample.jpg")
+        page.wait_for_function(READS, arg="27354")
+        assert _fitted_height(around) > before
+        browser.close()
+
+
+def _fitted_height(around: Any) -> float:
+    """Return the height of a page's one frame, once nothing in it has to be scrolled."""
+    around.wait_for_function(
+        """() => {
+            const frame = document.querySelector("iframe");
+            const { scrollHeight } = frame.contentDocument.documentElement;
+            return Math.abs(frame.clientHeight - scrollHeight) <= 1;
+        }"""
+    )
+    return float(around.locator("iframe").bounding_box()["height"])
+
+
 def _note_stranger(url: str, home: str, troubles: list[str]) -> None:
     if not url.startswith((home, "data:", "blob:")):
         troubles.append(url)

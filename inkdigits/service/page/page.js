@@ -194,5 +194,14 @@ followPen(() => {
 takePictures(say);
 $("inside").addEventListener("toggle", () => lookInsideNow(0));
 
+// ---- in a frame of another page of this site: no title, and no higher than it needs
+
+const frame = window.frameElement; // null where there is no page around, or one of another site
+if (frame) {
+  document.documentElement.classList.add("framed");
+  const fit = () => (frame.style.height = `${document.body.offsetHeight}px`);
+  new ResizeObserver(fit).observe(document.body);
+}
+
 changed();
 use(isLocal);
