@@ -10,7 +10,7 @@ export function makeReader(tell) {
   const firstReader = () => (small ??= import("./first.js").then(({ makeFirst }) => makeFirst()));
   const isKept = Boolean(navigator.serviceWorker?.controller);
   const begun = isKept ? Promise.resolve() : firstReader().catch(() => {});
-  const asking = begun.then(() => startWorker(tell, isKept));
+  const asking = begun.then(() => startWorker(tell));
   const ask = async (kind, given) => (await asking)(kind, given);
 
   const ready = ask("load");
@@ -23,11 +23,9 @@ export function makeReader(tell) {
   };
 }
 
-// Starts the worker; returns what asks it, {content} or {message} each time. isKept: whether all
-// files are on this device, so that nothing has to be said of their arrival.
-function startWorker(tell, isKept) {
-  const name = isKept ? "kept" : "";
-  const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name });
+// Starts the worker; returns what asks it, {content} or {message} each time.
+function startWorker(tell) {
+  const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   const waiting = new Map();
   let asked = 0;
   let failed = null;

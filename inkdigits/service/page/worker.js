@@ -6,16 +6,14 @@ import { tableOf } from "./reading/tables.js";
 import { viewsOf } from "./reading/views.js";
 
 // Tells the page what share of the networks and of ONNX Runtime has arrived, which asks for its
-// own files. Those that are kept on this device are not counted.
+// own files.
 let arrived = 0;
 const fetchWhole = self.fetch;
-if (self.name !== "kept") {
-  self.fetch = async (...asked) => {
-    const response = await fetchWhole(...asked);
-    if (response.body) count(response.clone().body.getReader());
-    return response;
-  };
-}
+self.fetch = async (...asked) => {
+  const response = await fetchWhole(...asked);
+  if (response.body) count(response.clone().body.getReader());
+  return response;
+};
 
 async function count(body) {
   for (let part = await body.read(); !part.done; part = await body.read()) {
