@@ -28,6 +28,7 @@ from inkdigits.reading.preprocessing.picture import Picture
 LEAST_DIGIT = 0.02  # probability of being a digit from which a symbol is looked at again
 MOST_LOOKS = 200  # on a page, at the least sure symbols; half a second of one core
 LOOKS_AT_ONCE = 64  # by the network, whose layers then take 20 MB
+VIEWS_AT_ONCE = 256  # are taken of symbols, which needs 20 MB
 SAME = 0.5  # intersection over union from which the less sure of two finds is the same symbol
 INSIDE = 0.75  # share of a digit inside another one from which it is a part of that
 MAY_BE_DIGIT = 0.3  # probability from which that is asked at all
@@ -199,8 +200,10 @@ def _seen(
     seen: dict[int, Pixels] = {}
     for piece in pieces:
         here = [number for number in numbers if places[number][0] is piece]
-        taken = views(piece, [places[number][1] for number in here])
-        seen |= dict(zip(here, taken, strict=True))
+        for start in range(0, len(here), VIEWS_AT_ONCE):
+            part = here[start : start + VIEWS_AT_ONCE]
+            taken = views(piece, [places[number][1] for number in part])
+            seen |= dict(zip(part, taken, strict=True))
 
     return seen
 
@@ -278,8 +281,14 @@ def _distinct(finds: Sequence[Find]) -> list[Find]:
     is_sign = np.array([find.is_sign for find in finds])
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
 
-    kept: list[int] = []
-    for number in np.argsort(-np.array(sure), kind="stable").tolist():
+    surest_first = np.argsort(-np.array(sure), kind="stable").tolist()
+    is_kept = np.zeros(len(finds), bool)
+    for number in surest_first:
+        kept = np.flatnonzero(is_kept & _overlap(boxes[number], boxes))
+        if len(kept) == 0:
+            is_kept[number] = True
+            continue
+
         shared = shared_areas(boxes[number], boxes[kept])
         joined = areas[number] + areas[kept] - shared
         are_digits = may_be_digit[kept] & may_be_digit[number]
@@ -290,10 +299,18 @@ def _distinct(finds: Sequence[Find]) -> list[Find]:
         holds = are_alike & (shared > INSIDE * areas[kept])
         is_new = not (is_same | is_inside).any()
         if is_new and holds.sum() <= 1:
-            kept = np.array(kept, int)[~holds].tolist()
-            kept.append(number)
+            is_kept[kept[holds]] = False
+            is_kept[number] = True
 
-    return [finds[number] for number in kept]
+    return [finds[number] for number in surest_first if is_kept[number]]
+
+
+def _overlap(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which of other boxes (K, 4) share anything with a box (4,)."""
+    left, top, right, bottom = box
+    beside = (others[:, 0] < right) & (others[:, 2] > left)
+    overlapping: NDArray[np.bool_] = beside & (others[:, 1] < bottom) & (others[:, 3] > top)
+    return overlapping
 
 
 def _in_reading_order(finds: Sequence[Find]) -> tuple[Find, ...]:
@@ -302,7 +319,8 @@ def _in_reading_order(finds: Sequence[Find]) -> tuple[Find, ...]:
     Lines are those of the digits; all else stands in the line of the nearest digit.
     """
     digits = [find for find in finds if find.is_digit] or list(finds)
-    others = [find for find in finds if find not in digits]
+    in_lines = set(digits)
+    others = [find for find in finds if find not in in_lines]
 
     lines = find_lines(_as_array(digits))
     placed: list[Find] = []
