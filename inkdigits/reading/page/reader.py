@@ -279,30 +279,43 @@ def _distinct(finds: Sequence[Find]) -> list[Find]:
     sure = [find.symbol.score + float(find.chances.max()) for find in finds]
     may_be_digit = np.array([find.digit_chance > MAY_BE_DIGIT for find in finds])
     is_sign = np.array([find.is_sign for find in finds])
-    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
 
     surest_first = np.argsort(-np.array(sure), kind="stable").tolist()
     is_kept = np.zeros(len(finds), bool)
     for number in surest_first:
         kept = np.flatnonzero(is_kept & _overlap(boxes[number], boxes))
-        if len(kept) == 0:
-            is_kept[number] = True
-            continue
-
-        shared = shared_areas(boxes[number], boxes[kept])
-        joined = areas[number] + areas[kept] - shared
         are_digits = may_be_digit[kept] & may_be_digit[number]
-        are_alike = are_digits | (is_sign[kept] & is_sign[number])
-
-        is_same = shared > SAME * joined
-        is_inside = are_alike & (shared > INSIDE * areas[number])
-        holds = are_alike & (shared > INSIDE * areas[kept])
-        is_new = not (is_same | is_inside).any()
-        if is_new and holds.sum() <= 1:
+        are_signs = is_sign[kept] & is_sign[number]
+        is_old, holds = _old_and_held(boxes[number], boxes[kept], are_digits | are_signs)
+        if not is_old and holds.sum() <= 1:
             is_kept[kept[holds]] = False
             is_kept[number] = True
 
     return [finds[number] for number in surest_first if is_kept[number]]
+
+
+def _old_and_held(
+    box: NDArray[np.float64], others: NDArray[np.float64], are_alike: NDArray[np.bool_]
+) -> tuple[bool, NDArray[np.bool_]]:
+    """Compare the box of a symbol (4,) with those of surer ones that overlap it, (K, 4).
+
+    Args:
+        box: of the symbol.
+        others: of the surer ones.
+        are_alike: (K,) whether both are digits, or both signs.
+
+    Returns:
+        Whether it is one of them or a part of one, and which of them are parts of it (K,).
+    """
+    if len(others) == 0:
+        return False, are_alike
+
+    area = (box[2:] - box[:2]).prod()
+    areas = (others[:, 2:] - others[:, :2]).prod(axis=1)
+    shared = shared_areas(box, others)
+    is_same = shared > SAME * (area + areas - shared)
+    is_inside = are_alike & (shared > INSIDE * area)
+    return bool((is_same | is_inside).any()), are_alike & (shared > INSIDE * areas)
 
 
 def _overlap(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
