@@ -46,7 +46,7 @@ from inkdigits.reading.reading import Reading
 from inkdigits.reading.signs import signs_beside
 from inkdigits.reading.symbols import Digit, text_of
 from inkdigits.reading.trace import Trace, unreadable_trace
-from inkdigits.reading.turning import trace_way_up
+from inkdigits.reading.turning import Steps, trace_way_up
 
 DEFAULT_THRESHOLD = 0.5  # the least confidence of an accepted digit; a model's file may set its own
 DARK_INK = "dark ink on light paper, where MNIST's is light on dark: read as its negative"
@@ -188,7 +188,8 @@ class Recogniser:
         if single:
             return self._trace(opened, single=True)
 
-        return trace_way_up(self._trace, self._read_part, opened, self._pages.survey(opened))
+        steps = Steps(self._pages.survey, self._trace, self._read_part)
+        return trace_way_up(steps, opened)
 
     def _read_field(self, field: Pixels, picture: Picture) -> Reading:
         """Read a picture that has MNIST's geometry as it is, or after it was inverted."""

@@ -5,6 +5,7 @@ Of a page with much on it, the middle tells before the page is read, so that it 
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,31 +45,45 @@ CLOSE_CONFIDENCE = 0.05  # by which another way up may be less sure, and is told
 SENSIBLE_SHARE = 0.8  # if at least this share of the candidates is accepted
 
 
-def trace_way_up(
-    read: Callable[[Picture, Survey | None], Trace],
-    read_part: Callable[[Pixels, int], Reading],
-    picture: Picture,
-    surveyed: Survey | None,
-) -> Trace:
+class Steps(NamedTuple):
+    """The ways to read a picture as it stands.
+
+    Attributes:
+        survey: what the page reader's coarse pass says of a picture; None if it is noise.
+        read: reads a picture, which may have been surveyed before.
+        read_part: reads so many symbols in a part of one, (H, W, 3), at its scale.
+    """
+
+    survey: Callable[[Picture], Survey | None]
+    read: Callable[[Picture, Survey | None], Trace]
+    read_part: Callable[[Pixels, int], Reading]
+
+
+def trace_way_up(steps: Steps, picture: Picture) -> Trace:
     """Read a page as it stands, or as it makes sense.
 
     Args:
-        read: reads a picture as it stands, which may have been surveyed before.
-        read_part: reads so many symbols in a part of one, (H, W, 3), at its scale.
+        steps: the ways to read a picture.
         picture: the page.
-        surveyed: what the page reader's coarse pass says of it; None if it is noise.
     """
-    if surveyed is not None and surveyed.wanted > CROWDED:
-        quarters, doubts = _way_up(read_part, surveyed)
-        trace = read(turn_left(picture, quarters), None) if quarters else read(picture, surveyed)
+    surveyed = steps.survey(picture)
+    if surveyed and _is_crowded(surveyed):
+        quarters, doubts = _way_up(steps.read_part, surveyed)
+        if quarters:
+            surveyed = None
+        trace = steps.read(turn_left(picture, quarters), surveyed)
         reading = _turned_back(trace.reading, picture, quarters, doubts)
         return replace(trace, reading=reading, picture=picture)
 
-    trace = read(picture, surveyed)
+    trace = steps.read(picture, surveyed)
     if not looks_turned(trace):
         return trace
 
-    return turn_if_sensible(lambda turned: read(turned, None), picture, trace)
+    return _turn_if_sensible(steps, picture, trace)
+
+
+def _is_crowded(survey: Survey) -> bool:
+    return survey.wanted > CROWDED
 
 
 def looks_turned(trace: Trace) -> bool:
@@ -86,22 +101,22 @@ def _is_confused(reading: Reading) -> bool:
     return enough and _mean_confidence(reading) < CONFUSED_CONFIDENCE
 
 
-def turn_if_sensible(read: Callable[[Picture], Trace], picture: Picture, upright: Trace) -> Trace:
+def _turn_if_sensible(steps: Steps, picture: Picture, upright: Trace) -> Trace:
     """Return the trace of a page turned by right angles if that makes sense, or `upright`.
 
     Of a page with many symbols a part is tried, and then only the best way up is read whole.
 
     Args:
-        read: reads a picture as it stands.
+        steps: the ways to read a picture.
         picture: the page.
-        upright: what `read` says of it.
+        upright: what was read in it as it stands.
     """
     part = _part_to_try(picture, upright.reading)
     best = upright
     best_quarters = 0
     readings = {"upright": upright.reading}
     for quarters, direction in TURNS.items():
-        trace = read(turn_left(part, quarters))
+        trace = _tried(steps, turn_left(part, quarters))
         readings[direction] = trace.reading
         surer = _mean_confidence(trace.reading) > _mean_confidence(best.reading)
         if surer and _makes_sense(trace.reading):
@@ -109,13 +124,25 @@ def turn_if_sensible(read: Callable[[Picture], Trace], picture: Picture, upright
             best_quarters = quarters
 
     doubts = other_ways(best.reading, readings)
-    if best_quarters and part is not picture:
-        best = read(turn_left(picture, best_quarters))
+    if best_quarters and (best.page is None or part is not picture):
+        best = steps.read(turn_left(picture, best_quarters), None)
     if best_quarters and not _makes_sense(best.reading):
         return upright
 
     reading = _turned_back(best.reading, picture, best_quarters, doubts)
     return replace(best, reading=reading, picture=picture)
+
+
+def _tried(steps: Steps, turned: Picture) -> Trace:
+    """Read a page turned by right angles, or its middle alone, without a page, if it is crowded.
+
+    What is no writing as it stands may be much of it in another direction.
+    """
+    surveyed = steps.survey(turned)
+    if surveyed and _is_crowded(surveyed):
+        return Trace(steps.read_part(_middle(surveyed), MOST_TRIED))
+
+    return steps.read(turned, surveyed)
 
 
 def _way_up(read: Callable[[Pixels, int], Reading], survey: Survey) -> tuple[int, tuple[str, ...]]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from perfect import perfect_piece
 from PIL import Image
 
+from inkdigits.reading import turning
 from inkdigits.reading.page import reader
 from inkdigits.reading.page.decoding import find_symbols, shared_areas
 from inkdigits.reading.page.find import OTHER, SLASH, Box, Find
@@ -458,6 +459,33 @@ def test_a_crowded_page_whose_middle_makes_no_sense_is_read_once_as_it_stands(
 
     assert len(read) == 1
     assert not [one for one in reading.warnings if one.startswith("read ")]
+
+
+def test_what_is_crowded_only_on_its_side_is_tried_by_its_middle_and_read_whole_once(
+    recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = np.vstack([written(line(text)) for text in ("27354", "47253", "35472") * 5])
+    page = np.hstack([half, half])
+    upright = recogniser.read(page)
+    read: list[tuple[int, ...]] = []
+    whole, survey = recogniser._pages.read, recogniser._pages.survey
+    monkeypatch.setattr(
+        recogniser._pages,
+        "survey",
+        lambda picture: survey(picture) if picture.pixels.shape[0] > 1000 else None,
+    )
+    monkeypatch.setattr(
+        recogniser._pages,
+        "read",
+        lambda picture, *rest: read.append(picture.pixels.shape) or whole(picture, *rest),
+    )
+    monkeypatch.setattr(turning, "looks_turned", lambda _: True)
+    reading = recogniser.read(np.rot90(page))
+
+    assert reading.text == upright.text
+    assert "read turned to the right" in reading.warnings
+    is_upright = [height > width for height, width in read]
+    assert is_upright == [False, False, True]  # as it stands, upside down, and what makes sense
 
 
 def turned_box(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -39,11 +39,14 @@ export class Recogniser {
     if (tiny) return { reading: await this.readTiny(tiny, picture) };
 
     if (single) return traceOf(await readPage(this.networks, picture, true));
-    const read = async (page, surveyed) =>
-      traceOf(await readPage(this.networks, page, false, surveyed));
-    const readSome = async (image, most) =>
-      traceOf(await readPart(this.networks, image, most)).reading;
-    return traceWayUp(read, readSome, picture, await surveyPage(this.networks, picture));
+    const steps = {
+      survey: (page) => surveyPage(this.networks, page),
+      read: async (page, surveyed) =>
+        traceOf(await readPage(this.networks, page, false, surveyed)),
+      readPart: async (image, most) =>
+        traceOf(await readPart(this.networks, image, most)).reading,
+    };
+    return traceWayUp(steps, picture);
   }
 
   // Reads a picture that has MNIST's geometry as it is, or after it was inverted.

@@ -10,18 +10,24 @@ const { TURNS, FEWEST_ON_TURNED_PAGE, MOST_TRIED, FEWEST_IN_LINE, CROWDED, MIDDL
 const { FEWEST_IN_MIDDLE, SURELY_UPRIGHT } = turning;
 const { CONFUSED_CONFIDENCE, SENSIBLE_CONFIDENCE, CLOSE_CONFIDENCE, SENSIBLE_SHARE } = turning;
 
-// Reads a page as it stands, or as it makes sense. read: reads a picture as it stands, which may
-// have been surveyed before; readPart: reads so many symbols in a part of one, at its scale.
-export async function traceWayUp(read, readPart, picture, surveyed) {
-  if (surveyed !== null && surveyed.wanted > CROWDED) {
-    const [quarters, doubts] = await wayUp(readPart, surveyed);
-    const trace = await (quarters ? read(turnLeft(picture, quarters)) : read(picture, surveyed));
+// Reads a page as it stands, or as it makes sense. steps: the ways to read a picture as it stands:
+// survey says where to look, read may be given what that said, and readPart reads so many symbols
+// in a part of a picture, at its scale.
+export async function traceWayUp(steps, picture) {
+  const surveyed = await steps.survey(picture);
+  if (isCrowded(surveyed)) {
+    const [quarters, doubts] = await wayUp(steps.readPart, surveyed);
+    const trace = await (quarters
+      ? steps.read(turnLeft(picture, quarters))
+      : steps.read(picture, surveyed));
     return { ...trace, reading: turnedBack(trace.reading, picture, quarters, doubts) };
   }
 
-  const trace = await read(picture, surveyed);
-  return looksTurned(trace) ? turnIfSensible(read, picture, trace) : trace;
+  const trace = await steps.read(picture, surveyed);
+  return looksTurned(trace) ? turnIfSensible(steps, picture, trace) : trace;
 }
+
+const isCrowded = (surveyed) => surveyed !== null && surveyed.wanted > CROWDED;
 
 // Returns by how many quarters to turn a crowded page to the left, and doubts about that. Its
 // middle tells; if that makes no sense in any direction, the page is read as it stands.
@@ -56,21 +62,31 @@ function middleOf({ image, places, shrink }) {
 
 // Returns the trace of a page turned by right angles if that makes sense, or `upright`. Of a page
 // with many symbols a part is tried, and then only the best way up is read whole.
-export async function turnIfSensible(read, picture, upright) {
+async function turnIfSensible(steps, picture, upright) {
   const part = partToTry(picture, upright.reading);
   let [best, bestQuarters] = [upright, 0];
   const readings = { upright: upright.reading };
   for (const [quarters, direction] of TURNS) {
-    const trace = await read(turnLeft(part, quarters));
+    const trace = await tried(steps, turnLeft(part, quarters));
     readings[direction] = trace.reading;
     const isSurer = meanConfidence(trace.reading) > meanConfidence(best.reading);
     if (isSurer && makesSense(trace.reading)) [best, bestQuarters] = [trace, quarters];
   }
 
   const doubts = otherWays(best.reading, readings);
-  if (bestQuarters && part !== picture) best = await read(turnLeft(picture, bestQuarters));
+  if (bestQuarters && (!best.page || part !== picture)) {
+    best = await steps.read(turnLeft(picture, bestQuarters));
+  }
   if (bestQuarters && !makesSense(best.reading)) return upright;
   return { ...best, reading: turnedBack(best.reading, picture, bestQuarters, doubts) };
+}
+
+// Reads a page turned by right angles, or its middle alone, without a page, if it is crowded: what
+// is no writing as it stands may be much of it in another direction.
+async function tried(steps, turned) {
+  const surveyed = await steps.survey(turned);
+  if (!isCrowded(surveyed)) return steps.read(turned, surveyed);
+  return { reading: await steps.readPart(middleOf(surveyed), MOST_TRIED) };
 }
 
 const meanConfidence = ({ digits }) =>
