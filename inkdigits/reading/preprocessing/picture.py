@@ -267,9 +267,10 @@ def _pixels(image: Image.Image) -> Pixels:
         return _without_alpha(image.convert("RGBA"))
 
     if image.mode in ("1", "L"):
-        return np.asarray(_reduce(image.convert("L")))
+        grey = image if image.mode == "L" else image.convert("L")  # which would copy it
+        return np.asarray(_reduce(grey))
 
-    coloured = image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
+    coloured = image if image.mode == "RGB" else image.convert("RGB")
     return _grey_if_grey(np.asarray(_reduce(coloured)))
 
 
