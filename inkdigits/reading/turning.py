@@ -79,7 +79,7 @@ def trace_way_up(steps: Steps, picture: Picture) -> Trace:
     if not looks_turned(trace):
         return trace
 
-    return _turn_if_sensible(steps, picture, trace)
+    return turn_if_sensible(steps, picture, trace)
 
 
 def _is_crowded(survey: Survey) -> bool:
@@ -101,7 +101,7 @@ def _is_confused(reading: Reading) -> bool:
     return enough and _mean_confidence(reading) < CONFUSED_CONFIDENCE
 
 
-def _turn_if_sensible(steps: Steps, picture: Picture, upright: Trace) -> Trace:
+def turn_if_sensible(steps: Steps, picture: Picture, upright: Trace) -> Trace:
     """Return the trace of a page turned by right angles if that makes sense, or `upright`.
 
     Of a page with many symbols a part is tried, and then only the best way up is read whole.
