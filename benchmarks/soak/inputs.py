@@ -117,6 +117,9 @@ def _csv(content: bytes) -> Pair:
     separator = max(",;\t", key=lambda one: content.count(one.encode()))
     table_rows = csv.reader(text, delimiter=separator, skipinitialspace=True)
     rows = [row for row in table_rows if "".join(row).strip()]
+    if separator != ",":  # a comma is then the decimal point
+        rows = [[field.replace(",", ".") for field in row] for row in rows]
+
     names = [field.strip().lower() for field in rows[0]]
     named = [names[place] == "label" for place in (0, -1)]
     label = {784: None, 785: 784 if named == [False, True] else 0}[len(names)]
