@@ -113,13 +113,7 @@ def _npz(stream: IO[bytes]) -> Pair:
 
 
 def _csv(content: bytes) -> Pair:
-    text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", errors="replace")
-    separator = max(",;\t", key=lambda one: content.count(one.encode()))
-    table_rows = csv.reader(text, delimiter=separator, skipinitialspace=True)
-    rows = [row for row in table_rows if "".join(row).strip()]
-    if separator != ",":  # a comma is then the decimal point
-        rows = [[field.replace(",", ".") for field in row] for row in rows]
-
+    rows = _csv_rows(content)
     names = [field.strip().lower() for field in rows[0]]
     named = [names[place] == "label" for place in (0, -1)]
     label = {784: None, 785: 784 if named == [False, True] else 0}[len(names)]
@@ -131,6 +125,17 @@ def _csv(content: bytes) -> Pair:
         return _fields(values), None
 
     return _fields(np.delete(values, label, 1)), values[:, label]
+
+
+def _csv_rows(content: bytes) -> list[list[str]]:
+    text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", errors="replace")
+    separator = max(",;\t", key=lambda one: content.count(one.encode()))
+    rows = csv.reader(text, delimiter=separator, skipinitialspace=True)
+    filled = [row for row in rows if "".join(row).strip()]
+    if separator == ",":
+        return filled
+
+    return [[field.replace(",", ".") for field in row] for row in filled]  # decimal commas
 
 
 def _is_number(field: str) -> bool:
