@@ -95,6 +95,7 @@ def test_who_needs_what_is_not_here_is_left_out_with_a_line() -> None:
     assert line.startswith("- x: left out, as it needs no_such_package")
 
 
+@pytest.mark.usefixtures("mnist")
 def test_a_contender_trains_in_a_process_of_its_own_and_its_reading_is_measured() -> None:
     worker = ladder_workers.Worker(contender("MLP", module="in_sklearn", option=""), 300, 1)
     found = worker.train(0)
