@@ -73,6 +73,8 @@ class Materials:
 def make_materials(materials: Materials) -> None:
     """Make a finished run and a stopped one: of noise, as nothing depends on what they learn."""
     materials.folder.mkdir()
+    load_dataset("mnist", download=False)  # else PAGE would end before it looks at its folder
+
     chance = np.random.default_rng(0)
     images = chance.integers(0, 256, (300, 28, 28), np.uint8)
     np.savez(materials.data, x_train=images, y_train=np.arange(len(images)) % 10)

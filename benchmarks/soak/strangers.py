@@ -305,7 +305,7 @@ def runs(trial: Trial) -> Outcome:
     """Go on with, start from, export, compare and search in run folders of a stranger's."""
     materials = Materials(trial.folder / "materials")
     if ending_of(child(partial(make_materials, materials))):
-        raise RuntimeError("no run to change could be made")
+        raise RuntimeError("no run to change could be made; is MNIST there?")
 
     few = ("a link as state", "a state with a tensor of another shape", "a FIFO as config.json")
     chosen = trial.choose(list(RUNS), few)

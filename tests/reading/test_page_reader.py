@@ -396,36 +396,42 @@ def test_of_a_turned_page_with_many_digits_only_a_part_is_tried_each_way(
     upright = recogniser.read(page)
     assert len(upright.digits) > MOST_TRIED
 
-    sizes: list[int] = []
-    read = recogniser._pages.read
-    monkeypatch.setattr(
-        recogniser._pages,
-        "read",
-        lambda picture, *rest: sizes.append(picture.pixels.size) or read(picture, *rest),
-    )
+    read = noted_reads(recogniser, monkeypatch)
     turned = recogniser.read(np.rot90(page, 2))
     assert turned.text == upright.text
     assert "read upside down" in turned.warnings
     first = turned_box(upright.digits[0].box, page.shape)
     assert turned.digits[0].box == pytest.approx(first, abs=4)
-    assert len(sizes) == 5
-    assert max(sizes[1:4]) < page.size
+    assert len(read) == 5
+    assert max(one.pixels.size for one in read[1:4]) < page.size
+
+
+def crowded_page() -> np.ndarray:
+    """Return fifteen lines of ten digits."""
+    half = np.vstack([written(line(text)) for text in ("27354", "47253", "35472") * 5])
+    return np.hstack([half, half])
+
+
+def noted_reads(recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch) -> list[Picture]:
+    """Return the list of pictures that are read whole from now on."""
+    read: list[Picture] = []
+    whole = recogniser._pages.read
+    monkeypatch.setattr(
+        recogniser._pages,
+        "read",
+        lambda picture, *rest: read.append(picture) or whole(picture, *rest),
+    )
+    return read
 
 
 @pytest.mark.parametrize("quarters", [0, 2, 3])
 def test_the_middle_of_a_crowded_page_tells_which_way_up_it_is_read_once(
     quarters: int, recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    half = np.vstack([written(line(text)) for text in ("27354", "47253", "35472") * 5])
-    page = np.hstack([half, half])
-    read: list[Picture] = []
+    page = crowded_page()
+    read = noted_reads(recogniser, monkeypatch)
     parts: list[int] = []
-    whole, part = recogniser._pages.read, recogniser._pages.read_part
-    monkeypatch.setattr(
-        recogniser._pages,
-        "read",
-        lambda picture, *rest: read.append(picture) or whole(picture, *rest),
-    )
+    part = recogniser._pages.read_part
     monkeypatch.setattr(
         recogniser._pages,
         "read_part",
@@ -445,15 +451,9 @@ def test_the_middle_of_a_crowded_page_tells_which_way_up_it_is_read_once(
 def test_a_crowded_page_whose_middle_makes_no_sense_is_read_once_as_it_stands(
     recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    half = np.vstack([written(line(text)) for text in ("27354", "47253", "35472") * 5])
-    page = np.hstack([half, half])
-    read: list[Picture] = []
-    whole, part = recogniser._pages.read, recogniser._pages.read_part
-    monkeypatch.setattr(
-        recogniser._pages,
-        "read",
-        lambda picture, *rest: read.append(picture) or whole(picture, *rest),
-    )
+    page = crowded_page()
+    read = noted_reads(recogniser, monkeypatch)
+    part = recogniser._pages.read_part
     monkeypatch.setattr(recogniser._pages, "read_part", lambda pixels, _: part(pixels, 0))
     reading = recogniser.read(np.rot90(page, 2))
 
@@ -464,27 +464,21 @@ def test_a_crowded_page_whose_middle_makes_no_sense_is_read_once_as_it_stands(
 def test_what_is_crowded_only_on_its_side_is_tried_by_its_middle_and_read_whole_once(
     recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    half = np.vstack([written(line(text)) for text in ("27354", "47253", "35472") * 5])
-    page = np.hstack([half, half])
+    page = crowded_page()
     upright = recogniser.read(page)
-    read: list[tuple[int, ...]] = []
-    whole, survey = recogniser._pages.read, recogniser._pages.survey
+    read = noted_reads(recogniser, monkeypatch)
+    survey = recogniser._pages.survey
     monkeypatch.setattr(
         recogniser._pages,
         "survey",
         lambda picture: survey(picture) if picture.pixels.shape[0] > 1000 else None,
-    )
-    monkeypatch.setattr(
-        recogniser._pages,
-        "read",
-        lambda picture, *rest: read.append(picture.pixels.shape) or whole(picture, *rest),
     )
     monkeypatch.setattr(turning, "looks_turned", lambda _: True)
     reading = recogniser.read(np.rot90(page))
 
     assert reading.text == upright.text
     assert "read turned to the right" in reading.warnings
-    is_upright = [height > width for height, width in read]
+    is_upright = [height > width for height, width in (one.pixels.shape for one in read)]
     assert is_upright == [False, False, True]  # as it stands, upside down, and what makes sense
 
 
