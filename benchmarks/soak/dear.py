@@ -18,23 +18,21 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
-from benchmarks.common import encoded, table
+from benchmarks.common import encoded, spread, table
 from benchmarks.soak.dear_files import dear_files
+from benchmarks.soak.dear_pages import Marks
 from benchmarks.soak.frame import Check, Outcome, Suite, Trial, child, main, shared
 from benchmarks.soak.frame import ending as ending_of
 from benchmarks.soak.service.faults import any_pieces, loose_json, one_queue, pages_twelve_times
 from benchmarks.soak.service.harness import PROCESSORS, Server, send_alone
 from benchmarks.soak.service.load import Load, closed_loop, open_loop, picture_request, run
-from benchmarks.soak.service.samples import INFER, JSON, READ, digits, field, request, tensor
+from benchmarks.soak.service.samples import INFER, JSON, READ, field, request, tensor
 from inkdigits.core.errors import BadPicture
 from inkdigits.reading.preprocessing.picture import open_picture
 from inkdigits.reading.recogniser import Recogniser
@@ -53,6 +51,10 @@ MEGABYTE = 1_000_000
 
 RATE = 100  # digits a second beside pages
 BESIDE_P99 = 0.1  # seconds
+
+WAITING_PAGES = 8
+WAITING_LOOKS = 30  # inside the network
+MOST_EXIT = 10.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -214,8 +216,8 @@ def beside(trial: Trial) -> Outcome:
     answered. Then 60 pages at once, and /readyz has to say so.
     """
     seconds = trial.choose(20.0, 4.0)
-    page = request("POST", READ, _png(Marks(kind="digits", step=48).draw()), "image/png")
-    inside = request("POST", "/v1/inside", field().tobytes(), "application/octet-stream")
+    page = _dear_page()
+    inside = _look_inside()
     digit = picture_request().partition(b"\r\n\r\n")[2]
     correction = request("POST", "/v1/feedback?label=7", digit, "image/png")
     file = trial.folder / "corrections"
@@ -267,73 +269,47 @@ async def _full(port: int, page: bytes, seconds: float) -> tuple[int, int]:
     return pages.statuses[503], ready.statuses[503]
 
 
-# ---- the search
+# ---- stopping meanwhile
 
 
-@dataclass(frozen=True)
-class Marks:
-    """A page of marks in rows, or the same mark everywhere.
+def exits(trial: Trial) -> Outcome:
+    """Send SIGTERM while 8 dear pages and 30 looks inside are waiting.
 
-    Attributes:
-        kind: lines, dots, strokes or digits.
-        step: pixels from one to the next.
-        share: of a step that a mark takes.
-        grey: of the ink, 0 to 255; the paper is white.
-        quarters: how often the page is turned to the left.
-        noise: share of the pixels that are black.
-        side: pixels of the page.
+    What is being read is answered, and what waits is refused.
     """
+    seconds = []
+    failures: list[str] = []
+    for _ in range(trial.choose(5, 1)):
+        with Server(trial) as server:
+            seconds.append(asyncio.run(_exit_beside_dear(server)))
+            status = server.process.poll()
 
-    kind: str = "digits"
-    step: int = 200
-    share: float = 0.7
-    grey: int = 0
-    quarters: int = 0
-    noise: float = 0.0
-    side: int = 1600
+        if seconds[-1] > MOST_EXIT or status != 0:
+            failures.append(f"exit status {status} after {seconds[-1]:.1f} s")
 
-    def draw(self) -> NDArray[np.uint8]:
-        """Return the page, (side, side) uint8."""
-        page = np.full((self.side, self.side), 255, np.uint8)
-        for row, y in enumerate(range(0, self.side - self.step, self.step)):
-            for column, x in enumerate(range(0, self.side - self.step, self.step)):
-                mark = self._mark(row + column)
-                page[y : y + len(mark), x : x + mark.shape[1]] = mark
+    return Outcome(f"{len(seconds)} stops", f"{spread(seconds, '.1f')} s", failures)
 
-        chance = np.random.default_rng(0)
-        page[chance.random(page.shape) < self.noise] = 0
-        return np.ascontiguousarray(np.rot90(page, self.quarters))
 
-    def _mark(self, number: int) -> NDArray[np.uint8]:
-        """Return what is drawn at a place, up to (step, step) uint8."""
-        side = max(2, round(self.share * self.step))
-        mark = np.full((self.step, self.step), 255, np.uint8)
-        if self.kind == "lines":
-            mark[0] = mark[:, 0] = self.grey
-        elif self.kind == "dots":
-            mark[:side, :side] = self.grey
-        elif self.kind == "strokes":
-            mark[:side, : max(1, side // 6)] = self.grey
-        else:
-            drawn = digits(str(number % 10))
-            small = Image.fromarray(drawn).resize((side, side), Image.Resampling.BOX)
-            ink = 255 - np.asarray(small).astype(float)
-            mark[:side, :side] = np.rint(255 - ink * (255 - self.grey) / 255)
+async def _exit_beside_dear(server: Server) -> float:
+    """Return the seconds from SIGTERM to the exit; at most twice as many as are allowed."""
+    waiting = [_dear_page()] * WAITING_PAGES + [_look_inside()] * WAITING_LOOKS
+    asked = [asyncio.ensure_future(send_alone(server, sent)) for sent in waiting]
+    await asyncio.sleep(0.5)  # until they have arrived
 
-        return mark
+    begun = time.perf_counter()
+    server.process.terminate()
+    while server.alive and time.perf_counter() < begun + 2 * MOST_EXIT:
+        await asyncio.sleep(0.01)
 
-    def changed(self, chance: random.Random) -> "Marks":
-        """Return a page that is another in one way."""
-        changes: list[dict[str, Any]] = [
-            {"kind": chance.choice(["lines", "dots", "strokes", "digits"])},
-            {"step": chance.randrange(6, 220)},
-            {"share": chance.uniform(0.2, 0.95)},
-            {"grey": chance.randrange(0, 230)},
-            {"quarters": chance.randrange(4)},
-            {"noise": chance.choice([0, 0.0005, 0.002, 0.02])},
-            {"side": chance.choice([400, 800, 1600, 1600])},
-        ]
-        return replace(self, **chance.choice(changes))
+    seconds = time.perf_counter() - begun
+    for one in asked:
+        one.cancel()
+
+    await asyncio.gather(*asked, return_exceptions=True)
+    return seconds
+
+
+# ---- the search
 
 
 def search(trial: Trial) -> Outcome:
@@ -348,7 +324,7 @@ def search(trial: Trial) -> Outcome:
     until = time.monotonic() + trial.choose(trial.seconds, 20.0)
 
     def cost(marks: Marks) -> tuple[Cost, int]:
-        data = _png(marks.draw())
+        data = encoded(marks.draw())
         return cost_of(lambda: recogniser.read(open_picture(data, refuse_large)), trial), len(data)
 
     plain, _ = cost(Marks())
@@ -372,8 +348,14 @@ def search(trial: Trial) -> Outcome:
     return Outcome(f"{tried:,} pages", result, [] if bounded else [result])
 
 
-def _png(page: NDArray[np.uint8]) -> bytes:
-    return encoded(page)
+def _dear_page() -> bytes:
+    """Return a request to read a page of a thousand digits."""
+    return request("POST", READ, encoded(Marks(kind="digits", step=48).draw()), "image/png")
+
+
+def _look_inside() -> bytes:
+    """Return a request to look inside the network."""
+    return request("POST", "/v1/inside", field().tobytes(), "application/octet-stream")
 
 
 CHECKS = (
@@ -384,6 +366,7 @@ CHECKS = (
         f"{1e3 * HEALTH:g} ms",
         loose_json,
     ),
+    Check(exits, f"exit status 0 within {MOST_EXIT:g} s", pages_twelve_times),
     Check(beside, f"all digits read, p99 <= {1e3 * BESIDE_P99:g} ms; /readyz is true", one_queue),
     Check(
         search,

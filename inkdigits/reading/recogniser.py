@@ -33,7 +33,7 @@ from inkdigits.reading.page.find import Box, Find
 from inkdigits.reading.page.finding import Survey
 from inkdigits.reading.page.reader import Page, page_reader
 from inkdigits.reading.page.warnings import LIGHT_INK, SMALL
-from inkdigits.reading.preprocessing.fields import as_is, to_field
+from inkdigits.reading.preprocessing.fields import as_is, bounding_box, to_field
 from inkdigits.reading.preprocessing.picture import (
     Picture,
     Source,
@@ -176,8 +176,11 @@ class Recogniser:
         if digits is not None:
             return Trace(next(self.read_images(digits)))
 
-        opened = in_own_pixels(open_picture(picture))
+        opened = open_picture(picture)
         field = as_is(opened.pixels)
+        if field is None:
+            opened = in_own_pixels(opened)
+            field = as_is(opened.pixels)
         if field is not None:
             return Trace(self._read_field(field, opened), picture=opened)
 
@@ -197,15 +200,9 @@ class Recogniser:
         if field is picture.pixels:
             warnings = (*warnings, LIGHT_INK)
 
-        rows = np.flatnonzero(field.any(axis=1))
-        columns = np.flatnonzero(field.any(axis=0))
+        left, top, right, bottom = bounding_box(field > 0)
         x, y = picture.scale
-        box = (
-            round(columns[0] * x),
-            round(rows[0] * y),
-            round((columns[-1] + 1) * x),
-            round((rows[-1] + 1) * y),
-        )
+        box = (round(left * x), round(top * y), round(right * x), round(bottom * y))
         return self._read_one(field, box, warnings)
 
     def _read_tiny(self, tiny: Tiny, picture: Picture) -> Reading:

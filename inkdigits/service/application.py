@@ -420,11 +420,13 @@ async def _unless_gone(request: Request, working: Coroutine[Any, Any, bytes]) ->
     """
     work = asyncio.ensure_future(working)
     gone = asyncio.ensure_future(_wait_until_gone(request.receive))
+    gone.add_done_callback(lambda _: work.cancel())
     try:
-        await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            raise ClientDisconnect
-        return work.result()
+        return await work
+    except asyncio.CancelledError:
+        if gone.done() and not gone.cancelled():
+            raise ClientDisconnect from None
+        raise
     finally:
         work.cancel()
         gone.cancel()

@@ -15,6 +15,7 @@ import sys
 from benchmarks.soak.frame import Suite, main
 from benchmarks.soak.service import (
     aborts,
+    earlier,
     hostile,
     lifecycle,
     lossless,
@@ -27,7 +28,19 @@ from benchmarks.soak.service import (
 )
 from benchmarks.soak.service.harness import PROCESSORS
 
-MODULES = (named, hostile, schema, lossless, pressure, lifecycle, slow, neighbours, aborts, memory)
+MODULES = (
+    named,
+    hostile,
+    schema,
+    lossless,
+    pressure,
+    lifecycle,
+    slow,
+    neighbours,
+    aborts,
+    memory,
+    earlier,
+)
 LIBRARIES = "uvicorn httptools uvloop starlette python-multipart pillow numpy onnxruntime"
 SUITE = Suite(
     "Service",

@@ -42,6 +42,7 @@ class Server:
 
     host: str
     port: int
+    folder: Path | None = None  # where Python looks for the package first; None for this one
 
     def __init__(self, trial: Trial, *arguments: object) -> None:
         start = ["inkdigits", "serve"]
@@ -53,7 +54,9 @@ class Server:
     def __enter__(self) -> "Server":
         self._said = tempfile.TemporaryFile()
         with on_processors(PROCESSORS[:1]):
-            self.process = subprocess.Popen(self._command, stdout=self._said, stderr=self._said)
+            self.process = subprocess.Popen(
+                self._command, stdout=self._said, stderr=self._said, cwd=self.folder
+            )
 
         try:
             self._await_readiness()

@@ -14,6 +14,7 @@ from PIL import Image
 from inkdigits.core.digits import SIDE, Mask, Plane
 
 Field = NDArray[np.uint8]  # (28, 28): paper 0, ink 255
+Sums = NDArray[np.int64]  # (N,): of the ink in each column, or in each row
 
 DIGIT = 20  # pixels of the longer side of the digit in its field
 CENTRE = 15.0  # where the centre of mass is pasted: int(CENTRE - centre), so that it is in [14, 15)
@@ -51,11 +52,11 @@ def to_field(strokes: Plane) -> Field:
 def _crop(digit: Plane) -> Plane:
     """Return the tight bounding box of the ink."""
     strong = digit > min(TIGHT, int(digit.max()) // 2)
-    left, top, right, bottom = _bounding_box(strong)
+    left, top, right, bottom = bounding_box(strong)
     return digit[top:bottom, left:right]
 
 
-def _bounding_box(mask: Mask) -> tuple[int, int, int, int]:
+def bounding_box(mask: Mask) -> tuple[int, int, int, int]:
     """Return left, top, right, bottom of what is set; all 0 if nothing is."""
     columns = np.flatnonzero(mask.any(axis=0))
     rows = np.flatnonzero(mask.any(axis=1))
@@ -151,22 +152,26 @@ def _stretch_contrast(digit: Plane) -> Plane:
 
 def _paste(digit: Plane) -> Field:
     """Put (20, 20) pixels into (28, 28), so that their centre of mass is in [14, 15)."""
-    x, y = _centre_of_mass(digit)
-    left = min(SIDE - DIGIT, max(0, int(np.ceil(CENTRE - 1 - x))))
-    top = min(SIDE - DIGIT, max(0, int(np.ceil(CENTRE - 1 - y))))
+    columns, rows = _ink_along(digit)
+    left = min(SIDE - DIGIT, max(0, int(np.ceil(CENTRE - 1 - _centre(columns)))))
+    top = min(SIDE - DIGIT, max(0, int(np.ceil(CENTRE - 1 - _centre(rows)))))
     field = np.zeros((SIDE, SIDE), np.uint8)
     field[top : top + DIGIT, left : left + DIGIT] = digit
     return field
 
 
-def _centre_of_mass(field: Plane) -> tuple[float, float]:
-    """Return (x, y) from the left and upper edges; the middle of the first pixel is at 0.5."""
-    columns = field.sum(axis=0, dtype=np.int64)
-    rows = field.sum(axis=1, dtype=np.int64)
-    total = columns.sum()
-    x = columns @ np.arange(len(columns)) / total
-    y = rows @ np.arange(len(rows)) / total
-    return float(x) + 0.5, float(y) + 0.5
+def _ink_along(plane: Plane) -> tuple[Sums, Sums]:
+    """Return how much ink is in each column, and in each row."""
+    return plane.sum(axis=0, dtype=np.int64), plane.sum(axis=1, dtype=np.int64)
+
+
+def _centre(sums: Sums) -> float:
+    """Return where the centre of mass is from the first edge; the first pixel's middle is at 0.5.
+
+    Args:
+        sums: (N,) how much ink is in each column or row; not all 0.
+    """
+    return float(sums @ np.arange(len(sums)) / sums.sum()) + 0.5
 
 
 def stroke_width(digit: Plane) -> float:
@@ -241,10 +246,17 @@ def _is_mnist_like(field: Field) -> bool:
 
     A little more is let pass, so that every one of MNIST's 60,000 training images is.
     """
-    left, top, right, bottom = _bounding_box(field > 0)
-    if not DIGIT - 1 <= max(right - left, bottom - top) <= DIGIT or field.max() < 254:
+    sums = _ink_along(field)
+    longest = max(_extent(one) for one in sums)
+    if not DIGIT - 1 <= longest <= DIGIT or field.max() < 254:
         return False
 
     least = SIDE / 2 - LEEWAY
     most = SIDE / 2 + 1 + LEEWAY
-    return all(least <= place < most for place in _centre_of_mass(field))
+    return all(least <= _centre(one) < most for one in sums)
+
+
+def _extent(sums: Sums) -> int:
+    """Return how many columns or rows there are from the first with ink to the last; 0 without."""
+    inked = np.flatnonzero(sums)
+    return int(inked[-1]) + 1 - int(inked[0]) if len(inked) else 0

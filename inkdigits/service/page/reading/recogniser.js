@@ -32,8 +32,12 @@ export class Recogniser {
 
   // Reads as `read` does, and keeps what led to the reading: {reading, page}.
   async trace(source, single = false) {
-    const picture = inOwnPixels(await openPicture(source));
-    const asItIs = asIs(picture.image);
+    let picture = await openPicture(source);
+    let asItIs = asIs(picture.image);
+    if (!asItIs) {
+      picture = inOwnPixels(picture);
+      asItIs = asIs(picture.image);
+    }
     if (asItIs) return { reading: await this.readField(asItIs, picture) };
     const tiny = fromTiny(picture.image);
     if (tiny) return { reading: await this.readTiny(tiny, picture) };
