@@ -111,14 +111,15 @@ class Service:
         """Return every endpoint with its path and method; openapi.json describes each of them."""
         get = partial(Route, methods=["GET"])
         post = partial(Route, methods=["POST"])
+        # They are tried one after the other, so what is asked most often comes first.
         routes = [
+            post("/v1/read", self.read),
             get("/", self.page),
             get("/page/{file}", self.page),
             get("/healthz", self.healthz),
             get("/readyz", self.readyz),
             get("/metrics", self.metrics_text),
             get("/openapi.json", self.openapi),
-            post("/v1/read", self.read),
             post("/v1/inside", self.inside),
             post("/v1/feedback", self.feedback),
             get("/v2", self.v2_server),
