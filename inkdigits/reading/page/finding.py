@@ -28,6 +28,10 @@ FRAME = 8
 # read without a fault with 24 or 12, 273 with 16, 271 with 64, and 271 with all blank paper.
 BLANK = 24
 TALL = 20.0  # pixels in the second thumbnail from which writing is left to it: 80 in the first
+# Pixels in the second thumbnail from which writing in a drawing is seen well enough to do without
+# the first one. Of 400 drawings 376 are read without a fault with 20, 377 with 14, and 376 with 10
+# or 7, in 82, 72, 63 and 66 ms. In photos, where no cell is blank, two amounts of 160 lost digits.
+CLEAR = 10.0
 # Pixels that writing is made tall for the fine pass, about as on training pages. Of 1,520 pages of
 # the validation split 43.8 % are read without a fault so, 42.0 % with 36, 45.2 % with 50 pixels, at
 # 1.1 and 1.2 times the cost of 36.
@@ -189,15 +193,17 @@ def _find_places(network: PageSession, picture: Pixels, paper: Pixels) -> list[P
     small = _framed(resized(thumbnail, 1 / SMALLER), paper)
     small_maps = page_maps(network, small)
 
-    is_tall = (small_maps.writing > LEAST_WRITING) & (small_maps.height >= TALL)
-    in_picture = is_tall[FRAME // COARSE :, FRAME // COARSE :]
+    is_writing = small_maps.writing > LEAST_WRITING
     inked = _inked_cells(thumbnail, paper)
-    covered = _spread(_grown(in_picture), inked.shape)
+    is_clear = is_writing & (small_maps.height >= (TALL if inked.all() else CLEAR))
+    suffices = not (inked & ~_covered(is_clear, inked.shape)).any()
+    found = is_clear if suffices else is_writing & (small_maps.height >= TALL)
     frame = round(FRAME * SMALLER / scale)
-    places = _places(small_maps, is_tall, scale / SMALLER, frame, (height, width))
-    if not (inked & ~covered).any():
+    places = _places(small_maps, found, scale / SMALLER, frame, (height, width))
+    if suffices:
         return places
 
+    covered = _covered(found, inked.shape)
     maps = page_maps(network, thumbnail)
     writing = maps.writing > LEAST_WRITING
     is_part = maps.height > TALL * SMALLER / 2  # smaller writing is not part of anything tall
@@ -248,8 +254,9 @@ def _grown(cells: Flags) -> Flags:
     return grown
 
 
-def _spread(cells: Flags, shape: tuple[int, ...]) -> Flags:
-    """Return the cells of the second thumbnail as cells of the first, which has (rows, columns)."""
+def _covered(found: Flags, shape: tuple[int, ...]) -> Flags:
+    """Return which cells of the first thumbnail, (rows, columns), were found in the second one."""
+    cells = _grown(found[FRAME // COARSE :, FRAME // COARSE :])
     larger = cells.repeat(SMALLER, axis=0).repeat(SMALLER, axis=1)
     below = max(0, shape[0] - larger.shape[0])
     beside = max(0, shape[1] - larger.shape[1])

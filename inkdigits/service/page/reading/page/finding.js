@@ -6,8 +6,8 @@ import { clip, grid, median, rint } from "../arrays.js";
 import { BILINEAR, resizeWithGap } from "../resampling.js";
 import { coarseMaps, pageMaps } from "./maps.js";
 
-const { THUMBNAIL, SMALL, ENLARGED, SMALLER, FRAME, TALL, READABLE, ALIKE } = finding;
-const { BLANK, GROUPS, LEAST_WRITING, MARGIN, MOST_PIXELS, REDUCING_GAP } = finding;
+const { THUMBNAIL, SMALL, ENLARGED, SMALLER, FRAME, CLEAR, TALL, ALIKE } = finding;
+const { READABLE, BLANK, GROUPS, LEAST_WRITING, MARGIN, MOST_PIXELS, REDUCING_GAP } = finding;
 const { COARSE } = mapSizes;
 
 // Returns an image resized by a factor.
@@ -69,20 +69,21 @@ async function findPlaces(network, image, paper) {
   const small = framed(resized(thumbnail, 1 / SMALLER), paper);
   const smallMaps = await coarseMaps(network, small);
 
-  const isTall = cellsOf(
-    smallMaps.writing,
-    (at) => smallMaps.writing.data[at] > LEAST_WRITING && smallMaps.height.data[at] >= TALL,
-  );
-  const tallCells = grown(withoutFrame(isTall));
+  const writingFrom = (least) =>
+    cellsOf(
+      smallMaps.writing,
+      (at) => smallMaps.writing.data[at] > LEAST_WRITING && smallMaps.height.data[at] >= least,
+    );
   const inked = inkedCells(thumbnail, paper);
-  const { columns } = inked;
-  const covered = cellsOf(inked, (at) =>
-    spread(tallCells, Math.floor(at / columns), at % columns),
-  );
+  const isClear = writingFrom(inked.data.every(Boolean) ? TALL : CLEAR);
+  const clear = coveredBy(isClear, inked);
+  const suffices = inked.data.every((isInked, at) => !isInked || clear.data[at]);
+  const found = suffices ? isClear : writingFrom(TALL);
   const frame = rint((FRAME * SMALLER) / scale);
-  const places = placesOf(smallMaps, isTall, scale / SMALLER, frame, image);
-  if (inked.data.every((isInked, at) => !isInked || covered.data[at])) return places;
+  const places = placesOf(smallMaps, found, scale / SMALLER, frame, image);
+  if (suffices) return places;
 
+  const covered = coveredBy(found, inked);
   const maps = await coarseMaps(network, thumbnail);
   const isCovered = (at) => covered.data[at] && maps.height.data[at] > (TALL * SMALLER) / 2;
   const writing = cellsOf(
@@ -159,10 +160,14 @@ function grown(cells) {
   });
 }
 
-// Returns the cell of the second thumbnail in which a cell of the first one lies.
-function spread({ rows, columns, data }, row, column) {
-  const y = Math.min(rows - 1, Math.floor(row / SMALLER));
-  return data[y * columns + Math.min(columns - 1, Math.floor(column / SMALLER))];
+// Returns which cells of the first thumbnail were found in the second one.
+function coveredBy(found, first) {
+  const { rows, columns, data } = grown(withoutFrame(found));
+  return cellsOf(first, (at) => {
+    const y = Math.min(rows - 1, Math.floor(Math.floor(at / first.columns) / SMALLER));
+    const x = Math.min(columns - 1, Math.floor((at % first.columns) / SMALLER));
+    return data[y * columns + x];
+  });
 }
 
 // Looks at one place, `shrink` times as large as it would like.
