@@ -60,6 +60,11 @@ def libsvm(values: np.ndarray) -> bytes:
     return "".join(lines).encode()
 
 
+def numbers(values: np.ndarray) -> bytes:
+    """Return rows of numbers with spaces between them, one behind each as well, as UCI has them."""
+    return "".join("".join(f"{value:.4f} " for value in row) + "\n" for row in values).encode()
+
+
 def written(path: Path, content: bytes) -> Path:
     """Write a file and return its path."""
     path.write_bytes(content)

@@ -35,7 +35,14 @@ from inkdigits.training.recipe import load_recipe
 
 OURS = ("best", "residual", "tiny", "nano", "robust")
 TOGETHER = ("best", "residual")  # whose mean over several networks is measured
-OTHER_SETS = {"optdigits": "all", "usps": "test", "qmnist": "test50k", "emnist-digits": "test"}
+OTHER_SETS = {
+    "optdigits": "all",
+    "usps": "test",
+    "semeion": "all",
+    "ardis": "test",
+    "qmnist": "test50k",
+    "emnist-digits": "test",
+}
 CORRUPTED_RUNS = {"robust": 5}  # that read MNIST-C, where it is more than one
 MOST_SUBSETS = 200  # of an ensemble's members, where there are more
 MADE_BY = "Made by `benchmarks/training/accuracy.py`."

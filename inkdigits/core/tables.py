@@ -256,15 +256,9 @@ def read_libsvm(path: Path, columns: int, limit: int) -> NDArray[np.float32]:
     Raises:
         BadData: the file is damaged or something else; the error names the line.
     """
-    with unpacked(path) as stream:
-        text = stream.read(limit + 1)
-
-    if len(text) > limit:
-        raise BadData(f"{path} unpacks to more than the {limit:,} bytes expected at most")
-
     indexes = list(range(1, columns))
     rows = []
-    for number, line in enumerate(text.split(b"\n"), 1):
+    for number, line in enumerate(_lines_within(path, limit), 1):
         if not line.strip():
             continue
 
@@ -283,3 +277,46 @@ def read_libsvm(path: Path, columns: int, limit: int) -> NDArray[np.float32]:
         rows.append(row)
 
     return np.array(rows, np.float32).reshape(-1, columns)
+
+
+def read_numbers(path: Path, columns: int, limit: int) -> NDArray[np.float32]:
+    """Return the numbers of a file with spaces between them, packed or not, as `np.savetxt` writes.
+
+    Args:
+        path: the file.
+        columns: numbers in a line.
+        limit: the most unpacked bytes that are allowed.
+
+    Returns:
+        float32 (N, columns).
+
+    Raises:
+        BadData: the file is damaged or something else; the error names the line.
+    """
+    rows = []
+    for number, line in enumerate(_lines_within(path, limit), 1):
+        if not line.strip():
+            continue
+
+        try:
+            row = np.array(line.split(), np.float32)
+        except ValueError:
+            row = np.empty(0, np.float32)
+
+        if len(row) != columns or not np.isfinite(row).all():
+            raise BadData(f"{path}, line {number}: expected {columns} numbers with spaces between")
+
+        rows.append(row)
+
+    return np.array(rows, np.float32).reshape(-1, columns)
+
+
+def _lines_within(path: Path, limit: int) -> list[bytes]:
+    """Return the lines of a file that unpacks to at most so many bytes."""
+    with unpacked(path) as stream:
+        text = stream.read(limit + 1)
+
+    if len(text) > limit:
+        raise BadData(f"{path} unpacks to more than the {limit:,} bytes expected at most")
+
+    return text.split(b"\n")

@@ -32,7 +32,7 @@ class File:
     sha256: str | None = None
     of_unpacked: bool = False
     packing: str = ".gz"
-    kind: Literal["idx", "libsvm"] = "idx"
+    kind: Literal["idx", "libsvm", "numbers"] = "idx"
 
     @property
     def packed_name(self) -> str:
@@ -45,6 +45,8 @@ class File:
         value_bytes = 1
         if self.kind == "libsvm":
             value_bytes = 16
+        elif self.kind == "numbers":  # as NumPy writes them by default
+            value_bytes = 26
         elif self.name.endswith("-int"):
             value_bytes = 4
 
@@ -81,6 +83,8 @@ class Entry:
         files: training images and labels, then test images and labels.
         mirrors: addresses that a file's packed name is appended to.
         archive: the file that holds all, where they are not served one by one.
+        source: where people get the files by themselves, as no hash of them is published that would
+            tell whether a download is right.
         classes: the labels in words.
         balanced: every class has the same number of images, in training and in test.
         made_from: the dataset that it is computed from, and whose files it needs.
@@ -92,6 +96,7 @@ class Entry:
     files: tuple[File, ...] = ()
     mirrors: tuple[str, ...] = ()
     archive: Archive | None = None
+    source: str | None = None
     classes: tuple[str, ...] = DIGITS
     balanced: bool = False
     made_from: str | None = None
@@ -115,6 +120,11 @@ def _like_mnist(*hashes: str, of_unpacked: bool = False) -> tuple[File, ...]:
         File(name, shape, sha256, of_unpacked)
         for name, shape, sha256 in zip(names, shapes, hashes, strict=True)
     )
+
+
+def _numbers(name: str, *shape: int) -> File:
+    """Return a file of numbers with spaces between them."""
+    return File(name, shape, packing="", kind="numbers")
 
 
 def _usps(name: str, count: int, sha256: str) -> File:
@@ -260,6 +270,27 @@ _ENTRIES = (
             "https://web.archive.org/web/2020id_/"
             "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/",
         ),
+    ),
+    Entry(
+        "semeion",
+        "1,593 digits of about 80 people, black and white, 16x16, brought to MNIST's geometry "
+        "(Buscema 1998)",
+        "CC BY 4.0",
+        (_numbers("semeion.data", 1593, 256 + 10),),
+        source="https://archive.ics.uci.edu/dataset/178/semeion+handwritten+digit",
+    ),
+    Entry(
+        "ardis",
+        "7,600 digits of Swedish priests, from parish registers of 1895 to 1970 "
+        "(Kusetogullari et al. 2019)",
+        "no licence stated",
+        (
+            _numbers("ARDIS_train_2828.csv", 6600, 784),
+            _numbers("ARDIS_train_labels.csv", 6600, 10),
+            _numbers("ARDIS_test_2828.csv", 1000, 784),
+            _numbers("ARDIS_test_labels.csv", 1000, 10),
+        ),
+        source="https://ardisdataset.github.io/ARDIS/ (dataset IV)",
     ),
     Entry(
         "optdigits",

@@ -22,7 +22,14 @@ from inkdigits.data.splits import (
     with_other_writers,
     with_validation,
 )
-from inkdigits.data.store import UNPROVED, at_hand, fetch_dataset, has_sklearn, read_checked
+from inkdigits.data.store import (
+    UNPROVED,
+    at_hand,
+    by_hand,
+    fetch_dataset,
+    has_sklearn,
+    read_checked,
+)
 from inkdigits.data.writers import Writers, training_writers
 
 log = logging.getLogger(__name__)
@@ -57,9 +64,9 @@ def load_named(
     try:
         return Dataset(entry.name, entry.classes, _splits(entry, folder, writers, progress))
     except BadData as problem:
-        raise BadData(
-            f"{problem}; `inkdigits data fetch {entry.name}` downloads what is missing or wrong"
-        ) from None
+        fetching = f"`inkdigits data fetch {entry.name}` downloads what is missing or wrong"
+        help_with_files = by_hand(entry, folder) if entry.source else fetching
+        raise BadData(f"{problem}; {help_with_files}") from None
 
 
 def _splits(
@@ -70,6 +77,10 @@ def _splits(
         return divided(_optdigits())
     if entry.name == "usps":
         return with_validation(_usps(arrays[0]), test=_usps(arrays[1]))
+    if entry.name == "semeion":
+        return divided(_semeion(arrays[0]))
+    if entry.name == "ardis":
+        return with_validation(_ardis(*arrays[:2]), test=_ardis(*arrays[2:]))
 
     train = _idx_split(entry, *arrays[:2])
     test = _idx_split(entry, *arrays[2:])
@@ -135,6 +146,36 @@ def _usps(rows: NDArray[np.float32]) -> Split:
     ink = np.clip((rows[:, 1:] + 1) * 127.5, 0, 255).round().astype(np.uint8)
     labels = as_labels(rows[:, 0].astype(np.int64) - 1, len(rows), "usps")
     return Split(_enlarged(ink.reshape(-1, 16, 16)), labels)
+
+
+def _semeion(rows: NDArray[np.float32]) -> Split:
+    """Return Semeion's digits from rows of 16x16 pixels, 0 or 1, and ten numbers for the label."""
+    ink = rows[:, :256]
+    if not np.isin(ink, (0, 1)).all():
+        raise BadData("the pixels of semeion are 0 or 1, but not those of this file")
+
+    labels = _one_hot_labels(rows[:, 256:], "semeion")
+    return Split(_enlarged((ink * 255).astype(np.uint8).reshape(-1, 16, 16)), labels)
+
+
+def _ardis(pixels: NDArray[np.float32], labels: NDArray[np.float32]) -> Split:
+    """Return ARDIS's digits from rows of 28x28 pixels, paper 0 to ink 255, and their labels."""
+    if not ((pixels >= 0) & (pixels <= 255)).all():
+        raise BadData("the pixels of ardis are 0 to 255, but not those of this file")
+
+    images = np.rint(pixels).astype(np.uint8).reshape(-1, SIDE, SIDE)
+    return Split(images, _one_hot_labels(labels, "ardis"))
+
+
+def _one_hot_labels(ones: NDArray[np.float32], name: str) -> NDArray[np.uint8]:
+    """Return labels (N,) from rows of ten numbers, of which one is 1."""
+    is_one = ones == 1
+    if not ((ones == 0) | is_one).all() or (is_one.sum(axis=1) != 1).any():
+        raise BadData(
+            f"a label of {name} is ten numbers, a 1 and nine times 0; not so in this file"
+        )
+
+    return is_one.argmax(axis=1).astype(np.uint8)
 
 
 def _optdigits() -> Split:

@@ -16,10 +16,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from inkdigits.core.arrays import read_array
-from inkdigits.core.errors import BadData, look_up
+from inkdigits.core.errors import BadData, DownloadFailed, look_up
 from inkdigits.core.files import file_lock, remove_file, report_write_errors
 from inkdigits.core.progress import ProgressCallback
-from inkdigits.core.tables import read_libsvm
+from inkdigits.core.tables import read_libsvm, read_numbers
 from inkdigits.core.unpacking import sha256
 from inkdigits.data.catalogue import DATASETS, Archive, Entry, File
 from inkdigits.data.download import fetch, temporary_beside
@@ -28,7 +28,7 @@ PROVED = "right, SHA-256 as published"
 UNPROVED = (
     "right shape, but packed differently from the published file, so its SHA-256 cannot be compared"
 )
-WITHOUT_HASH = "right shape; its SHA-256 is not published, only that of the archive it comes in"
+WITHOUT_HASH = "right shape; its SHA-256 is not published"
 
 
 @dataclass(frozen=True)
@@ -166,6 +166,8 @@ def read_checked(folder: Path, file: File) -> tuple[NDArray[Any], str]:
 
     if file.kind == "libsvm":
         array: NDArray[Any] = read_libsvm(path, file.shape[1], file.limit)
+    elif file.kind == "numbers":
+        array = read_numbers(path, file.shape[1], file.limit)
     else:
         array = read_array(path, sha256=file.sha256 if file.of_unpacked else None)
 
@@ -206,13 +208,16 @@ def fetch_dataset(
 
     Raises:
         UnknownName: no dataset has this name.
-        DownloadFailed: no mirror delivered a file.
+        DownloadFailed: no mirror delivered a file, or there is none.
         CannotWrite: the folder cannot be written into.
         MissingExtra: filelock is not installed.
     """
     entry = entry_of(name)
     folder = (data_dir or default_data_dir()) / entry.folder
     wrong = [file for file in entry.files if not _is_right(folder, file)]
+
+    if entry.source and wrong:
+        raise DownloadFailed(by_hand(entry, folder))
 
     if entry.archive:
         if wrong:
@@ -223,6 +228,15 @@ def fetch_dataset(
         fetch_file(entry, file, folder, progress)
 
     return folder
+
+
+def by_hand(entry: Entry, folder: Path) -> str:
+    """Say where people get the files of a dataset that is not fetched here."""
+    names = ", ".join(file.name for file in entry.files)
+    return (
+        f"{entry.name} is not downloaded here, as no SHA-256 of it is published: take {names} from "
+        f"{entry.source} and put it into {folder}"
+    )
 
 
 def fetch_file(

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from digit_files import HEADER, IMAGES, LABELS, libsvm, table
+from digit_files import HEADER, IMAGES, LABELS, libsvm, numbers, table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inkdigits.core.errors import BadData
-from inkdigits.core.tables import iter_csv, read_libsvm
+from inkdigits.core.tables import iter_csv, read_libsvm, read_numbers
 
 rng = np.random.default_rng(2)
 fuzzed = settings(
@@ -262,3 +262,29 @@ def test_blank_lines_of_libsvm_take_no_memory(tmp_path: Path) -> None:
         tracemalloc.get_traced_memory()[1] < 100_000_000
     )  # the pieces of the text; the rows would be 1 GB
     tracemalloc.stop()
+
+
+# ---- numbers with spaces between them
+
+
+def test_numbers_are_read_in_any_spelling(tmp_path: Path) -> None:
+    values = np.array([[0, 1, 2.5], [255, 0, 0]])
+    (tmp_path / "plain").write_bytes(numbers(values) + b"\n")
+    np.savetxt(tmp_path / "e", values)
+    for name in ("plain", "e"):
+        np.testing.assert_array_equal(read_numbers(tmp_path / name, 3, 1000), values)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"1 2 3\n1 2\n", "line 2: expected 3 numbers"),
+        (b"1 2 x\n", "line 1: expected 3 numbers"),
+        (b"1 2 nan\n", "line 1: expected 3 numbers"),
+        (b"1 2 3\n" * 200, "unpacks to more than the 1,000 bytes"),
+    ],
+)
+def test_other_numbers_are_refused(tmp_path: Path, content: bytes, sentence: str) -> None:
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(BadData, match=sentence):
+        read_numbers(tmp_path / "x", 3, 1000)

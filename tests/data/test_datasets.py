@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from digit_files import idx, libsvm, npy, npz, table, written
+from digit_files import idx, libsvm, npy, npz, numbers, table, written
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from inkdigits.core.arrays import read_array
-from inkdigits.core.errors import BadData, BadValue, UnknownName
+from inkdigits.core.errors import BadData, BadValue, DownloadFailed, UnknownName
 from inkdigits.data import named
 from inkdigits.data.catalogue import DATASETS
 from inkdigits.data.datasets import Dataset, Split, load_dataset
@@ -222,7 +222,8 @@ def shrunk(
     for file, array in zip(files, arrays, strict=True):
         path = folder / name / file.packed_name
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(libsvm(array) if file.kind == "libsvm" else gzip.compress(idx(array)))
+        pack = {"libsvm": libsvm, "numbers": numbers, "idx": lambda a: gzip.compress(idx(a))}
+        path.write_bytes(pack[file.kind](array))
     return folder
 
 
@@ -271,6 +272,61 @@ def test_usps_is_brought_to_mnists_geometry(
     ys, xs = np.nonzero(test.images[0] > 127)
     assert (np.ptp(ys) + 1, 3 <= np.ptp(xs) + 1 <= 4) == (20, True)
     assert test.images[0].max() == 255
+
+
+def test_semeion_is_brought_to_mnists_geometry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ink = np.zeros((30, 16, 16))
+    ink[:, 2:14, 7:9] = 1
+    rows = np.hstack([ink.reshape(30, 256), np.eye(10)[np.arange(30) % 10]])
+    folder = shrunk(monkeypatch, "semeion", tmp_path, [rows])
+    everything = load_dataset("semeion", data_dir=folder)["all"]
+    np.testing.assert_array_equal(everything.labels, np.arange(30) % 10)
+    ys, xs = np.nonzero(everything.images[0] > 127)
+    assert (np.ptp(ys) + 1, 3 <= np.ptp(xs) + 1 <= 4) == (20, True)
+
+
+def test_ardis_keeps_its_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, ones = IMAGES.reshape(len(IMAGES), -1), np.eye(10)[LABELS]
+    folder = shrunk(monkeypatch, "ardis", tmp_path, [rows, ones, rows[:20], ones[:20]])
+    dataset = load_dataset("ardis", data_dir=folder)
+    same(dataset.test, IMAGES[:20], LABELS[:20])
+    assert len(dataset.train) + len(dataset["validation"]) == len(IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value", "sentence"),
+    [
+        ("semeion", (0, 5), 0.5, "pixels of semeion are 0 or 1"),
+        ("semeion", (0, 256), 1, "a label of semeion is ten numbers"),
+        ("semeion", (0, 260), 2, "a label of semeion is ten numbers"),
+        ("ardis", (0, 3), 256, "pixels of ardis are 0 to 255"),
+    ],
+)
+def test_other_numbers_than_a_dataset_has_are_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    place: tuple[int, int],
+    value: float,
+    sentence: str,
+) -> None:
+    ones = np.eye(10)[np.full(20, 1)]
+    pixels = np.zeros((20, 256 if name == "semeion" else 784))
+    arrays = [np.hstack([pixels, ones])] if name == "semeion" else [pixels, ones, pixels, ones]
+    arrays[0][place] = value
+    with pytest.raises(BadData, match=f"{sentence}.*; {name} is not downloaded here"):
+        load_dataset(name, data_dir=shrunk(monkeypatch, name, tmp_path, arrays))
+
+
+@pytest.mark.parametrize("name", ["semeion", "ardis"])
+def test_what_is_not_downloaded_says_where_it_is(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DownloadFailed, match=rf"from https://.* put it into .*{name}"):
+        load_dataset(name, data_dir=tmp_path)
+    with pytest.raises(BadData, match=rf"is missing; {name} is not downloaded here"):
+        load_dataset(name, data_dir=tmp_path, download=False)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_cannot_be_proved_is_used_but_not_silently(
