@@ -117,23 +117,36 @@ def test_blank_margins_change_nothing_but_where_a_piece_is() -> None:
     assert np.array_equal(there.picture, piece.picture)
 
 
-def test_the_larger_thumbnail_is_looked_at_only_for_ink_that_the_smaller_one_did_not_find() -> None:
+def widths_asked_for(height: float, picture: Pixels) -> list[int]:
+    """Return the widths of what a network that sees a height is asked about, in order."""
     asked: list[int] = []
-    network = sees(40)
+    network = sees(height)
 
-    def counting(pictures: Pixels) -> list[Floats]:
+    def noting(pictures: Pixels) -> list[Floats]:
         asked.append(pictures.shape[3])
         return network(pictures)
 
+    find_pieces(noting, picture)
+    return asked
+
+
+def test_the_larger_thumbnail_is_looked_at_only_for_ink_that_the_smaller_one_did_not_find() -> None:
     picture = np.full((400, 600, 3), 255, np.uint8)
     picture[100:260, 100:500] = 0
-    assert len(find_pieces(counting, picture)) == 1
-    assert len(asked) == 2  # the smaller thumbnail, and the piece
+    for height in (40, 11):
+        assert len(widths_asked_for(height, picture)) == 2  # the smaller thumbnail, and the piece
 
-    asked.clear()
+    assert max(widths_asked_for(9, picture)[:2]) > 400
+
     picture[380:384, 580:584] = 250  # pale, far from all that is tall
-    find_pieces(counting, picture)
-    assert max(asked) > 500
+    assert max(widths_asked_for(40, picture)) > 500
+
+
+def test_in_a_photo_the_smaller_thumbnail_is_believed_of_tall_writing_only() -> None:
+    picture = np.full((400, 600, 3), (90, 91, 92), np.uint8)
+    picture[::2, ::2] = 60  # no cell is blank
+    assert len(widths_asked_for(21, picture)) == 2
+    assert max(widths_asked_for(19, picture)[:2]) > 500
 
 
 def test_maps_cover_just_the_picture_whatever_its_sides() -> None:
