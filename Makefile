@@ -36,7 +36,7 @@ reproduce: $(VENV)/.train ## all reference recipes over three seeds, and with on
 	$(BIN)/python -m benchmarks.first_screen --write
 
 accuracy: $(VENV)/.train ## our own recipes over ten seeds -> docs/accuracy.md, docs/errors.md (hours; stop and go on, or start it twice)
-	$(BIN)/inkdigits reproduce nano tiny robust residual best --seeds 10 --write
+	$(BIN)/inkdigits reproduce nano micro tiny robust residual best --seeds 10 --write
 	$(BIN)/inkdigits reproduce teachers ensemble --seeds 2 --write
 	$(BIN)/python -m benchmarks.training.accuracy runs/reproduce --write docs/accuracy.md
 	$(BIN)/python -m benchmarks.training.errors runs/reproduce/ensemble-seed0 --others runs/reproduce/best-seed* --write docs/errors.md

@@ -33,7 +33,7 @@ from inkdigits.runs.results import finished_runs
 from inkdigits.training.models import count_multiplications, count_parameters, recipe_network
 from inkdigits.training.recipe import load_recipe
 
-OURS = ("best", "residual", "tiny", "nano", "robust")
+OURS = ("best", "residual", "tiny", "micro", "nano", "robust")
 TOGETHER = ("best", "residual")  # whose mean over several networks is measured
 OTHER_SETS = {
     "optdigits": "all",
