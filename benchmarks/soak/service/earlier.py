@@ -74,4 +74,4 @@ def _earlier_package(folder: Path) -> Path:
     return folder
 
 
-CHECKS = (Check(earlier, f"median >= {LEAST:g}, or what chance leaves of 1", slow_reading),)
+CHECKS = (Check(earlier, f"median >= {LEAST:g}", slow_reading),)
