@@ -273,10 +273,7 @@ async def _full(port: int, page: bytes, seconds: float) -> tuple[int, int]:
 
 
 def exits(trial: Trial) -> Outcome:
-    """Send SIGTERM while 8 dear pages and 30 looks inside are waiting.
-
-    What is being read is answered, and what waits is refused.
-    """
+    """Send SIGTERM while 8 dear pages and 30 looks inside are waiting."""
     seconds = []
     failures: list[str] = []
     for _ in range(trial.choose(5, 1)):
