@@ -31,6 +31,7 @@ from benchmarks.soak.frame import Check, Outcome, Suite, Trial, child, main, sha
 from benchmarks.soak.frame import ending as ending_of
 from benchmarks.soak.service.faults import any_pieces, loose_json, one_queue, pages_twelve_times
 from benchmarks.soak.service.harness import PROCESSORS, Server, send_alone
+from benchmarks.soak.service.lifecycle import WANTED_EXIT
 from benchmarks.soak.service.load import Load, closed_loop, open_loop, picture_request, run
 from benchmarks.soak.service.samples import INFER, JSON, READ, field, request, tensor
 from inkdigits.core.errors import BadPicture
@@ -54,7 +55,6 @@ BESIDE_P99 = 0.1  # seconds
 
 WAITING_PAGES = 8
 WAITING_LOOKS = 30  # inside the network
-MOST_EXIT = 10.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -281,24 +281,18 @@ def exits(trial: Trial) -> Outcome:
             seconds.append(asyncio.run(_exit_beside_dear(server)))
             status = server.process.poll()
 
-        if seconds[-1] > MOST_EXIT or status != 0:
+        if seconds[-1] > WANTED_EXIT or status != 0:
             failures.append(f"exit status {status} after {seconds[-1]:.1f} s")
 
     return Outcome(f"{len(seconds)} stops", f"{spread(seconds, '.1f')} s", failures)
 
 
 async def _exit_beside_dear(server: Server) -> float:
-    """Return the seconds from SIGTERM to the exit; at most twice as many as are allowed."""
+    """Return the seconds from SIGTERM to the exit."""
     waiting = [_dear_page()] * WAITING_PAGES + [_look_inside()] * WAITING_LOOKS
     asked = [asyncio.ensure_future(send_alone(server, sent)) for sent in waiting]
     await asyncio.sleep(0.5)  # until they have arrived
-
-    begun = time.perf_counter()
-    server.process.terminate()
-    while server.alive and time.perf_counter() < begun + 2 * MOST_EXIT:
-        await asyncio.sleep(0.01)
-
-    seconds = time.perf_counter() - begun
+    seconds = await server.stop(2 * WANTED_EXIT)
     for one in asked:
         one.cancel()
 
@@ -363,7 +357,7 @@ CHECKS = (
         f"{1e3 * HEALTH:g} ms",
         loose_json,
     ),
-    Check(exits, f"exit status 0 within {MOST_EXIT:g} s", pages_twelve_times),
+    Check(exits, f"exit status 0 within {WANTED_EXIT:g} s", pages_twelve_times),
     Check(beside, f"all digits read, p99 <= {1e3 * BESIDE_P99:g} ms; /readyz is true", one_queue),
     Check(
         search,

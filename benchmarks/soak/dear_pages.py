@@ -1,4 +1,4 @@
-"""Pages to search among: marks in rows, changed step by step until one is found that is dear."""
+"""Draw pages to search among: marks in rows, changed step by step until one is dear."""
 
 import random
 from dataclasses import dataclass, replace

@@ -6,7 +6,7 @@ A path comes in, arrays come out, or BadData that names the line. Packed files a
 import contextlib
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import TextIOWrapper
 from itertools import chain, islice
 from pathlib import Path
@@ -257,26 +257,16 @@ def read_libsvm(path: Path, columns: int, limit: int) -> NDArray[np.float32]:
         BadData: the file is damaged or something else; the error names the line.
     """
     indexes = list(range(1, columns))
-    rows = []
-    for number, line in enumerate(_lines_within(path, limit), 1):
-        if not line.strip():
-            continue
 
+    def parse(line: bytes) -> NDArray[np.float32]:
         label, *fields = line.replace(b":", b" ").split()
-        try:
-            row = np.array([label, *fields[1::2]], np.float32)
-            right = list(map(int, fields[0::2])) == indexes and bool(np.isfinite(row).all())
-        except ValueError:
-            right = False
+        if list(map(int, fields[0::2])) != indexes:
+            raise ValueError
 
-        if not right:
-            raise BadData(
-                f"{path}, line {number}: expected a label and {columns - 1} index:value pairs"
-            )
+        return np.array([label, *fields[1::2]], np.float32)
 
-        rows.append(row)
-
-    return np.array(rows, np.float32).reshape(-1, columns)
+    expected = f"a label and {columns - 1} index:value pairs"
+    return _read_rows(path, columns, limit, parse, expected)
 
 
 def read_numbers(path: Path, columns: int, limit: int) -> NDArray[np.float32]:
@@ -293,30 +283,49 @@ def read_numbers(path: Path, columns: int, limit: int) -> NDArray[np.float32]:
     Raises:
         BadData: the file is damaged or something else; the error names the line.
     """
-    rows = []
-    for number, line in enumerate(_lines_within(path, limit), 1):
-        if not line.strip():
-            continue
 
-        try:
-            row = np.array(line.split(), np.float32)
-        except ValueError:
-            row = np.empty(0, np.float32)
+    def parse(line: bytes) -> NDArray[np.float32]:
+        return np.array(line.split(), np.float32)
 
-        if len(row) != columns or not np.isfinite(row).all():
-            raise BadData(f"{path}, line {number}: expected {columns} numbers with spaces between")
-
-        rows.append(row)
-
-    return np.array(rows, np.float32).reshape(-1, columns)
+    return _read_rows(path, columns, limit, parse, f"{columns} numbers with spaces between")
 
 
-def _lines_within(path: Path, limit: int) -> list[bytes]:
-    """Return the lines of a file that unpacks to at most so many bytes."""
+def _read_rows(
+    path: Path,
+    columns: int,
+    limit: int,
+    parse: Callable[[bytes], NDArray[np.float32]],
+    expected: str,
+) -> NDArray[np.float32]:
+    """Return the rows, float32 (N, columns), of a file that unpacks to at most `limit` bytes.
+
+    Args:
+        path: the file.
+        columns: numbers in a row.
+        limit: of bytes.
+        parse: returns the row in a line that is not blank, or raises ValueError.
+        expected: what a line should hold, for the error that names another one.
+    """
     with unpacked(path) as stream:
         text = stream.read(limit + 1)
 
     if len(text) > limit:
         raise BadData(f"{path} unpacks to more than the {limit:,} bytes expected at most")
 
-    return text.split(b"\n")
+    rows = []
+    for number, line in enumerate(text.split(b"\n"), 1):
+        if not line.strip():
+            continue
+
+        try:
+            row = parse(line)
+            right = len(row) == columns and bool(np.isfinite(row).all())
+        except ValueError:
+            right = False
+
+        if not right:
+            raise BadData(f"{path}, line {number}: expected {expected}")
+
+        rows.append(row)
+
+    return np.array(rows, np.float32).reshape(-1, columns)

@@ -166,7 +166,7 @@ class Workers:
         with contextlib.suppress(IndexError):  # the queue is empty
             while True:
                 task.begun = True
-                if not task.future.cancelled():
+                if not task.future.done():  # the client has gone, or it has waited for too long
                     task.run()
                     self._done.append(task)
                 if len(self._done) >= DELIVERY_BATCH:

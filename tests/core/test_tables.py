@@ -243,6 +243,7 @@ def test_libsvm_rows_are_read_as_scikit_learn_reads_them(tmp_path: Path, pack: t
         (b"1 1:0 2:x\n", "line 1"),
         (b"1 1:0 2:nan\n", "line 1"),
         (b"<html>\n", "line 1"),
+        (b":\n", "line 1"),
         (b"1 1:0 2:0\n" * 1000, "more than the 1,000 bytes"),
         (bz2.compress(b"1 1:0 2:0\n" * 1000), "more than the 1,000 bytes"),
         (bz2.compress(b"1 1:0 2:0\n")[:-5], "damaged|cannot be read"),

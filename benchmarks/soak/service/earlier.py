@@ -1,4 +1,4 @@
-"""Whether the service answers as many digits as an earlier one of ours, from this history.
+"""Compare how many digits a second the service answers with an earlier one, from this history.
 
 Both read the same 28x28 PNG with their own weights of `default`, in turn, on the same processor.
 """

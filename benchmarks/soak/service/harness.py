@@ -116,6 +116,15 @@ class Server:
         fields = self._proc("stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
+    async def stop(self, patience: float) -> float:
+        """Send SIGTERM, and return the seconds until the exit; not much more than `patience`."""
+        begun = time.perf_counter()
+        self.process.terminate()
+        while self.alive and time.perf_counter() < begun + patience:
+            await asyncio.sleep(0.005)
+
+        return time.perf_counter() - begun
+
     def forget_peak(self) -> None:
         """Let `peak` begin anew."""
         self._proc("clear_refs").write_text("5")

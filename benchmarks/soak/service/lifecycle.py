@@ -78,12 +78,7 @@ async def _stopped(server: Server, moment: float, seed: int) -> tuple[Load, floa
 
     async def stop() -> float:
         await asyncio.sleep(moment)
-        begun = time.perf_counter()
-        server.process.terminate()
-        while server.alive and time.perf_counter() < begun + 2 * WANTED_EXIT:
-            await asyncio.sleep(0.005)
-
-        return time.perf_counter() - begun
+        return await server.stop(2 * WANTED_EXIT)
 
     load = open_loop(
         server.port, picture_request(), STOP_RATE, moment + 0.6, 16, seed, careful=True
