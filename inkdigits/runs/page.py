@@ -327,7 +327,12 @@ class RunningNetwork:
     def __init__(self, network: nn.Module) -> None:
         self.network = network
 
-    def __call__(self, pictures: NDArray[np.uint8]) -> Sequence[NDArray[np.float32]]:
+    def __call__(
+        self,
+        pictures: NDArray[np.uint8],
+        *,
+        fine: bool = True,  # noqa: ARG002 - it takes longer without, and answers the same
+    ) -> Sequence[NDArray[np.float32]]:
         """Return the seven maps of pictures, uint8 (N, 3, H, W)."""
         contiguous = np.ascontiguousarray(pictures)
         with torch.no_grad():

@@ -5,13 +5,15 @@ in half precision, which halves the files; ONNX Runtime widens them when it load
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -20,18 +22,26 @@ from inkdigits.core.files import write_whole
 from inkdigits.reading.page.find import KINDS
 from inkdigits.reading.page.look import PLANES, SIDE
 from inkdigits.reading.page.maps import GRAIN
+from inkdigits.reading.page.networks import SWITCH
 from inkdigits.runs.onnx_graph import to_onnx
+from inkdigits.runs.onnx_switch import with_switch
 from inkdigits.training.page.network import PageMaps
 from inkdigits.training.page.votes import PooledLook, Votes
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
 PAGE_FILE = "page.onnx"
 LOOK_FILE = "look.onnx"
+COARSE_MAPS = ("writing", "height")  # which a first look at a picture needs alone
 LARGE_TENSOR = 256  # values from which a tensor is stored in half precision
 TOLERANCE = 2e-3  # the largest difference of a logit; they reach 20, in float32. Not yet measured
 
 
 def export_page_network(network: nn.Module, path: Path) -> float:
     """Write the page network: uint8 (N, 3, H, W) in, the seven maps of PageMaps out.
+
+    With its second input, `fine`, at 0 the maps of symbols are left out.
 
     Args:
         network: in evaluation mode, on the CPU.
@@ -47,11 +57,11 @@ def export_page_network(network: nn.Module, path: Path) -> float:
     network = rounded(network)
     example = {"pictures": torch.zeros(1, 3, GRAIN, GRAIN, dtype=torch.uint8)}
     model = to_onnx(network, example, PageMaps._fields, {0: "N", 2: "H", 3: "W"})
-    content = _halved(model)
+    content = with_switch(_halved(model), COARSE_MAPS, SWITCH).SerializeToString()
 
     shapes = [(1, 3, 3 * GRAIN, 5 * GRAIN), (2, 3, 12 * GRAIN, 4 * GRAIN)]
     noise = [(_noise(shape),) for shape in shapes]
-    return _write_if_equal(network, content, path, noise)
+    return _write_if_equal(network, content, path, noise, {SWITCH: np.array(1, np.uint8)})
 
 
 def export_look_network(network: nn.Module, path: Path, votes: Votes) -> float:
@@ -77,7 +87,7 @@ def export_look_network(network: nn.Module, path: Path, votes: Votes) -> float:
         "looks": torch.zeros(1, 2 * PLANES, SIDE, SIDE, dtype=torch.uint8),
         "page_logits": torch.zeros(1, KINDS),
     }
-    content = _halved(to_onnx(both, example, ["probabilities"], {0: "N"}))
+    content = _halved(to_onnx(both, example, ["probabilities"], {0: "N"})).SerializeToString()
 
     chance = torch.Generator().manual_seed(0)
     noise = [
@@ -121,12 +131,8 @@ def rounded(network: nn.Module) -> nn.Module:
     return network
 
 
-def _halved(model: Any) -> bytes:
-    """Store the large tensors of an ONNX model in half precision, each widened by a Cast node.
-
-    Returns:
-        The content of its file.
-    """
+def _halved(model: "ModelProto") -> "ModelProto":
+    """Store the large tensors of an ONNX model in half precision, each widened by a Cast node."""
     from onnx import TensorProto, helper, numpy_helper
 
     widening = []
@@ -146,20 +152,25 @@ def _halved(model: Any) -> bytes:
     nodes = [*widening, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    return model.SerializeToString()
+    return model
 
 
 def _write_if_equal(
-    network: nn.Module, content: bytes, path: Path, examples: Sequence[tuple[Tensor, ...]]
+    network: nn.Module,
+    content: bytes,
+    path: Path,
+    examples: Sequence[tuple[Tensor, ...]],
+    switches: Mapping[str, NDArray[np.uint8]] = MappingProxyType({}),
 ) -> float:
-    """Write an ONNX file that agrees with torch on some inputs."""
+    """Write an ONNX file that agrees with torch on some inputs, with its switches as given."""
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    names = [given.name for given in session.get_inputs()]
+    inputs = [given.name for given in session.get_inputs()]
+    names = [name for name in inputs if name not in switches]
 
     largest = 0.0
     for example in examples:
         arrays = [given.numpy() for given in example]
-        found = session.run(None, dict(zip(names, arrays, strict=True)))
+        found = session.run(None, dict(zip(names, arrays, strict=True)) | dict(switches))
         with torch.no_grad():
             expected = network(*example)
         if not isinstance(expected, tuple):

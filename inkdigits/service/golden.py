@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkdigits.core.digits import Pixels
-from inkdigits.reading.page.networks import FOLDER, LOOK_FILE, PAGE_FILE, PixelNetwork
+from inkdigits.reading.page.networks import FOLDER, LOOK_FILE, PAGE_FILE, SWITCH, PixelNetwork
 from inkdigits.reading.page.reader import page_reader
 from inkdigits.reading.preprocessing.picture import open_picture
 from inkdigits.reading.recogniser import Recogniser
@@ -40,7 +40,7 @@ def golden() -> str:
     written = {
         "picture": _array(picture.rgb),
         "page": {
-            "inputs": {"pictures": _array(pictures)},
+            "inputs": {"pictures": _array(pictures), SWITCH: _array(np.array(1, np.uint8))},
             "outputs": {name: _array(map_) for name, map_ in zip(OUTPUTS, maps, strict=True)},
         },
         "look": {
@@ -65,7 +65,7 @@ def _drawn() -> Pixels:
 
 
 def _array(values: NDArray[Any]) -> dict[str, Any]:
-    data = np.ascontiguousarray(values)
+    data = np.asarray(values, order="C")
     return {
         "type": data.dtype.name,
         "shape": list(data.shape),

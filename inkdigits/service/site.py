@@ -24,7 +24,6 @@ from inkdigits.reading.page import warnings as page_warnings
 from inkdigits.reading.preprocessing import fields, noise, picture, repeated, tiny
 from inkdigits.service.golden import golden
 from inkdigits.service.site_runtime import runtime_files
-from inkdigits.service.split_network import split_network
 
 PAGE = Path(__file__).with_name("page")
 SITE = PAGE / "site"  # what only a site has; it lies at its top
@@ -108,8 +107,8 @@ def reader_files(runtime: Path | None = None) -> dict[Path, bytes]:
     files = {Path("page", path.relative_to(PAGE)): path.read_bytes() for path in scripts}
 
     weights = READING / "weights"
-    files |= {weights / name: content for name, content in _page_network().items()}
-    files[weights / networks.LOOK_FILE] = (networks.FOLDER / networks.LOOK_FILE).read_bytes()
+    for file in (networks.PAGE_FILE, networks.LOOK_FILE):
+        files[weights / file] = (networks.FOLDER / file).read_bytes()
     for file, content in runtime_files(runtime).items():
         files[READING / "runtime" / file] = content
 
@@ -135,7 +134,6 @@ def constants_module() -> str:
         written.append(_exported(name, values))
 
     written.append(_exported("small", _small_constants()))
-    written.append(_exported("parts", {"PAGE": list(_page_network())}))
     return "\n\n".join(written) + "\n"
 
 
@@ -152,20 +150,6 @@ def _small_constants() -> dict[str, float]:
         "SD": preprocessing["sd"],
         "TEMPERATURE": config["temperature"],
     }
-
-
-def _page_network() -> dict[str, bytes]:
-    """Return the page network by names of files: the part for the coarse maps, and the rest.
-
-    Without the package onnx it is one file.
-    """
-    whole = (networks.FOLDER / networks.PAGE_FILE).read_bytes()
-    try:
-        coarse, fine = split_network(whole, ("writing", "height"))
-    except MissingExtra:
-        return {networks.PAGE_FILE: whole}
-
-    return {"coarse.onnx": coarse, "fine.onnx": fine}
 
 
 def _classifier() -> tuple[list[str], bytes]:

@@ -45,18 +45,19 @@ def test_boxes_hold_all_cells_with_their_surroundings_and_stay_within_the_map(
         assert around.all()
 
 
-def sees(height: float, ink_below: int = 128) -> Callable[[Pixels], list[Floats]]:
+def sees(height: float, ink_below: int = 128) -> Callable[..., list[Floats]]:
     """A network for which dark cells are writing, of a height in pixels of the picture it gets."""
 
-    def network(pictures: Pixels) -> list[Floats]:
+    def network(pictures: Pixels, *, fine: bool = True) -> list[Floats]:
         _, _, rows, columns = pictures.shape
         coarse = pictures.min(axis=1).reshape(1, rows // 8, 8, columns // 8, 8).min(axis=(2, 4))
         writing = np.where(coarse < ink_below, 9.0, -9.0).astype(np.float32)
-        fine = np.zeros((1, rows // 2, columns // 2), np.float32)
+        ink = np.zeros((1, rows // 2, columns // 2), np.float32)
         kind = np.zeros((1, 16, rows // 4, columns // 4), np.float32)
         two = np.zeros((1, 2, rows // 2, columns // 2), np.float32)
         tall = np.full_like(writing, np.log2(height))
-        return [fine, fine, two, two, kind, writing, tall]
+        symbols = [ink, ink, two, two, kind] if fine else [np.zeros(0, np.float32)] * 5
+        return [*symbols, writing, tall]
 
     return network
 
@@ -122,9 +123,9 @@ def widths_asked_for(height: float, picture: Pixels) -> list[int]:
     asked: list[int] = []
     network = sees(height)
 
-    def noting(pictures: Pixels) -> list[Floats]:
+    def noting(pictures: Pixels, *, fine: bool = True) -> list[Floats]:
         asked.append(pictures.shape[3])
-        return network(pictures)
+        return network(pictures, fine=fine)
 
     find_pieces(noting, picture)
     return asked

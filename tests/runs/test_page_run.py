@@ -328,10 +328,17 @@ def test_the_exported_page_network_agrees_with_torch_on_pictures_of_any_size(
     pictures = np.random.default_rng(1).integers(0, 256, (3, 3, 80, 112), np.uint8)
     with torch.no_grad():
         expected = network(torch.from_numpy(pictures))
-    for ours, theirs in zip(session.run(None, {"pictures": pictures}), expected, strict=True):
+    given = {"pictures": pictures, "fine": np.array(1, np.uint8)}
+    answers = session.run(None, given)
+    for ours, theirs in zip(answers, expected, strict=True):
         assert ours.shape == theirs.shape
         # Kernels are rounded to half precision: 11 bits.
         assert np.abs(ours - theirs.numpy()).max() < 0.05
+
+    *symbols, writing, height = session.run(None, given | {"fine": np.array(0, np.uint8)})
+    assert not any(map(np.size, symbols))
+    assert np.array_equal(writing, answers[-2])
+    assert np.array_equal(height, answers[-1])
 
 
 @pytest.mark.slow

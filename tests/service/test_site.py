@@ -443,8 +443,6 @@ def test_without_onnx_the_site_reads_and_has_no_layers(monkeypatch: pytest.Monke
     plain = site.resolve_model("default").read_bytes()
     assert files[site.READING / "weights" / "default.onnx"] == plain
     assert '"names": []' in constants_module()
-    assert (site.READING / "weights" / "page.onnx") in files
-    assert '{"PAGE": ["page.onnx"]}' in constants_module()
 
 
 @in_browser

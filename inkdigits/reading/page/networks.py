@@ -13,6 +13,7 @@ from inkdigits.reading.page.maps import Floats, Pixels
 FOLDER = WEIGHTS / "page"
 PAGE_FILE = "page.onnx"
 LOOK_FILE = "look.onnx"
+SWITCH = "fine"  # input of the page network: whether the maps of symbols are wanted
 
 
 class PixelNetwork:
@@ -47,15 +48,20 @@ class PixelNetwork:
         self._run_options = onnxruntime.RunOptions()
         self._run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
-        self._inputs = [given.name for given in self._session.get_inputs()]
+        inputs = [given.name for given in self._session.get_inputs()]
+        self._has_switch = SWITCH in inputs
+        self._inputs = [name for name in inputs if name != SWITCH]
 
-    def __call__(self, pictures: Pixels, *others: Floats) -> Sequence[Floats]:
+    def __call__(self, pictures: Pixels, *others: Floats, fine: bool = True) -> Sequence[Floats]:
         """Return the outputs for a batch.
 
         Args:
             pictures: uint8 (N, C, H, W): the 3 colours of a picture, or the 6 planes of a look.
             others: what else the network takes, float32 (N, ...) each.
+            fine: whether the page network's maps of symbols are wanted; without they are empty.
         """
         arrays = map(np.ascontiguousarray, (pictures, *others))
         given = dict(zip(self._inputs, arrays, strict=True))
+        if self._has_switch:
+            given[SWITCH] = np.array(fine, np.uint8)
         return self._session.run(None, given, self._run_options)

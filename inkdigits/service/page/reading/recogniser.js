@@ -4,7 +4,7 @@
 import { digits as classes, recogniser } from "./constants.js";
 import { argmax, range, rint, sum } from "./arrays.js";
 import { lookInside } from "./layers.js";
-import { loadNetwork, loadPageNetwork } from "./networks.js";
+import { loadNetwork } from "./networks.js";
 import { LIGHT_INK, SMALL } from "./page/warnings.js";
 import { inOriginal, readPage, readPart, surveyPage } from "./page/reader.js";
 import { asIs } from "./preprocessing/fields.js";
@@ -21,7 +21,7 @@ const { CLASSES, NOT_A_DIGIT, SIDE } = classes;
 export class Recogniser {
   // Loads the page reader's two networks; the digit classifier is loaded when a tiny picture comes.
   static async load() {
-    const [page, look] = await Promise.all([loadPageNetwork(), loadNetwork("look.onnx")]);
+    const [page, look] = await Promise.all(["page.onnx", "look.onnx"].map(loadNetwork));
     return Object.assign(new Recogniser(), { networks: { page, look } });
   }
 
