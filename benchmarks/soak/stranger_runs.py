@@ -35,7 +35,7 @@ from inkdigits.data.datasets import load_dataset
 from inkdigits.reading.model_files import WEIGHTS
 from inkdigits.runs.artifacts import LAST_FILE, METRICS_FILE
 from inkdigits.runs.checkpoint import WEIGHTS_FILE
-from inkdigits.runs.page_weights import LOOK_WEIGHTS
+from inkdigits.runs.page_reader.weights import LOOK_WEIGHTS
 from inkdigits.runs.run import run
 from inkdigits.training.recipe import load_recipe
 

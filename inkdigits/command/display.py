@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import Task
 
     from inkdigits.runs.artifacts import FinalFigures, RunRecord
-    from inkdigits.runs.page_records import PageReaderFigures, PageRunRecord, StageRecord
+    from inkdigits.runs.page_reader.records import PageReaderFigures, PageRunRecord, StageRecord
     from inkdigits.runs.reproduction import ReproductionRecord
     from inkdigits.runs.sweep.space import Space
     from inkdigits.runs.sweep.trials import TrialResult
@@ -190,7 +190,7 @@ def follow_page_reader(
     Yields:
         The records of both networks, and the final figures.
     """
-    from inkdigits.runs.page_records import PageReaderFigures, StageProgress
+    from inkdigits.runs.page_reader.records import PageReaderFigures, StageProgress
 
     begun = set[str]()
     loss = ""

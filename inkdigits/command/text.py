@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from inkdigits.data.store import Listing
     from inkdigits.reading.reading import Reading
     from inkdigits.runs.artifacts import FinalFigures
-    from inkdigits.runs.page_records import PageReaderFigures, StageRecord
+    from inkdigits.runs.page_reader.records import PageReaderFigures, StageRecord
     from inkdigits.training.page.recipe import PageRecipe
     from inkdigits.training.recipe import Recipe
 

@@ -93,8 +93,8 @@ def train(options: argparse.Namespace) -> int:
 def _train_page_reader(options: argparse.Namespace) -> int:
     """Run `inkdigits train page`: print a line for each record, then the final figures."""
     with needs_extra("training", "train"):
-        from inkdigits.runs.page import train_page_reader
-        from inkdigits.runs.page_records import PageReaderFigures, to_page_record
+        from inkdigits.runs.page_reader.records import PageReaderFigures, to_page_record
+        from inkdigits.runs.page_reader.run import train_page_reader
         from inkdigits.runs.resume import Interval
     from inkdigits.data.store import fetch_dataset
     from inkdigits.training.page.recipe import load_page_recipe, parse_page_settings

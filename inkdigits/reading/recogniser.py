@@ -30,8 +30,8 @@ from inkdigits.reading.model_files import (
 )
 from inkdigits.reading.network import Network, Probabilities, processors
 from inkdigits.reading.page.find import Box, Find
-from inkdigits.reading.page.finding import Survey
 from inkdigits.reading.page.reader import Page, page_reader
+from inkdigits.reading.page.survey import Survey
 from inkdigits.reading.page.warnings import LIGHT_INK, SMALL
 from inkdigits.reading.preprocessing.fields import as_is, bounding_box, to_field
 from inkdigits.reading.preprocessing.picture import (

@@ -11,7 +11,7 @@ import numpy as np
 
 from inkdigits.core.digits import Pixels
 from inkdigits.reading.page.find import Box
-from inkdigits.reading.page.finding import Survey, resized
+from inkdigits.reading.page.survey import Survey, resized
 from inkdigits.reading.preprocessing.picture import Picture, turn_left
 from inkdigits.reading.reading import Reading
 from inkdigits.reading.trace import Trace

@@ -22,7 +22,7 @@ from inkdigits.core.files import write_whole
 from inkdigits.data.datasets import load_dataset
 from inkdigits.reading.model_check import trust
 from inkdigits.runs.checkpoint import load_run
-from inkdigits.runs.onnx_graph import set_metadata, to_onnx
+from inkdigits.runs.onnx.graph import set_metadata, to_onnx
 from inkdigits.runs.quantisation import in_blocks, quantise
 from inkdigits.training.models import SharedNet
 from inkdigits.training.predictions import to_ink

@@ -21,7 +21,7 @@ from inkdigits.command.display import (
 )
 from inkdigits.command.text import wrap_for
 from inkdigits.runs.artifacts import FinalFigures
-from inkdigits.runs.page_records import PageReaderFigures, StageProgress
+from inkdigits.runs.page_reader.records import PageReaderFigures, StageProgress
 from inkdigits.training.figures import Epoch, TrainingProgress
 from inkdigits.training.page.look_loop import LookFigures, LookRecord
 from inkdigits.training.page.loop import PageRecord

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from inkdigits.reading.page.finding import Piece
 from inkdigits.reading.page.maps import Maps
+from inkdigits.reading.page.survey import Piece
 from inkdigits.training.page.targets import NO_KIND, page_targets
 
 OTHER = 15  # the kind of what is neither a digit nor a sign

@@ -22,11 +22,11 @@ from inkdigits.reading.explanation.folder import Explanations
 from inkdigits.reading.explanation.mark import is_explanation
 from inkdigits.reading.page.decoding import Symbol
 from inkdigits.reading.page.find import Find
-from inkdigits.reading.page.finding import Piece
 from inkdigits.reading.page.lines import find_lines
 from inkdigits.reading.page.look import looks
 from inkdigits.reading.page.maps import Maps
 from inkdigits.reading.page.reader import Page, page_reader
+from inkdigits.reading.page.survey import Piece
 from inkdigits.reading.preprocessing.picture import Picture, open_picture
 from inkdigits.reading.reading import Reading
 from inkdigits.reading.recogniser import Recogniser

@@ -5,8 +5,8 @@ import pytest
 from perfect import perfect_piece
 
 from inkdigits.reading.page.decoding import Symbol, find_symbols
-from inkdigits.reading.page.finding import Piece
 from inkdigits.reading.page.look import PLANES, SIDE, looks, window
+from inkdigits.reading.page.survey import Piece
 
 OWN, NEIGHBOUR = (40, 30, 64, 70), (64, 30, 88, 70)  # side by side, touching
 

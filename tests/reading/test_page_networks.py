@@ -17,12 +17,12 @@ from inkdigits.command import cli
 from inkdigits.core.errors import BadModel
 from inkdigits.reading.page import reader
 from inkdigits.reading.page.decoding import find_symbols
-from inkdigits.reading.page.finding import find_pieces
 from inkdigits.reading.page.lines import find_lines
 from inkdigits.reading.page.look import looks
 from inkdigits.reading.page.maps import Pixels, softmax
 from inkdigits.reading.page.networks import FOLDER, LOOK_FILE, PAGE_FILE, PixelNetwork
 from inkdigits.reading.page.reader import page_reader
+from inkdigits.reading.page.survey import find_pieces
 from inkdigits.reading.recogniser import Recogniser, cached_recogniser
 
 ASSETS = Path(__file__).parents[1] / "assets"

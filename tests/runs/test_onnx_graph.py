@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inkdigits.core.errors import InkdigitsError
-from inkdigits.runs.onnx_graph import set_metadata, to_onnx
+from inkdigits.runs.onnx.graph import set_metadata, to_onnx
 
 
 class Calls(nn.Module):

@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from inkdigits.runs.onnx_switch import with_switch
+from inkdigits.runs.onnx.switch import with_switch
 
 onnx = pytest.importorskip("onnx", reason="the extra train is not installed")
 

@@ -13,9 +13,9 @@ from PIL import Image
 from inkdigits.data.synthetic.training_pages.generator import TrainingPage
 from inkdigits.data.synthetic.training_pages.glyphs import OTHER
 from inkdigits.reading.explanation.text import ACCEPTED, REFUSED
-from inkdigits.runs import page_report
-from inkdigits.runs.page_examples import ENLARGED, Example, JudgedFind, draw_example, judge
-from inkdigits.runs.page_records import (
+from inkdigits.runs.page_reader import report as page_report
+from inkdigits.runs.page_reader.examples import ENLARGED, Example, JudgedFind, draw_example, judge
+from inkdigits.runs.page_reader.records import (
     PageReaderFigures,
     from_final_record,
     to_page_record,

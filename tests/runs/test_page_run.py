@@ -18,22 +18,22 @@ from inkdigits.core.errors import BadData, BadModel, BadValue, CannotWrite, Inkd
 from inkdigits.core.files import file_lock
 from inkdigits.data.store import default_data_dir
 from inkdigits.reading.model_files import WEIGHTS
-from inkdigits.runs import page as module
-from inkdigits.runs.page import train_page_reader
-from inkdigits.runs.page_export import (
+from inkdigits.runs.page_reader import run as module
+from inkdigits.runs.page_reader.export import (
     TOLERANCE,
     export_look_network,
     export_page_network,
     rounded,
 )
-from inkdigits.runs.page_records import (
+from inkdigits.runs.page_reader.records import (
     PageReaderFigures,
     PageRunRecord,
     StageProgress,
     to_page_record,
 )
-from inkdigits.runs.page_report import EXAMPLES
-from inkdigits.runs.page_weights import load_page_weights
+from inkdigits.runs.page_reader.report import EXAMPLES
+from inkdigits.runs.page_reader.run import train_page_reader
+from inkdigits.runs.page_reader.weights import load_page_weights
 from inkdigits.training.page.look_network import LookNetwork
 from inkdigits.training.page.loop import PageTraining
 from inkdigits.training.page.network import PageMaps, PageNetwork

@@ -7,7 +7,7 @@ import pytest
 from small_runs import DIGITS, EVERY_STEP, small_recipe
 
 from inkdigits.core.errors import CannotWrite, InkdigitsError
-from inkdigits.runs.page import train_page_reader
+from inkdigits.runs.page_reader.run import train_page_reader
 from inkdigits.runs.reproduction import PlannedRun, train_run
 from inkdigits.runs.resume import SavedStates
 from inkdigits.runs.run import run

@@ -16,7 +16,7 @@ from inkdigits.reading.model_files import WEIGHTS
 from inkdigits.runs.artifacts import read_epochs
 from inkdigits.runs.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint
 from inkdigits.runs.comparison import _read_run
-from inkdigits.runs.page_weights import LOOK_WEIGHTS, PAGE_WEIGHTS, load_page_weights
+from inkdigits.runs.page_reader.weights import LOOK_WEIGHTS, PAGE_WEIGHTS, load_page_weights
 from inkdigits.runs.resume import SavedStates
 from inkdigits.runs.sweep.space import load_space
 from inkdigits.training.models import recipe_network

@@ -6,8 +6,8 @@ import pytest
 from inkdigits.data.synthetic.training_pages.generator import TrainingPage
 from inkdigits.reading.page.decoding import Symbol
 from inkdigits.reading.page.find import OTHER
-from inkdigits.reading.page.finding import Piece
 from inkdigits.reading.page.maps import Maps
+from inkdigits.reading.page.survey import Piece
 from inkdigits.training.page.looks import box_overlap, label
 
 BOXES = [(20, 20, 40, 60), (40, 20, 60, 60)]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from inkdigits.core.errors import InkdigitsError
 from inkdigits.data.store import default_data_dir
 from inkdigits.reading.page.find import OTHER
-from inkdigits.runs.page import RunningNetwork
+from inkdigits.runs.page_reader.run import RunningNetwork
 from inkdigits.training.page import loop
 from inkdigits.training.page.look_loop import LookTraining, varied
 from inkdigits.training.page.loop import PageTraining

@@ -23,9 +23,9 @@ from inkdigits.reading.explanation.text import (
     write,
 )
 from inkdigits.reading.page.find import Box, Find
-from inkdigits.reading.page.finding import Piece
 from inkdigits.reading.page.maps import Floats
 from inkdigits.reading.page.reader import Page
+from inkdigits.reading.page.survey import Piece
 from inkdigits.reading.symbols import Digit
 
 # Neighbours have two shades in turn, so that one sees where one ends and the next begins.

@@ -7,10 +7,10 @@ import numpy as np
 
 from inkdigits.core.digits import CLASSES, SIDE, Pixels
 from inkdigits.reading.page.decoding import Symbol
-from inkdigits.reading.page.finding import Piece
 from inkdigits.reading.page.look import SIDE as LOOK_SIDE
 from inkdigits.reading.page.look import looks, near_views
 from inkdigits.reading.page.maps import Floats
+from inkdigits.reading.page.survey import Piece
 
 # Left, top, right, bottom in pixels; right and bottom are one past the last pixel.
 Box = tuple[int, int, int, int]

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inkdigits.reading.page.decoding import Symbol
-from inkdigits.reading.page.finding import Piece
 from inkdigits.reading.page.maps import COARSE, FINE, Floats, Pixels
+from inkdigits.reading.page.survey import Piece
 
 # Set by hand, not yet measured; the second network is trained with them.
 SIDE = 32  # pixels of a look, and its planes

@@ -1,6 +1,6 @@
 """From a picture to the symbols written in it, in reading order, with what each of them may be.
 
-    finding (pieces with maps) -> decoding (symbols) -> look -> lines
+    survey (pieces with maps) -> decoding (symbols) -> look -> lines
 
 This module leads through these steps; each has a file of its own.
 """
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from inkdigits.core.digits import CLASSES, Pixels
 from inkdigits.reading.page.decoding import Symbol, find_symbols, shared_areas
 from inkdigits.reading.page.find import SLASH, Box, Find
-from inkdigits.reading.page.finding import Piece, Survey, look_at, survey
 from inkdigits.reading.page.lines import find_lines
 from inkdigits.reading.page.look import PLANES, looks, near_views
 from inkdigits.reading.page.maps import FINE, Floats, page_maps, softmax
 from inkdigits.reading.page.networks import FOLDER, LOOK_FILE, PAGE_FILE, PixelNetwork
+from inkdigits.reading.page.survey import Piece, Survey, look_at, survey
 from inkdigits.reading.page.warnings import signs_warning, warnings_for
 from inkdigits.reading.preprocessing.noise import is_noise
 from inkdigits.reading.preprocessing.picture import Picture

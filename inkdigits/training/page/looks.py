@@ -13,9 +13,9 @@ from torch.utils.data import Dataset
 from inkdigits.data.synthetic.training_pages.generator import TrainingPage, training_page
 from inkdigits.reading.page.decoding import Symbol, find_symbols
 from inkdigits.reading.page.find import KINDS, OTHER
-from inkdigits.reading.page.finding import Piece, find_pieces
 from inkdigits.reading.page.look import PLANES, SIDE, looks
 from inkdigits.reading.page.maps import FINE, Floats, PageSession
+from inkdigits.reading.page.survey import Piece, find_pieces
 
 SIZES = ((192, 256), (192, 256), (256, 320))  # pixels, height and width, of pages in turn
 

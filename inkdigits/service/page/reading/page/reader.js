@@ -1,5 +1,5 @@
 // From a picture to the symbols written in it, in reading order, with what each of them may be:
-// finding (pieces with maps) -> decoding (symbols) -> look -> lines. Mirrors
+// survey (pieces with maps) -> decoding (symbols) -> look -> lines. Mirrors
 // reading/page/reader.py.
 
 import { digits, look as lookSizes, maps as mapSizes, reader } from "../constants.js";
@@ -7,7 +7,7 @@ import { argmax, argsort, clip, range, rint, sum } from "../arrays.js";
 import { isNoise } from "../preprocessing/noise.js";
 import { areaOf, findSymbols, sharedArea } from "./decoding.js";
 import { Find, SLASH } from "./find.js";
-import { lookAt, survey } from "./finding.js";
+import { lookAt, survey } from "./survey.js";
 import { findLines } from "./lines.js";
 import { looks, nearViews } from "./look.js";
 import { pageMaps, softmax } from "./maps.js";

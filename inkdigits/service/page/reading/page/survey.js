@@ -1,13 +1,13 @@
 // From an image to the places where something is written, each at a scale that suits its writing.
-// Mirrors reading/page/finding.py.
+// Mirrors reading/page/survey.py.
 
-import { finding, maps as mapSizes } from "../constants.js";
+import { maps as mapSizes, survey as sizes } from "../constants.js";
 import { clip, grid, median, rint } from "../arrays.js";
 import { BILINEAR, resizeWithGap } from "../resampling.js";
 import { coarseMaps, pageMaps } from "./maps.js";
 
-const { THUMBNAIL, SMALL, ENLARGED, SMALLER, FRAME, CLEAR, TALL, ALIKE } = finding;
-const { READABLE, BLANK, GROUPS, LEAST_WRITING, MARGIN, MOST_PIXELS, REDUCING_GAP } = finding;
+const { THUMBNAIL, SMALL, ENLARGED, SMALLER, FRAME, CLEAR, TALL, ALIKE } = sizes;
+const { READABLE, BLANK, GROUPS, LEAST_WRITING, MARGIN, MOST_PIXELS, REDUCING_GAP } = sizes;
 const { COARSE } = mapSizes;
 
 // Returns an image resized by a factor.

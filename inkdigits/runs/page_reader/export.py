@@ -23,8 +23,8 @@ from inkdigits.reading.page.find import KINDS
 from inkdigits.reading.page.look import PLANES, SIDE
 from inkdigits.reading.page.maps import GRAIN
 from inkdigits.reading.page.networks import SWITCH
-from inkdigits.runs.onnx_graph import to_onnx
-from inkdigits.runs.onnx_switch import with_switch
+from inkdigits.runs.onnx.graph import to_onnx
+from inkdigits.runs.onnx.switch import with_switch
 from inkdigits.training.page.network import PageMaps
 from inkdigits.training.page.votes import PooledLook, Votes
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inkdigits.core.errors import InkdigitsError
-from inkdigits.runs.onnx_nodes import Nodes
+from inkdigits.runs.onnx.nodes import Nodes
 
 Pair = int | Sequence[int]
 Writer = Callable[..., str]

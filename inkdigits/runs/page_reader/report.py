@@ -21,8 +21,8 @@ from inkdigits.evaluation.plots.style import (
 )
 from inkdigits.evaluation.report import FRAME
 from inkdigits.evaluation.sections import drawing_of, section, show_making
-from inkdigits.runs.page_examples import Example, draw_example, validation_examples
-from inkdigits.runs.page_records import PageReaderFigures, StageRecord
+from inkdigits.runs.page_reader.examples import Example, draw_example, validation_examples
+from inkdigits.runs.page_reader.records import PageReaderFigures, StageRecord
 from inkdigits.training.page.look_loop import LookRecord
 from inkdigits.training.page.loop import PageRecord
 

@@ -16,10 +16,10 @@ from inkdigits.data.synthetic.training_pages.generator import TrainingPage, trai
 from inkdigits.data.synthetic.training_pages.glyphs import OTHER, SYMBOLS
 from inkdigits.reading.explanation.text import ACCEPTED, REFUSED, UNUSED, write
 from inkdigits.reading.page.decoding import find_symbols
-from inkdigits.reading.page.finding import find_pieces
 from inkdigits.reading.page.look import looks
 from inkdigits.reading.page.networks import PixelNetwork
-from inkdigits.runs.page_export import LOOK_FILE, PAGE_FILE
+from inkdigits.reading.page.survey import find_pieces
+from inkdigits.runs.page_reader.export import LOOK_FILE, PAGE_FILE
 from inkdigits.training.page.looks import SIZES, box_overlap, label
 from inkdigits.training.page.pages import VALIDATION_SEED
 

@@ -1,7 +1,7 @@
 """A torch network in, the same calculation as an ONNX model out.
 
 The network is run once on an example while `_Recorder` watches: every call of a torch function
-becomes one ONNX node, written by the function in onnx_writers.py that stands for it. torch's own
+becomes one ONNX node, written by the function in writers.py that stands for it. torch's own
 exporter can do any network and takes seconds; this one knows the few functions that our networks
 call, and takes a tenth of one.
 """
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from inkdigits.core.errors import InkdigitsError, needs_extra
-from inkdigits.runs.onnx_nodes import Nodes
-from inkdigits.runs.onnx_writers import WRITERS, onnx_type
+from inkdigits.runs.onnx.nodes import Nodes
+from inkdigits.runs.onnx.writers import WRITERS, onnx_type
 
 OPSET = 20  # of ONNX's operators
 IR_VERSION = 10  # of the file format that goes with it

@@ -8,7 +8,7 @@ from typing import Any
 from inkdigits.core.errors import BadValue, MissingExtra
 from inkdigits.reading.network import processors
 from inkdigits.runs.job import LARGEST_SEED, NEEDED_LIBRARIES
-from inkdigits.runs.page_weights import PageReaderWeights
+from inkdigits.runs.page_reader.weights import PageReaderWeights
 from inkdigits.runs.resume import Interval
 from inkdigits.training.device import choose_device
 from inkdigits.training.page.recipe import NAME, PageRecipe

@@ -1,8 +1,8 @@
 """A run of the page reader: a recipe in, a folder with its two networks out.
 
-The folder holds page.onnx and look.onnx (page_export.py), the same weights as page.safetensors and
-look.safetensors (page_weights.py), metrics.jsonl with every record (page_records.py), report.html
-(page_report.py), and config.json, which is written last.
+The folder holds page.onnx and look.onnx (export.py), the same weights as page.safetensors and
+look.safetensors (weights.py), metrics.jsonl with every record (records.py), report.html
+(report.py), and config.json, which is written last.
 """
 
 import copy
@@ -34,14 +34,14 @@ from inkdigits.data.synthetic.training_pages.generator import prepare
 from inkdigits.runs.artifacts import LAST_FILE, METRICS_FILE
 from inkdigits.runs.checkpoint import machine, versions
 from inkdigits.runs.job import EVERY_MINUTE
-from inkdigits.runs.page_export import (
+from inkdigits.runs.page_reader.export import (
     LOOK_FILE,
     PAGE_FILE,
     export_look_network,
     export_page_network,
 )
-from inkdigits.runs.page_job import PageJob, check_before_training
-from inkdigits.runs.page_records import (
+from inkdigits.runs.page_reader.job import PageJob, check_before_training
+from inkdigits.runs.page_reader.records import (
     PageReaderFigures,
     PageRunRecord,
     StageProgress,
@@ -50,8 +50,8 @@ from inkdigits.runs.page_records import (
     to_page_record,
     write_page_metrics,
 )
-from inkdigits.runs.page_report import write_page_report
-from inkdigits.runs.page_weights import (
+from inkdigits.runs.page_reader.report import write_page_report
+from inkdigits.runs.page_reader.weights import (
     LOOK_WEIGHTS,
     PAGE_WEIGHTS,
     load_page_weights,
