@@ -49,6 +49,7 @@ bench: $(VENV)/.bench ## speed against other programs and frameworks -> docs/ben
 	$(BIN)/python -m benchmarks.training.reference_style --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.reading.startup --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.reading.inference --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.reading.backends --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.training.ladder --write docs/benchmarks.md
 
 handwriting: $(VENV)/.train ## pages, real pictures where they are, beside other readers, and what reading promises -> docs (an hour and more)

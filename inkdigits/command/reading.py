@@ -30,7 +30,7 @@ def read(options: argparse.Namespace) -> int:
     from inkdigits.reading.recogniser import Recogniser
 
     # Several pictures at once gain more than several threads for one.
-    recogniser = Recogniser(options.model, threads=1)
+    recogniser = Recogniser(options.model, threads=1, backend=options.backend)
     explanations = _explanations_in(options.explain)
     jobs = processors() if options.jobs is None else options.jobs
     count = unread = doubtful = 0
@@ -85,7 +85,7 @@ def _write_table(options: argparse.Namespace) -> int:
     from inkdigits.reading.recogniser import Recogniser
     from inkdigits.reading.tables import write_table
 
-    recogniser = Recogniser(options.model)
+    recogniser = Recogniser(options.model, backend=options.backend)
     read_pictures = read_paths(recogniser, options.paths, single=options.single)
     (path, trace), *others = islice(read_pictures, 2)
     if others:
@@ -122,7 +122,7 @@ def _write_submission(options: argparse.Namespace) -> int:
             "them"
         )
 
-    recogniser = Recogniser(options.model)
+    recogniser = Recogniser(options.model, backend=options.backend)
     with show_progress() as progress:
         written = write_submission(recogniser, options.paths, options.submission, progress)
 

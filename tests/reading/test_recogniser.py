@@ -187,7 +187,7 @@ def test_the_module_reads_with_a_model_that_stays_loaded(
     toy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert read(picture_of(4), model=toy, single=True).text == "4"
-    monkeypatch.setattr("inkdigits.reading.recogniser.Network", None)
+    monkeypatch.setattr("inkdigits.reading.recogniser.load_network", None)
     assert read(picture_of(6), model=toy).text == "6"
 
 
