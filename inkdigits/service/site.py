@@ -19,7 +19,17 @@ from inkdigits.core.errors import MissingExtra
 from inkdigits.core.files import new_folder, writable_folder, write_whole
 from inkdigits.reading import layers, recogniser, signs, symbols, tables, turning
 from inkdigits.reading.model_files import DEFAULT_MODEL, WEIGHTS, resolve_model
-from inkdigits.reading.page import decoding, find, lines, look, maps, networks, reader, survey
+from inkdigits.reading.page import (
+    decoding,
+    find,
+    lines,
+    look,
+    maps,
+    networks,
+    places,
+    reader,
+    survey,
+)
 from inkdigits.reading.page import warnings as page_warnings
 from inkdigits.reading.preprocessing import fields, noise, picture, repeated, tiny
 from inkdigits.service.golden import golden
@@ -47,7 +57,7 @@ NO_SCRIPT = "This page needs JavaScript."
 
 # The modules whose constants the reader in JavaScript uses, each by its own name.
 MODULES: tuple[ModuleType, ...] = (
-    *(digits, maps, survey, decoding, look, find, lines, page_warnings, reader),
+    *(digits, maps, places, survey, decoding, look, find, lines, page_warnings, reader),
     *(picture, repeated, tiny, noise, fields, signs, symbols, tables, turning, recogniser, layers),
 )
 

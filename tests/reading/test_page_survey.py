@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkdigits.reading.page.maps import Floats, Maps, Pixels, page_maps
-from inkdigits.reading.page.survey import READABLE, _boxes, _runs, find_pieces, resized
+from inkdigits.reading.page.places import READABLE, _boxes, _runs
+from inkdigits.reading.page.survey import find_pieces, resized
 
 CELLS = st.lists(st.tuples(st.integers(0, 29), st.integers(0, 39)), min_size=1, max_size=60)
 

@@ -3,7 +3,8 @@
 
 import { turning } from "./constants.js";
 import { argsort, median, rint, sum } from "./arrays.js";
-import { pixelsOf, resized } from "./page/survey.js";
+import { pixelsOf } from "./page/places.js";
+import { resized } from "./page/survey.js";
 import { originalSize, turnLeft } from "./preprocessing/picture.js";
 
 const { TURNS, FEWEST_ON_TURNED_PAGE, MOST_TRIED, FEWEST_IN_LINE, CROWDED, MIDDLE } = turning;
