@@ -5,6 +5,7 @@ mean is the recogniser's business.
 """
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from pathlib import Path
@@ -88,7 +89,12 @@ class Network:
                 block = slice(start, start + size)
                 answers[block] = self._run(images[block])
 
-        helpers = min(self.threads, ceil(len(images) / size)) - 1
+        self._together(work, ceil(len(images) / size))
+        return answers
+
+    def _together(self, work: Callable[[], None], blocks: int) -> None:
+        """Do what this thread and helpers share, so many blocks; `work` takes one after another."""
+        helpers = min(self.threads, blocks) - 1
         helping = [self._pool.submit(work) for _ in range(helpers)]
         work()
         for helper in helping:
@@ -96,8 +102,6 @@ class Network:
             begun = not helper.cancel()
             if begun:
                 helper.result()
-
-        return answers
 
     def _run(self, images: Pixels) -> Probabilities:
         try:

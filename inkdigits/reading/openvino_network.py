@@ -13,7 +13,7 @@ import numpy as np
 
 from inkdigits.core.digits import SIDE, Pixels
 from inkdigits.core.errors import BadModel, needs_extra
-from inkdigits.reading.network import LARGEST_BLOCK, Network, Probabilities
+from inkdigits.reading.network import LARGEST_BLOCK, Network, Probabilities, processors
 
 MANY = 8 * LARGEST_BLOCK  # images of one call from which OpenVINO reads them
 
@@ -44,8 +44,8 @@ class OpenvinoNetwork(Network):
         model = openvino.Core().read_model(self.onnx)
         model.reshape([LARGEST_BLOCK, SIDE, SIDE])  # a fixed size is faster than any
         settings = {
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": threads,
+            "INFERENCE_NUM_THREADS": processors(),
+            "NUM_STREAMS": processors(),  # one thread each, whoever calls
             "INFERENCE_PRECISION_HINT": "f32",  # or else bfloat16, where the processor has it
             "ENABLE_CPU_PINNING": False,
         }
@@ -60,14 +60,17 @@ class OpenvinoNetwork(Network):
         beyond = -len(images) % LARGEST_BLOCK
         whole = np.pad(images, ((0, beyond), (0, 0), (0, 0)))
         blocks = whole.reshape(-1, LARGEST_BLOCK, SIDE, SIDE)
-        answers = np.concatenate(list(self._pool.map(self._infer, blocks)))
-        return answers[: len(images)]
+        answers = np.empty((len(blocks), LARGEST_BLOCK, self.outputs), np.float32)
+        places = iter(range(len(blocks)))
 
-    def _infer(self, block: Pixels) -> Probabilities:
-        request = self._request()
-        request.infer({0: block}, share_inputs=True)
-        answers: Probabilities = request.get_output_tensor().data.copy()
-        return answers
+        def work() -> None:
+            request = self._request()
+            for place in places:  # shared: a thread that is free takes the next block
+                request.infer({0: blocks[place]}, share_inputs=True)
+                answers[place] = request.get_output_tensor().data
+
+        self._together(work, len(blocks))
+        return answers.reshape(-1, self.outputs)[: len(images)]
 
     def _request(self) -> Any:
         """Return the request of this thread, which does one thing at a time."""
