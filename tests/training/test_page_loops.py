@@ -33,7 +33,7 @@ def tiny() -> PageRecipe:
     return load_page_recipe({**settings, "warm_up": 1, "learning_rate": 1e-3})
 
 
-def sees_dark(pictures: np.ndarray, *, fine: bool = True) -> Sequence[np.ndarray]:  # noqa: ARG001
+def sees_dark(pictures: np.ndarray, *, fine: bool = True) -> Sequence[np.ndarray]:
     """A page network that takes each dark spot for a symbol, and always answers all maps."""
     cells = pictures.min(axis=1).reshape(1, *(s for n in pictures.shape[2:] for s in (n // 2, 2)))
     dark = (128.0 - cells.mean(axis=(2, 4))) / 16
