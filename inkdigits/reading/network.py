@@ -81,20 +81,21 @@ class Network:
         if len(images) == size:
             return self._run(images)
 
+        return self._in_blocks(images, size, self._run)
+
+    def _in_blocks(
+        self, images: Pixels, size: int, run: Callable[[Pixels], Probabilities]
+    ) -> Probabilities:
+        """Return the answers for images, `size` of them at a time, on this thread and helpers."""
         answers = np.empty((len(images), self.outputs), np.float32)
         starts = iter(range(0, len(images), size))
 
         def work() -> None:
             for start in starts:  # shared: a thread that is free takes the next block
                 block = slice(start, start + size)
-                answers[block] = self._run(images[block])
+                answers[block] = run(images[block])
 
-        self._together(work, ceil(len(images) / size))
-        return answers
-
-    def _together(self, work: Callable[[], None], blocks: int) -> None:
-        """Do what this thread and helpers share, so many blocks; `work` takes one after another."""
-        helpers = min(self.threads, blocks) - 1
+        helpers = min(self.threads, ceil(len(images) / size)) - 1
         helping = [self._pool.submit(work) for _ in range(helpers)]
         work()
         for helper in helping:
@@ -102,6 +103,8 @@ class Network:
             begun = not helper.cancel()
             if begun:
                 helper.result()
+
+        return answers
 
     def _run(self, images: Pixels) -> Probabilities:
         try:

@@ -59,18 +59,14 @@ class OpenvinoNetwork(Network):
 
         beyond = -len(images) % LARGEST_BLOCK
         whole = np.pad(images, ((0, beyond), (0, 0), (0, 0)))
-        blocks = whole.reshape(-1, LARGEST_BLOCK, SIDE, SIDE)
-        answers = np.empty((len(blocks), LARGEST_BLOCK, self.outputs), np.float32)
-        places = iter(range(len(blocks)))
+        return self._in_blocks(whole, LARGEST_BLOCK, self._infer)[: len(images)]
 
-        def work() -> None:
-            request = self._request()
-            for place in places:  # shared: a thread that is free takes the next block
-                request.infer({0: blocks[place]}, share_inputs=True)
-                answers[place] = request.get_output_tensor().data
-
-        self._together(work, len(blocks))
-        return answers.reshape(-1, self.outputs)[: len(images)]
+    def _infer(self, block: Pixels) -> Probabilities:
+        """Return the outputs for a whole block, in memory that the thread's next block reuses."""
+        request = self._request()
+        request.infer({0: block}, share_inputs=True)
+        answers: Probabilities = request.get_output_tensor().data
+        return answers
 
     def _request(self) -> Any:
         """Return the request of this thread, which does one thing at a time."""

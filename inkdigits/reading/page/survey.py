@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from inkdigits.reading.page.maps import (
@@ -22,7 +21,7 @@ from inkdigits.reading.page.maps import (
     coarse_maps,
     page_maps,
 )
-from inkdigits.reading.page.places import Place, places_of
+from inkdigits.reading.page.places import Box, Flags, Place, places_of
 
 # Set by hand, and not measured one by one where no figure stands beside them.
 THUMBNAIL = 640  # pixels of the longer side at the most, in the coarse pass
@@ -45,9 +44,6 @@ LEAST_WRITING = 0.4  # probability from which a coarse cell is writing
 # smaller, as on one of 170 real pages.
 MOST_PIXELS = 1_000_000
 REDUCING_GAP = 3.0  # Pillow's: how much of a reduction may be done by whole steps, for speed
-
-Box = tuple[int, int, int, int]  # left, top, right, bottom
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
